@@ -1,0 +1,97 @@
+"""Owns `intercom init`: make the bus, then show how to connect an MCP client to it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intercom.cli import show
+from intercom.cli.session import own_command, warn
+
+if TYPE_CHECKING:
+    from intercom.config import Config
+    from intercom.setup import InitReport
+
+SERVER = "intercomm"
+
+
+def init(args: argparse.Namespace) -> int:
+    """Make folder, log and ignore rule; name the agents; print the server entry."""
+    from intercom import config as configuration
+    from intercom import setup
+    from intercom.bus import Bus
+
+    config = configuration.load(args.root, machine=args.machine)
+    warn(config)
+    report = setup.init(config, args.agents or config.agents, remember=args.machine is not None)
+    with Bus.open(args.root) as bus:
+        bus.add_agents(report.agents)
+    entry = server_entry(config)
+    if args.json:
+        show.json_line(
+            {
+                "root": str(config.root),
+                "machine": config.machine,
+                "log": str(report.log),
+                "created": report.created,
+                "ignored": report.ignored,
+                "tracked": list(report.tracked),
+                "agents": list(report.agents),
+                "mcpServers": {SERVER: entry},
+            }
+        )
+    else:
+        _tell(config, report, entry)
+    return 0
+
+
+def server_entry(config: Config) -> dict[str, Any]:
+    """What an MCP client needs to start our server, in the form of `.mcp.json`."""
+    command = [*own_command(), "mcp"]
+    entry: dict[str, Any] = {"command": command[0], "args": command[1:]}
+    if not _found_unaided(config.root):
+        entry["env"] = {"INTERCOM_ROOT": str(config.root)}
+    return entry
+
+
+def _found_unaided(root: Path) -> bool:
+    """Whether a server that starts in `root` finds this bus by itself; then the entry is good on every machine."""
+    from intercom.config import git_common_parent
+
+    for folder in (root, *root.parents):
+        common = git_common_parent(folder)
+        if common is not None:
+            return common == root
+    return True
+
+
+def claude_line(entry: dict[str, Any]) -> str:
+    """The command that adds the entry to Claude Code."""
+    env = [part for key, value in entry.get("env", {}).items() for part in ("--env", f"{key}={value}")]
+    return shlex.join(["claude", "mcp", "add", SERVER, *env, "--", entry["command"], *entry["args"]])
+
+
+def _tell(config: Config, report: InitReport, entry: dict[str, Any]) -> None:
+    """The report for a person."""
+    print(f"log     {report.log}" + ("" if report.created else " (was there, left as it is)"))
+    print(f"agents  {', '.join(report.agents)} (and user, for people)")
+    rule = {
+        "added": "ignores .claude/local/ from now on (.gitignore)",
+        "present": "ignores .claude/local/",
+        "": "not used here",
+    }
+    print(f"git     {rule[report.ignored]}")
+    print()
+    print("Connect Claude Code, in this folder:")
+    print()
+    print(f"  {claude_line(entry)}")
+    print()
+    print(f"or any MCP client, with this entry (.mcp.json in {config.root}):")
+    print()
+    block = json.dumps({"mcpServers": {SERVER: entry}}, indent=2)
+    print("\n".join(f"  {line}" for line in block.splitlines()))
+    print()
+    print(f'Then talk: intercom send --from user {report.agents[0]} "hello"')

@@ -1,0 +1,50 @@
+"""Owns `intercom log --raw`: the bytes of messages as they stand in the files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from intercom.cli.show import epoch
+from intercom.config import Config
+from intercom.files import read_from
+from intercom.format import MESSAGE, Entry, parse, render
+from intercom.model import Message, local_stamp
+
+
+def raw(config: Config, found: Iterable[Message]) -> None:
+    """Write the markdown of `found`, in that order, to standard output."""
+    out = sys.stdout.buffer
+    files: dict[str, _File] = {}
+    for message in found:
+        if message.file not in files:
+            files[message.file] = _File(config.folder / message.file)
+        block = files[message.file].block(message)
+        out.write(block if block.endswith(b"\n") else block + b"\n")
+    out.flush()
+
+
+class _File:
+    """The messages of one file, found by id, or by what they say where a person wrote them without one."""
+
+    def __init__(self, path: Path) -> None:
+        self._by_id: dict[str, bytes] = {}
+        self._by_content: dict[tuple[str, ...], list[bytes]] = {}
+        for entry in _messages(path):
+            if entry.id is not None:
+                self._by_id[entry.id] = entry.raw
+            self._by_content.setdefault((entry.sender, entry.tag, entry.body), []).append(entry.raw)
+
+    def block(self, message: Message) -> bytes:
+        """The bytes of `message`; rendered afresh where the file was changed between listing and looking."""
+        if message.id in self._by_id:
+            return self._by_id[message.id]
+        same = self._by_content.get((message.sender, message.tag, message.body))
+        if same:
+            return same.pop(0) if len(same) > 1 else same[0]
+        return render(message, local_stamp(epoch(message.at)))
+
+
+def _messages(path: Path) -> Iterator[Entry]:
+    return (entry for entry in parse(read_from(path) or b"") if entry.kind == MESSAGE)

@@ -1,0 +1,70 @@
+"""Owns what commands share at their start: the open bus with its warnings, and the text of a message."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from intercom.bus import Bus
+    from intercom.config import Config
+
+
+@contextmanager
+def open_bus(args: argparse.Namespace) -> Iterator[Bus]:
+    """The bus of `--root` or of the working directory; its warnings and notices go to stderr, a line each."""
+    from intercom.bus import Bus
+
+    with Bus.open(args.root) as bus:
+        warn(bus.config)
+        try:
+            yield bus
+        finally:
+            for text in bus.notices:
+                print(f"intercom: {' '.join(text.split())}", file=sys.stderr)
+            bus.notices.clear()
+
+
+def warn(config: Config) -> None:
+    """Say what is wrong with where the bus lies: another root than expected, a log in git."""
+    from intercom.tracked import tracked
+
+    for text in config.warnings:
+        print(f"intercom: warning: {text}", file=sys.stderr)
+    found = tracked(config.root)
+    if found:
+        some = found[0] if len(found) == 1 else f"{found[0]} and {len(found) - 1} more"
+        print(
+            f"intercom: warning: git tracks {some}; a push publishes it. "
+            "Stop that with: git rm -r -f --cached .claude/local",
+            file=sys.stderr,
+        )
+
+
+def message_text(word: str) -> str:
+    """The message itself, or standard input for `-`: its bytes as they are, also where they are no UTF-8."""
+    if word != "-":
+        return word
+    from intercom.format import decode
+
+    if sys.stdin is None:
+        return ""
+    if sys.stdin.isatty():
+        print("intercom: type the message, then Ctrl-D", file=sys.stderr)
+    return decode(sys.stdin.buffer.read())
+
+
+def own_command() -> list[str]:
+    """How to call us from anywhere: by name where a shell finds it, else by path."""
+    import os
+    import shutil
+
+    if shutil.which("intercom"):
+        return ["intercom"]
+    script = os.path.abspath(sys.argv[0])
+    if os.path.basename(script) == "intercom" and os.access(script, os.X_OK):
+        return [script]
+    return [sys.executable, "-m", "intercom"]

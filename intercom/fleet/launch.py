@@ -1,0 +1,166 @@
+"""Owns the start of one worker: its worktree, its files, its environment, its tmux session.
+
+What a worker is told about itself goes through its environment and files of its own in
+`.claude/local/.intercom/workers/`; the environment file is read by the shell that becomes the worker, and deleted
+by it, so that no secret stands on a command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import intercom
+from intercom import tmux, worktree
+from intercom.agents import agent, claude
+from intercom.alive import started
+from intercom.crew import Crew
+from intercom.files import make_private_folder
+from intercom.fleet.plan import Plan, Ticket
+from intercom.hooks.settings import settings as hooks_settings
+from intercom.model import utc
+from intercom.sessions import SessionRow
+
+FOLDER = "workers"
+SPAWN = "INTERCOM_SPAWN"  #: in the environment of everything that runs in a worker: the id of its session
+_INHERITED = re.compile(
+    r"(?:PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|COLORTERM|TMPDIR|SSH_AUTH_SOCK|IS_SANDBOX|PYTHONPATH"
+    r"|VIRTUAL_ENV|XDG_\w+|NODE_\w+|SSL_CERT_\w+|ANTHROPIC_\w+|AWS_\w+|GOOGLE_\w+|CLOUD_ML_REGION|VERTEX_\w+|DISABLE_\w+"
+    r"|CLAUDE_CONFIG_DIR|CLAUDE_CODE_USE_\w+|CLAUDE_CODE_DISABLE_\w+|CLAUDE_CODE_MAX_\w+|CLAUDE_CODE_SKIP_\w+"
+    r"|CLAUDE_CODE_OAUTH_TOKEN|MCP_\w+|BASH_\w+_\w+|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY)\Z"
+)
+_SCRIPT = 'set -a; . "$0"; set +a; rm -f -- "$0"; exec "$@"'
+
+
+class Launched(NamedTuple):
+    """A worker whose process was started."""
+
+    row: SessionRow
+    left_out: tuple[str, ...]  #: MCP servers of the project that it goes without
+
+
+_git = threading.Lock()  # `git worktree add` twice at once in one repository may collide
+
+
+def place(crew: Crew, plan: Plan, ticket: Ticket) -> Path:
+    """Where the worker works: its worktree, made if need be, or the project."""
+    if not plan.worktrees:
+        return crew.bus.config.root
+    if ticket.reuse is not None:
+        return Path(ticket.reuse)
+    with _git:
+        return Path(crew.worktrees.add(ticket.name, plan.worktree_base).path)
+
+
+def prepare(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path) -> str | None:
+    """Run the bootstrap in a new worktree; where its output is. CommandFailed, with the last thing it said."""
+    if not plan.bootstrap or ticket.reuse is not None:
+        return None
+    log = folder(crew) / f"{ticket.name}.bootstrap.log"
+    log.unlink(missing_ok=True)
+    worktree.bootstrap(cwd, plan.bootstrap, log)
+    return str(log)
+
+
+def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str) -> Launched:
+    """Start the worker in `cwd` and note it in the sessions. CommandFailed, Refused, StorageError."""
+    program = agent(plan.agent)
+    settings, left_out = program.settings(crew.bus.config.root, cwd, plan.perm_mode, crew.environ)
+    command = own_command()
+    settings.update(hooks_settings(command))
+    own = identity(crew, ticket)
+    server = {"command": command[0], "args": [*command[1:], "mcp"], "env": own}
+    start = claude.Start(
+        ticket.session,
+        _file(crew, f"{ticket.name}.settings.json", json.dumps(settings, indent=2)),
+        _file(crew, f"{ticket.name}.mcp.json", json.dumps({"mcpServers": {claude.SERVER: server}}, indent=2)),
+        plan.perm_mode,
+    )
+    env = _file(crew, f"{ticket.name}.env", environment(crew.environ, own))
+    words = program.words(shlex.split(plan.claude_cmd), start)
+    # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
+    pane = tmux.new_session(crew.server, ticket.name, ["sh", "-c", _SCRIPT, str(env), *words], cwd=cwd)
+    row = SessionRow(
+        ticket.name,
+        None,
+        pane.pid,
+        started(pane.pid),
+        "starting",
+        "{}",
+        utc(),
+        pane=pane.id,
+        socket=crew.server.socket,
+        worktree=str(cwd) if plan.worktrees else None,
+        agent=plan.agent,
+        spawned_by=by,
+    )
+    crew.sessions.put(row)
+    crew.bus.register("worker", ticket.name, pid=pane.pid, session=ticket.session)
+    return Launched(row, left_out)
+
+
+def own_command() -> list[str]:
+    """How to call this very Intercom from anywhere, whatever lies in the folder it is called in."""
+    source = Path(intercom.__file__).resolve().parent.parent
+    if source.name in ("site-packages", "dist-packages"):
+        return [sys.executable, "-P", "-m", "intercom"]
+    code = f"import sys; sys.path.insert(0, {os.fspath(source)!r}); from intercom.cli import main; sys.exit(main())"
+    return [sys.executable, "-P", "-c", code]
+
+
+def identity(crew: Crew, ticket: Ticket) -> dict[str, str]:
+    """Who the worker is, and where its bus lies."""
+    config = crew.bus.config
+    return {
+        "INTERCOM_NAME": ticket.name,
+        "INTERCOM_ROLE": "worker",
+        "INTERCOM_ROOT": os.fspath(config.root),
+        "INTERCOM_MACHINE": config.machine,
+        "INTERCOM_TMUX_SOCKET": crew.server.socket,
+        SPAWN: ticket.session,
+    }
+
+
+def environment(environ: Mapping[str, str], own: Mapping[str, str]) -> str:
+    """The environment file: what a worker has of ours, and who it is. Nothing of the session that starts it."""
+    taken = {key: value for key, value in environ.items() if _INHERITED.match(key) and "\0" not in value}
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in {**taken, **own}.items())
+
+
+def folder(crew: Crew) -> Path:
+    """Where the files of workers lie."""
+    where = crew.bus.config.private / FOLDER
+    make_private_folder(crew.bus.config.private)
+    make_private_folder(where)
+    return where
+
+
+def spawn_id(crew: Crew, name: str) -> str | None:
+    """The spawn id of a worker that was launched here, None if there is none any more."""
+    try:
+        raw = json.loads((crew.bus.config.private / FOLDER / f"{name}.mcp.json").read_bytes())
+        return str(raw["mcpServers"][claude.SERVER]["env"][SPAWN])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def forget_files(crew: Crew, name: str) -> None:
+    """Delete a worker's own files; the output of its bootstrap stays."""
+    for end in ("settings.json", "mcp.json", "env"):
+        (crew.bus.config.private / FOLDER / f"{name}.{end}").unlink(missing_ok=True)
+
+
+def _file(crew: Crew, name: str, text: str) -> Path:
+    path = folder(crew) / name
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+    return path

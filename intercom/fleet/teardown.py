@@ -1,0 +1,137 @@
+"""Owns the end of workers: only of those that Intercom started, and all of what runs for them.
+
+What runs for a worker is the tree below its pane, and whatever else carries its spawn id in its environment: a
+server that its model put into the background is no child of it any more.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from intercom import proc, tmux
+from intercom.alive import alive, started
+from intercom.crew import Crew
+from intercom.errors import IntercomError, NotFound, UnknownName
+from intercom.fleet.launch import SPAWN, forget_files, spawn_id
+from intercom.sessions import SessionRow
+
+
+class Torn(NamedTuple):
+    """What became of one worker: processes ended, and its worktree (removed, kept, or None: not asked for)."""
+
+    name: str
+    ended: int
+    worktree: str | None = None
+    reason: str | None = None
+    kept: dict[str, Any] | None = None  #: unsaved work of a removed worktree: its files, and the ref that keeps them
+
+    def to_json(self) -> dict[str, Any]:
+        """The public form."""
+        return {key: value for key, value in self._asdict().items() if value is not None}
+
+
+def teardown(crew: Crew, prefix: str = "worker", *, worktrees: bool = False, force: bool = False) -> list[Torn]:
+    """End every worker whose name begins with `prefix` and that a spawn started; with `worktrees`, remove those too.
+
+    A worktree with unsaved work is kept and named, unless `force`: then the work is kept under a ref, which is named.
+    """
+    out = []
+    wanted = prefix.strip().lower()
+    rows = [row for row in crew.sessions.all() if row.spawned_by is not None and row.name.startswith(wanted)]
+    for row in rows:
+        try:
+            ended = end(crew, row)
+            forget(crew, row.name)
+        except IntercomError as error:
+            out.append(Torn(row.name, 0, reason=f"it could not be ended: {error}"))
+            continue
+        out.append(_worktree(crew, row.name, ended, force=force) if worktrees else Torn(row.name, ended))
+    names = {row.name for row in rows}
+    for entry in crew.worktrees.entries() if worktrees else []:
+        left = entry.status != "removed" and entry.worker.startswith(wanted) and entry.worker not in names
+        if left and not _in_use(crew, entry.worker):
+            out.append(_worktree(crew, entry.worker, 0, force=force))
+    return out
+
+
+def _worktree(crew: Crew, name: str, ended: int, *, force: bool) -> Torn:
+    """Remove the worktree of a worker that has ended."""
+    if crew.worktrees.living(name) is None:
+        return Torn(name, ended)
+    try:
+        gone = crew.worktrees.remove(name, force=force)
+    except IntercomError as error:
+        return Torn(name, ended, "kept", str(error))
+    kept = {"ref": gone.ref, "files": list(gone.kept)} if gone.ref else None
+    return Torn(name, ended, "removed", kept=kept)
+
+
+def _in_use(crew: Crew, name: str) -> bool:
+    """Whether a session that is not ours to end works in that worktree."""
+    row = crew.sessions.get(name)
+    return row is not None and row.running
+
+
+def end(crew: Crew, row: SessionRow, *, spawn: str | None = None) -> int:
+    """End all that runs for a worker, and its tmux session; how many processes. CommandFailed if one stays."""
+    server = crew.tmux_of(row.socket)
+    pane = _own_pane(server, row)
+    roots = [proc.Process(row.pid, row.started)] if row.pid is not None and alive(row.pid, row.started) else []
+    if pane is not None and not pane.dead and (row.pid is None or pane.pid == row.pid):
+        roots += [proc.Process(pane.pid, row.started)]
+    waiter = crew.sessions.waiter(row.name)
+    roots += [proc.Process(*waiter)] if waiter else []
+    mark = spawn or spawn_id(crew, row.name)
+    found: dict[int, proc.Process] = {}
+    for one in roots:
+        found |= {each.pid: each for each in (one, *proc.children(one.pid))}
+    ended = proc.end_all(found.values())
+    for _ in range(3):  # what was just being started when we looked
+        late = _marked(mark) if mark else []
+        if not late:
+            break
+        ended += proc.end_all(late)
+    if pane is not None:
+        tmux.kill_session(server, pane.session)
+    return len(ended)
+
+
+def forget(crew: Crew, name: str) -> None:
+    """Give the worker's name back, and drop what is known of its session."""
+    try:
+        crew.bus.signoff(name)
+    except (UnknownName, NotFound):
+        pass  # it signed off by itself
+    crew.sessions.drop(name)
+    forget_files(crew, name)
+
+
+def _own_pane(server: tmux.Server, row: SessionRow) -> tmux.Pane | None:
+    """The pane we started the worker in, if it still is that one: ids begin anew with a new tmux server."""
+    if row.pane is None:
+        return None
+    try:
+        pane = tmux.pane(server, row.pane)
+    except NotFound:
+        return None
+    return pane if pane.session == tmux.session_name(row.name) and (pane.dead or pane.pid == row.pid) else None
+
+
+def _marked(mark: str) -> list[proc.Process]:
+    """Every process with this spawn id in its environment, as far as the system lets us see."""
+    needle = f"{SPAWN}={mark}".encode()
+    found = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if needle not in file.read().split(b"\0"):
+                    continue
+        except OSError:
+            continue
+        since = started(int(name))
+        if since is not None:
+            found.append(proc.Process(int(name), since))
+    return found

@@ -1,0 +1,29 @@
+"""Owns the log format, INTERCOM 1.2: bytes in, entries out, and a message rendered to bytes. No I/O.
+
+`grammar` holds the rules and the regexes, `parse` reads (tolerantly), `render` writes (strictly),
+`text` converts between bytes and text and says when two messages are the same but for formatting.
+"""
+
+from __future__ import annotations
+
+from intercom.format.grammar import FRONT, MARKER, MESSAGE, PREAMBLE, Entry
+from intercom.format.parse import Parser, parse
+from intercom.format.render import marker, render, rendered
+from intercom.format.text import decode, digest, encode, hand_id
+
+__all__ = [
+    "FRONT",
+    "MARKER",
+    "MESSAGE",
+    "PREAMBLE",
+    "Entry",
+    "Parser",
+    "decode",
+    "digest",
+    "encode",
+    "hand_id",
+    "marker",
+    "parse",
+    "render",
+    "rendered",
+]

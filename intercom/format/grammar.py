@@ -1,0 +1,128 @@
+r"""Owns the grammar of the log, INTERCOM 1.2, beside the regexes that are it.
+
+    log       = [front] [preamble] *(message / marker)
+    front     = "---" NL *(line) "---" NL          ; at the file's start, with at least one "key:"
+    message   = header NL [*blank meta NL] body    ; ends where the next message or marker begins
+    header    = 1*3"#" "[" stamp "]" from arrow to ["[" tag "]" *("[" more "]")] [title]
+    meta      = "<!-- intercom" 1*(SP key "=" value) "-->"
+    marker    = ("### COMPACTED:" text / conflict) NL
+    conflict  = 7"<" / 7"=" / 7">" / 7"|"          ; alone or with text after a blank
+
+Reading is tolerant: any arrow that agents have been seen to write, mojibake included; any stamp;
+names in bold or back-ticks. A header without a tag counts if its stamp is a date or `{DATE}`. What
+follows the tags (the title) is the first paragraph of the body.
+
+A line that git left is a marker where an entry, another such line or the end follows it (a `---` that
+both sides share may stand between); `=======` and `|||||||` only if the next outer line is `>>>>>>>`.
+Anywhere else it is text. So both sides' messages are read, each on its own.
+
+A message with a meta line was written by a tool, which escaped every line of its body that could be
+taken for something else: an unescaped header in it is a header. A message without one was written by
+hand and may quote headers in fenced code: there, a header inside a fence that closes is text.
+
+Escaping is one more backslash at the start of a line that (after any backslashes it has) begins
+like a header, a meta line, a marker, a conflict line or a fence. Fences are escaped only where the
+body leaves them open. A line starts after any character that some program somewhere splits lines at.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+FRONT = "front"
+PREAMBLE = "preamble"  #: text that is no message: before the first, or loose after a marker
+MESSAGE = "message"
+MARKER = "marker"
+
+
+class Entry(NamedTuple):
+    """A stretch of the log. The `raw` of all entries, joined, is the file.
+
+    The fields after `raw` are those of a message. `id` is None where there is no meta line. `sender` and
+    `to` are canonical names; `body` is unescaped, without the closing rule.
+    """
+
+    kind: str
+    start: int  #: byte offset of `raw` in all that was fed
+    raw: bytes
+    stamp: str = ""
+    sender: str = ""
+    to: str = ""
+    tag: str = ""
+    urgent: bool = False
+    body: str = ""
+    id: str | None = None
+    at: str | None = None
+    reply_to: str | None = None
+    thread: str | None = None
+    via: str | None = None
+    declared: str | None = None
+    status: str | None = None
+    progress: int | None = None
+
+
+#: How far a fence may reach over quoted headers before it counts as never closed, in bytes.
+REACH = 64 * 1024
+
+_ARROWS = ("→", "->", "=>", "-->", "⇒", "➜", "➔", "—>", "–>", "â†’", "‚Üí", "Ã¢â€ â€™", "Ã¢â€\xa0â€™")  # noqa: RUF001 (as found)
+ARROW = b"(?:" + b"|".join(re.escape(arrow.encode()) for arrow in sorted(_ARROWS, key=len, reverse=True)) + b")"
+#: What no name may hold, or its header would be read otherwise the next time.
+ARROWISH = re.compile("[→⇒➜➔>]|" + "|".join(arrow for arrow in _ARROWS if not arrow.isascii()))
+
+# What `render` writes, in its order: 13 groups from stamp to progress. Anything else goes the tolerant way.
+_VALUE = rb"[A-Za-z0-9._:+%-]+"
+_STRICT = (
+    rb"## \[([0-9][0-9:.TZ-]*(?: [0-9][0-9:.]*)?|)\] ([a-z0-9.-]+) \xe2\x86\x92 ([a-z0-9.-]+(?:, [a-z0-9.-]+)*)"
+    rb" \[((?!URGENT\])[A-Z][A-Z0-9_-]{0,30})\]( \[URGENT\])?\n"
+    rb"<!-- intercom id=([0-9a-z]{1,12})(?: at=([0-9TZ:.-]+))?(?: re=("
+    + _VALUE
+    + rb"))?(?: thread=("
+    + _VALUE
+    + rb"))?"
+    rb"(?: via=([a-z]+))?(?: type=([a-z]+))?(?: status=([a-z]+))?(?: progress=([0-9]{1,2}|100))? -->(?=\n)"
+)
+_CONFLICT_LINE = rb"(?:[ \t][^\n]*)?\r?(?=\n|\Z)"
+#: Where an entry may begin; the look ahead spares most lines the alternatives.
+#: Groups: 1-13 strict header; 14 compaction marker; 15 stamp, 16 rest; 17 conflict line.
+BOUNDARY = re.compile(
+    rb"\n(?=[#<=>|\xef])(?:\xef\xbb\xbf)?(?:"
+    + _STRICT
+    + rb"|(### COMPACTED:[^\n]*)|#{1,3}[ \t]*\[([^\]\n]{0,200})\]([^\n]*)"
+    rb"|((?:<{7}|={7}|>{7}|\|{7})" + _CONFLICT_LINE + rb"))"
+)
+STRICT_LAST, COMPACTED, STAMP, REST, CONFLICT = 13, 14, 15, 16, 17
+
+#: The header after its stamp: from, to, tag, what follows. No piece gives back, so a long line costs its length once.
+HEADER_REST = re.compile(
+    rb"[ \t]*+((?:[^\[\]\n=\xc3\xe2-]|(?!" + ARROW + rb")[^\[\]\n]){1,200}+)" + ARROW + rb"([^\[\]\n]++)"
+    rb"(?:\[([^\[\]\n]{1,60}+)\])?+([^\n]*+)"
+)
+MORE_TAG = re.compile(rb"[ \t]*+\[([^\[\]\n]*+)\]")
+DATED = re.compile(rb"\s*(?:\d{4}-\d\d-\d\d|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|\{[^}]*\})")
+META = re.compile(
+    rb"(?:[ \t]{0,80}\r?\n){1,9}[ \t]{0,80}<!--[ \t]{0,80}intercom[ \t]([^\n]*?)-->[ \t]{0,80}\r?(?=\n|\Z)"
+)
+META_PAIR = re.compile(rb"([a-z]+)=(\S+)")
+META_ID = re.compile(rb"[0-9a-z]{1,12}\Z")
+#: The outer lines of a git conflict, and what may stand between such a line and the entry after it.
+CONFLICT_SIDE = re.compile(rb"\n(?:\xef\xbb\xbf)?(<{7}|>{7})" + _CONFLICT_LINE)
+BETWEEN = re.compile(
+    rb"(?:\n[ \t]{0,80}\r?(?=\n)){0,99}(?:\n---[ \t]{0,80}\r?(?=\n|\Z)(?:\n[ \t]{0,80}\r?(?=\n)){0,99})?"
+)
+FRONT_STOP = re.compile(rb"\n#{1,3}[ \t]*\[")
+FRONT_MATTER = re.compile(
+    rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?(?:\n(?!---[ \t]*\r?\n|#{1,3}[ \t]*\[)[^\n]*+)*?\n---[ \t]*\r?(?=\n|\Z)"
+)
+FRONT_KEY = re.compile(rb"\n[A-Za-z_][\w-]*:(?=[\s])")
+FENCE = re.compile(rb"\n {0,3}(?:(`{3,}+)([^`\n]*+)|(~{3,}+)([^\n]*+))(?=\n|\Z)")
+
+_DANGER = (
+    r"\ufeff?(?:#{1,3}[ \t]*\[|### COMPACTED|[ \t]*<!--[ \t]*intercom"
+    r"|<{7}(?!<)|={7}(?!=)|>{7}(?!>)|\|{7}(?!\|))"
+)
+_FENCE_START = r" {0,3}(?:`{3,}|~{3,})"
+_LINE_START = r"(^|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])"
+#: A line to escape whatever stands around it; group 1 is what precedes the line.
+TO_ESCAPE = re.compile(rf"{_LINE_START}(?=\\*+{_DANGER}|\\++{_FENCE_START})")
+ESCAPED = re.compile(rf"{_LINE_START}\\(?=\\*+(?:{_DANGER}|{_FENCE_START}))")

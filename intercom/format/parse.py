@@ -1,0 +1,198 @@
+"""Owns reading the log: bytes, whole or in pieces, to entries. Nothing is an error; at most "need more"."""
+
+from __future__ import annotations
+
+import re
+
+from intercom.format import entries, strict
+from intercom.format.fences import NEED_MORE, REAL, Fences
+from intercom.format.grammar import (
+    BETWEEN,
+    BOUNDARY,
+    COMPACTED,
+    CONFLICT,
+    CONFLICT_SIDE,
+    FRONT,
+    FRONT_KEY,
+    FRONT_MATTER,
+    FRONT_STOP,
+    REACH,
+    REST,
+    Entry,
+)
+
+_FRONT_START = re.compile(rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?\n")
+_CONFLICT_REACH = 4  # times the reach of a fence: a live log's size, for a side may be as long
+_LARGE = 1 << 20  # an entry from this size on is searched again only when it has grown by an eighth
+
+
+def parse(data: bytes) -> list[Entry]:
+    """All entries of a whole file, in order."""
+    parser = Parser()
+    return parser.feed(data) + parser.close()
+
+
+class Parser:
+    """Feeds on pieces of a log and gives out each entry once where the next begins is certain.
+
+    `start` is the offset of the first byte, at the boundary of an entry; at 0 the file's top may hold
+    front matter. `reach`, in bytes, is how far a fence may reach over quoted headers. After `close`
+    everything has been given out.
+    """
+
+    def __init__(self, start: int = 0, *, reach: int = REACH) -> None:
+        self._buffer = b"\n"  # the newline before the first entry, then what is not given out yet
+        self._pieces: list[bytes] = []  # fed, not in the buffer yet
+        self._waiting = 0  # bytes in the pieces
+        self._offset = start  # of the byte after that newline
+        self._searched = 0  # where the search for the next boundary goes on
+        self._reach = reach
+        self._fences = Fences(reach)  # within the first entry of the buffer, where that is hand-written
+        self._sides = (0, 0)  # offsets between which no outer line of a conflict begins
+        self._top = start == 0
+
+    @property
+    def settled(self) -> int:
+        """Where a later parse has to begin: the offset of the first entry not given out."""
+        return self._offset
+
+    def feed(self, data: bytes) -> list[Entry]:
+        """Take more bytes; return the entries that are complete (one of more than 1 MiB perhaps a little later)."""
+        self._pieces.append(data)
+        self._waiting += len(data)
+        if len(self._buffer) > _LARGE and self._waiting < len(self._buffer) >> 3:
+            return []
+        return self._run(final=False)
+
+    def close(self) -> list[Entry]:
+        """There is no more: return what is left."""
+        found = self._run(final=True)
+        self._buffer = b"\n"
+        return found
+
+    def _run(self, *, final: bool) -> list[Entry]:
+        buffer = self._buffer = b"".join((self._buffer, *self._pieces))
+        self._pieces, self._waiting = [], 0
+        end = len(buffer) if final else buffer.rfind(b"\n") + 1
+        out: list[Entry] = []
+        begin = 0
+        if self._top:
+            front = _front(buffer, end, self._reach, final=final)
+            if front is None:
+                return out
+            self._top = False
+            if front:
+                out.append(Entry(FRONT, 0, buffer[1 : front + 1]))
+                begin = front
+                self._fences.restart(begin)
+        begin, current, at = self._entries(buffer, begin, end, out, final=final)
+        if final:
+            self._give(out, buffer, begin, len(buffer), current)
+            begin = len(buffer) - 1
+        self._fences.shift(begin)
+        self._searched = max(0, at - begin)
+        self._buffer = buffer[begin:]
+        self._offset += begin
+        return out
+
+    def _entries(
+        self, buffer: bytes, begin: int, end: int, out: list[Entry], *, final: bool
+    ) -> tuple[int, re.Match[bytes] | None, int]:
+        """Add to `out` the entries whose end is certain; return the next one's begin, its boundary, where to search."""
+        current = self._first(buffer, begin, end)
+        strong = current is not None and entries.is_strong(buffer, current, end)
+        at = max(self._searched, begin + 1 if current is None else current.end())
+        while True:
+            if current is not None and strict.is_strict(current):
+                current, at = strict.run(buffer, current, at, end, self._offset - 1, out)
+                begin = current.start()
+            match = BOUNDARY.search(buffer, at, end)
+            if match is None:
+                return begin, current, max(at, end - 1)
+            verdict = self._judge(buffer, match, end, strong=strong, final=final)
+            if verdict == NEED_MORE:
+                return begin, current, match.start()
+            at = match.end() if verdict == REAL else verdict
+            if verdict == REAL:
+                self._give(out, buffer, begin, match.start() + 1, current)
+                begin, current = match.start(), match
+                strong = entries.is_strong(buffer, match, end)
+                self._fences.restart(at)
+
+    def _first(self, buffer: bytes, begin: int, end: int) -> re.Match[bytes] | None:
+        """The boundary that the buffer's first entry begins with; None if that is loose text."""
+        match = BOUNDARY.match(buffer, begin, end)
+        if match is None or (match.group(REST) is not None and not entries.is_header(match)):
+            return None
+        return match
+
+    def _give(self, out: list[Entry], buffer: bytes, begin: int, stop: int, current: re.Match[bytes] | None) -> None:
+        """Add the entry between two boundaries to `out`."""
+        if current is not None and current.lastindex not in {COMPACTED, CONFLICT}:
+            out.append(entries.message(buffer, current, stop, self._offset - 1))
+        else:
+            out += entries.other(buffer[begin + 1 : stop], self._offset + begin, marker=current is not None)
+
+    def _judge(self, buffer: bytes, match: re.Match[bytes], end: int, *, strong: bool, final: bool) -> int:
+        """REAL if an entry begins at `match`, NEED_MORE, or the index where the search goes on."""
+        if strong and strict.is_strict(match):
+            return REAL
+        if match.lastindex == REST and not entries.is_header(match):
+            return match.end()
+        if not strong and self._fences.advance(buffer, match.start()):
+
+            def headers(start: int, stop: int) -> list[tuple[int, bool]]:
+                found = (header for header in BOUNDARY.finditer(buffer, start, stop) if _begins(header))
+                return [(header.start(), entries.is_strong(buffer, header, stop)) for header in found]
+
+            if match.lastindex == CONFLICT:
+                return match.end()
+            return self._fences.quoted(buffer, match.start(), end, final=final, headers=headers)
+        if match.lastindex == CONFLICT:
+            return self._conflict_line(buffer, match, end, final=final)
+        return REAL
+
+    def _conflict_line(self, buffer: bytes, match: re.Match[bytes], end: int, *, final: bool) -> int:
+        """A line that git left is a marker if an entry, another such line or the end follows; else it is text."""
+        between = BETWEEN.match(buffer, match.end(), end)
+        follows = between.end() if between else match.end()
+        if follows < end - 1:
+            found = BOUNDARY.match(buffer, follows, end)
+            if found is None or (found.lastindex != CONFLICT and not _begins(found)):
+                return match.end()
+        elif not final:
+            return NEED_MORE
+        if match.group(CONFLICT)[:1] in b"<>":
+            return REAL
+        inside = self._inside(buffer, match.end(), end, final=final)
+        return match.end() if inside is None else inside
+
+    def _inside(self, buffer: bytes, at: int, end: int, *, final: bool) -> int | None:
+        """REAL if the next outer line of a conflict after `at` is its last, NEED_MORE, None if it is not."""
+        shift = self._offset - 1
+        since, until = self._sides
+        start = max(at, until - shift) if since <= at + shift else at
+        limit = at + _CONFLICT_REACH * self._reach
+        found = CONFLICT_SIDE.search(buffer, start, end)
+        if found is None:
+            self._sides = (min(since, at + shift) if start > at else at + shift, max(start, end - 1) + shift)
+            return None if final or end > limit else NEED_MORE
+        self._sides = (at + shift, found.start() + shift)
+        return REAL if found.start() < limit and found.group(1)[:1] == b">" else None
+
+
+def _begins(match: re.Match[bytes]) -> bool:
+    """Whether a boundary match, other than a conflict line, begins an entry where no fence is open."""
+    return match.lastindex != CONFLICT and (match.group(REST) is None or entries.is_header(match))
+
+
+def _front(buffer: bytes, end: int, reach: int, *, final: bool) -> int | None:
+    """The index of the newline that ends the front matter, 0 if there is none, None for "need more"."""
+    if end <= 1:
+        return 0 if final else None
+    if not _FRONT_START.match(buffer, 0, end):
+        return 0
+    match = FRONT_MATTER.match(buffer, 0, min(end, reach))
+    if match is not None:
+        return match.end() if FRONT_KEY.search(match.group()) else 0
+    return 0 if final or end > reach or FRONT_STOP.search(buffer, 0, end) else None

@@ -1,0 +1,108 @@
+"""Owns writing the log: a message as a block that no reader can take for anything else."""
+
+from __future__ import annotations
+
+import re
+
+from intercom.errors import FormatError
+from intercom.format.fences import fences
+from intercom.format.grammar import ESCAPED, TO_ESCAPE, Entry
+from intercom.format.text import encode, name, names, one_line, quote
+from intercom.model import Message, type_of
+
+_TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
+_LONGEST_STAMP = 200  # bytes; the reader takes no longer one
+
+
+def render(message: Message, stamp: str) -> bytes:
+    r"""A message as the block that is appended to the log; it ends with `\n\n---\n\n`.
+
+    `stamp` is the local time for people. FormatError for a name, tag or stamp that a reader of the header
+    would take for another.
+    """
+    for what, value, read in (
+        ("sender", message.sender, name(message.sender)),
+        ("recipient", message.to, names(message.to)),
+    ):
+        if not value or value != read:
+            raise FormatError(f"{value!r} cannot be the {what} of a message; nothing was written.")
+    if not _TAG.match(message.tag) or message.tag == "URGENT":
+        raise FormatError(f"{message.tag!r} cannot be the type of a message; nothing was written.")
+    if stamp != one_line(stamp) or len(encode(stamp)) > _LONGEST_STAMP:
+        raise FormatError(f"{stamp!r} cannot be the time in a header; nothing was written.")
+    declared = message.type if message.type != type_of(message.tag, message.to) else None
+    pairs = [("id", message.id), ("at", message.at), ("re", message.reply_to), ("thread", message.thread)]
+    pairs += [("via", None if message.via == "tool" else message.via), ("type", declared), ("status", message.status)]
+    pairs += [("progress", None if message.progress is None else str(message.progress))]
+    meta = b" ".join(key.encode() + b"=" + quote(value) for key, value in pairs if value is not None and value != "")
+    urgent = " [URGENT]" if message.urgent else ""
+    header = f"## [{stamp}] {message.sender} → {message.to} [{message.tag}]{urgent}\n"
+    return encode(header) + b"<!-- intercom " + meta + b" -->\n\n" + encode(escape(message.body)) + b"\n\n---\n\n"
+
+
+def rendered(entry: Entry, ident: str, via: str, at: str) -> bytes:
+    """A parsed entry as a block of ours, under this id: how a hand-written message enters the journal."""
+    declared = entry.declared or type_of(entry.tag, entry.to)
+    message = Message(
+        ident,
+        None,
+        at,
+        entry.sender,
+        entry.to,
+        entry.tag,
+        declared,
+        entry.body,
+        entry.urgent,
+        entry.reply_to,
+        entry.thread,
+        via,
+        "",
+        entry.status,
+        entry.progress,
+    )
+    return render(message, entry.stamp)
+
+
+def marker(count: int, stamp: str) -> bytes:
+    """The line that compaction leaves: how many messages the archive holds, and when it was written."""
+    return f"### COMPACTED: {count} older messages archived ({stamp})\n\n".encode()
+
+
+def escape(body: str) -> str:
+    """The body with a backslash before every line that could be taken for something else."""
+    text = TO_ESCAPE.sub(r"\1\\", body)
+    if "```" not in text and "~~~" not in text:
+        return text
+    data, done, parts = encode(text), 0, []
+    for start in _open_fences(data):
+        parts.append(data[done:start])
+        done = start
+    return b"\\".join([*parts, data[done:]]).decode("utf-8", "surrogatepass") if parts else text
+
+
+def unescape(text: str) -> str:
+    """The inverse of `escape`."""
+    return ESCAPED.sub(r"\1", text) if "\\" in text else text
+
+
+def _open_fences(data: bytes) -> list[int]:
+    """Where the lines begin that open a fence which `data` never closes, if those before are escaped."""
+    found = list(fences(b"\n" + data, 0, len(data) + 1))
+    longest = {b"`": 0, b"~": 0}  # the longest closing fence of each kind still to come
+    closable = [False] * len(found)
+    for i in range(len(found) - 1, -1, -1):
+        fence = found[i]
+        closable[i] = longest[fence.kind] >= fence.length
+        if fence.bare:
+            longest[fence.kind] = max(longest[fence.kind], fence.length)
+    starts, i = [], 0
+    while i < len(found):
+        opener = found[i]
+        if closable[i]:
+            i += 1
+            while not found[i].closes(opener.kind, opener.length):
+                i += 1
+        else:
+            starts.append(opener.start)
+        i += 1
+    return starts

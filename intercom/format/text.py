@@ -1,0 +1,106 @@
+"""Owns the conversions between bytes and text, and what makes two messages the same but for formatting."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from hashlib import blake2b
+
+from intercom.format.grammar import ARROWISH, Entry
+from intercom.model import canonical, encode_id, recipients
+
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:+-")
+_CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
+_PLAIN_NAME = re.compile(r"[a-z0-9.-]{1,64}\Z")
+_LONGEST_NAME = 200  # bytes; the reader takes no longer sender
+_BLANKS = re.compile(r"[ \t\r\f\v]+(?=\n|\Z)")
+_LAID_OUT = re.compile(r"[\s\ufeff]\n|\n\n\n|\r|\ufeff")
+_BLANK_LINES = re.compile(r"\n{2,}")
+
+
+def encode(text: str) -> bytes:
+    """Text as the log holds it: UTF-8, a lone surrogate in its three-byte form."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(data: bytes) -> str:
+    """The log's bytes as text. Never fails: a byte that is not UTF-8 becomes U+DC00 plus its value."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "intercom")
+
+
+def _decode_fault(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    start = error.start
+    three = error.object[start : start + 3]
+    if len(three) == 3 and three[0] == 0xED and 0xA0 <= three[1] <= 0xBF and 0x80 <= three[2] <= 0xBF:
+        return three.decode("utf-8", "surrogatepass"), start + 3
+    return chr(0xDC00 + error.object[start]), start + 1
+
+
+codecs.register_error("intercom", _decode_fault)
+
+
+def quote(value: str) -> bytes:
+    """A meta value with everything that is not plain as %XX, and no `--` (it would end a comment)."""
+    out = bytearray()
+    for byte in encode(value):
+        if byte in _SAFE and not (byte == 0x2D and out.endswith(b"-")):
+            out.append(byte)
+        else:
+            out += b"%%%02X" % byte
+    return bytes(out) or b"%"
+
+
+def unquote(value: bytes) -> str:
+    """The text of a meta value; a `%` that introduces no two hexadecimal digits stands for nothing."""
+    if b"%" not in value:
+        return decode(value)
+    return decode(re.sub(rb"%([0-9A-Fa-f]{2})?", _unquoted, value))
+
+
+def _unquoted(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match.group(1), 16)]) if match.group(1) else b""
+
+
+def one_line(text: str) -> str:
+    """Text as it can stand in a header."""
+    return _CONTROL.sub(" ", text).replace("[", "(").replace("]", ")").strip()
+
+
+def name(text: str) -> str:
+    """The name that a header's text means; "" for none. Written into a header again, it means itself."""
+    if _PLAIN_NAME.match(text):
+        return text
+    found = ARROWISH.sub("-", canonical(one_line(text)))
+    return found if len(encode(found)) <= _LONGEST_NAME else found[: _LONGEST_NAME // 4]
+
+
+def names(text: str) -> str:
+    """The names that a header's list of recipients means, joined by ", "."""
+    if _PLAIN_NAME.match(text):
+        return text
+    found = (name(part) for part in recipients(one_line(text)))
+    return ", ".join(dict.fromkeys(part for part in found if part))
+
+
+def normal(body: str) -> str:
+    """A body without what formatters change: line ends, trailing blanks, runs of blank lines."""
+    if _LAID_OUT.search(body) is None:
+        return body.strip()
+    text = _BLANKS.sub("", body.replace("\ufeff", "")).replace("\r", "\n")
+    return _BLANK_LINES.sub("\n\n", _BLANKS.sub("", text)).strip()
+
+
+def digest(entry: Entry) -> str:
+    """16 hexadecimal digits that stay the same when a message is merely reformatted."""
+    header = "\x1f".join((entry.stamp.strip(), entry.sender, entry.to, entry.tag, "!" if entry.urgent else ""))
+    return blake2b(encode(header + "\x1e" + normal(entry.body)), digest_size=8).hexdigest()
+
+
+def hand_id(digest: str, occurrence: int) -> str:
+    """The id of the `occurrence`-th (from 1) hand-written message with this digest: 12 characters."""
+    return encode_id(int.from_bytes(blake2b(f"{digest} {occurrence}".encode(), digest_size=8).digest(), "big"))

@@ -1,0 +1,264 @@
+"""Owns taking in what people and programs did to the live log, and putting right what they broke.
+
+`reconcile` decides, entry by entry; this module carries it out, under the writer lock, in an order in which
+a kill at any point loses nothing: the damaged copy is kept, the journal learns what is new, the live log is
+repaired, the state notes what is hidden, and last the agreement is made. Whoever comes next finds the
+whole, or decides the same again.
+
+A repair is announced in the log by `system`, to `user`, with the way back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+from intercom import reconcile
+from intercom.agreement import agree, agreement
+from intercom.config import Config
+from intercom.files import joined, make_private_folder, read_from, replace, storage, swap
+from intercom.format import MESSAGE, Entry, digest, hand_id, parse, render, rendered
+from intercom.log import Log
+from intercom.model import SYSTEM, USER, Message, local_stamp, new_id, utc, utc_of_stamp
+from intercom.reconcile import Decision, Outcome, Thresholds
+from intercom.setup import fresh_log
+from intercom.state import State
+from intercom.window import Pastime, Window, elsewhere, found
+
+SETTLE = 0.02  #: seconds without a change after which a file counts as written
+SETTLE_DAMAGE = 0.15  #: seconds between two looks at a file that seems damaged, before it is repaired
+_SETTLE_MOST = 1.0
+
+_SAID = {
+    reconcile.REMOVED: "the log was removed",
+    reconcile.EMPTIED: "the log was emptied",
+    reconcile.TRUNCATED: "the end of the log was cut off",
+    reconcile.OVERWRITTEN: "most of the log was overwritten",
+    reconcile.STALE_SAVE: "the log was saved from an old copy",
+    reconcile.RESURFACED: "a redacted text came back",
+}
+_REBUILT = {reconcile.REMOVED, reconcile.EMPTIED, reconcile.TRUNCATED, reconcile.OVERWRITTEN}
+
+
+def settle(live: Path) -> None:
+    """Wait, a moment, until nobody has written to the live log for a moment."""
+    deadline = time.monotonic() + _SETTLE_MOST
+    while live.exists() and not quiet(live, SETTLE) and time.monotonic() < deadline:
+        time.sleep(SETTLE / 4)
+
+
+def quiet(live: Path, seconds: float) -> bool:
+    """Whether nobody has written to the live log, or removed it, for so long, as far as its times tell."""
+    try:
+        changed = live.stat().st_mtime
+    except FileNotFoundError:
+        changed = live.parent.stat().st_mtime if live.parent.exists() else 0.0
+    except OSError:
+        return True
+    return not 0 <= time.time() - changed < seconds
+
+
+class Heal:
+    """One reconciliation of the live log. Made and carried out under the writer lock."""
+
+    def __init__(self, config: Config, log: Log, state: State, db: sqlite3.Connection, journal: str) -> None:
+        self._config = config
+        self._log = log
+        self._state = state
+        self._traces = state.traces()
+        self._window = Window(read_from(log.journal) or b"", agreement(state), self._traces)
+        self._past = Pastime(db, journal, self._traces, self._window.latest)
+        present = read_from(log.live)
+        self.live = present or b""
+        self._exists = present is not None
+        self._entries = parse(self.live)
+        self._settings = config.section("repair")
+        self._outcome = self._reconcile()
+        self._new: dict[int, str] = {}  # place of a new message -> its id
+        self._given: set[str] = set()  # those ids
+
+    def _reconcile(self) -> Outcome:
+        default = Thresholds()
+        few, most = self._settings.get("few", default.few), self._settings.get("most", default.most)
+        known = self._window.known(self._past)
+        marks = {mark for one in known for mark in (one.digest, *one.versions)}
+        self._past.recall([e for e in self._entries if e.kind == MESSAGE and e.id is None and digest(e) not in marks])
+        return reconcile.reconcile(
+            known,
+            found(self._entries),
+            history=self._past,
+            body_of=self._body_of,
+            thresholds=Thresholds(int(few), float(most)),
+            exists=self._exists or not known,
+        )
+
+    def _body_of(self, ident: str) -> str | None:
+        entry = self._window.latest.get(ident)
+        if entry is not None:
+            return entry.body
+        past = self._past.entry(ident)
+        return past[0].body if past else None
+
+    @property
+    def harmless(self) -> bool:
+        """Whether nothing is to be repaired: then there is no need to wait for an editor to finish."""
+        return self._outcome.judgement != reconcile.REPAIR or self._settings.get("mode") == "off"
+
+    def carry_out(self) -> list[str] | None:
+        """Do what was decided; return what a person should be told, or None if somebody saved meanwhile: look again.
+
+        StorageError if a file cannot be written.
+        """
+        for decision in self._outcome.having(reconcile.ADDED):
+            self._new[decision.place] = ident = self._id_for(decision)
+            self._given.add(ident)
+        learned = b"".join(self._learned(decision) for decision in self._outcome.entries)
+        live, notices, mend = self.live, [], False
+        if self.harmless:
+            self._log.adopt(learned)
+        else:
+            mend = self._settings.get("mode", "on") == "on"
+            sentence = self._sentence(self._keep_damaged(), mend=mend)
+            notices.append(sentence)
+            said = _announcement(sentence)
+            self._log.adopt(learned + said)
+            live = self._mended(said) if mend else joined([self.live, said])
+            with storage(f"write {self._log.live}", "the log is as it was; what it lost is still delivered"):
+                if not swap(self._log.live, self.live, live):
+                    return None
+        self._note(mend=mend)
+        agree(self._state, self._log.journal, live)
+        return notices
+
+    # -- what the journal learns ------------------------------------------------------------------
+
+    def _id_for(self, decision: Decision) -> str:
+        """The id of a new message: the one it claims, if that is free, else derived from its content."""
+        entry = self._entries[decision.place]
+        if entry.id is not None and not self._taken(entry.id):
+            return entry.id
+        mark, number = digest(entry), max(1, decision.occurrence)
+        while self._taken(ident := hand_id(mark, number)):
+            number += 1
+        return ident
+
+    def _taken(self, ident: str) -> bool:
+        return ident in self._window.latest or ident in self._given or self._past.get(ident) is not None
+
+    def _learned(self, decision: Decision) -> bytes:
+        """What the journal must hold after this decision that it did not before."""
+        entry = self._entries[decision.place]
+        if decision.verdict == reconcile.ADDED:
+            return rendered(entry, self._new[decision.place], "hand", _time_of(entry))
+        if decision.id is None:
+            return b""
+        known = self._window.latest.get(decision.id)
+        past = self._past.entry(decision.id)
+        if decision.verdict == reconcile.ARCHIVED and known is None and past and elsewhere(past[1]):
+            return rendered(entry, decision.id, past[0].via or "hand", past[0].at or _time_of(entry))  # ours now, too
+        if not decision.version:
+            return b""
+        at = (known.at if known else past[0].at if past else None) or _time_of(entry)
+        version = rendered(entry, decision.id, "hand", at)
+        if decision.verdict == reconcile.DUPLICATE and known is not None:
+            version += known.raw  # the rival is kept in the history; what counted goes on counting
+        return version
+
+    # -- what the live log becomes ----------------------------------------------------------------
+
+    def _mended(self, said: bytes) -> bytes:
+        """The live log with what it lost, and the announcement."""
+        outcome = self._outcome
+        lost = [self._window.latest[ident].raw for ident in outcome.lost]
+        if outcome.kind not in _REBUILT:
+            return joined(
+                [b"".join(map(self._text_of, outcome.entries)) if self._rewrites() else self.live, *lost, said]
+            )
+        held = {decision.id: decision for decision in outcome.entries if decision.id and decision.verdict in _HOLDING}
+        known = [self._text_of(held[name]) if name in held else entry.raw for name, entry in self._kept(held)]
+        added = [self._text_of(decision) for decision in outcome.having(reconcile.ADDED)]
+        return joined([self._top(), *known, *added, said])
+
+    def _kept(self, held: dict[str, Decision]) -> list[tuple[str, Entry]]:
+        lost = set(self._outcome.lost)
+        return [(name, entry) for name, entry in self._window.latest.items() if name in held or name in lost]
+
+    def _top(self) -> bytes:
+        """What stands above the messages: what the file has there, else a new beginning."""
+        top = b"".join(entry.raw for entry in self._entries if entry.kind != MESSAGE)
+        return top if top.strip() else fresh_log(self._config.machine, self._config.agents)
+
+    def _rewrites(self) -> bool:
+        return any(decision.verdict in {reconcile.CUT, reconcile.REDACTED} for decision in self._outcome.entries)
+
+    def _text_of(self, decision: Decision) -> bytes:
+        """The text of an entry in the mended log: the known one where the file's is cut or must not be."""
+        if decision.verdict in {reconcile.CUT, reconcile.REDACTED} and decision.id in self._window.latest:
+            return self._window.latest[decision.id].raw
+        return self._entries[decision.place].raw
+
+    def _keep_damaged(self) -> Path | None:
+        """Keep the file as it is beside the archive; None if there is no file."""
+        if not self._exists:
+            return None
+        folder = self._config.archive / "damaged"
+        make_private_folder(folder)
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for number in range(1, 1000):
+            path = folder / f"{self._log.live.stem}-{stamp}-{number:03d}.md"
+            if not path.exists():
+                replace(path, self._without_secrets())
+                return path
+        return None
+
+    def _without_secrets(self) -> bytes:
+        """The file as it is, but for texts that were redacted: those are not kept a second time."""
+        back = {d.place for d in self._outcome.having(reconcile.REDACTED)}
+        if not back:
+            return self.live
+        texts = {d.place: self._text_of(d) for d in self._outcome.entries if d.place in back}
+        return b"".join(texts.get(place, entry.raw) for place, entry in enumerate(self._entries))
+
+    def _sentence(self, kept: Path | None, *, mend: bool) -> str:
+        outcome = self._outcome
+        what = _SAID.get(outcome.kind or "", "the log was damaged")
+        back, cut, new = len(outcome.lost), outcome.count(reconcile.CUT), outcome.count(reconcile.ADDED)
+        done = f"{back + cut} of its messages {'were put back' if mend else 'are missing'}, {new} new taken in"
+        copy = f"; the file as it was is kept in {kept.relative_to(self._config.folder)}" if kept else ""
+        way = "" if mend else "; `intercom restore --all` puts them back"
+        return f"{what}: {done}{copy}{way}."
+
+    def _note(self, *, mend: bool) -> None:
+        outcome = self._outcome
+        copies: dict[str, int] = {}
+        for decision in outcome.entries:
+            if decision.verdict in {reconcile.DUPLICATE, reconcile.ARCHIVED} and decision.id:
+                copies[decision.id] = copies.get(decision.id, 0) + 1
+        self._state.note_traces(
+            hide=outcome.deleted,
+            unhide=[decision.id for decision in outcome.having(reconcile.RETURNED) if decision.id],
+            repaired=outcome.lost if mend else (),
+            copies=copies,
+        )
+
+
+_HOLDING = {
+    reconcile.UNCHANGED,
+    reconcile.MOVED,
+    reconcile.EDITED,
+    reconcile.CUT,
+    reconcile.RETURNED,
+    reconcile.REDACTED,
+}
+
+
+def _time_of(entry: Entry) -> str:
+    """When a hand-written message was written, UTC: what it says, else now."""
+    return entry.at or utc_of_stamp(entry.stamp) or utc()
+
+
+def _announcement(sentence: str) -> bytes:
+    now = time.time()
+    message = Message(new_id(), None, utc(now), SYSTEM, USER, "WARN", "warn", sentence)
+    return render(message, local_stamp(now))

@@ -1,0 +1,203 @@
+"""Owns the waiter: a hook that stays beside an idle session and wakes it with what arrives for it.
+
+Claude Code runs it with `asyncRewake`: when it ends with status 2, its standard error becomes the next turn. It
+types nothing and answers no dialog. One for each session; it sleeps until a log changes or the agent process
+ends, and outlives that by no more than a moment.
+
+While the session is running the hooks deliver and the waiter stays quiet. A turn that a person broke off ends
+without a hook: then Claude Code's own file says idle.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from intercom import sessionfile
+from intercom.alive import alive, started
+from intercom.errors import UnknownName
+from intercom.hooks import WAKE
+from intercom.model import new_id, utc
+
+if TYPE_CHECKING:
+    from intercom.hooks.events import Call
+    from intercom.sessions import SessionRow
+
+LOOK_ANYWAY = 30.0  #: seconds between looks when nothing changes
+_BLIND = 0.5  #: seconds between looks at the agent process where the system has no pidfd
+_PENDING = (0.2, 2.0)  #: seconds, first and longest, between looks while a message waits for the session to be idle
+_CONNECTING = 0.2  #: seconds between looks at whether it is connected
+_BROKEN_OFF = 1.0  #: seconds that Claude Code's file must have said idle
+_CONNECT = 10.0  #: seconds that a new session has for connecting to its server; a turn before that has no tools
+_SETTLE = 0.5  #: seconds from the server's registration until the session has its tools
+_TAKE_OVER = 1.5  #: seconds for the waiter of a session that has just ended to be gone
+
+
+def wait(call: Call) -> int:
+    """Wait until there is something for an idle session (WAKE) or the session is over (0)."""
+    if not _hold(call):
+        return 0
+    try:
+        with Changes(call.config.folder, call.who.pid, call.who.started) as changes:
+            return _attend(call, changes)
+    finally:
+        call.sessions.leave_waiter(call.who.name, os.getpid())
+
+
+def _hold(call: Call) -> bool:
+    me = started(os.getpid())
+    until = time.monotonic() + _TAKE_OVER
+    while not call.sessions.hold_waiter(call.who.name, os.getpid(), me):
+        if time.monotonic() > until or not alive(call.who.pid, call.who.started):
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _attend(call: Call, changes: Changes) -> int:
+    """Look at each change. Where something is unread that cannot be given yet, look again a little later."""
+    ready_at = _ready_at(call)
+    pause = LOOK_ANYWAY
+    while changes.wait(pause):
+        row = call.sessions.get(call.who.name)
+        ours = row is not None and (row.pid, row.started) == (call.who.pid, call.who.started)
+        if row is not None and not ours and row.running:
+            return 0  # another process has the name
+        if not _unread(call):
+            pause = LOOK_ANYWAY
+        elif row is None or not ours or not _connected(call, ready_at):
+            pause = _CONNECTING  # the hook that says who is there runs beside us, and may come after
+        elif not _idle(call, row):
+            pause = min(pause * 1.5, _PENDING[1]) if pause <= _PENDING[1] else _PENDING[0]
+        elif _wake(call):
+            return WAKE
+    return 0
+
+
+def _unread(call: Call) -> bool:
+    """Whether anything waits for the session; an unregistered name has nothing."""
+    from intercom.bus import Bus
+
+    with Bus(call.config) as bus:
+        try:
+            return bus.unread(call.who.name) > 0
+        except UnknownName:
+            return False
+
+
+def _ready_at(call: Call) -> float:
+    """Until when (monotonic) a session that has just begun may be left to connect to its server."""
+    fresh = call.event == "SessionStart" and call.payload.get("source") in {"startup", "resume"}
+    return time.monotonic() + (_CONNECT if fresh else 0)
+
+
+def _connected(call: Call, ready_at: float) -> bool:
+    """Whether a turn that begins now has the tools of the bus."""
+    if time.monotonic() >= ready_at:
+        return True
+    row = call.state.instance(call.who.name)
+    if row is None or row.gone is not None or row.pid is None or not alive(row.pid, row.started):
+        return False
+    return _below(row.pid, call.who.pid) and row.heartbeat <= utc(time.time() - _SETTLE)
+
+
+def _below(pid: int, above: int) -> bool:
+    """Whether `above` is among the nearest ancestors of `pid`; taken to be where the system does not say."""
+    for _ in range(5):
+        if pid == above:
+            return True
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b") ")[2].split()[1])
+        except OSError:
+            return not os.path.exists("/proc/self/stat")
+    return False
+
+
+def _idle(call: Call, row: SessionRow) -> bool:
+    """Whether the session waits for a prompt: by its hooks, or by Claude Code's file where that is newer."""
+    if row.state in {"ready", "idle"}:
+        return True
+    found = sessionfile.read(call.who.pid, call.environ)
+    if found is None or found.status != "idle" or time.time() - found.updated < _BROKEN_OFF:
+        return False
+    return row.heard is None or row.heard < utc(found.updated)
+
+
+def _wake(call: Call) -> bool:
+    """Give what is unread to the session; whether there was anything."""
+    from intercom.hooks.events import deliver, waiter_mark
+
+    def write(text: str) -> None:
+        nonce = new_id()
+        call.sessions.expect_nonce(nonce, call.who.name, "waiter")
+        sys.stderr.write(f"[intercom:{nonce}] {text}\n")
+        sys.stderr.flush()
+
+    return deliver(call, write, mark=waiter_mark(call.who.mark))
+
+
+class Changes:
+    """Sleeping until something changes in a folder or a process ends. A context manager."""
+
+    def __init__(self, folder: Path, pid: int, since: str | None) -> None:
+        self._folder = folder
+        self._agent = (pid, since)
+        self._poll = select.poll()
+        self._life = _pidfd(pid)
+        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+        self._stop = False
+        self._first = True
+
+    def __enter__(self) -> Self:
+        if self._life is not None:
+            self._poll.register(self._life, select.POLLIN)
+        self._poll.register(self._pipe[0], select.POLLIN)
+        threading.Thread(target=self._watch, name="intercom-watch", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop = True  # the thread ends with the process, a moment from now
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until something changed, at most `seconds`; False when the process is gone. At once the first time."""
+        if self._first:
+            self._first = False
+            return alive(*self._agent)
+        until = time.monotonic() + seconds
+        while alive(*self._agent):
+            left = until - time.monotonic()
+            if left <= 0:
+                return True
+            step = left if self._life is not None else min(left, _BLIND)
+            for file, _ in self._poll.poll(step * 1000):
+                if file == self._pipe[0]:
+                    os.read(file, 4096)
+                    return alive(*self._agent)
+        return False
+
+    def _watch(self) -> None:
+        from intercom.watch import Watch
+
+        with Watch(self._folder) as watch:
+            while not self._stop:
+                if watch.wait(LOOK_ANYWAY):
+                    try:
+                        os.write(self._pipe[1], b".")
+                    except BlockingIOError:
+                        pass  # it has not looked since the last 65,536 changes
+
+
+def _pidfd(pid: int) -> int | None:
+    """A descriptor that can be read when the process has ended; None where the system has none such."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None

@@ -1,0 +1,31 @@
+"""Owns how text enters and leaves SQLite, which takes no lone surrogates: such text is stored as its bytes.
+
+A byte that is not UTF-8, in a header that somebody wrote by hand, must not stop anybody from reading.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intercom.format import decode, encode
+
+
+def stored(text: str) -> str | bytes:
+    """Text as SQLite can hold and compare it."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return encode(text)
+    return text
+
+
+def loaded(value: Any) -> Any:
+    """The inverse of `stored`, for any column's value."""
+    return decode(value) if isinstance(value, bytes) else value
+
+
+def stored_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row with all of its text as SQLite can hold it."""
+    return tuple(stored(value) if isinstance(value, str) else value for value in row)

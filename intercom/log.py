@@ -1,0 +1,273 @@
+"""Owns this machine's live log and its journal: appending to both as one act, and putting right torn ends.
+
+The *live log* belongs to everybody: people, editors and agents rewrite it as they like. The
+*journal* (`.intercom/journal.md`) is ours alone: the same bytes, written first, so that whatever
+happens to the live log, nothing accepted is lost, and so that a line in the live log that the
+journal does not know is known to be hand-written, whatever its meta line claims.
+
+An append, under the writer lock: the journal, then the live log, then fdatasync of the live log.
+That is the commit. A writer that dies before leaves at most a torn end: of the journal (nothing
+had reached the log: the end is dropped) or of the live log (the journal has the whole: the missing
+rest is written). What other programs leave unfinished is closed off with a newline, never touched.
+
+A torn journal cannot be told from a whole one by its text alone, as a body may hold what ends a block; nor
+a writer that died between the two files from somebody who took its message out of the log. So what is
+about to be appended is noted first, by its place and length, and at the end that it is done (`journal.next`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config
+from intercom.errors import StorageError
+from intercom.files import make_private_folder, read_from, storage, write_all, write_temporary
+from intercom.lock import WriterLock
+
+END = b"\n---\n\n"  #: how every block that we render ends
+META = b"\n<!-- intercom id="  #: begins the second line of every block that we render
+_TAIL = 4096
+_PROVES = 20  #: bytes; a header is never shorter than its opening and a time, less than that proves nothing
+_OPEN_STATE, _DONE = b"open", b"done"
+_OPEN = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+
+
+class Appended(NamedTuple):
+    """What an append left behind: what the caller needs to decide whether to compact."""
+
+    journal_messages: int  #: in the journal now, versions included
+    live_size: int  #: bytes
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the live log is to be compacted."""
+        many = self.journal_messages > COMPACT_ABOVE
+        return many or (self.live_size > COMPACT_BYTES and self.journal_messages > COMPACT_KEEP)
+
+
+class Log:
+    """The live log and journal of one bus. Cheap to create; opens files only to work on them."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.live = config.log
+        self.journal = config.private / "journal.md"
+        self._lock = WriterLock(config.private / "lock")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the writer lock (creating our folders first). LockTimeout, StorageError."""
+        make_private_folder(self._config.private)
+        with self._lock.held():
+            yield
+
+    def mend(self) -> None:
+        """Put right what a writer that died left torn. StorageError. The caller holds the lock."""
+        try:
+            journal = os.open(self.journal, _OPEN)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StorageError(f"cannot open {self.journal}: {error.strerror}; nothing was read.") from error
+        try:
+            last = self._mended(journal)
+            with suppress(FileNotFoundError):  # a log that was removed is for the repairs to bring back
+                live = os.open(self.live, _OPEN)
+                try:
+                    _mend_live(live, last)
+                finally:
+                    os.close(live)
+        except OSError as error:
+            raise StorageError(f"cannot mend {self.live}: {error.strerror}; nothing was read.") from error
+        finally:
+            os.close(journal)
+
+    def append(self, block: bytes, first: Callable[[], bytes]) -> Appended:
+        """Append one rendered block to journal and live log; `first` makes the beginning of a log that is empty.
+
+        Returns after fdatasync. On any StorageError neither file holds anything of the block. The
+        caller holds the lock.
+        """
+        journal = self._open(self.journal)
+        try:
+            live = self._open(self.live)
+            try:
+                return self._append(journal, live, block, first)
+            finally:
+                os.close(live)
+        finally:
+            os.close(journal)
+
+    def _open(self, path: os.PathLike[str]) -> int:
+        try:
+            return os.open(path, _OPEN | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StorageError(f"cannot open {path}: {error.strerror}; nothing was sent.") from error
+
+    def _append(self, journal: int, live: int, block: bytes, first: Callable[[], bytes]) -> Appended:
+        try:
+            _mend_live(live, self._mended(journal))
+            journal_size, live_size = os.fstat(journal).st_size, os.fstat(live).st_size
+        except OSError as error:
+            raise StorageError(f"cannot prepare {self.live}: {error.strerror}; nothing was sent.") from error
+        text = _joint(live, live_size, first) + block
+        try:
+            with self._noted(journal, journal_size, len(block), _OPEN_STATE):
+                write_all(journal, block)
+                write_all(live, text)
+                os.fdatasync(live)
+        except OSError as error:
+            # Only what we wrote is taken back: if somebody appended meanwhile, their bytes stay.
+            with suppress(OSError):
+                if text.startswith(os.pread(live, len(text) + 1, live_size)):
+                    os.ftruncate(live, live_size)
+            with suppress(OSError):
+                os.ftruncate(journal, journal_size)
+            raise StorageError(
+                f"cannot append to {self.live}: {error.strerror}; nothing was sent. Free some space and send again."
+            ) from error
+        return Appended(_count(journal, journal_size + len(block)), live_size + len(text))
+
+    def adopt(self, blocks: bytes) -> None:
+        """Append blocks to the journal alone: what somebody wrote into the live log. The caller holds the lock."""
+        journal = self._open(self.journal)
+        try:
+            self._mended(journal)
+            before = os.fstat(journal).st_size
+            try:
+                with self._noted(journal, before, len(blocks), _DONE):
+                    write_all(journal, blocks)
+            except OSError:
+                os.ftruncate(journal, before)
+                raise
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {self.journal}: {error.strerror}; what was written by hand is not delivered yet."
+            ) from error
+        finally:
+            os.close(journal)
+
+    @contextmanager
+    def _noted(self, journal: int, start: int, length: int, state: bytes) -> Iterator[None]:
+        """Note what the block is about to write to the journal, and when it is done. OSError."""
+        handle = os.open(_next(self.journal), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(handle, b"%-20d %-20d %-20d %s" % (os.fstat(journal).st_ino, start, length, state))
+            yield
+            if state != _DONE:
+                with suppress(OSError):  # the message is safe already
+                    os.pwrite(handle, _DONE, 63)
+        finally:
+            os.close(handle)
+
+    def _mended(self, journal: int) -> bytes:
+        """Drop the end of the journal that a dead writer left torn, or had not begun to put into the live log.
+
+        Return the last block. OSError.
+        """
+        try:
+            with open(_next(self.journal), "rb") as file:
+                *numbers, state = file.read().split()
+            inode, start, length = map(int, numbers)
+        except (FileNotFoundError, ValueError):
+            return _mend_journal(journal)
+        found = os.fstat(journal)
+        if inode == found.st_ino and start < found.st_size <= start + length:
+            block = os.pread(journal, length, start)
+            whole = len(block) == length and (state == _DONE or _begun(block, read_from(self.live) or b""))
+            if not whole:
+                os.ftruncate(journal, start)
+        return _mend_journal(journal)
+
+
+def replace_journal(path: Path, data: bytes) -> None:
+    """Replace the journal, atomically. StorageError. The caller holds the writer lock.
+
+    The rename need not be on disk: after a power cut the old journal does as well, as after a kill just before.
+    """
+    _next(path).unlink(missing_ok=True)  # the note is about the file that goes
+    with storage(f"write {path}"):
+        os.replace(write_temporary(path, data), path)
+
+
+def _begun(block: bytes, live: bytes) -> bool:
+    """Whether the live log has something of a block that a writer left there: its second line has its id."""
+    meta = block.find(b"\n", block.find(b"\n") + 1)
+    if block[:meta] in live:
+        return True
+    begin = live.rfind(b"\n## [") + 1
+    return len(live) - begin > _PROVES and block.startswith(live[begin:])
+
+
+def _next(journal: Path) -> Path:
+    return journal.with_name("journal.next")
+
+
+def _count(journal: int, size: int) -> int:
+    """How many messages the journal holds, by their meta lines (no body can hold one unescaped)."""
+    return os.pread(journal, size, 0).count(META)
+
+
+def _joint(live: int, size: int, first: Callable[[], bytes]) -> bytes:
+    """What must stand between the live log's present end and a new block."""
+    if size == 0:
+        return first()
+    end = os.pread(live, 2, max(0, size - 2))
+    if end.endswith(b"\n\n") or (size == 1 and end == b"\n"):
+        return b""
+    return b"\n" if end.endswith(b"\n") else b"\n\n"
+
+
+def _mend_journal(journal: int) -> bytes:
+    """Drop a torn end of the journal; return its last block (b"" if there is none)."""
+    size = os.fstat(journal).st_size
+    if size == 0:
+        return b""
+    window = _TAIL
+    while True:
+        start = max(0, size - window)
+        tail = os.pread(journal, size - start, start)
+        if not tail.endswith(END):
+            torn = _torn_from(tail)
+            if torn is None and start:
+                window *= 8
+                continue
+            os.ftruncate(journal, start + (torn or 0))
+            return _mend_journal(journal)
+        begin = tail.rfind(END + b"## [", 0, len(tail) - 1)
+        if begin >= 0:
+            return tail[begin + len(END) :]
+        if not start:
+            return tail
+        window *= 8
+
+
+def _torn_from(tail: bytes) -> int | None:
+    """Where in `tail` the torn last block begins, or None if it begins before `tail`.
+
+    A body never holds `## [` at a line's start (rendering escapes it), so the last one is a header;
+    unless so little was written that it is no header yet.
+    """
+    last_end = tail.rfind(END) + len(END)
+    if last_end >= len(END) and b"## [".startswith(tail[last_end:]):
+        return last_end
+    header = tail.rfind(END + b"## [")
+    return header + len(END) if header >= 0 else None
+
+
+def _mend_live(live: int, last: bytes) -> None:
+    """Write the missing rest of the journal's last block where a killed writer left the live log torn."""
+    size = os.fstat(live).st_size
+    start = max(0, size - len(last))
+    tail = os.pread(live, size - start, start)
+    if not last or tail == last:
+        return
+    # The torn block begins with the last header in the file: none stands in a body that we render.
+    begin = tail.rfind(b"\n## [") + 1
+    length = len(tail) - begin
+    if (begin or start == 0) and _PROVES < length < len(last) and last.startswith(tail[begin:]):
+        write_all(live, last[length:])

@@ -1,0 +1,124 @@
+"""Owns the decision what happened to a live log: pure rules over what was known and what the file holds now.
+
+No files, no locks, no clock. Each rule is stated once, numbered, in the header of the module that applies it:
+
+| what happened to the file | rule | module |
+|---|---|---|
+| reformatted; a message moved; a redacted text is back | 0, 1, 2 | exact |
+| a text or header was edited; somebody typed over a block; the end was cut off | 3, 4, 5 | edits |
+| merged or pasted copies; an old copy restored; an undo; a message added by hand | 6, 7, 8, 9 | copies |
+| messages are missing: deleted, lost to a stale save, or the file is damaged | 10 to 14 | judge |
+
+The rules run in that order (2 once more after 3), each on what those before it left open: every entry gets exactly
+one verdict, and every known message is held by an entry, deleted, or lost. Where a case is ambiguous, a message is
+kept.
+
+The caller owes three things: `agreed` turns True only when a whole outcome has been applied (what a half-applied
+repair saw is no evidence); a message put back gets a new `arrived`; and an entry that is EDITED, RETURNED with
+`version`, or ADDED carries a person's text, whoever its header names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from intercom.reconcile import copies, edits, exact, judge
+from intercom.reconcile.table import Table
+from intercom.reconcile.values import (
+    ADDED,
+    ARCHIVED,
+    CHANGED,
+    CUT,
+    DELETED,
+    DUPLICATE,
+    EDITED,
+    EMPTIED,
+    GREW,
+    INTACT,
+    MOVED,
+    OVERWRITTEN,
+    REDACTED,
+    REMOVED,
+    REPAIR,
+    RESURFACED,
+    RETURNED,
+    STALE_SAVE,
+    TRUNCATED,
+    UNCHANGED,
+    Decision,
+    Found,
+    Header,
+    History,
+    Known,
+    Outcome,
+    Past,
+    Recalled,
+    Thresholds,
+)
+
+__all__ = [
+    "ADDED",
+    "ARCHIVED",
+    "CHANGED",
+    "CUT",
+    "DELETED",
+    "DUPLICATE",
+    "EDITED",
+    "EMPTIED",
+    "GREW",
+    "INTACT",
+    "MOVED",
+    "OVERWRITTEN",
+    "REDACTED",
+    "REMOVED",
+    "REPAIR",
+    "RESURFACED",
+    "RETURNED",
+    "STALE_SAVE",
+    "TRUNCATED",
+    "UNCHANGED",
+    "Decision",
+    "Found",
+    "Header",
+    "History",
+    "Known",
+    "Outcome",
+    "Past",
+    "Recalled",
+    "Thresholds",
+    "reconcile",
+]
+
+NOTHING_PAST = Recalled()
+DEFAULT = Thresholds()
+
+
+def _no_text(_id: str) -> str | None:
+    return None
+
+
+def reconcile(
+    known: Sequence[Known],
+    found: Sequence[Found],
+    *,
+    history: History = NOTHING_PAST,
+    body_of: Callable[[str], str | None] = _no_text,
+    thresholds: Thresholds = DEFAULT,
+    exists: bool = True,
+) -> Outcome:
+    """Decide, entry by entry and as a whole, what happened to the live log.
+
+    `known` is in the order of the log as last agreed, what was appended since behind it; `found` is in file
+    order; ids in `known` are unique and none of them is past. `body_of` gives the current text of a known or past
+    message, or None. `exists` is False when there is no file (`found` is then empty). Never raises on any content;
+    O(n log n) in entries, linear in the texts it compares.
+    """
+    table = Table(known, found, history, body_of, thresholds)
+    exact.by_id_and_content(table)
+    exact.by_content(table, claimed=False)
+    edits.by_id(table)
+    exact.by_content(table, claimed=True)
+    edits.by_likeness(table)
+    edits.cut(table)
+    copies.copies_and_new(table)
+    return judge.judge(table, exists=exists)

@@ -1,0 +1,135 @@
+"""Owns the judgement on the whole file: what is missing by somebody's will, what by accident, and how bad it is.
+
+10. *Never seen in the file* since it was appended: nobody can have meant to delete it. Lost, to be put back.
+11. *A stale save* is made from a copy read at some moment T: of what was agreed, everything that arrived after T is
+    missing and everything before T is there. So the missing that arrived after the last agreed message still
+    there are lost; those that arrived before it were deleted by somebody who let later ones stand, and that is
+    honoured. A person who deletes just the last messages looks the same as a stale save: they are put back once.
+    A hand-written message may have stood in the file for a while before it was first seen, so it proves nothing
+    about what tools appended.
+12. *Insisting.* If what is missing by rule 11 are at most a few, each was put back before, and the same save
+    added nothing, cut nothing off and left others, then somebody deleted them again: honoured. A stale save in a loop adds, or
+    takes new ones along.
+13. *Damage.* If the file is gone, holds no message, or more than a few and more than most of the log are missing,
+    no deletion in it is taken for meant: everything missing is put back, however often that was done before.
+14. *Announcements* of our own are evidence of what arrived when, but are never worth a repair: missing alone,
+    they count as deleted; with others, they come back with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from intercom.reconcile.table import OPEN, Gaps, Table
+from intercom.reconcile.values import (
+    ADDED,
+    CHANGED,
+    CUT,
+    DUPLICATE,
+    EDITED,
+    EMPTIED,
+    GREW,
+    INTACT,
+    MOVED,
+    OVERWRITTEN,
+    REDACTED,
+    REMOVED,
+    REPAIR,
+    RESURFACED,
+    RETURNED,
+    STALE_SAVE,
+    TRUNCATED,
+    UNCHANGED,
+    Decision,
+    Known,
+    Outcome,
+)
+
+
+class _Missing(NamedTuple):
+    """What is missing, sorted by rules 10 to 14."""
+
+    deleted: list[Known]
+    lost: list[Known]
+    damage: bool
+
+
+def judge(table: Table, *, exists: bool) -> Outcome:
+    """Rules 10 to 14, once every entry has its verdict."""
+    gaps = table.gaps()
+    entries = tuple(_final(table, gaps, f, decision) for f, decision in enumerate(table.decided) if decision)
+    verdicts = {entry.verdict for entry in entries}
+    missing = _sort(table, exists=exists, willed=not verdicts & {ADDED, CUT})
+    kind = None
+    if not exists or missing.lost or verdicts & {CUT, REDACTED}:
+        judgement = REPAIR
+        kind = _kind(table, missing, verdicts, exists=exists)
+    elif missing.deleted or verdicts & {EDITED, MOVED, RETURNED}:
+        judgement = CHANGED
+    elif ADDED in verdicts or any(not one.agreed for one in table.known):
+        judgement = GREW
+    else:
+        judgement = INTACT
+    return Outcome(judgement, kind, entries, _ids(missing.deleted), _ids(missing.lost))
+
+
+def _ids(messages: list[Known]) -> tuple[str, ...]:
+    return tuple(one.id for one in sorted(messages, key=lambda one: one.seq))
+
+
+def _final(table: Table, gaps: Gaps, f: int, decision: Decision) -> Decision:
+    """What only the whole shows: out of the order that most kept is moved; a copy names the entry that counts."""
+    if decision.verdict == UNCHANGED and f not in gaps.anchors:
+        return decision._replace(verdict=MOVED)
+    if decision.verdict == DUPLICATE and decision.id in table.position:
+        return decision._replace(of=table.found[table.holder[table.position[decision.id]]].place)
+    return decision
+
+
+def _sort(table: Table, *, exists: bool, willed: bool) -> _Missing:
+    gone = [table.known[k] for k in table.missing()]
+    worth = [one for one in gone if not one.system]
+    if not gone or (not worth and exists):
+        return _Missing(gone, [], damage=False)
+    agreed = sum(1 for one in table.known if one.agreed and not one.system)
+    went = sum(1 for one in worth if one.agreed)
+    limits = table.limits
+    if not exists or not table.found or (went > limits.few and went > limits.most * agreed):
+        return _Missing([], gone, damage=True)
+    stayed = [one for k, one in enumerate(table.known) if one.agreed and table.holder[k] != OPEN]
+    by_tools, by_all = _moment(one for one in stayed if one.via != "hand"), _moment(stayed)
+    deleted = [one for one in gone if one.agreed and one.arrived < (by_all if one.via == "hand" else by_tools)]
+    lost = [one for one in gone if one not in deleted]
+    if all(one.system for one in lost) or (willed and stayed and _insisted(lost, limits.few)):
+        deleted, lost = gone, []
+    return _Missing(deleted, lost, damage=False)
+
+
+def _moment(stayed: Iterable[Known]) -> int:
+    """When, at the earliest, the copy was read that holds these: the last of their arrivals.
+
+    What was put back once may be there from a copy older than that: it proves no more than its first arrival.
+    """
+    return max((min(one.seq, one.arrived) if one.restored else one.arrived for one in stayed), default=-1)
+
+
+def _insisted(lost: list[Known], few: int) -> bool:
+    """Rule 12, but for what else the save did."""
+    worth = [one for one in lost if not one.system]
+    return len(worth) <= few and all(one.agreed and one.restored for one in worth)
+
+
+def _kind(table: Table, missing: _Missing, verdicts: set[str], *, exists: bool) -> str:
+    if not exists:
+        return REMOVED
+    if not table.found and missing.lost:
+        return EMPTIED
+    held = [k for k, f in enumerate(table.holder) if f != OPEN and table.known[k].agreed]
+    had_any = any(one.agreed for one in table.known)
+    rest_is_beginning = held == list(range(len(held))) and ADDED not in verdicts
+    if missing.lost and (missing.damage or (had_any and not held)):
+        return TRUNCATED if held and rest_is_beginning else OVERWRITTEN
+    if CUT in verdicts:
+        return TRUNCATED
+    return STALE_SAVE if missing.lost else RESURFACED

@@ -1,0 +1,174 @@
+"""Owns the values that reconciling takes and gives: what was known, what was found, what was decided.
+
+Texts are not carried for what is known: a window of 10^5 messages would load them all, and only the few that
+changed are ever compared. `body_of(id)` fetches one when a rule needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+# Verdicts on one entry of the file (Decision.verdict).
+UNCHANGED = "unchanged"  #: the message as it was; reformatting (same digest) is no change
+MOVED = "moved"  #: the message as it was, at another place among the others
+EDITED = "edited"  #: the message `id` with another text or header; a person's hand is on it now
+CUT = "cut"  #: what a truncation left of `id`; the known text stands and goes back in its place
+ADDED = "added"  #: a new message written by hand, whatever id it claims
+DUPLICATE = "duplicate"  #: one more copy of a message that entry `of` already stands for
+RETURNED = "returned"  #: a message somebody had deleted is there again: shown again, not new
+ARCHIVED = "archived"  #: a copy of what the archive holds: not new, not part of the live log
+REDACTED = "redacted"  #: an old copy of a message whose text was destroyed on purpose: destroy again
+
+# Judgements on the whole file (Outcome.judgement), and the kinds of damage (Outcome.kind).
+INTACT = "intact"  #: nothing to do
+GREW = "grew"  #: messages came, nothing else happened
+CHANGED = "changed"  #: somebody edited, moved or deleted, and that counts
+REPAIR = "repair"  #: something is to be put back
+REMOVED = "removed"  #: the file is not there
+EMPTIED = "emptied"  #: not one message is left in it
+TRUNCATED = "truncated"  #: its end is missing
+OVERWRITTEN = "overwritten"  #: most of it went
+STALE_SAVE = "stale_save"  #: saved from an old copy: what came meanwhile is missing
+RESURFACED = "resurfaced"  #: nothing is missing, but a redacted text is back
+
+_SECONDS = re.compile(r"\d{1,2}:\d{2}:\d{2}")
+
+
+class Header(NamedTuple):
+    """The header line's fields: the stamp as written (stripped), canonical names, upper-case tag."""
+
+    stamp: str
+    sender: str
+    to: str
+    tag: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether the stamp is a time to the second, and so as good as a name for the message."""
+        return _SECONDS.search(self.stamp) is not None
+
+
+class Known(NamedTuple):
+    """One message the live log is supposed to hold.
+
+    `seq` orders arrival on the bus (never reused). `arrived` orders arrival **in the file**: the same,
+    except that a message a repair put back arrived anew. `agreed` says that a sync has seen it in the
+    file (or a repair wrote it there); it is False for what a tool appended since, and becomes True only
+    when a whole outcome has been applied. `restored` counts how often a repair put it back.
+    """
+
+    id: str
+    digest: str
+    header: Header
+    seq: int
+    arrived: int
+    agreed: bool = True
+    restored: int = 0
+    via: str = "tool"
+    system: bool = False  #: an announcement of ours
+    redacted: bool = False  #: a stub stands for it; any other text under its name is the secret
+    versions: frozenset[str] = frozenset()  #: digests of its earlier and rival texts
+    copies: int = 0  #: how many DUPLICATE entries of it the file held when last agreed
+
+
+class Found(NamedTuple):
+    """One message entry of the file as it is now. `place` is the caller's number for it, unique in the file."""
+
+    place: int
+    id: str | None
+    digest: str
+    header: Header
+    body: str
+    closed: bool = True  #: its `---` is there
+    side: int = 0  #: which side of a git conflict it stands in, numbered through the file; 0 = none
+
+
+class Past(NamedTuple):
+    """One message that is not of the live log any more. `reason` is archived, deleted or redacted."""
+
+    id: str
+    digest: str
+    header: Header
+    seq: int
+    reason: str = ARCHIVED
+    copies: int = 0  #: how many copies of it the file held when last agreed
+
+
+DELETED = "deleted"  #: Past.reason of what a person deleted by hand
+
+
+class History(Protocol):
+    """What is asked about messages outside the live log; an index answers it row by row."""
+
+    def get(self, id: str, /) -> Past | None:
+        """The message of this id, if it is past."""
+
+    def having(self, digest: str, /) -> Sequence[Past]:
+        """Every past message whose current text has this digest, in order of seq."""
+
+
+class Recalled:
+    """A History held in memory."""
+
+    def __init__(self, past: Iterable[Past] = ()) -> None:
+        self._by_id: dict[str, Past] = {}
+        self._by_digest: dict[str, list[Past]] = {}
+        for one in sorted(past, key=lambda p: p.seq):
+            self._by_id[one.id] = one
+            self._by_digest.setdefault(one.digest, []).append(one)
+
+    def get(self, id: str, /) -> Past | None:
+        """The message of this id, if it is past."""
+        return self._by_id.get(id)
+
+    def having(self, digest: str, /) -> Sequence[Past]:
+        """Every past message whose current text has this digest, in order of seq."""
+        return self._by_digest.get(digest, ())
+
+
+class Thresholds(NamedTuple):
+    """Where judgement turns. `most` and `similar` are shares between 0 and 1."""
+
+    few: int = 3  #: so many missing messages are never called damage on their number alone
+    most: float = 0.5  #: more than this share of the log missing is damage, not housekeeping
+    similar: float = 0.6  #: texts at least so alike are versions of one message
+
+
+class Decision(NamedTuple):
+    """What one entry of the file is.
+
+    `id` is the message it belongs to (None for ADDED, and for a DUPLICATE of an entry that is itself new).
+    `of` is the place of the entry that stands for that message, on a DUPLICATE. `occurrence` is given with
+    ADDED: the first to try in deriving its id; go up while that id is taken. `version` says that the text is
+    one nobody had seen of this message: worth keeping in its history.
+    """
+
+    place: int
+    verdict: str
+    id: str | None = None
+    of: int | None = None
+    occurrence: int = 0
+    version: bool = False
+
+
+class Outcome(NamedTuple):
+    """The whole judgement. `entries` has one decision per entry found, in file order.
+
+    `deleted` are honoured deletions, `lost` is to be put back at the end; both in order of `seq`.
+    """
+
+    judgement: str
+    kind: str | None
+    entries: tuple[Decision, ...]
+    deleted: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    def count(self, verdict: str) -> int:
+        """How many entries got this verdict."""
+        return sum(1 for entry in self.entries if entry.verdict == verdict)
+
+    def having(self, verdict: str) -> list[Decision]:
+        """The entries that got this verdict, in file order."""
+        return [entry for entry in self.entries if entry.verdict == verdict]

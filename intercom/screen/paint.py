@@ -1,0 +1,73 @@
+"""Owns the colours of a captured screen: escape sequences in, rows of plain text and style out."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# CSI sequences, OSC ones (links, titles), character set choices and shifts; only `m` means anything
+_ESCAPE = re.compile(r"\x1b\[([0-9;:]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()].|[\x0e\x0f\r]")
+
+
+class Style(NamedTuple):
+    """How one character looks: its colour (`38;5;246`, "" the default), faint, and reversed."""
+
+    colour: str = ""
+    dim: bool = False
+    reverse: bool = False
+
+
+class Row(NamedTuple):
+    """One line of the screen; `styles` has one per character, or none in a capture without colours."""
+
+    text: str
+    styles: tuple[Style, ...] = ()
+
+    def colours(self) -> set[str]:
+        """The colours of what can be seen in it."""
+        return {style.colour for char, style in zip(self.text, self.styles, strict=False) if not char.isspace()}
+
+
+def rows(text: str) -> list[Row]:
+    """The lines of a capture without escape sequences, trailing spaces and empty last lines.
+
+    A no-break space stays: it tells the prompt of the input box from one in the transcript.
+    """
+    found: list[Row] = []
+    style = Style()
+    painted = "\x1b[" in text
+    for line in text.split("\n"):
+        chars, styles, at = [], [], 0
+        for escape in _ESCAPE.finditer(line):
+            chars.append(line[at : escape.start()])
+            styles += [style] * (escape.start() - at)
+            at = escape.end()
+            if escape[2] == "m":
+                style = _next(style, escape[1])
+        chars.append(line[at:])
+        styles += [style] * (len(line) - at)
+        plain = "".join(chars).rstrip(" ")
+        found.append(Row(plain, tuple(styles[: len(plain)]) if painted else ()))
+    while found and not found[-1].text:
+        found.pop()
+    return found
+
+
+def _next(style: Style, codes: str) -> Style:
+    """The style after a `CSI codes m`."""
+    numbers = iter(codes.replace(":", ";").split(";"))
+    for number in numbers:
+        if number in ("", "0"):
+            style = Style()
+        elif number in ("2", "22"):
+            style = style._replace(dim=number == "2")
+        elif number in ("7", "27"):
+            style = style._replace(reverse=number == "7")
+        elif number in ("38", "48"):
+            kind = next(numbers, "")
+            rest = [next(numbers, "") for _ in range(3 if kind == "2" else 1)]
+            if number == "38":
+                style = style._replace(colour=";".join((number, kind, *rest)))
+        elif number == "39" or (len(number) == 2 and number[0] in "39"):
+            style = style._replace(colour="" if number == "39" else number)
+    return style

@@ -1,0 +1,165 @@
+"""Owns the MCP side of a server: which tools a client sees, who may call them, how answers and errors read.
+
+Errors are results with `isError`, never protocol errors, because only results reach the model; each
+says what to do next. This is the one place of the server that turns an IntercomError into words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import operator
+import sys
+import traceback
+from collections.abc import AsyncIterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.lowlevel import NotificationOptions, Server
+
+import intercom
+from intercom.errors import IntercomError, Refused
+from intercom.server import protocol
+from intercom.server.desk import Desk
+from intercom.server.session import Session
+from intercom.server.table import BY_NAME, TOOLS
+from intercom.server.tool import ANY, MASTER, WORKER, Arguments, Handler, Tool
+from intercom.server.wire import escape, result_text
+
+if TYPE_CHECKING:
+    from intercom.bus import Bus
+
+HEARTBEAT = 10.0  # seconds
+_COMPLETE = {"resultType": "complete"}  # asked for by the protocol of 2026; the SDK drops it for older clients
+
+
+class App:
+    """One session's server: the SDK's `Server` over our table, with a desk for the bus."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.desk = Desk(session.open_bus)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.server: Server[Any] = Server(
+            "intercomm",
+            version=intercom.__version__,
+            instructions=protocol.instructions(),
+            on_list_tools=self._list,  # type: ignore[arg-type]  # plain dicts: a third of the cost of models
+            on_call_tool=self._call,  # type: ignore[arg-type]
+        )
+        self.server.middleware.clear()  # tracing, that nobody listens to
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, bind: bool) -> AsyncIterator[App]:
+        """The desk and the heartbeat, for as long as the client is there. `bind`: take a known name at once."""
+        self.desk.start()
+        if bind:
+            self._spawn(self._bind())
+        self._spawn(self._beat())
+        try:
+            yield self
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def options(self) -> Any:
+        """What `Server.run` needs; the tool list changes when a session turns out to be a worker's."""
+        return self.server.create_initialization_options(NotificationOptions(tools_changed=True))
+
+    def visible(self) -> list[Tool]:
+        """The tools this session may use, as far as its role is known."""
+        return [tool for tool in TOOLS if _allowed(tool, self.session.role)]
+
+    async def _list(self, _context: Any, _params: Any) -> dict[str, Any]:
+        return {"tools": [tool.listing() for tool in self.visible()], "ttlMs": 0, "cacheScope": "private", **_COMPLETE}
+
+    async def _call(self, context: Any, params: Any) -> dict[str, Any]:
+        try:
+            before = self.session.role
+            answer = await self.call(params.name, params.arguments)
+            if self.session.role != before and params.name == "intercomm_register":
+                with contextlib.suppress(Exception):  # the news is a courtesy; every call is checked anyway
+                    await context.session.send_tool_list_changed()
+        except IntercomError as error:
+            return _result(str(error), error=True)
+        except Exception as error:  # noqa: BLE001  # the edge: a fault of ours must not look like an answer
+            traceback.print_exc(file=sys.stderr)
+            said = f"Intercom failed inside ({type(error).__name__}: {error}). Whether it was done is not known: look "
+            return _result(said + "with intercomm_read or intercomm_status before you repeat it.", error=True)
+        return _result(answer if isinstance(answer, str) else result_text(answer))
+
+    async def call(self, name: str, arguments: dict[str, Any] | None) -> Any:
+        """Run one tool for this session; raises IntercomError where it cannot."""
+        tool = BY_NAME.get(name)
+        if tool is None:
+            near = get_close_matches(name, BY_NAME, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BY_NAME)}"
+            raise Refused(f"There is no tool {ascii(name)[:80]}; {hint}")
+        args = tool.arguments(arguments)
+        if tool.handler is not None:
+            return await self.desk.call(functools.partial(self._handle, tool, tool.handler, args))
+        if tool.who != ANY or self.session.name:
+            await self.desk.call(functools.partial(self._prepared, tool))
+        assert tool.patient is not None
+        return await tool.patient(self.session, self.desk.call, args)
+
+    def _handle(self, tool: Tool, handler: Handler, args: Arguments, bus: Bus) -> Any:
+        self._prepared(tool, bus)
+        return handler(self.session, bus, args)
+
+    def _prepared(self, tool: Tool, bus: Bus) -> None:
+        """On the desk, before the tool: is it allowed? And what was shown before counts as received."""
+        session = self.session
+        if tool.who != ANY and not session.name:
+            why = f"{session.trouble} " if session.trouble else ""
+            raise Refused(
+                f"{why}This session has no name yet; nothing was done. "
+                "Call intercomm_register (role master or worker) first, then repeat this."
+            )
+        if session.name and not _allowed(tool, session.role):
+            raise Refused(_not_yours(tool, session))
+        if session.name and not session.tray.count():
+            with contextlib.suppress(Exception):  # not confirmed means given again, never lost
+                bus.confirm(session.name)
+
+    async def _bind(self) -> None:
+        with contextlib.suppress(Exception):  # told to the client at its first call
+            await self.desk.call(self.session.bind)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            if name := self.session.name:
+                with contextlib.suppress(Exception):  # the process itself is the other proof of life
+                    await self.desk.call(operator.methodcaller("heartbeat", name))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _allowed(tool: Tool, role: str | None) -> bool:
+    """Whether somebody with this role may use the tool; without a role everything is shown."""
+    if role is None:
+        return True
+    if tool.who == MASTER:
+        return role == "master"
+    return tool.who != WORKER or role != "master"
+
+
+def _not_yours(tool: Tool, session: Session) -> str:
+    if tool.who == MASTER:
+        return (
+            f"{tool.name} is for the master and {session.name} is a {session.role}; nothing was done. "
+            "Ask the master with intercomm_escalate."
+        )
+    return (
+        f"{tool.name} goes from a worker to the master, and {session.name} is the master; nothing was sent. "
+        "Ask the user directly, or write to somebody with intercomm_send."
+    )
+
+
+def _result(text: str, *, error: bool = False) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": escape(text)}], "isError": error, **_COMPLETE}

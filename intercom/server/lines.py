@@ -1,0 +1,103 @@
+"""Owns the cutting of the input into lines: whatever pieces it comes in, and however fast.
+
+A line longer than MAX_LINE is skipped and reported, never buffered. When QUEUE bytes of whole lines
+wait to be served, nothing more is read until they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+MAX_LINE = 64 << 20  # bytes in one line
+QUEUE = 4 << 20  # bytes
+
+
+class Lines(asyncio.Protocol):
+    """Cuts what arrives into lines and holds them until they are asked for."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.ReadTransport | None = None
+        self._lines: deque[bytes | None] = deque()  # None: a line that was too long
+        self._waiting = 0
+        self._tail = bytearray()
+        self._skipping = False
+        self._paused = False
+        self._ended = False
+        self._something = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport, to pause and close it."""
+        assert isinstance(transport, asyncio.ReadTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Cut `data`; only the unfinished last line is kept apart."""
+        if b"\n" not in data:
+            self._keep(data)
+            return
+        first, *rest = data.split(b"\n")
+        self._keep(first)
+        self._finish()
+        for line in rest[:-1]:
+            self._push(line)
+        self._keep(rest[-1])
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The other side is gone: what is left without a newline is a line too."""
+        self.end()
+
+    def end(self) -> None:
+        """No more input (end of file, or we are told to stop)."""
+        if not self._ended:
+            self._ended = True
+            if self._tail.strip():
+                self._finish()
+            self._something.set()
+
+    def close(self) -> None:
+        """Let the descriptor go."""
+        if self._transport is not None:
+            self._transport.close()
+
+    async def next(self) -> bytes | None:
+        """The next line (None: it was too long); EOFError when there are no more."""
+        while not self._lines:
+            if self._ended:
+                raise EOFError
+            self._something.clear()
+            await self._something.wait()
+        line = self._lines.popleft()
+        self._waiting -= len(line or b"")
+        if self._paused and self._waiting < QUEUE and self._transport is not None and not self._ended:
+            self._paused = False
+            self._transport.resume_reading()
+        return line
+
+    def _keep(self, data: bytes) -> None:
+        if self._skipping:
+            return
+        self._tail += data
+        if len(self._tail) > MAX_LINE:
+            self._tail.clear()
+            self._skipping = True
+
+    def _finish(self) -> None:
+        if self._skipping:
+            self._skipping = False
+            self._lines.append(None)
+            self._something.set()
+            return
+        line = bytes(self._tail)
+        self._tail = bytearray()
+        self._push(line)
+
+    def _push(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        self._lines.append(line)
+        self._waiting += len(line)
+        self._something.set()
+        if self._waiting >= QUEUE and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()

@@ -1,0 +1,34 @@
+"""Owns which part of the protocol a caller gets, and the short instructions sent when a client connects.
+
+`templates/protocol.md` is one text with `<!-- part: NAME -->` lines: what follows one belongs to that
+part (`all` is for everybody). `templates/instructions.md` is whole. Clients cut instructions at about
+2,000 characters, so that is a limit here too, and a test holds it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from intercom import resources
+
+INSTRUCTIONS_LIMIT = 2_000  # characters
+PARTS = ("all", "master", "worker", "agent")
+
+_PART = re.compile(r"^<!-- part: ([a-z-]+) -->\n", re.MULTILINE)
+
+
+def instructions() -> str:
+    """What every client's model is told at connect."""
+    return resources.text("instructions.md").strip()
+
+
+def for_role(role: str | None) -> str:
+    """The protocol for a master, worker or agent; for somebody without a role, all of it."""
+    wanted = ("all", role) if role else PARTS
+    return "\n\n".join(body for part, body in parts(resources.text("protocol.md")) if part in wanted) + "\n"
+
+
+def parts(text: str) -> list[tuple[str, str]]:
+    """`text` cut at its part lines, in order."""
+    _, *rest = _PART.split(text)
+    return [(name, body.strip()) for name, body in zip(rest[::2], rest[1::2], strict=True)]

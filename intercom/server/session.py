@@ -1,0 +1,150 @@
+"""Owns what one server process knows about its client: who it is, and how it waits for messages.
+
+One process, one name. It comes from the environment of a spawned worker, from a name that this
+client session held before, or from `intercomm_register`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from intercom.errors import IntercomError, Refused
+from intercom.model import RESERVED, canonical
+from intercom.server.tray import Tray
+
+if TYPE_CHECKING:
+    from intercom.bus import Bus
+
+WATCH_SLICE = 1.0  # seconds between two looks at whether a waiting read is still wanted
+LOOK_ANYWAY = 5.0  # seconds after which a waiting read looks, whatever the watch says
+
+
+class Spawned(NamedTuple):
+    """What the process that started us says about us; all None for an ordinary session."""
+
+    name: str | None = None
+    role: str | None = None
+    session: str | None = None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Spawned:
+        """Read INTERCOM_NAME, INTERCOM_ROLE and the client's own session id."""
+        name, role = environ.get("INTERCOM_NAME"), environ.get("INTERCOM_ROLE")
+        if role not in ("master", "worker"):
+            role = "worker" if name else None
+        return cls(name or None, role, environ.get("CLAUDE_CODE_SESSION_ID") or None)
+
+
+class Session:
+    """The state of one client's session. Its bus methods run on the desk's thread, one at a time."""
+
+    def __init__(self, open_bus: Callable[[], Bus], spawned: Spawned | None = None) -> None:
+        self.open_bus = open_bus
+        self.spawned = spawned or Spawned()
+        self.name: str | None = None
+        self.role: str | None = self.spawned.role
+        self.trouble: str | None = None  #: why the name from the environment could not be taken
+        self.tray = Tray()
+        self.closing = False
+        self._waiting: set[asyncio.Event] = set()
+
+    # -- identity -------------------------------------------------------------------------------
+
+    def bind(self, bus: Bus) -> None:
+        """Take the name we were spawned with, or the one this client session had before a restart."""
+        try:
+            if self.spawned.name:
+                self._take(bus, self.spawned.role or "worker", self.spawned.name)
+            elif self.spawned.session:
+                self._resume(bus, self.spawned.session)
+        except IntercomError as error:
+            self.trouble = str(error)
+
+    def register(self, bus: Bus, role: str, name: str | None) -> None:
+        """Take a name and role. Repeating it is harmless; changing it leaves the old name behind."""
+        wanted = canonical(name) if name else None
+        if wanted in RESERVED:
+            raise Refused(
+                f"No client can register as {wanted!r}; nothing was changed. "
+                "Call intercomm_register without a name, or with one of your own."
+            )
+        own = canonical(self.spawned.name) if self.spawned.name else None
+        if own and (wanted not in (None, own) or role != self.role):
+            raise Refused(
+                f"This session was started as {self.spawned.role} {self.spawned.name!r} and keeps that; nothing was "
+                f"changed. Call intercomm_register(role={self.spawned.role!r}) without a name."
+            )
+        before = self.name
+        if before and wanted in (None, before) and role == self.role and _known(bus, before):
+            bus.heartbeat(before)
+            return
+        self._take(bus, role, wanted or self.spawned.name)
+        if before and before != self.name:
+            bus.signoff(before)
+
+    def forget(self) -> None:
+        """Become nobody again, after a sign-off."""
+        self.tray.clear()
+        self.name, self.role = None, self.spawned.role
+
+    def _take(self, bus: Bus, role: str, name: str | None) -> None:
+        found = bus.register(role, name, pid=os.getpid(), session=self.spawned.session)
+        if found.name != self.name:
+            self.tray.clear()
+        self.name, self.role, self.trouble = found.name, found.role, None
+
+    def _resume(self, bus: Bus, session: str) -> None:
+        for known in bus.instances():
+            if known.session == session and known.state != "alive":
+                role = known.role if known.role == "master" else "worker"
+                self._take(bus, role, known.name)
+                return
+
+    # -- waiting --------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def changes(self, folder: Path) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
+        """Watch a folder: gives a function that waits until something changed, the client leaves, or time is up.
+
+        The first wait returns as soon as the watch stands, for what came between the last look and then.
+        """
+        loop, stop, changed = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
+
+        def watch() -> None:
+            from intercom.watch import Watch
+
+            with contextlib.suppress(RuntimeError), Watch(folder) as watching:  # RuntimeError: the loop is closed
+                loop.call_soon_threadsafe(changed.set)
+                while not stop.is_set():
+                    if watching.wait(WATCH_SLICE):
+                        loop.call_soon_threadsafe(changed.set)
+
+        async def wait(seconds: float) -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), min(seconds, LOOK_ANYWAY))
+            changed.clear()
+
+        threading.Thread(target=watch, name="intercom-watch", daemon=True).start()
+        self._waiting.add(changed)
+        try:
+            yield wait
+        finally:
+            self._waiting.discard(changed)
+            stop.set()
+
+    def leave(self) -> None:
+        """The client is gone: reads that wait come to their end."""
+        self.closing = True
+        for changed in self._waiting:
+            changed.set()
+
+
+def _known(bus: Bus, name: str) -> bool:
+    """Whether the name is still registered; a person may have signed it off."""
+    return any(known.name == name for known in bus.instances())

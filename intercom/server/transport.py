@@ -1,0 +1,217 @@
+"""Owns the stdio transport: asyncio pipes under the two streams that the MCP SDK's server reads and writes.
+
+The SDK's own `stdio_server` spends three thread hops a call; on pipes there are none. Rules here:
+
+- a line that is no JSON-RPC message is answered with an error, and the next one is served;
+- a line may have any length up to MAX_LINE;
+- fd 0 and 1 are moved away first, so nothing that a library prints can tear the protocol;
+- at the end of input, requests that are already here are still answered (for at most DRAIN seconds).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import anyio
+from mcp.shared.message import SessionMessage
+from mcp.types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from pydantic import ValidationError
+
+from intercom.server.lines import MAX_LINE, Lines
+from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode
+
+DRAIN = 2.0  # seconds
+
+
+class Closing:
+    """What both streams need to be async context managers, as the SDK expects of them."""
+
+    async def aclose(self) -> None:
+        """Release the stream; harmless when repeated."""
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class Writer(asyncio.BaseProtocol, Closing):
+    """The SDK's write stream. A message is in the pipe's buffer before anything can interrupt."""
+
+    def __init__(self) -> None:
+        self.answered: Callable[[str | int | None], None] = lambda _id: None
+        self.lost: Callable[[], None] = lambda: None
+        self._transport: asyncio.WriteTransport | None = None
+        self._gone = asyncio.Event()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where to write."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Nobody reads us any more."""
+        self._transport = None
+        self._flowing.set()
+        self._gone.set()
+        self.lost()
+
+    def pause_writing(self) -> None:
+        """The pipe is full."""
+        self._flowing.clear()
+
+    def resume_writing(self) -> None:
+        """The pipe takes more."""
+        self._flowing.set()
+
+    def write(self, line: bytes) -> None:
+        """Put one line into the pipe's buffer; BrokenResourceError where there is no reader."""
+        if self._transport is None or self._transport.is_closing():
+            raise anyio.BrokenResourceError
+        self._transport.write(line)
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Write one message, then wait only if the pipe is full."""
+        message = item.message
+        self.write(encode_message(message))
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            self.answered(message.id)
+        if not self._flowing.is_set():
+            await self._flowing.wait()
+
+    async def flush(self) -> None:
+        """Close, and wait (at most DRAIN seconds) until everything buffered went out."""
+        if self._transport is not None:
+            self._transport.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), DRAIN)
+
+
+class Reader(Closing):
+    """The SDK's read stream: lines become messages; requests are counted until they are answered."""
+
+    def __init__(self, lines: Lines, writer: Writer, on_end: Callable[[], None]) -> None:
+        self._lines = lines
+        self._writer = writer
+        self._on_end = on_end
+        self._open: set[str | int | None] = set()
+        self._idle = asyncio.Event()
+        writer.answered = self._settle
+        writer.lost = lines.end
+
+    def __aiter__(self) -> Reader:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        while True:
+            try:
+                line = await self._lines.next()
+            except EOFError:
+                await self._drain()
+                raise StopAsyncIteration from None
+            try:
+                return SessionMessage(self._message(line))
+            except BadLine as bad:
+                try:
+                    self._writer.write(bad.answer())
+                except anyio.BrokenResourceError:
+                    self._lines.end()
+
+    async def receive(self) -> SessionMessage | Exception:
+        """The next message; EndOfStream when there are no more."""
+        try:
+            return await self.__anext__()
+        except StopAsyncIteration:
+            raise anyio.EndOfStream from None
+
+    async def aclose(self) -> None:
+        """Stop reading."""
+        self._lines.close()
+
+    def _message(self, line: bytes | None) -> Any:
+        if line is None:
+            raise BadLine(PARSE_ERROR, f"Parse error: a line of more than {MAX_LINE} bytes")
+        raw = decode(line)
+        try:
+            message = jsonrpc_message_adapter.validate_python(raw, by_name=False)
+        except (ValidationError, RecursionError):
+            known = raw.get("id")
+            known = known if isinstance(known, str | int) and not isinstance(known, bool) else None
+            raise BadLine(INVALID_REQUEST, "Invalid request: no JSON-RPC 2.0 message", known) from None
+        if isinstance(message, JSONRPCRequest):
+            self._open.add(message.id)
+        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            gone = (message.params or {}).get("requestId")
+            if isinstance(gone, str | int):
+                self._settle(gone)
+        return message
+
+    def _settle(self, request_id: str | int | None) -> None:
+        self._open.discard(request_id)
+        if not self._open:
+            self._idle.set()
+
+    async def _drain(self) -> None:
+        """Give the requests that were already read the time to be answered."""
+        self._on_end()
+        if self._open:
+            self._idle.clear()
+            try:
+                await asyncio.wait_for(self._idle.wait(), DRAIN)
+            except TimeoutError:
+                pass  # the message of a slow call is stored or not, as if the answer had been lost
+
+
+def encode_message(message: Any) -> bytes:
+    """One SDK message as a line."""
+    try:
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"  # type: ignore[no-any-return]
+    except ValueError:  # a lone surrogate, in an id say
+        return encode(message.model_dump(by_alias=True, exclude_unset=True))
+
+
+def pipes_usable() -> bool:
+    """Whether both standard streams are something an event loop can watch (a regular file is not)."""
+    if sys.platform == "win32":
+        return False
+    for fd in (0, 1):
+        mode = os.fstat(fd).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)):
+            return False
+    return True
+
+
+def claim() -> tuple[BinaryIO, BinaryIO]:
+    """Take stdin and stdout for ourselves; everybody else in this process gets /dev/null and stderr."""
+    import fcntl
+
+    mine = tuple(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in (0, 1))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # started without a stderr
+        os.dup2(nothing, 1)
+    os.close(nothing)
+    return os.fdopen(mine[0], "rb", 0), os.fdopen(mine[1], "wb", 0)
+
+
+async def connect(source: BinaryIO, sink: BinaryIO, on_end: Callable[[], None]) -> tuple[Lines, Reader, Writer]:
+    """The two streams over `source` and `sink`; `on_end` is called once when no more input will come."""
+    loop = asyncio.get_running_loop()
+    lines, writer = Lines(), Writer()
+    await loop.connect_write_pipe(lambda: writer, sink)
+    await loop.connect_read_pipe(lambda: lines, source)
+    return lines, Reader(lines, writer, on_end), writer

@@ -1,0 +1,68 @@
+"""Owns JSON for the wire: one line in, one value out, and the reverse, for anything JSON can carry.
+
+A message may hold lone surrogates (the escape of U+D800 alone is valid JSON). Most parsers on the other side refuse
+them in raw form, so they leave this process only as escapes, and a tool's result, itself JSON inside
+a JSON string, holds them escaped twice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+
+
+class BadLine(Exception):
+    """A line that is no JSON-RPC message: the error code, and the id to answer where one was seen."""
+
+    def __init__(self, code: int, reason: str, request_id: str | int | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.request_id = request_id
+
+    def answer(self) -> bytes:
+        """The JSON-RPC error line that tells the client."""
+        error = {"code": self.code, "message": self.reason}
+        return encode({"jsonrpc": "2.0", "id": self.request_id, "error": error})
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """The JSON object on one line; BadLine for anything else, however large or deep."""
+    try:
+        value = json.loads(line.decode("utf-8-sig", "surrogatepass"), parse_constant=_no_constant)
+    except RecursionError:
+        raise BadLine(PARSE_ERROR, "Parse error: nested too deeply") from None
+    except ValueError as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
+        raise BadLine(PARSE_ERROR, f"Parse error: {reason}") from None
+    if not isinstance(value, dict):
+        raise BadLine(INVALID_REQUEST, "Invalid request: one JSON object a line (batches are not served)")
+    return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def encode(value: object) -> bytes:
+    """`value` as one line of UTF-8, escaped to ASCII only where it must be."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def result_text(value: object) -> str:
+    """A tool's result as JSON text without lone surrogates in it (they stand as escapes)."""
+    return escape(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def escape(text: str) -> str:
+    """`text` with each lone surrogate written as the six characters of its JSON escape."""
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

@@ -1,0 +1,72 @@
+"""Owns reading a source of the index piece by piece: what shows that it changed, what proves that it only grew."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO
+
+from intercom.format import MESSAGE, Entry, Parser
+from intercom.log import END
+
+CHUNK = 4 * 1024 * 1024
+_PROOF = 512  #: bytes of ours before `settled` that must be what they were
+_GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
+
+
+def file_mark(path: Path) -> str:
+    """Inode, size and times of a file, "" if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def file_size(path: Path) -> int:
+    """Bytes; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def proof_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
+    """Digest of what stands before `settled`, of ours the end of it; "" where the file does not reach so far.
+
+    What others write may have changed anywhere.
+    """
+    at = 0 if whole else max(0, settled - _PROOF)
+    found = blake2b(digest_size=16)
+    file.seek(at)
+    while at < settled and (data := file.read(min(CHUNK, settled - at))):
+        found.update(data)
+        at += len(data)
+    return found.hexdigest() if at == settled else ""
+
+
+def young(file: BinaryIO) -> bool:
+    """Whether another machine's log changed so lately that its end may still be on its way."""
+    return time.time() - os.fstat(file.fileno()).st_ctime < _GROWING
+
+
+def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterator[tuple[list[Entry], int]]:
+    """The entries of a file from `start` on, in pieces, each with the offset from which a later parse resumes.
+
+    Where the last entry is not closed, more of it may come: then the whole file is read again when it has
+    changed, and with `hold` that entry is left for later.
+    """
+    parser = Parser(start)
+    file.seek(start)
+    position = start
+    while data := file.read(CHUNK if end is None else max(0, min(CHUNK, end - position))):
+        position += len(data)
+        yield parser.feed(data), parser.settled
+    rest = parser.close()
+    whole = not rest or rest[-1].raw.endswith(END)
+    if hold and not whole and rest[-1].kind == MESSAGE:
+        rest = rest[:-1]
+    yield rest, parser.settled if whole else 0

@@ -1,0 +1,379 @@
+"""Owns freshness: before every read the index is brought up to what the files hold.
+
+Two steps. First the live log and the journal must *agree* (`_agree`): everything in the one is in the
+other. As long as only tools append this is seen from the bytes alone; anything else is a person's or
+another program's doing, and `heal` takes it in under the writer lock. Then the index reads what is
+new in the journal, the archive and the logs of other machines. It never reads the live log itself.
+
+Content proves, times hint: a source that grew is read from where we were if the bytes before are the
+ones we knew; otherwise it is read again from its start, and ids tell what is new.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from intercom import agreement
+from intercom.compact import own_segment
+from intercom.config import Config, log_machine
+from intercom.errors import StorageError
+from intercom.files import make_private_folder, storage
+from intercom.index import Builder, Index, IndexLost, Source, add_entries
+from intercom.index.query import attach_state
+from intercom.log import Log
+from intercom.sources import file_mark, file_size, pieces, proof_before, young
+from intercom.state import TRACES, State
+
+JOURNAL = ".intercom/journal.md"
+_SWEEP = 2.0  #: seconds between looks at every single archive segment; the folder is looked at each time
+_SEEN = "SELECT path, seen FROM sources"
+_SEEN_BESIDE = "SELECT path, seen FROM sources WHERE path NOT LIKE 'archive/%'"
+_TRIES = 4
+_TICK = 0.1  #: seconds; no file system's clock is coarser than this, or its files are looked at more often
+_UNSETTLED = 10  #: looks at a damaged file that keeps changing before it is repaired as it is
+
+
+class _JournalMoved(Exception):  # a condition, not a fault
+    """A compaction replaced the journal between two steps of ours: begin again."""
+
+
+class _Row(NamedTuple):
+    src: int
+    seen: str
+    settled: int
+    proof: str
+
+
+class Sync:
+    """Brings the index of one bus up to date. `notices` collects what a person should be told."""
+
+    def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str]) -> None:
+        self._config = config
+        self._log = log
+        self._index = index
+        self._state = state
+        self._notices = notices
+        self._folders: dict[str, tuple[str, list[str]]] = {}  # folder -> (stat mark, logs in it)
+        self._listed: tuple[list[str], list[str], list[tuple[str, bool]]] | None = None  # what _sources made of them
+        self._swept = -_SWEEP
+        self._agreed: agreement.Agreement | None = None
+
+    def db(self) -> sqlite3.Connection:
+        """A connection to the index, up to date. StorageError, LockTimeout."""
+        self._agree()
+        for _ in range(_TRIES):
+            try:
+                return self._current()
+            except IndexLost as lost:
+                with suppress(_JournalMoved):
+                    self.rebuild(because=str(lost))
+            except _JournalMoved:
+                self._agree()
+        self._state.verify()
+        raise StorageError(
+            f"the index {self._index.path} keeps being changed by another program; nothing was read. "
+            "Exclude .claude/local/.intercom from whatever does it."
+        )
+
+    def _current(self, *, own: bool = False) -> sqlite3.Connection:
+        """A connection to the index after reading what its sources (or only our `own`) have that it has not."""
+        db = self._index.db()
+        self._agreed = agreement.agreement(self._state)  # before the archive is looked at: see _opened
+        with self._index.guarded():
+            attach_state(db, self._state.path)
+            changed = [(path, ours) for path, ours in self._changed(db) if ours or not own]
+            hidden = db.execute("SELECT value FROM meta WHERE key = 'traces'").fetchone()
+            if changed or hidden is None or hidden[0] != str(self._state.meta(TRACES) or 0):
+                self._read(changed)
+        return self._index.db()
+
+    # -- the live log and the journal -------------------------------------------------------------
+
+    def _agree(self) -> None:
+        """Make sure that live log and journal hold the same messages."""
+        if agreement.quick(self._log, self._state):
+            return
+        with self._log.locked():  # a tool may have been between its two writes
+            if agreement.quick(self._log, self._state):
+                return
+        from intercom import heal  # only now: most reads never need it
+
+        heal.settle(self._log.live)
+        before: bytes | None = None
+        for last in (False,) * _UNSETTLED + (True,):
+            with self._log.locked():
+                self._log.mend()
+                if agreement.quick(self._log, self._state):
+                    return
+                agreement.renew(self._state, self._log.journal)
+                doctor = heal.Heal(self._config, self._log, self._state, self._past(), JOURNAL)
+                settled = before is not None and doctor.live.startswith(before)
+                settled = settled or heal.quiet(self._log.live, heal.SETTLE_DAMAGE)
+                if doctor.harmless or settled or last:
+                    told = doctor.carry_out()
+                    if told is not None:
+                        self._notices += told
+                        return
+                before = doctor.live
+            time.sleep(heal.SETTLE_DAMAGE)  # an editor may be in the middle of saving
+
+    def _past(self) -> sqlite3.Connection:
+        """What the index knows of messages outside the live log; the caller holds the writer lock.
+
+        Other machines' logs wait: a copy of ours among them must not have our messages before we have.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._current(own=True)
+            except IndexLost as lost:
+                self.rebuild(because=str(lost), own=True)
+        self._state.verify()
+        raise StorageError(f"the index {self._index.path} keeps being changed by another program; nothing was read.")
+
+    # -- the index and its sources ----------------------------------------------------------------
+
+    def _sources(self) -> list[tuple[str, bool]]:
+        """Every file that the index is made of, in order of arrival: (path below the folder, ours)."""
+        archive, beside = self._logs_in("archive"), self._logs_in("")
+        if self._listed is not None and self._listed[0] is archive and self._listed[1] is beside:
+            return self._listed[2]
+        own: list[tuple[str, bool]] = []
+        others: list[tuple[str, bool]] = []
+        for name in archive:
+            target = own if self._own_segment(name) else others
+            target.append((f"archive/{name}", target is own))
+        own.append((JOURNAL, True))
+        others += [(name, False) for name in beside if name != self._config.log.name]
+        self._listed = (archive, beside, own + others)
+        return self._listed[2]
+
+    def _shown(self, path: str) -> str:
+        return self._config.log.name if path == JOURNAL else path
+
+    def _copy(self, path: str) -> bool:
+        """Whether a file is by its name a copy that a sync tool laid beside our live log."""
+        stem = self._config.log.stem.casefold()
+        return "/" not in path and path.casefold().startswith(tuple(f"{stem}{mark}" for mark in " .~(_"))
+
+    def _own_segment(self, name: str) -> bool:
+        return own_segment(name, self._config.machine)
+
+    def _logs_in(self, folder: str) -> list[str]:
+        """Names of the logs in a folder, listed again only when the folder's own times changed."""
+        path = self._config.folder / folder
+        mark = file_mark(path)
+        known = self._folders.get(folder)
+        if known is not None and known[0] == mark:
+            return known[1]
+        try:
+            names = sorted(name for name in os.listdir(path) if log_machine(name))
+            old = time.time() - path.stat().st_mtime > _TICK
+        except OSError:
+            names, old = [], False
+        self._folders[folder] = (mark if old else "", names)  # what comes in the same tick leaves the same mark
+        return names
+
+    def _changed(self, db: sqlite3.Connection) -> list[tuple[str, bool]]:
+        """The sources that are not as the index last saw them.
+
+        Every segment is looked at now and then; in between, where the archive was touched, those that compaction
+        may have written (the last that is known, and new ones) and those of other machines.
+        """
+        archive = file_mark(self._config.archive)
+        row = db.execute("SELECT value FROM meta WHERE key = 'archive'").fetchone()
+        sweep = time.monotonic() - self._swept > _SWEEP
+        known = db.execute("SELECT seen FROM sources WHERE path = ?", (JOURNAL,)).fetchone()
+        compacted = known is None or known[0].split()[:2] != self._seen_mark(JOURNAL).split()[:2]
+        touched = sweep or compacted or (row[0] if row else "") != archive
+        seen = dict(db.execute(_SEEN if touched else _SEEN_BESIDE).fetchall())
+        last = next((path for path, own in reversed(self._sources()) if own and path != JOURNAL and path in seen), "")
+        changed = []
+        for path, own in self._sources():
+            looked_at = sweep or (touched and (not own or path not in seen or path == last))
+            if path.startswith("archive/") and not looked_at:
+                continue
+            mark = self._seen_mark(path)
+            if mark and seen.get(path) != mark:
+                changed.append((path, own))
+        if sweep:
+            self._swept = time.monotonic()
+        return changed
+
+    def _read(self, changed: list[tuple[str, bool]]) -> None:
+        """Take in what is new in these sources, in one transaction."""
+        archive = file_mark(self._config.archive)
+        numbers = self._state.numbers()
+        fixed: list[tuple[str, int]] = []
+        with self._index.writing() as db:
+            for path, own in changed:
+                added = self._read_source(db, path, numbers, own=own)
+                if not own:
+                    fixed += added
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('archive', ?)", (archive,))
+            self._hide(db)
+            # Through this connection: the transaction holds the attached state, too.
+            db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
+
+    def _read_source(
+        self, db: sqlite3.Connection, path: str, numbers: dict[str, int], *, own: bool
+    ) -> list[tuple[str, int]]:
+        mark = self._seen_mark(path)
+        file = self._opened(path)
+        if file is None:
+            return []
+        with file, storage(f"read {path}", "nothing was read"):
+            found = db.execute("SELECT src, seen, settled, proof FROM sources WHERE path = ?", (path,)).fetchone()
+            row = _Row(*found) if found else None
+            start = row.settled if row and proof_before(file, row.settled, whole=not own) == row.proof else 0
+            if row is None:
+                db.execute("INSERT INTO sources VALUES (NULL, ?, ?, '', 0, '')", (path, self._shown(path)))
+                row = _Row(db.execute("SELECT src FROM sources WHERE path = ?", (path,)).fetchone()[0], "", 0, "")
+            source = Source(row.src, own, path != JOURNAL, self._copy(path))
+            added, settled, fresh = [], start, start == 0
+            hold = not own and young(file)
+            for entries, upto in pieces(file, start, self._end(path), hold=hold):
+                added += add_entries(db, source, entries, reserved=numbers, fresh=fresh)
+                settled, fresh = upto, False
+            db.execute(
+                "UPDATE sources SET seen = ?, settled = ?, proof = ? WHERE src = ?",
+                ("" if hold and not settled else mark, settled, proof_before(file, settled, whole=not own), row.src),
+            )
+        return added
+
+    def _opened(self, path: str) -> BinaryIO | None:
+        """A source, opened; None if it is gone. StorageError.
+
+        _JournalMoved if the journal is not the one agreed on before the archive was looked at: then
+        what was moved since may be in neither.
+        """
+        try:
+            file = open(self._config.folder / path, "rb")  # noqa: SIM115  # the caller closes it
+        except FileNotFoundError:
+            if path == JOURNAL:
+                raise _JournalMoved from None
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}; nothing was read.") from error
+        if path == JOURNAL:
+            agreed, now = self._agreed, agreement.agreement(self._state)
+            inode = os.fstat(file.fileno()).st_ino
+            if agreed is None or now is None or agreed.journal_inode != inode or now.round != agreed.round:
+                file.close()
+                raise _JournalMoved
+        return file
+
+    def _seen_mark(self, path: str) -> str:
+        """What tells whether a source changed: for the journal how far it is agreed, else the file's own times."""
+        if path != JOURNAL:
+            return file_mark(self._config.folder / path)
+        agreed = self._agreed
+        return f"{agreed.journal_inode} {agreed.round} {agreed.journal_size}" if agreed else ""
+
+    def _end(self, path: str) -> int | None:
+        """How much of a source counts: of the journal, what the live log is known to hold too."""
+        if path != JOURNAL:
+            return None
+        return self._agreed.journal_size if self._agreed else 0
+
+    def _hide(self, db: sqlite3.Connection) -> None:
+        """Mark what people deleted by hand, and only that."""
+        count = str(self._state.meta(TRACES) or 0)
+        hidden = [(name,) for name in self._state.hidden()]
+        db.execute("UPDATE messages SET hidden = 0 WHERE hidden = 1")
+        db.executemany("UPDATE messages SET hidden = 1 WHERE id = ?", hidden)
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('traces', ?)", (count,))
+
+    # -- rebuilding -------------------------------------------------------------------------------
+
+    def remake(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Rebuild because somebody asked for it."""
+        self._agree()
+        for _ in range(_TRIES):
+            try:
+                return self.rebuild(progress)
+            except _JournalMoved:
+                self._agree()
+        raise StorageError("the log was compacted again and again meanwhile; the index is as it was. Try again.")
+
+    def rebuild(
+        self, progress: Callable[[int, int], None] | None = None, *, because: str = "", own: bool = False
+    ) -> int:
+        """Make the index anew from the logs; return the number of messages. `progress(done, total)` in bytes.
+
+        With `own` from ours alone: the others are read when next the index is brought up to date.
+        """
+        make_private_folder(self._config.private)
+        with self._index.locked():
+            if because and self._usable():
+                return 0  # another process was quicker
+            temporary = self._index.path.with_name(f"index.{os.getpid()}.new")
+            try:
+                with self._index.guarded():
+                    count = self._build(temporary, progress, own=own)
+                self._index.install(temporary)
+            except IndexLost as lost:
+                raise StorageError(f"cannot build {self._index.path}: {lost}; nothing was read.") from lost
+            except OSError as error:
+                raise StorageError(f"cannot write {self._index.path}: {error.strerror}; nothing was read.") from error
+            finally:
+                temporary.unlink(missing_ok=True)
+        if because and because != "there is no index yet":
+            self._notices.append(f"{because}; it was rebuilt from the logs")
+        return count
+
+    def _usable(self) -> bool:
+        """Whether there is a good index after all; the caller holds the index lock."""
+        return self._index.sound()
+
+    def _build(self, temporary: Path, progress: Callable[[int, int], None] | None, *, own: bool) -> int:
+        db = self._index.create(temporary)
+        try:
+            # The journal is read first and added after the archive: a compaction meanwhile moves
+            # messages from the one to the other, and ids make those seen twice one.
+            self._agreed = agreement.agreement(self._state)
+            journal, journal_mark = b"", self._seen_mark(JOURNAL)
+            if self._agreed is not None and (opened := self._opened(JOURNAL)) is not None:
+                with opened:
+                    journal = opened.read(self._agreed.journal_size)
+            archive = file_mark(self._config.archive)
+            self._folders.clear()
+            sources = [(path, ours) for path, ours in self._sources() if ours or not own]
+            total = sum(file_size(self._config.folder / path) for path, _ in sources)
+            builder = Builder(db, self._state.numbers())
+            done = 0
+            for src, (path, own) in enumerate(sources, 1):
+                file = self._config.folder / path
+                mark, settled = journal_mark if path == JOURNAL else file_mark(file), 0
+                hands: dict[str, int] = {}
+                opened = BytesIO(journal) if path == JOURNAL else self._opened(path)
+                if opened is None:
+                    continue
+                with opened, storage(f"read {path}", "nothing was read"):
+                    hold = not own and young(opened)
+                    for entries, upto in pieces(opened, 0, None, hold=hold):
+                        builder.add(Source(src, own, path != JOURNAL, self._copy(path)), entries, hands)
+                        if progress is not None:
+                            progress(done + upto, max(total, done + upto))
+                        settled = upto
+                    done += settled
+                    mark = "" if hold and not settled else mark
+                    row = (src, path, self._shown(path), mark, settled, proof_before(opened, settled, whole=not own))
+                db.execute("INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('archive', ?)", (archive,))
+            count = builder.finish()
+            self._hide(db)
+            foreign = [src for src, (_, own) in enumerate(sources, 1) if not own]
+            marks = ",".join("?" * len(foreign))
+            self._state.add_numbers(
+                db.execute(f"SELECT id, seq FROM messages WHERE src IN ({marks})", foreign).fetchall()
+            )
+            return count
+        finally:
+            db.close()

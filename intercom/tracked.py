@@ -1,0 +1,94 @@
+"""Owns one question: does git track a log? Real logs have been pushed to shared repositories by accident.
+
+Every command asks, so it must cost nothing: the index is mapped and searched for `INTERCOM-`, and
+only where that occurs are its entries read (gitformat-index(5), versions 2 to 4). No git is started.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+_LOG = re.compile(rb"\.claude/local/(?:archive/)?INTERCOM-[^/]*\.md\Z", re.IGNORECASE)
+_HINT = b"INTERCOM-"
+_STAT = 40  #: bytes of an entry before its object id
+_EXTENDED = 0x4000
+
+
+def tracked(root: Path) -> list[str]:
+    """Paths, relative to the repository, of the logs of the bus at `root` that git tracks. Never raises."""
+    for folder in (root, *root.parents):
+        git = folder / ".git"
+        if git.exists():
+            break
+    else:
+        return []
+    inside = os.path.relpath(root, folder)
+    prefix = b"" if inside == "." else os.fsencode(inside) + b"/"
+    try:
+        return [
+            os.fsdecode(path)
+            for path in _entries(_git_dir(git))
+            if path.startswith(prefix) and _LOG.match(path, len(prefix))
+        ]
+    except (OSError, ValueError, IndexError, struct.error):
+        return []  # no index yet, or one that we do not understand: git's business, not ours
+
+
+def _git_dir(git: Path) -> Path:
+    """The folder that holds the index: `.git`, or where a worktree's `.git` file points."""
+    if git.is_dir():
+        return git
+    return git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+
+
+def _entries(git_dir: Path) -> Iterator[bytes]:
+    """Every path of the index, if any of them could be a log's."""
+    with open(git_dir / "index", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as index:
+        if index.find(_HINT) < 0:
+            return
+        yield from _paths(index, _id_size(git_dir))
+
+
+def _id_size(git_dir: Path) -> int:
+    """Bytes of an object id: 20 for SHA-1, 32 for SHA-256."""
+    try:
+        return 32 if b"sha256" in (git_dir / "config").read_bytes().lower() else 20
+    except OSError:
+        return 20
+
+
+def _paths(index: mmap.mmap, id_size: int) -> Iterator[bytes]:
+    """Walk the entries: a fixed part, flags, the path, NULs up to a multiple of eight (but not in version 4)."""
+    signature, version, count = struct.unpack_from(">4sII", index, 0)
+    if signature != b"DIRC" or not 2 <= version <= 4:
+        return
+    at, path = 12, b""
+    for _ in range(count):
+        start, at = at, at + _STAT + id_size + 2
+        if version > 2 and struct.unpack_from(">H", index, at - 2)[0] & _EXTENDED:
+            at += 2
+        if version == 4:
+            strip, at = _varint(index, at)
+            path = path[: len(path) - strip]
+        else:
+            path = b""
+        end = index.find(b"\0", at)
+        path += index[at:end]
+        at = end + 1 if version == 4 else start + (end - start + 8) // 8 * 8
+        yield path
+
+
+def _varint(index: mmap.mmap, at: int) -> tuple[int, int]:
+    """git's offset encoding: the value, and where the next thing begins."""
+    byte = index[at]
+    value = byte & 0x7F
+    while byte & 0x80:
+        at += 1
+        byte = index[at]
+        value = ((value + 1) << 7) | (byte & 0x7F)
+    return value, at + 1

@@ -1,0 +1,86 @@
+"""Owns waiting for something to change in a folder: events where the platform gives them, a look now and then.
+
+A change is only a hint to look: missed, doubled or false ones do no harm. Without events (network file
+systems, no more inotify instances) it falls back to looking at the files' times.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+_LOOK = 0.05  #: seconds between looks where there are no events
+_LOOK_ANYWAY = 1.0  #: seconds between looks where there are
+
+
+class Watch:
+    """Watches the logs in one folder, from `with` on; `wait` returns at once for what changed since the last wait."""
+
+    def __init__(self, folder: Path, *, events: bool = True) -> None:
+        self._folder = folder
+        self._events = events
+        self._changed = threading.Event()
+        self._observer: Any = None
+        self._seen: tuple[tuple[str, int, int, int], ...] = ()
+
+    def __enter__(self) -> Watch:
+        self._seen = self._look()
+        if self._events:
+            self._observer = self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+
+    def _start(self) -> Any:
+        from watchdog.events import FileSystemEvent, FileSystemEventHandler
+        from watchdog.observers import Observer
+
+        changed = self._changed
+
+        class Handler(FileSystemEventHandler):
+            def on_any_event(self, event: FileSystemEvent) -> None:
+                if event.event_type not in {"opened", "closed_no_write"}:
+                    changed.set()
+
+        observer = Observer()
+        try:
+            observer.schedule(Handler(), str(self._folder))
+            observer.start()
+        except OSError:
+            return None
+        return observer
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until something changed, at most `seconds`; whether it did."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            step = min(max(left, 0), _LOOK if self._observer is None else _LOOK_ANYWAY)
+            if self._changed.wait(step):
+                self._changed.clear()
+                self._seen = self._look()
+                return True
+            now = self._look()
+            if now != self._seen:
+                self._seen = now
+                return True
+            if left <= 0:
+                return False
+
+    def _look(self) -> tuple[tuple[str, int, int, int], ...]:
+        """Name, inode, size and time of change of every file in the folder."""
+        try:
+            with os.scandir(self._folder) as entries:
+                found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries if entry.is_file()]
+        except OSError:
+            return ()
+        return tuple(sorted((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found))

@@ -1,0 +1,112 @@
+"""Owns the figures of reading: new messages in a long history, catching up, and hearing of a hand-written line."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from intercom import Bus
+from intercom.files import read_from
+from intercom.format import parse
+from intercom.log import Log
+from tests.bench.history import READER, SENDER, fill, opened
+from tests.bench.table import Row, Run, against_floor, within
+from tests.bench.writing import TEXT
+
+SHORT = 1_000
+CAUGHT = 100
+
+
+def long_history(run: Run) -> Iterator[Row]:
+    """Reading one new message, and catching up on a hundred, with a million in the history."""
+    count = run.rounds(1_000_000, 100_000)
+    small, large = run.project("short-history"), run.project("long-history")
+    fill(small, SHORT)
+    fill(large, count)
+    with opened(small) as short, opened(large) as long:
+        gc.collect()
+        ours: list[float] = []
+        floor: list[float] = []
+        for _ in range(run.rounds(2_000, 300)):
+            for bus, times in ((long, ours), (short, floor)):
+                bus.send(READER, TEXT, sender=SENDER)
+                times.append(_read(bus, 1))
+        yield against_floor(f"read new, {count:,} in history (floor: {SHORT:,})", ours, floor, 1.2)
+        figure = f"catching up on {CAUGHT}, {count:,} in history"
+        yield against_floor(figure, *_catch_up(long, run.rounds(60, 15), compacted=False), 5)
+        row = against_floor(f"{figure}, compacted twice", *_catch_up(long, run.rounds(60, 15), compacted=True), 5)
+        yield row._replace(budget="–", holds=None)
+
+
+def _catch_up(bus: Bus, rounds: int, *, compacted: bool) -> tuple[list[float], list[float]]:
+    """Seconds to bring the index up to date with messages that were sent meanwhile, and to parse just these."""
+    ours, floor = [], []
+    for _ in range(rounds):
+        if not compacted:  # room for them all in the live log
+            bus.compact(keep=0)
+            bus.history(limit=1)
+        data = _say(bus, CAUGHT)
+        began = time.perf_counter()
+        bus.history(limit=1)
+        ours.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        entries = parse(data)
+        floor.append(time.perf_counter() - began)
+        assert len(entries) == CAUGHT
+        _read(bus, CAUGHT)
+    return ours, floor
+
+
+def _read(bus: Bus, expected: int) -> float:
+    began = time.perf_counter()
+    found = bus.read(READER)
+    seconds = time.perf_counter() - began
+    assert len(found) == expected, f"{len(found)} messages, not {expected}"
+    return seconds
+
+
+def _say(bus: Bus, count: int) -> bytes:
+    """Send `count` messages as users do, compaction on; return them as they stand in the log."""
+    for _ in range(count):
+        bus.send(READER, TEXT, sender=SENDER)
+    journal = read_from(Log(bus.config).journal) or b""
+    archived = read_from(_last_segment(bus.config.archive)) or b""
+    return b"".join(entry.raw for entry in parse(archived + journal)[-count:])
+
+
+def _last_segment(archive: Path) -> Path:
+    return max(path for path in archive.iterdir() if path.suffix == ".md")
+
+
+def hand_written(run: Run) -> Iterator[Row]:
+    """From a line being saved by hand to the reader's wait returning."""
+    root = run.project("by-hand")
+    times: list[float] = []
+    with opened(root) as bus, opened(root) as other:
+        other.send("worker-2", "so that there is a log", sender=READER)
+        for number in range(run.rounds(200, 40)):
+            heard = threading.Event()
+            saved = [0.0]
+            writer = threading.Thread(target=_save, args=(bus.config.log, number, saved, heard))
+            writer.start()
+            found = bus.wait(READER, 10)
+            times.append(time.perf_counter() - saved[0])
+            heard.set()
+            writer.join()
+            assert len(found) == 1
+    yield within("hand-written line saved → wait returns", times, 0.050, 95)
+
+
+def _save(log: Path, number: int, saved: list[float], heard: threading.Event) -> None:
+    """Append a message as an editor would, once the reader waits."""
+    heard.wait(0.12)
+    text = f"## [2026-01-12 10:00] user → {READER} [INFO]\n\nby hand, number {number}\n\n---\n\n"
+    with open(log, "a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    saved[0] = time.perf_counter()

@@ -1,0 +1,79 @@
+"""Owns the figures of starting: the server until it answers, its memory, and whole commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.bench.clients import SERVER, Client, environment
+from tests.bench.history import READER, SENDER, opened
+from tests.bench.table import Row, Run, above_floor, against_floor, plain
+
+
+def server_start(run: Run) -> Iterator[Row]:
+    """From starting the server to having its answer to `initialize`, beside importing the SDK."""
+    root = run.project("start")
+    opened(root).close()
+    ours, floor = [], []
+    for _ in range(run.rounds(15, 5)):
+        began = time.perf_counter()
+        with Client(SERVER, root) as client:
+            client.initialize()
+            ours.append(time.perf_counter() - began)
+        floor.append(_whole([sys.executable, "-c", "import mcp"], root))
+    yield against_floor("server start → initialize answered", ours, floor, 1.15)
+
+
+def server_memory(run: Run) -> Iterator[Row]:
+    """Resident memory of a server that has worked."""
+    root = run.project("memory")
+    opened(root).close()
+    with Client(SERVER, root) as client:
+        client.initialize()
+        client.call("intercomm_register")
+        for number in range(120):
+            client.call("intercomm_send", to=READER, message=f"message {number}")
+            client.call("intercomm_read")
+        resident = _resident(client.process.pid)
+    if resident is not None:
+        yield plain("server memory (resident)", resident / (1 << 20), 75, "MiB")
+
+
+def _resident(pid: int) -> int | None:
+    """Bytes, where the system tells."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def command_send(run: Run) -> Iterator[Row]:
+    """`intercom send` as a whole process, beside Python doing nothing."""
+    yield _command(run, "intercom send", ["send", "--from", SENDER, READER, "a message of thirty characters"], 0.110)
+
+
+def command_read(run: Run) -> Iterator[Row]:
+    """`intercom read` as a whole process, beside Python doing nothing; there is one message each time."""
+    yield _command(run, "intercom read", ["read", "--id", READER], 0.060)
+
+
+def _command(run: Run, figure: str, arguments: Sequence[str], limit: float) -> Row:
+    root = run.project(figure.replace(" ", "-"))
+    ours, floor = [], []
+    with opened(root) as bus:
+        for _ in range(run.rounds(60, 15)):
+            bus.send(READER, "one message to read", sender=SENDER)
+            ours.append(_whole([sys.executable, "-m", "intercom", *arguments], root))
+            floor.append(_whole([sys.executable, "-c", "pass"], root))
+    return above_floor(f"`{figure}`, whole process", ours, floor, limit)
+
+
+def _whole(command: Sequence[str], root: Path) -> float:
+    """Seconds that a process takes, from start to end."""
+    began = time.perf_counter()
+    subprocess.run(command, cwd=root, env=environment(root), stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began

@@ -1,0 +1,128 @@
+"""Owns the table: what a figure is, how samples become one line, and whether a budget holds.
+
+Times on a shared machine mean little, so a figure stands beside a floor that was measured in the same
+run, turn by turn, and what a budget limits is the ratio of the two medians. A p99 is compared with the
+p99 of the floor.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+OK, BROKEN = "ok", "BROKEN"
+HEADINGS = ("figure", "ours", "p99", "floor", "p99", "ratio", "budget", "")
+
+
+class Row(NamedTuple):
+    """One line of the table, ready to print. `holds` is None where there is no budget."""
+
+    figure: str
+    ours: str
+    ours_p99: str
+    floor: str
+    floor_p99: str
+    ratio: str
+    budget: str
+    holds: bool | None
+
+
+class Run(NamedTuple):
+    """What every measurement is given: a scratch folder on a real disk, and how long it may take."""
+
+    folder: Path
+    quick: bool
+
+    def rounds(self, full: int, quick: int) -> int:
+        """How often to do something."""
+        return quick if self.quick else full
+
+    def project(self, name: str) -> Path:
+        """A new, empty project folder."""
+        path = self.folder / name
+        path.mkdir()
+        return path
+
+
+class Figure(NamedTuple):
+    """A row of the list of benchmarks: the name for `--only`, and what measures it."""
+
+    name: str
+    measure: Callable[[Run], Iterable[Row]]
+
+
+def against_floor(
+    figure: str, ours: Sequence[float], floor: Sequence[float], limit: float, *, p99: float | None = None
+) -> Row:
+    """Two series of seconds, and the budget for the ratio of their medians and perhaps of their 99th percentiles."""
+    ratio = statistics.median(ours) / statistics.median(floor)
+    holds, budget, shown = ratio <= limit, f"≤ {limit:g}×", f"{ratio:.2f}×"
+    if p99 is not None:
+        tail = percentile(ours, 99) / percentile(floor, 99)
+        holds = holds and tail <= p99
+        budget += f", p99 ≤ {p99:g}×"
+        shown += f", p99 {tail:.2f}×"
+    return _row(figure, ours, floor, shown, budget, holds=holds)
+
+
+def above_floor(figure: str, ours: Sequence[float], floor: Sequence[float], limit: float) -> Row:
+    """Two series of seconds, and the budget in seconds for how much later ours may be."""
+    more = statistics.median(ours) - statistics.median(floor)
+    return _row(figure, ours, floor, f"+{duration(more)}", f"≤ +{duration(limit)}", holds=more <= limit)
+
+
+def within(figure: str, ours: Sequence[float], limit: float, part: int) -> Row:
+    """A series of seconds without a floor, and the budget for its percentile `part`."""
+    value = percentile(ours, part)
+    shown = (duration(statistics.median(ours)), duration(percentile(ours, 99)))
+    return Row(figure, *shown, "–", "–", f"p{part} {duration(value)}", f"p{part} ≤ {duration(limit)}", value <= limit)
+
+
+def plain(figure: str, value: float, limit: float, unit: str) -> Row:
+    """A figure that is no time."""
+    return Row(figure, f"{value:,.0f} {unit}", "–", "–", "–", "–", f"≤ {limit:,.0f} {unit}", value <= limit)
+
+
+def _row(figure: str, ours: Sequence[float], floor: Sequence[float], ratio: str, budget: str, *, holds: bool) -> Row:
+    middle = (duration(statistics.median(ours)), _tail(ours), duration(statistics.median(floor)), _tail(floor))
+    return Row(figure, *middle, ratio, budget, holds)
+
+
+def _tail(samples: Sequence[float]) -> str:
+    """The 99th percentile, where there are samples enough to have one."""
+    return duration(percentile(samples, 99)) if len(samples) >= 100 else "–"
+
+
+def percentile(samples: Sequence[float], part: int) -> float:
+    """The sample that `part` percent of all do not exceed."""
+    return sorted(samples)[max(0, math.ceil(len(samples) * part / 100) - 1)]
+
+
+def duration(seconds: float) -> str:
+    """A time with three digits at most."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if abs(seconds) >= size:
+            value = seconds / size
+            return f"{value:.2f} {unit}" if abs(value) < 10 else f"{value:.0f} {unit}"
+    return f"{seconds * 1e6:.0f} µs"
+
+
+def printed(rows: Sequence[Row]) -> str:
+    """The table."""
+    cells = [list(HEADINGS), *([*row[:7], _verdict(row.holds)] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+    lines = []
+    for line in cells:
+        first, *rest, last = (
+            cell.ljust(width) if column in {0, 6, 7} else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        lines.append("  ".join([first, *rest, last]).rstrip())
+    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
+
+
+def _verdict(holds: bool | None) -> str:
+    return "" if holds is None else OK if holds else BROKEN

@@ -1,0 +1,237 @@
+"""Owns running the real Claude Code in tests: offline, in a clean home, with a scripted model.
+
+`Lab` is a network namespace with loopback alone that holds the API of `api.py` and a tmux server.
+`Lab.start` opens claude in a pane there; `Session` looks at that pane and types into it.
+The pinned version is installed by `python -m tests.claude.lab install` (npm), into
+`$INTERCOM_CLAUDE_HOME` or `~/.cache/intercom-claude`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from intercom import proc, tmux
+
+VERSION = "2.1.197"
+KEY = "sk-ant-intercom-tests-0123456789abcdef"
+ROOT = Path(__file__).parents[2]
+
+
+def home() -> Path:
+    """Where the pinned claude is installed; by the account's home, since tests have another `$HOME`."""
+    account = pwd.getpwuid(os.getuid()).pw_dir
+    return Path(os.environ.get("INTERCOM_CLAUDE_HOME") or Path(account, ".cache", "intercom-claude"))
+
+
+def binary() -> Path:
+    """The pinned claude. Fails, and says how to install it, where it is missing or another version."""
+    found = home() / "node_modules" / ".bin" / "claude"
+    advice = "install it with: python -m tests.claude.lab install"
+    if not found.exists():
+        raise RuntimeError(f"the real claude is needed and is not at {found}; {advice}")
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+    if VERSION not in said:
+        raise RuntimeError(f"{found} is {said.strip()!r}, not {VERSION}; {advice}")
+    return found
+
+
+def install() -> None:
+    """Install the pinned claude, unless it is there."""
+    with contextlib.suppress(RuntimeError):
+        binary()
+        return
+    home().mkdir(parents=True, exist_ok=True)
+    package = f"@anthropic-ai/claude-code@{VERSION}"
+    line = ["npm", "install", "--no-audit", "--no-fund", "--save-exact", "--prefix", str(home()), package]
+    subprocess.run(line, check=True)
+    # npm 11 leaves the install script to be approved; it links the platform's binary.
+    package_folder = home() / "node_modules" / "@anthropic-ai" / "claude-code"
+    subprocess.run(["node", "install.cjs"], cwd=package_folder, check=True)
+    binary()
+
+
+class Lab:
+    """The offline world. A context manager; leaving it ends every process in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.claude = binary()
+        self.server = tmux.Server(str(folder / "tmux"), "/dev/null")
+        self._inside: subprocess.Popen[str] | None = None
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        """Bring it up; RuntimeError with what is needed where the namespace cannot be made."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "PYTHONPATH": str(ROOT),
+        }
+        line = ["unshare", "--net", *rights, sys.executable, "-m", "tests.claude.netns", str(self.folder)]
+        with (self.folder / "netns.log").open("w") as log:
+            self._inside = subprocess.Popen(
+                line, env=env, cwd=ROOT, text=True, stderr=log, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        assert self._inside.stdout is not None
+        first = self._inside.stdout.readline()
+        if not first:
+            said = (self.folder / "netns.log").read_text().strip()
+            raise RuntimeError(f"no network namespace of our own (root or user namespaces are needed): {said}")
+        self.port = json.loads(first)["port"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything that runs in it, and see that it is gone."""
+        assert self._inside is not None
+        panes = tmux.panes(self.server)
+        below = [one for pane in panes for one in (proc.Process(pane.pid, None), *proc.children(pane.pid))]
+        self._inside.communicate("", timeout=30)
+        proc.end_all(proc.wait_gone(below, 2))
+
+    def new_home(
+        self, name: str = "home", *, approve_key: bool = True, onboarded: bool = True, **settings: Any
+    ) -> Path:
+        """A fresh `$HOME` past the first-run questions; `settings` go to the user's settings.json."""
+        place = self.folder / name
+        (place / ".claude").mkdir(parents=True, exist_ok=True)
+        state: dict[str, Any] = {"hasCompletedOnboarding": True, "theme": "dark"} if onboarded else {}
+        if approve_key:
+            state["customApiKeyResponses"] = {"approved": [KEY[-20:]], "rejected": []}
+        (place / ".claude.json").write_text(json.dumps(state))
+        (place / ".claude" / "settings.json").write_text(json.dumps(settings))
+        (place / ".gitconfig").write_text("[user]\n name = Test\n email = test@localhost\n")
+        return place
+
+    def new_project(self, home: Path, name: str = "project", *, trusted: bool = True) -> Path:
+        """A git repository with one commit, trusted in `home` unless told otherwise."""
+        place = self.folder / name
+        place.mkdir(parents=True)
+        (place / "a.txt").write_text("one\n")
+        git = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost"]
+        for line in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "first"]):
+            subprocess.run([*git, *line], cwd=place, check=True)
+        if trusted:
+            path = home / ".claude.json"
+            state = json.loads(path.read_text())
+            state.setdefault("projects", {})[str(place)] = {"hasTrustDialogAccepted": True}
+            path.write_text(json.dumps(state))
+        return place
+
+    def environment(self, home: Path, **more: str) -> dict[str, str]:
+        """What claude needs to be offline, quiet and with this API."""
+        return {
+            "HOME": str(home),
+            "PATH": f"{self.claude.parent}:{os.environ['PATH']}",
+            "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{self.port}",
+            "ANTHROPIC_API_KEY": KEY,
+            "DISABLE_TELEMETRY": "1",
+            "DISABLE_AUTOUPDATER": "1",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "IS_SANDBOX": "1",
+            **more,
+        }
+
+    def start(
+        self,
+        name: str,
+        *args: str,
+        home: Path,
+        project: Path,
+        env: Mapping[str, str] | None = None,
+        size: tuple[int, int] = (120, 40),
+    ) -> Session:
+        """The real claude with `args`, in a session called `name`."""
+        words: Sequence[str] = [str(self.claude), *args]
+        where = self.environment(home, **(env or {}))
+        pane = tmux.new_session(self.server, name, words, cwd=project, env=where, size=size)
+        return Session(self, pane.id, home, project)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What the model was asked so far, oldest first, without claude's side requests."""
+        path = self.folder / "requests.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [one for one in map(json.loads, lines) if not one["side"]]
+
+
+class Session:
+    """One claude on its screen."""
+
+    def __init__(self, lab: Lab, pane: str, home: Path, project: Path) -> None:
+        self.lab = lab
+        self.pane = pane
+        self.home = home
+        self.project = project
+
+    def text(self) -> str:
+        """The screen without colours."""
+        return tmux.look(self.lab.server, self.pane, colours=False)[1]
+
+    def ansi(self) -> str:
+        """The screen with its escape sequences."""
+        return tmux.look(self.lab.server, self.pane)[1]
+
+    def paste(self, text: str) -> None:
+        """Paste, and press nothing."""
+        tmux.paste(self.lab.server, self.pane, text)
+
+    def key(self, name: str) -> None:
+        """Press one key, by tmux's name."""
+        self.tmux("send-keys", name)
+
+    def type(self, text: str) -> None:
+        """Type literally, as a person does: no brackets around it."""
+        self.tmux("send-keys", "-l", "--", text)
+
+    def tmux(self, command: str, *words: str) -> None:
+        """Any other tmux command on this pane."""
+        tmux._tmux(self.lab.server, [command, "-t", self.pane, *words])
+
+    def prompt(self, text: str) -> None:
+        """Paste a prompt, see it arrive, and send it."""
+        self.paste(text)
+        first = text.splitlines()[0][:12]  # more might be wrapped by the box
+        self.wait(lambda screen: first in screen or "[Pasted text" in screen)
+        self.key("Enter")
+
+    def wait(self, what: str | Callable[[str], object], seconds: float = 20.0) -> str:
+        """The screen once it holds `what`; fails with the screen after `seconds`."""
+        end = time.monotonic() + seconds
+        while True:
+            screen = self.text()
+            if what in screen if isinstance(what, str) else what(screen):
+                return screen
+            if time.monotonic() > end:
+                raise AssertionError(f"not on screen within {seconds} s: {what}\n{screen}")
+            time.sleep(0.05)
+
+    def ready(self) -> str:
+        """Wait for the prompt of a new session."""
+        return self.wait(lambda screen: "\n❯\u00a0" in screen, 40)
+
+    def end(self) -> None:
+        """End this session and wait until its processes are gone."""
+        pane = tmux.pane(self.lab.server, self.pane)
+        proc.end_tree(pane.pid)
+        tmux.kill_session(self.lab.server, pane.session)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["install"]:
+        sys.exit("usage: python -m tests.claude.lab install")
+    install()

@@ -1,0 +1,259 @@
+"""The hooks in the real claude: what reaches the model, who is woken, what is asked, and that nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intercom import proc, tmux
+from intercom.alive import alive
+from intercom.bus import Bus
+from intercom.hooks.settings import settings
+from intercom.sessions import SessionRow, Sessions
+from intercom.state import State
+from tests.claude.lab import ROOT, Lab, Session
+
+US = [sys.executable, "-m", "intercom"]
+ALLOWED = {"permissions": {"allow": ["Bash(sleep:*)", "Bash(echo:*)"]}}
+
+
+def until(what: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """What it says once it says something; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+class Worker:
+    """A claude called worker-1, as a spawn would start it, and the bus seen from outside."""
+
+    def __init__(self, lab: Lab, name: str, **config: Any) -> None:
+        home = lab.new_home(f"{name}/home")
+        self.lab = lab
+        self.project = lab.new_project(home, f"{name}/project")
+        self.bus = Bus.open(self.project, machine="lab")
+        self.sessions = Sessions(State(self.bus.config.private))
+        self.bus.register("master", pid=os.getpid())
+        folder = self.project.parent
+        server = {"command": US[0], "args": US[1:] + ["mcp"]}
+        (folder / "hooks.json").write_text(json.dumps({**settings(US), **config}))
+        (folder / "mcp.json").write_text(json.dumps({"mcpServers": {"intercomm": server}}))
+        env = {
+            "PYTHONPATH": str(ROOT),
+            "INTERCOM_ROOT": str(self.project),
+            "INTERCOM_MACHINE": "lab",
+            "INTERCOM_NAME": "worker-1",
+            "INTERCOM_ROLE": "worker",
+        }
+        options = ("--settings", str(folder / "hooks.json"), "--mcp-config", str(folder / "mcp.json"))
+        self.session: Session = lab.start(name, *options, home=home, project=self.project, env=env)
+        self.pid = tmux.pane(lab.server, self.session.pane).pid
+        self.session.ready()
+        until(lambda: self.row is not None and self.sessions.waiter("worker-1"), 30)
+        until(lambda: [one for one in self.bus.instances() if one.name == "worker-1" and one.state == "alive"], 30)
+
+    @property
+    def row(self) -> SessionRow | None:
+        """What the hooks said last."""
+        return self.sessions.get("worker-1")
+
+    def state(self, *wanted: str) -> SessionRow:
+        """Wait for a state."""
+        found: SessionRow = until(lambda: self.row if self.row and self.row.state in wanted else None)
+        return found
+
+    def send(self, text: str, *, urgent: bool = False) -> str:
+        """A message from the master."""
+        return self.bus.send("worker-1", text, sender="master", priority="urgent" if urgent else None).id
+
+    def heard(self, text: str) -> list[dict[str, Any]]:
+        """The requests to the model whose newest message holds a text, prompt or reminder."""
+        mine = [one for one in self.lab.requests() if text in json.dumps([one["prompt"], one["reminders"]])]
+        return mine
+
+    def errors(self) -> str:
+        """What went wrong in hooks."""
+        path = self.bus.config.private / "errors.log"
+        return path.read_text() if path.exists() else ""
+
+    def end(self) -> None:
+        """End it, and see that its waiter is gone too."""
+        self.session.end()
+        until(lambda: not self.sessions.waiter("worker-1"), 3)
+        self.bus.close()
+
+
+@pytest.fixture
+def worker(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Worker]:
+    """A ready worker; no hook of it may have failed."""
+    name = str(request.node.name).replace("[", "-").strip("]")
+    found = Worker(lab, name, **getattr(request, "param", {}))
+    yield found
+    found.end()
+    assert found.errors() == ""
+
+
+def test_a_waiter_wakes_an_idle_session(worker: Worker) -> None:
+    """First from ready, then from idle within a second: the model gets it once, a draft stays, nothing is typed."""
+    worker.session.type("half typed")
+    worker.session.wait("half typed")
+    first = worker.send("first-wake-text")
+    until(lambda: worker.heard("first-wake-text"))
+    worker.state("idle")
+    until(lambda: worker.sessions.waiter("worker-1"))
+    began = time.monotonic()
+    second = worker.send("second-wake-text")
+    until(lambda: worker.heard("second-wake-text"))
+    assert time.monotonic() - began < 1.5
+    worker.state("idle")
+    for text in ("first-wake-text", "second-wake-text"):
+        (asked,) = worker.heard(text)
+        assert "mcp__intercomm__intercomm_send" in asked["tools"]
+    assert "❯\u00a0half typed" in worker.session.text()
+    assert worker.bus.unread("worker-1") == 0
+    for ident in (first, second):
+        (receipt,) = worker.bus.receipts("master", ident)
+        assert receipt.shown
+    assert not State(worker.bus.config.private).open_receipts("worker-1")
+
+
+@pytest.mark.parametrize("worker", [ALLOWED], indirect=True)
+def test_urgent_at_the_next_tool_ordinary_at_the_end(worker: Worker) -> None:
+    """A running session: neither stops a tool, the urgent comes with its result, the ordinary when the turn ends."""
+    worker.session.prompt('%tool Bash {"command":"sleep 2"}\n%next Bash {"command":"echo two"}')
+    until(lambda: worker.row and worker.row.about().get("command") == "sleep 2")
+    worker.send("ordinary-text")
+    worker.send("urgent-text", urgent=True)
+    worker.state("idle")
+    (urgent,), (ordinary,) = worker.heard("urgent-text"), worker.heard("ordinary-text")
+    assert urgent["results"]
+    assert not ordinary["results"]
+    assert ordinary["n"] > urgent["n"]
+    assert "Stop hook additional context" in ordinary["reminders"]
+    assert worker.bus.unread("worker-1") == 0
+
+
+def test_a_prompt_brings_what_is_unread_and_proves_a_nonce(worker: Worker) -> None:
+    """Keys with a nonce: UserPromptSubmit sees it; states go running, idle."""
+    worker.sessions.expect_nonce("proof1234", "worker-1", "keys")
+    worker.session.prompt("[intercom:proof1234] hello %drip 2 a b c")
+    until(lambda: worker.sessions.nonce_seen("proof1234"))
+    assert worker.row is not None
+    assert (worker.row.state, worker.row.pid, worker.row.running) == ("running", worker.pid, True)
+    assert worker.row.session_id
+    worker.state("idle")
+
+
+def test_a_turn_that_was_broken_off_leaves_a_session_that_can_be_woken(worker: Worker) -> None:
+    """Esc ends a turn without a Stop hook; the waiter finds out and wakes it."""
+    worker.session.prompt("%drip 30 a b c d e f g h i j k l m n o p q r s t u v w x y z")
+    worker.session.wait("esc to interrupt")
+    worker.state("running")
+    time.sleep(1)  # the claude of this version takes no Esc in the first moment of a stream
+    worker.session.key("Escape")
+    worker.session.wait("Interrupted")
+    worker.send("after-the-break")
+    until(lambda: worker.heard("after-the-break"), 8)
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_the_master_answers_a_permission(worker: Worker, decision: str) -> None:
+    """The request is an urgent question with the exact command; the answer is carried out and stands in the log."""
+    worker.session.prompt(f'%tool Bash {{"command":"touch by-{decision}","description":"Make a file"}}')
+    (request,) = until(worker.sessions.open_requests)
+    assert (request.name, request.request["tool"], request.request["command"]) == (
+        "worker-1",
+        "Bash",
+        f"touch by-{decision}",
+    )
+    asked = until(lambda: worker.bus.read("master"))[0]
+    assert (asked.urgent, asked.type, asked.sender, asked.thread) == (True, "question", "worker-1", request.id)
+    assert f"touch by-{decision}" in asked.body
+    assert worker.state("blocked").about()["request"] == request.id
+    worker.bus.send("worker-1", decision, sender="master", type="answer", reply_to=asked.id, thread=request.id)
+    time.sleep(0.5)
+    assert worker.sessions.answer_of(request.id) is None, "a message on the bus is no decision"
+    assert worker.sessions.answer(request.id, decision, "master", "because")
+    worker.state("idle")
+    assert (worker.project / f"by-{decision}").exists() == (decision == "allow")
+    (noted,) = worker.bus.history(sender="system")
+    assert f"touch by-{decision}" in noted.body
+    assert ("denied" if decision == "deny" else "allowed") in noted.body
+    assert not worker.sessions.answer(request.id, "allow", "master")
+
+
+def test_a_dialog_that_a_person_answers_is_no_longer_asked(worker: Worker) -> None:
+    """A yes on the screen withdraws the request; so does a no, of which no hook tells."""
+    for name, key in (("yes", "1"), ("no", "Escape")):
+        worker.session.prompt(f'%tool Bash {{"command":"touch by-{name}","description":"Make a file"}}')
+        (request,) = until(worker.sessions.open_requests)
+        worker.session.wait(lambda screen, name=name: "Do you want to proceed?" in screen.rpartition(f"by-{name}")[2])
+        time.sleep(1)
+        worker.session.key(key)
+        until(lambda: not worker.sessions.open_requests(), 4)
+        assert not worker.sessions.answer(request.id, "allow", "master")
+    assert (worker.project / "by-yes").exists()
+    assert not (worker.project / "by-no").exists()
+
+
+@pytest.mark.parametrize("how", ["exit", "kill"])
+def test_the_waiter_ends_with_its_session(worker: Worker, how: str) -> None:
+    """Within a second, however it ends; after /exit the session is known to be gone."""
+    waiter, server = worker.sessions.waiter("worker-1"), proc.children(worker.pid)
+    assert waiter
+    if how == "kill":
+        os.kill(worker.pid, signal.SIGKILL)
+    else:
+        worker.session.type("/exit")
+        worker.session.wait("/exit")
+        time.sleep(0.5)
+        worker.session.key("Enter")
+    until(lambda: not alive(worker.pid, None), 10)
+    ended = time.monotonic()
+    until(lambda: not alive(*waiter), 1)
+    assert time.monotonic() - ended < 1
+    assert not proc.wait_gone(server, 3)
+    if how == "exit":
+        worker.state("gone")
+
+
+def test_rules_decide_without_asking(lab: Lab) -> None:
+    """Allowed and denied by the project's settings, before any master is asked; both stand in the log."""
+    worker = Worker(lab, "rules")
+    folder = worker.project / ".claude"
+    folder.mkdir(exist_ok=True)
+    (folder / "intercom.toml").write_text('[permissions]\nallow = ["Bash(touch yes*)"]\ndeny = ["Bash(touch no*)"]\n')
+    worker.session.prompt('%tool Bash {"command":"touch yes1"}\n%next Bash {"command":"touch no1"}')
+    worker.state("idle")
+    assert (worker.project / "yes1").exists()
+    assert not (worker.project / "no1").exists()
+    assert [one.body.split()[0] for one in worker.bus.history(sender="system")] == ["allowed", "denied"]
+    assert not worker.bus.read("master")
+    worker.end()
+    assert worker.errors() == ""
+
+
+def test_a_session_of_nobody_is_left_alone(lab: Lab, tmp_path: Path) -> None:
+    """Without a name and without a bus the hooks say nothing and make nothing."""
+    home = lab.new_home("nobody/home")
+    project = lab.new_project(home, "nobody/project")
+    (tmp_path / "hooks.json").write_text(json.dumps(settings(US)))
+    env = {"PYTHONPATH": str(ROOT)}
+    session = lab.start("nobody", "--settings", str(tmp_path / "hooks.json"), home=home, project=project, env=env)
+    session.ready()
+    session.prompt("just-a-prompt")
+    session.wait("heard: just-a-prompt")
+    session.wait(lambda screen: "running stop hooks" not in screen)
+    assert "hook" not in session.text()
+    assert not (project / ".claude").exists()
+    session.end()

@@ -1,0 +1,87 @@
+"""Owns what every test stands on: no test reaches a real home, project, session or tmux server.
+
+The default root is a *file*, so that whatever opens a bus without naming its root fails at once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SOURCE = Path(__file__).parent.parent
+
+# Machines that run tests are shared: a slow example is no failure, so there are no deadlines.
+_QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
+settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=_QUIET)
+settings.register_profile("quick", deadline=None, max_examples=15, suppress_health_check=_QUIET)
+settings.register_profile("thorough", deadline=None, max_examples=100_000, suppress_health_check=_QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+_OURS = ("INTERCOM_", "INTERCOMM_", "CLAUDE", "TMUX", "GIT_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Point HOME and the default root into a temporary folder for the whole run."""
+    home = tmp_path_factory.mktemp("home")
+    trap = home / "a-test-used-the-default-root"
+    trap.write_text("Name a root: use the `project` fixture.\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(_OURS):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+        patch.setenv("INTERCOM_ROOT", str(trap))
+        patch.setenv("INTERCOM_MACHINE", "testbox")
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        for role in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{role}_NAME", "Test")
+            patch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
+        yield
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder: the default root and the working directory of this test."""
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.setenv("INTERCOM_ROOT", str(root))
+    monkeypatch.chdir(root)
+    return root
+
+
+class Command(Protocol):
+    """A call of the command line, as a process of its own."""
+
+    def __call__(self, *words: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run `intercom words`; what it prints is captured."""
+        ...
+
+
+@pytest.fixture
+def command(project: Path) -> Command:
+    """`intercom` in the test's project."""
+
+    def run(*words: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "PYTHONPATH": str(SOURCE), **environ}
+        done = subprocess.run(
+            [sys.executable, "-m", "intercom", *words],
+            input=stdin,
+            capture_output=True,
+            cwd=project,
+            env=env,
+            timeout=120,
+            check=False,
+        )
+        out, err = (text.decode("utf-8", "backslashreplace") for text in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+    return run

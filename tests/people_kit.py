@@ -1,0 +1,80 @@
+"""Owns what tests of people at work on the log share: a project, messages by hand, tools that must be there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from intercom import Bus
+from intercom.model import Message
+
+T = TypeVar("T")
+INSTALL = {
+    "vim": "apt-get install vim",
+    "nano": "apt-get install nano",
+    "rsync": "apt-get install rsync",
+    "dos2unix": "apt-get install dos2unix",
+    "unix2dos": "apt-get install dos2unix",
+    "tmux": "apt-get install tmux",
+    "prettier": "npm install -g prettier@3",
+    "git": "apt-get install git",
+}
+
+
+def need(program: str) -> str:
+    """The path of a program; the test fails, saying how to install it, if it is not there."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.fail(f"{program} is not installed; this test needs the real one: {INSTALL.get(program, program)}")
+    return found
+
+
+def run(*words: str, cwd: Path, ok: bool = True) -> subprocess.CompletedProcess[bytes]:
+    """Run a program that must be there."""
+    done = subprocess.run([need(words[0]), *words[1:]], cwd=cwd, capture_output=True, timeout=60, check=False)
+    assert not ok or done.returncode == 0, (words, done.stdout, done.stderr)
+    return done
+
+
+def until(check: Callable[[], T], seconds: float = 15.0) -> T:
+    """What `check` returns once it is true; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+def by_hand(body: str, *, sender: str = "user", to: str = "roo", stamp: str = "2026-01-12 10:00:00") -> str:
+    """A message as a person types it."""
+    return f"## [{stamp}] {sender} -> {to} [INFO]\n\n{body}\n\n---\n\n"
+
+
+def talk(bus: Bus, count: int, *, start: int = 0) -> list[str]:
+    """Let an agent say some things to another; the texts."""
+    texts = [f"Message number {number}: the build is at step {number}." for number in range(start, start + count)]
+    for text in texts:
+        bus.send("roo", text, sender="claude-code")
+    return texts
+
+
+def bodies(messages: list[Message]) -> list[str]:
+    """The texts of messages, without Intercom's own."""
+    return [message.body for message in messages if message.sender != "system"]
+
+
+def said(bus: Bus) -> list[str]:
+    """What Intercom announced to people."""
+    return [message.body for message in bus.history() if message.sender == "system"]
+
+
+def append(path: Path, text: str) -> None:
+    """Add to a file as a shell's `>>` does."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,96 @@
+"""Owns tests' helper processes: each holds a bus of its own, stays alive, and does what it is told.
+
+A message bus is used by processes that come, go and are killed; threads would not show what that does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterable
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Self
+
+#: Forks of one clean process that has imported the bus: quick to start, and with nothing of pytest in them.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["intercom.bus", "tests.processes"])
+PATIENCE = 60  #: seconds until a missing answer is a failure
+
+
+def _serve(root: str, pipe: Connection) -> None:
+    from intercom import Bus
+    from intercom.errors import IntercomError
+
+    bus = Bus.open(root)
+    while True:
+        try:
+            method, args, kwargs = pipe.recv()
+        except EOFError:
+            return
+        if method == "open":
+            bus.close()
+            bus = Bus.open(args[0])
+            pipe.send(("value", None))
+            continue
+        try:
+            pipe.send(("value", getattr(bus, method)(*args, **kwargs)))
+        except IntercomError as error:
+            pipe.send(("error", error))
+
+
+class Peer:
+    """A process with a bus. A context manager; leaving it kills the process."""
+
+    def __init__(self, root: Path) -> None:
+        """Start the process; its bus is that of `root`."""
+        here, there = multiprocessing.Pipe()
+        self._pipe = here
+        self.process = _CONTEXT.Process(target=_serve, args=(os.fspath(root), there), daemon=True)
+        self.process.start()
+        there.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def start(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Have it call a method of its bus, without waiting."""
+        self._pipe.send((method, args, kwargs))
+
+    def answer(self) -> Any:
+        """What the method returned; raises what it raised."""
+        assert wait([self._pipe], PATIENCE), "the process does not answer"
+        kind, value = self._pipe.recv()
+        if kind == "error":
+            raise value
+        return value
+
+    def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Have it call a method of its bus; what that returned or raised."""
+        self.start(method, *args, **kwargs)
+        return self.answer()
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it is gone."""
+        if self.process.is_alive():
+            os.kill(self.pid, signal.SIGKILL)
+        self.process.join()
+        self._pipe.close()
+
+
+def all_at_once(peers: Iterable[Peer], method: str, *args: Any, **kwargs: Any) -> list[Any]:
+    """Have all of them call a method at the same time; what each returned."""
+    peers = list(peers)
+    for peer in peers:
+        peer.start(method, *args, **kwargs)
+    return [peer.answer() for peer in peers]

@@ -1,0 +1,92 @@
+"""The task contract: what is built is what is parsed, and what is wrong is said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intercom import contract
+
+TEXT = st.text(min_size=1).filter(lambda text: bool(text.strip()))
+TARGET = st.builds(contract.Target, st.sampled_from(contract.TARGET_TYPES), st.integers(), st.none() | TEXT)
+CONTRACT = st.builds(contract.Contract, TEXT, TEXT, st.none() | TARGET, st.lists(st.text()).map(tuple))
+
+VALID: dict[str, Any] = {
+    "kind": "task_contract",
+    "v": 2,
+    "role": "worker",
+    "role_instructions": "Build the parser.",
+    "aimfp_target": {"type": "task", "id": 7},
+    "reportBack": ["branch", "commit"],
+}
+
+
+@given(CONTRACT)
+def test_what_is_built_is_what_is_parsed(made: contract.Contract) -> None:
+    """A contract survives the way through a message body, also inside a code fence."""
+    body = contract.build(made)
+    assert contract.parse(body) == made
+    assert contract.parse(f"\n```json\n{body}\n```\n") == made
+
+
+@given(st.text())
+def test_ordinary_text_is_no_contract(body: str) -> None:
+    """No text that does not mean to be a contract is taken for one, or refused."""
+    if contract.KIND not in body:
+        assert contract.parse(body) is None
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{}", "[1]", '{"kind": "note", "about": "task_contract"}', "see the task_contract of yesterday"]
+)
+def test_what_only_looks_like_one_is_none(body: str) -> None:
+    """Talking about contracts is not sending one."""
+    assert contract.parse(body) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"v": 1}, "version"),
+        ({"v": True}, "version"),
+        ({"role": " "}, "role"),
+        ({"role_instructions": None}, "role_instructions"),
+        ({"reportBack": "branch"}, "reportBack"),
+        ({"reportBack": [1]}, "reportBack"),
+        ({"aimfp_target": 7}, "aimfp_target"),
+        ({"aimfp_target": {"type": "epic", "id": 1}}, "type"),
+        ({"aimfp_target": {"type": ["task"], "id": 1}}, "type"),
+        ({"aimfp_target": {"type": "task"}}, "id or a slug"),
+        ({"aimfp_target": {"type": "task", "id": "7"}}, "id"),
+        ({"aimfp_target": {"type": "task", "slug": ""}}, "slug"),
+    ],
+)
+def test_a_bad_contract_is_refused_with_its_reason(change: dict[str, Any], said: str) -> None:
+    """Each field that is wrong is named."""
+    with pytest.raises(contract.ContractError, match=said):
+        contract.parse(json.dumps({**VALID, **change}))
+
+
+def test_broken_json_that_means_to_be_a_contract_is_refused() -> None:
+    """A contract that somebody damaged while editing is not passed off as text."""
+    with pytest.raises(contract.ContractError, match="not valid JSON"):
+        contract.parse(json.dumps(VALID)[:-1])
+
+
+def test_a_contract_without_an_aimfp_target_is_valid() -> None:
+    """Without AIMFP the instructions carry the task."""
+    plain = {key: value for key, value in VALID.items() if key != "aimfp_target"}
+    found = contract.parse(json.dumps(plain))
+    assert found is not None
+    assert found.target is None
+    assert found.to_json() == plain
+
+
+def test_building_a_bad_contract_is_refused_too() -> None:
+    """Both sides hold to the same rules."""
+    with pytest.raises(contract.ContractError, match="role_instructions"):
+        contract.build(contract.Contract("worker", ""))

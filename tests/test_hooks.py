@@ -1,0 +1,482 @@
+"""Hooks as Claude Code calls them: JSON in, JSON out, and never a word too much."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intercom import sessionfile
+from intercom.alive import alive, own_mark, started
+from intercom.bus import Bus
+from intercom.errors import NotFound, UsageError
+from intercom.hooks import text
+from intercom.hooks.settings import EVENTS, settings
+from intercom.model import Message
+from intercom.sessions import SessionRow, Sessions
+from intercom.state import State
+from tests.conftest import SOURCE, Command
+
+ME = {"INTERCOM_NAME": "worker-1"}
+
+
+class Hooks:
+    """A bus with a master (this test) and worker-1, and hooks that run as children of this process."""
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self.bus = Bus.open()
+        self.bus.register("master", pid=os.getpid())
+        self.bus.register("worker", "worker-1")
+        self.state = State(self.bus.config.private)
+        self.sessions = Sessions(self.state)
+
+    def __call__(self, event: str, **payload: Any) -> Any:
+        """Run one hook; its JSON answer, None for silence."""
+        data = {"session_id": "s1", "hook_event_name": event, "cwd": os.getcwd(), **payload}
+        done = self.command("hook", event, stdin=json.dumps(data).encode(), **ME)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return json.loads(done.stdout) if done.stdout else None
+
+    def context(self, event: str, **payload: Any) -> str:
+        """What a hook adds for the model."""
+        answer = self(event, **payload)
+        if answer is None:
+            return ""
+        assert answer["hookSpecificOutput"]["hookEventName"] == event
+        return str(answer["hookSpecificOutput"]["additionalContext"])
+
+    def send(self, body: str, *, urgent: bool = False) -> str:
+        """A message from the master."""
+        return self.bus.send("worker-1", body, sender="master", priority="urgent" if urgent else None).id
+
+    @property
+    def row(self) -> SessionRow:
+        """What is known of worker-1."""
+        found = self.sessions.get("worker-1")
+        assert found is not None
+        return found
+
+    def errors(self) -> str:
+        """The error log."""
+        path = self.bus.config.private / "errors.log"
+        return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def hooks(command: Command) -> Iterator[Hooks]:
+    """Hooks over a fresh bus."""
+    found = Hooks(command)
+    yield found
+    found.bus.close()
+    found.state.close()
+
+
+def until(what: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """What it says once it says something."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+def test_the_states_of_a_turn(hooks: Hooks) -> None:
+    """From start to end, each event tells the state, with what matters about it."""
+    assert "You are worker-1" in hooks.context("SessionStart", source="startup", transcript_path="/t.jsonl")
+    row = hooks.row
+    assert (row.state, row.session_id, row.pid, row.transcript) == ("ready", "s1", os.getpid(), "/t.jsonl")
+    assert row.started == started(os.getpid())
+    tool = {"tool_name": "Bash", "tool_input": {"command": "ls -l", "description": "List"}}
+    for event, payload, state in (
+        ("UserPromptSubmit", {"prompt": "do it"}, "running"),
+        ("PreToolUse", tool, "running"),
+        ("PermissionRequest", tool, "blocked"),
+        ("PostToolUse", tool, "running"),
+        ("PreToolUse", {"tool_name": "Write", "tool_input": {"file_path": "/x/y", "content": "z"}}, "running"),
+        ("PostToolUseFailure", {"tool_name": "Write", "tool_input": {}}, "running"),
+        ("Notification", {"notification_type": "permission_prompt", "message": "m"}, "blocked"),
+        ("Stop", {"last_assistant_message": "well"}, "idle"),
+        ("UserPromptSubmit", {"prompt": "again"}, "running"),
+        ("Notification", {"notification_type": "idle_prompt", "message": "m"}, "idle"),
+        ("StopFailure", {"error": "x"}, "idle"),
+        ("SessionStart", {"source": "compact"}, "idle"),
+        ("SessionEnd", {"reason": "clear"}, "idle"),
+        ("SessionEnd", {"reason": "other"}, "gone"),
+    ):
+        if event == "PermissionRequest":
+            hooks.bus.signoff("master")
+        hooks(event, **payload)
+        assert hooks.row.state == state, event
+        if event == "PreToolUse":
+            assert hooks.row.about()["subject"] in {"ls -l", "/x/y"}
+    assert hooks.errors() == ""
+
+
+def test_urgent_goes_to_a_running_session_ordinary_waits_for_its_stop(hooks: Hooks) -> None:
+    """Each once, each at its place; what was given counts as received at the next hook."""
+    ordinary, urgent = hooks.send("ordinary"), hooks.send("hurry", urgent=True)
+    tool = {"tool_name": "Bash", "tool_input": {"command": "ls"}}
+    given = hooks.context("PreToolUse", **tool)
+    assert urgent in given
+    assert ordinary not in given
+    assert [one.id for one in hooks.state.open_receipts("worker-1")] == [urgent]
+    assert hooks.context("PostToolUse", **tool) == ""
+    assert hooks.state.open_receipts("worker-1") == []
+    assert ordinary in hooks.context("Stop")
+    assert hooks.row.state == "running"
+    assert hooks.context("Stop") == ""
+    assert hooks.row.state == "idle"
+    assert hooks.bus.unread("worker-1") == 0
+
+
+def test_a_prompt_brings_all_and_proves_its_nonces(hooks: Hooks) -> None:
+    """All that is unread is context; a nonce that nobody expects proves nothing."""
+    one, two = hooks.send("one"), hooks.send("two")
+    hooks.sessions.expect_nonce("abcd1234", "worker-1", "keys")
+    given = hooks.context("UserPromptSubmit", prompt="[intercom:abcd1234] hello [intercom:zzzz9999]")
+    assert one in given
+    assert two in given
+    assert hooks.sessions.nonce_seen("abcd1234")
+    assert hooks.sessions.nonce_seen("zzzz9999") is None
+    assert not hooks.sessions.saw_nonce("zzzz9999")
+
+
+def test_what_the_server_gave_is_confirmed_by_a_later_hook(hooks: Hooks) -> None:
+    """The MCP server of the instance gives; PostToolUse says that the session goes on with it."""
+    hooks.bus.register("worker", "worker-2", pid=os.getpid())
+    hooks.bus.send("worker-2", "x", sender="master")
+    assert len(hooks.bus.read("worker-2")) == 1
+    assert len(hooks.state.open_receipts("worker-2")) == 1
+    data = json.dumps({"session_id": "s2", "hook_event_name": "PostToolUse", "tool_name": "x"}).encode()
+    assert hooks.command("hook", "PostToolUse", stdin=data, INTERCOM_NAME="worker-2").returncode == 0
+    assert hooks.state.open_receipts("worker-2") == []
+
+
+def test_nothing_is_given_inside_a_subagent(hooks: Hooks) -> None:
+    """Its context ends with it; the message stays for the session itself."""
+    hooks.send("hurry", urgent=True)
+    tool = {"tool_name": "Bash", "tool_input": {"command": "ls"}}
+    assert hooks.context("PreToolUse", agent_id="a1", agent_type="Explore", **tool) == ""
+    assert hooks.row.about()["subagent"] == "Explore"
+    assert hooks.context("PostToolUse", **tool) != ""
+
+
+def test_a_claude_inside_a_worker_is_not_the_worker(hooks: Hooks) -> None:
+    """Another session with the worker's environment, while the worker lives: nothing is given, nothing noted."""
+    hooks("SessionStart", source="startup")
+    hooks.send("for the worker")
+    data = json.dumps({"session_id": "s2", "hook_event_name": "Stop"})
+    line = f"import subprocess, sys; subprocess.run([sys.executable, '-m', 'intercom', 'hook', 'Stop'], input={data!r}, text=True)"
+    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([sys.executable, "-c", line], env=env, capture_output=True, check=True)
+    assert done.stdout == b""
+    assert hooks.row.state == "ready"
+    assert hooks.bus.unread("worker-1") == 1
+
+
+def test_a_session_is_known_by_its_registration(hooks: Hooks) -> None:
+    """No name in the environment: by the session's id, and after /clear by its process."""
+    hooks.bus.register("worker", "ana", session="s7")
+    hooks.bus.send("ana", "for ana", sender="master")
+    data = {"session_id": "s7", "hook_event_name": "PostToolUse", "tool_name": "x"}
+    assert hooks.command("hook", "PostToolUse", stdin=json.dumps(data).encode()).returncode == 0
+    data = {"session_id": "s8", "hook_event_name": "Stop"}
+    assert "for ana" in hooks.command("hook", "Stop", stdin=json.dumps(data).encode()).stdout
+
+
+def test_strangers_pass_quickly_and_leave_nothing(command: Command, project: Path) -> None:
+    """No bus here and no name: nothing said, nothing made."""
+    for event in (*EVENTS, "wait", "Whatever"):
+        done = command("hook", event, stdin=b'{"session_id":"x"}')
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(project.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "stdin", [b"", b"not json", b"[1]", b"\xff\xfe", b'{"session_id":7,"tool_input":[],"prompt":{}}']
+)
+@pytest.mark.parametrize("event", ["Stop", "PreToolUse", "PermissionRequest", "UserPromptSubmit"])
+def test_no_input_breaks_a_session(hooks: Hooks, stdin: bytes, event: str) -> None:
+    """Whatever comes in, the status is 0 and nothing is on stderr."""
+    done = hooks.command("hook", event, stdin=stdin, **ME)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+
+
+def test_a_fault_is_a_line_in_the_error_log(hooks: Hooks) -> None:
+    """A damaged state: silence for the session, a line for people."""
+    hooks.bus.close()
+    hooks.state.close()
+    (hooks.bus.config.private / "state.db").write_bytes(b"no database at all" * 100)
+    assert hooks("Stop") is None
+    assert "hook Stop: StorageError" in hooks.errors()
+
+
+# -- permissions --------------------------------------------------------------------------------------
+
+TOUCH = {"tool_name": "Bash", "tool_input": {"command": "touch x", "description": "Make x"}}
+
+
+def asking(hooks: Hooks, **payload: Any) -> subprocess.Popen[str]:
+    """A PermissionRequest hook that is at work."""
+    data = {"session_id": "s1", "hook_event_name": "PermissionRequest", "cwd": os.getcwd(), **TOUCH, **payload}
+    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
+    line = [sys.executable, "-m", "intercom", "hook", "PermissionRequest"]
+    child = subprocess.Popen(
+        line, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdin is not None
+    child.stdin.write(json.dumps(data))
+    child.stdin.close()
+    child.stdin = None
+    return child
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_the_master_decides(hooks: Hooks, decision: str) -> None:
+    """An urgent question with all that matters, an answer, a line in the log, and the answer to Claude Code."""
+    with asking(hooks) as child:
+        (request,) = until(hooks.sessions.open_requests)
+        question = until(lambda: hooks.bus.read("master"))[0]
+        assert (question.sender, question.type, question.urgent, question.thread) == (
+            "worker-1",
+            "question",
+            True,
+            request.id,
+        )
+        assert "touch x" in question.body
+        assert hooks.sessions.answer(request.id, decision, "master", "so be it")
+        assert not hooks.sessions.answer(request.id, "allow", "master"), "the first answer counts"
+        out, err = child.communicate(timeout=20)
+    assert (child.returncode, err) == (0, "")
+    said = json.loads(out)["hookSpecificOutput"]["decision"]
+    assert said["behavior"] == decision
+    assert ("so be it" in said.get("message", "")) == (decision == "deny")
+    (noted,) = hooks.bus.read("user")
+    assert (noted.sender, noted.tag, noted.thread) == ("system", "INFO", request.id)
+    assert "touch x" in noted.body
+    assert hooks.sessions.open_requests() == []
+
+
+def test_no_answer_leaves_the_dialog(hooks: Hooks, project: Path) -> None:
+    """Time is up, or there is no master: silence, and nothing can be answered any more."""
+    (project / ".claude" / "intercom.toml").write_text("[permissions]\nwait = 0.5\n")
+    with asking(hooks) as child:
+        (request,) = until(hooks.sessions.open_requests)
+        assert child.communicate(timeout=20) == ("", "")
+    assert not hooks.sessions.answer(request.id, "allow", "master")
+    hooks.bus.signoff("master")
+    assert hooks("PermissionRequest", **TOUCH) is None
+    assert hooks.row.state == "blocked"
+    assert hooks.row.about()["command"] == "touch x"
+
+
+def test_what_is_written_is_no_answer(hooks: Hooks, project: Path) -> None:
+    """Neither a message of the master's nor a line by hand decides; the tool ran: it is not asked any more."""
+    with asking(hooks) as child:
+        (request,) = until(hooks.sessions.open_requests)
+        asked = until(lambda: hooks.bus.read("master"))[0]
+        hooks.bus.send("worker-1", "allow", sender="master", type="answer", reply_to=asked.id, thread=request.id)
+        with hooks.bus.config.log.open("a") as log:
+            log.write("\n## [2026-01-12 23:51] master -> worker-1 [REPLY]\nallow\n")
+        assert hooks.bus.unread("worker-1") == 2
+        hooks("PostToolUse", **{**TOUCH, "tool_input": {"command": "another"}})
+        assert hooks.sessions.answer_of(request.id) is None
+        assert hooks.row.state == "blocked"
+        hooks("PostToolUse", **TOUCH)
+        assert child.communicate(timeout=20) == ("", "")
+    assert hooks.row.state == "running"
+
+
+def test_rules_decide_at_once(hooks: Hooks, project: Path) -> None:
+    """Without asking, deny before allow, and it stands in the log; a bad list counts for nothing and is noted."""
+    rules = project / ".claude" / "intercom.toml"
+    rules.write_text('[permissions]\nwait = 0\nallow = ["Bash(touch:*)"]\ndeny = ["Bash(touch /etc/*)"]\n')
+    assert hooks("PermissionRequest", **TOUCH)["hookSpecificOutput"]["decision"] == {"behavior": "allow"}
+    denied = {**TOUCH, "tool_input": {"command": "touch /etc/x"}}
+    assert hooks("PermissionRequest", **denied)["hookSpecificOutput"]["decision"]["behavior"] == "deny"
+    assert [one.body.splitlines()[0] for one in hooks.bus.read("user")] == [
+        "allowed for worker-1 by rule Bash(touch:*)",
+        "denied for worker-1 by rule Bash(touch /etc/*)",
+    ]
+    assert hooks.bus.read("master") == []
+    rules.write_text('[permissions]\nwait = 0\nallow = "Bash"\n')
+    hooks.bus.signoff("master")
+    assert hooks("PermissionRequest", **TOUCH) is None
+    assert "must be a list of rules" in hooks.errors()
+
+
+def test_questions_to_people_are_left_to_people(hooks: Hooks) -> None:
+    """To allow a question or a plan would be to answer it."""
+    for tool in ("AskUserQuestion", "ExitPlanMode"):
+        assert hooks("PermissionRequest", tool_name=tool, tool_input={}) is None
+        assert hooks.row.about()["dialog"] == "question"
+    assert hooks.sessions.open_requests() == []
+
+
+# -- the waiter ---------------------------------------------------------------------------------------
+
+AGENT = """
+import json, os, subprocess, sys
+line = [sys.executable, "-m", "intercom", "hook"]
+start = {"session_id": "s1", "hook_event_name": "SessionStart", "source": "clear"}
+subprocess.run([*line, "SessionStart"], input=json.dumps(start), text=True, stdout=subprocess.DEVNULL)
+waiter = subprocess.Popen([*line, "wait"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+waiter.stdin.write(json.dumps(start))
+waiter.stdin.close()
+print(waiter.pid, flush=True)
+said = waiter.stderr.read()
+print(json.dumps([waiter.wait(), said]), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def agent(hooks: Hooks) -> Iterator[subprocess.Popen[str]]:
+    """A stand-in for an agent: a process with a SessionStart hook behind it and a waiter below it."""
+    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen(
+        [sys.executable, "-c", AGENT], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        until(lambda: hooks.sessions.waiter("worker-1"))
+        yield child
+        child.kill()
+
+
+def test_the_waiter_wakes_with_what_arrives(hooks: Hooks, agent: subprocess.Popen[str]) -> None:
+    """Status 2, the message and a nonce on stderr; received when the prompt with that nonce is seen, not before."""
+    assert agent.stdout is not None
+    pid = int(agent.stdout.readline())
+    assert hooks.sessions.waiter("worker-1") == (pid, started(pid))
+    assert not hooks.sessions.hold_waiter("worker-1", os.getpid(), started(os.getpid()))
+    ident = hooks.send("wake up")
+    code, said = json.loads(agent.stdout.readline())
+    assert code == 2
+    nonce = re.match(r"\[intercom:([0-9a-z]+)\] \[intercom\] 1 new message", said)
+    assert nonce
+    assert ident in said
+    assert hooks.sessions.waiter("worker-1") is None
+    assert hooks.bus.unread("worker-1") == 0
+    (given,) = hooks.state.open_receipts("worker-1")
+    assert given.session == f"{agent.pid}.{started(agent.pid)}.w"
+    assert hooks.sessions.nonce_seen(nonce[1]) is None
+
+
+def test_the_waiter_stays_quiet_while_the_session_runs(hooks: Hooks, agent: subprocess.Popen[str]) -> None:
+    """Running: hooks deliver. Idle again: the waiter does, though nothing arrives any more."""
+    assert agent.stdout is not None
+    agent.stdout.readline()
+    hooks.sessions.record("worker-1", state="running")
+    hooks.send("later")
+    time.sleep(0.8)
+    assert hooks.sessions.waiter("worker-1")
+    assert hooks.bus.unread("worker-1") == 1
+    hooks.sessions.record("worker-1", state="idle")
+    assert json.loads(agent.stdout.readline())[0] == 2
+
+
+def test_the_waiter_ends_with_the_agent(hooks: Hooks, agent: subprocess.Popen[str]) -> None:
+    """Within a second of a kill, having given nothing."""
+    assert agent.stdout is not None
+    pid = int(agent.stdout.readline())
+    mark = started(pid)
+    agent.kill()
+    agent.wait()
+    began = time.monotonic()
+    until(lambda: not alive(pid, mark), 1)
+    assert time.monotonic() - began < 1
+    hooks.send("nobody is there")
+    assert hooks.bus.unread("worker-1") == 1
+
+
+# -- text, sessions, settings -------------------------------------------------------------------------
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_body_forges_a_message(sender: str, body: str, thread: str) -> None:
+    """Whatever a message holds, the page has one header line, and all of the body stands behind bars."""
+    message = Message("id1", 1, "2026-01-01T00:00:00.000Z", sender, "me", "INFO", "status", body, thread=thread)
+    page = text.page("me", [message], set())
+    lines = page.splitlines()
+    assert sum(line.startswith("* message ") for line in lines) == 1
+    assert all(line.startswith(("[intercom] ", "* message id1", "  |", "  (")) or not line for line in lines)
+    assert "\x1b" not in page
+    assert not re.search(r"</?\s*(system-reminder|task-notification)", page, re.IGNORECASE)
+    page.encode()
+
+
+def test_pages_take_what_fits_and_say_what_is_left(hooks: Hooks) -> None:
+    """A long backlog comes a page at a time, the longest body with its beginning; all of it comes."""
+    idents = [hooks.send(f"{number} " + "x" * 3000) for number in range(5)] + [hooks.send("y" * 100_000)]
+    seen: list[str] = []
+    for _ in range(6):
+        given = hooks.context("UserPromptSubmit", prompt="go on")
+        assert len(given) < 10_000
+        seen += re.findall(r"^\* message (\w+)", given, re.MULTILINE)
+    assert seen == idents
+    assert hooks.context("UserPromptSubmit", prompt="go on") == ""
+
+
+def test_sessions_keep_what_is_known(hooks: Hooks) -> None:
+    """Put, record, drop; a state that is none is refused; answers to nothing are refused."""
+    row = SessionRow("w", None, None, None, "starting", "{}", "2026", "%1", "sock", "/wt", spawned_by="master")
+    hooks.sessions.put(row)
+    assert hooks.sessions.get("w") == row
+    assert (row.mark, row.running, row.about()) == (None, False, {})
+    after = hooks.sessions.record("w", state="ready", session_id="s", pid=os.getpid())
+    assert (after.pane, after.worktree, after.state, after.mark, after.running) == (
+        "%1",
+        "/wt",
+        "ready",
+        own_mark(),
+        True,
+    )
+    assert hooks.sessions.record("w", state="ready").since == after.since
+    assert [one.name for one in hooks.sessions.all()] == ["w"]
+    hooks.sessions.drop("w")
+    assert hooks.sessions.get("w") is None
+    with pytest.raises(UsageError):
+        hooks.sessions.record("w", state="asleep")
+    with pytest.raises(UsageError):
+        hooks.sessions.answer("none", "perhaps", "master")
+    with pytest.raises(NotFound):
+        hooks.sessions.answer("none", "allow", "master")
+
+
+def test_settings_name_every_event_with_a_handler() -> None:
+    """Each hook is called with `exec`, so that its parent is the agent; waiters wake, and outlast a weekend."""
+    from intercom.hooks.events import HANDLERS
+
+    found = settings(["/a path/python", "-m", "intercom"])["hooks"]
+    assert {*found, "wait"} == set(HANDLERS)
+    entries = [entry for groups in found.values() for group in groups for entry in group["hooks"]]
+    assert all(entry["command"].startswith("exec '/a path/python' -m intercom hook ") for entry in entries)
+    waiters = [entry for entry in entries if entry.get("asyncRewake")]
+    assert len(waiters) == 3
+    assert all(3 * 86_400 < entry["timeout"] < (1 << 31) / 1000 for entry in waiters)
+
+
+def test_the_session_file(tmp_path: Path) -> None:
+    """What Claude Code says of a process counts only for that very process."""
+    (tmp_path / "sessions").mkdir()
+    path = tmp_path / "sessions" / f"{os.getpid()}.json"
+    env = {"CLAUDE_CONFIG_DIR": str(tmp_path)}
+    said = {"status": "waiting", "waitingFor": "permission", "statusUpdatedAt": 1500, "procStart": started(os.getpid())}
+    path.write_text(json.dumps(said))
+    found = sessionfile.read(os.getpid(), env)
+    assert found is not None
+    assert (found.status, found.waiting_for, found.updated) == ("waiting", "permission", 1.5)
+    for bad in (json.dumps({**said, "procStart": "1"}), "{", "[]", "{}", '{"status":7}'):
+        path.write_text(bad)
+        assert sessionfile.read(os.getpid(), env) is None
+    assert sessionfile.read(1, env) is None

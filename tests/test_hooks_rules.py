@@ -1,0 +1,123 @@
+"""Permission rules: Claude Code's syntax, and that doubt never allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intercom.hooks.rules import Ask, deciding
+
+
+def bash(command: str) -> Ask:
+    """A shell command that wants permission."""
+    return Ask("Bash", {"command": command}, "/w/p", "/w/p")
+
+
+def file(tool: str, path: str, cwd: str = "/w/p") -> Ask:
+    """A tool on a file."""
+    return Ask(tool, {"file_path": path}, cwd, "/w/p")
+
+
+def says(ask: Ask, *, allow: tuple[str, ...] = (), deny: tuple[str, ...] = ()) -> str | None:
+    """The decision alone."""
+    found = deciding(ask, allow, deny)
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("rule", "ask"),
+    [
+        ("Bash", bash("anything; at all")),
+        ("Bash(*)", bash("anything; at all")),
+        ("Bash(npm test)", bash("npm test")),
+        ("Bash(npm test && npm run x)", bash("npm test && npm run x")),
+        ("Bash(npm run:*)", bash("npm run")),
+        ("Bash(npm run:*)", bash("npm run build --all")),
+        ("Bash(npm run *)", bash("npm run build")),
+        ("Bash(git * main)", bash("git push origin main")),
+        ("Read(./src/**)", file("Read", "/w/p/src/a/b.py")),
+        ("Read(src/*.py)", file("Grep", "src/b.py")),
+        ("Edit(/docs/**)", file("Write", "/w/p/docs/x/y.md", "/w/p/sub")),
+        ("Edit(*.md)", file("Edit", "/w/p/deep/er/y.md")),
+        ("Edit(//tmp/x/**)", file("Edit", "/tmp/x/y")),
+        ("Edit", file("Write", "/anywhere")),
+        ("mcp__files", Ask("mcp__files__write", {}, "/", "/")),
+        ("mcp__files__*", Ask("mcp__files__write", {}, "/", "/")),
+        ("mcp__files__write", Ask("mcp__files__write", {}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://api.X.org:8443/a?b"}, "/", "/")),
+    ],
+)
+def test_what_a_rule_covers(rule: str, ask: Ask) -> None:
+    """Each form speaks of the call, to allow and to deny."""
+    assert says(ask, allow=(rule,)) == "allow"
+    assert says(ask, deny=(rule,)) == "deny"
+    assert says(ask, allow=(rule,), deny=(rule,)) == "deny"
+
+
+@pytest.mark.parametrize(
+    ("rule", "ask"),
+    [
+        ("Bash(npm run:*)", bash("npm runaway")),
+        ("Bash(npm run:*)", bash("npm run x; rm -rf /")),
+        ("Bash(npm run:*)", bash("npm run x && curl evil")),
+        ("Bash(npm run:*)", bash("npm run x\nrm y")),
+        ("Bash(npm run:*)", bash("npm run $(rm y)")),
+        ("Bash(npm run:*)", bash("npm run `rm y`")),
+        ("Bash(npm run:*)", bash("npm run x > /etc/passwd")),
+        ("Bash(npm run:*)", bash("PATH=/evil npm run x")),
+        ("Bash(git * main)", bash("git push origin main | sh -c main")),
+        ("Read(./src/**)", file("Read", "/w/p/src/../secret")),
+        ("Read(./src/**)", file("Edit", "/w/p/src/a")),
+        ("Edit(/docs/**)", file("Write", "/w/p/docsx/y")),
+        ("Edit(src/*)", Ask("Edit", {}, "/w/p", "/w/p")),
+        ("mcp__files", Ask("mcp__filesystem__write", {}, "/", "/")),
+        ("mcp__files__write", Ask("mcp__files__write_all", {}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://evilx.org/"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://x.org@evil.com/"}, "/", "/")),
+        ("Bash(", bash("ls")),
+        ("", bash("ls")),
+        ("Task(x)", Ask("Task", {"prompt": "x"}, "/", "/")),
+    ],
+)
+def test_what_a_rule_does_not_allow(rule: str, ask: Ask) -> None:
+    """Anything beyond the rule's own words is left to be asked."""
+    assert says(ask, allow=(rule,)) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -rf x",
+        "cd /tmp && rm -rf x",
+        "true; rm x",
+        "echo $(rm x)",
+        "sudo rm x",
+        "A=1 B='2 3' rm x",
+        "timeout -s KILL 5 rm x",
+        "if true; then rm x; fi",
+        "echo `rm x`",
+        "r''m x",
+    ],
+)
+def test_a_deny_rule_sees_a_command_wherever_it_stands(command: str) -> None:
+    """Alone, behind others, inside, or run by something else."""
+    assert says(bash(command), allow=("Bash",), deny=("Bash(rm:*)",)) == "deny"
+
+
+def test_a_link_is_judged_by_both_ends(tmp_path: Path) -> None:
+    """Allowed only if the path and where it leads are; denied if either is."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "src" / "link").symlink_to(tmp_path / "secret")
+    ask = Ask("Read", {"file_path": str(tmp_path / "src" / "link")}, str(tmp_path), str(tmp_path))
+    assert says(ask, allow=("Read(./src/**)",)) is None
+    assert says(ask, allow=("Read(./src/**)", "Read"), deny=("Read(./secret)",)) == "deny"
+
+
+@given(st.text(), st.sampled_from([";", "&", "|", "\n", "$(", "`", ">", "<", "("]), st.text())
+def test_a_pattern_allows_no_compound_command(before: str, sign: str, after: str) -> None:
+    """Whatever stands around a sign of the shell, a pattern does not reach over it."""
+    assert says(bash(f"git {before}{sign}{after}"), allow=("Bash(git:*)", "Bash(git *)", "Bash(git*)")) is None

@@ -1,0 +1,83 @@
+"""The index as a file and as a table: seals, versions, numbers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from intercom.format import parse, render
+from intercom.index import Builder, Index, IndexLost, Source, add_entries
+from intercom.model import Message, new_id, utc
+
+IDENT = new_id()
+
+
+def entries(*bodies: str, ident: str = IDENT) -> list[object]:
+    """Versions of one message as parsed entries."""
+    blocks = (render(Message(ident, None, utc(), "a", "b", "INFO", "status", body), "2026-01-01") for body in bodies)
+    return list(parse(b"".join(blocks)))
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    """An empty index, sealed."""
+    found = Index(tmp_path)
+    with found.locked():
+        db = found.create(tmp_path / "new")
+        Builder(db, {}).finish()
+        db.close()
+        found.install(tmp_path / "new")
+    return found
+
+
+def test_an_edit_that_is_undone_counts(index: Index) -> None:
+    """The last text in the journal counts, even one that it had before; read again, the same."""
+    for _ in range(2):
+        with index.writing() as db:
+            db.execute("INSERT OR IGNORE INTO sources VALUES (1, 'j', 'j', '', 0, '')")
+            add_entries(db, Source(1, True, False), entries("one", "two", "one"), reserved={}, fresh=False)  # type: ignore[arg-type]
+        db = index.db()
+        assert db.execute("SELECT body FROM messages").fetchall() == [("one",)]
+        assert db.execute("SELECT body FROM versions").fetchall() == [("two",)]
+
+
+def test_any_change_breaks_the_seal(index: Index) -> None:
+    """A byte written in the very moment after a transaction, with size and time put back to the second, is noticed."""
+    index.db()
+    for place in (0, 100, 5000):
+        with index.path.open("r+b") as file:
+            file.seek(place)
+            byte = file.read(1)
+            file.seek(place)
+            file.write(byte)
+        with pytest.raises(IndexLost):
+            index.db()
+        index._seal()
+        index.db()
+
+
+def test_damage_breaks_the_seal(index: Index) -> None:
+    """Damage that is met inside a transaction is not sealed in: nobody trusts the file afterwards."""
+    index.close()
+    with index.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (os.path.getsize(index.path) - 4096))
+    index._seal()
+    with pytest.raises(IndexLost), index.writing() as db:  # noqa: PT012
+        db.execute("SELECT * FROM messages").fetchall()
+        db.execute("INSERT INTO meta VALUES ('x', 1)")
+        db.execute("SELECT * FROM sources").fetchall()
+    assert not index.sound()
+
+
+def test_what_is_read_while_the_file_changes_does_not_count(index: Index) -> None:
+    """A reading during which the file was changed, removed or replaced raises, though SQLite noticed nothing."""
+    index.db()
+    with pytest.raises(IndexLost), index.checked():
+        index.path.write_bytes(index.path.read_bytes())
+    index._seal()
+    index.db()
+    with pytest.raises(IndexLost), index.checked():
+        index.path.unlink()

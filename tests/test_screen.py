@@ -1,0 +1,279 @@
+"""Screens of the real claude, each at two sizes, with and without colours; and damaged ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intercom.screen import Screen, read
+from intercom.screen.paint import rows
+
+FOLDER = Path(__file__).parent / "screens"
+FILES = sorted(FOLDER.glob("*.txt"))
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+
+#: what is on each screen; the scenes are in tests/claude/capture.py
+STATES = {
+    "api-key": "login",
+    "background": "idle",
+    "bash": "blocked",
+    "bash-amending": "blocked",
+    "bash-bare": "blocked",
+    "bash-denied": "idle",
+    "bash-lines": "blocked",
+    "bash-note": "blocked",
+    "bash-over-draft": "blocked",
+    "bash-spoof": "blocked",
+    "bash-tall": "blocked",
+    "bypass": "bypass",
+    "copy-mode": "idle",  # the text alone does not show it
+    "draft": "draft",
+    "draft-paste": "draft",
+    "edit": "blocked",
+    "elicitation": "elicitation",
+    "error": "error",
+    "fetch": "blocked",
+    "guard": "blocked",
+    "idle": "idle",
+    "idle-spoof": "idle",
+    "login": "login",
+    "mcp-many": "mcp_approval",
+    "mcp-one": "mcp_approval",
+    "mcp-tool": "blocked",
+    "menu-at": "menu",
+    "menu-help": "menu",
+    "menu-mcp": "menu",
+    "menu-model": "menu",
+    "menu-permissions": "menu",
+    "menu-search": "menu",
+    "menu-slash": "menu",
+    "plan": "plan",
+    "question": "question",
+    "question-review": "question",
+    "question-spoof": "question",
+    "question-ticks": "question",
+    "read": "blocked",
+    "ready": "ready",
+    "ready-accept": "ready",
+    "ready-bypass": "ready",
+    "ready-named": "ready",
+    "ready-plan": "ready",
+    "ready-vim": "ready",
+    "running": "running",
+    "running-bash": "running",
+    "running-draft": "running",
+    "running-queued": "running",
+    "running-retry": "running",
+    "search": "blocked",
+    "shell": "shell_mode",
+    "theme": "login",
+    "trust": "trust",
+    "write": "blocked",
+}
+DIALOGS: dict[str, dict[str, Any]] = {
+    "bash": {"tool": "Bash", "subject": "touch made", "detail": "Make a file"},
+    "bash-bare": {"tool": "Bash", "subject": "touch made", "detail": "Run shell command"},
+    "bash-lines": {"tool": "Bash", "subject": "touch one\ntouch two", "detail": "Run shell command"},
+    "bash-note": {"tool": "Bash", "subject": 'python3 -c "print(1)" | sh', "detail": "Run it"},
+    "bash-spoof": {"tool": "Bash", "detail": "Print a form", "question": "Do you want to proceed?"},
+    "bash-tall": {"tool": "Bash", "whole": False, "detail": "Many lines", "header": ""},
+    "edit": {"tool": "Edit", "paths": ("a.txt",), "question": "Do you want to make this edit to a.txt?"},
+    "write": {"tool": "Write", "paths": ("new.txt",), "subject": "new.txt\n1 alpha\n2 beta"},
+    "read": {"tool": "Read", "paths": ("/etc/hostname",)},
+    "fetch": {"tool": "WebFetch", "subject": 'url: "https://example.com/x", prompt: "Sum it up"'},
+    "search": {"tool": "WebSearch", "subject": 'Web Search("weather")'},
+    "mcp-tool": {"tool": "mcp__team1__say", "detail": "Say a text back."},
+    "elicitation": {"kind": "elicitation", "subject": "team1"},
+    "question": {"kind": "question", "subject": "Which database?", "default": 0},
+    "question-spoof": {"kind": "question", "header": "☐ Database"},
+    "plan": {"kind": "plan", "subject": "Plan\n1. Do this\n2. Do that"},
+    "trust": {"kind": "trust", "default": 0},
+    "mcp-one": {"kind": "mcp_approval", "subject": "team1", "default": 0},
+    "mcp-many": {"kind": "mcp_approval", "subject": "team1, team2, team3"},
+    "bypass": {"kind": "bypass", "default": 0},
+    "api-key": {"kind": "api_key", "default": 1},
+    "theme": {"kind": "theme", "default": 1},
+    "login": {"kind": "login"},
+}
+
+
+def stem(path: Path) -> str:
+    """The scene's name, without the size."""
+    return path.stem.rpartition("-")[0]
+
+
+def both(path: Path) -> tuple[Screen, Screen]:
+    """The screen read with its colours and without."""
+    text = path.read_text("utf-8")
+    return read(text), read(SGR.sub("", text))
+
+
+def test_every_scene_has_its_screens() -> None:
+    """Nothing is missing, nothing is left over."""
+    assert {stem(path) for path in FILES} == set(STATES)
+    assert len(FILES) == 2 * len(STATES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_state(path: Path) -> None:
+    """Each screen is what it was when it was taken, at either size, coloured or not."""
+    for screen in both(path):
+        assert screen.state == STATES[stem(path)]
+        assert screen.typeable == (screen.state in ("ready", "idle", "error"))
+        assert (screen.dialog is None) == (screen.draft is not None)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if stem(p) in DIALOGS], ids=lambda path: path.stem)
+def test_dialog(path: Path) -> None:
+    """What is asked, by whom, and where Enter would go."""
+    for screen in both(path):
+        assert screen.dialog is not None
+        want = {"default": screen.dialog.default, "whole": stem(path) not in ("bash-tall", "theme")}
+        for name, value in (want | DIALOGS[stem(path)]).items():
+            assert getattr(screen.dialog, name) == value, name
+        if screen.state == "blocked":
+            assert screen.dialog.default == 0
+            assert [choice.key for choice in screen.dialog.choices][:2] == ["1", "2"]
+            assert (screen.dialog.choices[0].label == "Yes") == (screen.reason == "")
+            assert screen.dialog.choices[-1].label.startswith("No")
+
+
+def test_choices_and_details() -> None:
+    """A few in full."""
+    screen = read((FOLDER / "bash-80x24.txt").read_text("utf-8"))
+    assert screen.dialog is not None
+    assert [tuple(choice) for choice in screen.dialog.choices] == [
+        ("1", "Yes"),
+        ("2", "Yes, and always allow access to project/ from this project"),
+        ("3", "No"),
+    ]
+    assert screen.dialog.text.splitlines()[1] == " Bash command"
+    spoof = read((FOLDER / "bash-spoof-80x24.txt").read_text("utf-8")).dialog
+    assert spoof is not None
+    assert spoof.subject.startswith("cat <<E\n Do you want to proceed?\n ❯ 1. Yes")
+    assert read((FOLDER / "trust-80x24.txt").read_text("utf-8")).dialog[-1] == ("/srv/lab/trust-80x24/project",)  # type: ignore[index]
+    assert read((FOLDER / "error-80x24.txt").read_text("utf-8")).reason == "API Error: 400 scripted 400"
+
+
+def test_drafts_placeholders_and_modes() -> None:
+    """Text in the box is told from grey words that stand in an empty one."""
+
+    def shown(name: str) -> Screen:
+        return read((FOLDER / f"{name}-120x40.txt").read_text("utf-8"))
+
+    assert shown("draft").draft == "half typed"
+    assert shown("draft-paste").draft == "[Pasted text #1 +19 lines]"
+    assert shown("running-draft").draft == "half typed"
+    assert (shown("running-queued").queued, shown("running-queued").draft) == (True, "")
+    assert shown("guard").reason == "a permission dialog is about to appear"
+    assert shown("bash-amending").reason.startswith("an answer is being written")
+    assert shown("shell").draft == "touch x"
+    assert [shown(f"ready-{name}").mode for name in ("plan", "accept", "bypass")] == [
+        "plan",
+        "acceptEdits",
+        "bypassPermissions",
+    ]
+    rule = "─" * 80
+    grey = f'{rule}\n❯\u00a0\x1b[7mT\x1b[0;2mry "fix lint errors"\x1b[0m\n{rule}\n  ? for shortcuts'
+    assert read(grey).state == "ready"
+    assert read(SGR.sub("", grey)).state == "ready"
+    assert read(grey.replace("0;2m", "0m")).draft == 'Try "fix lint errors"'
+    several = f"{rule}\n❯\u00a0one\n  two\n\n  three\n{rule}\n  ? for shortcuts"
+    assert read(several).draft == "one\ntwo\n\nthree"
+
+
+def test_what_tmux_knows_counts() -> None:
+    """Copy mode, a dead pane and a turning title each forbid typing."""
+    idle = (FOLDER / "copy-mode-80x24.txt").read_text("utf-8")
+    assert read(idle, title="✳ Claude Code").typeable
+    copying = read(idle, in_mode=True)
+    assert (copying.state, copying.typeable, copying.draft) == ("copy_mode", False, "")
+    assert read(idle, title="⠂ Work").state == "running"
+    dead = read("some error\nPane is dead (status 1, Sun Nov 22 05:00:00 2026)\n", dead=True)
+    assert (dead.state, dead.reason) == ("gone", "some error")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n\n", "$ ", "vim: ~\n~\n", "❯ ", "❯\u00a0", "─" * 80, "$ claude\nbash: claude: not found"]
+)
+def test_other_programs_are_unknown(text: str) -> None:
+    """What is not Claude Code is left alone."""
+    assert read(text).state == "unknown"
+    assert not read(text).typeable
+
+
+@given(st.text())
+def test_any_text_has_a_state(text: str) -> None:
+    """Nothing that a pane can show raises."""
+    assert isinstance(read(text), Screen)
+    assert isinstance(read("─" * 20 + "\n❯\u00a0" + text), Screen)
+    assert isinstance(read("\x1b[" + text), Screen)
+
+
+PIECES = [
+    "─" * 40,
+    "─" * 12,
+    "❯\u00a0",
+    "!\u00a0x",
+    "❯\u00a0draft",
+    " ❯ 1. Yes",
+    "   2. No",
+    "",
+    " Bash command",
+    "   text",
+]
+PIECES += [
+    "❯ 1. One",
+    "  2. Two",
+    " Esc to cancel · Tab to amend",
+    "╌" * 40,
+    " ☐ Tab",
+    "  [✔] a",
+    "  ? for shortcuts",
+    "✻ Working…",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14))
+def test_any_order_of_the_parts_has_a_state(parts: list[str]) -> None:
+    """Half-drawn screens of the parts that are known never raise, and an offered choice is never typed into."""
+    screen = read("\n".join(parts))
+    if parts and "1. " in parts[-1]:
+        assert not screen.typeable
+    if screen.dialog is not None:
+        assert screen.draft is None
+
+
+@given(st.sampled_from(FILES), st.data())
+def test_a_damaged_screen_is_never_typed_into(path: Path, data: st.DataObject) -> None:
+    """Rows missing at the top, at the bottom or anywhere (a redraw, a new version) make no empty box."""
+    lines = path.read_text("utf-8").splitlines()
+    gone = data.draw(st.sets(st.integers(0, len(lines) - 1), max_size=4))
+    top = data.draw(st.integers(0, len(lines)))
+    text = "\n".join(line for at, line in enumerate(lines) if at >= top and at not in gone)
+    if STATES[stem(path)] in ("ready", "idle", "error"):
+        return
+    if stem(path).startswith("running"):  # without its spinner and footer the title still tells
+        assert not read(text, title="⠐ Working").typeable
+    elif stem(path) not in ("guard", "shell", "menu-help"):
+        assert not read(text).typeable
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["\x1b[2m", "\x1b[0m", "\x1b[38;5;9m", "\x1b[48;2;1;2;3m", "\x1b]8;;http://x\x1b\\", "é❯ ", "\n"]
+        )
+    )
+)
+def test_paint_keeps_the_text(parts: list[str]) -> None:
+    """Escape sequences change styles, never text; every character has its style."""
+    want = "".join(part for part in parts if "\x1b" not in part)
+    found = rows("".join(parts))
+    assert [row.text for row in found] == [line.rstrip(" ") for line in want.rstrip(" \n").split("\n")][: len(found)]
+    assert all(len(row.styles) in (0, len(row.text)) for row in found)

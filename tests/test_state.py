@@ -1,0 +1,111 @@
+"""The state: kept across processes, made by many at once, clear about what it cannot use."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from intercom import Bus
+from intercom.errors import StorageError
+from intercom.state import State
+from tests.processes import Peer, all_at_once
+
+
+def test_made_by_many_at_once(tmp_path: Path) -> None:
+    """Several processes create it at the same time: one state, with what each put there."""
+    peers = [Peer(tmp_path) for _ in range(4)]
+    try:
+        names = [f"agent-{number}" for number in range(4)]
+        for peer, name in zip(peers, names, strict=True):
+            peer.start("add_agents", [name])
+        for peer in peers:
+            peer.answer()
+        assert all(sorted(found) == names for found in all_at_once(peers, "agents"))
+    finally:
+        for peer in peers:
+            peer.kill()
+
+
+def test_killed_in_a_transaction(tmp_path: Path) -> None:
+    """What a transaction began is not there, and nobody waits for whoever was killed in it."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from intercom.state import State\n"
+        "with State(Path(sys.argv[1])).transaction() as db:\n"
+        "    db.execute(\"INSERT INTO agents VALUES ('half', 'now')\")\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    import subprocess
+    import sys
+
+    source = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=source, check=False)
+    assert done.returncode == -9
+    state = State(tmp_path)
+    state.add_agents(["whole"])
+    assert state.agents() == ["whole"]
+    state.close()
+
+
+def test_an_error_rolls_back(tmp_path: Path) -> None:
+    """A transaction whose block raises leaves nothing."""
+    state = State(tmp_path)
+
+    def half() -> None:
+        with state.transaction() as db:
+            db.execute("INSERT INTO agents VALUES ('half', 'now')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
+    assert state.agents() == []
+    state.set_meta("key", 5)
+    state.close()
+    assert (state.meta("key"), state.meta("none")) == (5, None)
+    state.close()
+
+
+@pytest.mark.parametrize("damage", [b"this is no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_state(project: Path, damage: bytes) -> None:
+    """One line says so, and what to do; nothing is sent; once it is moved away all messages are there."""
+    with Bus.open() as bus:
+        bus.send("roo", "kept", sender="claude-code")
+        log = bus.config.log.read_bytes()
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (bus.config.private / name).unlink(missing_ok=True)
+    (bus.config.private / "state.db").write_bytes(damage)
+    with Bus.open() as second:
+        for act in (lambda: second.send("roo", "x", sender="claude-code"), lambda: second.read("roo"), second.status):
+            with pytest.raises(
+                StorageError, match=r"state.db cannot be used: .*; nothing was changed.*move it away"
+            ) as caught:
+                act()
+            assert "\n" not in str(caught.value)
+    assert second.config.log.read_bytes() == log
+    (bus.config.private / "state.db").rename(bus.config.private / "state.db.bad")
+    with Bus.open() as third:
+        assert [m.body for m in third.read("roo")] == ["kept"]
+
+
+def test_a_state_from_a_newer_version(project: Path) -> None:
+    """It is left alone, and the way out is said."""
+    with Bus.open() as bus:
+        bus.register()
+    path = bus.config.private / "state.db"
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with Bus.open() as newer, pytest.raises(StorageError, match="written by a newer Intercom"):
+        newer.instances()
+
+
+def test_private(project: Path) -> None:
+    """The files are the user's alone."""
+    with Bus.open() as bus:
+        bus.send("roo", "x", sender="claude-code")
+        bus.read("roo")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in bus.config.private.iterdir()}
+        assert {name: mode for name, mode in modes.items() if mode & 0o077} == {}
+        assert bus.config.log.stat().st_mode & 0o777 == 0o600
+        assert bus.config.private.stat().st_mode & 0o777 == 0o700
