@@ -7,12 +7,14 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,\
             $(shell $(p) -c 'import sys; print("$(p)" if sys.version_info >= (3, 11) else "")' 2>/dev/null)))
 
-.PHONY: help demo test lint check bench clean
+.PHONY: help demo demo-fleet claude test soak lint check bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   two agents talk through a log, in a scratch folder; start here"
-	@echo "make test   the tests"
+	@echo "make demo-fleet   a master and three real Claude Code workers, offline, with a scripted model"
+	@echo "make test   the tests; those with the real Claude Code take a few minutes"
+	@echo "make soak   the tests with the real Claude Code, all rounds: an hour or more"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
 	@echo "make clean  removes .venv and caches"
@@ -20,7 +22,16 @@ help:
 demo: $(STAMP)
 	@$(BIN)/intercom demo
 
-test: $(STAMP)
+demo-fleet: $(STAMP) claude
+	@$(BIN)/python -m tests.claude.demo_fleet
+
+claude: $(STAMP)
+	@$(BIN)/python -m tests.claude.lab install
+
+soak: $(STAMP) claude
+	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude
+
+test: $(STAMP) claude
 	@$(BIN)/python -m pytest -q
 
 lint: $(STAMP)

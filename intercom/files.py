@@ -107,7 +107,7 @@ def swap(path: Path, before: bytes, after: bytes) -> bool:
         handle = -1
     try:
         temporary = write_temporary(path, after)
-        if handle >= 0 and _whole(handle) != before:
+        if handle >= 0 and not (_same(handle, path) and _whole(handle) == before):
             temporary.unlink()
             return False
         os.replace(temporary, path)
@@ -118,6 +118,14 @@ def swap(path: Path, before: bytes, after: bytes) -> bool:
         if handle >= 0:
             os.close(handle)
     return True
+
+
+def _same(handle: int, path: Path) -> bool:
+    """Whether the open file is the one that has the name now: an editor may have renamed another over it."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> None:

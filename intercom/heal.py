@@ -17,6 +17,7 @@ from pathlib import Path
 from intercom import reconcile
 from intercom.agreement import agree, agreement
 from intercom.config import Config
+from intercom.errors import UsageError
 from intercom.files import joined, make_private_folder, read_from, replace, storage, swap
 from intercom.format import MESSAGE, Entry, digest, hand_id, parse, render, rendered
 from intercom.log import Log
@@ -29,6 +30,9 @@ from intercom.window import Pastime, Window, elsewhere, found
 SETTLE = 0.02  #: seconds without a change after which a file counts as written
 SETTLE_DAMAGE = 0.15  #: seconds between two looks at a file that seems damaged, before it is repaired
 _SETTLE_MOST = 1.0
+
+_MODES = ("on", "ask", "off")
+_UNREPAIRED = "what was done to the log by hand is not taken in. Use"
 
 _SAID = {
     reconcile.REMOVED: "the log was removed",
@@ -59,6 +63,19 @@ def quiet(live: Path, seconds: float) -> bool:
     return not 0 <= time.time() - changed < seconds
 
 
+def repair_settings(config: Config) -> tuple[str, Thresholds]:
+    """What `[repair]` in the settings says: the mode (on, ask or off) and the thresholds. UsageError."""
+    found, default = config.section("repair"), Thresholds()
+    mode, few, most = found.get("mode", "on"), found.get("few", default.few), found.get("most", default.most)
+    if mode not in _MODES:
+        raise UsageError(f"`mode` of [repair] in .claude/intercom.toml is {mode!r}; {_UNREPAIRED} on, ask or off.")
+    if type(few) is not int or few < 0:
+        raise UsageError(f"`few` of [repair] in .claude/intercom.toml is {few!r}; {_UNREPAIRED} a number of messages.")
+    if type(most) not in {int, float} or not 0 <= most <= 1:
+        raise UsageError(f"`most` of [repair] in .claude/intercom.toml is {most!r}; {_UNREPAIRED} a share from 0 to 1.")
+    return mode, Thresholds(few, float(most))
+
+
 class Heal:
     """One reconciliation of the live log. Made and carried out under the writer lock."""
 
@@ -73,14 +90,12 @@ class Heal:
         self.live = present or b""
         self._exists = present is not None
         self._entries = parse(self.live)
-        self._settings = config.section("repair")
+        self._mode, self._limits = repair_settings(config)
         self._outcome = self._reconcile()
         self._new: dict[int, str] = {}  # place of a new message -> its id
         self._given: set[str] = set()  # those ids
 
     def _reconcile(self) -> Outcome:
-        default = Thresholds()
-        few, most = self._settings.get("few", default.few), self._settings.get("most", default.most)
         known = self._window.known(self._past)
         marks = {mark for one in known for mark in (one.digest, *one.versions)}
         self._past.recall([e for e in self._entries if e.kind == MESSAGE and e.id is None and digest(e) not in marks])
@@ -89,7 +104,7 @@ class Heal:
             found(self._entries),
             history=self._past,
             body_of=self._body_of,
-            thresholds=Thresholds(int(few), float(most)),
+            thresholds=self._limits,
             exists=self._exists or not known,
         )
 
@@ -103,7 +118,7 @@ class Heal:
     @property
     def harmless(self) -> bool:
         """Whether nothing is to be repaired: then there is no need to wait for an editor to finish."""
-        return self._outcome.judgement != reconcile.REPAIR or self._settings.get("mode") == "off"
+        return self._outcome.judgement != reconcile.REPAIR or self._mode == "off"
 
     def carry_out(self) -> list[str] | None:
         """Do what was decided; return what a person should be told, or None if somebody saved meanwhile: look again.
@@ -118,7 +133,7 @@ class Heal:
         if self.harmless:
             self._log.adopt(learned)
         else:
-            mend = self._settings.get("mode", "on") == "on"
+            mend = self._mode == "on"
             sentence = self._sentence(self._keep_damaged(), mend=mend)
             notices.append(sentence)
             said = _announcement(sentence)
@@ -229,6 +244,10 @@ class Heal:
         way = "" if mend else "; `intercom restore --all` puts them back"
         return f"{what}: {done}{copy}{way}."
 
+    def _readdressed(self, decision: Decision) -> bool:
+        known = self._window.latest.get(decision.id or "")
+        return known is not None and known.to != self._entries[decision.place].to
+
     def _note(self, *, mend: bool) -> None:
         outcome = self._outcome
         copies: dict[str, int] = {}
@@ -240,6 +259,8 @@ class Heal:
             unhide=[decision.id for decision in outcome.having(reconcile.RETURNED) if decision.id],
             repaired=outcome.lost if mend else (),
             copies=copies,
+            left=() if mend else outcome.lost,
+            readdressed=any(self._readdressed(decision) for decision in outcome.having(reconcile.EDITED)),
         )
 
 

@@ -114,7 +114,8 @@ class Log:
             journal_size, live_size = os.fstat(journal).st_size, os.fstat(live).st_size
         except OSError as error:
             raise StorageError(f"cannot prepare {self.live}: {error.strerror}; nothing was sent.") from error
-        text = _joint(live, live_size, first) + block
+        # A log that is empty though messages are known is being saved just now, or is to be repaired: no new top.
+        text = (_joint(live, live_size, first) if live_size or not journal_size else b"") + block
         try:
             with self._noted(journal, journal_size, len(block), _OPEN_STATE):
                 write_all(journal, block)

@@ -160,6 +160,8 @@ class Sessions:
         session_id: str | None = None,
         pid: int | None = None,
         transcript: str | None = None,
+        pane: str | None = None,
+        socket: str | None = None,
     ) -> SessionRow:
         """Note what a hook said; None leaves what was known (but a detail belongs to its state and goes with it)."""
         _check_state(state)
@@ -175,6 +177,8 @@ class Sessions:
                 pid=pid if pid is not None else before.pid,
                 started=started(pid) if pid is not None else before.started,
                 transcript=transcript or before.transcript,
+                pane=pane or before.pane,
+                socket=socket or before.socket,
                 heard=now,
             )
             _put(db, row)

@@ -74,7 +74,7 @@ class Given(NamedTuple):
 class Traces(NamedTuple):
     """What repairs and hand edits left behind, by message id."""
 
-    hidden: dict[str, str]  #: deleted by hand -> when
+    hidden: dict[str, str]  #: deleted by hand, or lost and left so -> when
     repaired: dict[str, tuple[int, int]]  #: put back -> how often, and its new place in the order of arrival
     copies: dict[str, int]  #: how many further copies of it the live log held
     redacted: frozenset[str]
@@ -266,16 +266,27 @@ class State:
     def hidden(self) -> dict[str, str]:
         """Messages that people deleted from the log by hand, with the time."""
         with self.guarded():
-            return dict(self.db.execute("SELECT id, at FROM hidden").fetchall())
+            return dict(self.db.execute("SELECT id, at FROM hidden WHERE why = ?", (_DELETED,)).fetchall())
 
     def note_traces(
-        self, *, hide: Iterable[str], unhide: Iterable[str], repaired: Iterable[str], copies: dict[str, int]
+        self,
+        *,
+        hide: Iterable[str],
+        unhide: Iterable[str],
+        repaired: Iterable[str],
+        copies: dict[str, int],
+        left: Iterable[str] = (),
+        readdressed: bool = False,
     ) -> None:
-        """Note in one step what a reconciliation decided; `copies` replaces what was noted before."""
+        """Note in one step what a reconciliation decided; `copies` replaces what was noted before.
+
+        `left` is lost and was not put back; it counts as said. `readdressed`: an old message may be new for somebody.
+        """
         now = utc()
         hiding, showing = [(ident, now) for ident in hide], [(ident,) for ident in unhide]
         with self.transaction() as db:
-            db.executemany("INSERT OR IGNORE INTO hidden VALUES (?, ?, 'deleted by hand')", hiding)
+            db.executemany("INSERT OR IGNORE INTO hidden VALUES (?, ?, ?)", [(*one, _DELETED) for one in hiding])
+            db.executemany("INSERT OR IGNORE INTO hidden VALUES (?, ?, ?)", [(ident, now, _LEFT) for ident in left])
             db.executemany("DELETE FROM hidden WHERE id = ?", showing)
             after = db.execute("SELECT coalesce(max(arrived), ?) FROM repaired", (_AFTER_ALL,)).fetchone()[0]
             db.executemany(
@@ -285,7 +296,7 @@ class State:
             )
             db.execute("DELETE FROM copies")
             db.executemany("INSERT INTO copies VALUES (?, ?)", copies.items())
-            if showing:
+            if showing or readdressed:
                 db.execute(_NO_FLOORS)
             if hiding or showing:
                 _count_traces(db)
@@ -305,6 +316,8 @@ class State:
 
 
 _AFTER_ALL = 1 << 40  # beyond every position in a journal
+_DELETED = "deleted by hand"
+_LEFT = "lost, and left so"  # delivered all the same
 _NO_FLOORS = "DELETE FROM cursors"  # what is shown again may lie below them
 _INSTANCE = "SELECT name, role, pid, started, session, registered, heartbeat, active, joined, gone FROM instances"
 

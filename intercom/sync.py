@@ -60,7 +60,7 @@ class Sync:
         self._index = index
         self._state = state
         self._notices = notices
-        self._folders: dict[str, tuple[str, list[str]]] = {}  # folder -> (stat mark, logs in it)
+        self._folders: dict[str, tuple[str, list[str], list[str]]] = {}  # folder -> stat mark, logs in it, all in it
         self._listed: tuple[list[str], list[str], list[tuple[str, bool]]] | None = None  # what _sources made of them
         self._swept = -_SWEEP
         self._agreed: agreement.Agreement | None = None
@@ -89,6 +89,7 @@ class Sync:
         with self._index.guarded():
             attach_state(db, self._state.path)
             changed = [(path, ours) for path, ours in self._changed(db) if ours or not own]
+            self._swept = -_SWEEP if own else self._swept  # the others' archives were not looked at
             hidden = db.execute("SELECT value FROM meta WHERE key = 'traces'").fetchone()
             if changed or hidden is None or hidden[0] != str(self._state.meta(TRACES) or 0):
                 self._read(changed)
@@ -173,12 +174,15 @@ class Sync:
         if known is not None and known[0] == mark:
             return known[1]
         try:
-            names = sorted(name for name in os.listdir(path) if log_machine(name))
+            present = os.listdir(path)
             old = time.time() - path.stat().st_mtime > _TICK
         except OSError:
-            names, old = [], False
-        self._folders[folder] = (mark if old else "", names)  # what comes in the same tick leaves the same mark
-        return names
+            present, old = [], False
+        if known is None or known[2] != present:
+            known = ("", sorted(name for name in present if log_machine(name)), present)
+        # What comes in the same tick leaves the same mark. The list stays the same object: see _sources.
+        self._folders[folder] = (mark if old else "", known[1], present)
+        return known[1]
 
     def _changed(self, db: sqlite3.Connection) -> list[tuple[str, bool]]:
         """The sources that are not as the index last saw them.
@@ -316,7 +320,7 @@ class Sync:
             temporary = self._index.path.with_name(f"index.{os.getpid()}.new")
             try:
                 with self._index.guarded():
-                    count = self._build(temporary, progress, own=own)
+                    count = self._build(temporary, progress, alone=own)
                 self._index.install(temporary)
             except IndexLost as lost:
                 raise StorageError(f"cannot build {self._index.path}: {lost}; nothing was read.") from lost
@@ -332,7 +336,7 @@ class Sync:
         """Whether there is a good index after all; the caller holds the index lock."""
         return self._index.sound()
 
-    def _build(self, temporary: Path, progress: Callable[[int, int], None] | None, *, own: bool) -> int:
+    def _build(self, temporary: Path, progress: Callable[[int, int], None] | None, *, alone: bool) -> int:
         db = self._index.create(temporary)
         try:
             # The journal is read first and added after the archive: a compaction meanwhile moves
@@ -344,7 +348,7 @@ class Sync:
                     journal = opened.read(self._agreed.journal_size)
             archive = file_mark(self._config.archive)
             self._folders.clear()
-            sources = [(path, ours) for path, ours in self._sources() if ours or not own]
+            sources = [(path, ours) for path, ours in self._sources() if ours or not alone]
             total = sum(file_size(self._config.folder / path) for path, _ in sources)
             builder = Builder(db, self._state.numbers())
             done = 0

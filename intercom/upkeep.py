@@ -77,10 +77,12 @@ class Upkeep:
 
     def missing(self) -> list[Message]:
         """What was deleted by hand, or lost and not put back, in order of arrival."""
-        return query.by_ids(self._sync.db(), self._missing())
+        hidden = self._state.traces().hidden
+        found = query.by_ids(self._sync.db(), self._missing())
+        return [message for message in found if message.id in hidden or not message.file.startswith("archive/")]
 
     def _missing(self) -> list[str]:
-        hidden = self._state.hidden()
+        hidden = self._state.traces().hidden
         present = self._present()
         held = dict.fromkeys(ident(block) for block in blocks(read_from(self._log.journal) or b""))
         return [*hidden, *(name for name in held if name not in present and name not in hidden)]
@@ -177,7 +179,7 @@ class Upkeep:
         if before is None:
             return False
         out, done = [], False
-        marks = {text.body for text in texts}
+        marks, lines = {text.body for text in texts}, _telling(texts)
         for entry in parse(before):
             mine = entry.kind == MESSAGE and (entry.id == stub.id or (entry.id is None and entry.body in marks))
             if mine and entry.body != stub.body:
@@ -185,11 +187,10 @@ class Upkeep:
                     out.append(_stub(entry, stub))
                 done = True
             else:
-                out.append(entry.raw)
+                out.append(entry.raw if entry.kind == MESSAGE else _struck(entry.raw, lines))
         after = b"".join(out)
         if path.parent.name == "damaged":
-            for line in _telling(texts):
-                after = after.replace(line.encode("utf-8", "surrogatepass"), b"[redacted]")
+            after = _struck(after, lines)
         if after == before:
             return False
         (replace_journal if path == self._log.journal else replace)(path, after)
@@ -206,6 +207,13 @@ def _merged(base: bytes, edited: bytes, live: bytes) -> bytes:
 
 def _stub(entry: Entry, stub: Message) -> bytes:
     return rendered(entry._replace(body=stub.body), stub.id, entry.via or stub.via, entry.at or stub.at or utc())
+
+
+def _struck(data: bytes, lines: list[str]) -> bytes:
+    """Text that is no message, without these lines."""
+    for line in lines:
+        data = data.replace(line.encode("utf-8", "surrogatepass"), b"[redacted]")
+    return data
 
 
 def _telling(texts: list[Message]) -> list[str]:

@@ -203,6 +203,8 @@ def _keys(climb: _Climb) -> Woken | None:
     climb.crew.sessions.expect_nonce(nonce, climb.name, "keys")
     server = climb.crew.tmux_of(row.socket)
     trouble = _type(climb, server, seen.pane.id, row.agent, text)
+    if trouble is None:
+        return None
     if trouble:
         return climb.failed(trouble)
     while time.monotonic() < climb.until:
@@ -212,8 +214,8 @@ def _keys(climb: _Climb) -> Woken | None:
     return climb.failed(f"a line was typed to {seen.name}, and no hook confirmed it in time")
 
 
-def _type(climb: _Climb, server: tmux.Server, pane: str, program: str, text: str) -> str:
-    """Paste, look again, Enter. What went wrong, "" if nothing did; then the line is on its way."""
+def _type(climb: _Climb, server: tmux.Server, pane: str, program: str, text: str) -> str | None:
+    """Paste, look again, Enter. What went wrong, "" if nothing did; None: taken out again, as a turn had begun."""
     tmux.paste(server, pane, text)
     time.sleep(_SECOND_LOOK)
     now = _screen(server, pane, program)
@@ -229,13 +231,13 @@ def _type(climb: _Climb, server: tmux.Server, pane: str, program: str, text: str
     return ""
 
 
-def _taken_back(server: tmux.Server, pane: str, program: str, text: str, now: Screen) -> str:
+def _taken_back(server: tmux.Server, pane: str, program: str, text: str, now: Screen) -> str | None:
     """The box does not hold just our line: take the line out again where it stands alone."""
     time.sleep(0.1)
     again = _screen(server, pane, program)
     if again.state == "running" and again.draft is not None and _same(again.draft, text):
         tmux.send_key(server, pane, "C-u")
-        return "it began to work while a line was typed; the line was taken out again"
+        return None
     asks = " (our line is in its box, not sent)" if again.draft is None else ""
     return f"its screen changed while a line was typed (it shows {now.state}){asks}, so Enter was not pressed"
 
@@ -286,8 +288,8 @@ def wake_pane(crew: Crew, target: str, text: str, *, timeout: float = TIMEOUT) -
         return climb.failed("the text is too long to type; send it as a message to a name on the bus")
     crew.sessions.expect_nonce(nonce, target, "keys")
     trouble = _type(climb, crew.server, pane.id, "claude", line)
-    if trouble:
-        return climb.failed(trouble)
+    if trouble != "":
+        return climb.failed(trouble or f"{target} began to work while a line was typed; it was taken out again")
     while time.monotonic() < climb.until:
         if crew.sessions.nonce_seen(nonce):
             return climb.done("keys")

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 _LOOK = 0.05  #: seconds between looks where there are no events
 _LOOK_ANYWAY = 1.0  #: seconds between looks where there are
@@ -27,7 +27,7 @@ class Watch:
         self._observer: Any = None
         self._seen: tuple[tuple[str, int, int, int], ...] = ()
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._seen = self._look()
         if self._events:
             self._observer = self._start()
@@ -41,10 +41,13 @@ class Watch:
             self._observer.join()
 
     def _start(self) -> Any:
+        import logging
+
         from watchdog.events import FileSystemEvent, FileSystemEventHandler
         from watchdog.observers import Observer
 
         changed = self._changed
+        logging.getLogger("watchdog").addHandler(logging.NullHandler())  # its words are not for people's terminals
 
         class Handler(FileSystemEventHandler):
             def on_any_event(self, event: FileSystemEvent) -> None:

@@ -74,6 +74,12 @@ def said(bus: Bus) -> list[str]:
     return [message.body for message in bus.history() if message.sender == "system"]
 
 
+def gather(into: list[str], messages: list[Message], count: int = 1) -> bool:
+    """Add the texts to a list; whether it has so many now."""
+    into += bodies(messages)
+    return len(into) >= count
+
+
 def append(path: Path, text: str) -> None:
     """Add to a file as a shell's `>>` does."""
     with path.open("a", encoding="utf-8") as file:

@@ -60,6 +60,7 @@ class Machine(RuleBasedStateMachine):
         self.copies: list[bytes] = []
         self.fences_broken = False  # then a fence that somebody opens may be what closes another
         self.clock = 0
+        self.damaged = False  # by a program, and nobody has looked since
         self.buses: list[Bus] = []
         self._open()
         self.bus.add_agents([*SENDERS, *READERS])
@@ -83,9 +84,11 @@ class Machine(RuleBasedStateMachine):
 
     @property
     def log(self) -> Path:
+        """The live log."""
         return self.bus.config.log
 
     def data(self) -> bytes:
+        """What it holds."""
         try:
             return self.log.read_bytes()
         except FileNotFoundError:
@@ -120,6 +123,12 @@ class Machine(RuleBasedStateMachine):
     def _seen(self) -> None:
         self.owed |= self.unseen
         self.unseen.clear()
+        self.damaged = False
+
+    def _person(self) -> None:
+        """A person who edits what a program has just damaged does so after Intercom has seen the damage."""
+        if self.damaged:
+            self.look()
 
     # -- tools ------------------------------------------------------------------------------------
 
@@ -128,7 +137,12 @@ class Machine(RuleBasedStateMachine):
         self.messages[key] = Message(sender, to, hand)
         return key
 
-    @rule(sender=st.sampled_from(SENDERS), to=st.sampled_from([*READERS, "all"]), body=st.sampled_from(BODIES), n=st.integers(1, 4))
+    @rule(
+        sender=st.sampled_from(SENDERS),
+        to=st.sampled_from([*READERS, "all"]),
+        body=st.sampled_from(BODIES),
+        n=st.integers(1, 4),
+    )
     def tools_send(self, sender: str, to: str, body: str, n: int) -> None:
         """Tools append."""
         for _ in range(n):
@@ -195,7 +209,11 @@ class Machine(RuleBasedStateMachine):
         text = f"## [{stamp}] User -> Rea [ASK]\n\n{body.format(key)}\n"
         return (text.replace("\n", "\r\n") if crlf else text).encode()
 
-    @rule(body=st.sampled_from(BODIES), place=st.floats(0, 1), rest=st.sampled_from([b"\n---\n\n", b"\n", b"", b"\n\n---"]))
+    @rule(
+        body=st.sampled_from(BODIES),
+        place=st.floats(0, 1),
+        rest=st.sampled_from([b"\n---\n\n", b"\n", b"", b"\n\n---"]),
+    )
     def hand_adds(self, body: str, place: float, rest: bytes) -> None:
         """A message by hand, before any message or at the end."""
         blocks = self.blocks()
@@ -208,6 +226,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=st.floats(0, 1), word=st.sampled_from(["fixed", "typo", "better"]))
     def hand_edits(self, place: float, word: str) -> None:
         """A person adds a word to a text."""
+        self._person()
         keys = list(re.finditer("⟦\\d+⟧".encode(), self.data()))
         keys = [key for key in keys if self.data().count(key.group()) == 1]
         if keys:
@@ -218,6 +237,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=st.floats(0, 1), n=st.integers(1, 3))
     def hand_deletes(self, place: float, n: int) -> None:
         """A person deletes some messages."""
+        self._person()
         blocks = self.blocks()
         at = round(place * len(blocks))
         gone = b"".join(blocks[at : at + n])
@@ -227,6 +247,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=st.floats(0, 1), to=st.floats(0, 1))
     def hand_moves(self, place: float, to: float) -> None:
         """A person moves a message."""
+        self._person()
         head, blocks = self._messages()
         if blocks:
             block = blocks.pop(round(place * (len(blocks) - 1)))
@@ -237,6 +258,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=st.floats(0, 1), to=st.floats(0, 1))
     def hand_duplicates(self, place: float, to: float) -> None:
         """A person pastes a block a second time."""
+        self._person()
         head, blocks = self._messages()
         if blocks:
             blocks.insert(round(to * len(blocks)), blocks[round(place * (len(blocks) - 1))])
@@ -253,15 +275,13 @@ class Machine(RuleBasedStateMachine):
         """An editor or an agent reads the file."""
         self.copies.append(self.data())
 
-    def _loses(self) -> None:
-        """A person may have deleted something just before; who is to say who meant what?"""
-
     @precondition(lambda self: self.copies)
     @rule(n=st.integers(0, 3), body=st.sampled_from([None, *BODIES]))
     def stale_save(self, n: int, body: str | None) -> None:
         """It saves what it read, with a message more perhaps."""
+        self.damaged = True
         data = self.copies[-1 - n % len(self.copies)]
-        if body is None:
+        if body is None or all(message.hand for message in self.messages.values()):
             self.touched |= self._keys(self.data()) - self._keys(data)  # the second time that counts as meant
         new = b"" if body is None else self._by_hand(body)
         joint = b"" if not data or data.endswith(b"\n") else b"\n"
@@ -270,6 +290,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=st.floats(0, 1))
     def truncated(self, place: float) -> None:
         """The file is cut anywhere."""
+        self.damaged = True
         data = self.data()
         left = data[: int(place * len(data))]
         self.fences_broken = True
@@ -290,11 +311,13 @@ class Machine(RuleBasedStateMachine):
     @rule(text=st.sampled_from(["", "Just some notes.\n", "# Report\n\nAll done.\n\n---\n", "\n\n"]), new=st.booleans())
     def overwritten(self, text: str, new: bool) -> None:
         """An agent writes the whole file anew."""
+        self.damaged = True
         self.save(text.encode() + (self._by_hand(BODIES[0]) if new else b""))
 
     @rule(moved=st.booleans())
     def removed(self, moved: bool) -> None:
         """The file is deleted or moved away."""
+        self.damaged = True
         if self.log.exists():
             if moved:
                 os.replace(self.log, self.root / "elsewhere.md")
@@ -328,6 +351,7 @@ class Machine(RuleBasedStateMachine):
     @rule(n=st.integers(0, 3), body=st.sampled_from(BODIES))
     def merged(self, n: int, body: str) -> None:
         """Git merges an old copy that got a message more, and leaves its conflict."""
+        self.damaged = True
         theirs, ours = self.copies[-1 - n % len(self.copies)], self.data()
         same = self._common(theirs, ours)
         if same < len(b"".join(self._messages()[0])) or not self._messages()[1]:
@@ -369,7 +393,9 @@ class Machine(RuleBasedStateMachine):
         assert listed <= self.touched, f"hidden though nobody deleted them: {listed - self.touched}"
         for reader in READERS:
             mine = {key for key in self.owed if self.messages[key].to in {reader, "all"}}
-            assert mine - set(self.got[reader]) <= listed, f"never delivered to {reader}: {mine - set(self.got[reader]) - listed}"
+            assert mine - set(self.got[reader]) <= listed, (
+                f"never delivered to {reader}: {mine - set(self.got[reader]) - listed}"
+            )
 
 
 TestMachine = Machine.TestCase

@@ -177,7 +177,8 @@ def test_a_claude_inside_a_worker_is_not_the_worker(hooks: Hooks) -> None:
     hooks("SessionStart", source="startup")
     hooks.send("for the worker")
     data = json.dumps({"session_id": "s2", "hook_event_name": "Stop"})
-    line = f"import subprocess, sys; subprocess.run([sys.executable, '-m', 'intercom', 'hook', 'Stop'], input={data!r}, text=True)"
+    run = f"subprocess.run([sys.executable, '-m', 'intercom', 'hook', 'Stop'], input={data!r}, text=True)"
+    line = f"import subprocess, sys; {run}"
     env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
     done = subprocess.run([sys.executable, "-c", line], env=env, capture_output=True, check=True)
     assert done.stdout == b""
@@ -209,6 +210,7 @@ def test_strangers_pass_quickly_and_leave_nothing(command: Command, project: Pat
 @pytest.mark.parametrize("event", ["Stop", "PreToolUse", "PermissionRequest", "UserPromptSubmit"])
 def test_no_input_breaks_a_session(hooks: Hooks, stdin: bytes, event: str) -> None:
     """Whatever comes in, the status is 0 and nothing is on stderr."""
+    (hooks.bus.config.root / ".claude" / "intercom.toml").write_text("[permissions]\nwait = 0\n")
     done = hooks.command("hook", event, stdin=stdin, **ME)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
 
@@ -316,6 +318,14 @@ def test_rules_decide_at_once(hooks: Hooks, project: Path) -> None:
     assert "must be a list of rules" in hooks.errors()
 
 
+def test_where_a_session_that_a_person_started_can_be_seen(hooks: Hooks) -> None:
+    """Its tmux pane and server come from its environment; what spawn noted stays."""
+    data = json.dumps({"session_id": "s1", "hook_event_name": "SessionStart", "source": "startup"}).encode()
+    for pane in ("%7", "%8"):
+        hooks.command("hook", "SessionStart", stdin=data, TMUX="/tmp/t/default,77,0", TMUX_PANE=pane, **ME)
+        assert (hooks.row.pane, hooks.row.socket) == ("%7", "/tmp/t/default")
+
+
 def test_questions_to_people_are_left_to_people(hooks: Hooks) -> None:
     """To allow a question or a plan would be to answer it."""
     for tool in ("AskUserQuestion", "ExitPlanMode"):
@@ -383,6 +393,28 @@ def test_the_waiter_stays_quiet_while_the_session_runs(hooks: Hooks, agent: subp
     assert hooks.bus.unread("worker-1") == 1
     hooks.sessions.record("worker-1", state="idle")
     assert json.loads(agent.stdout.readline())[0] == 2
+
+
+def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hooks) -> None:
+    """It starts beside the hook that gives them, before that has said "running"."""
+    hooks("SessionStart", source="clear")
+    hooks.send("for the prompt")
+    data = json.dumps({"session_id": "s1", "hook_event_name": "UserPromptSubmit", "prompt": "x"})
+    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
+    line = [sys.executable, "-m", "intercom", "hook", "wait"]
+    with subprocess.Popen(line, env=env, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as waiter:
+        assert waiter.stdin is not None
+        waiter.stdin.write(data)
+        waiter.stdin.close()
+        waiter.stdin = None
+        until(lambda: hooks.sessions.waiter("worker-1"))
+        time.sleep(0.7)
+        assert waiter.poll() is None
+        assert "for the prompt" in hooks.context("UserPromptSubmit", prompt="x")
+        hooks("Stop")
+        hooks.send("for the waiter")
+        assert "for the waiter" in waiter.communicate(timeout=10)[1]
+        assert waiter.returncode == 2
 
 
 def test_the_waiter_ends_with_the_agent(hooks: Hooks, agent: subprocess.Popen[str]) -> None:

@@ -100,11 +100,20 @@ def test_what_a_rule_does_not_allow(rule: str, ask: Ask) -> None:
         "if true; then rm x; fi",
         "echo `rm x`",
         "r''m x",
+        "/bin/rm x",
+        "bash -c 'rm x'",
+        "find . -exec rm {} +",
     ],
 )
 def test_a_deny_rule_sees_a_command_wherever_it_stands(command: str) -> None:
     """Alone, behind others, inside, or run by something else."""
     assert says(bash(command), allow=("Bash",), deny=("Bash(rm:*)",)) == "deny"
+
+
+def test_a_deny_rule_is_about_commands_not_words() -> None:
+    """What merely speaks of a command runs."""
+    assert says(bash("echo rm x"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
+    assert says(bash("git commit -m rm"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
 
 
 def test_a_link_is_judged_by_both_ends(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus, tmux
-from tests.people_kit import append, bodies, by_hand, need, run, said, talk, until
+from tests.people_kit import append, bodies, by_hand, gather, need, run, said, talk, until
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_vim_saves_while_agents_talk(bus: Bus, terminal: tmux.Server, tmp_path: 
     until(lambda: b"from vim" in log.read_bytes())
     wanted = [NEW, "Message number 6: the build is at step 6.", "Message number 7: the build is at step 7.", "from vim"]
     got: list[str] = []
-    until(lambda: got.extend(bodies(bus.read("roo"))) or len(got) >= 4)
+    until(lambda: gather(got, bus.read("roo"), 4))
     keys(tmp_path, "Escape", ":q!", "Enter")
     assert sorted(got) == sorted(wanted)
     assert sorted(bodies(bus.history()))[-1:] == ["from vim"]
@@ -109,7 +109,11 @@ def test_a_save_as_vs_code_does_it(bus: Bus) -> None:
 def test_prettier_reformats(bus: Bus) -> None:
     """`prettier --write` changes the layout of everything; nothing is delivered again, nothing announced."""
     log = bus.config.log
-    bus.send("roo", "*   a list\n*   of two\n\n\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\n```py\nx  =  1\n```", sender="claude-code")
+    bus.send(
+        "roo",
+        "*   a list\n*   of two\n\n\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\n```py\nx  =  1\n```",
+        sender="claude-code",
+    )
     bus.read("roo")
     append(log, by_hand("* by hand\n* and  so on"))
     assert len(bus.read("roo")) == 1

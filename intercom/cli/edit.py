@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intercom.cli.session import open_bus
-from intercom.errors import IntercomError, NotFound
+from intercom.errors import IntercomError, NotFound, UsageError
 from intercom.files import make_private_folder, read_from, replace
 from intercom.format import MESSAGE, Entry, digest, parse
 from intercom.model import USER, local_stamp
@@ -78,7 +78,11 @@ def _send(bus: Bus, entry: Entry, draft: Path) -> None:
 
 def _run_editor(path: Path, line: int) -> None:
     """Run the person's editor on `path`, at `line` where we know how to say so. NotFound if it cannot be run."""
-    words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    wanted = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        words = shlex.split(wanted) or ["vi"]
+    except ValueError:
+        raise UsageError(f"EDITOR {wanted!r} has a quote that is not closed; nothing was sent.") from None
     name = Path(words[0]).stem
     if name in _PLUS_LINE:
         words.append(f"+{line}")
@@ -87,7 +91,7 @@ def _run_editor(path: Path, line: int) -> None:
     else:
         words.append(str(path))
     try:
-        code = os.spawnvp(os.P_WAIT, words[0], words)
+        code = os.spawnvp(os.P_WAIT, words[0], words)  # noqa: S606  # the person's own editor, no shell
     except OSError:
         code = 127
     if code == 127:

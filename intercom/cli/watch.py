@@ -15,17 +15,16 @@ def watch(args: argparse.Namespace) -> int:
     """Print the last messages, then each new one as it comes, until interrupted."""
     from intercom.watch import Watch
 
-    with open_bus(args) as bus:
-        with Watch(bus.config.folder) as changes:
-            found = bus.history(limit=max(args.limit, 1))
-            last = found[-1].seq if found else 0
-            show.messages(found[len(found) - args.limit :], as_json=args.json)
-            while True:
-                sys.stdout.flush()
-                changes.wait(_LOOK_AGAIN)
-                found = bus.history(after=last)
-                show.messages(found, as_json=args.json)
-                last = found[-1].seq if found else last
-                for text in bus.notices:
-                    print(f"intercom: {' '.join(text.split())}", file=sys.stderr)
-                bus.notices.clear()
+    with open_bus(args) as bus, Watch(bus.config.folder) as changes:
+        found = bus.history(limit=max(args.limit, 1))
+        last = found[-1].seq if found else 0
+        show.messages(found[len(found) - args.limit :], as_json=args.json)
+        while True:
+            sys.stdout.flush()
+            changes.wait(_LOOK_AGAIN)
+            found = bus.history(after=last)
+            show.messages(found, as_json=args.json)
+            last = found[-1].seq if found else last
+            for text in bus.notices:
+                print(f"intercom: {' '.join(text.split())}", file=sys.stderr)
+            bus.notices.clear()

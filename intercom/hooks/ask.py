@@ -37,7 +37,7 @@ def decide(call: Call, detail: dict[str, Any]) -> Answer | None:
     given = call.payload.get("tool_input")
     inputs: dict[str, Any] = given if isinstance(given, dict) else {}
     cwd = str(call.payload.get("cwd") or os.getcwd())
-    if detail["tool"] in _PEOPLE:
+    if not detail["tool"] or detail["tool"] in _PEOPLE:
         return None
     try:
         ask = Ask(detail["tool"], inputs, cwd, call.environ.get("CLAUDE_PROJECT_DIR") or cwd)

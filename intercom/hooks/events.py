@@ -52,9 +52,10 @@ class Call(NamedTuple):
         """As Claude Code names it in the payload."""
         return str(self.payload.get("hook_event_name") or "")
 
-    def record(self, state: str, detail: Json | None = None) -> None:
+    def record(self, state: str, detail: Json | None = None, *, pane: str | None = None) -> None:
         """Note the state of the session."""
         path = self.payload.get("transcript_path")
+        socket = (self.environ.get("TMUX") or "").split(",")[0] if pane else None
         self.sessions.record(
             self.who.name,
             state=state,
@@ -62,6 +63,8 @@ class Call(NamedTuple):
             session_id=self.who.session_id,
             pid=self.who.pid,
             transcript=path if isinstance(path, str) else None,
+            pane=pane if socket else None,
+            socket=socket or None,
         )
 
     def confirm(self, *, wakes: bool) -> None:
@@ -161,7 +164,10 @@ def session_start(call: Call) -> Answer | None:
     if call.payload.get("source") == "compact" and call.who.row is not None:
         call.record(call.who.row.state, call.who.row.about())
     else:
-        call.record("ready", {"source": call.payload.get("source")})
+        row = call.who.row
+        known = row is not None and row.pane and (row.pid, row.started) == (call.who.pid, call.who.started)
+        pane = None if known else call.environ.get("TMUX_PANE")
+        call.record("ready", {"source": call.payload.get("source")}, pane=pane)
     _withdraw(call)
     role = call.environ.get("INTERCOM_ROLE") or "worker"
     return added(

@@ -24,10 +24,9 @@ from typing import Any, NamedTuple
 _RULE = re.compile(r"(?P<tool>[A-Za-z_][\w.*-]*)(?:\((?P<about>.*)\))?\Z", re.DOTALL)
 _NOT_PLAIN = re.compile(r"[;&|<>$`(){}\n\r\\]|\A\s*!")  # a shell would do more than one thing, or something else
 _PARTS = re.compile(r"[;&|\n\r(){}`]+|\$\(|\b(?:then|do|else)\b")
-_PREFIX = re.compile(
-    r"\s*(?:[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|\S*)\s+|(?:sudo|env|nohup|time|command|exec|builtin|nice|xargs)\s+(?:-\S+\s+)*"
-    r"|timeout\s+(?:-\S+\s+)*\S+\s+)"
-)
+_ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|\S*)\s+")
+_RUNNERS = {"sudo", "doas", "env", "nohup", "time", "timeout", "command", "exec", "builtin", "nice", "xargs", "setsid"}
+_RUNNERS |= {"sh", "bash", "dash", "zsh", "eval", "find", "watch", "ssh", "su", "stdbuf", "ionice", "busybox"}
 _COVERS = {
     "Edit": {"Edit", "Write", "MultiEdit", "NotebookEdit"},
     "Read": {"Read", "Grep", "Glob", "LS", "NotebookRead"},
@@ -105,14 +104,18 @@ def _command_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _parts(command: str) -> Iterator[str]:
-    """The command, and each command that may be in it, with and without what merely runs it."""
+    """The command, and each command that may be in it: behind others, in quotes, run by something else."""
     for part in [command, *_PARTS.split(command)]:
         bare = part.strip()
-        yield bare
-        while prefix := _PREFIX.match(bare):
-            bare = bare[prefix.end() :].strip()
-            yield bare
-        yield bare.replace("'", "").replace('"', "").replace("\\", "")
+        while assignment := _ASSIGNMENT.match(bare):
+            bare = bare[assignment.end() :].strip()
+        unquoted = re.sub(r"['\"\\]", "", bare)
+        yield from (part.strip(), bare, unquoted)
+        words = unquoted.split()
+        if words and words[0].rpartition("/")[2] in _RUNNERS:
+            yield from (" ".join(words[start:]) for start in range(1, len(words)))
+        elif words and "/" in words[0]:
+            yield " ".join([words[0].rpartition("/")[2], *words[1:]])
 
 
 # -- paths --------------------------------------------------------------------------------------------

@@ -61,18 +61,19 @@ def _hold(call: Call) -> bool:
 
 def _attend(call: Call, changes: Changes) -> int:
     """Look at each change. Where something is unread that cannot be given yet, look again a little later."""
-    ready_at = _ready_at(call)
+    ready_at, begun = _ready_at(call), utc()
     pause = LOOK_ANYWAY
     while changes.wait(pause):
-        row = call.sessions.get(call.who.name)
+        unread = _unread(call)
+        row = call.sessions.get(call.who.name)  # after that: what is true now decides
         ours = row is not None and (row.pid, row.started) == (call.who.pid, call.who.started)
         if row is not None and not ours and row.running:
             return 0  # another process has the name
-        if not _unread(call):
+        if not unread:
             pause = LOOK_ANYWAY
         elif row is None or not ours or not _connected(call, ready_at):
             pause = _CONNECTING  # the hook that says who is there runs beside us, and may come after
-        elif not _idle(call, row):
+        elif not _idle(call, row, begun):
             pause = min(pause * 1.5, _PENDING[1]) if pause <= _PENDING[1] else _PENDING[0]
         elif _wake(call):
             return WAKE
@@ -119,14 +120,18 @@ def _below(pid: int, above: int) -> bool:
     return False
 
 
-def _idle(call: Call, row: SessionRow) -> bool:
-    """Whether the session waits for a prompt: by its hooks, or by Claude Code's file where that is newer."""
-    if row.state in {"ready", "idle"}:
+def _idle(call: Call, row: SessionRow, begun: str) -> bool:
+    """Whether the session waits for a prompt: by its hooks, or by Claude Code's file where that is newer.
+
+    A waiter that a prompt began starts beside the hook that will say "running": what was idle before is over.
+    """
+    since = begun if call.event == "UserPromptSubmit" else ""
+    if row.state in {"ready", "idle"} and row.since >= since:
         return True
     found = sessionfile.read(call.who.pid, call.environ)
     if found is None or found.status != "idle" or time.time() - found.updated < _BROKEN_OFF:
         return False
-    return row.heard is None or row.heard < utc(found.updated)
+    return max(row.heard or "", since) < utc(found.updated)
 
 
 def _wake(call: Call) -> bool:

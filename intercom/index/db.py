@@ -51,13 +51,14 @@ CREATE TABLE versions (id TEXT, n INTEGER, at TEXT, body, PRIMARY KEY (id, n)) W
 CREATE TABLE hands (src INTEGER, digest TEXT, n INTEGER, PRIMARY KEY (src, digest)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(body, content='messages', content_rowid='seq');
 """
-INDEXES = (
-    "CREATE UNIQUE INDEX by_id ON messages (id)",
+#: Made before a bulk load: few messages are in them, and each made afterwards is a walk over the whole table.
+PARTIAL_INDEXES = (
     "CREATE INDEX by_thread ON messages (thread, seq) WHERE thread IS NOT NULL",
     "CREATE INDEX by_status ON messages (sender, seq) WHERE status IS NOT NULL",
     "CREATE INDEX hidden_ones ON messages (hidden) WHERE hidden = 1",
     "CREATE INDEX by_reply ON messages (re) WHERE re IS NOT NULL",
 )
+UNIQUE_INDEX = "CREATE UNIQUE INDEX by_id ON messages (id)"  #: made after a bulk load, in one sort
 
 _LOST = {
     sqlite3.SQLITE_ERROR,  # no such table or column: a file that is not what it was
@@ -234,6 +235,8 @@ class Index:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA cache_size = -65536")
         db.executescript(SCHEMA)
+        for statement in PARTIAL_INDEXES:
+            db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute("INSERT INTO meta VALUES ('generation', ?)", (os.urandom(8).hex(),))

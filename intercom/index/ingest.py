@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from intercom.format import MESSAGE, Entry, digest, hand_id
-from intercom.index.db import INDEXES
+from intercom.index.db import UNIQUE_INDEX
 from intercom.index.values import loaded, stored, stored_row
 from intercom.model import utc_of_stamp
 from intercom.reconcile.likeness import similarity
@@ -153,8 +153,11 @@ def _flush(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
     """Insert the rows, and forget them."""
     if rows:
         _insert(db, rows)
-        inbox = (pair for row in rows for pair in _inbox_rows(row[_RCPT], row[0]))
-        db.executemany(_INBOX, map(stored_row, inbox))
+        inbox = [pair for row in rows for pair in _inbox_rows(row[_RCPT], row[0])]
+        try:
+            db.executemany(_INBOX, inbox)
+        except UnicodeEncodeError:
+            db.executemany(_INBOX, map(stored_row, inbox))
         rows.clear()
 
 
@@ -189,8 +192,8 @@ def _readdress(db: sqlite3.Connection, seq: int, entry: Entry) -> None:
     now = (*map(stored, (entry.sender, entry.to, entry.tag)), 1 if entry.urgent else 0, stored(entry.stamp))
     before = db.execute("SELECT sender, rcpt, tag, urgent, stamp FROM messages WHERE seq = ?", (seq,)).fetchone()
     if now != before:
-        sql = "UPDATE messages SET sender = ?, rcpt = ?, tag = ?, urgent = ?, stamp = ? WHERE seq = ?"
-        db.execute(sql, (*now, seq))
+        sql = "UPDATE messages SET sender = ?, rcpt = ?, tag = ?, urgent = ?, stamp = ?, via = ? WHERE seq = ?"
+        db.execute(sql, (*now, entry.via or "tool", seq))
         old = _inbox_rows(loaded(before[1]), seq)
         db.executemany("DELETE FROM inbox WHERE rcpt = ? AND seq = ?", map(stored_row, old))
         db.executemany(_INBOX, map(stored_row, _inbox_rows(entry.to, seq)))
@@ -257,8 +260,7 @@ class Builder:
     def finish(self) -> int:
         """Build the b-trees and the word index; return how many messages there are."""
         db = self._db
-        for statement in INDEXES:
-            db.execute(statement)
+        db.execute(UNIQUE_INDEX)
         db.execute(
             "INSERT OR IGNORE INTO inbox SELECT rcpt, seq FROM messages WHERE instr(rcpt, ',') = 0 ORDER BY 1, 2"
         )

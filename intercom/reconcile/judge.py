@@ -5,11 +5,11 @@
     missing and everything before T is there. So the missing that arrived after the last agreed message still
     there are lost; those that arrived before it were deleted by somebody who let later ones stand, and that is
     honoured. A person who deletes just the last messages looks the same as a stale save: they are put back once.
-    A hand-written message may have stood in the file for a while before it was first seen, so it proves nothing
-    about what tools appended.
+    A hand-written message may have stood in the file for a while before it was first seen, so what tools appended
+    is the better evidence, where there is any.
 12. *Insisting.* If what is missing by rule 11 are at most a few, each was put back before, and the same save
-    added nothing, cut nothing off and left others, then somebody deleted them again: honoured. A stale save in a loop adds, or
-    takes new ones along.
+    added nothing, cut nothing off and left others, then somebody deleted them again: honoured. A stale save in a
+    loop adds, or takes new ones along.
 13. *Damage.* If the file is gone, holds no message, or more than a few and more than most of the log are missing,
     no deletion in it is taken for meant: everything missing is put back, however often that was done before.
 14. *Announcements* of our own are evidence of what arrived when, but are never worth a repair: missing alone,
@@ -98,8 +98,9 @@ def _sort(table: Table, *, exists: bool, willed: bool) -> _Missing:
     if not exists or not table.found or (went > limits.few and went > limits.most * agreed):
         return _Missing([], gone, damage=True)
     stayed = [one for k, one in enumerate(table.known) if one.agreed and table.holder[k] != OPEN]
-    by_tools, by_all = _moment(one for one in stayed if one.via != "hand"), _moment(stayed)
-    deleted = [one for one in gone if one.agreed and one.arrived < (by_all if one.via == "hand" else by_tools)]
+    tools = any(one.agreed and one.via != "hand" for one in table.known)
+    moment = _moment(one for one in stayed if one.via != "hand" or not tools)
+    deleted = [one for one in gone if one.agreed and one.arrived < moment]
     lost = [one for one in gone if one not in deleted]
     if all(one.system for one in lost) or (willed and stayed and _insisted(lost, limits.few)):
         deleted, lost = gone, []

@@ -13,7 +13,7 @@ _TELLING = 16  #: a text this long that survives whole inside the other is no co
 
 _TORN_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # what is left of a character that was cut through
 _TORN_TAG = re.compile(r"\[[A-Z0-9_-]*\Z")
-_TORN_META = re.compile(r"<!--(?:(?!-->).)*\Z", re.DOTALL)
+_TORN_META = re.compile(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
 _TORN_CLOSER = re.compile(r"\s*-{1,2}\s*\Z")
 _TORN_HEADER = re.compile(r"\s*(?:-{3}\s*)?#{1,3}[^\n]*\Z")
 

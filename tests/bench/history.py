@@ -59,7 +59,7 @@ def blocks(count: int) -> Iterator[bytes]:
         first = chance.randrange(len(picked) - 12)
         body = " ".join(picked[first : first + 9])
         sender, to, tag = _NAMES[number % 6], _TO[number * 5 % 8], _TAGS[number % 7]
-        message = Message(new_id(), None, utc(at), sender, to, tag, "", body)
+        message = Message(new_id(at), None, utc(at), sender, to, tag, "", body)
         yield render(message._replace(type=_TYPE[tag, to == "all"]), local_stamp(at))
 
 

@@ -94,7 +94,9 @@ async def _spawn(master: Master) -> dict[str, str]:
 
 async def _work(master: Master, trees: dict[str, str]) -> None:
     demo_play.title("2. A task for each; idle workers are woken by their hooks, nothing is typed")
-    done = bus_call("intercomm_send", to="master", type="done", status="done", message="GET /health is on branch health.")
+    done = bus_call(
+        "intercomm_send", to="master", type="done", status="done", message="GET /health is on branch health."
+    )
     failed = bus_call("intercomm_send", to="master", type="done", status="failed", message="I may not run that script.")
     health = f"{trees['worker-1']}/health.py"
     tasks = {
@@ -108,7 +110,9 @@ async def _work(master: Master, trees: dict[str, str]) -> None:
     }  # fmt: skip
     for worker, lines in tasks.items():
         answer = await master.call("intercomm_assign", worker=worker, role_instructions="\n".join(lines))
-        demo_play.detail(f"stored as {answer['id']}, woke: {answer['woke']} by {answer.get('how')}, {answer['seconds']} s")
+        demo_play.detail(
+            f"stored as {answer['id']}, woke: {answer['woke']} by {answer.get('how')}, {answer['seconds']} s"
+        )
     demo_play.title("3. Two ask for permission, one asks a question")
     wanted = {"worker-1": "question", "worker-2": "question", "worker-3": "question"}
     asked = await master.read_until(wanted)
@@ -121,7 +125,9 @@ async def _work(master: Master, trees: dict[str, str]) -> None:
         answer = await master.call("intercomm_approve", worker=worker, decision=decision, expect=command)
         demo_play.detail(f"answered: {answer['answered']}, through its {answer['how']}")
     settings = call("Write", file_path=f"{trees['worker-3']}/preview.toml", content="port = 8080\n")
-    reply = "\n".join(["8080.", settings, bus_call("intercomm_send", to="master", type="done", message="It is in preview.toml.")])
+    reply = "\n".join(
+        ["8080.", settings, bus_call("intercomm_send", to="master", type="done", message="It is in preview.toml.")]
+    )
     ident = asked["worker-3"]["id"]
     await master.call("intercomm_send", to="worker-3", type="answer", reply_to=ident, message=reply)
     await master.read_until(dict.fromkeys(wanted, "done"))

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from intercom import contract, fleet, proc, sight, tmux
 from intercom.crew import Crew
@@ -54,7 +54,7 @@ class Stage:
         }
         self.crew = Crew.open(self.project, machine="stage", environ=self.env)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         self.crew.bus.register("master", pid=os.getpid())
         return self
 
@@ -71,9 +71,7 @@ class Stage:
 
     def send(self, to: str, text: str, *, urgent: bool = False, type_: str = "status") -> tuple[str, Woken]:
         """Store a message from the master and wake its reader."""
-        sent = self.crew.bus.send(
-            to, text, sender="master", type=type_, priority="urgent" if urgent else None
-        )
+        sent = self.crew.bus.send(to, text, sender="master", type=type_, priority="urgent" if urgent else None)
         return sent.id, safely(self.crew, to, sent.id)
 
     def assign(self, to: str, text: str) -> tuple[str, Woken]:

@@ -45,7 +45,7 @@ class Worker:
         self.sessions = Sessions(State(self.bus.config.private))
         self.bus.register("master", pid=os.getpid())
         folder = self.project.parent
-        server = {"command": US[0], "args": US[1:] + ["mcp"]}
+        server = {"command": US[0], "args": [*US[1:], "mcp"]}
         (folder / "hooks.json").write_text(json.dumps({**settings(US), **config}))
         (folder / "mcp.json").write_text(json.dumps({"mcpServers": {"intercomm": server}}))
         env = {
@@ -78,8 +78,7 @@ class Worker:
 
     def heard(self, text: str) -> list[dict[str, Any]]:
         """The requests to the model whose newest message holds a text, prompt or reminder."""
-        mine = [one for one in self.lab.requests() if text in json.dumps([one["prompt"], one["reminders"]])]
-        return mine
+        return [one for one in self.lab.requests() if text in json.dumps([one["prompt"], one["reminders"]])]
 
     def errors(self) -> str:
         """What went wrong in hooks."""
@@ -197,7 +196,7 @@ def test_a_dialog_that_a_person_answers_is_no_longer_asked(worker: Worker) -> No
     for name, key in (("yes", "1"), ("no", "Escape")):
         worker.session.prompt(f'%tool Bash {{"command":"touch by-{name}","description":"Make a file"}}')
         (request,) = until(worker.sessions.open_requests)
-        worker.session.wait(lambda screen, name=name: "Do you want to proceed?" in screen.rpartition(f"by-{name}")[2])
+        worker.session.wait(f"touch by-{name}\n   Make a file")
         time.sleep(1)
         worker.session.key(key)
         until(lambda: not worker.sessions.open_requests(), 4)
@@ -257,3 +256,33 @@ def test_a_session_of_nobody_is_left_alone(lab: Lab, tmp_path: Path) -> None:
     assert "hook" not in session.text()
     assert not (project / ".claude").exists()
     session.end()
+
+
+def test_the_plugin_is_valid_and_works(lab: Lab) -> None:
+    """Claude Code's own check, without a warning; loaded as a plugin, its hooks bring a message."""
+    home = lab.new_home("plugin/home")
+    project = lab.new_project(home, "plugin/project")
+    for path in (ROOT, ROOT / ".claude-plugin" / "plugin.json"):
+        line = [str(lab.claude), "plugin", "validate", "--strict", str(path)]
+        done = proc.run(line, env={**os.environ, "HOME": str(home)}, check=False)
+        assert done.code == 0, done.out + done.err
+    program = home / "bin" / "intercom"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {US[0]} -m intercom "$@"\n')
+    program.chmod(0o755)
+    with Bus.open(project, machine="lab") as bus:
+        bus.register("worker", "worker-1")
+        bus.send("worker-1", "through-the-plugin", sender="user", via="cli")
+        env = {
+            "PATH": f"{program.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "INTERCOM_ROOT": str(project),
+            "INTERCOM_MACHINE": "lab",
+            "INTERCOM_NAME": "worker-1",
+        }
+        session = lab.start("plugin", "--plugin-dir", str(ROOT), home=home, project=project, env=env)
+        session.ready()
+        session.prompt("what is new?")
+        found = until(lambda: [one for one in lab.requests() if "through-the-plugin" in one["reminders"]])
+        assert found[0]["prompt"] == "what is new?"
+        session.end()

@@ -1,0 +1,102 @@
+"""What an answer is about, and which key gives it: anything doubtful is no key."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from intercom.approve import approve, describe, key_for, matches
+from intercom.crew import Crew
+from intercom.errors import NotFound, Refused, UsageError
+from intercom.screen import Choice, Dialog
+from intercom.sessions import Request
+
+ASKS = {"tool": "Bash", "command": "touch a b", "subject": "touch a b", "input": {"command": "touch a b"}}
+
+
+def dialog(kind: str, *labels: str) -> Dialog:
+    """A dialog with these choices."""
+    choices = tuple(Choice(str(number), label) for number, label in enumerate(labels, 1))
+    return Dialog(kind, "", "", choices, 0, True, "text")
+
+
+@pytest.mark.parametrize(
+    ("expect", "fits"),
+    [
+        ("touch a b", True),
+        ("  touch a b\n", True),
+        ("Bash(touch a b)", True),
+        ("Bash: touch a b", True),
+        ("request1", True),
+        ("touch a", False),
+        ("touch a  b", False),
+        ("touch", False),
+        ("Bash", False),
+        ("", False),
+    ],
+)
+def test_expect_is_all_of_it(expect: str, *, fits: bool) -> None:
+    """Never a part: a command that goes on differently is another command."""
+    assert matches(expect, Request("request1", "worker-1", ASKS, None, "")) is fits
+
+
+def test_expect_of_files_and_of_tools_without_a_subject() -> None:
+    """A path stands for itself; a tool that is called with nothing to tell it by, for its name."""
+    write = {"tool": "Write", "paths": ["/p/a"], "subject": "/p/a"}
+    assert matches("/p/a", Request("r", "w", write, None, ""))
+    assert not matches("/p/b", Request("r", "w", write, None, ""))
+    bare = {"tool": "mcp__x__go", "subject": ""}
+    assert matches("mcp__x__go", Request("r", "w", bare, None, ""))
+
+
+@pytest.mark.parametrize(
+    ("asked", "allow", "deny"),
+    [
+        (dialog("permission", "Yes", "Yes, and don't ask again", "No"), "1", "3"),
+        (dialog("permission", "Yes, quickly", "No"), None, "2"),
+        (dialog("permission", "Yes", "Yes", "No"), None, "3"),
+        (dialog("trust", "Yes, I trust this folder", "No, exit"), "1", "2"),
+        (dialog("bypass", "No, exit", "Yes, I accept"), "2", "1"),
+        (dialog("mcp_approval", "Use this MCP server", "Use this and all future", "Continue without"), "1", "3"),
+        (dialog("plan", "Yes, and use auto mode", "Yes, manually", "No"), None, None),
+        (dialog("question", "Postgres", "SQLite"), None, None),
+        (dialog("menu"), None, None),
+    ],
+)
+def test_keys(asked: Dialog, allow: str | None, deny: str | None) -> None:
+    """Only a plain yes, once, and only where there is one; a plan's first choice means more than yes."""
+    assert (key_for(asked, "allow"), key_for(asked, "deny")) == (allow, deny)
+
+
+def test_answers_through_the_bus(project: Path) -> None:
+    """One request by its text, several by their ids; what is decided is decided once."""
+    with Crew.open(project, environ={}) as crew:
+        crew.sessions.record("worker-1", state="blocked", pid=os.getpid())
+        first = crew.sessions.ask("worker-1", ASKS, "m1")
+        shown = approve(crew, "worker-1", by="master", timeout=0)
+        assert (shown.answered, (shown.asks or {})["command"]) == (False, "touch a b")
+        second = crew.sessions.ask("worker-1", ASKS, "m2")
+        with pytest.raises(Refused, match=f"{first} .*{second} |{second} .*{first} "):
+            approve(crew, "worker-1", by="master", decision="allow", expect="touch a b", timeout=0)
+        assert approve(crew, "worker-1", by="master", decision="deny", expect=first, timeout=0).answered
+        assert approve(crew, "worker-1", by="user", decision="allow", timeout=0).answered
+        answers = [crew.sessions.answer_of(ident) for ident in (first, second)]
+        assert [(one.decision, one.by) for one in answers if one] == [("deny", "master"), ("allow", "user")]
+        assert not approve(crew, "worker-1", by="master", decision="allow", timeout=0).answered
+
+
+def test_what_cannot_be_answered(project: Path) -> None:
+    """Nobody of that name, no such decision."""
+    with Crew.open(project, environ={}) as crew:
+        with pytest.raises(NotFound, match="worker-9"):
+            approve(crew, "worker-9", by="master", decision="allow", timeout=0)
+        with pytest.raises(UsageError, match="perhaps"):
+            approve(crew, "worker-9", by="master", decision="perhaps", timeout=0)
+
+
+def test_a_request_without_a_command_shows_its_input() -> None:
+    """Whoever decides sees what would be done, whatever the tool."""
+    request = Request("r", "w", {"tool": "mcp__x__go", "input": {"deep": [1]}, "subject": ""}, None, "now")
+    assert describe(request)["input"] == {"deep": [1]}

@@ -1,0 +1,106 @@
+"""`intercom edit`, with editors that are scripts: what a person writes is sent, what meanwhile came stays."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from intercom import Bus
+from tests.conftest import Command
+from tests.people_kit import bodies, talk
+
+Editor = Callable[[str], str]
+
+
+@pytest.fixture
+def bus(project: Path) -> Iterator[Bus]:
+    """A bus on which three messages were said and read."""
+    with Bus.open(project) as found:
+        talk(found, 3)
+        found.read("roo")
+        yield found
+
+
+@pytest.fixture
+def editor(tmp_path: Path) -> Editor:
+    """An editor that runs `code` over the file at `path` with its `text`, and saves what `text` is then."""
+
+    def make(code: str) -> str:
+        script = tmp_path / "my editor.py"
+        script.write_text(
+            "import sys\npath = sys.argv[-1]\ntext = open(path, encoding='utf-8').read()\n"
+            f"{code}\nopen(path, 'w', encoding='utf-8').write(text)\n",
+            encoding="utf-8",
+        )
+        return f"'{sys.executable}' '{script}'"
+
+    return make
+
+
+def test_a_message_is_sent(bus: Bus, command: Command, editor: Editor) -> None:
+    """What stands under the prepared header is sent as `user`; the id is printed, and the draft is gone."""
+    done = command(
+        "edit",
+        "--to",
+        "roo",
+        "--type",
+        "ask",
+        EDITOR=editor("text = text.rstrip() + '\\n\\nAre you there?\\n'"),
+        VISUAL="",
+    )
+    assert done.returncode == 0, done.stderr
+    found = bus.read("roo")
+    assert [(m.sender, m.tag, m.body, m.via, m.id) for m in found] == [
+        ("user", "ASK", "Are you there?", "cli", done.stdout.strip())
+    ]
+    assert bus.config.log.read_text(encoding="utf-8").count("Are you there?") == 1
+
+
+def test_nothing_written_nothing_sent(bus: Bus, command: Command, editor: Editor) -> None:
+    """An editor that is only looked into changes nothing, byte for byte."""
+    before = bus.config.log.read_bytes()
+    done = command("edit", "--to", "roo", EDITOR=editor("pass"), VISUAL="")
+    assert done.returncode == 0
+    assert "nothing was sent" in done.stdout
+    assert bus.config.log.read_bytes() == before
+
+
+def test_what_agents_send_meanwhile_stays(bus: Bus, command: Command, editor: Editor, project: Path) -> None:
+    """The log grows while the editor is open: all is there afterwards, each once, and deletions count."""
+    code = (
+        f"from intercom import Bus\nwith Bus.open({str(project)!r}) as bus:\n"
+        "    bus.send('roo', 'meanwhile', sender='claude-code')\n"
+        "parts = text.split('## [20')\ndel parts[2]\ntext = '## [20'.join(parts).rstrip() + '\\n\\nmine\\n'"
+    )
+    done = command("edit", "--to", "roo", EDITOR=editor(code), VISUAL="")
+    assert done.returncode == 0, done.stderr
+    assert sorted(bodies(bus.read("roo"))) == ["meanwhile", "mine"]
+    assert [m.body[:16] for m in bus.missing()] == ["Message number 1"]
+    assert len(bodies(bus.history())) == 4
+    assert [m for m in bus.history() if m.sender == "system"] == []
+
+
+def test_a_wrong_name_keeps_the_text(bus: Bus, command: Command, editor: Editor) -> None:
+    """A message to nobody is not sent; its text is there at the next try."""
+    code = "text = text.replace('user → roo', 'user → rooo').rstrip() + '\\n\\nlong thought\\n'"
+    done = command("edit", "--to", "roo", EDITOR=editor(code), VISUAL="")
+    assert done.returncode == 1
+    assert "rooo" in done.stderr
+    assert "your text is kept" in done.stderr
+    assert bus.read("roo") == []
+    assert command("edit", "--to", "roo", EDITOR=editor("pass"), VISUAL="").returncode == 0
+    assert bodies(bus.read("roo")) == ["long thought"]
+
+
+@pytest.mark.parametrize("words", ["/no/such/editor", "false", "'unclosed"])
+def test_an_editor_that_fails(bus: Bus, command: Command, words: str) -> None:
+    """One clear line; nothing was sent or changed."""
+    before = bus.config.log.read_bytes()
+    done = command("edit", "--to", "roo", EDITOR=words, VISUAL="")
+    assert done.returncode in {1, 2}
+    assert "nothing was sent" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert bus.config.log.read_bytes() == before

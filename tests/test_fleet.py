@@ -1,0 +1,226 @@
+"""The fleet without Claude Code: names, plans, environments, worktrees, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intercom import fleet
+from intercom.agents import claude
+from intercom.crew import Crew
+from intercom.errors import IntercomError, NotFound, ProgramMissing, Refused, UsageError
+from intercom.fleet.launch import environment, own_command
+from intercom.fleet.plan import check, tickets
+from intercom.sessions import SessionRow
+from intercom.wake import safely, tell
+from tests.conftest import Command
+
+
+def program(folder: Path, name: str, body: str) -> Path:
+    """An executable shell script."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    """The test's project as a git repository with one commit."""
+    for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *line], cwd=project, check=True)
+    return project
+
+
+@pytest.fixture
+def crew(project: Path, tmp_path: Path) -> Crew:
+    """A crew on a tmux server that nobody has started."""
+    return Crew.open(project, environ={**os.environ, "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux")})
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        fleet.Plan(0),
+        fleet.Plan(33),
+        fleet.Plan(1, prefix="a b"),
+        fleet.Plan(1, prefix="a;b"),
+        fleet.Plan(1, prefix="master"),
+        fleet.Plan(1, prefix="$(id)"),
+        fleet.Plan(1, perm_mode="yolo"),
+        fleet.Plan(1, bootstrap="make"),
+        fleet.Plan(1, ready_timeout=0),
+        fleet.Plan(1, claude_cmd="'open"),
+        fleet.Plan(1, claude_cmd=" "),
+    ],
+)
+def test_plans_that_cannot_be(crew: Crew, plan: fleet.Plan) -> None:
+    """Refused in words, before anything is started."""
+    with pytest.raises(UsageError, match="nothing was started"):
+        fleet.spawn(crew, plan, by="master")
+
+
+def test_names_are_given_once(crew: Crew) -> None:
+    """Two spawns side by side never take the same name; names of others are left alone."""
+    crew.bus.register("worker", "worker-2", pid=os.getpid())
+    found: list[str] = []
+
+    def take() -> None:
+        with crew.again() as own:
+            found.extend(one.name for one in tickets(own, check(fleet.Plan(4))))
+
+    threads = [threading.Thread(target=take) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == len(found) == 12
+    assert "worker-2" not in found
+    assert "worker-1" in found
+
+
+@given(st.dictionaries(st.sampled_from(["PATH", "HOME", "LANG", "ANTHROPIC_X", "CLAUDECODE", "TMUX"]), st.text()))
+def test_environments_are_data(environ: dict[str, str]) -> None:
+    """A shell reads back exactly what was put in; nothing of the session that spawns goes along."""
+    clean = {key: value.replace("\0", "").encode(errors="ignore").decode() for key, value in environ.items()}
+    text = environment(clean, {"INTERCOM_NAME": "worker-1"})
+    read = dict(word.split("=", 1) for word in shlex.split(text))
+    wanted = {key: value for key, value in clean.items() if key not in ("CLAUDECODE", "TMUX")}
+    assert read == {**wanted, "INTERCOM_NAME": "worker-1"}
+
+
+def test_our_own_command_runs_anywhere(tmp_path: Path) -> None:
+    """Also in a folder that holds a package of our name."""
+    (tmp_path / "intercom").mkdir()
+    (tmp_path / "intercom" / "__init__.py").write_text("raise SystemExit('the wrong one')\n")
+    done = subprocess.run([*own_command(), "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("intercom ")
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (None, "claude was not found"),
+        ("echo 1.0.17 '(Claude Code)'", "too old"),
+        ("echo something else", "no version of Claude Code"),
+        ("exit 1", "said nothing"),
+    ],
+)
+def test_a_claude_that_will_not_do(command: Command, tmp_path: Path, script: str | None, words: str) -> None:
+    """The answer says what to install; nothing is started, no name is taken, and the bus works."""
+    folder = tmp_path / "bin"
+    for needed in ("tmux", "git", "sh"):
+        found = subprocess.run(["which", needed], capture_output=True, text=True, check=True).stdout.strip()
+        folder.mkdir(exist_ok=True)
+        (folder / needed).symlink_to(found)
+    if script is not None:
+        program(folder, "claude", script)
+    done = command("spawn", "1", PATH=str(folder), INTERCOM_TMUX_SOCKET=str(tmp_path / "s"))
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "npm install -g @anthropic-ai/claude-code" in done.stderr
+    assert command("status", "--json", PATH=str(folder)).returncode == 0
+    assert json.loads(command("status", "--json").stdout)["instances"] == []
+
+
+@pytest.mark.parametrize(("script", "words"), [(None, "tmux was not found"), ("echo tmux 2.9", "too old")])
+def test_a_tmux_that_will_not_do(command: Command, tmp_path: Path, script: str | None, words: str) -> None:
+    """The same for tmux; messages need none."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    if script is not None:
+        program(folder, "tmux", script)
+    done = command("spawn", "1", PATH=str(folder))
+    assert (done.returncode, words in done.stderr, "install tmux" in done.stderr) == (1, True, True)
+    assert command("send", "--from", "user", "roo", "hello", PATH=str(folder)).returncode == 0
+
+
+def test_servers_of_the_project(tmp_path: Path) -> None:
+    """Those that the user approved are on, the others are off, and said; ours is never asked about."""
+    servers: dict[str, dict[str, dict[str, str]]] = {"mcpServers": {"intercomm": {}, "good": {}, "new": {}}}
+    (tmp_path / ".mcp.json").write_text(json.dumps(servers))
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / "settings.local.json").write_text(json.dumps({"enabledMcpjsonServers": ["good"]}))
+    environ = {"HOME": str(tmp_path)}
+    found, left_out = claude.settings(tmp_path, tmp_path, "acceptEdits", environ)
+    assert found["enabledMcpjsonServers"] == ["intercomm", "good"]
+    assert (found["disabledMcpjsonServers"], left_out) == (["new"], ("new",))
+    assert "skipDangerousModePermissionPrompt" not in found
+    assert claude.settings(tmp_path, tmp_path, "bypassPermissions", environ)[0]["skipDangerousModePermissionPrompt"]
+
+
+def test_the_register_of_worktrees(repository: Path, crew: Crew) -> None:
+    """Added, listed with what git says, done only when git agrees, removed only when nothing is lost."""
+    made = crew.worktrees.add("Worker-1")
+    path = Path(made.path)
+    assert path == repository.parent / ".intercomm-worktrees" / "worker-1"
+    with pytest.raises(Refused, match="on no branch"):
+        crew.worktrees.set_status("worker-1", "done")
+    with pytest.raises(UsageError, match="shiny"):
+        crew.worktrees.set_status("worker-1", "shiny")
+    with pytest.raises(NotFound, match="worker-9"):
+        crew.worktrees.set_status("worker-9", "queued")
+    subprocess.run(["git", "switch", "-qc", "work"], cwd=path, check=True)
+    (path / "new.txt").write_text("x")
+    with pytest.raises(Refused, match=r"uncommitted files: new\.txt"):
+        crew.worktrees.set_status("worker-1", "done")
+    assert crew.worktrees.list()[0]["unsaved"] == {"uncommitted": ["new.txt"]}
+    with pytest.raises(Refused, match=r"new\.txt"):
+        crew.worktrees.remove("worker-1")
+    for line in (["add", "."], ["commit", "-qm", "work"]):
+        subprocess.run(["git", *line], cwd=path, check=True)
+    assert crew.worktrees.set_status("worker-1", "done").branch == "work"
+    assert crew.worktrees.remove("worker-1").ref is None
+    assert (crew.worktrees.list()[0]["status"], path.exists()) == ("removed", False)
+
+
+def test_worktrees_on_the_command_line(repository: Path, command: Command) -> None:
+    """`intercom worktree` adds, lists, marks and removes."""
+    assert command("worktree", "add", "w-1").returncode == 0
+    assert command("worktree", "set-status", "w-1", "queued", "--branch", "b").returncode == 0
+    row = json.loads(command("worktree", "list", "--json").stdout)
+    assert (row["worker"], row["status"], row["branch"]) == ("w-1", "queued", "b")
+    (repository.parent / ".intercomm-worktrees" / "w-1" / "x").write_text("x")
+    assert command("worktree", "remove", "w-1").returncode == 1
+    done = command("worktree", "remove", "w-1", "--force")
+    assert (done.returncode, "refs/intercom/kept/" in done.stdout) == (0, True)
+    assert command("worktree", "remove").returncode == 2
+
+
+def test_waking_without_a_fleet(crew: Crew) -> None:
+    """Nobody of that name: nothing is stored. A name without a session: stored, and the reason is true."""
+    crew.bus.register("master", pid=os.getpid())
+    with pytest.raises(IntercomError, match="not known"):
+        tell(crew, "nobody", "hello", by="master")
+    crew.bus.register("worker", "w-1", pid=os.getpid())
+    told = tell(crew, "w-1", "hello", by="master")
+    assert (told["stored"], told["woke"]) == (True, False)
+    assert "no session" in told["reason"]
+    assert crew.bus.unread("w-1") == 1
+    assert crew.bus.read("w-1")[0].body == "hello"
+    assert safely(crew, "w-1", told["id"]).how == "read"
+
+
+def test_teardown_leaves_alone_what_nobody_spawned(crew: Crew) -> None:
+    """A session that a person started is not ours to end, whatever its name."""
+    crew.sessions.put(SessionRow("worker-1", None, os.getpid(), None, "idle", "{}", "2026-01-01T00:00:00.000Z"))
+    assert fleet.teardown(crew) == []
+    assert crew.sessions.get("worker-1") is not None
+    assert fleet.scan(crew)[0]["name"] == "worker-1"
+
+
+def test_nobody_to_spawn_without_a_session_name(crew: Crew, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A missing program is said before names are taken."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProgramMissing):
+        fleet.spawn(crew, fleet.Plan(1), by="master")
+    assert crew.bus.instances() == []
