@@ -15,6 +15,7 @@ help:
 	@echo "make demo-fleet   a master and three real Claude Code workers, offline, with a scripted model"
 	@echo "make test   the tests; those with the real Claude Code take a few minutes"
 	@echo "make soak   the tests with the real Claude Code, all rounds: an hour or more"
+	@echo "make claude installs the pinned Claude Code that the fleet's tests drive (npm)"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
 	@echo "make clean  removes .venv and caches"

@@ -88,7 +88,7 @@ def compact(config: Config, journal: Path, keep: int, state: State, now: float) 
     names = [ident(block) for block in held]
     order = list(dict.fromkeys(names))
     visible = [name for name in order if name not in hidden]
-    kept = visible[len(visible) - keep :] if keep else []
+    kept = visible[max(0, len(visible) - keep) :] if keep else []
     cut = order.index(kept[0]) if kept else len(order)
     moved = set(order[:cut])
     if not moved:

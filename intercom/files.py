@@ -141,24 +141,39 @@ def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> None:
         os.replace(write_temporary(path, late), path)  # somebody saved the whole file: as if a moment later
 
 
+def being_written(path: Path) -> bool:
+    """Whether some program has the file open for writing, as far as the system tells."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _has_writer(handle)
+    finally:
+        os.close(handle)
+
+
 def _wait_for_writers(handle: int) -> None:
     """Return when nobody has the file open for writing any more, or after a moment where that cannot be told."""
+    deadline = time.monotonic() + _LINGER
+    while _has_writer(handle) and time.monotonic() < deadline:
+        time.sleep(_STEP)
+
+
+def _has_writer(handle: int) -> bool:
+    """Whether the open file can be written to by anybody: then the system refuses us a read lease."""
     import fcntl
     import signal
 
-    deadline = time.monotonic() + _LINGER
-    while hasattr(fcntl, "F_SETLEASE"):
-        try:
-            # A read lease is only given on a file that nobody can write to. Losing it must not kill us.
-            fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
-            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        except OSError as error:
-            if error.errno != errno.EAGAIN or time.monotonic() > deadline:
-                return
-            time.sleep(_STEP)
-        else:
-            return
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # losing the lease at once must not kill us
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False
 
 
 def _read(path: Path) -> bytes | None:

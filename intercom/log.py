@@ -31,6 +31,7 @@ from intercom.lock import WriterLock
 END = b"\n---\n\n"  #: how every block that we render ends
 META = b"\n<!-- intercom id="  #: begins the second line of every block that we render
 _TAIL = 4096
+_LEAD = 512  #: bytes before a block by which its place is known
 _PROVES = 20  #: bytes; a header is never shorter than its opening and a time, less than that proves nothing
 _OPEN_STATE, _DONE = b"open", b"done"
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
@@ -74,11 +75,11 @@ class Log:
         except OSError as error:
             raise StorageError(f"cannot open {self.journal}: {error.strerror}; nothing was read.") from error
         try:
-            last = self._mended(journal)
+            last, before = self._lasts(journal)
             with suppress(FileNotFoundError):  # a log that was removed is for the repairs to bring back
                 live = os.open(self.live, _OPEN)
                 try:
-                    _mend_live(live, last)
+                    _mend_live(live, last, before)
                 finally:
                     os.close(live)
         except OSError as error:
@@ -110,7 +111,7 @@ class Log:
 
     def _append(self, journal: int, live: int, block: bytes, first: Callable[[], bytes]) -> Appended:
         try:
-            _mend_live(live, self._mended(journal))
+            _mend_live(live, *self._lasts(journal))
             journal_size, live_size = os.fstat(journal).st_size, os.fstat(live).st_size
         except OSError as error:
             raise StorageError(f"cannot prepare {self.live}: {error.strerror}; nothing was sent.") from error
@@ -132,6 +133,13 @@ class Log:
                 f"cannot append to {self.live}: {error.strerror}; nothing was sent. Free some space and send again."
             ) from error
         return Appended(_count(journal, journal_size + len(block)), live_size + len(text))
+
+    def _lasts(self, journal: int) -> tuple[bytes, bytes]:
+        """The journal's last block, once it is mended, and what stands before it."""
+        last = self._mended(journal)
+        begin = os.fstat(journal).st_size - len(last)
+        start = max(0, begin - _LEAD)
+        return last, os.pread(journal, begin - start, start)
 
     def adopt(self, blocks: bytes) -> None:
         """Append blocks to the journal alone: what somebody wrote into the live log. The caller holds the lock."""
@@ -260,8 +268,12 @@ def _torn_from(tail: bytes) -> int | None:
     return header + len(END) if header >= 0 else None
 
 
-def _mend_live(live: int, last: bytes) -> None:
-    """Write the missing rest of the journal's last block where a killed writer left the live log torn."""
+def _mend_live(live: int, last: bytes, before: bytes) -> None:
+    """Write the missing rest of the journal's last block where a killed writer left the live log torn.
+
+    A piece that does not reach the block's id could be any message's of that second, cut off by somebody: it is
+    taken for the last block's only where it stands in that one's place, after what stands `before` it.
+    """
     size = os.fstat(live).st_size
     start = max(0, size - len(last))
     tail = os.pread(live, size - start, start)
@@ -271,4 +283,7 @@ def _mend_live(live: int, last: bytes) -> None:
     begin = tail.rfind(b"\n## [") + 1
     length = len(tail) - begin
     if (begin or start == 0) and _PROVES < length < len(last) and last.startswith(tail[begin:]):
-        write_all(live, last[length:])
+        at = size - length
+        named = length > last.find(b" ", last.find(META) + len(META)) > 0
+        if named or os.pread(live, len(before), max(0, at - len(before))) == before:
+            write_all(live, last[length:])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from intercom.alive import alive, started
 from intercom.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
@@ -88,6 +89,29 @@ def run(
     if check and done.code:
         raise CommandFailed(f"{_shown(args)} failed ({_status(done.code)}): {last_words(done)}")
     return done
+
+
+@contextmanager
+def piped(args: Sequence[str], data: bytes) -> Iterator[IO[bytes]]:
+    """Run `args` beside the block, which reads what it prints; it takes `data` in before it prints anything.
+
+    It is killed, if need be, where the block ends; what it says to stderr is lost. Raises as `_start`:
+    ProgramMissing, CommandFailed, UsageError, IntercomError.
+    """
+    import subprocess
+
+    pipe = subprocess.PIPE
+    child = _start(args, cwd=None, env=None, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+    try:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with suppress(BrokenPipeError), child.stdin as file:  # it may have ended: then there is nothing to read either
+            file.write(data)
+        yield child.stdout
+    finally:
+        _kill_group(child.pid)  # not waited for yet, so the number is still its own
+        with child:
+            pass
 
 
 def detach(

@@ -203,6 +203,15 @@ class Sessions:
         row = self._one("SELECT seen FROM nonces WHERE nonce = ?", nonce)
         return row[0] if row else None
 
+    def wakes(self, name: str, *, older: float = 0.0, younger: float = _NONCE_LIFE) -> list[str]:
+        """Nonces of the waiter's wakes that no hook has seen, given so many seconds ago."""
+        sql = (
+            "SELECT nonce FROM nonces WHERE name = ? AND rung = 'waiter' AND seen IS NULL "
+            "AND expected BETWEEN ? AND ? ORDER BY expected"
+        )
+        now = time.time()
+        return [row[0] for row in self._all(sql, name, utc(now - younger), utc(now - older))]
+
     # -- the waiter -------------------------------------------------------------------------------
 
     def hold_waiter(self, name: str, pid: int, since: str | None) -> bool:

@@ -10,11 +10,11 @@ import calendar
 import time
 from typing import Any, NamedTuple
 
-from intercom import tmux
+from intercom import proc, tmux
 from intercom.agents import agent
 from intercom.alive import alive
 from intercom.crew import Crew
-from intercom.errors import IntercomError, NotFound
+from intercom.errors import IntercomError
 from intercom.screen import Dialog, Screen
 from intercom.sessions import SessionRow
 
@@ -81,8 +81,7 @@ def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) ->
     pane, shown = see(crew, row) if screen else (None, None)
     living = row.running if row.pid is not None else bool(pane and not pane.dead)
     told = program.told(row.pid, crew.environ) if row.pid is not None and living else None
-    hooks = row.state if row.heard is not None or row.state != "starting" else "starting"
-    verdict = judge(hooks, told, shown.state if shown else None, living=living, age=age(row.since))
+    verdict = judge(row.state, told, shown.state if shown else None, living=living, age=age(row.since))
     return Sight(name, verdict.state, row, told, pane, shown, verdict.disagreement)
 
 
@@ -92,11 +91,20 @@ def see(crew: Crew, row: SessionRow) -> tuple[tmux.Pane | None, Screen | None]:
         return None, None
     try:
         pane, text = tmux.look(crew.tmux_of(row.socket), row.pane)
-    except NotFound:
-        return None, None
     except IntercomError:
         return None, None
+    if not _sits_in(row, pane):
+        return None, None
     return pane, agent(row.agent).read(text, title=pane.title, in_mode=pane.in_mode, dead=pane.dead)
+
+
+def _sits_in(row: SessionRow, pane: tmux.Pane) -> bool:
+    """Whether the session still is what runs in that pane: a new tmux server begins its ids anew."""
+    if pane.pid == row.pid:
+        return True
+    if row.pid is None or not row.running:
+        return pane.session == tmux.session_name(row.name)
+    return any(one.pid == row.pid for one in proc.children(pane.pid))
 
 
 def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age: float) -> Verdict:

@@ -17,7 +17,7 @@ _PROOF = 512  #: bytes of ours before `settled` that must be what they were
 _GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
 
 
-def file_mark(path: Path) -> str:
+def file_mark(path: str | Path) -> str:
     """Inode, size and times of a file, "" if there is none."""
     try:
         found = os.stat(path)
@@ -62,11 +62,14 @@ def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterat
     parser = Parser(start)
     file.seek(start)
     position = start
+    found: list[Entry] = []
     while data := file.read(CHUNK if end is None else max(0, min(CHUNK, end - position))):
+        if found:
+            yield found, parser.settled
         position += len(data)
-        yield parser.feed(data), parser.settled
+        found = parser.feed(data)
     rest = parser.close()
     whole = not rest or rest[-1].raw.endswith(END)
     if hold and not whole and rest[-1].kind == MESSAGE:
         rest = rest[:-1]
-    yield rest, parser.settled if whole else 0
+    yield found + rest, parser.settled if whole else 0  # the last two at once: mostly they are all there is

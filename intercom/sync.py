@@ -15,7 +15,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -24,17 +24,19 @@ from intercom import agreement
 from intercom.compact import own_segment
 from intercom.config import Config, log_machine
 from intercom.errors import StorageError
-from intercom.files import make_private_folder, storage
+from intercom.files import being_written, make_private_folder, storage
 from intercom.index import Builder, Index, IndexLost, Source, add_entries
 from intercom.index.query import attach_state
 from intercom.log import Log
+from intercom.segments import Ahead, load
 from intercom.sources import file_mark, file_size, pieces, proof_before, young
 from intercom.state import TRACES, State
 
 JOURNAL = ".intercom/journal.md"
 _SWEEP = 2.0  #: seconds between looks at every single archive segment; the folder is looked at each time
 _SEEN = "SELECT path, seen FROM sources"
-_SEEN_BESIDE = "SELECT path, seen FROM sources WHERE path NOT LIKE 'archive/%'"
+_SEEN_BESIDE = "SELECT path, seen FROM sources WHERE path < 'archive/' OR path >= 'archive0'"  # by the index
+_NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _TRIES = 4
 _TICK = 0.1  #: seconds; no file system's clock is coarser than this, or its files are looked at more often
 _UNSETTLED = 10  #: looks at a damaged file that keeps changing before it is repaired as it is
@@ -62,6 +64,9 @@ class Sync:
         self._notices = notices
         self._folders: dict[str, tuple[str, list[str], list[str]]] = {}  # folder -> stat mark, logs in it, all in it
         self._listed: tuple[list[str], list[str], list[tuple[str, bool]]] | None = None  # what _sources made of them
+        self._near: list[tuple[str, bool]] = []  # those of them outside the archive
+        self._root = os.fspath(config.folder)
+        self._attached: sqlite3.Connection | None = None  # the connection that has the state beside it
         self._swept = -_SWEEP
         self._agreed: agreement.Agreement | None = None
 
@@ -87,7 +92,9 @@ class Sync:
         db = self._index.db()
         self._agreed = agreement.agreement(self._state)  # before the archive is looked at: see _opened
         with self._index.guarded():
-            attach_state(db, self._state.path)
+            if db is not self._attached:
+                attach_state(db, self._state.path)
+                self._attached = db
             changed = [(path, ours) for path, ours in self._changed(db) if ours or not own]
             self._swept = -_SWEEP if own else self._swept  # the others' archives were not looked at
             hidden = db.execute("SELECT value FROM meta WHERE key = 'traces'").fetchone()
@@ -117,6 +124,7 @@ class Sync:
                 doctor = heal.Heal(self._config, self._log, self._state, self._past(), JOURNAL)
                 settled = before is not None and doctor.live.startswith(before)
                 settled = settled or heal.quiet(self._log.live, heal.SETTLE_DAMAGE)
+                settled = settled and not being_written(self._log.live)
                 if doctor.harmless or settled or last:
                     told = doctor.carry_out()
                     if told is not None:
@@ -153,6 +161,7 @@ class Sync:
         own.append((JOURNAL, True))
         others += [(name, False) for name in beside if name != self._config.log.name]
         self._listed = (archive, beside, own + others)
+        self._near = [(path, ours) for path, ours in own + others if not path.startswith("archive/")]
         return self._listed[2]
 
     def _shown(self, path: str) -> str:
@@ -168,14 +177,14 @@ class Sync:
 
     def _logs_in(self, folder: str) -> list[str]:
         """Names of the logs in a folder, listed again only when the folder's own times changed."""
-        path = self._config.folder / folder
+        path = f"{self._root}/{folder}"
         mark = file_mark(path)
         known = self._folders.get(folder)
         if known is not None and known[0] == mark:
             return known[1]
         try:
             present = os.listdir(path)
-            old = time.time() - path.stat().st_mtime > _TICK
+            old = time.time() - os.stat(path).st_mtime > _TICK
         except OSError:
             present, old = [], False
         if known is None or known[2] != present:
@@ -190,18 +199,20 @@ class Sync:
         Every segment is looked at now and then; in between, where the archive was touched, those that compaction
         may have written (the last that is known, and new ones) and those of other machines.
         """
-        archive = file_mark(self._config.archive)
+        archive = file_mark(f"{self._root}/archive")
         row = db.execute("SELECT value FROM meta WHERE key = 'archive'").fetchone()
         sweep = time.monotonic() - self._swept > _SWEEP
-        known = db.execute("SELECT seen FROM sources WHERE path = ?", (JOURNAL,)).fetchone()
-        compacted = known is None or known[0].split()[:2] != self._seen_mark(JOURNAL).split()[:2]
+        seen = dict(db.execute(_SEEN_BESIDE).fetchall())
+        known = seen.get(JOURNAL)
+        compacted = known is None or known.split()[:2] != self._seen_mark(JOURNAL).split()[:2]
         touched = sweep or compacted or (row[0] if row else "") != archive
-        seen = dict(db.execute(_SEEN if touched else _SEEN_BESIDE).fetchall())
-        last = next((path for path, own in reversed(self._sources()) if own and path != JOURNAL and path in seen), "")
+        sources, last = self._sources(), ""
+        if touched:
+            seen = dict(db.execute(_SEEN).fetchall())
+            last = next((path for path, own in reversed(sources) if own and path != JOURNAL and path in seen), "")
         changed = []
-        for path, own in self._sources():
-            looked_at = sweep or (touched and (not own or path not in seen or path == last))
-            if path.startswith("archive/") and not looked_at:
+        for path, own in sources if touched else self._near:
+            if path.startswith("archive/") and not (sweep or not own or path not in seen or path == last):
                 continue
             mark = self._seen_mark(path)
             if mark and seen.get(path) != mark:
@@ -212,7 +223,7 @@ class Sync:
 
     def _read(self, changed: list[tuple[str, bool]]) -> None:
         """Take in what is new in these sources, in one transaction."""
-        archive = file_mark(self._config.archive)
+        archive = file_mark(f"{self._root}/archive")
         numbers = self._state.numbers()
         fixed: list[tuple[str, int]] = []
         with self._index.writing() as db:
@@ -220,10 +231,11 @@ class Sync:
                 added = self._read_source(db, path, numbers, own=own)
                 if not own:
                     fixed += added
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('archive', ?)", (archive,))
+            db.execute(_NOTE, ("archive", archive))
             self._hide(db)
             # Through this connection: the transaction holds the attached state, too.
-            db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
+            if fixed:
+                db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
 
     def _read_source(
         self, db: sqlite3.Connection, path: str, numbers: dict[str, int], *, own: bool
@@ -258,7 +270,7 @@ class Sync:
         what was moved since may be in neither.
         """
         try:
-            file = open(self._config.folder / path, "rb")  # noqa: SIM115  # the caller closes it
+            file = open(f"{self._root}/{path}", "rb")  # noqa: SIM115  # the caller closes it
         except FileNotFoundError:
             if path == JOURNAL:
                 raise _JournalMoved from None
@@ -276,7 +288,7 @@ class Sync:
     def _seen_mark(self, path: str) -> str:
         """What tells whether a source changed: for the journal how far it is agreed, else the file's own times."""
         if path != JOURNAL:
-            return file_mark(self._config.folder / path)
+            return file_mark(f"{self._root}/{path}")
         agreed = self._agreed
         return f"{agreed.journal_inode} {agreed.round} {agreed.journal_size}" if agreed else ""
 
@@ -291,8 +303,9 @@ class Sync:
         count = str(self._state.meta(TRACES) or 0)
         hidden = [(name,) for name in self._state.hidden()]
         db.execute("UPDATE messages SET hidden = 0 WHERE hidden = 1")
-        db.executemany("UPDATE messages SET hidden = 1 WHERE id = ?", hidden)
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('traces', ?)", (count,))
+        if hidden:
+            db.executemany("UPDATE messages SET hidden = 1 WHERE id = ?", hidden)
+        db.execute(_NOTE, ("traces", count))
 
     # -- rebuilding -------------------------------------------------------------------------------
 
@@ -352,24 +365,28 @@ class Sync:
             total = sum(file_size(self._config.folder / path) for path, _ in sources)
             builder = Builder(db, self._state.numbers())
             done = 0
-            for src, (path, own) in enumerate(sources, 1):
-                file = self._config.folder / path
-                mark, settled = journal_mark if path == JOURNAL else file_mark(file), 0
-                hands: dict[str, int] = {}
-                opened = BytesIO(journal) if path == JOURNAL else self._opened(path)
-                if opened is None:
-                    continue
-                with opened, storage(f"read {path}", "nothing was read"):
-                    hold = not own and young(opened)
-                    for entries, upto in pieces(opened, 0, None, hold=hold):
-                        builder.add(Source(src, own, path != JOURNAL, self._copy(path)), entries, hands)
-                        if progress is not None:
-                            progress(done + upto, max(total, done + upto))
-                        settled = upto
-                    done += settled
-                    mark = "" if hold and not settled else mark
-                    row = (src, path, self._shown(path), mark, settled, proof_before(opened, settled, whole=not own))
-                db.execute("INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?)", row)
+
+            def tell(upto: int) -> None:
+                if progress is not None:
+                    progress(done + upto, max(total, done + upto))
+
+            segments = [self._config.folder / path for path, ours in sources if ours and path != JOURNAL]
+            with closing(Ahead(segments)) as ahead:
+                for src, (path, own) in enumerate(sources, 1):
+                    source = Source(src, own, path != JOURNAL, self._copy(path))
+                    if own and (segment := ahead.next(self._config.folder / path)) is not None:
+                        builder.put(source, segment.rows, segment.hands)
+                        found: tuple[str, int, str] | None = segment[:3]
+                        tell(segment.settled)
+                    elif path == JOURNAL:
+                        found = load(builder, source, BytesIO(journal), journal_mark, tell)
+                    else:
+                        mark, opened = file_mark(self._config.folder / path), self._opened(path)
+                        found = load(builder, source, opened, mark, tell) if opened is not None else None
+                    if found is not None:
+                        row = (src, path, self._shown(path), *found)
+                        db.execute("INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?)", row)
+                        done += found[1]
             db.execute("INSERT OR REPLACE INTO meta VALUES ('archive', ?)", (archive,))
             count = builder.finish()
             self._hide(db)

@@ -108,7 +108,7 @@ def test_the_lost_update(bus: Bus, project: Path) -> None:
 
 
 def test_five_places(bus: Bus) -> None:
-    """At the top, in the middle, in another message's trailing space, after an open fence, at the end without newline."""
+    """On top, in the middle, in another message's trailing space, after an open fence, at the end without newline."""
     talk(bus, 3)
     bus.read("roo")
     log = bus.config.log
@@ -119,7 +119,8 @@ def test_five_places(bus: Bus) -> None:
     parts[2] = parts[2].replace("\n\n---", f"\n\n\n{inside}\n\n---", 1)
     body = "## [20".join([parts[0] + new[1], *parts[1:]])
     open_fence = by_hand("```\nan open fence", stamp="2026-01-12 09:00:00")
-    log.write_text(new[0] + body + open_fence + new[3] + new[4].rstrip().removesuffix("---").rstrip(), encoding="utf-8")
+    end = new[4].rstrip().removesuffix("---").rstrip()
+    log.write_text(new[0] + body + open_fence + new[3] + end, encoding="utf-8")
     found = bodies(bus.read("roo"))
     assert [text for text in found if text.startswith("hand 0")]
     assert [text.split("\n")[0] for text in found if text.startswith("hand")] == [f"hand {n}" for n in range(5)]
@@ -332,3 +333,37 @@ def test_killed_in_a_repair(bus: Bus, project: Path, step: int) -> None:
     assert bus.read("roo") == []
     text = bus.config.log.read_text(encoding="utf-8")
     assert all(text.count(one) == 1 for one in texts)
+
+
+def test_very_long_things(bus: Bus) -> None:
+    """A line of 2 MB and 3,000 messages pasted at once: slower, not wrong."""
+    line = "y" * 2_000_000
+    bus.send("roo", "so that there is a log", sender="claude-code")
+    many = [
+        by_hand(f"pasted {n}", stamp=f"2026-01-12 {n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}") for n in range(3000)
+    ]
+    append(bus.config.log, by_hand(line, stamp="2026-01-11 10:00:00") + "".join(many))
+    found = bodies(bus.read("roo"))
+    assert found == ["so that there is a log", line, *(f"pasted {n}" for n in range(3000))]
+    talk(bus, 1)
+    assert len(bodies(bus.read("roo"))) == 1
+    assert len(bus.history()) == 3003
+    assert bus.config.log.stat().st_size < 1_000_000  # compacted by the tool's message
+
+
+def test_hand_edits_without_pause(bus: Bus) -> None:
+    """A few hundred messages appended by hand one by one, as fast as it goes, all come, once and in order."""
+    bus.send("roo", "so that there is a log", sender="claude-code")
+    bus.read("roo")
+    wanted = [f"by hand {n}" for n in range(400)]
+
+    def write() -> None:
+        for n, text in enumerate(wanted):
+            append(bus.config.log, by_hand(text, stamp=f"2026-01-12 10:{n // 60:02}:{n % 60:02}"))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    got: list[str] = []
+    until(lambda: gather(got, bus.wait("roo", 1), len(wanted)), 30)
+    writer.join()
+    assert got == wanted

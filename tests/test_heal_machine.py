@@ -60,6 +60,7 @@ class Machine(RuleBasedStateMachine):
         self.copies: list[bytes] = []
         self.fences_broken = False  # then a fence that somebody opens may be what closes another
         self.clock = 0
+        self.doubled: set[int] = set()  # pasted a second time
         self.damaged = False  # by a program, and nobody has looked since
         self.buses: list[Bus] = []
         self._open()
@@ -228,7 +229,8 @@ class Machine(RuleBasedStateMachine):
         """A person adds a word to a text."""
         self._person()
         keys = list(re.finditer("⟦\\d+⟧".encode(), self.data()))
-        keys = [key for key in keys if self.data().count(key.group()) == 1]
+        once = (key for key in keys if self.data().count(key.group()) == 1)
+        keys = [key for key in once if not self._keys(key.group()) & self.doubled]
         if keys:
             match = keys[round(place * (len(keys) - 1))]
             data = self.data()
@@ -261,7 +263,9 @@ class Machine(RuleBasedStateMachine):
         self._person()
         head, blocks = self._messages()
         if blocks:
-            blocks.insert(round(to * len(blocks)), blocks[round(place * (len(blocks) - 1))])
+            block = blocks[round(place * (len(blocks) - 1))]
+            self.doubled |= self._keys(block)  # one of the two, edited, may well be a message of its own
+            blocks.insert(round(to * len(blocks)), block)
             self.save(self._joined([*head, *blocks]))
 
     @staticmethod
@@ -273,7 +277,8 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def copy(self) -> None:
         """An editor or an agent reads the file."""
-        self.copies.append(self.data())
+        if not self.damaged:
+            self.copies.append(self.data())
 
     @precondition(lambda self: self.copies)
     @rule(n=st.integers(0, 3), body=st.sampled_from([None, *BODIES]))
@@ -292,7 +297,11 @@ class Machine(RuleBasedStateMachine):
         """The file is cut anywhere."""
         self.damaged = True
         data = self.data()
+        if b"\n<<<<<<<" in data:
+            return  # the two sides of half a conflict are nobody's guess
         left = data[: int(place * len(data))]
+        if all(message.hand for message in self.messages.values()):
+            self.touched |= self.owed  # nothing tells the end from what was written last
         self.fences_broken = True
         for entry in parse(data):
             if not entry.start < len(left) < entry.start + len(entry.raw):
@@ -402,6 +411,7 @@ TestMachine = Machine.TestCase
 TestMachine.settings = settings(
     max_examples=int(os.environ.get("MACHINE_EXAMPLES", "60")),
     stateful_step_count=int(os.environ.get("MACHINE_STEPS", "25")),
+    derandomize="MACHINE_EXAMPLES" not in os.environ,  # what is new is looked for by whoever asks for more
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,

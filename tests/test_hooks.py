@@ -172,6 +172,19 @@ def test_nothing_is_given_inside_a_subagent(hooks: Hooks) -> None:
     assert hooks.context("PostToolUse", **tool) != ""
 
 
+def test_a_hook_that_cannot_say_it_has_not_given_it(hooks: Hooks) -> None:
+    """Standard output is gone: the message comes again at the next event, marked."""
+    ident = hooks.send("hear me")
+    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
+    data = json.dumps({"session_id": "s1", "hook_event_name": "Stop"}).encode()
+    with open("/dev/full", "wb") as full:
+        line = [sys.executable, "-m", "intercom", "hook", "Stop"]
+        subprocess.run(line, input=data, env=env, stdout=full, stderr=subprocess.DEVNULL, check=False)
+    given = hooks.context("Stop")
+    assert ident in given
+    assert "given before" in given
+
+
 def test_a_claude_inside_a_worker_is_not_the_worker(hooks: Hooks) -> None:
     """Another session with the worker's environment, while the worker lives: nothing is given, nothing noted."""
     hooks("SessionStart", source="startup")
@@ -213,6 +226,28 @@ def test_no_input_breaks_a_session(hooks: Hooks, stdin: bytes, event: str) -> No
     (hooks.bus.config.root / ".claude" / "intercom.toml").write_text("[permissions]\nwait = 0\n")
     done = hooks.command("hook", event, stdin=stdin, **ME)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+
+
+def test_a_hook_imports_nothing_heavy(hooks: Hooks) -> None:
+    """It runs at every call of a tool: no MCP SDK, no watcher, no subprocess, nothing that takes longer than we do."""
+    hooks.send("first", urgent=True)
+    hooks.context("Stop")  # the log is new until somebody reads: that is settled under a lock, once
+    hooks.send("hurry", urgent=True)
+    data = json.dumps({"session_id": "s1", "hook_event_name": "PreToolUse", "tool_name": "x"}).encode()
+    done = hooks.command("hook", "PreToolUse", stdin=data, PYTHONPROFILEIMPORTTIME="1", **ME)
+    assert "hurry" in done.stdout
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert not loaded & {
+        "asyncio",
+        "dataclasses",
+        "filelock",
+        "frontmatter",
+        "mcp",
+        "subprocess",
+        "tomllib",
+        "watchdog",
+        "yaml",
+    }
 
 
 def test_a_fault_is_a_line_in_the_error_log(hooks: Hooks) -> None:
@@ -378,8 +413,10 @@ def test_the_waiter_wakes_with_what_arrives(hooks: Hooks, agent: subprocess.Pope
     assert hooks.sessions.waiter("worker-1") is None
     assert hooks.bus.unread("worker-1") == 0
     (given,) = hooks.state.open_receipts("worker-1")
-    assert given.session == f"{agent.pid}.{started(agent.pid)}.w"
+    assert given.session == f"{agent.pid}.{started(agent.pid)}.{nonce[1]}.w"
     assert hooks.sessions.nonce_seen(nonce[1]) is None
+    assert hooks.sessions.wakes("worker-1", younger=60) == [nonce[1]]
+    assert hooks.sessions.wakes("worker-1", older=60) == []
 
 
 def test_the_waiter_stays_quiet_while_the_session_runs(hooks: Hooks, agent: subprocess.Popen[str]) -> None:
@@ -417,6 +454,21 @@ def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hook
         assert waiter.returncode == 2
 
 
+def test_a_wake_is_received_when_its_own_prompt_is_seen(hooks: Hooks) -> None:
+    """Two wakes on their way: the prompt of the one says nothing of the other."""
+    mark = own_mark()
+    hooks("SessionStart", source="clear")
+    for nonce in ("nonce1", "nonce2"):
+        hooks.sessions.expect_nonce(nonce, "worker-1", "waiter")
+        hooks.send(nonce)
+        assert hooks.bus.read("worker-1")
+        hooks.sessions.adopt("worker-1", f"{mark}.{nonce}.w")
+    for nonce, left in (("other1", 2), ("nonce2", 1), ("nonce1", 0)):
+        hooks("UserPromptSubmit", prompt=f"<system-reminder> [intercom:{nonce}] hello")
+        hooks("Stop")
+        assert len(hooks.state.open_receipts("worker-1")) == left
+
+
 def test_the_waiter_ends_with_the_agent(hooks: Hooks, agent: subprocess.Popen[str]) -> None:
     """Within a second of a kill, having given nothing."""
     assert agent.stdout is not None
@@ -443,15 +495,19 @@ def test_no_body_forges_a_message(sender: str, body: str, thread: str) -> None:
     assert sum(line.startswith("* message ") for line in lines) == 1
     assert all(line.startswith(("[intercom] ", "* message id1", "  |", "  (")) or not line for line in lines)
     assert "\x1b" not in page
+    assert len(lines) <= text.PAGE
     assert not re.search(r"</?\s*(system-reminder|task-notification)", page, re.IGNORECASE)
     page.encode()
 
 
 def test_pages_take_what_fits_and_say_what_is_left(hooks: Hooks) -> None:
     """A long backlog comes a page at a time, the longest body with its beginning; all of it comes."""
-    idents = [hooks.send(f"{number} " + "x" * 3000) for number in range(5)] + [hooks.send("y" * 100_000)]
+    idents = [hooks.send(f"{number} " + "x" * 3000) for number in range(5)] + [
+        hooks.send("y" * 100_000),
+        hooks.send("\n" * 50_000),
+    ]
     seen: list[str] = []
-    for _ in range(6):
+    for _ in range(8):
         given = hooks.context("UserPromptSubmit", prompt="go on")
         assert len(given) < 10_000
         seen += re.findall(r"^\* message (\w+)", given, re.MULTILINE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +23,17 @@ def content(name: str) -> Any:
 
 def test_the_hooks_are_those_of_the_settings() -> None:
     """One source: `intercom.hooks.settings`."""
-    assert content("hooks.json")["hooks"] == settings(["intercom"])["hooks"]
+    assert content("hooks.json")["hooks"] == settings(["intercom"], optional=True)["hooks"]
+
+
+def test_without_the_program_the_hooks_are_silent(tmp_path: Path) -> None:
+    """A plugin whose program is not installed: no error at every event."""
+    for groups in content("hooks.json")["hooks"].values():
+        for entry in groups[0]["hooks"]:
+            done = subprocess.run(
+                ["/bin/sh", "-c", entry["command"]], env={"PATH": str(tmp_path)}, capture_output=True, check=False
+            )
+            assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_the_server_has_the_name_that_its_tools_bear() -> None:

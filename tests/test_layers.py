@@ -23,7 +23,7 @@ FLOORS = (
     ("unsaved",),
     ("log", "index", "state", "watch", "tmux", "worktree"),
     ("agreement", "sources", "setup"),
-    ("window",),
+    ("window", "segments"),
     ("compact", "heal"),
     ("sync", "registry", "delivery", "sessions", "worktrees"),
     ("upkeep", "glance"),

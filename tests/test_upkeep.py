@@ -105,6 +105,14 @@ def test_compaction_keeps_what_people_wrote_around_the_messages(bus: Bus) -> Non
     assert len(bodies(bus.history())) == 4
 
 
+def test_keeping_more_than_there_is_archives_nothing(bus: Bus) -> None:
+    """`clear --keep 100` on a short log leaves it alone."""
+    before = bus.config.log.read_bytes()
+    for keep in (3, 4, 5, 100):
+        assert bus.compact(keep).archived == 0
+    assert bus.config.log.read_bytes() == before
+
+
 def test_restore_since(bus: Bus) -> None:
     """Only what is younger comes back; what was deleted and then compacted can be restored, too."""
     bus.read("roo")

@@ -5,7 +5,6 @@ A name is taken on the bus before anything is started, so that two spawns side b
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import uuid
@@ -13,11 +12,12 @@ from typing import NamedTuple
 
 from intercom import sight, tmux
 from intercom.crew import Crew
-from intercom.errors import IntercomError, UsageError
+from intercom.errors import IntercomError, Refused, UsageError
 from intercom.model import RESERVED, check_name
 from intercom.words import MOST_WORKERS, PERMISSION_MODES
 from intercom.worktree import default_path
 
+_TRIES = 200  # names looked at beyond those that are wanted
 _PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?\Z")
 
 
@@ -68,13 +68,22 @@ def tickets(crew: Crew, plan: Plan) -> list[Ticket]:
     """Take `plan.number` names on the bus: the lowest numbers that nobody has and whose places are free."""
     found: list[Ticket] = []
     sessions = {pane.session for pane in tmux.panes(crew.server)}
-    for number in itertools.count(1):
-        if len(found) == plan.number:
-            break
-        ticket = _ticket(crew, plan, check_name(f"{plan.prefix}-{number}"), sessions)
-        if ticket is not None:
-            found.append(ticket)
-    return found
+    try:
+        for number in range(1, plan.number + _TRIES):
+            ticket = _ticket(crew, plan, check_name(f"{plan.prefix}-{number}"), sessions)
+            found += [ticket] if ticket is not None else []
+            if len(found) == plan.number:
+                return found
+    except BaseException:
+        _give_back(crew, found)
+        raise
+    _give_back(crew, found)
+    raise Refused(f"{plan.prefix}-1 to {plan.prefix}-{plan.number + _TRIES - 1} are taken; nothing was started.")
+
+
+def _give_back(crew: Crew, found: list[Ticket]) -> None:
+    for ticket in found:
+        crew.bus.signoff(ticket.name)
 
 
 def _ticket(crew: Crew, plan: Plan, name: str, sessions: set[str]) -> Ticket | None:
@@ -100,8 +109,8 @@ def _ticket(crew: Crew, plan: Plan, name: str, sessions: set[str]) -> Ticket | N
             return None
     session = str(uuid.uuid4())
     try:
-        crew.bus.register("worker", name, session=session)
-    except IntercomError:
+        crew.bus.register("worker", name, pid=os.getpid(), session=session)  # ours, until its own process is there
+    except Refused:
         return None  # taken, since we looked
     return Ticket(name, session, reuse)
 

@@ -70,7 +70,8 @@ def _worktree(crew: Crew, name: str, ended: int, *, force: bool) -> Torn:
 def _in_use(crew: Crew, name: str) -> bool:
     """Whether a session that is not ours to end works in that worktree."""
     row = crew.sessions.get(name)
-    return row is not None and row.running
+    alive_there = any(one.name == name and one.state in ("alive", "stale") for one in crew.bus.instances())
+    return alive_there or (row is not None and row.running)
 
 
 def end(crew: Crew, row: SessionRow, *, spawn: str | None = None) -> int:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.errors import UnknownName
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 NONCE = re.compile(r"\[intercom:([0-9a-z]{4,40})\]")
 _INTERACTIVE = ("AskUserQuestion", "ExitPlanMode")
+_CAME = 60.0  #: seconds after which a wake that had no prompt of its own must have come
 _HEAD = 200  #: characters of a prompt or text kept as detail
 Json = Mapping[str, Any]
 
@@ -67,18 +68,23 @@ class Call(NamedTuple):
             socket=socket or None,
         )
 
-    def confirm(self, *, wakes: bool) -> None:
-        """The session goes on: it has what hooks and its server gave it before; with `wakes`, the waiter too."""
-        marks = {self.who.mark, *([waiter_mark(self.who.mark)] if wakes else [])}
+    def confirm(self, nonces: Iterable[str] = (), *, stopped: bool = False) -> None:
+        """The session goes on: it has what hooks and its server gave it before, and the wakes with these nonces.
+
+        A wake that comes into a running turn has no prompt of its own; when a turn ends long after it, it came.
+        """
+        marks = {self.who.mark, *(waiter_mark(self.who.mark, nonce) for nonce in nonces)}
+        if stopped:
+            marks |= {waiter_mark(self.who.mark, nonce) for nonce in self.sessions.wakes(self.who.name, older=_CAME)}
         instance = self.state.instance(self.who.name)
         if instance is not None and instance.pid is not None and instance.started is not None:
             marks.add(f"{instance.pid}.{instance.started}")
         self.sessions.confirm(self.who.name, marks)
 
 
-def waiter_mark(mark: str) -> str:
+def waiter_mark(mark: str, nonce: str) -> str:
     """Under which a session has what its waiter gave it, until it is seen to go on with it."""
-    return f"{mark}.w"
+    return f"{mark}.{nonce}.w"
 
 
 def serve(config: Config, event: str, payload: Json, environ: Mapping[str, str]) -> tuple[Answer | None, int]:
@@ -130,6 +136,8 @@ def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = Fal
 
 def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
     """One page of what is unread for `name`, noted as given to this process; "" if there is nothing."""
+    if not bus.unread(name):
+        return ""
     from intercom.hooks import text
 
     masters = {known.name for known in bus.instances() if known.role == "master"}
@@ -181,10 +189,11 @@ def prompt(call: Call) -> Answer | None:
     """A turn begins: by a person, by keys, or by the waiter."""
     text = str(call.payload.get("prompt") or "")
     call.record("running", {"prompt": text[:_HEAD]})
-    for nonce in NONCE.findall(text):
+    nonces = NONCE.findall(text)
+    for nonce in nonces:
         call.sessions.saw_nonce(nonce)
     _withdraw(call)
-    call.confirm(wakes=bool(NONCE.search(text)))
+    call.confirm(nonces)
     context(call)
     return None
 
@@ -208,7 +217,7 @@ def _running(call: Call, detail: Json) -> None:
     row = call.who.row
     if row is None or row.state != "blocked" or not call.sessions.open_requests(call.who.name):
         call.record("running", detail)
-    call.confirm(wakes=False)
+    call.confirm()
     context(call, urgent_only=True)
 
 
@@ -236,7 +245,7 @@ def notification(call: Call) -> Answer | None:
 
 def stop(call: Call) -> Answer | None:
     """The turn is over, unless there is something to read."""
-    call.confirm(wakes=True)
+    call.confirm(stopped=True)
     _withdraw(call)
     if not context(call):
         call.record("idle", {"said": str(call.payload.get("last_assistant_message") or "")[:_HEAD]})

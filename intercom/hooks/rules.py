@@ -84,7 +84,7 @@ def _mcp(rule: str, tool: str) -> bool:
 
 
 def _bash(pattern: str, command: str, *, strict: bool) -> bool:
-    if command.strip() == pattern:
+    if "*" not in pattern and command.strip() == pattern:
         return True
     test = _command_pattern(pattern)
     if strict:

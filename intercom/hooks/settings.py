@@ -24,16 +24,21 @@ _PERMISSION = 600
 _WAITER = 14 * 86_400  # more than 2^31 ms would be no time at all
 
 
-def settings(command: Sequence[str]) -> dict[str, Any]:
-    """The `hooks` part of a settings file; `command` is how to call `intercom`."""
-    return {"hooks": {event: [{"hooks": _entries(event, command)}] for event in EVENTS}}
+def settings(command: Sequence[str], *, optional: bool = False) -> dict[str, Any]:
+    """The `hooks` part of a settings file; `command` is how to call `intercom`.
+
+    `optional`: where there is no such command, the hooks do nothing, rather than complain at every event.
+    """
+    test = f"command -v {shlex.quote(command[0])} >/dev/null 2>&1 || exit 0; " if optional else ""
+    return {"hooks": {event: [{"hooks": _entries(event, command, test)}] for event in EVENTS}}
 
 
-def _entries(event: str, command: Sequence[str]) -> list[dict[str, Any]]:
+def _entries(event: str, command: Sequence[str], test: str) -> list[dict[str, Any]]:
     seconds = _PERMISSION if event == "PermissionRequest" else _SECONDS
-    entries: list[dict[str, Any]] = [{"type": "command", "command": _line(command, event), "timeout": seconds}]
+    line = test + _line(command, event)
+    entries: list[dict[str, Any]] = [{"type": "command", "command": line, "timeout": seconds}]
     if event in WAITING:
-        waiter = _line(command, "wait")
+        waiter = test + _line(command, "wait")
         entries.append({"type": "command", "command": waiter, "asyncRewake": True, "timeout": _WAITER})
     return entries
 

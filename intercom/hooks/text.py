@@ -12,7 +12,7 @@ from intercom import contract
 from intercom.model import USER, Message, canonical
 
 PAGE = 8_000  #: characters; Claude Code puts more than 10,000 into a file
-_LONGEST = 6_000  #: characters of one body
+_LONGEST = 6_000  #: characters of one body, as it is shown
 _LINES = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 _FRAMES = re.compile(r"<(/?\s*(?:system-reminder|task-notification)\b)", re.IGNORECASE)
 _CONTROL = {code: chr(0x2400 + code) for code in range(32) if code != 9}
@@ -34,11 +34,12 @@ def quoted(body: str) -> str:
 
 def one(message: Message, masters: Collection[str]) -> str:
     """One message: who, what, when, what must be known about it, and the body."""
-    body, notes = message.body, []
-    if len(body) > _LONGEST:
-        body = body[:_LONGEST]
+    body, notes = message.body[:_LONGEST], []
+    while len(shown := quoted(body)) > _LONGEST:
+        body = body[: len(body) * 3 // 4]
+    if len(body) < len(message.body):
         notes.append(
-            f"only the first {_LONGEST} of {len(message.body)} characters; for the whole run: "
+            f"only the first {len(body)} of {len(message.body)} characters; for the whole run: "
             f"intercom log --json --from {plain(message.sender)} --since {message.at}"
         )
     if message.via == "hand":
@@ -51,7 +52,7 @@ def one(message: Message, masters: Collection[str]) -> str:
     head += [message.at]
     head += [f"reply_to {plain(message.reply_to)}"] if message.reply_to else []
     head += [f"thread {plain(message.thread)}"] if message.thread else []
-    lines = [f"* {', '.join(head)}", *(f"  ({note})" for note in notes), quoted(body)]
+    lines = [f"* {', '.join(head)}", *(f"  ({note})" for note in notes), shown]
     return "\n".join(lines)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LOOK_ANYWAY = 30.0  #: seconds between looks when nothing changes
 _BLIND = 0.5  #: seconds between looks at the agent process where the system has no pidfd
 _PENDING = (0.2, 2.0)  #: seconds, first and longest, between looks while a message waits for the session to be idle
+_WAKING = 5.0  #: seconds that a session has to begin the turn for which another waiter woke it
 _CONNECTING = 0.2  #: seconds between looks at whether it is connected
 _BROKEN_OFF = 1.0  #: seconds that Claude Code's file must have said idle
 _CONNECT = 10.0  #: seconds that a new session has for connecting to its server; a turn before that has no tools
@@ -73,7 +74,7 @@ def _attend(call: Call, changes: Changes) -> int:
             pause = LOOK_ANYWAY
         elif row is None or not ours or not _connected(call, ready_at):
             pause = _CONNECTING  # the hook that says who is there runs beside us, and may come after
-        elif not _idle(call, row, begun):
+        elif not _idle(call, row, begun) or call.sessions.wakes(call.who.name, younger=_WAKING):
             pause = min(pause * 1.5, _PENDING[1]) if pause <= _PENDING[1] else _PENDING[0]
         elif _wake(call):
             return WAKE
@@ -138,13 +139,14 @@ def _wake(call: Call) -> bool:
     """Give what is unread to the session; whether there was anything."""
     from intercom.hooks.events import deliver, waiter_mark
 
+    nonce = new_id()
+
     def write(text: str) -> None:
-        nonce = new_id()
         call.sessions.expect_nonce(nonce, call.who.name, "waiter")
         sys.stderr.write(f"[intercom:{nonce}] {text}\n")
         sys.stderr.flush()
 
-    return deliver(call, write, mark=waiter_mark(call.who.mark))
+    return deliver(call, write, mark=waiter_mark(call.who.mark, nonce))
 
 
 class Changes:

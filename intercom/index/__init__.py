@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from intercom.index.db import Index, IndexLost
-from intercom.index.ingest import Builder, Source, add_entries
+from intercom.index.ingest import Builder, Source, add_entries, plain_rows
 from intercom.index.query import Filter
 
-__all__ = ["Builder", "Filter", "Index", "IndexLost", "Source", "add_entries"]
+__all__ = ["Builder", "Filter", "Index", "IndexLost", "Source", "add_entries", "plain_rows"]

@@ -194,7 +194,7 @@ def visible(db: sqlite3.Connection, reader: str, wanted: Filter, limit: int | No
     """All that is to or from `reader` or for everybody, oldest first; `limit` keeps the newest."""
     condition, values = wanted.where()
     sql = (
-        f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden = 0 AND (m.sender = ? OR m.seq IN (SELECT seq FROM inbox "  # noqa: S608  # our words
+        f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden = 0 AND (m.sender = ? OR m.seq IN (SELECT seq FROM inbox "
         f"WHERE rcpt IN (?, ?))){condition} ORDER BY m.seq DESC LIMIT ?"
     )
     rows = db.execute(sql, [reader, reader, ALL, *values, -1 if limit is None else limit]).fetchall()
@@ -231,7 +231,7 @@ def search(db: sqlite3.Connection, query: str, limit: int) -> list[Message]:
     if not terms:
         return []
     sql = (
-        f"SELECT {_COLUMNS} FROM words w JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src "  # noqa: S608  # our words
+        f"SELECT {_COLUMNS} FROM words w JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src "
         "WHERE words MATCH ? AND m.hidden = 0 ORDER BY w.rank, m.seq LIMIT ?"
     )
     return _messages(db.execute(sql, (" ".join(terms), limit)))
@@ -289,7 +289,7 @@ def counts(db: sqlite3.Connection) -> tuple[int, int]:
 def latest_status(db: sqlite3.Connection) -> list[Message]:
     """The latest message with a status code of each sender."""
     sql = (
-        f"SELECT {_COLUMNS} {_FROM} WHERE m.seq IN "  # noqa: S608  # our words
+        f"SELECT {_COLUMNS} {_FROM} WHERE m.seq IN "
         "(SELECT max(seq) FROM messages WHERE status IS NOT NULL AND hidden = 0 GROUP BY sender) ORDER BY m.seq"
     )
     return _messages(db.execute(sql))

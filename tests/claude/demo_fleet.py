@@ -162,9 +162,9 @@ def left_over(lab: Lab, project: Path) -> list[str]:
     return [*found, *(f"worktree {path}" for path in (project.parent / ".intercomm-worktrees").glob("*"))]
 
 
-def main() -> int:
-    """Play it in a scratch folder, which stays."""
-    folder = Path(tempfile.mkdtemp(prefix="intercom-fleet-")).resolve()
+def main(folder: Path | None = None) -> int:
+    """Play it in `folder`, or in a scratch folder; it stays."""
+    folder = (folder or Path(tempfile.mkdtemp(prefix="intercom-fleet-"))).resolve()
     print()
     print(show.paint("Intercom: a master and three Claude Code workers", show.BOLD))
     print(f"\n{(__doc__ or '').partition(chr(10))[2].strip()}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -80,6 +81,13 @@ class Worker:
         """The requests to the model whose newest message holds a text, prompt or reminder."""
         return [one for one in self.lab.requests() if text in json.dumps([one["prompt"], one["reminders"]])]
 
+    def settled(self) -> bool:
+        """Whether everything was given and received, and the session has stopped."""
+        state = State(self.bus.config.private)
+        waits = self.bus.unread("worker-1") or state.open_receipts("worker-1")
+        state.close()
+        return not waits and self.row is not None and self.row.state == "idle"
+
     def errors(self) -> str:
         """What went wrong in hooks."""
         path = self.bus.config.private / "errors.log"
@@ -142,6 +150,27 @@ def test_urgent_at_the_next_tool_ordinary_at_the_end(worker: Worker) -> None:
     assert worker.bus.unread("worker-1") == 0
 
 
+def test_each_message_reaches_the_model_once(worker: Worker) -> None:
+    """Sent at any moment, urgent or not, some of them starting turns; the session is cleared in between."""
+    dice = random.Random(7)
+    for number in range(16):
+        if number == 10:
+            until(worker.settled)
+            worker.session.type("/clear")
+            worker.session.wait(lambda screen: "/clear " in screen or "/clear\n" in screen)
+            time.sleep(0.7)
+            worker.session.key("Enter")
+            worker.state("ready")
+        script = " %drip 0.5 a b c d" if dice.random() < 0.4 else ""
+        worker.send(f"one-of-{number:02d}-many{script}", urgent=dice.random() < 0.3)
+        time.sleep(dice.choice([0, 0.05, 0.2, 0.5, 1]))
+    until(worker.settled)
+    for number in range(16):
+        asked = worker.heard(f"one-of-{number:02d}-many")
+        text = "".join(one["prompt"] + one["reminders"] for one in asked)
+        assert text.count(f"one-of-{number:02d}-many") == 1
+
+
 def test_a_prompt_brings_what_is_unread_and_proves_a_nonce(worker: Worker) -> None:
     """Keys with a nonce: UserPromptSubmit sees it; states go running, idle."""
     worker.sessions.expect_nonce("proof1234", "worker-1", "keys")
@@ -200,6 +229,8 @@ def test_a_dialog_that_a_person_answers_is_no_longer_asked(worker: Worker) -> No
         time.sleep(1)
         worker.session.key(key)
         until(lambda: not worker.sessions.open_requests(), 4)
+        if name == "yes":
+            worker.state("idle")
         assert not worker.sessions.answer(request.id, "allow", "master")
     assert (worker.project / "by-yes").exists()
     assert not (worker.project / "by-no").exists()
@@ -258,7 +289,7 @@ def test_a_session_of_nobody_is_left_alone(lab: Lab, tmp_path: Path) -> None:
     session.end()
 
 
-def test_the_plugin_is_valid_and_works(lab: Lab) -> None:
+def test_the_plugin_is_valid_and_works(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Claude Code's own check, without a warning; loaded as a plugin, its hooks bring a message."""
     home = lab.new_home("plugin/home")
     project = lab.new_project(home, "plugin/project")
@@ -270,11 +301,11 @@ def test_the_plugin_is_valid_and_works(lab: Lab) -> None:
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {US[0]} -m intercom "$@"\n')
     program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")  # tmux takes it from its client
     with Bus.open(project, machine="lab") as bus:
         bus.register("worker", "worker-1")
         bus.send("worker-1", "through-the-plugin", sender="user", via="cli")
         env = {
-            "PATH": f"{program.parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "INTERCOM_ROOT": str(project),
             "INTERCOM_MACHINE": "lab",

@@ -22,7 +22,7 @@ from tests.claude.lab import Lab, Session
 from tests.claude.stage import Stage, until
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
-ROUNDS = 30 if SOAK else 1
+ROUNDS = int(os.environ.get("INTERCOM_ROUNDS") or (30 if SOAK else 1))
 RUNNING = Scene(says("%drip 5 one two three four five", until="esc to interrupt"))
 #: scene -> states that its screen may have; those with a box could be typed into by somebody less careful
 STATES = {
@@ -129,6 +129,36 @@ def test_nothing_is_touched(stage: Stage, name: str, turn: int) -> None:
         assert after.dialog.text == before.dialog.text
     assert len(stage.lab.requests()) == asked
     assert stage.crew.bus.unread("worker-1") == 1
+    assert not [name for name in ("made", "x") if (stage.project / name).exists()]
+    assert (stage.project / "a.txt").read_text() == "one\n"
+
+
+@pytest.mark.skipif(not SOAK, reason="all rounds are for `make soak`")
+@pytest.mark.parametrize("turn", range(ROUNDS))
+@pytest.mark.parametrize("name", QUICK)
+def test_with_a_waiter_nothing_is_touched_either(stage: Stage, name: str, turn: int) -> None:
+    """Beside an open menu, a draft or copy mode the waiter wakes it; a dialog it leaves alone."""
+    scene = RUNNING if name == "running" else SCENES[name]
+    args = () if name == "plan" else scene.args
+    session = worker(stage, *args, servers=scene.servers, mode="plan" if name == "plan" else "default")
+    scene.act(session)
+    time.sleep(0.4)
+    before = seen(session)
+    assert before.state in STATES[name], (before, session.text())
+    ident, woken = stage.send("worker-1", "are you there?")
+    assert woken.seconds < 5.5
+    if woken.woke:
+        assert woken.how in ("waiter", "hook")
+        until(lambda: stage.asked(ident), 20)
+    else:
+        assert woken.reason
+    after = seen(session)
+    if before.state != "running":
+        assert (after.draft or "") == (before.draft or "")
+    if before.dialog is not None and before.state != "menu":
+        assert not woken.woke
+        assert after.dialog is not None
+        assert after.dialog.text == before.dialog.text
     assert not [name for name in ("made", "x") if (stage.project / name).exists()]
     assert (stage.project / "a.txt").read_text() == "one\n"
 

@@ -1,0 +1,125 @@
+"""Reading ahead in a second process: the same index as without it, whatever happens to that process."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from intercom import Bus, segments
+from intercom.format import render
+from intercom.model import Message, new_id, utc
+
+TABLES = ("messages", "inbox", "versions", "hands", "words", "sources")
+
+
+def tables(bus: Bus) -> dict[str, list[tuple[object, ...]]]:
+    """Everything that the index holds."""
+    db = sqlite3.connect(bus.config.private / "index.db")
+    try:
+        return {name: sorted(db.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in TABLES}
+    finally:
+        db.close()
+
+
+def block(rng: random.Random, number: int) -> bytes:
+    """A message as it may stand in a segment: a tool's, a person's, to several, none of ours, with odd bytes."""
+    to = rng.choice(["roo", "all", "claude-code", "roo, claude-code"])
+    text = rng.choice([f"text {number}", "again", "naïve → ☃", "## [2026-01-01] quoted", ""])
+    if rng.random() < 0.2:
+        odd = rng.choice([b"", b"\xff"])
+        return f"## [2026-01-01 10:00:0{rng.randrange(3)}] user → {to} [INFO]\n\n{text}".encode() + odd + b"\n\n---\n\n"
+    return render(Message(new_id(), None, utc(), "roo", to, "INFO", "status", text), "2026-01-01 10:00:00")
+
+
+@pytest.fixture
+def history(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
+    """A bus with segments of every kind, versions, duplicates, a message of another machine amid ours."""
+    monkeypatch.setattr(segments, "_WORTH", 1)
+    rng = random.Random(7)
+    bus = Bus.open(project)
+    archive = bus.config.archive
+    archive.mkdir(parents=True)
+    written = [block(rng, number) for number in range(120)]
+    written += [one.replace(b"text", b"newer text") for one in rng.sample(written, 20)] + rng.sample(written, 20)
+    for number in range(4):
+        data = b"".join(written[number * 40 : number * 40 + 40])
+        (archive / f"INTERCOM-{bus.config.machine}-{number + 1:06d}.md").write_bytes(data)
+    (archive / "INTERCOM-other-000001.md").write_bytes(b"".join(block(rng, n) for n in range(200, 220)))
+    for number in range(5):
+        bus.send("roo", f"live {number}", sender="claude-code")
+        bus.history()
+        with (bus.config.folder / "INTERCOM-other.md").open("ab") as file:
+            file.write(block(rng, 300 + number))
+        bus.history()
+    yield bus
+    bus.close()
+
+
+def rebuilt(bus: Bus, monkeypatch: pytest.MonkeyPatch, worth: int) -> dict[str, list[tuple[object, ...]]]:
+    """The index, made anew with or without the second process."""
+    with monkeypatch.context() as patch:
+        patch.setattr(segments, "_WORTH", worth)
+        bus.rebuild()
+    return tables(bus)
+
+
+def test_the_same_index(history: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every table holds the same, and the segments did come from the second process."""
+    alone = rebuilt(history, monkeypatch, 1 << 60)
+    assert len(alone["messages"]) > 100
+    assert alone["versions"]
+    assert alone["hands"]
+    came = []
+    received = segments._received
+
+    def noted(pipe: IO[bytes], path: str) -> segments.Segment | None:
+        came.append(received(pipe, path))
+        return came[-1]
+
+    monkeypatch.setattr(segments, "_received", noted)
+    assert rebuilt(history, monkeypatch, 1) == alone
+    assert len(came) == 4
+    assert None not in came
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "",
+        "/nowhere/python",
+        "exec cat >/dev/null",
+        "exit 3",
+        "cat >/dev/null; printf 'garbage, a lot of it'",
+        "cat >/dev/null; printf '\\0\\0\\0\\0\\0\\0\\0\\4abcd'",
+        "cat >/dev/null; printf '\\0\\0\\0\\0\\0\\0\\0\\2i'",
+        "cat >/dev/null; printf '\\0\\0\\0\\0\\0\\0\\0\\1N'",
+        'exec {python} "$@" | head -c 9000',
+        'exec {python} "$@" | tail -c 9000',
+    ],
+)
+def test_a_process_that_fails(history: Bus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str) -> None:
+    """Missing, dead, talking nonsense, or cut off in the middle: the index is the same."""
+    alone = rebuilt(history, monkeypatch, 1 << 60)
+    if program and not program.startswith("/"):
+        script = tmp_path / "python"
+        script.write_text("#!/bin/sh\n" + program.replace("{python}", f"'{sys.executable}'") + "\n")
+        script.chmod(0o755)
+        program = str(script)
+    monkeypatch.setattr(sys, "executable", program)
+    assert rebuilt(history, monkeypatch, 1) == alone
+
+
+def test_a_process_that_is_not_read_to_the_end(history: Bus) -> None:
+    """It ends, and nothing waits for what it had to say."""
+    paths = sorted(history.config.archive.glob(f"INTERCOM-{history.config.machine}-*.md"))
+    ahead = segments.Ahead(paths)
+    first = ahead.next(paths[0])
+    assert first == segments.read_segment(str(paths[0]))
+    ahead.close()
+    assert ahead.next(paths[1]) is None
