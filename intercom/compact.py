@@ -33,6 +33,7 @@ _START = END + b"## ["
 _HEADER = re.compile(rb"^(?:\xef\xbb\xbf)?#{1,3}[ \t]*\[", re.MULTILINE)
 _SLACK = 4096  #: bytes; for what separates the blocks of several killed compactions
 _UNCLEAR = (b"```", b"~~~", b"\xef\xbb\xbf")
+_ID = re.compile(rb"id=([0-9a-z]{1,12})")
 _MARKER = re.compile(rb"^### COMPACTED", re.MULTILINE)
 _ADDED = re.compile(rb"\s*#{1,3} *\[")  #: begins what somebody appended, unless it goes on with the last message
 _TRIES = 5
@@ -123,7 +124,7 @@ def _archive(config: Config, going: list[bytes], reach: int) -> Path:
         number = int(names[-1][-9:-3])
         present = read_from(config.archive / names[-1]) or b""
         recent = present[-reach - _SLACK :]
-        if any(block in recent for block in going):
+        if _named(recent) & {ident(block) for block in going} and any(block in recent for block in going):
             going = [block for block in going if block not in recent]
         elif len(present) >= SEGMENT_BYTES:
             number, present = number + 1, b""
@@ -196,12 +197,17 @@ def _verbatim(live: bytes, run: bytes, moved: set[str]) -> tuple[int, int] | Non
         return None
     if len(_HEADER.findall(rest)) != rest.count(META) or any(mark in before for mark in _UNCLEAR):
         return None
-    if any(b"id=" + name.encode() in rest for name in moved):
+    if _named(rest) & moved:
         return None
     markers = [match.start() for match in _MARKER.finditer(rest)]
     if markers and (len(markers) > 1 or before[markers[0] :].partition(b"\n")[2].strip(b"\n") or markers[0] >= at):
         return None
     return (markers[0] if markers else at), stop
+
+
+def _named(data: bytes) -> set[str]:
+    """Every id that is mentioned, in one walk over the bytes."""
+    return {name.decode("ascii") for name in _ID.findall(data)}
 
 
 def _claim(digests: Counter[str], mark: str) -> bool:

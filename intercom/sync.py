@@ -302,10 +302,11 @@ class Sync:
         """Mark what people deleted by hand, and only that."""
         count = str(self._state.meta(TRACES) or 0)
         hidden = [(name,) for name in self._state.hidden()]
-        db.execute("UPDATE messages SET hidden = 0 WHERE hidden = 1")
-        if hidden:
+        noted = db.execute("SELECT value FROM meta WHERE key = 'traces'").fetchone()
+        if hidden or noted != (count,):
+            db.execute("UPDATE messages SET hidden = 0 WHERE hidden = 1")
             db.executemany("UPDATE messages SET hidden = 1 WHERE id = ?", hidden)
-        db.execute(_NOTE, ("traces", count))
+            db.execute(_NOTE, ("traces", count))
 
     # -- rebuilding -------------------------------------------------------------------------------
 
@@ -392,9 +393,8 @@ class Sync:
             self._hide(db)
             foreign = [src for src, (_, own) in enumerate(sources, 1) if not own]
             marks = ",".join("?" * len(foreign))
-            self._state.add_numbers(
-                db.execute(f"SELECT id, seq FROM messages WHERE src IN ({marks})", foreign).fetchall()
-            )
+            numbered = f"SELECT id, seq FROM messages WHERE src IN ({marks})"
+            self._state.add_numbers(db.execute(numbered, foreign).fetchall())
             return count
         finally:
             db.close()
