@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, NamedTuple
 from intercom.errors import IntercomError
 from intercom.files import storage
 from intercom.index import Builder, Source, plain_rows
-from intercom.sources import file_mark, pieces, proof_before, young
+from intercom.sources import file_mark, file_size, pieces, proof_before, young
 
 _WORTH = 8 * 1024 * 1024  #: bytes; reading less than that takes no longer than starting a process
 _MOST = 16 * 1024 * 1024  #: bytes of one segment: no more is held in memory at once
@@ -73,7 +73,7 @@ class Ahead:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        sizes = [(os.fspath(path), _size(path)) for path in paths]
+        sizes = [(os.fspath(path), file_size(path)) for path in paths]
         wanted = [path for path, size in sizes if size <= _MOST]
         self._held = ExitStack()
         self._paths: Iterator[str] = iter(())
@@ -127,13 +127,6 @@ def _received(pipe: IO[bytes], path: str) -> Segment | None:
         return None
     found = Segment(*marshal.loads(data))  # noqa: S302  # our own process wrote it
     return found if found.path == path else None
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
 
 
 def main() -> None:
