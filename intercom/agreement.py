@@ -7,6 +7,7 @@ when the two last agreed, followed by what the journal has gained since.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +15,10 @@ from typing import NamedTuple
 from intercom.files import read_from
 from intercom.log import END, Log
 from intercom.state import State
+from intercom.swap import news
 
 _KEY = "agreed"
+TAIL = 512  #: bytes of our own sources before some point that must be what they were
 
 
 class Agreement(NamedTuple):
@@ -42,8 +45,13 @@ def agreement(state: State) -> Agreement | None:
 
 def agree(state: State, journal: Path, live: bytes) -> None:
     """Note that the whole journal and these bytes of the live log hold the same; the caller holds the writer lock."""
+    agree_on(state, journal, len(live), proof_of(live))
+
+
+def agree_on(state: State, journal: Path, size: int, proof: str) -> None:
+    """As `agree`, for a live log of so many bytes with this proof."""
     found = os.stat(journal)
-    _store(state, Agreement(found.st_ino, found.st_size, len(live), proof_of(live), os.urandom(6).hex()))
+    _store(state, Agreement(found.st_ino, found.st_size, size, proof, os.urandom(6).hex()))
 
 
 def carry(state: State, journal: Path, before: bytes, after: bytes) -> None:
@@ -58,6 +66,15 @@ def carry(state: State, journal: Path, before: bytes, after: bytes) -> None:
 def holds(agreed: Agreement | None, live: bytes) -> bool:
     """Whether `live` is, byte for byte, the live log that was agreed on."""
     return agreed is not None and agreed.live_size == len(live) and agreed.proof == proof_of(live)
+
+
+def reach(state: State, journal: Path) -> int:
+    """How many bytes of this journal the live log is known to have held."""
+    agreed = agreement(state)
+    with suppress(FileNotFoundError):
+        if agreed is not None and agreed.journal_inode == os.stat(journal).st_ino:
+            return agreed.journal_size
+    return 0
 
 
 def renew(state: State, journal: Path) -> None:
@@ -88,30 +105,43 @@ def proof_of(data: bytes) -> str:
     return blake2b(data, digest_size=16).hexdigest()
 
 
-def quick(log: Log, state: State) -> bool:
-    """Whether journal and live log hold the same, by their bytes alone; notes it if both have grown alike.
+class Grown(NamedTuple):
+    """What journal and live log both hold, since they last agreed: bytes in hand, whatever becomes of the files."""
 
-    False means only that the bytes do not say so.
+    agreed: Agreement | None  #: as it is now; None while there is neither a journal nor a live log
+    start: int = 0  #: where `data` begins in the journal
+    before: bytes = b""  #: the end of what stands before it
+    data: bytes = b""
+
+
+def quick(log: Log, state: State) -> Grown | None:
+    """What both have grown by, if journal and live log hold the same by their bytes alone; notes that they agree.
+
+    None means only that the bytes do not say so.
     """
+    if news(log.live):
+        return None
     live = read_from(log.live)  # before the journal: what a tool has put here is in the journal by then
     agreed = agreement(state)
     try:
         journal = os.stat(log.journal)
     except OSError:
-        return not live and agreed is None
+        return Grown(None) if not live and agreed is None else None
     if live is None or agreed is None or agreed.journal_inode != journal.st_ino:
-        return False
-    proof = blake2b(live[: agreed.live_size], digest_size=16)
+        return None
+    proof = blake2b(memoryview(live)[: agreed.live_size], digest_size=16)  # it may be long: no copy
     if len(live) < agreed.live_size or proof.hexdigest() != agreed.proof:
-        return False
-    if len(live) == agreed.live_size and journal.st_size == agreed.journal_size:
-        return True
-    grown = read_from(log.journal, agreed.journal_size) or b""
-    if live[agreed.live_size :] != grown or not grown.endswith(END):
-        return False
-    size = agreed.journal_size + len(grown)
-    proof.update(grown)
+        return None
+    start = agreed.journal_size
+    if len(live) == agreed.live_size and journal.st_size == start:
+        return Grown(agreed, start)
+    lead = min(start, TAIL)
+    found = read_from(log.journal, start - lead) or b""
+    before, data = found[:lead], found[lead:]
+    if live[agreed.live_size :] != data or not data.endswith(END):
+        return None
+    proof.update(data)
     # Not over what another process noted meanwhile: that is newer, perhaps about another journal.
-    now = agreed._replace(journal_size=size, live_size=len(live), proof=proof.hexdigest())
+    now = agreed._replace(journal_size=start + len(data), live_size=len(live), proof=proof.hexdigest())
     state.swap_meta(_KEY, _text(agreed), _text(now))
-    return True
+    return Grown(now, start, before, data)

@@ -1,7 +1,8 @@
 """Owns compaction: the oldest messages move from the live log to an archive segment, all of them, as they are.
 
-Under the writer lock, each step durable before the next begins:
-1. the segment, replaced by itself plus the moved blocks;
+Under the writer lock all that is to be is drafted first, beside the files, and brought to the disk together.
+Then, each step durable before the next begins:
+1. the segment, replaced by itself plus the moved blocks (where they are very many, further segments);
 2. the live log, replaced by itself without them (front matter, preamble and loose text stay) and with
    the marker line;
 3. the journal, replaced by what remains.
@@ -17,18 +18,23 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.agreement import agree, agreement, holds
+from intercom.agreement import Agreement, agree, agreement, holds
 from intercom.config import Config
-from intercom.files import make_private_folder, read_from, replace, storage, swap
-from intercom.format import MARKER, MESSAGE, digest, marker, parse
-from intercom.log import END, META, replace_journal
+from intercom.files import Drafts, make_private_folder, read_from, storage, sync_folder
+from intercom.format import MARKER, MESSAGE, digest, marker, one, parse
+from intercom.log import END, META, install_journal
 from intercom.model import local_stamp
 from intercom.state import State
+from intercom.swap import swap
+from intercom.window import entries_of
 
 SEGMENT_BYTES = 512 * 1024  #: a segment that has reached this size is not added to
+_AT_ONCE = 8 * 1024 * 1024  #: bytes; so much is added to one segment
 _START = END + b"## ["
 _HEADER = re.compile(rb"^(?:\xef\xbb\xbf)?#{1,3}[ \t]*\[", re.MULTILINE)
 _SLACK = 4096  #: bytes; for what separates the blocks of several killed compactions
@@ -48,19 +54,39 @@ class Compaction(NamedTuple):
     segment: str | None
 
 
-def blocks(journal: bytes) -> list[bytes]:
+class Span(NamedTuple):
+    """Where in the journal a block stands."""
+
+    name: str  #: the message's id
+    start: int
+    stop: int
+
+
+def spans(journal: bytes) -> list[Span]:
     """The journal's blocks; rendering escapes bodies, so a header at a line's start begins a block."""
-    if not journal:
-        return []
-    parts = journal.split(_START)
-    whole = [parts[0]] + [b"## [" + part for part in parts[1:]]
-    return [block + END for block in whole[:-1]] + [whole[-1]]
+    out, start = [], 0
+    while start < len(journal):
+        at = journal.find(_START, start)
+        stop = at + len(END) if at >= 0 else len(journal)
+        meta = journal.index(META, start) + len(META)
+        out.append(Span(_word(journal[meta : meta + 64]), start, stop))
+        start = stop
+    return out
+
+
+def blocks(journal: bytes) -> list[bytes]:
+    """The text of the journal's blocks."""
+    return [journal[span.start : span.stop] for span in spans(journal)]
 
 
 def ident(block: bytes) -> str:
     """The id in a rendered block's meta line."""
     start = block.index(META) + len(META)
-    return block[start : start + 64].split(maxsplit=1)[0].decode("ascii")
+    return _word(block[start : start + 64])
+
+
+def _word(data: bytes) -> str:
+    return data.split(maxsplit=1)[0].decode("ascii")
 
 
 def own_segment(name: str, machine: str) -> bool:
@@ -85,37 +111,55 @@ def compact(config: Config, journal: Path, keep: int, state: State, now: float) 
     """
     hidden = state.hidden()
     known = read_from(journal) or b""
-    held = blocks(known)
-    names = [ident(block) for block in held]
-    order = list(dict.fromkeys(names))
+    held = spans(known)
+    order = list(dict.fromkeys(span.name for span in held))
     visible = [name for name in order if name not in hidden]
     kept = visible[max(0, len(visible) - keep) :] if keep else []
     cut = order.index(kept[0]) if kept else len(order)
     moved = set(order[:cut])
     if not moved:
         return Compaction(0, len(kept), None)
-    going = _last_words([block for name, block in zip(names, held, strict=True) if name in moved])
-    segment = _archive(config, going, len(known))
-    live = _trim(config.log, going, moved, local_stamp(now), state)
-    if live is None:
+    going = _last_words(known, [span for span in held if span.name in moved])
+    trim = _Trim(config.log, known, going, moved, local_stamp(now), agreement(state))
+    if not trim.look():
         return None
-    replace_journal(journal, b"".join(block for name, block in zip(names, held, strict=True) if name not in moved))
-    agree(state, journal, live)
-    return Compaction(len(moved), len(kept), os.fspath(segment.relative_to(config.folder)))
+    with Drafts() as drafts:
+        segments = [(path, drafts.write(path, pieces)) for path, pieces in _segments(config, known, going)]
+        live = drafts.write(config.log, (trim.after, trim.since))
+        rest = drafts.write(journal, (known[span.start : span.stop] for span in held if span.name not in moved))
+        drafts.sync()
+        with storage(f"write {config.archive}"):
+            for path, draft in segments:
+                os.replace(draft, path)
+            sync_folder(config.archive)
+        with storage(f"write {config.log}", "the messages stay in the live log (and are in the archive already)"):
+            if not trim.done(live):
+                return None
+        with storage(f"write {journal}"):
+            install_journal(journal, rest)
+    agree(state, journal, trim.after)
+    last = segments[-1][0] if segments else _last_segment(config)
+    return Compaction(len(moved), len(kept), os.fspath(last.relative_to(config.folder)))
 
 
-def _last_words(going: list[bytes]) -> list[bytes]:
+def _last_words(known: bytes, going: list[Span]) -> list[Span]:
     """The blocks without those that repeat later: of an edit that was undone, the text that counts comes last."""
-    if len({ident(block) for block in going}) == len(going):
+    times = Counter(span.name for span in going)
+    if len(times) == len(going):
         return going
-    last = {(ident(block), digest(parse(block)[0])): place for place, block in enumerate(going)}
+    last = {(span.name, _mark(known, span) if times[span.name] > 1 else ""): place for place, span in enumerate(going)}
     return [going[place] for place in sorted(last.values())]
 
 
-def _archive(config: Config, going: list[bytes], reach: int) -> Path:
-    """Add blocks to the last segment, or begin the next; what a killed compaction left there is not repeated.
+def _mark(known: bytes, span: Span) -> str:
+    return digest(one(known[span.start : span.stop]))
 
-    It left it at the end, and the journal still holds all of it: `reach` is the journal's length.
+
+def _segments(config: Config, known: bytes, going: list[Span]) -> Iterator[tuple[Path, list[bytes]]]:
+    """The segments that take the blocks, and what each will hold: the last one and more, or the next.
+
+    What a killed compaction left there is not repeated. Where they are very many, each further segment gets as many
+    as are soon read.
     """
     make_private_folder(config.archive)
     names = segment_names(config.archive, config.machine)
@@ -123,51 +167,106 @@ def _archive(config: Config, going: list[bytes], reach: int) -> Path:
     if names:
         number = int(names[-1][-9:-3])
         present = read_from(config.archive / names[-1]) or b""
-        recent = present[-reach - _SLACK :]
-        if _named(recent) & {ident(block) for block in going} and any(block in recent for block in going):
-            going = [block for block in going if block not in recent]
-        elif len(present) >= SEGMENT_BYTES:
+        left = _left(config.archive, names, {span.name for span in going}, len(known))
+        going = [span for span in going if _print(known[span.start : span.stop]) not in left] if left else going
+        if not left and len(present) >= SEGMENT_BYTES:
             number, present = number + 1, b""
-    path = config.archive / f"INTERCOM-{config.machine}-{number:06d}.md"
-    if names and number == int(names[-1][-9:-3]):
-        path = config.archive / names[-1]
-    if going:
+    for turn, batch in enumerate(_batches(going)):
+        if turn:
+            number, present = number + 1, b""
         joint = b"" if not present or present.endswith(b"\n\n") else b"\n\n"
-        replace(path, present + joint + b"".join(going))
-    return path
+        blocks = (known[span.start : span.stop] for span in batch)
+        yield config.archive / f"INTERCOM-{config.machine}-{number:06d}.md", [present, joint, *blocks]
 
 
-def _trim(live: Path, going: list[bytes], moved: set[str], stamp: str, state: State) -> bytes | None:
-    """Replace the live log by itself without the moved messages, and what was appended since the agreement behind it.
+def _last_segment(config: Config) -> Path:
+    return config.archive / segment_names(config.archive, config.machine)[-1]
 
-    What it now holds of what was agreed; None if somebody wrote elsewhere into it.
+
+def _batches(going: list[Span]) -> Iterator[list[Span]]:
+    """The blocks in their order, no more of them together than one segment takes at once."""
+    batch: list[Span] = []
+    size = 0
+    for span in going:
+        if batch and size + span.stop - span.start > _AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(span)
+        size += span.stop - span.start
+    if batch:
+        yield batch
+
+
+def _left(archive: Path, names: list[str], going: set[str], reach: int) -> set[bytes]:
+    """What a killed compaction left in the archive of the blocks that are going, by their prints.
+
+    It left it at the end, and the journal, `reach` bytes long, still holds all of it.
     """
-    agreed = agreement(state)
-    with storage(f"write {live}", "the messages stay in the live log (and are in the archive already)"):
+    left: set[bytes] = set()
+    reach += _SLACK
+    for name in reversed(names):
+        recent = (read_from(archive / name) or b"")[-reach:]
+        found = [part for part in re.split(rb"^(?=## \[)", recent, flags=re.MULTILINE) if META in part[:_SLACK]]
+        prints = {_print(part) for part in found if ident(part) in going}
+        left |= prints
+        reach -= len(recent)
+        if not prints or reach <= 0:
+            break
+    return left
+
+
+def _print(block: bytes) -> bytes:
+    """What tells one block from another, whatever stands between them."""
+    return blake2b(block.rstrip(b"\n"), digest_size=16).digest()
+
+
+class _Trim:
+    """The live log without the moved messages. What was appended since the agreement stays behind it."""
+
+    def __init__(
+        self, live: Path, known: bytes, going: list[Span], moved: set[str], stamp: str, agreed: Agreement | None
+    ) -> None:
+        self._live = live
+        self._agreed = agreed
+        self._without: Callable[[bytes], bytes] = lambda text: _without(text, known, going, moved, stamp)
+        self._before = b""
+        self.after = b""  #: what it will hold of what was agreed
+        self.since = b""  #: what stands behind that
+
+    def look(self) -> bool:
+        """See what the live log holds now; False if somebody wrote into what was agreed."""
+        self._before = read_from(self._live) or b""
+        size = self._agreed.live_size if self._agreed else 0
+        text, self.since = self._before[:size], self._before[size:]
+        if not holds(self._agreed, text) or (self.since and not _ADDED.match(self.since)):
+            return False
+        self.after = self.after or self._without(text)
+        return True
+
+    def done(self, draft: Path) -> bool:
+        """Put the draft, or what has to be by now, in its place; False if somebody wrote into that. OSError."""
+        if swap(self._live, self._before, self.after + self.since, draft):
+            return True
         for _ in range(_TRIES):
-            before = read_from(live) or b""
-            size = agreed.live_size if agreed else 0
-            since = before[size:]
-            if not holds(agreed, before[:size]) or (since and not _ADDED.match(since)):
-                return None
-            after = _without(before[:size], going, moved, stamp)
-            if swap(live, before, after + since):
-                return after
-    return None
+            if not self.look():
+                return False
+            if swap(self._live, self._before, self.after + self.since):
+                return True
+        return False
 
 
-def _without(live: bytes, going: list[bytes], moved: set[str], stamp: str) -> bytes:
+def _without(live: bytes, known: bytes, going: list[Span], moved: set[str], stamp: str) -> bytes:
     """The live log without the moved messages and with the marker line in their place."""
     earlier = _COUNT.search(live)
     count = len(moved) + (int(earlier.group(1)) if earlier else 0)
-    plain = _verbatim(live, b"".join(going), moved)
+    plain = _verbatim(live, _run(known, going), moved)
     if plain is not None:
         return _marked(live[: plain[0]], count, stamp, live[plain[1] :])
-    unclaimed = {entry.id: digest(entry) for entry in parse(b"".join(going)) if entry.kind == MESSAGE}
+    unclaimed = {span.name: _mark(known, span) for span in going}
     digests = Counter(unclaimed.values())  # of two hand-written messages that are alike, one may have to stay
     kept: list[bytes] = []
     place = None
-    for entry in parse(live):
+    for entry in entries_of(live):
         old_marker = entry.kind == MARKER and entry.raw.startswith(b"### COMPACTED")
         gone = entry.kind == MESSAGE and (entry.id in moved if entry.id else _claim(digests, digest(entry)))
         if (old_marker or gone) and place is None:
@@ -183,17 +282,30 @@ def _marked(lead: bytes, count: int, stamp: str, rest: bytes) -> bytes:
     return lead + joint + marker(count, stamp) + rest
 
 
-def _verbatim(live: bytes, run: bytes, moved: set[str]) -> tuple[int, int] | None:
+def _run(known: bytes, going: list[Span]) -> memoryview:
+    """The blocks in one piece."""
+    start, stop = going[0].start, going[-1].stop
+    if sum(span.stop - span.start for span in going) == stop - start:
+        return memoryview(known)[start:stop]
+    return memoryview(b"".join(known[span.start : span.stop] for span in going))
+
+
+def _verbatim(live: bytes, run: memoryview, moved: set[str]) -> tuple[int, int] | None:
     """Where the moved messages stand, an earlier marker line before them included, if that is plain from the bytes.
 
     It is where only tools wrote: the blocks stand there in one piece, there are no headers but those of tools,
     no other mention of a moved id, and no fence before. Then nothing has to be parsed, which is most of the work.
     """
-    at, stop = live.find(run), live.find(run) + len(run)
+    if live.find(run[:_SLACK]) < 0:
+        return None
+    at = live.find(run)
+    if at < 0:
+        return None
+    stop = at + len(run)
     before, after = live[:at], live[stop:]
     rest = before + b"\n" + after
     first = parse(after[: after.find(b"\n## [", 1) + 1 or len(after)])[:1]  # what follows must be another message
-    if at < 0 or not (before.endswith(b"\n") or not before) or any(entry.id is None for entry in first):
+    if not (before.endswith(b"\n") or not before) or any(entry.id is None for entry in first):
         return None
     if len(_HEADER.findall(rest)) != rest.count(META) or any(mark in before for mark in _UNCLEAR):
         return None

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from intercom.errors import StorageError
-
-_LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
-_STEP = 0.001
 
 
 @contextmanager
@@ -47,19 +45,27 @@ def write_all(handle: int, data: bytes) -> None:
 def read_from(path: Path, offset: int = 0) -> bytes | None:
     """The bytes of `path` from `offset` on, or None if there is no such file. StorageError if unreadable."""
     try:
-        with open(path, "rb") as file:
-            if offset:
-                file.seek(offset)
-            return file.read()
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}; nothing was read.") from error
+    try:
+        return whole(handle, offset)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}; nothing was read.") from error
+    finally:
+        os.close(handle)
 
 
 def sync_folder(path: Path) -> None:
     """Make a rename or creation in `path` durable. OSError as the system gives it."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_file(path)
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to `path` durable, whoever wrote it. OSError as the system gives it."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:
@@ -68,12 +74,19 @@ def sync_folder(path: Path) -> None:
 
 def write_temporary(path: Path, data: bytes) -> Path:
     """Write `data`, synced, to a new private file beside `path`; the caller renames or unlinks it."""
+    return write_pieces(path, (data,))
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], *, sync: bool = True) -> Path:
+    """As `write_temporary`, piece by piece; the file does not stay if there is an error where they come from."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        write_all(handle, data)
-        os.fsync(handle)
-    except OSError:
+        for data in pieces:
+            write_all(handle, data)
+        if sync:
+            os.fsync(handle)
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
@@ -93,52 +106,46 @@ def replace(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
-def swap(path: Path, before: bytes, after: bytes) -> bool:
-    """Replace a file that others write to, atomically, unless it is not `before` any more; whether it was done.
+class Drafts:
+    """What several files are to hold, beside them; what was not put in its place by the end of the block goes."""
 
-    What an editor or a shell still wrote into the old file while it was replaced is carried over. The
-    caller holds the writer lock, so the others are no tools of ours. OSError as the system gives it.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        if before:
-            return False
-        handle = -1
-    try:
-        temporary = write_temporary(path, after)
-        if handle >= 0 and not (_same(handle, path) and _whole(handle) == before):
-            temporary.unlink()
-            return False
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-        if handle >= 0:
-            _carry_over(handle, path, before, after)
-    finally:
-        if handle >= 0:
-            os.close(handle)
-    return True
+    def __init__(self) -> None:
+        self._written: list[Path] = []
 
+    def __enter__(self) -> Self:
+        return self
 
-def _same(handle: int, path: Path) -> bool:
-    """Whether the open file is the one that has the name now: an editor may have renamed another over it."""
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
-    except FileNotFoundError:
-        return False
+    def __exit__(self, *_: object) -> None:
+        for path in self._written:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
+    def write(self, path: Path, pieces: Iterable[bytes]) -> Path:
+        """Write a draft, not synced; return where it is, for the caller to rename. StorageError."""
+        with storage(f"write {path}"):
+            self._written.append(write_pieces(path, pieces, sync=False))
+        return self._written[-1]
 
-def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> None:
-    """Bring what others still write into the replaced file, open as `handle`, into the one that has its place."""
-    _wait_for_writers(handle)
-    late = _whole(handle)
-    if late == before:
-        return
-    if late.startswith(before):
-        with open(path, "ab") as file:
-            file.write(late[len(before) :])
-    elif late and _read(path) == after:
-        os.replace(write_temporary(path, late), path)  # somebody saved the whole file: as if a moment later
+    def sync(self) -> None:
+        """Sync all of them side by side: that takes hardly longer than the one that takes longest. StorageError."""
+        failed: list[OSError] = []
+
+        def sync(path: Path) -> None:
+            try:
+                sync_file(path)
+            except OSError as error:
+                failed.append(error)
+
+        first, *others = self._written
+        threads = [threading.Thread(target=sync, args=(path,)) for path in others]
+        for thread in threads:
+            thread.start()
+        sync(first)
+        for thread in threads:
+            thread.join()
+        with storage(f"write {first.parent}"):
+            if failed:
+                raise failed[0]
 
 
 def being_written(path: Path) -> bool:
@@ -148,19 +155,12 @@ def being_written(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return _has_writer(handle)
+        return has_writer(handle)
     finally:
         os.close(handle)
 
 
-def _wait_for_writers(handle: int) -> None:
-    """Return when nobody has the file open for writing any more, or after a moment where that cannot be told."""
-    deadline = time.monotonic() + _LINGER
-    while _has_writer(handle) and time.monotonic() < deadline:
-        time.sleep(_STEP)
-
-
-def _has_writer(handle: int) -> bool:
+def has_writer(handle: int) -> bool:
     """Whether the open file can be written to by anybody: then the system refuses us a read lease."""
     import fcntl
     import signal
@@ -176,26 +176,28 @@ def _has_writer(handle: int) -> bool:
     return False
 
 
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-
-
-def _whole(handle: int) -> bytes:
-    size, parts, at = os.fstat(handle).st_size, [], 0
-    while at < size and (part := os.pread(handle, size - at, at)):
-        parts.append(part)
-        at += len(part)
+def whole(handle: int, offset: int = 0) -> bytes:
+    """The bytes of an open file from `offset` on, as many as it has now."""
+    left = os.fstat(handle).st_size - offset
+    first = os.pread(handle, left, offset) if left > 0 else b""
+    if len(first) == max(0, left):
+        return first
+    parts = [first]
+    while parts[-1]:  # a huge file comes in several parts
+        offset += len(parts[-1])
+        left -= len(parts[-1])
+        parts.append(os.pread(handle, left, offset))
     return b"".join(parts)
 
 
 def joined(parts: list[bytes]) -> bytes:
     """Pieces of a log, with a blank line between any two."""
-    out = bytearray()
-    for part in parts:
-        if out and part and not out.endswith(b"\n\n"):
-            out += b"\n" if out.endswith(b"\n") else b"\n\n"
-        out += part
-    return bytes(out)
+    out: list[bytes] = []
+    end = b""
+    for part in filter(None, parts):
+        if end and end != b"\n\n":
+            out.append(b"\n" if end.endswith(b"\n") else b"\n\n")
+            end += out[-1]
+        out.append(part)
+        end = (end + part[-2:])[-2:]
+    return b"".join(out)

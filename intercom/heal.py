@@ -12,25 +12,29 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from intercom import reconcile
+from intercom.adopt import adopt
 from intercom.agreement import agree, agreement
 from intercom.config import Config
 from intercom.errors import UsageError
-from intercom.files import joined, make_private_folder, read_from, replace, storage, swap
-from intercom.format import MESSAGE, Entry, digest, hand_id, parse, render, rendered
+from intercom.files import joined, make_private_folder, read_from, replace, storage
+from intercom.format import Entry, digest, hand_id, render, rendered
 from intercom.log import Log
 from intercom.model import SYSTEM, USER, Message, local_stamp, new_id, utc, utc_of_stamp
 from intercom.reconcile import Decision, Outcome, Thresholds
 from intercom.setup import fresh_log
 from intercom.state import State
-from intercom.window import Pastime, Window, elsewhere, found
+from intercom.swap import swap
+from intercom.window import Pastime, View, Window, elsewhere
 
 SETTLE = 0.02  #: seconds without a change after which a file counts as written
 SETTLE_DAMAGE = 0.15  #: seconds between two looks at a file that seems damaged, before it is repaired
 _SETTLE_MOST = 1.0
 
+_ORDER = "order"  #: in the state: ids in the order in which the live log has them, where that is not the journal's
 _MODES = ("on", "ask", "off")
 _UNREPAIRED = "what was done to the log by hand is not taken in. Use"
 
@@ -76,6 +80,15 @@ def repair_settings(config: Config) -> tuple[str, Thresholds]:
     return mode, Thresholds(few, float(most))
 
 
+def unseen(config: Config, log: Log, state: State, db: sqlite3.Connection) -> bool:
+    """Take in a live log that nobody knows yet, if it is plain; whether that was done. UsageError, StorageError.
+
+    The caller holds the writer lock.
+    """
+    repair_settings(config)
+    return adopt(log, state, db)
+
+
 class Heal:
     """One reconciliation of the live log. Made and carried out under the writer lock."""
 
@@ -87,21 +100,26 @@ class Heal:
         self._window = Window(read_from(log.journal) or b"", agreement(state), self._traces)
         self._past = Pastime(db, journal, self._traces, self._window.latest)
         present = read_from(log.live)
-        self.live = present or b""
         self._exists = present is not None
-        self._entries = parse(self.live)
+        self._view = View(present or b"")
         self._mode, self._limits = repair_settings(config)
         self._outcome = self._reconcile()
         self._new: dict[int, str] = {}  # place of a new message -> its id
         self._given: set[str] = set()  # those ids
 
+    @property
+    def live(self) -> bytes:
+        """The live log that was looked at."""
+        return self._view.data
+
     def _reconcile(self) -> Outcome:
-        known = self._window.known(self._past)
+        order = str(self._state.meta(_ORDER) or "").split()
+        known, found = self._window.known(self._past, order), self._view.found
         marks = {mark for one in known for mark in (one.digest, *one.versions)}
-        self._past.recall([e for e in self._entries if e.kind == MESSAGE and e.id is None and digest(e) not in marks])
+        self._past.recall([one.header.stamp for one in found if one.id is None and one.digest not in marks])
         return reconcile.reconcile(
             known,
-            found(self._entries),
+            found,
             history=self._past,
             body_of=self._body_of,
             thresholds=self._limits,
@@ -109,9 +127,9 @@ class Heal:
         )
 
     def _body_of(self, ident: str) -> str | None:
-        entry = self._window.latest.get(ident)
-        if entry is not None:
-            return entry.body
+        known = self._window.body(ident)
+        if known is not None:
+            return known
         past = self._past.entry(ident)
         return past[0].body if past else None
 
@@ -125,10 +143,8 @@ class Heal:
 
         StorageError if a file cannot be written.
         """
-        for decision in self._outcome.having(reconcile.ADDED):
-            self._new[decision.place] = ident = self._id_for(decision)
-            self._given.add(ident)
-        learned = b"".join(self._learned(decision) for decision in self._outcome.entries)
+        self._name()
+        learned = [block for decision in self._outcome.entries if (block := self._learned(decision))]
         live, notices, mend = self.live, [], False
         if self.harmless:
             self._log.adopt(learned)
@@ -137,81 +153,104 @@ class Heal:
             sentence = self._sentence(self._keep_damaged(), mend=mend)
             notices.append(sentence)
             said = _announcement(sentence)
-            self._log.adopt(learned + said)
+            self._log.adopt([*learned, said])
             live = self._mended(said) if mend else joined([self.live, said])
             with storage(f"write {self._log.live}", "the log is as it was; what it lost is still delivered"):
                 if not swap(self._log.live, self.live, live):
                     return None
         self._note(mend=mend)
+        self._state.set_meta(_ORDER, " ".join(self._order(mend=mend)))
         agree(self._state, self._log.journal, live)
         return notices
 
     # -- what the journal learns ------------------------------------------------------------------
 
-    def _id_for(self, decision: Decision) -> str:
-        """The id of a new message: the one it claims, if that is free, else derived from its content."""
-        entry = self._entries[decision.place]
-        if entry.id is not None and not self._taken(entry.id):
-            return entry.id
-        mark, number = digest(entry), max(1, decision.occurrence)
-        while self._taken(ident := hand_id(mark, number)):
-            number += 1
-        return ident
+    def _name(self) -> None:
+        """Give each new message its id: the one it claims, if that is free, else derived from its content."""
+        for entry, decision in zip(self._view.found, self._outcome.entries, strict=True):
+            if decision.verdict != reconcile.ADDED:
+                continue
+            ident, number = entry.id, max(1, decision.occurrence)
+            while ident is None or self._taken(ident):
+                ident, number = hand_id(entry.digest, number), number + 1
+            self._new[decision.place] = ident
+            self._given.add(ident)
 
     def _taken(self, ident: str) -> bool:
         return ident in self._window.latest or ident in self._given or self._past.get(ident) is not None
 
     def _learned(self, decision: Decision) -> bytes:
         """What the journal must hold after this decision that it did not before."""
-        entry = self._entries[decision.place]
         if decision.verdict == reconcile.ADDED:
+            entry = self._view.entry(decision.place)
             return rendered(entry, self._new[decision.place], "hand", _time_of(entry))
-        if decision.id is None:
+        if decision.verdict not in _TELLING and not decision.version:
             return b""
+        if decision.id is None:
+            return self._rival(decision)
+        entry, past = self._view.entry(decision.place), self._past.entry(decision.id)
         known = self._window.latest.get(decision.id)
-        past = self._past.entry(decision.id)
         if decision.verdict == reconcile.ARCHIVED and known is None and past and elsewhere(past[1]):
             return rendered(entry, decision.id, past[0].via or "hand", past[0].at or _time_of(entry))  # ours now, too
-        if not decision.version:
+        undone = decision.verdict == reconcile.EDITED and known is not None and known.digest != digest(entry)
+        if not decision.version and not undone:
             return b""
         at = (known.at if known else past[0].at if past else None) or _time_of(entry)
         version = rendered(entry, decision.id, "hand", at)
         if decision.verdict == reconcile.DUPLICATE and known is not None:
-            version += known.raw  # the rival is kept in the history; what counted goes on counting
+            version += self._window.raw(decision.id)  # the rival is kept in the history; what counted goes on counting
         return version
+
+    def _rival(self, decision: Decision) -> bytes:
+        """A second text of a message that is itself new: kept in its history; the first goes on counting."""
+        if not decision.version or decision.of is None:
+            return b""
+        first = self._view.entry(decision.of)
+        both = (self._view.entry(decision.place), first)
+        return b"".join(rendered(entry, self._new[decision.of], "hand", _time_of(first)) for entry in both)
 
     # -- what the live log becomes ----------------------------------------------------------------
 
     def _mended(self, said: bytes) -> bytes:
         """The live log with what it lost, and the announcement."""
         outcome = self._outcome
-        lost = [self._window.latest[ident].raw for ident in outcome.lost]
+        lost = [self._window.raw(ident) for ident in outcome.lost]
         if outcome.kind not in _REBUILT:
-            return joined(
-                [b"".join(map(self._text_of, outcome.entries)) if self._rewrites() else self.live, *lost, said]
-            )
+            return joined([self._rewritten(outcome.entries), *lost, said])
         held = {decision.id: decision for decision in outcome.entries if decision.id and decision.verdict in _HOLDING}
-        known = [self._text_of(held[name]) if name in held else entry.raw for name, entry in self._kept(held)]
-        added = [self._text_of(decision) for decision in outcome.having(reconcile.ADDED)]
+        known = [self._text_of(held[name]) if name in held else self._window.raw(name) for name in self._kept(held)]
+        added = [self._text_of(decision) for decision in outcome.entries if self._joins(decision)]
         return joined([self._top(), *known, *added, said])
 
-    def _kept(self, held: dict[str, Decision]) -> list[tuple[str, Entry]]:
+    def _rewritten(self, decisions: Iterable[Decision]) -> bytes:
+        """The log as it is, but for those of these entries of which it must not have its own text."""
+        texts = {one.place: self._text_of(one) for one in decisions if one.verdict in _NOT_ITS_OWN}
+        if not texts:
+            return self.live
+        return b"".join(texts[at] if at in texts else self._view.raw(at) for at in range(len(self._view)))
+
+    def _joins(self, decision: Decision) -> bool:
+        """Whether an entry is one that the journal did not hold and has just learned."""
+        if decision.verdict == reconcile.ADDED:
+            return True
+        back = decision.verdict in {reconcile.ARCHIVED, reconcile.RETURNED}
+        return back and decision.id not in self._window.latest and self._learned(decision) != b""
+
+    def _kept(self, held: Container[str]) -> list[str]:
         lost = set(self._outcome.lost)
-        return [(name, entry) for name, entry in self._window.latest.items() if name in held or name in lost]
+        return [name for name in self._window.latest if name in held or name in lost]
 
     def _top(self) -> bytes:
         """What stands above the messages: what the file has there, else a new beginning."""
-        top = b"".join(entry.raw for entry in self._entries if entry.kind != MESSAGE)
+        messages = {one.place for one in self._view.found}
+        top = b"".join(self._view.raw(place) for place in range(len(self._view)) if place not in messages)
         return top if top.strip() else fresh_log(self._config.machine, self._config.agents)
-
-    def _rewrites(self) -> bool:
-        return any(decision.verdict in {reconcile.CUT, reconcile.REDACTED} for decision in self._outcome.entries)
 
     def _text_of(self, decision: Decision) -> bytes:
         """The text of an entry in the mended log: the known one where the file's is cut or must not be."""
-        if decision.verdict in {reconcile.CUT, reconcile.REDACTED} and decision.id in self._window.latest:
-            return self._window.latest[decision.id].raw
-        return self._entries[decision.place].raw
+        if decision.verdict in _NOT_ITS_OWN and decision.id in self._window.latest:
+            return self._window.raw(decision.id)
+        return self._view.raw(decision.place)
 
     def _keep_damaged(self) -> Path | None:
         """Keep the file as it is beside the archive; None if there is no file."""
@@ -229,11 +268,7 @@ class Heal:
 
     def _without_secrets(self) -> bytes:
         """The file as it is, but for texts that were redacted: those are not kept a second time."""
-        back = {d.place for d in self._outcome.having(reconcile.REDACTED)}
-        if not back:
-            return self.live
-        texts = {d.place: self._text_of(d) for d in self._outcome.entries if d.place in back}
-        return b"".join(texts.get(place, entry.raw) for place, entry in enumerate(self._entries))
+        return self._rewritten(self._outcome.having(reconcile.REDACTED))
 
     def _sentence(self, kept: Path | None, *, mend: bool) -> str:
         outcome = self._outcome
@@ -244,9 +279,24 @@ class Heal:
         way = "" if mend else "; `intercom restore --all` puts them back"
         return f"{what}: {done}{copy}{way}."
 
+    def _order(self, *, mend: bool) -> list[str]:
+        """The ids of the live log in the order in which they stand there now; nothing if that is the journal's.
+
+        The journal is in order of arrival. People write at the top, move what they wrote, and put it back.
+        """
+        outcome = self._outcome
+        journal = [*self._window.latest, *self._new.values()]
+        ids = (self._new.get(d.place) or d.id for d in outcome.entries if d.verdict not in _NOT_LIVE)
+        order = [ident for ident in ids if ident]
+        if mend:
+            order += outcome.lost
+        held = set(order)
+        plain = [ident for ident in journal if ident in held]
+        return [] if order == plain or (mend and outcome.kind in _REBUILT) else order
+
     def _readdressed(self, decision: Decision) -> bool:
         known = self._window.latest.get(decision.id or "")
-        return known is not None and known.to != self._entries[decision.place].to
+        return known is not None and known.header.to != self._view.entry(decision.place).to
 
     def _note(self, *, mend: bool) -> None:
         outcome = self._outcome
@@ -264,6 +314,9 @@ class Heal:
         )
 
 
+_TELLING = {reconcile.ARCHIVED, reconcile.EDITED}  #: may say something new of a message without a new version
+_NOT_LIVE = {reconcile.DUPLICATE, reconcile.ARCHIVED}
+_NOT_ITS_OWN = {reconcile.CUT, reconcile.REDACTED}
 _HOLDING = {
     reconcile.UNCHANGED,
     reconcile.MOVED,

@@ -4,6 +4,9 @@ The *writer lock* (filelock) is held by whoever changes the live log, the journa
 *index lock* is a bare flock(2) around transactions of the derived index: reading must not pay for
 importing filelock, and the index may be thrown away at any time. The kernel drops both when their
 process dies, so nobody ever waits for the dead.
+
+Who holds the writer lock for a log so long that the others' patience may end says until when it may take
+(`lock.until`, by that file's time): they wait as long. It is a promise and no lock; the dead keep none.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
 
 WAIT = 10.0  #: seconds a writer waits for another before it gives up
 INDEX_WAIT = 120.0  #: seconds; a rebuild of a very long history holds the index lock for a while
+MOST = 3600.0  #: seconds; nobody is believed to need longer, so a clock that was set back stops nobody
 _POLL = 0.002
+_SLOW_POLL = 0.02  #: for who waits so long that it makes no difference
 
 
 class WriterLock:
@@ -30,28 +35,63 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._until = path.with_name(path.name + ".until")
         self._lock: FileLock | None = None
+        self._said = False  # whether we promised something
 
     @contextmanager
     def held(self, wait: float = WAIT) -> Iterator[None]:
-        """Hold the lock for the block. Raises LockTimeout after `wait` seconds, StorageError if it cannot be made."""
+        """Hold the lock for the block. StorageError if it cannot be made.
+
+        LockTimeout after `wait` seconds, or as many more as the holder said it needs.
+        """
         import filelock
 
         if self._lock is None:
             self._lock = filelock.FileLock(self._path, mode=0o600)
-        try:
-            self._lock.acquire(timeout=wait, poll_interval=_POLL)
-        except filelock.Timeout:
-            raise LockTimeout(
-                f"another process has held {self._path} for {wait:g} s; nothing was written. "
-                "Try again; if it persists, see which process holds the file (fuser, lsof)."
-            ) from None
-        except OSError as error:
-            raise StorageError(f"cannot lock {self._path}: {error.strerror or error}; nothing was written.") from error
+        began, patience, poll = time.monotonic(), wait, _POLL
+        while True:
+            try:
+                self._lock.acquire(timeout=patience, poll_interval=poll)
+                break
+            except filelock.Timeout:
+                patience, poll = min(self._promised(), wait), _SLOW_POLL
+                if patience > 0:
+                    continue
+                raise LockTimeout(
+                    f"another process has held {self._path} for {time.monotonic() - began:.0f} s; nothing was written. "
+                    "Try again; if it persists, see which process holds the file (fuser, lsof)."
+                ) from None
+            except OSError as error:
+                reason = error.strerror or error
+                raise StorageError(f"cannot lock {self._path}: {reason}; nothing was written.") from error
         try:
             yield
         finally:
+            if self._said and self._lock.lock_counter == 1:
+                self._said = False
+                with suppress(OSError):
+                    self._until.unlink(missing_ok=True)
             self._lock.release()
+
+    def promise(self, seconds: float) -> None:
+        """Say to those who wait that the lock may be held so much longer; the caller holds it.
+
+        What was promised before stands if it is more.
+        """
+        until = time.time() + max(seconds, self._promised() if self._said else 0.0)
+        with suppress(OSError):  # then they are less patient
+            os.close(os.open(self._until, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.utime(self._until, (until, until))
+            self._said = True
+
+    def _promised(self) -> float:
+        """How many seconds more the holder said it needs, 0 if nothing."""
+        try:
+            left = os.stat(self._until).st_mtime - time.time()
+        except OSError:
+            return 0.0
+        return left if left <= MOST else 0.0
 
 
 @contextmanager

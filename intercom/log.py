@@ -18,19 +18,24 @@ about to be appended is noted first, by its place and length, and at the end tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from intercom.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config
 from intercom.errors import StorageError
-from intercom.files import make_private_folder, read_from, storage, write_all, write_temporary
+from intercom.files import make_private_folder, read_from, storage, write_all, write_pieces
+from intercom.format import MESSAGE, digest, parse
 from intercom.lock import WriterLock
+from intercom.swap import gather
 
 END = b"\n---\n\n"  #: how every block that we render ends
 META = b"\n<!-- intercom id="  #: begins the second line of every block that we render
 _TAIL = 4096
+_LONG = 4 * 1024 * 1024  #: bytes; whoever works on less is done before anybody loses patience
+_PACE = 2 / 1_000_000  #: seconds per byte that may be needed with the lock held: ten times what it takes
+_BATCH = 512  #: blocks in one write
 _LEAD = 512  #: bytes before a block by which its place is known
 _PROVES = 20  #: bytes; a header is never shorter than its opening and a time, less than that proves nothing
 _OPEN_STATE, _DONE = b"open", b"done"
@@ -64,10 +69,32 @@ class Log:
         """Hold the writer lock (creating our folders first). LockTimeout, StorageError."""
         make_private_folder(self._config.private)
         with self._lock.held():
+            size = _size(self.live) + _size(self.journal)
+            if size > _LONG:
+                self.promise(size)
             yield
 
-    def mend(self) -> None:
-        """Put right what a writer that died left torn. StorageError. The caller holds the lock."""
+    def promise(self, size: int) -> None:
+        """Say to those who wait for the lock that so many bytes are worked on with it held; the caller holds it."""
+        self._lock.promise(size * _PACE)
+
+    def mend(self, agreed: int = 0) -> None:
+        """Put right what a writer that died left torn; fetch what was written into a log that was replaced.
+
+        The live log is known to have held the first `agreed` bytes of the journal: what is torn there, somebody cut.
+        StorageError. The caller holds the lock.
+        """
+        self._mend(agreed)
+        with storage(f"add to {self.live} what was written into the file that it replaced", "nothing was read"):
+            gather(self.live, self._known)
+
+    def _known(self) -> set[str]:
+        """Digests of what may stand in a log that was replaced not long ago."""
+        archive = sorted(self._config.archive.glob(f"{self.live.stem}-*.md"))[-2:]
+        texts = (read_from(path) or b"" for path in (self.journal, self.live, *archive))
+        return {digest(entry) for text in texts for entry in parse(text) if entry.kind == MESSAGE}
+
+    def _mend(self, agreed: int) -> None:
         try:
             journal = os.open(self.journal, _OPEN)
         except FileNotFoundError:
@@ -76,6 +103,8 @@ class Log:
             raise StorageError(f"cannot open {self.journal}: {error.strerror}; nothing was read.") from error
         try:
             last, before = self._lasts(journal)
+            if os.fstat(journal).st_size - len(last) < agreed:
+                return
             with suppress(FileNotFoundError):  # a log that was removed is for the repairs to bring back
                 live = os.open(self.live, _OPEN)
                 try:
@@ -141,15 +170,16 @@ class Log:
         start = max(0, begin - _LEAD)
         return last, os.pread(journal, begin - start, start)
 
-    def adopt(self, blocks: bytes) -> None:
+    def adopt(self, blocks: Sequence[bytes]) -> None:
         """Append blocks to the journal alone: what somebody wrote into the live log. The caller holds the lock."""
         journal = self._open(self.journal)
         try:
             self._mended(journal)
             before = os.fstat(journal).st_size
             try:
-                with self._noted(journal, before, len(blocks), _DONE):
-                    write_all(journal, blocks)
+                with self._noted(journal, before, sum(map(len, blocks)), _DONE):
+                    for start in range(0, len(blocks), _BATCH):
+                        write_all(journal, b"".join(blocks[start : start + _BATCH]))
             except OSError:
                 os.ftruncate(journal, before)
                 raise
@@ -186,21 +216,27 @@ class Log:
             return _mend_journal(journal)
         found = os.fstat(journal)
         if inode == found.st_ino and start < found.st_size <= start + length:
-            block = os.pread(journal, length, start)
-            whole = len(block) == length and (state == _DONE or _begun(block, read_from(self.live) or b""))
+            whole = found.st_size == start + length
+            if whole and state != _DONE:
+                whole = _begun(os.pread(journal, length, start), read_from(self.live) or b"")
             if not whole:
                 os.ftruncate(journal, start)
         return _mend_journal(journal)
 
 
-def replace_journal(path: Path, data: bytes) -> None:
-    """Replace the journal, atomically. StorageError. The caller holds the writer lock.
+def replace_journal(path: Path, blocks: Iterable[bytes]) -> None:
+    """Replace the journal, atomically. StorageError. The caller holds the writer lock."""
+    with storage(f"write {path}"):
+        install_journal(path, write_pieces(path, blocks))
+
+
+def install_journal(path: Path, draft: Path) -> None:
+    """Put a synced draft in the journal's place. OSError. The caller holds the writer lock.
 
     The rename need not be on disk: after a power cut the old journal does as well, as after a kill just before.
     """
     _next(path).unlink(missing_ok=True)  # the note is about the file that goes
-    with storage(f"write {path}"):
-        os.replace(write_temporary(path, data), path)
+    os.replace(draft, path)
 
 
 def _begun(block: bytes, live: bytes) -> bool:
@@ -210,6 +246,13 @@ def _begun(block: bytes, live: bytes) -> bool:
         return True
     begin = live.rfind(b"\n## [") + 1
     return len(live) - begin > _PROVES and block.startswith(live[begin:])
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _next(journal: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -21,6 +22,7 @@ from intercom.index import Builder, Source, plain_rows
 from intercom.sources import file_mark, file_size, pieces, proof_before, young
 
 _WORTH = 8 * 1024 * 1024  #: bytes; reading less than that takes no longer than starting a process
+_MUCH = 8 * 1024 * 1024  #: bytes; less is soon added to what there is
 _MOST = 16 * 1024 * 1024  #: bytes of one segment: no more is held in memory at once
 _PIPE = 1024 * 1024  #: bytes that may wait for the first process
 _SIZE = 8  #: bytes before each segment's data that say how many follow
@@ -35,6 +37,16 @@ class Segment(NamedTuple):
     path: str
     rows: list[tuple[Any, ...]]
     hands: dict[str, int]
+
+
+def mostly_new(db: sqlite3.Connection, root: str, paths: Sequence[str]) -> bool:
+    """Whether these sources have so much that the index has not, that building it anew is quicker and holds less."""
+    sizes = {path: file_size(Path(root, path)) for path in paths}
+    if sum(sizes.values()) < _MUCH:
+        return False
+    read = dict(db.execute("SELECT path, settled FROM sources").fetchall())
+    new = sum(max(0, size - read.get(path, 0)) for path, size in sizes.items())
+    return bool(new >= max(_MUCH, sum(read.values()) // 4))
 
 
 def load(

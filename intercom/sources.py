@@ -9,11 +9,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
+from intercom.agreement import TAIL, Grown
 from intercom.format import MESSAGE, Entry, Parser
 from intercom.log import END
 
 CHUNK = 4 * 1024 * 1024
-_PROOF = 512  #: bytes of ours before `settled` that must be what they were
 _GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
 
 
@@ -39,7 +39,7 @@ def proof_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
 
     What others write may have changed anywhere.
     """
-    at = 0 if whole else max(0, settled - _PROOF)
+    at = 0 if whole else max(0, settled - TAIL)
     found = blake2b(digest_size=16)
     file.seek(at)
     while at < settled and (data := file.read(min(CHUNK, settled - at))):
@@ -73,3 +73,19 @@ def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterat
     if hold and not whole and rest[-1].kind == MESSAGE:
         rest = rest[:-1]
     yield found + rest, parser.settled if whole else 0  # the last two at once: mostly they are all there is
+
+
+def parsed(grown: Grown) -> tuple[list[Entry], int]:
+    """The same for what is in hand already, in one piece."""
+    parser = Parser(grown.start)
+    return parser.feed(grown.data) + parser.close(), parser.settled
+
+
+def proof_after(grown: Grown) -> str:
+    """What `proof_before` would give for the end of it."""
+    return blake2b((grown.before + grown.data)[-TAIL:], digest_size=16).hexdigest()
+
+
+def follows(grown: Grown, settled: int, proof: str) -> bool:
+    """Whether it begins where a source was read to, by the proof of what stood before."""
+    return grown.start == settled and blake2b(grown.before, digest_size=16).hexdigest() == proof

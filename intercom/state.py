@@ -85,7 +85,9 @@ class State:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "state.db"
+        self.turn = 0  #: how often the file was opened; it may have been another each time
         self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None  # which file is open
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -95,11 +97,18 @@ class State:
 
     @property
     def db(self) -> sqlite3.Connection:
-        """The connection, opened on first use. StorageError where the folder or file cannot be used."""
+        """The connection, opened on first use, and anew where somebody took the file away meanwhile.
+
+        StorageError where the folder or file cannot be used.
+        """
+        if self._db is not None and not self._db.in_transaction and _which(self.path) != self._file:
+            self.close()
         if self._db is None:
             make_private_folder(self.path.parent)
             with self.guarded():
                 self._db = _open(self.path)
+                self._file = _which(self.path)
+                self.turn += 1
         return self._db
 
     @contextmanager
@@ -108,9 +117,9 @@ class State:
         try:
             yield
         except sqlite3.DatabaseError as error:
+            why, what_to_do = _trouble(error, self.path)
             raise StorageError(
-                f"the state {self.path} cannot be used: {error}; nothing was changed. "
-                "If it is damaged, move it away: names and read positions start anew, messages stay."
+                f"the state {self.path} cannot be used: {why}; nothing was changed. {what_to_do}"
             ) from error
         except OSError as error:
             raise StorageError(f"cannot create {self.path}: {error.strerror}; nothing was changed.") from error
@@ -315,6 +324,7 @@ class State:
             db.execute("INSERT OR IGNORE INTO redacted VALUES (?, ?)", (ident, utc()))
 
 
+_ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
 _AFTER_ALL = 1 << 40  # beyond every position in a journal
 _DELETED = "deleted by hand"
 _LEFT = "lost, and left so"  # delivered all the same
@@ -324,6 +334,41 @@ _INSTANCE = "SELECT name, role, pid, started, session, registered, heartbeat, ac
 
 def _count_traces(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO meta VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET value = value + 1", (TRACES,))
+
+
+def _which(path: Path) -> tuple[int, int] | None:
+    """What tells the file that has this name now from any other."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
+    """Why SQLite refused, and what to do: only a damaged file is to be moved away, for its contents go with it."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    full, read_only = _limits(path)
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return str(error), "Another process is busy with it: try again."
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and full):  # which often is all that SQLite says
+        return "the disk is full", "Free some space and try again."
+    if read_only:
+        return str(error), "The file system is read-only: make it writable and try again."
+    if path.is_dir():
+        return "a folder is in its place", "Move it away and try again."
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
+        return str(error), "See who may use it (ls -ld), and try again."
+    return str(error), "If it is damaged, move it away: names and read positions start anew, messages stay."
+
+
+def _limits(path: Path) -> tuple[bool, bool]:
+    """Whether the file system has no room for what SQLite puts beside its file, and whether it is read-only."""
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return False, False
+    return found.f_bavail * found.f_frsize < _ROOM, bool(found.f_flag & os.ST_RDONLY)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -21,24 +21,36 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from intercom import agreement
-from intercom.compact import own_segment
-from intercom.config import Config, log_machine
+from intercom.config import Config
 from intercom.errors import StorageError
 from intercom.files import being_written, make_private_folder, storage
 from intercom.index import Builder, Index, IndexLost, Source, add_entries
 from intercom.index.query import attach_state
+from intercom.listing import JOURNAL, Listing
 from intercom.log import Log
-from intercom.segments import Ahead, load
-from intercom.sources import file_mark, file_size, pieces, proof_before, young
+from intercom.segments import Ahead, load, mostly_new
+from intercom.sources import (
+    file_mark,
+    file_size,
+    follows,
+    parsed,
+    pieces,
+    proof_after,
+    proof_before,
+    young,
+)
 from intercom.state import TRACES, State
 
-JOURNAL = ".intercom/journal.md"
 _SWEEP = 2.0  #: seconds between looks at every single archive segment; the folder is looked at each time
 _SEEN = "SELECT path, seen FROM sources"
-_SEEN_BESIDE = "SELECT path, seen FROM sources WHERE path < 'archive/' OR path >= 'archive0'"  # by the index
+#: By the index; and what was noted with them. No source has one of those keys for a path.
+_SEEN_BESIDE = (
+    "SELECT path, seen FROM sources WHERE path < 'archive/' OR path >= 'archive0' "
+    "UNION ALL SELECT key, value FROM meta WHERE key IN ('archive', 'traces')"
+)
+_READ = "UPDATE sources SET seen = ?, settled = ?, proof = ? WHERE src = ?"
 _NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _TRIES = 4
-_TICK = 0.1  #: seconds; no file system's clock is coarser than this, or its files are looked at more often
 _UNSETTLED = 10  #: looks at a damaged file that keeps changing before it is repaired as it is
 
 
@@ -62,13 +74,12 @@ class Sync:
         self._index = index
         self._state = state
         self._notices = notices
-        self._folders: dict[str, tuple[str, list[str], list[str]]] = {}  # folder -> stat mark, logs in it, all in it
-        self._listed: tuple[list[str], list[str], list[tuple[str, bool]]] | None = None  # what _sources made of them
-        self._near: list[tuple[str, bool]] = []  # those of them outside the archive
+        self._listing = Listing(config)
         self._root = os.fspath(config.folder)
-        self._attached: sqlite3.Connection | None = None  # the connection that has the state beside it
+        self._attached: tuple[sqlite3.Connection, int] | None = None  # which has which state beside it
         self._swept = -_SWEEP
         self._agreed: agreement.Agreement | None = None
+        self._grown: agreement.Grown | None = None  # what the last look showed to be new
 
     def db(self) -> sqlite3.Connection:
         """A connection to the index, up to date. StorageError, LockTimeout."""
@@ -90,26 +101,33 @@ class Sync:
     def _current(self, *, own: bool = False) -> sqlite3.Connection:
         """A connection to the index after reading what its sources (or only our `own`) have that it has not."""
         db = self._index.db()
-        self._agreed = agreement.agreement(self._state)  # before the archive is looked at: see _opened
+        # Before the archive is looked at: see _opened.
+        self._agreed = self._grown.agreed if self._grown else agreement.agreement(self._state)
         with self._index.guarded():
-            if db is not self._attached:
+            if self._attached != (beside := (db, self._state.turn)):
                 attach_state(db, self._state.path)
-                self._attached = db
-            changed = [(path, ours) for path, ours in self._changed(db) if ours or not own]
+                self._attached = beside
+            noted = dict(db.execute(_SEEN_BESIDE).fetchall())
+            changed = [(path, ours) for path, ours in self._changed(db, noted) if ours or not own]
             self._swept = -_SWEEP if own else self._swept  # the others' archives were not looked at
-            hidden = db.execute("SELECT value FROM meta WHERE key = 'traces'").fetchone()
-            if changed or hidden is None or hidden[0] != str(self._state.meta(TRACES) or 0):
-                self._read(changed)
+            if mostly_new(db, self._root, [path for path, ours in changed if ours]):
+                self.rebuild(own=own)
+                return self._current(own=own)
+            hid = noted.get("traces") == (traces := str(self._state.meta(TRACES) or 0))
+            if changed or not hid:
+                self._read(changed, "" if hid else traces)
         return self._index.db()
 
     # -- the live log and the journal -------------------------------------------------------------
 
     def _agree(self) -> None:
         """Make sure that live log and journal hold the same messages."""
-        if agreement.quick(self._log, self._state):
+        self._grown = agreement.quick(self._log, self._state)
+        if self._grown:
             return
         with self._log.locked():  # a tool may have been between its two writes
-            if agreement.quick(self._log, self._state):
+            self._grown = agreement.quick(self._log, self._state)
+            if self._grown:
                 return
         from intercom import heal  # only now: most reads never need it
 
@@ -117,11 +135,15 @@ class Sync:
         before: bytes | None = None
         for last in (False,) * _UNSETTLED + (True,):
             with self._log.locked():
-                self._log.mend()
-                if agreement.quick(self._log, self._state):
+                self._log.mend(agreement.reach(self._state, self._log.journal))
+                self._grown = agreement.quick(self._log, self._state)
+                if self._grown:
                     return
                 agreement.renew(self._state, self._log.journal)
-                doctor = heal.Heal(self._config, self._log, self._state, self._past(), JOURNAL)
+                past = self._past()
+                if heal.unseen(self._config, self._log, self._state, past):
+                    return
+                doctor = heal.Heal(self._config, self._log, self._state, past, JOURNAL)
                 settled = before is not None and doctor.live.startswith(before)
                 settled = settled or heal.quiet(self._log.live, heal.SETTLE_DAMAGE)
                 settled = settled and not being_written(self._log.live)
@@ -131,6 +153,7 @@ class Sync:
                         self._notices += told
                         return
                 before = doctor.live
+                del doctor  # a long log is not to be held twice
             time.sleep(heal.SETTLE_DAMAGE)  # an editor may be in the middle of saving
 
     def _past(self) -> sqlite3.Connection:
@@ -142,76 +165,30 @@ class Sync:
             try:
                 return self._current(own=True)
             except IndexLost as lost:
+                self._log.promise(sum(file_size(Path(self._root, path)) for path, _ in self._listing.all()))
                 self.rebuild(because=str(lost), own=True)
         self._state.verify()
         raise StorageError(f"the index {self._index.path} keeps being changed by another program; nothing was read.")
 
     # -- the index and its sources ----------------------------------------------------------------
 
-    def _sources(self) -> list[tuple[str, bool]]:
-        """Every file that the index is made of, in order of arrival: (path below the folder, ours)."""
-        archive, beside = self._logs_in("archive"), self._logs_in("")
-        if self._listed is not None and self._listed[0] is archive and self._listed[1] is beside:
-            return self._listed[2]
-        own: list[tuple[str, bool]] = []
-        others: list[tuple[str, bool]] = []
-        for name in archive:
-            target = own if self._own_segment(name) else others
-            target.append((f"archive/{name}", target is own))
-        own.append((JOURNAL, True))
-        others += [(name, False) for name in beside if name != self._config.log.name]
-        self._listed = (archive, beside, own + others)
-        self._near = [(path, ours) for path, ours in own + others if not path.startswith("archive/")]
-        return self._listed[2]
-
-    def _shown(self, path: str) -> str:
-        return self._config.log.name if path == JOURNAL else path
-
-    def _copy(self, path: str) -> bool:
-        """Whether a file is by its name a copy that a sync tool laid beside our live log."""
-        stem = self._config.log.stem.casefold()
-        return "/" not in path and path.casefold().startswith(tuple(f"{stem}{mark}" for mark in " .~(_"))
-
-    def _own_segment(self, name: str) -> bool:
-        return own_segment(name, self._config.machine)
-
-    def _logs_in(self, folder: str) -> list[str]:
-        """Names of the logs in a folder, listed again only when the folder's own times changed."""
-        path = f"{self._root}/{folder}"
-        mark = file_mark(path)
-        known = self._folders.get(folder)
-        if known is not None and known[0] == mark:
-            return known[1]
-        try:
-            present = os.listdir(path)
-            old = time.time() - os.stat(path).st_mtime > _TICK
-        except OSError:
-            present, old = [], False
-        if known is None or known[2] != present:
-            known = ("", sorted(name for name in present if log_machine(name)), present)
-        # What comes in the same tick leaves the same mark. The list stays the same object: see _sources.
-        self._folders[folder] = (mark if old else "", known[1], present)
-        return known[1]
-
-    def _changed(self, db: sqlite3.Connection) -> list[tuple[str, bool]]:
+    def _changed(self, db: sqlite3.Connection, seen: dict[str, str]) -> list[tuple[str, bool]]:
         """The sources that are not as the index last saw them.
 
         Every segment is looked at now and then; in between, where the archive was touched, those that compaction
         may have written (the last that is known, and new ones) and those of other machines.
         """
         archive = file_mark(f"{self._root}/archive")
-        row = db.execute("SELECT value FROM meta WHERE key = 'archive'").fetchone()
         sweep = time.monotonic() - self._swept > _SWEEP
-        seen = dict(db.execute(_SEEN_BESIDE).fetchall())
         known = seen.get(JOURNAL)
         compacted = known is None or known.split()[:2] != self._seen_mark(JOURNAL).split()[:2]
-        touched = sweep or compacted or (row[0] if row else "") != archive
-        sources, last = self._sources(), ""
+        touched = sweep or compacted or seen.get("archive", "") != archive
+        sources, last = self._listing.all(), ""
         if touched:
             seen = dict(db.execute(_SEEN).fetchall())
             last = next((path for path, own in reversed(sources) if own and path != JOURNAL and path in seen), "")
         changed = []
-        for path, own in sources if touched else self._near:
+        for path, own in sources if touched else self._listing.near():
             if path.startswith("archive/") and not (sweep or not own or path not in seen or path == last):
                 continue
             mark = self._seen_mark(path)
@@ -221,8 +198,8 @@ class Sync:
             self._swept = time.monotonic()
         return changed
 
-    def _read(self, changed: list[tuple[str, bool]]) -> None:
-        """Take in what is new in these sources, in one transaction."""
+    def _read(self, changed: list[tuple[str, bool]], traces: str) -> None:
+        """Take in what is new in these sources, in one transaction, and the `traces` if they are new."""
         archive = file_mark(f"{self._root}/archive")
         numbers = self._state.numbers()
         fixed: list[tuple[str, int]] = []
@@ -232,7 +209,7 @@ class Sync:
                 if not own:
                     fixed += added
             db.execute(_NOTE, ("archive", archive))
-            self._hide(db)
+            self._hide(db, traces)
             # Through this connection: the transaction holds the attached state, too.
             if fixed:
                 db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
@@ -240,27 +217,46 @@ class Sync:
     def _read_source(
         self, db: sqlite3.Connection, path: str, numbers: dict[str, int], *, own: bool
     ) -> list[tuple[str, int]]:
+        found = db.execute("SELECT src, seen, settled, proof FROM sources WHERE path = ?", (path,)).fetchone()
+        row = _Row(*found) if found else None
+        grown = self._grown
+        if path == JOURNAL and row and grown and self._turned(row.seen) and follows(grown, row.settled, row.proof):
+            return self._take_in_hand(db, row, grown, numbers)
         mark = self._seen_mark(path)
         file = self._opened(path)
         if file is None:
             return []
         with file, storage(f"read {path}", "nothing was read"):
-            found = db.execute("SELECT src, seen, settled, proof FROM sources WHERE path = ?", (path,)).fetchone()
-            row = _Row(*found) if found else None
             start = row.settled if row and proof_before(file, row.settled, whole=not own) == row.proof else 0
             if row is None:
-                db.execute("INSERT INTO sources VALUES (NULL, ?, ?, '', 0, '')", (path, self._shown(path)))
+                db.execute("INSERT INTO sources VALUES (NULL, ?, ?, '', 0, '')", (path, self._listing.shown(path)))
                 row = _Row(db.execute("SELECT src FROM sources WHERE path = ?", (path,)).fetchone()[0], "", 0, "")
-            source = Source(row.src, own, path != JOURNAL, self._copy(path))
+            source = Source(row.src, own, path != JOURNAL, self._listing.copy(path))
             added, settled, fresh = [], start, start == 0
             hold = not own and young(file)
             for entries, upto in pieces(file, start, self._end(path), hold=hold):
                 added += add_entries(db, source, entries, reserved=numbers, fresh=fresh)
                 settled, fresh = upto, False
-            db.execute(
-                "UPDATE sources SET seen = ?, settled = ?, proof = ? WHERE src = ?",
-                ("" if hold and not settled else mark, settled, proof_before(file, settled, whole=not own), row.src),
-            )
+            proof = proof_before(file, settled, whole=not own)
+            db.execute(_READ, ("" if hold and not settled else mark, settled, proof, row.src))
+        return added
+
+    def _turned(self, seen: str) -> bool:
+        """Whether a mark that was made of the journal is of the file that is agreed on."""
+        agreed = self._agreed
+        return agreed is not None and seen.split()[:2] == [str(agreed.journal_inode), agreed.round]
+
+    def _take_in_hand(
+        self, db: sqlite3.Connection, row: _Row, grown: agreement.Grown, numbers: dict[str, int]
+    ) -> list[tuple[str, int]]:
+        """Take in what the journal has grown by, as it was when it was compared with the live log.
+
+        Should a compaction move it to the archive at this moment, it is known by its ids there.
+        """
+        entries, settled = parsed(grown)
+        source = Source(row.src, trusted=True, final=False)
+        added = add_entries(db, source, entries, reserved=numbers, fresh=row.settled == 0)
+        db.execute(_READ, (self._seen_mark(JOURNAL), settled, proof_after(grown), row.src))
         return added
 
     def _opened(self, path: str) -> BinaryIO | None:
@@ -298,15 +294,17 @@ class Sync:
             return None
         return self._agreed.journal_size if self._agreed else 0
 
-    def _hide(self, db: sqlite3.Connection) -> None:
-        """Mark what people deleted by hand, and only that."""
-        count = str(self._state.meta(TRACES) or 0)
+    def _hide(self, db: sqlite3.Connection, traces: str) -> None:
+        """Mark what people deleted by hand, and only that; `traces` counts the changes to that, "" if there was none.
+
+        Should it count too few by now, the next look finds that.
+        """
         hidden = [(name,) for name in self._state.hidden()]
-        noted = db.execute("SELECT value FROM meta WHERE key = 'traces'").fetchone()
-        if hidden or noted != (count,):
+        if hidden or traces:
             db.execute("UPDATE messages SET hidden = 0 WHERE hidden = 1")
             db.executemany("UPDATE messages SET hidden = 1 WHERE id = ?", hidden)
-            db.execute(_NOTE, ("traces", count))
+        if traces:
+            db.execute(_NOTE, ("traces", traces))
 
     # -- rebuilding -------------------------------------------------------------------------------
 
@@ -360,9 +358,10 @@ class Sync:
             if self._agreed is not None and (opened := self._opened(JOURNAL)) is not None:
                 with opened:
                     journal = opened.read(self._agreed.journal_size)
+            traces = str(self._state.meta(TRACES) or 0)
             archive = file_mark(self._config.archive)
-            self._folders.clear()
-            sources = [(path, ours) for path, ours in self._sources() if ours or not alone]
+            self._listing.forget()
+            sources = [(path, ours) for path, ours in self._listing.all() if ours or not alone]
             total = sum(file_size(self._config.folder / path) for path, _ in sources)
             builder = Builder(db, self._state.numbers())
             done = 0
@@ -374,7 +373,7 @@ class Sync:
             segments = [self._config.folder / path for path, ours in sources if ours and path != JOURNAL]
             with closing(Ahead(segments)) as ahead:
                 for src, (path, own) in enumerate(sources, 1):
-                    source = Source(src, own, path != JOURNAL, self._copy(path))
+                    source = Source(src, own, path != JOURNAL, self._listing.copy(path))
                     if own and (segment := ahead.next(self._config.folder / path)) is not None:
                         builder.put(source, segment.rows, segment.hands)
                         found: tuple[str, int, str] | None = segment[:3]
@@ -385,12 +384,12 @@ class Sync:
                         mark, opened = file_mark(self._config.folder / path), self._opened(path)
                         found = load(builder, source, opened, mark, tell) if opened is not None else None
                     if found is not None:
-                        row = (src, path, self._shown(path), *found)
+                        row = (src, path, self._listing.shown(path), *found)
                         db.execute("INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?)", row)
                         done += found[1]
             db.execute("INSERT OR REPLACE INTO meta VALUES ('archive', ?)", (archive,))
             count = builder.finish()
-            self._hide(db)
+            self._hide(db, traces)
             foreign = [src for src, (_, own) in enumerate(sources, 1) if not own]
             marks = ",".join("?" * len(foreign))
             numbered = f"SELECT id, seq FROM messages WHERE src IN ({marks})"

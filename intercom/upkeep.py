@@ -15,12 +15,13 @@ from intercom.agreement import carry, quick
 from intercom.compact import Compaction, blocks, compact, ident
 from intercom.config import COMPACT_KEEP, Config
 from intercom.errors import IntercomError, NotFound, StorageError
-from intercom.files import joined, read_from, replace, storage, swap
+from intercom.files import joined, read_from, replace, storage
 from intercom.format import MESSAGE, Entry, digest, hand_id, parse, rendered
 from intercom.index import Index, query
 from intercom.log import Log, replace_journal
 from intercom.model import Message, local_stamp, utc
 from intercom.state import State
+from intercom.swap import swap
 from intercom.sync import Sync
 
 _TRIES = 20
@@ -167,6 +168,7 @@ class Upkeep:
         yield from (self._log.journal, self._log.live)
         yield from sorted(self._config.archive.glob("*.md"))
         yield from sorted((self._config.archive / "damaged").glob("*"))
+        yield from sorted((self._config.private / "replaced").glob("*"))
 
     def _quoted(self, db: sqlite3.Connection, texts: list[Message]) -> list[str]:
         """Other messages that hold a telling line of the secret."""
@@ -193,7 +195,12 @@ class Upkeep:
             after = _struck(after, lines)
         if after == before:
             return False
-        (replace_journal if path == self._log.journal else replace)(path, after)
+        if path.parent.name == "replaced":
+            path.unlink(missing_ok=True)  # whoever writes on there writes into the secret's own file
+        elif path == self._log.journal:
+            replace_journal(path, (after,))
+        else:
+            replace(path, after)
         return True
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from intercom.reconcile import (
     ADDED,
+    ARCHIVED,
     CUT,
     DELETED,
     DUPLICATE,
@@ -74,10 +75,11 @@ class World(NamedTuple):
     past: list[Past]
     texts: dict[str, str]
     exists: bool = True
+    older: tuple[tuple[str, str], ...] = ()  #: digests of further texts of past messages, with their ids
 
     def reconcile(self) -> Outcome:
         """What the rules say about it."""
-        history = Recalled(self.past)
+        history = Recalled(self.past, self.older)
         return reconcile(self.known, self.found, history=history, body_of=self.texts.get, exists=self.exists)
 
 
@@ -109,6 +111,7 @@ class _Applying:
         self.known = {one.id: one for one in before.known}
         self.past = {one.id: one._replace(copies=0) for one in before.past}
         self.texts = dict(before.texts)
+        self.older = before.older
         self.seq = max([*(one.seq for one in before.known), *(one.seq for one in before.past)], default=-1)
         self.arrived = max([one.arrived for one in before.known], default=-1)
         self.now: dict[str, Known] = {}
@@ -135,6 +138,8 @@ class _Applying:
             one = self.known[id]
             self.now[id] = one._replace(digest=entry.digest, header=entry.header, versions=one.versions | {one.digest})
             self.texts[id] = entry.body
+        elif decision.verdict == ARCHIVED and decision.version:
+            self.older += ((entry.digest, id),)
         if id in self.known and decision.verdict != DUPLICATE:
             self.now.setdefault(id, self.known[id])
         return id
@@ -166,7 +171,7 @@ def applied(before: World, outcome: Outcome) -> World:
     for id in outcome.deleted:
         one = work.known[id]
         work.past[id] = Past(id, one.digest, one.header, one.seq, REDACTED if one.redacted else DELETED)
-    return World(list(work.now.values()), file, list(work.past.values()), work.texts)
+    return World(list(work.now.values()), file, list(work.past.values()), work.texts, older=work.older)
 
 
 def _kept(work: _Applying, entry: Found, decision: Decision) -> Found:

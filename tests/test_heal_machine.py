@@ -111,9 +111,10 @@ class Machine(RuleBasedStateMachine):
         """The file in pieces that a person would call messages, and what stands between."""
         return [entry.raw for entry in parse(self.data())]
 
-    def _messages(self) -> tuple[list[bytes], list[bytes]]:
+    @staticmethod
+    def _messages(data: bytes) -> tuple[list[bytes], list[bytes]]:
         """What stands above the first message, and the messages with what stands between them."""
-        entries = parse(self.data())
+        entries = parse(data)
         head = len(list(itertools.takewhile(lambda entry: entry.kind != MESSAGE, entries)))
         return [entry.raw for entry in entries[:head]], [entry.raw for entry in entries[head:]]
 
@@ -250,7 +251,7 @@ class Machine(RuleBasedStateMachine):
     def hand_moves(self, place: float, to: float) -> None:
         """A person moves a message."""
         self._person()
-        head, blocks = self._messages()
+        head, blocks = self._messages(self.data())
         if blocks:
             block = blocks.pop(round(place * (len(blocks) - 1)))
             self.touched |= self._keys(block)  # gone from its old place, should the file be cut before its new one
@@ -261,7 +262,7 @@ class Machine(RuleBasedStateMachine):
     def hand_duplicates(self, place: float, to: float) -> None:
         """A person pastes a block a second time."""
         self._person()
-        head, blocks = self._messages()
+        head, blocks = self._messages(self.data())
         if blocks:
             block = blocks[round(place * (len(blocks) - 1))]
             self.doubled |= self._keys(block)  # one of the two, edited, may well be a message of its own
@@ -297,7 +298,7 @@ class Machine(RuleBasedStateMachine):
         """The file is cut anywhere."""
         self.damaged = True
         data = self.data()
-        if b"\n<<<<<<<" in data:
+        if self._conflicted(data):
             return  # the two sides of half a conflict are nobody's guess
         left = data[: int(place * len(data))]
         if all(message.hand for message in self.messages.values()):
@@ -362,12 +363,19 @@ class Machine(RuleBasedStateMachine):
         """Git merges an old copy that got a message more, and leaves its conflict."""
         self.damaged = True
         theirs, ours = self.copies[-1 - n % len(self.copies)], self.data()
+        if self._conflicted(theirs) or self._conflicted(ours):
+            return  # git does not merge what is not resolved
         same = self._common(theirs, ours)
-        if same < len(b"".join(self._messages()[0])) or not self._messages()[1]:
+        if any(same < len(b"".join(self._messages(side)[0])) for side in (ours, theirs)) or not self._messages(ours)[1]:
             return  # a conflict in what stands on top makes text of it
         new = self._by_hand(body)
         sides = [self._joined([side[same:]]) for side in (ours, theirs)]
         self.save(ours[:same] + b"<<<<<<< HEAD\n" + sides[0] + b"=======\n" + sides[1] + new + b">>>>>>> theirs\n")
+
+    @staticmethod
+    def _conflicted(data: bytes) -> bool:
+        """Whether a conflict stands in a file."""
+        return re.search(rb"^<{7}", data, re.MULTILINE) is not None
 
     @staticmethod
     def _common(one: bytes, other: bytes) -> int:

@@ -61,7 +61,7 @@ def knowns(draw: st.DrawFn, texts: dict[str, str]) -> list[Known]:
 def changed(draw: st.DrawFn, piece: Piece) -> Piece:
     """The piece as it is, or with something about it changed."""
     id, header, body = piece
-    match draw(st.sampled_from(("", "", "", "", "id", "body", "header", "all", "torn", "pattern"))):
+    match draw(st.sampled_from(("", "", "", "", "id", "body", "header", "all", "torn", "frayed", "pattern"))):
         case "id":
             return None, header, body
         case "body":
@@ -72,6 +72,8 @@ def changed(draw: st.DrawFn, piece: Piece) -> Piece:
             return None, draw(headers), draw(bodies)
         case "torn":
             return id, header, body[: len(body) // 2]
+        case "frayed":
+            return draw(st.sampled_from((id, None))), header, body + "\n\n---\n\n## [2"
         case "pattern":
             return id, Header(f"2026-01-12 23:59:{draw(st.integers(10, 59))}", draw(names), "all", "INFO"), draw(bodies)
     return piece

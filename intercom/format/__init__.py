@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from intercom.format.grammar import FRONT, MARKER, MESSAGE, PREAMBLE, Entry
-from intercom.format.parse import Parser, parse
+from intercom.format.parse import Parser, one, parse
 from intercom.format.render import marker, render, rendered
 from intercom.format.text import decode, digest, encode, hand_id
 
@@ -23,6 +23,7 @@ __all__ = [
     "encode",
     "hand_id",
     "marker",
+    "one",
     "parse",
     "render",
     "rendered",

@@ -54,9 +54,9 @@ class Entry(NamedTuple):
     body: str = ""
     id: str | None = None
     at: str | None = None
-    reply_to: str | None = None
-    thread: str | None = None
     via: str | None = None
+    reply_to: str | None = None  #: from here on what most messages have not
+    thread: str | None = None
     declared: str | None = None
     status: str | None = None
     progress: int | None = None

@@ -32,6 +32,14 @@ def parse(data: bytes) -> list[Entry]:
     return parser.feed(data) + parser.close()
 
 
+def one(raw: bytes, start: int = 0) -> Entry:
+    """The message whose `raw` and `start` a parser gave, again: so that nobody has to keep its text."""
+    buffer = b"\n" + raw
+    match = BOUNDARY.match(buffer)
+    assert match is not None, "these are not the bytes of a message"
+    return entries.message(buffer, match, len(buffer), start - 1)
+
+
 class Parser:
     """Feeds on pieces of a log and gives out each entry once where the next begins is certain.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 from hashlib import blake2b
 
 from intercom.format.grammar import ARROWISH, Entry
@@ -11,10 +12,13 @@ from intercom.model import canonical, encode_id, recipients
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:+-")
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
+_PLAIN_VALUE = re.compile(rb"[A-Za-z0-9._:+-]+\Z")
 _PLAIN_NAME = re.compile(r"[a-z0-9.-]{1,64}\Z")
 _LONGEST_NAME = 200  # bytes; the reader takes no longer sender
+_SHORT = 64  # characters; a log has few names, and they come again and again
 _BLANKS = re.compile(r"[ \t\r\f\v]+(?=\n|\Z)")
 _LAID_OUT = re.compile(r"[\s\ufeff]\n|\n\n\n|\r|\ufeff")
+_SIDES = {"<" * 7, "|" * 7, "=" * 7, ">" * 7}
 _BLANK_LINES = re.compile(r"\n{2,}")
 
 
@@ -46,8 +50,11 @@ codecs.register_error("intercom", _decode_fault)
 
 def quote(value: str) -> bytes:
     """A meta value with everything that is not plain as %XX, and no `--` (it would end a comment)."""
+    data = encode(value)
+    if _PLAIN_VALUE.match(data) and b"--" not in data:
+        return data
     out = bytearray()
-    for byte in encode(value):
+    for byte in data:
         if byte in _SAFE and not (byte == 0x2D and out.endswith(b"-")):
             out.append(byte)
         else:
@@ -75,6 +82,11 @@ def name(text: str) -> str:
     """The name that a header's text means; "" for none. Written into a header again, it means itself."""
     if _PLAIN_NAME.match(text):
         return text
+    return _name(text) if len(text) <= _SHORT else _name.__wrapped__(text)
+
+
+@lru_cache
+def _name(text: str) -> str:
     found = ARROWISH.sub("-", canonical(one_line(text)))
     return found if len(encode(found)) <= _LONGEST_NAME else found[: _LONGEST_NAME // 4]
 
@@ -83,6 +95,11 @@ def names(text: str) -> str:
     """The names that a header's list of recipients means, joined by ", "."""
     if _PLAIN_NAME.match(text):
         return text
+    return _names(text) if len(text) <= _SHORT else _names.__wrapped__(text)
+
+
+@lru_cache
+def _names(text: str) -> str:
     found = (name(part) for part in recipients(one_line(text)))
     return ", ".join(dict.fromkeys(part for part in found if part))
 
@@ -95,10 +112,17 @@ def normal(body: str) -> str:
     return _BLANK_LINES.sub("\n\n", _BLANKS.sub("", text)).strip()
 
 
+def _own(text: str) -> str:
+    """A normal text without the lines of a conflict that became its end when somebody deleted the others."""
+    while text[(at := text.rfind("\n") + 1) : at + 7] in _SIDES and text[at + 7 : at + 8] in {"", " "}:
+        text = text[:at].rstrip().removesuffix("\n---").rstrip()
+    return text
+
+
 def digest(entry: Entry) -> str:
-    """16 hexadecimal digits that stay the same when a message is merely reformatted."""
+    """16 hexadecimal digits that stay the same when a message is merely reformatted, or a conflict taken apart."""
     header = "\x1f".join((entry.stamp.strip(), entry.sender, entry.to, entry.tag, "!" if entry.urgent else ""))
-    return blake2b(encode(header + "\x1e" + normal(entry.body)), digest_size=8).hexdigest()
+    return blake2b(encode(header + "\x1e" + _own(normal(entry.body))), digest_size=8).hexdigest()
 
 
 def hand_id(digest: str, occurrence: int) -> str:

@@ -123,6 +123,11 @@ class Index:
             return False
         return True
 
+    def seal_fits(self) -> bool:
+        """Whether the file matches its seal. Opens nothing and waits for nobody: a writer may be between the two."""
+        now = self._stat()
+        return now is not None and self._read_seal() == self._seal_of(now)
+
     def _connect(self, now: tuple[int, ...]) -> sqlite3.Connection:
         if self._db is None or now[0] != self._inode:
             self.close()
@@ -198,15 +203,14 @@ class Index:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A write transaction under the index lock, sealed at its end. IndexLost, StorageError, LockTimeout."""
-        self.db()
         with self.locked():
             now = self._stat()
-            if now is None or self._read_seal() != self._seal_of(now):
+            if now is None or not self._holds(now):
                 self.close()
                 raise IndexLost("the index was replaced while it was in use")
             db = self._connect(now)
             with self.guarded():
-                db.execute("BEGIN IMMEDIATE")
+                db.execute("BEGIN")  # under the index lock nobody else writes here, and the state stays free
                 try:
                     yield db
                     self._untouched(now)
@@ -218,10 +222,7 @@ class Index:
             self._seal()
 
     def _untouched(self, since: tuple[int, ...]) -> None:
-        """IndexLost unless the file is as before the transaction: of ours nothing is in it before the commit.
-
-        Unless the transaction is huge; then rebuilding is as good.
-        """
+        """IndexLost unless the file is as before the transaction: of ours nothing is in it before the commit."""
         if self._stat() != since:
             raise IndexLost("the index was not as Intercom leaves it")
 
@@ -285,6 +286,12 @@ class Index:
         if now[0] == self._inode:
             self._trusted = now
 
+    def _holds(self, now: tuple[int, ...]) -> bool:
+        """Whether the seal of the file as it is now is whole; the caller holds the index lock."""
+        if now == self._trusted:  # nobody wrote since it was: at most somebody broke it, and that removes it
+            return self._seal_path.exists()
+        return self._read_seal() == self._seal_of(now)
+
     def _read_seal(self) -> str:
         try:
             with open(self._seal_path, encoding="ascii") as file:
@@ -308,6 +315,7 @@ def _tune(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = MEMORY")
     db.execute("PRAGMA synchronous = OFF")
     db.execute("PRAGMA cache_size = -16384")
+    db.execute("PRAGMA cache_spill = OFF")  # before its commit nothing of ours is in the file: see _untouched
 
 
 _boot: list[str] = []

@@ -8,42 +8,49 @@ so a rebuild gives every message the number it had.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
-from typing import Any, NamedTuple
+from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import cache
+from itertools import chain, repeat
+from operator import itemgetter
+from typing import Any
 
 from intercom.format import MESSAGE, Entry, digest, hand_id
 from intercom.index.db import UNIQUE_INDEX
-from intercom.index.values import loaded, stored, stored_row
+from intercom.index.revise import ALIKE, INBOX, Source, follow, inbox_rows, revise, take_edits, told_apart
+from intercom.index.values import loaded, stored_row
 from intercom.model import utc_of_stamp
 from intercom.reconcile.likeness import similarity
+from intercom.reconcile.values import SECONDS
 
 # After seq and src the columns stand in the order of an Entry's fields, so that a row is a slice of one.
-_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(nullif(?, ''), 'tool'), ?, ?, ?)"
-_INSERT = (
-    "INSERT INTO messages (seq, src, stamp, sender, rcpt, tag, urgent, body, id, at, re, thread, via, declared, "
-    "status, progress) VALUES " + _VALUES
-)
+_SAID_OF_ALL = ("stamp", "sender", "rcpt", "tag", "urgent", "body", "id", "at", "via")
+_SAID_OF_FEW = ("re", "thread", "declared", "status", "progress")
+_ALL: tuple[str, ...] = ("seq", "src", *_SAID_OF_ALL, *_SAID_OF_FEW)
+_MOST: tuple[str, ...] = _ALL[: -len(_SAID_OF_FEW)]  #: binding NULLs is left out
+_NONE = (None,) * len(_SAID_OF_FEW)
 _GROUP = 50  #: rows in one statement: a seventh quicker than each by its own
-_INSERT_GROUP = _INSERT + f", {_VALUES}" * (_GROUP - 1)
+
+
+@cache
+def _inserting(columns: tuple[str, ...], rows: int, src: int | None = None) -> str:
+    """The statement that inserts so many rows of these columns; with `src` that one for all, and the next numbers."""
+    values = ", ".join("coalesce(nullif(?, ''), 'tool')" if name == "via" else "?" for name in columns)
+    if src is not None:
+        columns, values = ("src", *columns), f"{src}, {values}"
+    return f"INSERT INTO messages ({', '.join(columns)}) VALUES " + ", ".join([f"({values})"] * rows)
+
+
 _FIRST = Entry._fields.index("stamp")
 _SAID = Entry._fields.index("body") + 1
+_FEW = _FIRST + len(_SAID_OF_ALL)
+_said_of_all = itemgetter(slice(_FIRST, _FEW))
+_said_of_few = itemgetter(slice(_FEW, None))
+_at = itemgetter(Entry._fields.index("at"))
 _UNSURE = (0, 0, ())
 _ID = Entry._fields.index("id") - _FIRST
 _RCPT = 2 + Entry._fields.index("to") - _FIRST
-_INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?)"
 _INBOX_AFTER = "INSERT OR IGNORE INTO inbox SELECT rcpt, seq FROM messages WHERE seq > ? AND instr(rcpt, ',') = 0"
-_ALIKE = 0.6  #: texts under one header at least so alike are one message, as in `reconcile`
 _MANY = 500  #: ids asked for at once
-
-
-class Source(NamedTuple):
-    """Where entries come from. `trusted`: the journal or our own archive, whose meta lines only we write."""
-
-    src: int
-    trusted: bool
-    final: bool = True  #: where a message stays: False for the journal, from which it moves to the archive
-    copy: bool = False  #: what a sync tool made of our own live log, perhaps before or after somebody edited it
 
 
 def _plain(entry: Entry, ident: str, source: Source) -> tuple[Any, ...]:
@@ -59,7 +66,7 @@ def plain_rows(source: Source, entries: Iterable[Entry], counts: dict[str, int])
 
     It counts the occurrences of what was written by hand.
     """
-    hands = _Hands(source.src, counts)
+    hands = _Hands(source, counts)
     return [
         entry[_FIRST:] if entry.id and entry.at else _plain(entry, entry.id or hands.id_of(entry), source)
         for entry in entries
@@ -68,22 +75,23 @@ def plain_rows(source: Source, entries: Iterable[Entry], counts: dict[str, int])
 
 
 class _Hands:
-    """Ids of hand-written messages: content and occurrence within one source."""
+    """Ids of hand-written messages: content and occurrence within one source.
 
-    def __init__(self, src: int, counts: dict[str, int]) -> None:
-        self.src = src
+    In a file that is not ours a second entry with a stamp to the second is a copy (rule 6 of `reconcile`) and gets
+    the first one's id.
+    """
+
+    def __init__(self, source: Source, counts: dict[str, int]) -> None:
+        self._source = source
         self.counts = counts
         self.touched: set[str] = set()
 
     def id_of(self, entry: Entry) -> str:
         mark = digest(entry)
-        self.counts[mark] = self.counts.get(mark, 0) + 1
+        if self._source.trusted or mark not in self.counts or SECONDS.search(entry.stamp) is None:
+            self.counts[mark] = self.counts.get(mark, 0) + 1
         self.touched.add(mark)
         return hand_id(mark, self.counts[mark])
-
-
-def _inbox_rows(rcpt: str, seq: int) -> Iterable[tuple[str, int]]:
-    return [(rcpt, seq)] if "," not in rcpt else [(name, seq) for name in dict.fromkeys(rcpt.split(", "))]
 
 
 def add_entries(
@@ -92,30 +100,40 @@ def add_entries(
     """Add what is new among `entries`; return (id, seq) of the messages added, in order.
 
     A message whose id is known is not added again; if it comes from a trusted source with another
-    body it is the newer version, and the older goes into `versions`. `reserved` are numbers fixed in
+    body it is the newer version, and the older goes into `versions`; where the source is another machine's
+    log, see `revise`. `reserved` are numbers fixed in
     the state by id. `fresh`: the source is read from its start, so occurrences count from nothing.
     The caller is in a write transaction.
     """
     if fresh:
         db.execute("DELETE FROM hands WHERE src = ?", (source.src,))
+    if not (source.trusted or source.copy):
+        entries = told_apart(entries)
     seq = db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
     added = None
     if source.trusted and not source.final:
         added = _add_new(db, source, entries, seq, reserved)
-    return _add_any(db, source, entries, seq, reserved) if added is None else added
+    return _add_any(db, source, entries, seq, reserved, fresh=fresh) if added is None else added
 
 
 def _add_any(
-    db: sqlite3.Connection, source: Source, entries: Sequence[Entry], seq: int, reserved: Mapping[str, int]
+    db: sqlite3.Connection,
+    source: Source,
+    entries: Sequence[Entry],
+    seq: int,
+    reserved: Mapping[str, int],
+    *,
+    fresh: bool,
 ) -> list[tuple[str, int]]:
     """Add what is new among `entries` after `seq`, whatever they are."""
     taken = set(reserved.values())
     counts = dict(db.execute("SELECT digest, n FROM hands WHERE src = ?", (source.src,)).fetchall())
-    hands = _Hands(source.src, counts)
+    hands = _Hands(source, counts)
     named = [(entry.id or hands.id_of(entry), entry) for entry in entries if entry.kind == MESSAGE]
+    added = take_edits(db, source, named) if fresh and not (source.trusted or source.copy) else []
     known = _known(db, [ident for ident, _ in named])
-    added: list[tuple[str, int]] = []
     rows: list[tuple[Any, ...]] = []
+    edited: list[tuple[str, Entry]] = []
     moved: list[tuple[int, int]] = []
     stamps = {entry.stamp for ident, entry in named if entry.id is None and ident not in known} if source.copy else None
     written = _Written(db, stamps) if stamps else None
@@ -128,24 +146,33 @@ def _add_any(
                 moved.append((source.src, seq_))  # as most are: compaction has put into the archive what we have
             elif source.trusted:
                 _flush(db, rows)
-                _revise(db, ident, entry, source)
+                revise(db, ident, entry, source)
                 known[ident] = None
+            elif known[ident] is None or (src == source.src and text != entry[_FIRST:_SAID]):
+                edited.append((ident, entry))
             continue
-        number = reserved.get(ident)
-        if number is None or number <= seq:
-            number = seq + 1
-            while number in taken:
-                number += 1
-        seq = number
+        seq = _number_of(ident, seq, reserved, taken)
         rows.append((seq, source.src) + _plain(entry, ident, source))  # noqa: RUF005  # twice as quick as unpacking
         known[ident] = None
         added.append((ident, seq))
     _flush(db, rows)
+    if not source.copy:
+        follow(db, source, edited)
     db.executemany("UPDATE messages SET src = ?1 WHERE seq = ?2 AND src != ?1", moved)
     db.executemany(
         "INSERT OR REPLACE INTO hands VALUES (?, ?, ?)", [(source.src, mark, counts[mark]) for mark in hands.touched]
     )
     return added
+
+
+def _number_of(ident: str, seq: int, reserved: Mapping[str, int], taken: Container[int]) -> int:
+    """The number of a new message after `seq`: its own if one is reserved for it, else the next that is free."""
+    number = reserved.get(ident)
+    if number is None or number <= seq:
+        number = seq + 1
+        while number in taken:
+            number += 1
+    return number
 
 
 def _add_new(
@@ -162,20 +189,18 @@ def _add_new(
         return None
     if reserved and not set(numbers).isdisjoint(reserved.values()):
         return None
-    src = source.src
-    rows: list[tuple[Any, ...]] = [
-        (number, src) + (entry[_FIRST:] if entry.at else _plain(entry, "", source))
-        for number, entry in zip(numbers, messages, strict=True)
-    ]
     try:
-        _insert_new(db, rows)
+        if all(map(_at, messages)) and [*map(_said_of_few, messages)].count(_NONE) == len(messages):
+            _insert_rows(db, _SAID_OF_ALL, [*map(_said_of_all, messages)], source.src)
+        else:
+            rows = zip(numbers, repeat(source.src), messages, strict=False)
+            _insert_new(db, [(number, src) + _plain(entry, "", source) for number, src, entry in rows])  # noqa: RUF005
     except (sqlite3.IntegrityError, UnicodeEncodeError):
         db.execute("DELETE FROM messages WHERE seq > ?", (seq,))  # those before the one that could not be
         return None
-    db.execute(_INBOX_AFTER, (seq,))
-    many = [pair for row in rows if "," in row[_RCPT] for pair in _inbox_rows(row[_RCPT], row[0])]
-    if many:
-        db.executemany(_INBOX, many)
+    if db.execute(_INBOX_AFTER, (seq,)).rowcount < len(messages):
+        several = [(entry.to, number) for number, entry in zip(numbers, messages, strict=True) if "," in entry.to]
+        db.executemany(INBOX, chain.from_iterable(inbox_rows(*pair) for pair in several))
     return list(zip(idents, numbers, strict=True))
 
 
@@ -192,7 +217,7 @@ class _Written:
     def has(self, entry: Entry) -> bool:
         """Whether an entry of a copy is one of them."""
         bodies = self._bodies.get((entry.stamp, entry.sender, entry.to, entry.tag), ())
-        return entry.id is None and any(similarity(body, entry.body) >= _ALIKE for body in bodies)
+        return entry.id is None and any(similarity(body, entry.body) >= ALIKE for body in bodies)
 
 
 def _known(db: sqlite3.Connection, idents: list[str]) -> dict[str, tuple[int, int, tuple[Any, ...]] | None]:
@@ -214,68 +239,40 @@ def _flush(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
     """Insert the rows, and forget them."""
     if rows:
         _insert(db, rows)
-        inbox = [pair for row in rows for pair in _inbox_rows(row[_RCPT], row[0])]
+        inbox = [pair for row in rows for pair in inbox_rows(row[_RCPT], row[0])]
         try:
-            db.executemany(_INBOX, inbox)
+            db.executemany(INBOX, inbox)
         except UnicodeEncodeError:
-            db.executemany(_INBOX, map(stored_row, inbox))
+            db.executemany(INBOX, map(stored_row, inbox))
         rows.clear()
 
 
 def _insert_new(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
     """Insert the rows. UnicodeEncodeError where a text is none for SQLite, IntegrityError where an id is known."""
+    most = len(_MOST)
+    short = [row[:most] for row in rows if row[most:] == _NONE]
+    _insert_rows(db, _MOST, short)
+    if len(short) < len(rows):
+        _insert_rows(db, _ALL, [row for row in rows if row[most:] != _NONE])
+
+
+def _insert_rows(
+    db: sqlite3.Connection, columns: tuple[str, ...], rows: list[tuple[Any, ...]], src: int | None = None
+) -> None:
     grouped = len(rows) - len(rows) % _GROUP
     for start in range(0, grouped, _GROUP):
-        db.execute(_INSERT_GROUP, [*chain.from_iterable(rows[start : start + _GROUP])])
-    db.executemany(_INSERT, rows[grouped:])
+        part = chain.from_iterable(rows[start : start + _GROUP])
+        db.execute(_inserting(columns, _GROUP, src), [*part])
+    if grouped < len(rows):
+        db.executemany(_inserting(columns, 1, src), rows[grouped:])
 
 
 def _insert(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
     try:
         _insert_new(db, rows)
     except UnicodeEncodeError:  # rare, so it costs nothing where it does not happen
-        db.executemany(_INSERT.replace("INSERT", "INSERT OR REPLACE", 1), map(stored_row, rows))
-
-
-def _revise(db: sqlite3.Connection, ident: str, entry: Entry, source: Source) -> None:
-    """Let the newer text of a known message count; keep the older as a version."""
-    seq, body, at, src = db.execute("SELECT seq, body, at, src FROM messages WHERE id = ?", (ident,)).fetchone()
-    new = stored(entry.body)
-    _readdress(db, seq, entry)
-    if src != source.src and (source.final or _elsewhere(db, src)):
-        db.execute("UPDATE messages SET src = ? WHERE seq = ?", (source.src, seq))
-    if new == body or (source.final and _is_version(db, ident, new)):
-        return  # the archive may be read again, and late; in the journal the last word counts, even an old one
-    db.execute("DELETE FROM versions WHERE id = ? AND body = ?", (ident, new))
-    number = db.execute("SELECT coalesce(max(n), 0) FROM versions WHERE id = ?", (ident,)).fetchone()[0]
-    db.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", (ident, number + 1, at, body))
-    upto = db.execute("SELECT value FROM meta WHERE key = 'words'").fetchone()
-    if upto is not None and seq <= upto[0]:
-        db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (seq, body))
-        db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (seq, new))
-    db.execute("UPDATE messages SET body = ?, via = ? WHERE seq = ?", (new, entry.via or "tool", seq))
-
-
-def _readdress(db: sqlite3.Connection, seq: int, entry: Entry) -> None:
-    """Let the newer header of a known message count: a person may have corrected the name it is for."""
-    now = (*map(stored, (entry.sender, entry.to, entry.tag)), 1 if entry.urgent else 0, stored(entry.stamp))
-    before = db.execute("SELECT sender, rcpt, tag, urgent, stamp FROM messages WHERE seq = ?", (seq,)).fetchone()
-    if now != before:
-        sql = "UPDATE messages SET sender = ?, rcpt = ?, tag = ?, urgent = ?, stamp = ?, via = ? WHERE seq = ?"
-        db.execute(sql, (*now, entry.via or "tool", seq))
-        old = _inbox_rows(loaded(before[1]), seq)
-        db.executemany("DELETE FROM inbox WHERE rcpt = ? AND seq = ?", map(stored_row, old))
-        db.executemany(_INBOX, map(stored_row, _inbox_rows(entry.to, seq)))
-
-
-def _elsewhere(db: sqlite3.Connection, src: int) -> bool:
-    """Whether a message is so far known from another machine's live log, or a copy that a sync tool made of ours."""
-    row = db.execute("SELECT path FROM sources WHERE src = ?", (src,)).fetchone()
-    return row is not None and "/" not in row[0]
-
-
-def _is_version(db: sqlite3.Connection, ident: str, body: str | bytes) -> bool:
-    return db.execute("SELECT 1 FROM versions WHERE id = ? AND body = ?", (ident, body)).fetchone() is not None
+        sql = _inserting(_ALL, 1).replace("INSERT", "INSERT OR REPLACE", 1)
+        db.executemany(sql, map(stored_row, rows))
 
 
 class Builder:
@@ -299,6 +296,8 @@ class Builder:
                 entry for entry in entries if entry.kind == MESSAGE and entry.id is None
             )
             entries = [entry for entry in entries if entry.id is not None]
+        elif not source.trusted:
+            entries = told_apart(entries)
         self.put(source, plain_rows(source, entries, hands), hands)
 
     def put(self, source: Source, rows: Sequence[tuple[Any, ...]], hands: dict[str, int]) -> None:
@@ -315,8 +314,8 @@ class Builder:
             numbers, rows = self._numbered(source, rows)
         whole = [(number, source.src) + row for number, row in zip(numbers, rows, strict=True)]  # noqa: RUF005  # quicker
         _insert(self._db, whole)
-        many = [pair for row in whole if "," in row[_RCPT] for pair in _inbox_rows(row[_RCPT], row[0])]
-        self._db.executemany(_INBOX, map(stored_row, many))
+        many = [pair for row in whole if "," in row[_RCPT] for pair in inbox_rows(row[_RCPT], row[0])]
+        self._db.executemany(INBOX, map(stored_row, many))
 
     def _numbered(self, source: Source, rows: Sequence[tuple[Any, ...]]) -> tuple[list[int], Sequence[tuple[Any, ...]]]:
         """The rows of messages not seen before, with their numbers; the others wait for the end."""
@@ -346,7 +345,7 @@ class Builder:
         db.execute(f"{_INBOX_AFTER} ORDER BY 1, 2", (0,))
         # Old versions and copies come after what they repeat, so the last one read counts.
         for source, entry in self._again:
-            if source.trusted:
+            if source.trusted or not source.copy:
                 add_entries(db, source, [entry], reserved={}, fresh=False)
         for source, entries in self._copied.items():
             add_entries(db, source, entries, reserved=dict(self._reserved), fresh=True)

@@ -125,10 +125,11 @@ def _type_condition(word: str) -> tuple[str, list[Any]]:
 
 
 def attach_state(db: sqlite3.Connection, path: Path) -> None:
-    """Make the state readable beside the index as schema `state`; once per connection."""
+    """Make the state readable beside the index as schema `state`, in the place of one that was there before."""
     db.create_function("holds", 2, _holds_stored, deterministic=True)
-    if not db.execute("SELECT 1 FROM pragma_database_list WHERE name = 'state'").fetchone():
-        db.execute("ATTACH DATABASE ? AS state", (os.fsencode(path),))
+    if db.execute("SELECT 1 FROM pragma_database_list WHERE name = 'state'").fetchone():
+        db.execute("DETACH DATABASE state")
+    db.execute("ATTACH DATABASE ? AS state", (os.fsencode(path),))
 
 
 def _message(row: Sequence[Any]) -> Message:

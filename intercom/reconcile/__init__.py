@@ -13,9 +13,10 @@ The rules run in that order (2 once more after 3), each on what those before it 
 one verdict, and every known message is held by an entry, deleted, or lost. Where a case is ambiguous, a message is
 kept.
 
-The caller owes three things: `agreed` turns True only when a whole outcome has been applied (what a half-applied
-repair saw is no evidence); a message put back gets a new `arrived`; and an entry that is EDITED, RETURNED with
-`version`, or ADDED carries a person's text, whoever its header names.
+The caller owes four things: `agreed` turns True only when a whole outcome has been applied (what a half-applied
+repair saw is no evidence); a message put back gets a new `arrived`; the text of an entry that is EDITED counts from
+then on, also if it is an older one (an undo); and an entry that is EDITED, RETURNED with `version`, or ADDED carries
+a person's text, whoever its header names.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ def reconcile(
     exact.by_content(table, claimed=False)
     edits.by_id(table)
     exact.by_content(table, claimed=True)
+    edits.named(table)
     edits.by_likeness(table)
     edits.cut(table)
     copies.copies_and_new(table)

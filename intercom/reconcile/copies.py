@@ -1,7 +1,12 @@
 """Owns the last rules about entries: is what is left a copy of something, or new?
 
 6. *A copy in which the stamp is a time to the second* is a duplicate of what stands in the file, or an old copy of
-   what the archive holds: nobody repeats "ok" within the second and to the letter.
+   what the archive holds: nobody repeats "ok" within the second and to the letter. Three things may keep it from
+   being equal to the letter. A cut left a piece of the next header or rule behind it. Or it stands on the other side
+   of a git conflict: under one header on two sides are two texts of one message, also if nobody had seen either
+   (the first counts). Or it has a text that the message had while nobody looked, back with a copy of the log after
+   the message went to the archive, or was deleted: if it is like the present one, and either a copy of it stood
+   here before or no other message ever had that header.
 7. *A copy with a vaguer stamp* (`{DATE}`, no seconds) may well be a new "ok". It counts as a copy only if the two
    messages stand on two sides of one git conflict, or it was agreed to be one before, or it is part of a run: the
    entry before or after it is a copy, too, of what stood before or after the original. Otherwise it is new.
@@ -14,9 +19,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from intercom.reconcile.likeness import frayed
 from intercom.reconcile.table import OPEN, Table
-from intercom.reconcile.values import ARCHIVED, DELETED, DUPLICATE, RETURNED, Past
+from intercom.reconcile.values import ARCHIVED, DELETED, DUPLICATE, REDACTED, RETURNED, Header, Past
 
+_MANY = 100  #: entries under one header that a torn one is compared with
+_COPIES = {ARCHIVED, DUPLICATE, REDACTED}
 _Places = frozenset[tuple[str, int]]
 
 
@@ -44,6 +52,9 @@ def copies_and_new(table: Table) -> None:
         _old_copies(table, fs, [one for one in past if one.reason != DELETED])
         _echoes(table, fs, live[digest], past)
     _runs(table)
+    _two_sides(table)
+    _headed(table)
+    _torn_copies(table)
     _new(table, groups)
 
 
@@ -58,6 +69,67 @@ def _other_side(table: Table) -> None:
         k = held.get(table.found[f].header)
         if k is not None and _sides_differ(table, f, table.holder[k]):
             table.copy(f, k)
+
+
+def _torn_copies(table: Table) -> None:
+    """Rule 6 where a cut left a piece of the next header or of the closing rule behind the copy."""
+    open_ = [f for f in table.open_found() if not table.found[f].closed and table.found[f].header.exact]
+    headers = {table.found[f].header for f in open_}
+    like: dict[Header, list[int]] = defaultdict(list)
+    for f, entry in enumerate(table.found) if headers else ():
+        if entry.header in headers:
+            like[entry.header].append(f)
+    for f in open_:
+        for g in like[table.found[f].header][:_MANY]:
+            stands = table.decided[g]
+            original = g < f if stands is None else stands.verdict not in _COPIES
+            if original and g != f and _frayed(table, f, g):
+                table.copy_of(f, g)
+                break
+
+
+def _frayed(table: Table, f: int, g: int) -> bool:
+    return frayed(table.found[g].body, table.found[f].body)
+
+
+def _two_sides(table: Table) -> None:
+    """Rule 6 for a message that nobody has seen yet: its texts on the sides of a conflict are versions of one."""
+    texts: dict[Header, list[int]] = defaultdict(list)
+    for f in table.open_found():
+        if table.found[f].side and table.found[f].header.exact:
+            texts[table.found[f].header].append(f)
+    for first, *others in texts.values():
+        if len({table.found[f].side for f in (first, *others)}) == 1 + len(others):
+            for f in others:
+                table.copy_of(f, first, version=table.found[f].digest != table.found[first].digest)
+
+
+def _headed(table: Table) -> None:
+    """Rule 6 for a text that the message had while nobody looked."""
+    live = {one.header for one in table.known}
+    found = Counter(decision.id for decision in table.decided if decision and decision.verdict == ARCHIVED)
+    for f in table.open_found():
+        entry = table.found[f]
+        past = table.history.headed(entry.header) if entry.id is None and entry.header.exact else ()
+        copied = [one for one in past if one.copies > found[one.id]]
+        if not copied and (len(past) != 1 or entry.header in live):
+            continue
+        one = next((one for one in copied or past if one.reason != REDACTED and _text_of(table, one.id, f)), None)
+        if one is not None and one.reason != DELETED:
+            table.past(f, ARCHIVED, one.id, version=not _cut_copy(table, one.id, f))
+            found[one.id] += 1
+        elif one is not None and one.id not in table.returned:
+            table.past(f, RETURNED, one.id, version=True)
+            table.returned[one.id] = f
+
+
+def _text_of(table: Table, id: str, f: int) -> bool:
+    return table.similar(id, f) or _cut_copy(table, id, f)
+
+
+def _cut_copy(table: Table, id: str, f: int) -> bool:
+    text = table.text(id)
+    return not table.found[f].closed and text is not None and frayed(text, table.found[f].body)
 
 
 def _sides_differ(table: Table, f: int, g: int) -> bool:

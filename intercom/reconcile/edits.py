@@ -4,16 +4,19 @@
    similar. If neither, somebody typed over an old block: a new message, and the old one is missing. Beside an
    entry that still holds the known text, another entry with that id is a version of it only if the header is the
    same and the text similar (a merge); otherwise somebody copied a block as a pattern for a new message. Of two
-   texts the one nobody had seen counts, of two such the later in the file. What is to the second and to the letter
-   another message is left to rule 6, whatever id it claims.
+   texts the one nobody had seen counts, of two such the later in the file; a torn rest is no text, and counts for
+   nothing beside the whole. What is to the second and to the letter another message is left to rule 6, whatever id
+   it claims.
 4. *Without id*, for what is still missing: a text the message once had is that message. A stamp to the second is
-   as good as a name: an entry with the same header is the message edited, if it stands in the old place or is
-   similar; entries with different such stamps are different messages, however alike. Otherwise an edit stays in
-   its place, keeps sender (or exact stamp), and is similar. What fits none of this is taken as a new message:
-   delivering one edit too many is better than losing a message.
+   as good as a name: an entry with the same header is the message edited, if it stands in the old place (and has no
+   other's id) or is similar; entries with different such stamps are different messages, however alike. Otherwise an
+   edit stays in its place, keeps sender (or exact stamp), and is similar. What fits none of this is taken as a new
+   message: delivering one edit too many is better than losing a message. What is to the second and to the letter
+   another message is left to rule 6 here, too: a pasted "yes" is not the missing "no" of the same second, edited.
 5. *Cut.* The last entry that was agreed, if its text is a torn rest of the known one (or holds the torn header
    of the next) and either its closing rule or what followed it is gone, was not edited but cut. A person who
-   shortens the last hand-written message, where no closing rule was promised, has edited it.
+   shortens the last hand-written message, where no closing rule was promised, has edited it. Where the cut went
+   through the meta line, what is left of the id tells which message it was; where through the header, its stamp.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from intercom.reconcile.likeness import torn, torn_tag
+from intercom.reconcile.likeness import torn, torn_id, torn_meta, torn_tag
 from intercom.reconcile.table import OPEN, Gaps, Table
 from intercom.reconcile.values import ARCHIVED, CUT, DELETED, DUPLICATE, EDITED, REDACTED, RETURNED, Header, Past
 
@@ -39,7 +42,7 @@ def by_id(table: Table) -> None:
             table.copy(f, k)
         elif id is not None:
             claims[id].append(f)
-    digests = {digest for one in table.known for digest in (one.digest, *one.versions)} if claims else set()
+    digests = _digests(table) if claims else set()
     for id, entries in claims.items():
         fs = [f for f in entries if not _copied(table, f, digests)]
         k = table.position.get(id)
@@ -47,6 +50,11 @@ def by_id(table: Table) -> None:
             _claimed(table, k, fs)
         elif (past := table.history.get(id)) is not None:
             _claimed_past(table, past, fs)
+
+
+def _digests(table: Table) -> set[str]:
+    """Every text that a message of the live log has or had."""
+    return {digest for one in table.known for digest in (one.digest, *one.versions)}
 
 
 def _copied(table: Table, f: int, digests: set[str]) -> bool:
@@ -65,21 +73,30 @@ def _claimed(table: Table, k: int, fs: list[int]) -> None:
         if not rivals:
             last = next((table.found[f].digest for f in reversed(fs) if table.similar(one.id, f)), None)
             rivals = [f for f in fs if table.found[f].digest == last]
-    unseen = [f for f in rivals if table.found[f].digest not in one.versions]
+    broken = {f for f in rivals if current != OPEN and _broken(table, one.id, f)}
+    unseen = [f for f in rivals if f not in broken and table.found[f].digest not in one.versions]
     if unseen or current == OPEN:
         winner = table.found[(unseen or rivals)[-1]].digest if rivals else None
         chosen = next((f for f in rivals if table.found[f].digest == winner), None)
         if chosen is not None:
             table.hold(k, chosen, EDITED)
     for f in [current, *rivals] if current != OPEN else rivals:
-        if f != table.holder[k]:
+        if f in broken:
+            table.copy_of(f, table.holder[k])
+        elif f != table.holder[k]:
             table.copy(f, k)
 
 
 def _rival(table: Table, id: str, header: Header, versions: frozenset[str], f: int) -> bool:
     """Whether entry `f`, beside the original, is another text of it and not a message of its own."""
     entry = table.found[f]
-    return entry.header == header and (entry.digest in versions or table.similar(id, f))
+    return entry.header == header and (entry.digest in versions or table.similar(id, f) or _broken(table, id, f))
+
+
+def _broken(table: Table, id: str, f: int) -> bool:
+    """Whether entry `f` is what a cut left of a copy of the message."""
+    text = table.text(id)
+    return not table.found[f].closed and text is not None and torn(text, table.found[f].body, more=True)
 
 
 def _claimed_past(table: Table, past: Past, fs: list[int]) -> None:
@@ -91,11 +108,11 @@ def _claimed_past(table: Table, past: Past, fs: list[int]) -> None:
                 table.returned[past.id] = f
         elif past.id in table.returned and table.found[f].digest == table.found[table.returned[past.id]].digest:
             table.copy_of(f, table.returned[past.id])
-        elif same_header and table.similar(past.id, f):
+        elif same_header and ((broken := _broken(table, past.id, f)) or table.similar(past.id, f)):
             if past.reason == DELETED:
-                table.copy_of(f, table.returned[past.id], version=True)
+                table.copy_of(f, table.returned[past.id], version=not broken)
             else:
-                table.past(f, ARCHIVED, past.id, version=True)
+                table.past(f, ARCHIVED, past.id, version=not broken)
                 table.echo[f] = frozenset({("past", past.seq)})
 
 
@@ -105,6 +122,8 @@ def by_likeness(table: Table) -> None:
     if not missing or not fs:
         return
     _by_old_text(table, missing, fs)
+    digests = _digests(table)
+    fs = [f for f in fs if not _copied(table, f, digests)]
     gaps = table.gaps()
     _by_header(table, gaps, fs)
     _in_place(table, gaps, fs)
@@ -129,12 +148,19 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
             wanted[table.known[k].header].append(k)
     for f in _still(table, fs):
         ks = [k for k in wanted.get(table.found[f].header, ())[:_WINDOW] if table.holder[k] == OPEN]
-        here = [k for k in ks if gaps.known[k] == gaps.found[f]]
+        here = [k for k in ks if gaps.known[k] == gaps.found[f] and not _another(table, f, k)]
         best = here[0] if here else None
         if len(here) != 1:
-            best = next((k for k in ks if table.similar(table.known[k].id, f)), best)
+            score, likest = max(((table.alike(table.known[k].id, f), -k) for k in ks), default=(0.0, 0))
+            best = -likest if ks and score >= table.limits.similar else best
         if best is not None:
             table.hold(best, f, REDACTED if table.known[best].redacted else EDITED)
+
+
+def _another(table: Table, f: int, k: int) -> bool:
+    """Whether entry `f` names another message than `k`."""
+    id = table.found[f].id
+    return id is not None and id != table.known[k].id and (id in table.position or table.history.get(id) is not None)
 
 
 def _in_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
@@ -162,6 +188,17 @@ def _in_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
 def _distinct(one: Header, other: Header) -> bool:
     """Two different times to the second: two messages."""
     return one.exact and other.exact and one.stamp != other.stamp
+
+
+def named(table: Table) -> None:
+    """Rule 5, where the cut left so much of the meta line that it tells which message it was."""
+    for f in table.open_found():
+        entry = table.found[f]
+        start = None if entry.closed or entry.id is not None else torn_id(entry.body)
+        if start:
+            ks = [k for k in table.missing() if table.known[k].id.startswith(start)]
+            if len(ks) == 1 and table.known[ks[0]].header == entry.header:
+                table.hold(ks[0], f, CUT)
 
 
 def cut(table: Table) -> None:
@@ -195,7 +232,7 @@ def _torn_header(table: Table) -> None:
     """An entry is an unfinished header line with a missing message's own stamp: that one, cut."""
     for f in table.open_found():
         header, text = table.found[f].header, table.found[f].body.strip()
-        if table.found[f].closed or not header.exact or (text and not torn_tag(text)):
+        if table.found[f].closed or not header.exact or (text and not torn_tag(text) and not torn_meta(text)):
             continue
         for k in table.missing():
             other = table.known[k].header

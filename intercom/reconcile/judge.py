@@ -4,14 +4,17 @@
 11. *A stale save* is made from a copy read at some moment T: of what was agreed, everything that arrived after T is
     missing and everything before T is there. So the missing that arrived after the last agreed message still
     there are lost; those that arrived before it were deleted by somebody who let later ones stand, and that is
-    honoured. A person who deletes just the last messages looks the same as a stale save: they are put back once.
-    A hand-written message may have stood in the file for a while before it was first seen, so what tools appended
-    is the better evidence, where there is any.
+    honoured. A hand-written message may have stood in the file for a while before it was first seen, so what tools
+    appended is the better evidence, where there is any.
+    *A file whose end was cut off* misses what stood behind the last message that is still in its place, and people
+    move messages about: that is lost, too, whenever it had arrived. A person who deletes just the last messages
+    looks the same as either: they are put back once.
 12. *Insisting.* If what is missing by rule 11 are at most a few, each was put back before, and the same save
-    added nothing, cut nothing off and left others, then somebody deleted them again: honoured. A stale save in a
-    loop adds, or takes new ones along.
-13. *Damage.* If the file is gone, holds no message, or more than a few and more than most of the log are missing,
-    no deletion in it is taken for meant: everything missing is put back, however often that was done before.
+    added nothing and left others, then somebody deleted them again: honoured. A stale save in a loop adds, or takes
+    new ones along.
+13. *Damage.* If the file is gone, holds no message, was cut off in the middle of one, or more than a few and more than
+    most of the log are missing, no deletion in it is taken for meant: everything missing is put back, however often
+    that was done before.
 14. *Announcements* of our own are evidence of what arrived when, but are never worth a repair: missing alone,
     they count as deleted; with others, they come back with them.
 """
@@ -24,6 +27,7 @@ from typing import NamedTuple
 from intercom.reconcile.table import OPEN, Gaps, Table
 from intercom.reconcile.values import (
     ADDED,
+    ARCHIVED,
     CHANGED,
     CUT,
     DUPLICATE,
@@ -58,9 +62,11 @@ class _Missing(NamedTuple):
 def judge(table: Table, *, exists: bool) -> Outcome:
     """Rules 10 to 14, once every entry has its verdict."""
     gaps = table.gaps()
-    entries = tuple(_final(table, gaps, f, decision) for f, decision in enumerate(table.decided) if decision)
+    said = {decision.place: decision for decision in table.decided if decision}
+    entries = tuple(_final(table, gaps, said, f, decision) for f, decision in enumerate(table.decided) if decision)
     verdicts = {entry.verdict for entry in entries}
-    missing = _sort(table, exists=exists, willed=not verdicts & {ADDED, CUT})
+    broken = CUT in verdicts or _broken_off(table)
+    missing = _sort(table, exists=exists, broken=broken, willed=ADDED not in verdicts)
     kind = None
     if not exists or missing.lost or verdicts & {CUT, REDACTED}:
         judgement = REPAIR
@@ -74,21 +80,36 @@ def judge(table: Table, *, exists: bool) -> Outcome:
     return Outcome(judgement, kind, entries, _ids(missing.deleted), _ids(missing.lost))
 
 
+def _broken_off(table: Table) -> bool:
+    """Whether the last entry is a tool's message that lost its closing rule, whatever else was done to it."""
+    last = len(table.found) - 1
+    if last < 0 or table.found[last].closed:
+        return False
+    return any(f == last and one.via != "hand" for f, one in zip(table.holder, table.known, strict=True))
+
+
 def _ids(messages: list[Known]) -> tuple[str, ...]:
     return tuple(one.id for one in sorted(messages, key=lambda one: one.seq))
 
 
-def _final(table: Table, gaps: Gaps, f: int, decision: Decision) -> Decision:
+def _final(table: Table, gaps: Gaps, said: dict[int, Decision], f: int, decision: Decision) -> Decision:
     """What only the whole shows: out of the order that most kept is moved; a copy names the entry that counts."""
     if decision.verdict == UNCHANGED and f not in gaps.anchors:
         return decision._replace(verdict=MOVED)
-    if decision.verdict == DUPLICATE and decision.id in table.position:
+    if decision.verdict != DUPLICATE:
+        return decision
+    if decision.id in table.position:
         return decision._replace(of=table.found[table.holder[table.position[decision.id]]].place)
-    return decision
+    original = decision
+    while original.verdict == DUPLICATE and original.of is not None:  # a copy's original may be a copy by now
+        original = said[original.of]
+    if original.verdict == ARCHIVED:
+        return decision._replace(verdict=ARCHIVED, id=original.id, of=None)
+    return decision._replace(id=original.id, of=original.place)
 
 
-def _sort(table: Table, *, exists: bool, willed: bool) -> _Missing:
-    gone = [table.known[k] for k in table.missing()]
+def _sort(table: Table, *, exists: bool, broken: bool, willed: bool) -> _Missing:
+    gone = [one for _, one in _gone(table)]
     worth = [one for one in gone if not one.system]
     if not gone or (not worth and exists):
         return _Missing(gone, [], damage=False)
@@ -97,14 +118,22 @@ def _sort(table: Table, *, exists: bool, willed: bool) -> _Missing:
     limits = table.limits
     if not exists or not table.found or (went > limits.few and went > limits.most * agreed):
         return _Missing([], gone, damage=True)
+    if broken:
+        return _Missing([], gone, damage=False)
     stayed = [one for k, one in enumerate(table.known) if one.agreed and table.holder[k] != OPEN]
     tools = any(one.agreed and one.via != "hand" for one in table.known)
     moment = _moment(one for one in stayed if one.via != "hand" or not tools)
-    deleted = [one for one in gone if one.agreed and one.arrived < moment]
-    lost = [one for one in gone if one not in deleted]
+    end = max((k for k in table.unmoved() if table.known[k].agreed), default=OPEN)
+    meant = {k for k, one in _gone(table) if one.agreed and one.arrived < moment and k < end}
+    deleted = [one for k, one in _gone(table) if k in meant]
+    lost = [one for k, one in _gone(table) if k not in meant]
     if all(one.system for one in lost) or (willed and stayed and _insisted(lost, limits.few)):
         deleted, lost = gone, []
     return _Missing(deleted, lost, damage=False)
+
+
+def _gone(table: Table) -> list[tuple[int, Known]]:
+    return [(k, table.known[k]) for k in table.missing()]
 
 
 def _moment(stayed: Iterable[Known]) -> int:

@@ -14,6 +14,7 @@ _TELLING = 16  #: a text this long that survives whole inside the other is no co
 _TORN_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # what is left of a character that was cut through
 _TORN_TAG = re.compile(r"\[[A-Z0-9_-]*\Z")
 _TORN_META = re.compile(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
+_TORN_ID = re.compile(r"<!-- intercom id=([0-9a-z]{1,12})")
 _TORN_CLOSER = re.compile(r"\s*-{1,2}\s*\Z")
 _TORN_HEADER = re.compile(r"\s*(?:-{3}\s*)?#{1,3}[^\n]*\Z")
 
@@ -33,7 +34,7 @@ def similarity(old: str, new: str) -> float:
     kept = _common(a, b)
     kept += min(_common(a[::-1], b[::-1]), short - kept)
     if short >= _TELLING and kept >= 0.95 * short:
-        return 0.95
+        return 0.95 + 0.04 * kept / short
     words, others = Counter(a.split()), Counter(b.split())
     shared = 2 * sum((words & others).values()) / (words.total() + others.total())
     return max(kept / long, shared)
@@ -53,6 +54,23 @@ def torn(known: str, found: str, *, more: bool) -> bool:
         return False
     beyond = rest[len(whole) :]
     return bool(_TORN_CLOSER.match(beyond) or (more and _TORN_HEADER.match(beyond)))
+
+
+def frayed(known: str, found: str) -> bool:
+    """Whether `found` is `known` and what a cut left of the closing rule or the header behind it."""
+    whole, rest = known.rstrip(), found.rstrip()
+    return rest.startswith(whole) and _TORN_HEADER.match(rest[len(whole) :]) is not None
+
+
+def torn_id(found: str) -> str:
+    """What a cut left of the id in a meta line of which that is all there is; "" for nothing."""
+    match = _TORN_ID.match(found)
+    return match[1] if match and _TORN_META.match(found.rstrip()) else ""
+
+
+def torn_meta(found: str) -> bool:
+    """Whether a text is no more than the beginning of a meta line that was cut through."""
+    return _TORN_META.match(found) is not None
 
 
 def torn_tag(found: str) -> bool:

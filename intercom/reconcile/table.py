@@ -106,13 +106,20 @@ class Table:
         """The known text of `id`, if it can be had."""
         return self._body_of(id)
 
+    def unmoved(self) -> list[int]:
+        """Positions in `known` of the longest run of matched messages in unchanged order.
+
+        Of several the one that ends earliest in the log: the end is what a cut takes.
+        """
+        of = {f: k for k, f in enumerate(self.holder) if f != OPEN}
+        return _rising([of[f] for f in sorted(of)])
+
     def gaps(self) -> Gaps:
         """Cut both orders at the anchors: the longest run of matched messages in unchanged order.
 
         What has the same gap number before and after stands between the same neighbours: in its place.
         """
-        chosen = _rising([f for f in self.holder if f != OPEN])
-        anchors = frozenset(chosen)
+        anchors = frozenset(self.holder[k] for k in self.unmoved())
         known, gap = [], 0
         for f in self.holder:
             gap += f in anchors

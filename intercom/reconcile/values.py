@@ -33,7 +33,7 @@ OVERWRITTEN = "overwritten"  #: most of it went
 STALE_SAVE = "stale_save"  #: saved from an old copy: what came meanwhile is missing
 RESURFACED = "resurfaced"  #: nothing is missing, but a redacted text is back
 
-_SECONDS = re.compile(r"\d{1,2}:\d{2}:\d{2}")
+SECONDS = re.compile(r"\d{1,2}:\d{2}:\d{2}")
 
 
 class Header(NamedTuple):
@@ -47,7 +47,7 @@ class Header(NamedTuple):
     @property
     def exact(self) -> bool:
         """Whether the stamp is a time to the second, and so as good as a name for the message."""
-        return _SECONDS.search(self.stamp) is not None
+        return SECONDS.search(self.stamp) is not None
 
 
 class Known(NamedTuple):
@@ -106,18 +106,27 @@ class History(Protocol):
         """The message of this id, if it is past."""
 
     def having(self, digest: str, /) -> Sequence[Past]:
-        """Every past message whose current text has this digest, in order of seq."""
+        """Every past message that has or had a text with this digest, in order of seq."""
+
+    def headed(self, header: Header, /) -> Sequence[Past]:
+        """The past messages with exactly this header, as far as it is known which ones have it, in order of seq."""
 
 
 class Recalled:
     """A History held in memory."""
 
-    def __init__(self, past: Iterable[Past] = ()) -> None:
+    def __init__(self, past: Iterable[Past] = (), older: Iterable[tuple[str, str]] = ()) -> None:
+        """`older`: digests of other texts that some of them had, with their ids."""
         self._by_id: dict[str, Past] = {}
         self._by_digest: dict[str, list[Past]] = {}
+        self._by_header: dict[Header, list[Past]] = {}
         for one in sorted(past, key=lambda p: p.seq):
             self._by_id[one.id] = one
             self._by_digest.setdefault(one.digest, []).append(one)
+            self._by_header.setdefault(one.header, []).append(one)
+        for digest, id in older:
+            if id in self._by_id and self._by_id[id] not in self._by_digest.get(digest, ()):
+                self._by_digest.setdefault(digest, []).append(self._by_id[id])
 
     def get(self, id: str, /) -> Past | None:
         """The message of this id, if it is past."""
@@ -126,6 +135,10 @@ class Recalled:
     def having(self, digest: str, /) -> Sequence[Past]:
         """Every past message whose current text has this digest, in order of seq."""
         return self._by_digest.get(digest, ())
+
+    def headed(self, header: Header, /) -> Sequence[Past]:
+        """The past messages with exactly this header, in order of seq."""
+        return self._by_header.get(header, ())
 
 
 class Thresholds(NamedTuple):

@@ -1,0 +1,159 @@
+"""Owns what happens to messages that the index has already: another text or header, in ours or in other logs.
+
+Of our own messages the journal and the archive say which text counts. Beside another machine's log there is no
+journal of ours. Its file is all we have, so:
+
+- another text under the id of a message that we have from this file is that message, edited. Under the id of one from
+  elsewhere it is nothing: nobody's log but its own can change a message.
+- where an entry with an id stands twice in the file, not under the same header or not alike, somebody copied a block as
+  the pattern for a new message: the second is that.
+- an entry without an id has one made of its content, so an edit gives it another. It is the message that we had from
+  this file under the same header, with a time to the second, if that text is gone and the two are alike. The message
+  goes by the new id then, as it will after a rebuild, and keeps its number, its receipts and its older texts.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from intercom.format import MESSAGE, Entry
+from intercom.index.values import loaded, stored, stored_row
+from intercom.reconcile.likeness import similarity
+from intercom.reconcile.values import SECONDS
+
+INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?)"
+ALIKE = 0.6  #: texts under one header at least so alike are one message, as in `reconcile`
+_STATE = "SELECT 1 FROM pragma_database_list WHERE name = 'state'"
+
+
+class Source(NamedTuple):
+    """Where entries come from. `trusted`: the journal or our own archive, whose meta lines only we write."""
+
+    src: int
+    trusted: bool
+    final: bool = True  #: where a message stays: False for the journal, from which it moves to the archive
+    copy: bool = False  #: what a sync tool made of our own live log, perhaps before or after somebody edited it
+
+
+def inbox_rows(rcpt: str, seq: int) -> Iterable[tuple[str, int]]:
+    """A row for each reader that a message is for."""
+    return [(rcpt, seq)] if "," not in rcpt else [(name, seq) for name in dict.fromkeys(rcpt.split(", "))]
+
+
+def told_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries of another's log, those that were written on the pattern of one before them without its id."""
+    seen: dict[str, Entry] = {}
+    out = []
+    for entry in entries:
+        first = seen.setdefault(entry.id, entry) if entry.kind == MESSAGE and entry.id else entry
+        other = first is not entry and not (_header(first) == _header(entry) and _alike(first.body, entry.body))
+        out.append(entry._replace(id=None, at=None) if other else entry)
+    return out
+
+
+def follow(db: sqlite3.Connection, source: Source, edited: Iterable[tuple[str, Entry]]) -> None:
+    """Let newer texts count, where we have the ids from this source: a hand is on them now."""
+    for ident, entry in edited:
+        sql = "SELECT sender, rcpt, tag, body FROM messages WHERE id = ? AND src = ?"
+        row = db.execute(sql, (ident, source.src)).fetchone() if entry.id else None
+        if row is not None and tuple(map(loaded, row)) != (entry.sender, entry.to, entry.tag, entry.body):
+            revise(db, ident, entry._replace(via="hand"), source)
+
+
+def take_edits(db: sqlite3.Connection, source: Source, named: Sequence[tuple[str, Entry]]) -> list[tuple[str, int]]:
+    """Find the messages of this source whose texts were edited where they have no id; return (new id, number).
+
+    `named` is all of it, from its start.
+    """
+    unnamed = ((ident, entry) for ident, entry in named if entry.id is None and SECONDS.search(entry.stamp))
+    strangers = {ident: entry for ident, entry in unnamed if not _has(db, ident)}
+    if not strangers:
+        return []
+    present, out = {ident for ident, _ in named}, []
+    gone = _by_header(db, source, present, {entry.stamp for entry in strangers.values()})
+    for ident, entry in strangers.items():
+        for old, number, body in gone.get(_header(entry), ()):
+            if _alike(body, entry.body) and not _has(db, ident):
+                _rename(db, old, ident)
+                revise(db, ident, entry._replace(via="hand"), source)
+                gone[_header(entry)].remove((old, number, body))
+                out.append((ident, number))
+                break
+    return out
+
+
+def _by_header(
+    db: sqlite3.Connection, source: Source, present: set[str], stamps: set[str]
+) -> dict[tuple[str, ...], list[tuple[str, int, str]]]:
+    """What we have from this source, with these stamps, and is there no more."""
+    gone: dict[tuple[str, ...], list[tuple[str, int, str]]] = {}
+    sql = "SELECT id, seq, body, stamp, sender, rcpt, tag FROM messages WHERE src = ?"
+    for row in db.execute(sql, (source.src,)):
+        if row[0] not in present and loaded(row[3]) in stamps:
+            ident, number, body, *header = map(loaded, row)
+            gone.setdefault(tuple(header), []).append((ident, number, body))
+    return gone
+
+
+def _rename(db: sqlite3.Connection, old: str, new: str) -> None:
+    """Let a message go by a new id, here and in the state: its number and its receipts are kept by id."""
+    db.execute("UPDATE versions SET id = ? WHERE id = ?", (new, old))
+    db.execute("UPDATE messages SET id = ? WHERE id = ?", (new, old))
+    if db.execute(_STATE).fetchone():
+        db.execute("DELETE FROM state.numbers WHERE id = ?", (old,))
+        db.execute("UPDATE OR REPLACE state.receipts SET id = ? WHERE id = ?", (new, old))
+
+
+def _has(db: sqlite3.Connection, ident: str) -> bool:
+    return db.execute("SELECT 1 FROM messages WHERE id = ?", (ident,)).fetchone() is not None
+
+
+def _header(entry: Entry) -> tuple[str, str, str, str]:
+    return entry.stamp, entry.sender, entry.to, entry.tag
+
+
+def _alike(one: str, other: str) -> bool:
+    return similarity(one, other) >= ALIKE
+
+
+def revise(db: sqlite3.Connection, ident: str, entry: Entry, source: Source) -> None:
+    """Let the newer text of a known message count; keep the older as a version."""
+    seq, body, at, src = db.execute("SELECT seq, body, at, src FROM messages WHERE id = ?", (ident,)).fetchone()
+    new = stored(entry.body)
+    _readdress(db, seq, entry)
+    if src != source.src and (source.final or _elsewhere(db, src)):
+        db.execute("UPDATE messages SET src = ? WHERE seq = ?", (source.src, seq))
+    if new == body or (source.trusted and source.final and _is_version(db, ident, new)):
+        return  # our archive may be read again, and late; in the journal the last word counts, even an old one
+    db.execute("DELETE FROM versions WHERE id = ? AND body = ?", (ident, new))
+    number = db.execute("SELECT coalesce(max(n), 0) FROM versions WHERE id = ?", (ident,)).fetchone()[0]
+    db.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", (ident, number + 1, at, body))
+    upto = db.execute("SELECT value FROM meta WHERE key = 'words'").fetchone()
+    if upto is not None and seq <= upto[0]:
+        db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (seq, body))
+        db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (seq, new))
+    db.execute("UPDATE messages SET body = ?, via = ? WHERE seq = ?", (new, entry.via or "tool", seq))
+
+
+def _readdress(db: sqlite3.Connection, seq: int, entry: Entry) -> None:
+    """Let the newer header of a known message count: a person may have corrected the name it is for."""
+    now = (*map(stored, (entry.sender, entry.to, entry.tag)), 1 if entry.urgent else 0, stored(entry.stamp))
+    before = db.execute("SELECT sender, rcpt, tag, urgent, stamp FROM messages WHERE seq = ?", (seq,)).fetchone()
+    if now != before:
+        sql = "UPDATE messages SET sender = ?, rcpt = ?, tag = ?, urgent = ?, stamp = ?, via = ? WHERE seq = ?"
+        db.execute(sql, (*now, entry.via or "tool", seq))
+        old = inbox_rows(loaded(before[1]), seq)
+        db.executemany("DELETE FROM inbox WHERE rcpt = ? AND seq = ?", map(stored_row, old))
+        db.executemany(INBOX, map(stored_row, inbox_rows(entry.to, seq)))
+
+
+def _elsewhere(db: sqlite3.Connection, src: int) -> bool:
+    """Whether a message is so far known from another machine's live log, or a copy that a sync tool made of ours."""
+    row = db.execute("SELECT path FROM sources WHERE src = ?", (src,)).fetchone()
+    return row is not None and "/" not in row[0]
+
+
+def _is_version(db: sqlite3.Connection, ident: str, body: str | bytes) -> bool:
+    return db.execute("SELECT 1 FROM versions WHERE id = ? AND body = ?", (ident, body)).fetchone() is not None

@@ -1,0 +1,201 @@
+"""Owns replacing a file that other programs write to: no word that they still write into the old one is lost.
+
+A program that has the old file open goes on writing into it, though it has no name any more. So the old file keeps
+a name in `.intercom/replaced` while somebody may write to it. What was written by the time we are done is carried
+over at once; what comes later, at the next look: what was added is added, and of a text that was written anew the
+messages that nobody knows. The file's name there says how much of it was carried over; once nobody has it open
+for writing, it goes. Where the system does not tell who has a file open, only the first moment counts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Container
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.files import being_written, has_writer, joined, read_from, sync_folder, whole, write_temporary
+from intercom.format import MESSAGE, digest, parse
+
+_LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
+_STEP = 0.001
+_PIECE = 1024 * 1024  #: bytes
+_PRIVATE, _FOLDER = ".intercom", "replaced"
+
+
+class Replaced(NamedTuple):
+    """A replaced file that somebody may still write to. -1 and "" where we died before we carried over anything."""
+
+    path: Path
+    size: int  #: bytes; so much was carried over
+    proof: str  #: their digest
+
+
+def swap(path: Path, before: bytes, after: bytes, draft: Path | None = None) -> bool:
+    """Replace a file that others write to, atomically, unless it is not `before` any more; whether it was done.
+
+    `draft` is a file that holds `after` already, synced. What an editor or a shell still wrote into the old file
+    while it was replaced is carried over. The caller holds the writer lock, so the others are no tools of ours.
+    OSError as the system gives it.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if before:
+            return False
+        handle = -1
+    try:
+        temporary = draft or write_temporary(path, after)
+        if handle >= 0 and not (_same(handle, path) and _holds(handle, before)):
+            temporary.unlink()
+            return False
+        kept = _keep(path) if handle >= 0 else None
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+        if handle >= 0:
+            carried = _carry_over(handle, path, before, after)
+            if kept is not None:
+                _let_go(kept, carried)
+    finally:
+        if handle >= 0:
+            os.close(handle)
+    return True
+
+
+def news(log: Path) -> bool:
+    """Whether there is something to `gather` for this log; a file that is about to be replaced is still the log."""
+    for one in _replaced(log):
+        with suppress(FileNotFoundError):
+            found = one.path.stat()
+            if os.path.samestat(found, log.stat()):
+                continue
+            if found.st_size != one.size or not being_written(one.path):
+                return True
+    return False
+
+
+def gather(log: Path, known: Callable[[], Container[str]]) -> None:
+    """Add to the log what was written into files that it replaced; `known` gives the digests of known messages.
+
+    The caller holds the writer lock. StorageError, OSError.
+    """
+    for one in _replaced(log):
+        writing = being_written(one.path)  # before we read: who is gone by now has written all
+        data = read_from(one.path)
+        if data is None or not log.exists():
+            continue
+        ours = os.path.samestat(one.path.stat(), log.stat())  # we died before we replaced it
+        if not ours and not (len(data) == one.size and _proof(data) == one.proof):
+            _add(log, one, data, known)
+        _let_go(one.path, data if writing and not ours else None)
+
+
+def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[str]]) -> None:
+    if one.size >= 0 and _proof(data[: one.size]) == one.proof:
+        news, lead = data[one.size :], data[max(0, one.size - _STEP_BACK) : one.size]
+    else:
+        marks = known()
+        found = [entry for entry in parse(data) if entry.kind == MESSAGE and digest(entry) not in marks]
+        news, lead = joined([entry.raw for entry in found]), b""
+    if not news.strip():
+        return
+    end = (read_from(log) or b"")[-_STEP_BACK:]
+    if not lead or not end.endswith(lead):  # else it goes on where it was interrupted
+        news = joined([end, news])[len(end) :]
+    with open(log, "ab") as file:
+        file.write(news)
+
+
+_STEP_BACK = 256  #: bytes by which it is seen that nothing came in between
+
+
+def _replaced(log: Path) -> list[Replaced]:
+    """The replaced files of this log, oldest first."""
+    folder = log.parent / _PRIVATE / _FOLDER
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    found = []
+    for name in names:
+        _, _, rest = name.partition(" ")
+        size, _, proof = rest.partition(" ")
+        found.append(Replaced(folder / name, int(size) if proof and size.isdigit() else -1, proof))
+    return found
+
+
+def _keep(path: Path) -> Path | None:
+    """Give the file a second name; None where that cannot be, as without a private folder beside it."""
+    folder = path.parent / _PRIVATE / _FOLDER
+    kept = folder / f"{time.time_ns()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.link(path, kept)
+    except OSError:
+        return None
+    return kept
+
+
+def _let_go(kept: Path, carried: bytes | None) -> None:
+    """Note what was carried over of a replaced file; None if nobody will write to it any more."""
+    if carried is not None:
+        turn = kept.name.partition(" ")[0]
+        os.replace(kept, kept.with_name(f"{turn} {len(carried)} {_proof(carried)}"))
+        return
+    kept.unlink(missing_ok=True)
+    with suppress(OSError):  # another one is still there
+        kept.parent.rmdir()
+
+
+def _proof(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def _same(handle: int, path: Path) -> bool:
+    """Whether the open file is the one that has the name now: an editor may have renamed another over it."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> bytes | None:
+    """Bring what others still write into the replaced file, open as `handle`, into the one that has its place.
+
+    What was carried over by now, None if nothing more will come.
+    """
+    writing = _wait_for_writers(handle)
+    if _holds(handle, before):
+        return before if writing else None
+    late = whole(handle)
+    if late.startswith(before):
+        with open(path, "ab") as file:
+            file.write(late[len(before) :])
+    elif late and read_from(path) == after:
+        os.replace(write_temporary(path, late), path)  # somebody saved the whole file: as if a moment later
+    elif late or writing:
+        return before  # it is to be looked at again
+    return late if writing else None
+
+
+def _wait_for_writers(handle: int) -> bool:
+    """Wait a moment until nobody has the file open for writing any more; whether somebody still has."""
+    deadline = time.monotonic() + _LINGER
+    while has_writer(handle):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(_STEP)
+    return False
+
+
+def _holds(handle: int, data: bytes) -> bool:
+    """Whether the open file is, byte for byte, `data`; piece by piece, for both may be very long."""
+    at, view = 0, memoryview(data)
+    while at < len(data) and (part := os.pread(handle, _PIECE, at)):
+        if part != view[at : at + len(part)]:
+            return False
+        at += len(part)
+    return at == len(data) == os.fstat(handle).st_size

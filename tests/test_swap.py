@@ -1,0 +1,119 @@
+"""A log that is replaced while programs have it open: what they still write into the old file is delivered, once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from intercom import Bus
+
+_HOLDS_IT = """
+import sys
+with open(sys.argv[1], sys.argv[2], encoding="utf-8", newline="") as file:
+    text = file.read() if "+" in sys.argv[2] else ""
+    print("open", flush=True)
+    for line in sys.stdin:
+        if line == "whole\\n":
+            file.seek(0)
+            file.truncate()
+            file.write(text)
+        else:
+            file.write(line.strip().replace("|", "\\n"))
+        file.flush()
+        print("written", flush=True)
+"""
+
+
+class Program:
+    """A program that has a file open for writing, and writes into it what it is told (`|` ends a line)."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        command = [sys.executable, "-c", _HOLDS_IT, str(path), mode]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._answer()
+
+    def _answer(self) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline()
+
+    def write(self, text: str) -> None:
+        """Write this; `whole`: write anew what stood in the file when it was opened."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{text}\n")
+        self._process.stdin.flush()
+        self._answer()
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
+def _typed(text: str, second: int = 0) -> str:
+    return f"## [2026-01-12 10:00:{second:02}] user -> roo [INFO]||{text}||---||"
+
+
+@pytest.fixture
+def talk(project: Path) -> Iterator[Bus]:
+    """A bus with five messages that were read."""
+    with Bus.open(project) as bus:
+        bus.add_agents(["roo", "zoo"])
+        for n in range(5):
+            bus.send("roo", f"said {n}", sender="zoo")
+        bus.read("roo")
+        yield bus
+
+
+def _new(bus: Bus) -> list[str]:
+    return [message.body for message in bus.read("roo")]
+
+
+def test_a_program_that_keeps_the_replaced_log_open(talk: Bus) -> None:
+    """What is appended to the file that a compaction replaced, however late and often, is delivered, once."""
+    program = Program(talk.config.log, "a")
+    talk.compact(2)
+    assert _new(talk) == []
+    for n in range(3):
+        program.write(_typed(f"late {n}", n))
+        assert _new(talk) == [f"late {n}"]
+        assert _new(talk) == []
+        if n == 1:
+            talk.send("roo", "between", sender="zoo")
+            talk.compact(1)
+            assert _new(talk) == ["between"]
+    program.write("## [2026-01-12 11:00:00] user -> roo [INFO]||in two")
+    program.close()
+    assert _new(talk) == ["in two"]
+    assert not (talk.config.private / "replaced").exists()
+    assert [message.body for message in talk.history()][5:] == ["late 0", "late 1", "between", "late 2", "in two"]
+    assert talk.notices == []
+
+
+def test_a_program_that_writes_the_replaced_log_anew(talk: Bus) -> None:
+    """Of a whole text that is written into the replaced file late, what is new is delivered; nothing comes twice."""
+    program = Program(talk.config.log, "r+")
+    talk.compact(2)
+    talk.send("roo", "meanwhile", sender="zoo")
+    assert _new(talk) == ["meanwhile"]
+    program.write("whole")
+    program.write(_typed("late"))
+    program.close()
+    assert _new(talk) == ["late"]
+    assert [message.body for message in talk.history()] == [*(f"said {n}" for n in range(5)), "meanwhile", "late"]
+    assert talk.config.log.read_bytes().count(b"said 0") == 0
+    assert not (talk.config.private / "replaced").exists()
+    assert talk.notices == []
+
+
+def test_a_redaction_forgets_the_replaced_log(talk: Bus) -> None:
+    """A secret does not stay in a replaced file."""
+    ident = talk.send("roo", "the secret of the cake", sender="zoo").id
+    program = Program(talk.config.log, "a")
+    talk.compact(2)
+    assert any(b"secret" in path.read_bytes() for path in (talk.config.private / "replaced").iterdir())
+    talk.redact(ident)
+    assert not any(b"secret" in path.read_bytes() for path in talk.config.folder.rglob("*") if path.is_file())
+    program.close()
