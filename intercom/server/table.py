@@ -9,7 +9,8 @@ from __future__ import annotations
 from intercom import contract
 from intercom.model import STATUS_CODES
 from intercom.server import crews, talk, work
-from intercom.server.tool import ANY, MASTER, WORKER, Tool, choice, flag, text, whole
+from intercom.server.fitting import choice, flag, text, whole
+from intercom.server.tool import ANY, MASTER, WORKER, Tool
 from intercom.words import MOST_WORKERS, PERMISSION_MODES, WORKTREE_STATUSES
 
 TYPE = "task, status, question, answer, announce, done, or a tag of the log such as warn"

@@ -1,15 +1,11 @@
-"""Owns what a tool is: a row of name, description, arguments, who may use it, and the function behind it.
-
-Also the words for arguments that do not fit, so that a model can mend its call without guessing.
-"""
+"""Owns what a tool is: a row of name, description, arguments, who may use it, and the function behind it."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from intercom.errors import UsageError
+from intercom.server.fitting import Fitting, Properties
 
 if TYPE_CHECKING:
     from intercom.bus import Bus
@@ -27,21 +23,13 @@ REGISTERED = "registered"
 WORKER = "worker"
 MASTER = "master"
 
-_TYPES = {
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-}
-
 
 class Tool(NamedTuple):
     """One row of the table. Exactly one of `handler` and `patient` is set."""
 
     name: str
     description: str
-    properties: dict[str, dict[str, Any]]
+    properties: Properties
     required: tuple[str, ...] = ()
     who: str = REGISTERED
     handler: Handler | None = None
@@ -65,60 +53,10 @@ class Tool(NamedTuple):
 
     def arguments(self, given: Arguments | None) -> Arguments:
         """`given` with the defaults filled in; UsageError, in words, where it breaks the schema."""
-        import jsonschema
-
-        given = given or {}
-        validator = _VALIDATORS.get(self.name)
-        if validator is None:
-            validator = _VALIDATORS[self.name] = jsonschema.Draft202012Validator(self.schema)
-        for error in validator.iter_errors(given):
-            raise UsageError(f"{self.name}: {self._words(error)}; nothing was done.")
-        filled = {key: spec["default"] for key, spec in self.properties.items() if "default" in spec}
-        filled.update(given)
-        return filled
-
-    def _words(self, error: Any) -> str:
-        """One sentence about one schema error."""
-        where = ".".join(str(part) for part in error.absolute_path)
-        shown = ascii(error.instance)
-        shown = shown if len(shown) <= 80 else shown[:77] + "…"
-        if error.validator == "required":
-            missing = [name for name in error.validator_value if name not in error.instance]
-            return f"the argument {', '.join(missing)} is missing"
-        if error.validator == "additionalProperties":
-            extra = sorted(set(error.instance) - set(self.properties))
-            near = difflib.get_close_matches(extra[0], list(self.properties), 1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(self.properties) or 'none'}"
-            return f"there is no argument {ascii(extra[0])[:80]} ({hint})"
-        if error.validator == "enum":
-            return f"{where} must be one of {', '.join(map(str, error.validator_value))}, not {shown}"
-        if error.validator == "type":
-            kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-            return f"{where} must be {' or '.join(_TYPES.get(kind, str(kind)) for kind in kinds)}, not {shown}"
-        if error.validator in ("minimum", "maximum"):
-            side = "at least" if error.validator == "minimum" else "at most"
-            return f"{where} must be {side} {error.validator_value}, not {shown}"
-        return f"{where} does not fit ({error.validator} {error.validator_value!r})"
+        fitting = _FITTINGS.get(self.name)
+        if fitting is None:
+            fitting = _FITTINGS[self.name] = Fitting(self.name, self.properties, self.required)
+        return fitting.fitted(given or {})
 
 
-_VALIDATORS: dict[str, Any] = {}
-
-
-def text(about: str = "", **more: Any) -> dict[str, Any]:
-    """Schema of a text argument."""
-    return {"type": "string", **({"description": about} if about else {}), **more}
-
-
-def choice(*words: str, default: str | None = None) -> dict[str, Any]:
-    """Schema of an argument that is one of a few words."""
-    return {"type": "string", "enum": list(words), **({"default": default} if default else {})}
-
-
-def whole(low: int, high: int | None = None, **more: Any) -> dict[str, Any]:
-    """Schema of a whole number with bounds."""
-    return {"type": "integer", "minimum": low, **({"maximum": high} if high is not None else {}), **more}
-
-
-def flag(about: str = "", *, default: bool = False) -> dict[str, Any]:
-    """Schema of a yes-or-no argument."""
-    return {"type": "boolean", "default": default, **({"description": about} if about else {})}
+_FITTINGS: dict[str, Fitting] = {}
