@@ -6,6 +6,18 @@ line, MCP server, hook) catches `IntercomError` once and maps it; nothing below 
 
 from __future__ import annotations
 
+import errno
+
+_LONGEST = 1_500  #: characters of an error that are shown
+_PICTURES = {code: chr(0x2400 + code) for code in range(32) if code not in {9, 10}}
+
+
+def brief(error: BaseException) -> str:
+    """What an error says: control characters made visible, and of very long words the middle left out."""
+    text = str(error).translate(_PICTURES)
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} […] {text[-half:]}"
+
 
 class IntercomError(Exception):
     """Root of all deliberate errors. `exit_code` is the exit status of the command line."""
@@ -31,8 +43,32 @@ class NotFound(IntercomError):
     """A message or file that was asked for by id or name and is not there."""
 
 
+#: What a person can do, by the reason that the system gave.
+_ADVICE = {
+    errno.EACCES: "See who may use it (ls -ld), and try again.",
+    errno.EPERM: "See who may use it (ls -ld), and try again.",
+    errno.EROFS: "The file system is read-only: make it writable, or set INTERCOM_ROOT to another place.",
+    errno.ENOSPC: "Free some space and try again.",
+    errno.EDQUOT: "Free some space and try again.",
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f), and try again.",
+    errno.EISDIR: "Something else is in its place: move it away and try again.",
+    errno.ENOTDIR: "Something else is in its place: move it away and try again.",
+    errno.EEXIST: "Something else is in its place: move it away and try again.",
+}
+
+
 class StorageError(IntercomError):
-    """The file system said no (full disk, read-only, a directory in the way): nothing was stored."""
+    """The file system said no (full disk, read-only, a directory in the way): nothing was stored.
+
+    Raised `from` the system's error, it ends with what to do about that, unless its message says so itself.
+    """
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        cause = self.__cause__
+        advice = _ADVICE.get(cause.errno or 0) if isinstance(cause, OSError) else None
+        told = ". " in said.rpartition("; ")[2]
+        return f"{said} {advice}" if advice and not told else said
 
 
 class LockTimeout(StorageError):

@@ -152,7 +152,7 @@ def missing(program: str) -> ProgramMissing:
     """The error that says that `program` is not there and what to do about it."""
     name = os.path.basename(program)
     advice = INSTALL.get(name, "install it or correct the command")
-    return ProgramMissing(f"{program} was not found; nothing was started: {advice}.")
+    return ProgramMissing(f"{_shown([program])} was not found; nothing was started: {advice}.")
 
 
 def children(pid: int) -> list[Process]:

@@ -22,6 +22,7 @@ from intercom.state import InstanceRow, State
 STALE_AFTER = 30.0  #: seconds without a heartbeat
 ROLES = ("master", "worker")
 _HEAD = 64 * 1024
+_MACHINE = "machine-id"  #: in the state: which machine writes here
 
 
 class Registry:
@@ -136,14 +137,13 @@ class Registry:
         """Refuse to write where another machine writes under the same name. Looks once."""
         if self._checked:
             return
-        mine, theirs = _machine_id(), self._state.meta("machine-id")
-        if mine and theirs is None:
-            self._state.set_meta("machine-id", mine)
-        elif mine and theirs != mine:
+        if other_machine(self._state):
             raise Refused(
                 f"another machine uses the name {self._config.machine!r} in {self._config.folder}; nothing was done. "
                 "Give this one its own: set INTERCOM_MACHINE, or run `intercom init --machine NAME`."
             )
+        if (mine := _machine_id()) and self._state.meta(_MACHINE) is None:
+            self._state.set_meta(_MACHINE, mine)
         self._checked = True
 
     # -- who is there -----------------------------------------------------------------------------
@@ -234,6 +234,12 @@ class Registry:
             raise UnknownName(f"{name!r} is not registered; nothing was changed. `intercom status` shows who is.")
         self._state.sign_off(found)
         return found
+
+
+def other_machine(state: State) -> bool:
+    """Whether another machine than this one has written here under our name."""
+    mine, theirs = _machine_id(), state.meta(_MACHINE)
+    return bool(mine) and theirs is not None and theirs != mine
 
 
 def liveness(row: InstanceRow) -> str:

@@ -20,6 +20,7 @@ from intercom.state import State
 
 STATES = ("starting", "trust", "mcp_approval", "bypass", "blocked", "ready", "running", "idle", "gone", "unknown")
 DECISIONS = ("allow", "deny")
+_NOBODY = "0.lost"  #: the mark of no process: what it was given counts as not given
 _NONCE_LIFE = 86_400.0  #: seconds after which nobody waits for a nonce any more
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -138,7 +139,7 @@ class Sessions:
 
     def get(self, name: str) -> SessionRow | None:
         """The session of a name, None if there never was one."""
-        row = self._one(f"{_ROW} WHERE name = ?", name)
+        row = self._one(f"{_ROW} WHERE name = ?", name) if name.isascii() else None  # names on the bus are
         return SessionRow(*row) if row else None
 
     def all(self) -> list[SessionRow]:
@@ -250,6 +251,19 @@ class Sessions:
         }
         for mark in given.intersection(marks):
             self._state.confirm(name, mark)
+
+    def given(self, name: str, mark: str) -> list[str]:
+        """Messages that this process has, and that were not seen to be received."""
+        sql = "SELECT id FROM receipts WHERE reader = ? AND session = ? AND received IS NULL"
+        return [row[0] for row in self._all(sql, name, mark)]
+
+    def give_back(self, name: str, mark: str, idents: Iterable[str]) -> None:
+        """The session lost these: they are given again, marked."""
+        with self._changing() as db:
+            db.executemany(
+                "UPDATE receipts SET session = ? WHERE reader = ? AND session = ? AND id = ? AND received IS NULL",
+                [(_NOBODY, name, mark, ident) for ident in idents],
+            )
 
     # -- permissions ------------------------------------------------------------------------------
 

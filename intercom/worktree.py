@@ -17,6 +17,7 @@ from intercom.git import environment, git, ok, some
 from intercom.unsaved import KEPT, Unsaved
 
 FOLDER = ".intercomm-worktrees"
+OLDEST_GIT = (2, 36)  #: the first with `worktree list -z`
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}\Z")
 
 
@@ -50,23 +51,31 @@ def default_path(root: Path, worker: str) -> Path:
     return root.resolve().parent / FOLDER / worker
 
 
+def place(root: Path, worker: str, path: Path | None = None) -> Path:
+    """Where `worker`'s worktree goes: `path`, as seen from the root, or `default_path`. UsageError."""
+    return default_path(root, worker) if path is None else Path(os.path.abspath(root / path))
+
+
 def add(root: Path, worker: str, base: str = "main", path: Path | None = None) -> Worktree:
     """Create `worker`'s worktree, detached at `base`, at `path` or beside the project.
 
-    Raises Refused (not a repository's top, bare, path in use), NotFound (no such base, no commit
+    Raises Refused (not a repository's top, bare, path in use or unusable), NotFound (no such base, no commit
     yet), UsageError (the name), ProgramMissing (no git). Nothing is created where it raises.
     """
-    where = default_path(root, worker) if path is None else Path(os.path.abspath(root / path))
+    where = place(root, worker, path)
     _check_repository(root)
     commit = _base(root, base)
     taken = next((one for one in _registered(root) if one.path == where), None)
     if taken is not None and not taken.missing:
         raise Refused(f"{where} is already a worktree of this repository; nothing was created.")
-    if where.is_symlink() or where.is_file() or (where.is_dir() and any(where.iterdir())):
-        raise Refused(f"{where} is in use and not an empty folder; nothing was created.")
-    _check_surroundings(root, where, chosen=path is not None)
-    if path is None:
-        where.parent.mkdir(mode=0o700, exist_ok=True)
+    try:
+        if where.is_symlink() or where.is_file() or (where.is_dir() and any(where.iterdir())):
+            raise Refused(f"{where} is in use and not an empty folder; nothing was created.")
+        _check_surroundings(root, where, chosen=path is not None)
+        if path is None:
+            where.parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{where} cannot be used ({error.strerror}); nothing was created.") from error
     reuse = ["--force"] if taken is not None and taken.locked is None else []
     git(root, "worktree", "add", "--quiet", "--detach", *reuse, str(where), commit)
     return Worktree(worker, where, commit, None)
@@ -80,7 +89,7 @@ def worktrees(root: Path, *, facts: bool = True) -> list[Worktree]:
 
 def find(root: Path, worker: str, path: Path | None = None, *, facts: bool = True) -> Worktree:
     """The worktree of `worker` (at `path`, if it was not put beside the project), or NotFound."""
-    where = default_path(root, worker) if path is None else Path(os.path.abspath(root / path))
+    where = place(root, worker, path)
     for one in _registered(root):
         if one.path == where:
             return one if one.missing or not facts else _seen(root, one)
@@ -206,7 +215,8 @@ def _registered(root: Path) -> list[Worktree]:
     """Linked worktrees as git lists them, without looking into them."""
     done = git(root, "worktree", "list", "--porcelain", "-z", check=False)
     if done.code == 129:  # git's usage message
-        raise ProgramMissing(f"git is older than 2.36, which worktrees need: {proc.INSTALL['git']}.")
+        oldest = ".".join(map(str, OLDEST_GIT))
+        raise ProgramMissing(f"git is older than {oldest}, which worktrees need: {proc.INSTALL['git']}.")
     if done.code:
         raise Refused(f"{root} has no worktrees: {proc.last_words(done)}")
     found = []

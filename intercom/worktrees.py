@@ -64,6 +64,8 @@ class Worktrees:
 
     def get(self, worker: str) -> Entry | None:
         """What is registered for `worker`, None if nothing is."""
+        if not worker.isascii():
+            return None  # no name on the bus is like that
         with self._state.guarded():
             sql = f"SELECT {_COLUMNS} FROM worktrees WHERE worker = ?"  # noqa: S608  # our own words
             row = self._db().execute(sql, (worker,)).fetchone()
@@ -77,11 +79,22 @@ class Worktrees:
 
     def add(self, worker: str, base: str = "main", path: str | None = None) -> Entry:
         """Create and register a worktree, with the settings that a session in it needs. As `worktree.add`."""
-        name = check_name(worker)
-        made = worktree.add(self._root, name, base, Path(path) if path else None)
-        worktree.copy_settings(self._root, made.path)
-        now = utc()
-        return self._put(Entry(name, str(made.path), base, None, "active", now, now))
+        name, now = check_name(worker), utc()
+        where = worktree.place(self._root, name, Path(path) if path else None)
+        before = self.get(name)
+        _storable("created", base, str(where))
+        entry = self._put(Entry(name, str(where), base, None, "active", now, now))
+        try:  # registered first: should we be killed while git makes it, a teardown still knows of it
+            worktree.add(self._root, name, base, where if path else None)
+        except BaseException:
+            self._forget(name) if before is None else self._put(before)
+            raise
+        worktree.copy_settings(self._root, where)
+        return entry
+
+    def _forget(self, worker: str) -> None:
+        with self._state.guarded():
+            self._db().execute("DELETE FROM worktrees WHERE worker = ?", (worker,))
 
     def list(self) -> list[dict[str, Any]]:
         """Every registered worktree, and those that only git knows, with what git says about each."""
@@ -102,6 +115,7 @@ class Worktrees:
             raise UsageError(
                 f"{status!r} is no status; nothing was changed. Use one of {', '.join(WORKTREE_STATUSES)}."
             )
+        _storable("changed", branch or "")
         named = branch or entry.branch
         if status == "done":
             named = self._check_done(entry, named)
@@ -144,6 +158,15 @@ class Worktrees:
             return worktree.find(self._root, worker, path, facts=False).path
         except IntercomError:
             return None
+
+
+def _storable(verb: str, *values: str) -> None:
+    """UsageError for text that is no Unicode, as a path or an argument of other bytes is."""
+    for value in values:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{value!r} is not UTF-8 and cannot be noted; nothing was {verb}.") from None
 
 
 def _facts(tree: worktree.Worktree | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from intercom import fleet
 from intercom.agents import claude
 from intercom.crew import Crew
 from intercom.errors import IntercomError, NotFound, ProgramMissing, Refused, UsageError
-from intercom.fleet.launch import environment, own_command
+from intercom.fleet.environ import as_shell, worker_environment
+from intercom.fleet.launch import own_command
 from intercom.fleet.plan import check, tickets
 from intercom.sessions import SessionRow
 from intercom.wake import safely, tell
@@ -88,14 +90,76 @@ def test_names_are_given_once(crew: Crew) -> None:
     assert "worker-1" in found
 
 
-@given(st.dictionaries(st.sampled_from(["PATH", "HOME", "LANG", "ANTHROPIC_X", "CLAUDECODE", "TMUX"]), st.text()))
+_DUMP = "import os, sys; [sys.stdout.buffer.write(k + b'=' + v + bytes(1)) for k, v in os.environb.items()]"
+
+
+@given(st.dictionaries(st.sampled_from(["PATH", "HOME", "IFS", "X"]), st.text(st.characters(exclude_characters="\0"))))
 def test_environments_are_data(environ: dict[str, str]) -> None:
-    """A shell reads back exactly what was put in; nothing of the session that spawns goes along."""
-    clean = {key: value.replace("\0", "").encode(errors="ignore").decode() for key, value in environ.items()}
-    text = environment(clean, {"INTERCOM_NAME": "worker-1"})
-    read = dict(word.split("=", 1) for word in shlex.split(text))
-    wanted = {key: value for key, value in clean.items() if key not in ("CLAUDECODE", "TMUX")}
-    assert read == {**wanted, "INTERCOM_NAME": "worker-1"}
+    """A real shell reads back exactly what was put in, whatever it holds."""
+    clean = {key: value.encode(errors="ignore").decode() for key, value in environ.items()}
+    script = f'set -a\n{as_shell(clean)}exec {shlex.quote(sys.executable)} -c "{_DUMP}"'
+    done = subprocess.run(["sh", "-c", script], env={"LC_ALL": "C.UTF-8"}, capture_output=True, check=True)
+    seen = dict(word.decode().split("=", 1) for word in done.stdout.split(b"\0") if word)
+    assert {key: value for key, value in seen.items() if key in clean} == clean
+
+
+def settings(project: Path, text: str) -> None:
+    """Write the project's settings."""
+    (project / ".claude").mkdir(exist_ok=True)
+    (project / ".claude" / "intercom.toml").write_text(text)
+
+
+def test_what_workers_have_in_their_environment(project: Path) -> None:
+    """What is usual, but nothing of the session that spawns; what the settings give, pass on, and keep back."""
+    usual = {"PATH": "/bin", "LANG": "C", "AWS_PROFILE": "mine"}
+    environ = {**usual, "DATABASE_URL": "secret", "OTHER": "stays", "CLAUDECODE": "1", "TMUX": "x"}
+    with Crew.open(project, environ=environ) as crew:
+        assert worker_environment(crew) == usual
+    lines = ["[fleet.env]", "NODE_ENV = 'a $(touch x); b'", "DATABASE_URL = true", "AWS_PROFILE = false"]
+    settings(project, "\n".join([*lines, "NOT_THERE = true", "LANG = 'de_DE'"]))
+    with Crew.open(project, environ=environ) as crew:
+        given = {"NODE_ENV": "a $(touch x); b", "DATABASE_URL": "secret", "LANG": "de_DE"}
+        assert worker_environment(crew) == {"PATH": "/bin", **given}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[fleet]\nenv = 3", "[fleet.env]\nA = 3", "[fleet.env]\n'A B' = 'x'", "[fleet.env]\nINTERCOM_NAME = 'me'"],
+)
+def test_settings_of_the_fleet_that_cannot_be(project: Path, tmp_path: Path, text: str) -> None:
+    """Said, with the name, before anything is started."""
+    settings(project, text)
+    with (
+        Crew.open(project, environ={**os.environ, "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux")}) as crew,
+        pytest.raises(UsageError, match=r"\[fleet\.env\] in \.claude/intercom\.toml .*nothing was started"),
+    ):
+        fleet.spawn(crew, fleet.Plan(1), by="user")
+
+
+def test_a_worker_gets_its_environment(project: Path, tmp_path: Path) -> None:
+    """Its own PATH too, which tmux would replace by its client's; the file that carried it is gone."""
+    folder, word = tmp_path / "bin", 'it\'s "x" ; $(touch ran)'
+    program(
+        folder,
+        "claude",
+        f'case "$1" in --version) echo "2.1.197 (Claude Code)";; '
+        f"*) env -0 > {tmp_path}/half; mv {tmp_path}/half {tmp_path}/seen; exec sleep 600;; esac",
+    )
+    settings(project, f"[fleet.env]\nPATH = '{folder}:/usr/bin:/bin'\nWORD = {json.dumps(word)}\nTOKEN = true")
+    environ = {**os.environ, "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux"), "TOKEN": "s3cret", "OTHER": "x"}
+    with Crew.open(project, environ=environ) as crew:
+        (done,) = fleet.spawn(crew, fleet.Plan(1, ready_timeout=2), by="user")
+        assert (done.ready, "left running" in str(done.reason)) == (False, True), done
+        seen = dict(one.split("=", 1) for one in (tmp_path / "seen").read_text().split("\0") if one)
+        assert seen["PATH"] == f"{folder}:/usr/bin:/bin"
+        assert (seen["WORD"], seen["TOKEN"], seen["INTERCOM_NAME"]) == (word, "s3cret", "worker-1")
+        assert "OTHER" not in seen
+        assert not list((crew.bus.config.private / "workers").glob("*.env"))
+        row = crew.sessions.get("worker-1")
+        assert row is not None
+        assert b"s3cret" not in Path(f"/proc/{row.pid}/cmdline").read_bytes()
+        assert fleet.teardown(crew)[0].reason is None
+    assert not (project / "ran").exists()
 
 
 def test_our_own_command_runs_anywhere(tmp_path: Path) -> None:

@@ -68,6 +68,47 @@ def test_without_claude_the_answers_say_what_to_do(master: BareClient) -> None:
     assert [one["name"] for one in master.call("intercomm_status")["instances"]] == ["master"]
 
 
+@pytest.mark.parametrize(
+    ("scripts", "words", "install"),
+    [
+        ({}, "tmux was not found", "install tmux 3.2"),
+        ({"tmux": "echo tmux 2.9"}, "tmux 2.9 is too old", "install tmux 3.2"),
+        ({"tmux": "echo tmux 3.4"}, "claude was not found", "npm install -g @anthropic-ai/claude-code"),
+        ({"tmux": "echo tmux 3.4", "claude": "echo '1.0.17 (Claude Code)'"}, "1.0.17 is too old", "npm install"),
+        ({"tmux": "echo tmux 3.4", "claude": "echo 9"}, "no version of Claude Code that is known", "npm install"),
+    ],
+)
+def test_programs_that_will_not_do(
+    project: Path, tmp_path: Path, scripts: dict[str, str], words: str, install: str
+) -> None:
+    """Spawn says what to install; the bus, and each other tool of the fleet, works or says why not."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, body in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+    path = {"PATH": str(folder), "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux")}
+    with BareClient(project, **path) as master, BareClient(project, **path) as worker:
+        master.call("intercomm_register", role="master")
+        worker.call("intercomm_register")
+        said = master.refused("intercomm_spawn", count=1)
+        assert words in said
+        assert install in said
+        assert "nothing was started" in said
+        assert [one["name"] for one in master.call("intercomm_status")["instances"]] == ["master", "worker-1"]
+        done = master.call("intercomm_assign", worker="worker-1", role_instructions="do it")
+        assert (done["stored"], done["woke"], "no session" in done["reason"]) == (True, False, True)
+        asked = worker.call("intercomm_escalate", message="how?")
+        assert (asked["persisted"], asked["woke"], "no session" in asked["reason"]) == (True, False, True)
+        assert [one["body"] for one in master.call("intercomm_read")["messages"]] == ["how?"]
+        assert worker.call("intercomm_read")["messages"][0]["type"] == "task"
+        assert "did you mean 'worker-1'" in master.refused("intercomm_wake", worker="worker-2", message="x").lower()
+        assert master.call("intercomm_scan")["workers"] == []
+        assert master.call("intercomm_teardown")["workers"] == []
+        said = master.refused("intercomm_worktree_add", worker_id="worker-1")
+        assert "install git" in said
+
+
 def test_a_waiting_read_is_a_proven_wake(project: Path, master: BareClient) -> None:
     """A worker without hooks that waits in a read has the message; who does not, has not, and that is said."""
     with BareClient(project) as worker:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from intercom.errors import IntercomError
+from intercom.errors import IntercomError, brief
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -24,7 +24,10 @@ def run() -> NoReturn:
     what it opened need not take its modules apart (together a fifth of the time of a short command).
     """
     gc.set_threshold(100_000)
-    code = main()
+    try:
+        code = main()
+    except KeyboardInterrupt:  # before there was anything to interrupt
+        code = INTERRUPTED
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except IntercomError as error:
-        _complain(str(error))
+        _complain(brief(error))
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -63,8 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(text: str) -> None:
-    """One line on stderr, whatever the error holds."""
-    print("intercom:", " ".join(text.split()), file=sys.stderr)
+    """One line on stderr, whatever the error holds: a name in it must not move the cursor."""
+    from intercom.cli.show import visible
+
+    print("intercom:", visible(" ".join(text.split())), file=sys.stderr)
 
 
 def _drop_output() -> None:

@@ -240,6 +240,7 @@ COMMANDS = (
     Command("compact", "upkeep", "compact", "move older messages to the archive", _keep(50)),
     Command("clear", "upkeep", "compact", "the same, by InterComm's name; deletes nothing", _keep(100)),
     Command("rebuild", "upkeep", "rebuild", "make the index anew from the logs", _nothing),
+    Command("doctor", "doctor", "doctor", "check that all is as it must be; changes nothing", _nothing),
     Command("spawn", "fleet", "spawn", "start workers: Claude Code in tmux, side by side", words_fleet.spawn),
     Command("scan", "fleet", "scan", "what each worker does and asks", words_fleet.prefix),
     Command("wake", "fleet", "wake", "store a message for a worker and wake it", words_fleet.wake),

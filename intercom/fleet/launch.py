@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import sys
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +21,7 @@ from intercom.agents import agent, claude
 from intercom.alive import started
 from intercom.crew import Crew
 from intercom.files import make_private_folder
+from intercom.fleet.environ import as_shell, worker_environment
 from intercom.fleet.plan import Plan, Ticket
 from intercom.hooks.settings import settings as hooks_settings
 from intercom.model import utc
@@ -30,13 +29,7 @@ from intercom.sessions import SessionRow
 
 FOLDER = "workers"
 SPAWN = "INTERCOM_SPAWN"  #: in the environment of everything that runs in a worker: the id of its session
-_INHERITED = re.compile(
-    r"(?:PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|COLORTERM|TMPDIR|SSH_AUTH_SOCK|IS_SANDBOX|PYTHONPATH"
-    r"|VIRTUAL_ENV|XDG_\w+|NODE_\w+|SSL_CERT_\w+|ANTHROPIC_\w+|AWS_\w+|GOOGLE_\w+|CLOUD_ML_REGION|VERTEX_\w+|DISABLE_\w+"
-    r"|CLAUDE_CONFIG_DIR|CLAUDE_CODE_USE_\w+|CLAUDE_CODE_DISABLE_\w+|CLAUDE_CODE_MAX_\w+|CLAUDE_CODE_SKIP_\w+"
-    r"|CLAUDE_CODE_OAUTH_TOKEN|MCP_\w+|BASH_\w+_\w+|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY)\Z"
-)
-_SCRIPT = 'set -a; . "$0"; set +a; rm -f -- "$0"; exec "$@"'
+_SCRIPT = 'set -a; . "$0"; set +a; command -p rm -f -- "$0"; exec "$@"'  # -p: whatever PATH it has been given
 
 
 class Launched(NamedTuple):
@@ -83,24 +76,25 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str) -> Lau
         _file(crew, f"{ticket.name}.mcp.json", json.dumps({"mcpServers": {claude.SERVER: server}}, indent=2)),
         plan.perm_mode,
     )
-    env = _file(crew, f"{ticket.name}.env", environment(crew.environ, own))
+    env = _file(crew, f"{ticket.name}.env", as_shell({**worker_environment(crew), **own}))
     words = program.words(shlex.split(plan.claude_cmd), start)
-    # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
-    pane = tmux.new_session(crew.server, ticket.name, ["sh", "-c", _SCRIPT, str(env), *words], cwd=cwd)
     row = SessionRow(
         ticket.name,
         None,
-        pane.pid,
-        started(pane.pid),
+        None,
+        None,
         "starting",
         "{}",
         utc(),
-        pane=pane.id,
         socket=crew.server.socket,
         worktree=str(cwd) if plan.worktrees else None,
         agent=plan.agent,
         spawned_by=by,
     )
+    crew.sessions.put(row)  # first: should we be killed as it starts, a teardown still knows whose it is
+    # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
+    pane = tmux.new_session(crew.server, ticket.name, ["sh", "-c", _SCRIPT, str(env), *words], cwd=cwd)
+    row = row._replace(pid=pane.pid, started=started(pane.pid), pane=pane.id)
     crew.sessions.put(row)
     crew.bus.register("worker", ticket.name, pid=pane.pid, session=ticket.session)
     return Launched(row, left_out)
@@ -126,12 +120,6 @@ def identity(crew: Crew, ticket: Ticket) -> dict[str, str]:
         "INTERCOM_TMUX_SOCKET": crew.server.socket,
         SPAWN: ticket.session,
     }
-
-
-def environment(environ: Mapping[str, str], own: Mapping[str, str]) -> str:
-    """The environment file: what a worker has of ours, and who it is. Nothing of the session that starts it."""
-    taken = {key: value for key, value in environ.items() if _INHERITED.match(key) and "\0" not in value}
-    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in {**taken, **own}.items())
 
 
 def folder(crew: Crew) -> Path:

@@ -16,6 +16,7 @@ from intercom.agents import agent
 from intercom.alive import alive
 from intercom.crew import Crew
 from intercom.errors import IntercomError, UsageError
+from intercom.fleet.environ import worker_environment
 from intercom.fleet.launch import Launched, launch, place, prepare
 from intercom.fleet.plan import Plan, Ticket, check, tickets
 from intercom.fleet.teardown import end, forget
@@ -53,7 +54,7 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
         raise UsageError(f"claude_cmd {plan.claude_cmd!r} is no command line: {error}; nothing was started.") from None
     if not words:
         raise UsageError("claude_cmd is empty; nothing was started.")
-    agent(plan.agent).check(words, crew.environ)
+    agent(plan.agent).check(words, {**crew.environ, **worker_environment(crew)})
     taken = tickets(crew, plan)
     results: dict[str, Spawned] = {}
     threads = [

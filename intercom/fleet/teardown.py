@@ -77,13 +77,13 @@ def _in_use(crew: Crew, name: str) -> bool:
 def end(crew: Crew, row: SessionRow, *, spawn: str | None = None) -> int:
     """End all that runs for a worker, and its tmux session; how many processes. CommandFailed if one stays."""
     server = crew.tmux_of(row.socket)
-    pane = _own_pane(server, row)
+    mark = spawn or spawn_id(crew, row.name)
+    pane = _own_pane(server, row, mark)
     roots = [proc.Process(row.pid, row.started)] if row.pid is not None and alive(row.pid, row.started) else []
-    if pane is not None and not pane.dead and (row.pid is None or pane.pid == row.pid):
-        roots += [proc.Process(pane.pid, row.started)]
+    if pane is not None and not pane.dead:
+        roots += [proc.Process(pane.pid, started(pane.pid))]
     waiter = crew.sessions.waiter(row.name)
     roots += [proc.Process(*waiter)] if waiter else []
-    mark = spawn or spawn_id(crew, row.name)
     found: dict[int, proc.Process] = {}
     for one in roots:
         found |= {each.pid: each for each in (one, *proc.children(one.pid))}
@@ -108,31 +108,38 @@ def forget(crew: Crew, name: str) -> None:
     forget_files(crew, name)
 
 
-def _own_pane(server: tmux.Server, row: SessionRow) -> tmux.Pane | None:
-    """The pane we started the worker in, if it still is that one: ids begin anew with a new tmux server."""
-    if row.pane is None:
-        return None
+def _own_pane(server: tmux.Server, row: SessionRow, mark: str | None) -> tmux.Pane | None:
+    """The pane we started the worker in, if it still is that one: ids begin anew with a new tmux server.
+
+    What runs in it may be a script around the agent, and no longer the process that we started. Where whoever
+    started it was killed before noting the pane, the session's name leads to it.
+    """
     try:
-        pane = tmux.pane(server, row.pane)
+        pane = tmux.pane(server, row.pane or row.name)
     except NotFound:
         return None
-    return pane if pane.session == tmux.session_name(row.name) and (pane.dead or pane.pid == row.pid) else None
+    if pane.session != tmux.session_name(row.name):
+        return None
+    ours = (pane.dead and row.pane is not None) or pane.pid == row.pid or _has_mark(pane.pid, mark)
+    return pane if ours or any(one.pid == row.pid for one in proc.children(pane.pid)) else None
 
 
 def _marked(mark: str) -> list[proc.Process]:
     """Every process with this spawn id in its environment, as far as the system lets us see."""
-    needle = f"{SPAWN}={mark}".encode()
     found = []
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                if needle not in file.read().split(b"\0"):
-                    continue
-        except OSError:
+        if not name.isdigit() or int(name) == os.getpid() or not _has_mark(int(name), mark):
             continue
         since = started(int(name))
         if since is not None:
             found.append(proc.Process(int(name), since))
     return found
+
+
+def _has_mark(pid: int, mark: str | None) -> bool:
+    """Whether a process is seen to have this spawn id in its environment."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return mark is not None and f"{SPAWN}={mark}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False

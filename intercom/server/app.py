@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.lowlevel import NotificationOptions, Server
 
 import intercom
-from intercom.errors import IntercomError, Refused
+from intercom.errors import IntercomError, Refused, brief
 from intercom.server import protocol
 from intercom.server.desk import Desk
 from intercom.server.session import Session
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from intercom.bus import Bus
 
 HEARTBEAT = 10.0  # seconds
+_LOGGED = 4_000  # characters of a fault that go to stderr: not every client reads it, and a full pipe stops us
 _COMPLETE = {"resultType": "complete"}  # asked for by the protocol of 2026; the SDK drops it for older clients
 
 
@@ -82,11 +83,12 @@ class App:
                 with contextlib.suppress(Exception):  # the news is a courtesy; every call is checked anyway
                     await context.session.send_tool_list_changed()
         except IntercomError as error:
-            return _result(str(error), error=True)
+            return _result(brief(error), error=True)
         except Exception as error:  # noqa: BLE001  # the edge: a fault of ours must not look like an answer
-            traceback.print_exc(file=sys.stderr)
-            said = f"Intercom failed inside ({type(error).__name__}: {error}). Whether it was done is not known: look "
-            return _result(said + "with intercomm_read or intercomm_status before you repeat it.", error=True)
+            sys.stderr.write(traceback.format_exc()[-_LOGGED:])
+            sys.stderr.flush()
+            said = f"Intercom failed inside ({type(error).__name__}: {brief(error)}). Whether it was done is not known"
+            return _result(said + ": look with intercomm_read or intercomm_status before you repeat it.", error=True)
         return _result(answer if isinstance(answer, str) else result_text(answer))
 
     async def call(self, name: str, arguments: dict[str, Any] | None) -> Any:

@@ -76,7 +76,7 @@ async def escalate(session: Session, call: Caller, args: Arguments) -> dict[str,
 def _escalate(session: Session, args: Arguments, bus: Bus) -> tuple[Message, str, bool]:
     """(the stored question, the master's name or "", whether it lives)."""
     master = _master(bus.instances())
-    live = master is not None and master.state != "dead"
+    live = master is not None and (master.state != "dead" or _session_runs(bus, master.name))
     names = [master.name] if master else []
     if args["needs_user"] or not live:
         names.append(USER)
@@ -86,6 +86,18 @@ def _escalate(session: Session, args: Arguments, bus: Bus) -> tuple[Message, str
     priority = "urgent" if special else None
     sent = bus.send(", ".join(names), body, sender=session.name or "", type="question", priority=priority, via="tool")
     return sent, master.name if master else "", live
+
+
+def _session_runs(bus: Bus, name: str) -> bool:
+    """Whether the agent itself is there, where only its server has died: its hooks still bring it messages."""
+    from contextlib import closing
+
+    from intercom.sessions import Sessions
+    from intercom.state import State
+
+    with closing(State(bus.config.private)) as state:
+        row = Sessions(state).get(name)
+        return row is not None and row.running
 
 
 def _master(instances: list[Instance]) -> Instance | None:

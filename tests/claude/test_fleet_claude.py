@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from intercom import fleet, proc
+from intercom import fleet
 from intercom.alive import alive
 from intercom.approve import approve
 from intercom.errors import Refused
@@ -227,22 +227,3 @@ def test_done_is_checked_against_git(stage: Stage) -> None:
     with pytest.raises(Refused, match="no branch 'other'"):
         stage.crew.worktrees.set_status("worker-1", "done", "other")
     assert stage.crew.worktrees.set_status("worker-1", "done", "feature").status == "done"
-
-
-def test_a_tmux_server_that_dies(tmp_path: Path) -> None:
-    """All workers are gone, and said so; a new start picks up."""
-    with Lab(tmp_path / "lab") as lab, Stage(lab, "dies") as stage:
-        stage.spawn(2)
-        rows = stage.crew.sessions.all()
-        os.kill(int(_server_pid(lab)), signal.SIGKILL)
-        until(lambda: all(one["state"] == "gone" for one in fleet.scan(stage.crew)), 10)
-        for row in rows:
-            assert row.pid is not None
-            proc.wait_gone([proc.Process(row.pid, row.started)], 5)
-        assert all(one.reason is None for one in fleet.teardown(stage.crew))
-
-
-def _server_pid(lab: Lab) -> str:
-    from intercom import tmux
-
-    return tmux._tmux(lab.server, ["display-message", "-p", "#{pid}"]).strip()
