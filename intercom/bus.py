@@ -126,7 +126,10 @@ class Bus:
 
     def _store(self, block: bytes) -> None:
         if self._log.live.exists() and not self._log.journal.exists():
-            self._sync.db()  # what people wrote before the first tool came was said before this
+            try:
+                self._sync.db()  # what people wrote before the first tool came was said before this
+            except StorageError as error:
+                raise type(error)(f"{error} So nothing was sent.") from error
         with self._log.locked():
             appended = self._log.append(block, self._first)
             if appended.too_long:

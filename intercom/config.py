@@ -23,6 +23,7 @@ COMPACT_KEEP = 50
 _MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORK_TREE = re.compile(r"^[ \t]*worktree[ \t]*=[ \t]*([^\n]+)", re.MULTILINE | re.IGNORECASE)
+_NOT_BARE = re.compile(r"^[ \t]*bare[ \t]*=[ \t]*false", re.MULTILINE | re.IGNORECASE)
 _LOG_NAME = re.compile(r"INTERCOM-(.+)\.md\Z", re.IGNORECASE)
 
 
@@ -118,7 +119,8 @@ def git_common_parent(folder: Path) -> Path | None:
     """The folder that every worktree of the repository at `folder` shares, or None.
 
     Reads git's own files (gitrepository-layout(5)) rather than starting git: this runs in every
-    hook. A submodule or `--separate-git-dir` checkout is its own bus.
+    hook. A submodule or `--separate-git-dir` checkout is its own bus. UsageError in a worktree of such a
+    checkout, where git itself does not know the main one.
     """
     dot_git = folder / ".git"
     if dot_git.is_dir():
@@ -139,7 +141,10 @@ def git_common_parent(folder: Path) -> Path | None:
 
 
 def _work_tree(common: Path) -> Path | None:
-    """Where a git directory says its main work tree is: a submodule's lies inside the outer `.git`, and says so."""
+    """Where a git directory says its main work tree is: a submodule's lies inside the outer `.git`, and says so.
+
+    None where it lies in the main work tree, or is bare. UsageError where it lies apart and says nothing.
+    """
     if common.name == ".git":
         return None
     try:
@@ -148,7 +153,14 @@ def _work_tree(common: Path) -> Path | None:
         return None
     found = _WORK_TREE.search(text)
     tree = (common / found.group(1).strip().strip('"')).resolve() if found else None
-    return tree if tree is not None and tree.is_dir() else None
+    if tree is not None and tree.is_dir():
+        return tree
+    if _NOT_BARE.search(text):
+        raise UsageError(
+            f"the git directory {common} does not say where its main work tree is; nothing was opened. "
+            "Set INTERCOM_ROOT to that folder, so that all its worktrees share one bus."
+        )
+    return None
 
 
 def _settings(path: Path) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ KIND_OF = {
 }
 _DIALOGS = ("trust", "mcp_approval", "bypass")  # those that are states of their own; any other is `blocked`
 _STATE_OF = {"idle": "idle", "running": "running", "asked": "blocked", "gone": "gone"}
+FRESH = 2.0  #: seconds in which what the hooks said is newer than what file and screen show
 STARTING = 15.0  #: seconds in which a session whose hooks are silent counts as starting, whatever its screen shows
 
 
@@ -81,7 +82,8 @@ def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) ->
     pane, shown = see(crew, row) if screen else (None, None)
     living = row.running if row.pid is not None else bool(pane and not pane.dead)
     told = program.told(row.pid, crew.environ) if row.pid is not None and living else None
-    verdict = judge(row.state, told, shown.state if shown else None, living=living, age=age(row.since))
+    state = (shown.under or shown.state) if shown else None  # copy mode hides what goes on from a person, not from us
+    verdict = judge(row.state, told, state, living=living, age=age(row.since))
     return Sight(name, verdict.state, row, told, pane, shown, verdict.disagreement)
 
 
@@ -112,8 +114,8 @@ def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age:
 
     - A process that is not there is gone, whatever else is said.
     - A dialog on the screen is there: plans, questions and first-run dialogs have no hook of their own.
-    - Else the hooks' word holds, unless file and screen both say something else: a turn that was interrupted
-      by a person ends without a hook.
+    - Else the hooks' word holds, unless file and screen both say something else and have had the time to: a turn
+      that was interrupted by a person ends without a hook, and one that begins shows only after its hooks.
     - A session whose hooks have said nothing yet is starting, for a while.
     `age` is how many seconds ago the hooks' state began.
     """
@@ -132,7 +134,7 @@ def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age:
     if kinds["hooks"] is None:
         kind = kinds["screen"] or kinds["file"]
         return Verdict(_STATE_OF.get(kind or "", "unknown"), said)
-    if kinds["file"] and kinds["file"] == kinds["screen"] != kinds["hooks"]:
+    if kinds["file"] and kinds["file"] == kinds["screen"] != kinds["hooks"] and age >= FRESH:
         return Verdict(_STATE_OF[kinds["file"]], said)
     return Verdict(hooks, said)
 

@@ -18,7 +18,7 @@ from intercom import sight, tmux
 from intercom.agents import agent
 from intercom.alive import alive
 from intercom.crew import Crew
-from intercom.errors import IntercomError, NotFound
+from intercom.errors import IntercomError, NotFound, ProgramMissing
 from intercom.model import USER, canonical, new_id
 from intercom.screen import Screen
 from intercom.sessions import SessionRow
@@ -30,6 +30,13 @@ _STEP = 0.05  #: seconds between looks at what is proven
 _SECOND_LOOK = 0.25  #: seconds between pasting and looking again; a dialog needs 1.45 s without keys to come up
 _WAITER = 2.5  #: seconds that a waiter has before keys are tried
 _TAKEN = 1.0  #: seconds in which a typed line must have left the box
+_LAST = 0.2  #: seconds of the climb's time that are kept for its last look
+_HELD = {
+    "draft": "has a half-written prompt in its box",
+    "copy_mode": "is being scrolled back by somebody (tmux copy mode)",
+    "menu": "has a menu open",
+    "shell_mode": "has its box in shell mode",
+}
 
 
 class Woken(NamedTuple):
@@ -71,7 +78,7 @@ class _Climb(NamedTuple):
 def wake(crew: Crew, name: str, message: str, *, timeout: float = TIMEOUT) -> Woken:
     """Tell `name` that the stored message with this id is there. Takes at most `timeout` seconds."""
     began = time.monotonic()
-    climb = _Climb(crew, name, message, began, began + timeout)
+    climb = _Climb(crew, name, message, began, began + max(timeout - _LAST, 0.0))
     while True:
         seen = sight.look(crew, name)
         woken = _rung(climb, seen)
@@ -124,8 +131,10 @@ def _why_not(climb: _Climb, seen: Sight) -> str:
         return f"{seen.name} is still starting"
     if seen.state in ("ready", "idle"):
         if _given(climb):
-            return f"its waiter has the message, and {seen.name} was not seen to go on with it"
-        return f"{seen.name} is idle, and nothing confirmed within {climb.until - climb.began:g} s that it goes on"
+            held = _HELD.get(seen.screen.state, "") if seen.screen else ""
+            held = f" {held} and" if held else ""
+            return f"its waiter has the message, but {seen.name}{held} was not seen to go on with it"
+        return f"{seen.name} is idle, and nothing confirmed in time that it goes on"
     if seen.state == "unknown":
         return f"what {seen.name} does is not known ({seen.disagreement or _shown(seen.screen)})"
     return f"{seen.why()}; answer that first"
@@ -153,7 +162,17 @@ def _proof(climb: _Climb) -> str | None:
         return None  # its waiter has it; whether the session took it, its next hook tells
     if session.endswith(".w"):
         return "waiter"
-    return "hook" if row is not None and session == row.mark else "read"
+    if row is not None and session == row.mark:
+        return "hook"
+    if row is None or received is not None or session == _server_mark(climb):
+        return "read"
+    return None  # a hook has it in hand, and has not said it yet
+
+
+def _server_mark(climb: _Climb) -> str | None:
+    """The session's own server, as receipts name it."""
+    found = climb.crew.state.instance(climb.name)
+    return f"{found.pid}.{found.started}" if found is not None and found.pid is not None else None
 
 
 def _given(climb: _Climb) -> bool:
@@ -258,13 +277,7 @@ def _same(draft: str, text: str) -> bool:
 
 
 def _not_typeable(name: str, screen: Screen) -> str:
-    words = {
-        "draft": "has a half-written prompt in its box",
-        "copy_mode": "is being scrolled back by somebody (tmux copy mode)",
-        "menu": "has a menu open",
-        "shell_mode": "has its box in shell mode",
-    }
-    said = words.get(screen.state, f"shows {screen.state}" + (f" ({screen.reason})" if screen.reason else ""))
+    said = _HELD.get(screen.state, f"shows {screen.state}" + (f" ({screen.reason})" if screen.reason else ""))
     return f"{name} is idle but {said}, so nothing was typed"
 
 
@@ -277,7 +290,7 @@ def wake_pane(crew: Crew, target: str, text: str, *, timeout: float = TIMEOUT) -
     Without hooks of ours nothing can confirm it: then `woke` is False even where it was typed.
     """
     began = time.monotonic()
-    climb = _Climb(crew, target, "", began, began + timeout)
+    climb = _Climb(crew, target, "", began, began + max(timeout - _LAST, 0.0))
     pane = tmux.pane(crew.server, target)
     screen = _screen(crew.server, pane.id, "claude")
     if not screen.typeable:
@@ -323,7 +336,7 @@ def tell(crew: Crew, target: str, text: str, *, by: str) -> dict[str, Any]:
     if found is None:
         try:
             return {"to": target, "stored": False, **wake_pane(crew, target, text).to_json()}
-        except NotFound:
+        except (NotFound, ProgramMissing):
             pass  # no pane either: the bus says who there is
     found = found or name
     via = "cli" if by == USER else "tool"

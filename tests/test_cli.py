@@ -240,6 +240,59 @@ def test_interrupted_is_130(bus: Command) -> None:
     assert (reader.returncode, out, err) == (130, b"", b"")
 
 
+@pytest.mark.parametrize("where", ["intercom.cli.parser.parse", "intercom.cli.show.messages"])
+def test_interrupted_at_any_moment(bus: Command, where: str) -> None:
+    """Also while the command line is still being read, and while the answer is written."""
+    module, _, name = where.rpartition(".")
+    code = f"import {module} as m, os, signal; from intercom.cli import run\n"
+    code += f"m.{name} = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\nrun()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "log"],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("log",),
+        ("log", "--json"),
+        ("log", "--raw"),
+        ("search", "word"),
+        ("read", "--id", "roo", "--all"),
+        ("receipts", "--from", "user", "--json"),
+        ("history", "ID"),
+        ("watch",),
+    ],
+    ids=" ".join,
+)
+def test_a_pipe_that_is_closed_early(bus: Command, words: tuple[str, ...]) -> None:
+    """As by `| head -1`: no traceback, no word, and the exit code that a shell knows."""
+    ident = ""
+    for _ in range(2 if "receipts" not in words else 1):
+        ident = ok(bus("send", "--from", "user", "roo", "-", stdin=b"word " * 40_000)).strip()  # more than a pipe holds
+    if "receipts" in words:
+        code = "import intercom.cli.show as s; s.json_line = lambda value: print('x' * 200_000)\n"
+    else:
+        code = ""
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{code}from intercom.cli import run; run()", *(w.replace("ID", ident) for w in words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
 INTERRUPTED = """
 import os, signal, sys, threading
 from intercom.bus import Bus

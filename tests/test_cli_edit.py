@@ -59,6 +59,18 @@ def test_a_message_is_sent(bus: Bus, command: Command, editor: Editor) -> None:
     assert bus.config.log.read_text(encoding="utf-8").count("Are you there?") == 1
 
 
+def test_a_type_in_either_vocabulary(bus: Bus, command: Command, editor: Editor) -> None:
+    """The header has the log's word for it; what is no type is refused before the editor opens."""
+    words = "text = text.rstrip() + '\\n\\nAre you there?\\n'"
+    assert command("edit", "--to", "roo", "--type", "question", EDITOR=editor(words), VISUAL="").returncode == 0
+    assert [(message.tag, message.type) for message in bus.read("roo")] == [("ASK", "question")]
+    before = bus.config.log.read_bytes()
+    done = command("edit", "--to", "roo", "--type", "x]\n## [y", EDITOR=editor(words), VISUAL="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is no message type; nothing was sent" in done.stderr
+    assert bus.config.log.read_bytes() == before
+
+
 def test_nothing_written_nothing_sent(bus: Bus, command: Command, editor: Editor) -> None:
     """An editor that is only looked into changes nothing, byte for byte."""
     before = bus.config.log.read_bytes()

@@ -158,3 +158,15 @@ def test_tracked_never_raises(tmp_path: Path) -> None:
     for text in (b"", b"DIRC", b"DIRC\0\0\0\2\0\0\0\x09INTERCOM-", b"INTERCOM-" * 9):
         (tmp_path / ".git/index").write_bytes(text)
         assert tracked(tmp_path) == []
+
+
+def test_the_entry_of_a_worktree_whose_repository_lies_apart(command: Command, project: Path, tmp_path: Path) -> None:
+    """No server could find the bus from there by itself, so the entry names it."""
+    git(tmp_path, "init", "-q", "--separate-git-dir", str(tmp_path / "apart"), str(tmp_path / "main"))
+    git(tmp_path / "main", "commit", "-q", "--allow-empty", "-m", "first")
+    git(tmp_path / "main", "worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
+    done = command("init", "--json", "--root", str(tmp_path / "linked"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["mcpServers"]["intercomm"]["env"] == {"INTERCOM_ROOT": str(tmp_path / "linked")}
+    done = command("init", "--json", "--root", str(tmp_path / "main"))
+    assert "env" not in json.loads(done.stdout)["mcpServers"]["intercomm"]

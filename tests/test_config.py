@@ -113,6 +113,23 @@ def test_a_submodule(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(environ={}).root == outer / "vendor" / "lib"
 
 
+def test_a_worktree_of_a_git_directory_that_lies_apart(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git itself cannot tell from there where the main work tree is: that is said, and no folder is taken for it."""
+    (place / "git").mkdir()
+    for name in ("one", "two"):
+        git(place, "init", "-q", "--separate-git-dir", str(place / "git" / name), name)
+        git(place / name, "commit", "-q", "--allow-empty", "-m", "first")
+        git(place / name, "worktree", "add", "-q", "--detach", str(place / f"{name} linked"))
+    monkeypatch.chdir(place / "one")
+    assert load(environ={})[0::4] == (place / "one", "git")
+    monkeypatch.chdir(place / "one linked")
+    with pytest.raises(UsageError, match=r"git/one does not say .* nothing was opened\. Set INTERCOM_ROOT"):
+        load(environ={})
+    assert load(environ={"INTERCOM_ROOT": str(place / "one")}).root == place / "one"
+    git(place / "one", "config", "core.worktree", str(place / "one"))
+    assert load(environ={})[0::4] == (place / "one", "git")
+
+
 def test_a_nested_repository(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The nearest repository is the project."""
     repository(place / "outer")

@@ -22,7 +22,7 @@ from intercom.bus import Bus
 from intercom.errors import NotFound, UsageError
 from intercom.hooks import text
 from intercom.hooks.settings import EVENTS, settings
-from intercom.model import Message
+from intercom.model import Message, utc
 from intercom.sessions import SessionRow, Sessions
 from intercom.state import State
 from tests.conftest import SOURCE, Command
@@ -127,11 +127,12 @@ def test_urgent_goes_to_a_running_session_ordinary_waits_for_its_stop(hooks: Hoo
     """Each once, each at its place; what was given counts as received at the next hook."""
     ordinary, urgent = hooks.send("ordinary"), hooks.send("hurry", urgent=True)
     tool = {"tool_name": "Bash", "tool_input": {"command": "ls"}}
-    given = hooks.context("PreToolUse", **tool)
+    assert hooks.context("PreToolUse", **tool) == "", "a tool that is refused takes it along"
+    given = hooks.context("PostToolUse", **tool)
     assert urgent in given
     assert ordinary not in given
     assert [one.id for one in hooks.state.open_receipts("worker-1")] == [urgent]
-    assert hooks.context("PostToolUse", **tool) == ""
+    assert hooks.context("PreToolUse", **tool) == ""
     assert hooks.state.open_receipts("worker-1") == []
     assert ordinary in hooks.context("Stop")
     assert hooks.row.state == "running"
@@ -152,6 +153,52 @@ def test_a_prompt_brings_all_and_proves_its_nonces(hooks: Hooks) -> None:
     assert not hooks.sessions.saw_nonce("zzzz9999")
 
 
+def _transcript(path: Path, ident: str, event: str, *, answered: bool) -> str:
+    """As Claude Code writes it: a turn, what a hook put beside it, and what followed on it."""
+    lines: list[dict[str, Any]] = [
+        {"type": "assistant", "uuid": "a0", "parentUuid": None, "message": {"content": "before"}},
+        {"type": "user", "uuid": "u1", "parentUuid": "a0", "message": {"content": "do it"}},
+        {
+            "type": "attachment",
+            "uuid": "h1",
+            "parentUuid": "u1",
+            "attachment": {"type": "hook_additional_context", "hookEvent": event, "content": [f"* message {ident}"]},
+        },
+        {"type": "attachment", "uuid": "h2", "parentUuid": "h1", "attachment": {"type": "agent_listing_delta"}},
+    ]
+    parent = "h2" if answered else "a0"
+    lines.append({"type": "user", "uuid": "u2", "parentUuid": parent, "message": {"content": "[Request interrupted"}})
+    path.write_text("not json\n" + "".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("event", "answered", "kept"),
+    [("UserPromptSubmit", True, True), ("UserPromptSubmit", False, False), ("PostToolUse", False, True)],
+)
+def test_what_a_broken_off_turn_had(hooks: Hooks, tmp_path: Path, event: str, *, answered: bool, kept: bool) -> None:
+    """A prompt that was taken back takes along what came with it: given again. What the conversation has is not."""
+    ident = hooks.send("hear me", urgent=True)
+    assert ident in hooks.context(event, prompt="do it", tool_name="Bash")
+    path = _transcript(tmp_path / "t.jsonl", ident, event, answered=answered)
+    again = hooks.context("UserPromptSubmit", prompt="go on", transcript_path=path)
+    assert (again == "") == kept
+    if not kept:
+        assert "given before" in again
+        assert ident in again
+        assert hooks.context("Stop") == ""
+    assert hooks.state.open_receipts("worker-1") == []
+    assert hooks.bus.unread("worker-1") == 0
+
+
+def test_a_conversation_without_a_transcript_yet_has_nothing(hooks: Hooks, tmp_path: Path) -> None:
+    """The very first prompt, taken back: nothing was written."""
+    path = str(tmp_path / "t.jsonl")
+    ident = hooks.send("hear me")
+    assert ident in hooks.context("UserPromptSubmit", prompt="do it", transcript_path=path)
+    assert ident in hooks.context("UserPromptSubmit", prompt="do it now", transcript_path=path)
+
+
 def test_what_the_server_gave_is_confirmed_by_a_later_hook(hooks: Hooks) -> None:
     """The MCP server of the instance gives; PostToolUse says that the session goes on with it."""
     hooks.bus.register("worker", "worker-2", pid=os.getpid())
@@ -167,7 +214,7 @@ def test_nothing_is_given_inside_a_subagent(hooks: Hooks) -> None:
     """Its context ends with it; the message stays for the session itself."""
     hooks.send("hurry", urgent=True)
     tool = {"tool_name": "Bash", "tool_input": {"command": "ls"}}
-    assert hooks.context("PreToolUse", agent_id="a1", agent_type="Explore", **tool) == ""
+    assert hooks.context("PostToolUse", agent_id="a1", agent_type="Explore", **tool) == ""
     assert hooks.row.about()["subagent"] == "Explore"
     assert hooks.context("PostToolUse", **tool) != ""
 
@@ -233,8 +280,8 @@ def test_a_hook_imports_nothing_heavy(hooks: Hooks) -> None:
     hooks.send("first", urgent=True)
     hooks.context("Stop")  # the log is new until somebody reads: that is settled under a lock, once
     hooks.send("hurry", urgent=True)
-    data = json.dumps({"session_id": "s1", "hook_event_name": "PreToolUse", "tool_name": "x"}).encode()
-    done = hooks.command("hook", "PreToolUse", stdin=data, PYTHONPROFILEIMPORTTIME="1", **ME)
+    data = json.dumps({"session_id": "s1", "hook_event_name": "PostToolUse", "tool_name": "x"}).encode()
+    done = hooks.command("hook", "PostToolUse", stdin=data, PYTHONPROFILEIMPORTTIME="1", **ME)
     assert "hurry" in done.stdout
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert not loaded & {
@@ -467,6 +514,39 @@ def test_a_wake_is_received_when_its_own_prompt_is_seen(hooks: Hooks) -> None:
         hooks("UserPromptSubmit", prompt=f"<system-reminder> [intercom:{nonce}] hello")
         hooks("Stop")
         assert len(hooks.state.open_receipts("worker-1")) == left
+
+
+@pytest.mark.parametrize(
+    ("line", "again"),
+    [
+        ({"type": "user", "uuid": "u", "message": {"content": "* message ID"}}, False),
+        ({"type": "attachment", "uuid": "u", "attachment": {"type": "queued_command", "prompt": "* ID"}}, False),
+        ({"type": "queue-operation", "operation": "enqueue", "content": "* message ID"}, False),
+        ({"type": "attachment", "uuid": "u", "attachment": {"type": "hook_cancelled", "stderr": "* ID"}}, True),
+        ({"type": "user", "uuid": "u", "message": {"content": "something else"}}, True),
+    ],
+)
+def test_a_wake_that_never_came_is_given_again(
+    hooks: Hooks, tmp_path: Path, line: dict[str, Any], *, again: bool
+) -> None:
+    """Its waiter was killed on its way out: the transcript knows nothing of the message a minute later."""
+    hooks("SessionStart", source="clear")
+    hooks.sessions.expect_nonce("nonce1", "worker-1", "waiter")
+    ident = hooks.send("hear me")
+    assert hooks.bus.read("worker-1")
+    hooks.sessions.adopt("worker-1", f"{own_mark()}.nonce1.w")
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(line).replace("ID", ident) + "\n")
+    for seconds in (1, 30, 100):
+        with hooks.state.transaction() as db:
+            db.execute("UPDATE nonces SET expected = ?", (utc(time.time() - seconds),))
+        given = hooks.context("Stop", transcript_path=str(path))
+        left = len(hooks.state.open_receipts("worker-1"))
+        known = line["type"] != "queue-operation" and not again
+        assert left == (seconds == 1 or (seconds == 30 and not known) or (seconds == 100 and again))
+        assert (ident in given) == (seconds == 100 and again)
+    assert hooks.context("Stop", transcript_path=str(path)) == ""
+    assert hooks.state.open_receipts("worker-1") == []
 
 
 def test_the_waiter_ends_with_the_agent(hooks: Hooks, agent: subprocess.Popen[str]) -> None:

@@ -192,7 +192,7 @@ def test_what_tmux_knows_counts() -> None:
     idle = (FOLDER / "copy-mode-80x24.txt").read_text("utf-8")
     assert read(idle, title="✳ Claude Code").typeable
     copying = read(idle, in_mode=True)
-    assert (copying.state, copying.typeable, copying.draft) == ("copy_mode", False, "")
+    assert (copying.state, copying.under, copying.typeable, copying.draft) == ("copy_mode", "idle", False, "")
     assert read(idle, title="⠂ Work").state == "running"
     dead = read("some error\nPane is dead (status 1, Sun Nov 22 05:00:00 2026)\n", dead=True)
     assert (dead.state, dead.reason) == ("gone", "some error")

@@ -56,6 +56,12 @@ def test_judgement(hooks: str, told: str | None, shown: str, state: str, *, disa
     assert (found.state, bool(found.disagreement)) == (state, disagrees)
 
 
+def test_what_hooks_have_just_said_is_newer_than_the_screen() -> None:
+    """While the hooks of a prompt run, file and screen still show the time before it."""
+    assert judge("running", "idle", "idle", living=True, age=0.5).state == "running"
+    assert judge("running", "idle", "idle", living=True, age=2.5).state == "idle"
+
+
 def test_hooks_that_stay_silent_stop_counting_as_starting() -> None:
     """After a while the screen is believed: a session without our hooks."""
     assert judge("starting", "idle", "ready", living=True, age=60).state == "idle"

@@ -18,7 +18,7 @@ from intercom.cli.session import open_bus
 from intercom.errors import IntercomError, NotFound, UsageError
 from intercom.files import make_private_folder, read_from, replace
 from intercom.format import MESSAGE, Entry, digest, parse
-from intercom.model import USER, local_stamp
+from intercom.model import USER, local_stamp, tag_of
 
 if TYPE_CHECKING:
     from intercom.bus import Bus
@@ -29,13 +29,14 @@ _GOTO = {"code", "codium", "cursor", "windsurf"}
 
 def edit(args: argparse.Namespace) -> int:
     """Open the log; send what the person wrote as `user`, and take over what else was changed."""
+    tag, _ = tag_of(args.type)
     with open_bus(args) as bus:
         copy = bus.config.private / "edit" / bus.config.log.name
         make_private_folder(copy.parent)
         bus.unread(USER)  # the log is in order before it is shown
         base = read_from(bus.config.log) or b""
         draft = read_from(copy.with_suffix(".draft")) or b"\n"
-        header = f"## [{local_stamp(time.time())}] {USER} \u2192 {args.to} [{args.type.upper()}]\n".encode()
+        header = f"## [{local_stamp(time.time())}] {USER} \u2192 {args.to} [{tag}]\n".encode()
         lead = base if not base or base.endswith(b"\n\n") else base + (b"\n" if base.endswith(b"\n") else b"\n\n")
         replace(copy, lead + header + b"\n" + draft)
         _run_editor(copy, (lead + header).count(b"\n") + 2)

@@ -60,9 +60,13 @@ def server_entry(config: Config) -> dict[str, Any]:
 def _found_unaided(root: Path) -> bool:
     """Whether a server that starts in `root` finds this bus by itself; then the entry is good on every machine."""
     from intercom.config import git_common_parent
+    from intercom.errors import UsageError
 
     for folder in (root, *root.parents):
-        common = git_common_parent(folder)
+        try:
+            common = git_common_parent(folder)
+        except UsageError:  # only a pin leads there
+            return False
         if common is not None:
             return common == root
     return True

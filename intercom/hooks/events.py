@@ -2,7 +2,7 @@
 
     SessionStart        ready; who this is. Messages wait for the waiter: text here starts no turn.
     UserPromptSubmit    running; proves a wake by its nonce; all that is unread
-    PreToolUse          running with this tool; what is urgent
+    PreToolUse          running with this tool; nothing is given: a tool that is refused takes it along
     PermissionRequest   blocked; see `ask`
     Notification        blocked, or idle
     PostToolUse(Failure) running; what was given before was seen; what is urgent
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 NONCE = re.compile(r"\[intercom:([0-9a-z]{4,40})\]")
 _INTERACTIVE = ("AskUserQuestion", "ExitPlanMode")
-_CAME = 60.0  #: seconds after which a wake that had no prompt of its own must have come
+_COMES = 2.0  #: seconds after which the transcript is asked for a wake that had no prompt of its own
+_CAME = 60.0  #: seconds after which it must have come
 _HEAD = 200  #: characters of a prompt or text kept as detail
 Json = Mapping[str, Any]
 
@@ -68,18 +69,48 @@ class Call(NamedTuple):
             socket=socket or None,
         )
 
-    def confirm(self, nonces: Iterable[str] = (), *, stopped: bool = False) -> None:
+    def confirm(self, nonces: Iterable[str] = (), *, begins: bool = False, stopped: bool = False) -> None:
         """The session goes on: it has what hooks and its server gave it before, and the wakes with these nonces.
 
-        A wake that comes into a running turn has no prompt of its own; when a turn ends long after it, it came.
+        Where a turn `begins` and the one before broke off, its transcript tells what it has; the rest is given again.
         """
+        if begins:
+            self._give_back()
         marks = {self.who.mark, *(waiter_mark(self.who.mark, nonce) for nonce in nonces)}
         if stopped:
-            marks |= {waiter_mark(self.who.mark, nonce) for nonce in self.sessions.wakes(self.who.name, older=_CAME)}
+            self.settle_wakes()
         instance = self.state.instance(self.who.name)
         if instance is not None and instance.pid is not None and instance.started is not None:
             marks.add(f"{instance.pid}.{instance.started}")
         self.sessions.confirm(self.who.name, marks)
+
+    def settle_wakes(self) -> None:
+        """A wake into a running turn has no prompt of its own: some time after it, it came, or it never will.
+
+        It does not come where its waiter was killed on its way out; then what it gave is given again.
+        """
+        path, late = self.payload.get("transcript_path"), set(self.sessions.wakes(self.who.name, older=_CAME))
+        for nonce in self.sessions.wakes(self.who.name, older=_COMES):
+            mark = waiter_mark(self.who.mark, nonce)
+            given = set(self.sessions.given(self.who.name, mark))
+            if given and isinstance(path, str):
+                from intercom.hooks.transcript import came
+
+                if nonce in late:
+                    self.sessions.give_back(self.who.name, mark, given - came(path, given, queued=True))
+                elif given - came(path, given):
+                    continue
+            if given and (nonce in late or isinstance(path, str)):
+                self.sessions.confirm(self.who.name, {mark})
+
+    def _give_back(self) -> None:
+        path = self.payload.get("transcript_path")
+        given = self.sessions.given(self.who.name, self.who.mark)
+        if given and isinstance(path, str):
+            from intercom.hooks.transcript import kept
+
+            lost = set(given) - kept(path, given)
+            self.sessions.give_back(self.who.name, self.who.mark, lost)
 
 
 def waiter_mark(mark: str, nonce: str) -> str:
@@ -193,7 +224,7 @@ def prompt(call: Call) -> Answer | None:
     for nonce in nonces:
         call.sessions.saw_nonce(nonce)
     _withdraw(call)
-    call.confirm(nonces)
+    call.confirm(nonces, begins=True)
     context(call)
     return None
 
@@ -201,6 +232,7 @@ def prompt(call: Call) -> Answer | None:
 def before_tool(call: Call) -> Answer | None:
     """A tool is about to run."""
     _running(call, tool_detail(call.payload))
+    call.confirm()
     return None
 
 
@@ -209,6 +241,8 @@ def after_tool(call: Call) -> Answer | None:
     detail = tool_detail(call.payload)
     _withdraw(call, detail)
     _running(call, {**detail, "finished": True})
+    call.confirm()
+    context(call, urgent_only=True)
     return None
 
 
@@ -217,8 +251,6 @@ def _running(call: Call, detail: Json) -> None:
     row = call.who.row
     if row is None or row.state != "blocked" or not call.sessions.open_requests(call.who.name):
         call.record("running", detail)
-    call.confirm()
-    context(call, urgent_only=True)
 
 
 def permission(call: Call) -> Answer | None:

@@ -65,6 +65,7 @@ def _attend(call: Call, changes: Changes) -> int:
     ready_at, begun = _ready_at(call), utc()
     pause = LOOK_ANYWAY
     while changes.wait(pause):
+        call.settle_wakes()
         unread = _unread(call)
         row = call.sessions.get(call.who.name)  # after that: what is true now decides
         ours = row is not None and (row.pid, row.started) == (call.who.pid, call.who.started)

@@ -60,7 +60,7 @@ class Screen(NamedTuple):
     copy_mode, gone (the command has ended), unknown.
     `draft` is the text in the input box, "" if it is empty, None where there is no box.
     `mode` is the permission mode, "" where the footer does not tell. `reason` says more where
-    the state alone does not: the error, or why it is unknown.
+    the state alone does not: the error, or why it is unknown. `under` is the state beneath copy mode.
     """
 
     state: str
@@ -69,6 +69,7 @@ class Screen(NamedTuple):
     queued: bool = False
     mode: str = ""
     reason: str = ""
+    under: str = ""
 
     @property
     def typeable(self) -> bool:
@@ -97,10 +98,16 @@ def read(text: str, *, title: str = "", in_mode: bool = False, dead: bool = Fals
     if dead:
         said = [row.text for row in lines if row.text and not row.text.startswith("Pane is dead")]
         return Screen("gone", reason=said[-1] if said else "")
+    found = _live(lines, title)
+    if in_mode:
+        return found._replace(state="copy_mode", reason="tmux is in copy mode", under=found.state)
+    return found
+
+
+def _live(lines: list[Row], title: str) -> Screen:
+    """What is at the bottom of a screen: the input box, a dialog, or neither."""
     box = _box(lines)
     dialog = None if box else parse(lines)
-    if in_mode:
-        return Screen("copy_mode", dialog, box.draft if box else None, reason="tmux is in copy mode")
     if box is not None:
         return _at_prompt(box, title)
     if dialog is not None:

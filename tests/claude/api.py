@@ -51,9 +51,9 @@ class Call(NamedTuple):
     rest: str
 
     def block(self) -> Json:
-        """The tool call of a `%tool` or `%next`."""
+        """The tool call of a `%tool` or `%next`. What stands behind the JSON was typed into it by somebody else."""
         name, _, data = self.rest.partition(" ")
-        return {"type": "tool_use", "name": name, "input": json.loads(data or "{}")}
+        return {"type": "tool_use", "name": name, "input": json.JSONDecoder().raw_decode(data.strip() or "{}")[0]}
 
 
 def plain(content: Any) -> str:

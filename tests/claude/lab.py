@@ -14,6 +14,7 @@ import os
 import pwd
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -69,6 +70,9 @@ class Lab:
         self.server = tmux.Server(str(folder / "tmux"), "/dev/null")
         self._inside: subprocess.Popen[str] | None = None
         self.port = 0
+        self._reading = threading.Lock()
+        self._read = 0  # bytes of the API's log
+        self._requests: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
         """Bring it up; RuntimeError with what is needed where the namespace cannot be made."""
@@ -165,8 +169,15 @@ class Lab:
     def requests(self) -> list[dict[str, Any]]:
         """What the model was asked so far, oldest first, without claude's side requests."""
         path = self.folder / "requests.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [one for one in map(json.loads, lines) if not one["side"]]
+        with self._reading:
+            if path.exists():
+                with path.open("rb") as file:
+                    file.seek(self._read)
+                    new = file.read()
+                whole = new[: new.rfind(b"\n") + 1]
+                self._read += len(whole)
+                self._requests += [one for one in map(json.loads, whole.splitlines()) if not one["side"]]
+            return list(self._requests)
 
 
 class Session:
@@ -203,10 +214,10 @@ class Session:
         tmux._tmux(self.lab.server, [command, "-t", self.pane, *words])
 
     def prompt(self, text: str) -> None:
-        """Paste a prompt, see it arrive, and send it."""
+        """Paste a prompt, see it arrive in the box, and send it."""
         self.paste(text)
-        first = text.splitlines()[0][:12]  # more might be wrapped by the box
-        self.wait(lambda screen: first in screen or "[Pasted text" in screen)
+        first = f"❯\u00a0{text.splitlines()[0][:12]}"  # more might be wrapped by the box
+        self.wait(lambda screen: first in screen or "❯\u00a0[Pasted text" in screen)
         self.key("Enter")
 
     def wait(self, what: str | Callable[[str], object], seconds: float = 20.0) -> str:

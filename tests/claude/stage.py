@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from intercom import contract, fleet, proc, sight, tmux
 from intercom.crew import Crew
 from intercom.fleet.teardown import _marked
+from intercom.sessions import Sessions
 from intercom.wake import Woken, safely
 from tests.claude.lab import Lab
 
@@ -36,6 +37,17 @@ def until(look: Callable[[], T | None], seconds: float = 15.0) -> T:
         if found:
             return found
         assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+
+
+def no_waiter(sessions: Sessions, name: str) -> None:
+    """End its waiter, and one that may stand behind it. Then only keys can wake it."""
+    still = time.monotonic()
+    while time.monotonic() - still < 0.6:
+        waiter = sessions.waiter(name)
+        if waiter is not None:
+            proc.end(*waiter)
+            still = time.monotonic()
         time.sleep(0.05)
 
 
@@ -78,9 +90,13 @@ class Stage:
         """Give a task; its lines that begin with % are the model's script."""
         return self.send(to, contract.build(contract.Contract("worker", text)), type_="task")
 
+    def look(self, name: str) -> sight.Sight:
+        """A worker, at this moment."""
+        return sight.look(self.crew, name)
+
     def state(self, name: str) -> str:
         """What a worker does."""
-        return sight.look(self.crew, name).state
+        return self.look(name).state
 
     def wait_state(self, name: str, *states: str, seconds: float = 15.0) -> sight.Sight:
         """The worker once it is in one of these states."""

@@ -21,6 +21,8 @@ from intercom.hooks.settings import settings
 from intercom.sessions import SessionRow, Sessions
 from intercom.state import State
 from tests.claude.lab import ROOT, Lab, Session
+from tests.claude.places import clear
+from tests.claude.stage import no_waiter
 
 US = [sys.executable, "-m", "intercom"]
 ALLOWED = {"permissions": {"allow": ["Bash(sleep:*)", "Bash(echo:*)"]}}
@@ -192,6 +194,33 @@ def test_a_turn_that_was_broken_off_leaves_a_session_that_can_be_woken(worker: W
     worker.session.wait("Interrupted")
     worker.send("after-the-break")
     until(lambda: worker.heard("after-the-break"), 8)
+
+
+def test_what_a_refused_tool_and_a_prompt_taken_back_took_along(worker: Worker) -> None:
+    """The conversation loses what hooks put beside a tool that does not run, and beside a prompt that is undone."""
+    worker.session.prompt('%pause 1\n%tool Bash {"command":"touch no","description":"Make a file"}')
+    until(lambda: worker.heard("touch no"))
+    worker.send("beside-a-tool", urgent=True)
+    worker.session.wait("touch no\n   Make a file")
+    time.sleep(1)
+    worker.session.key("Escape")
+    until(lambda: worker.heard("beside-a-tool"), 8)
+    until(worker.settled)
+    no_waiter(worker.sessions, "worker-1")
+    worker.send("beside-a-prompt")
+    worker.session.prompt("%pause 5\n%say too late")
+    until(lambda: not worker.bus.unread("worker-1"))
+    time.sleep(0.5)
+    worker.session.key("Escape")
+    worker.session.wait(lambda screen: "esc to interrupt" not in screen)
+    before = len(worker.heard("beside-a-prompt"))
+    clear(worker.session)
+    worker.session.prompt("go on")
+    until(lambda: len(worker.heard("beside-a-prompt")) > before)
+    until(worker.settled)
+    assert len(worker.heard("beside-a-tool")) == 1
+    (last,) = worker.heard("beside-a-prompt")[before:]
+    assert (last["prompt"], "given before" in last["reminders"]) == ("go on", True)
 
 
 @pytest.mark.parametrize("decision", ["allow", "deny"])

@@ -5,246 +5,253 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from intercom import fleet, proc, screen, tmux
-from intercom.fleet.launch import launch
-from intercom.fleet.plan import tickets
-from intercom.wake import tell
-from tests.claude.capture import SCENES, SERVER, Scene, says
-from tests.claude.lab import Lab, Session
+from intercom import fleet, tmux
+from tests.claude.lab import Lab
+from tests.claude.places import PLACES, refuse, seen, shows
 from tests.claude.stage import Stage, until
+from tests.claude.target import KINDS, Target, patience
+from tests.server_client import BareClient
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
-ROUNDS = int(os.environ.get("INTERCOM_ROUNDS") or (30 if SOAK else 1))
-RUNNING = Scene(says("%drip 5 one two three four five", until="esc to interrupt"))
-#: scene -> states that its screen may have; those with a box could be typed into by somebody less careful
-STATES = {
-    "bash": {"blocked"},
-    "bash-over-draft": {"blocked"},
-    "bash-amending": {"blocked"},
-    "edit": {"blocked"},
-    "fetch": {"blocked"},
-    "elicitation": {"elicitation"},
-    "question": {"question"},
-    "plan": {"plan"},
-    "menu-model": {"menu"},
-    "menu-slash": {"menu"},
-    "menu-search": {"menu", "unknown"},
-    "draft": {"draft"},
-    "shell": {"shell_mode"},
-    "copy-mode": {"copy_mode"},
-    "running": {"running"},
-    "running-queued": {"running"},
+ROUNDS = 30 if SOAK else 1
+TURNS = 15 if SOAK else 1  # each with two sessions of each role
+ROLES = tuple(KINDS)
+SLOW = ("bash-amending", "edit", "queued", "search")
+HERE = tuple(name for name in PLACES if SOAK or name not in SLOW)
+#: dialog before the first prompt -> (what leads to it, arguments of a master, states that its screen may have)
+DOORS = {
+    "trust": ('exec claude "$@"', (), "trust"),
+    "mcp": ('echo \'{"mcpServers":{"new":{"command":"true"}}}\' > .mcp.json\nexec claude "$@"', (), "mcp_approval"),
+    "bypass": (
+        'exec claude "$@" --permission-mode bypassPermissions',
+        ("--permission-mode", "bypassPermissions"),
+        "bypass",
+    ),
 }
-SLOW = ("bash-amending", "menu-search", "edit", "running-queued")
-QUICK = tuple(STATES) if SOAK else tuple(name for name in STATES if name not in SLOW)
+NOT_CLAUDE = ("exec sh -i", "exec python3 -i", "exec vi a.txt", "exec cat")
+EARLY = r"still starting|is asked something|is not running|no master is registered|no session of an agent"
+
+
+def together(*jobs: Callable[[], None]) -> None:
+    """Run these side by side; the first that fails fails it all."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        for done in [pool.submit(job) for job in jobs]:
+            done.result()
 
 
 @pytest.fixture
 def stage(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """A project of this test's own, in which no permission waits for the master."""
-    name = str(request.node.name).replace("[", "-").strip("]")
-    with Stage(lab, name) as found:
-        (found.project / ".claude").mkdir(exist_ok=True)
-        (found.project / ".claude" / "intercom.toml").write_text("[permissions]\nwait = 0\n")
+    """A project of this test's own."""
+    with Stage(lab, str(request.node.name)) as found:
         yield found
 
 
-def worker(stage: Stage, *args: str, servers: int = 0, mode: str = "default") -> Session:
-    """A worker with these arguments, ready, and a person's look at it."""
-    if servers:
-        named = {f"team{n}": {"command": sys.executable, "args": [str(SERVER)]} for n in range(1, servers + 1)}
-        (stage.project / ".mcp.json").write_text(json.dumps({"mcpServers": named}))
-        (stage.project / ".claude" / "settings.local.json").write_text('{"enableAllProjectMcpServers":true}')
-    command = " ".join(["claude", *(f"'{word}'" for word in args)])
-    stage.spawn(claude_cmd=command, perm_mode=mode)
-    row = stage.crew.sessions.get("worker-1")
-    assert row is not None
-    assert row.pane is not None
-    time.sleep(1.0 if servers else 0.3)
-    return Session(stage.lab, row.pane, stage.home, stage.project)
+@pytest.mark.parametrize("turn", range(TURNS))
+def test_every_state(lab: Lab, turn: int) -> None:
+    """Wake, assign and escalate at a session in each state, mixed, with its waiter beside it and without.
+
+    Dialogs, drafts and files stay as they were; each answer is true and in time; each message is stored, and
+    reaches the model in one turn, no more. A quick run shares the states out among the sessions.
+    """
+
+    def play(role: str, part: int) -> None:
+        dice = random.Random(f"{turn} {role} {part if SOAK else ''}")
+        names = list(HERE)
+        dice.shuffle(names)
+        with Target(lab, f"states-{turn}-{part}", role, asks_master=part == 1) as target:
+            target.up()
+            for name in names if SOAK else names[part::2]:
+                target.round(name, alone=dice.random() < 0.5)
+            target.reckon()
+
+    together(*(lambda role=role, part=part: play(role, part) for role in ROLES for part in (0, 1)))
 
 
-def seen(session: Session) -> screen.Screen:
-    """What its screen shows."""
-    pane, text = tmux.look(session.lab.server, session.pane)
-    return screen.read(text, title=pane.title, in_mode=pane.in_mode, dead=pane.dead)
+@pytest.mark.parametrize("turn", range(10 if SOAK else 1))
+@pytest.mark.parametrize("door", DOORS)
+def test_starting_and_first_run_dialogs(lab: Lab, door: str, turn: int) -> None:
+    """A session that has only begun, and one that asks before its first prompt: nothing is typed, the dialog stays."""
+    script, args, state = DOORS[door]
+
+    def play(role: str) -> None:
+        dice = random.Random(f"{door} {turn} {role}")
+        with Target(lab, f"{door}-{turn}", role) as target:
+            if door == "trust":
+                known = target.stage.home / ".claude.json"
+                known.write_text(json.dumps({**json.loads(known.read_text()), "projects": {}}))
+            if door == "mcp":
+                (target.stage.project / ".mcp.json").write_text('{"mcpServers":{"new":{"command":"true"}}}')
+                if role == "worker":
+                    (target.stage.project / ".mcp.json").unlink()
+            target.begin(script, *args)
+            time.sleep(dice.uniform(0, 1))
+            for kind in KINDS[role]:
+                assert not target.speak(kind, "starting").woke, target.said
+            before = shows(target.session, state)
+            for kind in KINDS[role] * 3:
+                assert not target.speak(kind, door).woke, target.said
+            after = seen(target.session)
+            assert (after.state, after.dialog) == (before.state, before.dialog)
+            for said in target.said:
+                assert re.search(EARLY, said.answer["reason"]), said
+                assert not target.times(said.id), said
+            if door == "trust" and role == "worker":
+                target.session.key("Enter")
+                until(lambda: target.times(target.said[-1].id), 30)
+                target.rest()
+                target.reckon()
+
+    together(*(lambda role=role: play(role) for role in ROLES))
 
 
-def settled(stage: Stage) -> None:
-    """Wait until it has been idle for a while: what one turn brought may begin another."""
-    still = time.monotonic()
-    while time.monotonic() - still < 0.8:
-        if stage.state("worker-1") != "idle":
-            still = time.monotonic()
-        time.sleep(0.1)
+def test_dead(lab: Lab) -> None:
+    """Killed: said at once, and stored for whoever comes next."""
+
+    def play(role: str) -> None:
+        with Target(lab, "dead", role) as target:
+            target.up()
+            row = target.stage.crew.sessions.get(target.name)
+            assert row is not None
+            assert row.pid is not None
+            os.kill(row.pid, signal.SIGKILL)
+            target.stage.wait_state(target.name, "gone")
+            instances = target.stage.crew.bus.instances
+            until(lambda: all(one.state == "dead" for one in instances() if one.name == target.name))
+            for _ in range(ROUNDS):
+                for kind in KINDS[role]:
+                    said = target.speak(kind, "dead")
+                    assert "is not running" in said.answer["reason"], said
+                    assert said.seconds < patience()
+            assert target.stage.crew.bus.unread(target.name) == len(target.said)
+
+    together(*(lambda role=role: play(role) for role in ROLES))
 
 
-def no_waiter(stage: Stage) -> None:
-    """Leave only the keys to wake it with: end its waiter, and the one that may stand behind it."""
-    waiter: tuple[int, str | None] | None = until(lambda: stage.crew.sessions.waiter("worker-1"))
-    still = time.monotonic()
-    while time.monotonic() - still < 0.8:
-        if waiter is not None:
-            proc.end(*waiter)
-            still = time.monotonic()
-        time.sleep(0.05)
-        waiter = stage.crew.sessions.waiter("worker-1")
+@pytest.mark.parametrize("what", NOT_CLAUDE if SOAK else NOT_CLAUDE[:1])
+def test_not_claude_at_all(lab: Lab, what: str) -> None:
+    """A worker that turns out to be something else, and a pane of nobody's: no key reaches either."""
+    with Target(lab, re.sub(r"\W", "-", what)) as target:
+        target.begin(what)
+        time.sleep(0.5)
+        crew, server = target.stage.crew, lab.server
+        before = target.session.text()
+        for number in range(max(1, ROUNDS // 4)):
+            for kind in KINDS["worker"]:
+                assert not target.speak(kind, what, "touch made").woke
+            row = crew.sessions.get(target.name)
+            assert row is not None
+            crew.sessions.put(row._replace(since="2026-01-01T00:00:00.000Z"))  # from now on it is not starting
+            told = target.speaker.call("intercomm_wake", worker=target.session.pane, message=f"touch made {number}")
+            assert not told["woke"], told
+        for said in target.said[2:]:
+            assert re.search("is not known|shows unknown", said.answer["reason"]), said
+        pane = tmux.new_session(server, f"nobody-{what[5:7]}", ["sh", "-c", what], cwd=target.stage.project)
+        time.sleep(0.5)
+        for number in range(max(1, ROUNDS // 4)):
+            told = target.speaker.call("intercomm_wake", worker=pane.id, message=f"touch made {number}")
+            assert (told["woke"], told["stored"]) == (False, False)
+            assert "not Claude Code at an empty box" in told["reason"]
+        assert "touch" not in tmux.look(server, pane.id)[1]
+        assert target.session.text() == before
+        target.unharmed()
+        tmux.kill_session(server, pane.session)
 
 
-@pytest.mark.parametrize("turn", range(ROUNDS))
-@pytest.mark.parametrize("name", QUICK)
-def test_nothing_is_touched(stage: Stage, name: str, turn: int) -> None:
-    """In each state but an empty box, dialog, draft and files stay as they were; the message waits or was delivered."""
-    scene = RUNNING if name == "running" else SCENES[name]
-    mode = "plan" if name == "plan" else "default"
-    args = () if name == "plan" else scene.args
-    session = worker(stage, *args, servers=scene.servers, mode=mode)
-    scene.act(session)
-    time.sleep(0.4)
-    before = seen(session)
-    assert before.state in STATES[name], (before, session.text())
-    no_waiter(stage)
-    asked = len(stage.lab.requests())
-    ident, woken = stage.send("worker-1", "are you there?")
-    after = seen(session)
-    assert woken.seconds < 5.5
-    if before.state == "running":
-        session.wait(lambda _: seen(session).state == "idle", 30)
-        assert len(stage.asked(ident)) == 1
-        return
-    assert not woken.woke, woken
-    assert woken.reason
-    assert after.state == before.state, (before, after)
-    assert after.draft == before.draft
-    if before.dialog is not None:
-        assert after.dialog is not None
-        assert after.dialog.text == before.dialog.text
-    assert len(stage.lab.requests()) == asked
-    assert stage.crew.bus.unread("worker-1") == 1
-    assert not [name for name in ("made", "x") if (stage.project / name).exists()]
-    assert (stage.project / "a.txt").read_text() == "one\n"
+def test_a_master_that_is_no_session(stage: Stage) -> None:
+    """Whoever is master without a session of an agent has the message when it reads."""
+    with BareClient(stage.project, INTERCOM_MACHINE="stage") as worker:
+        worker.call("intercomm_register", name="asker-1")
+        for _ in range(ROUNDS):
+            told = worker.call("intercomm_escalate", message="touch made")
+            assert (told["persisted"], told["woke"]) == (True, False)
+            assert "no session of an agent" in told["reason"]
+    assert stage.crew.bus.unread("master") == ROUNDS
 
 
-@pytest.mark.skipif(not SOAK, reason="all rounds are for `make soak`")
-@pytest.mark.parametrize("turn", range(ROUNDS))
-@pytest.mark.parametrize("name", QUICK)
-def test_with_a_waiter_nothing_is_touched_either(stage: Stage, name: str, turn: int) -> None:
-    """Beside an open menu, a draft or copy mode the waiter wakes it; a dialog it leaves alone."""
-    scene = RUNNING if name == "running" else SCENES[name]
-    args = () if name == "plan" else scene.args
-    session = worker(stage, *args, servers=scene.servers, mode="plan" if name == "plan" else "default")
-    scene.act(session)
-    time.sleep(0.4)
-    before = seen(session)
-    assert before.state in STATES[name], (before, session.text())
-    ident, woken = stage.send("worker-1", "are you there?")
-    assert woken.seconds < 5.5
-    if woken.woke:
-        assert woken.how in ("waiter", "hook")
-        until(lambda: stage.asked(ident), 20)
-    else:
-        assert woken.reason
-    after = seen(session)
-    if before.state != "running":
-        assert (after.draft or "") == (before.draft or "")
-    if before.dialog is not None and before.state != "menu":
-        assert not woken.woke
-        assert after.dialog is not None
-        assert after.dialog.text == before.dialog.text
-    assert not [name for name in ("made", "x") if (stage.project / name).exists()]
-    assert (stage.project / "a.txt").read_text() == "one\n"
+def test_idle_wakes(lab: Lab) -> None:
+    """Idle, with its waiter: under a second, nothing typed over a draft, once in the model's log. Without: by keys."""
+
+    def play(role: str) -> None:
+        with Target(lab, "idle", role) as target:
+            target.up()
+            target.session.type("half typed")
+            for _ in range(50 if SOAK else 4):
+                for kind in KINDS[role]:
+                    until(lambda: target.stage.crew.sessions.waiter(target.name))
+                    target.stage.wait_state(target.name, "ready", "idle")
+                    said = target.speak(kind, "idle")
+                    assert (said.woke, said.answer["how"]) == (True, "waiter"), said
+                    assert said.answer["seconds"] < patience(), said
+            shown = seen(target.session)
+            assert shown.draft == "half typed", shown
+            target.rest()
+            for _ in range(ROUNDS):
+                for kind in KINDS[role]:
+                    target.alone()
+                    said = target.speak(kind, "idle")
+                    assert (said.woke, said.answer["how"]) == (True, "keys"), said
+                    target.rest()
+            target.reckon()
+
+    together(*(lambda role=role: play(role) for role in ROLES))
 
 
-def test_an_idle_one_without_a_waiter_is_typed_to(stage: Stage) -> None:
-    """Proven by its hook: in well under five seconds, once in the model's log; the message comes with it."""
-    worker(stage)
-    for number in range(3 * ROUNDS):
-        no_waiter(stage)
-        ident, woken = stage.send("worker-1", f"typed {number}")
-        assert (woken.woke, woken.how) == (True, "keys"), woken
-        until(lambda ident=ident: stage.asked(ident))  # type: ignore[misc]
-        settled(stage)
-        assert len(stage.asked(ident)) == 1
-    lines = [one for one in stage.lab.requests() if "There is a new message" in one["prompt"] and not one["results"]]
-    assert len(lines) >= 3 * ROUNDS
+@pytest.mark.parametrize("turn", range(5 if SOAK else 1))
+def test_a_dialog_that_comes_up_meanwhile(lab: Lab, turn: int) -> None:
+    """A tool asks just while a line is being typed, or just before: nothing is approved, nothing given twice."""
+
+    def play(role: str) -> None:
+        dice = random.Random(f"{turn} {role}")
+        with Target(lab, f"race-{turn}", role) as target:
+            target.up()
+            for number in range(6 if SOAK else 2):
+                for kind in KINDS[role] if SOAK else KINDS[role][number % len(KINDS[role]) :][:1]:
+                    _race(target, kind, dice, by_hand=number % 2 == 0)
+            target.reckon()
+
+    together(*(lambda role=role: play(role) for role in ROLES))
 
 
-def test_wakes_are_proven(stage: Stage) -> None:
-    """Every wake of an idle session: under a second, by its waiter, typed nothing, once in the model's log."""
-    session = worker(stage)
-    session.type("half typed")
-    for number in range(100 if SOAK else 6):
-        until(lambda: stage.crew.sessions.waiter("worker-1"))
-        ident, woken = stage.send("worker-1", f"number {number}")
-        assert (woken.woke, woken.how) == (True, "waiter"), woken
-        assert woken.seconds < 1
-        until(lambda ident=ident: stage.asked(ident))  # type: ignore[misc]
-        stage.wait_state("worker-1", "idle")
-        assert len(stage.asked(ident)) == 1
-    assert seen(session).draft == "half typed"
-
-
-@pytest.mark.parametrize("turn", range(ROUNDS * 3))
-def test_a_dialog_that_comes_up_meanwhile(stage: Stage, turn: int) -> None:
-    """A person sends a prompt whose tool asks, just while a line is being typed: nothing is approved."""
-    session = worker(stage)
-    no_waiter(stage)
-    dice = random.Random(turn)
-    delay = dice.uniform(0.0, 0.6)
-    text = '%tool Bash {"command":"touch made","description":"Make it"}'
+def _race(target: Target, kind: str, dice: random.Random, *, by_hand: bool) -> None:
+    """A person sends a prompt at any moment of a wake by keys; or the model takes its time before it asks."""
+    target.alone()
+    session, ask = target.session, '%tool Bash {"command":"touch made","description":"Make it"}'
 
     def person() -> None:
-        time.sleep(delay)
-        session.tmux("send-keys", "-l", "--", text)
-        time.sleep(0.05)
+        time.sleep(dice.uniform(0.0, 0.6))
+        session.type(ask)
+        time.sleep(dice.uniform(0.0, 0.1))
         session.key("Enter")
 
-    thread = threading.Thread(target=person)
-    thread.start()
-    ident, woken = stage.send("worker-1", "meanwhile")
+    if by_hand:
+        thread = threading.Thread(target=person)
+        thread.start()
+    else:
+        session.prompt(f"%pause {dice.uniform(0, 2):.2f}\n{ask}")
+        thread = threading.Thread(target=time.sleep, args=(0,))
+        thread.start()
+        target.alone()
+    said = target.speak(kind, "race")
     thread.join()
-    time.sleep(2.5)
-    assert not (stage.project / "made").exists()
-    assert stage.crew.bus.history(to="worker-1")[-1].id == ident
-    assert len(stage.asked(ident)) <= 1
-    if woken.woke:
-        until(lambda: len(stage.asked(ident)) == 1 or woken.how == "keys")
-
-
-def test_starting_trust_dead_and_not_claude(stage: Stage) -> None:
-    """A session that has only begun, one that asks for trust, one that was killed, and what is no claude at all."""
-    state = json.loads((stage.home / ".claude.json").read_text())
-    state["projects"] = {}
-    (stage.home / ".claude.json").write_text(json.dumps(state))
-    crew = stage.crew
-    plan = fleet.Plan(1, wake=False)
-    ticket = tickets(crew, plan)[0]
-    row = launch(crew, plan, ticket, stage.project, by="master").row
-    _, woken = stage.send("worker-1", "early", urgent=True)
-    assert not woken.woke
-    stage.wait_state("worker-1", "trust")
-    _, woken = stage.send("worker-1", "still early")
-    assert (woken.woke, "trust" in str(woken.reason) or "asked" in str(woken.reason)) == (False, True)
-    assert stage.state("worker-1") == "trust"
-    assert row.pid is not None
-    os.kill(row.pid, signal.SIGKILL)
-    stage.wait_state("worker-1", "gone")
-    _, woken = stage.send("worker-1", "too late")
-    assert (woken.woke, "not running" in str(woken.reason)) == (False, True)
-    pane = tmux.new_session(stage.lab.server, f"shell-{os.getpid()}", ["sh", "-i"], cwd=stage.project)
-    time.sleep(0.3)
-    told = tell(crew, pane.id, "touch made", by="master")
-    assert (told["woke"], told["stored"]) == (False, False)
-    assert "touch made" not in tmux.look(stage.lab.server, pane.id)[1]
-    tmux.kill_session(stage.lab.server, pane.session)
+    end, quiet = time.monotonic() + 20, time.monotonic()
+    while seen(session).dialog is None and time.monotonic() - quiet < 2.0:
+        assert time.monotonic() < end, session.text()
+        quiet = quiet if target.stage.state(target.name) == "idle" else time.monotonic()
+        time.sleep(0.05)
+    target.unharmed()
+    assert target.times(said.id) <= 1
+    refuse(session)
+    target.rest(tidy=True)
+    target.unharmed()
 
 
 def test_spawn_accepts_the_trust_of_its_own_folder(stage: Stage) -> None:
@@ -256,3 +263,4 @@ def test_spawn_accepts_the_trust_of_its_own_folder(stage: Stage) -> None:
     found = stage.spawn()[0]
     assert found.about["accepted"] == [f"accepted trust {stage.project}"]
     assert "other" in found.about["left_out"]
+    assert fleet.scan(stage.crew)[0]["state"] == "ready"

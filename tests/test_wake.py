@@ -1,0 +1,54 @@
+"""What counts as proof that a session was told; the rest of the ladder is climbed with the real claude."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from intercom.alive import started
+from intercom.crew import Crew
+from intercom.model import utc
+from intercom.sessions import SessionRow
+from intercom.wake import wake
+
+
+@pytest.fixture
+def crew(project: Path) -> Iterator[Crew]:
+    """A master, and worker-1 as a process that runs a turn."""
+    with (
+        Crew.open(project) as crew,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as agent,
+    ):
+        crew.bus.register("master", pid=os.getpid())
+        crew.bus.register("worker", "worker-1", pid=agent.pid)
+        since = started(agent.pid)
+        crew.sessions.put(SessionRow("worker-1", "s", agent.pid, since, "running", "{}", utc(), heard=utc()))
+        yield crew
+        agent.kill()
+
+
+def test_a_hook_that_holds_a_message_has_not_given_it(crew: Crew) -> None:
+    """Between taking it from the bus and saying it, the hook may die: then it is given again, so nothing is proven."""
+    ident = crew.bus.send("worker-1", "hello", sender="master").id
+    assert [one.id for one in crew.bus.read("worker-1")] == [ident]  # this process stands for the hook
+    early = wake(crew, "worker-1", ident, timeout=0.5)
+    assert (early.woke, early.seconds < 0.5) == (False, True)
+    row = crew.sessions.get("worker-1")
+    assert row is not None
+    assert row.mark is not None
+    crew.sessions.adopt("worker-1", row.mark)
+    assert wake(crew, "worker-1", ident, timeout=0.5).how == "hook"
+
+
+def test_what_its_own_server_gave_is_proof(crew: Crew) -> None:
+    """The session asked for it by itself."""
+    ident = crew.bus.send("worker-1", "hello", sender="master").id
+    crew.bus.signoff("worker-1")
+    crew.bus.register("worker", "worker-1", pid=os.getpid())
+    assert crew.bus.read("worker-1")
+    assert wake(crew, "worker-1", ident, timeout=0.5).how == "read"
