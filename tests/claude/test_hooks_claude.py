@@ -43,6 +43,7 @@ class Worker:
     def __init__(self, lab: Lab, name: str, **config: Any) -> None:
         home = lab.new_home(f"{name}/home")
         self.lab = lab
+        self.before = len(lab.requests())  # other tests' sessions asked for those
         self.project = lab.new_project(home, f"{name}/project")
         self.bus = Bus.open(self.project, machine="lab")
         self.sessions = Sessions(State(self.bus.config.private))
@@ -81,7 +82,8 @@ class Worker:
 
     def heard(self, text: str) -> list[dict[str, Any]]:
         """The requests to the model whose newest message holds a text, prompt or reminder."""
-        return [one for one in self.lab.requests() if text in json.dumps([one["prompt"], one["reminders"]])]
+        asked = self.lab.requests()[self.before :]
+        return [one for one in asked if text in json.dumps([one["prompt"], one["reminders"]])]
 
     def settled(self) -> bool:
         """Whether everything was given and received, and the session has stopped."""
