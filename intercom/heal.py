@@ -124,6 +124,7 @@ class Heal:
             body_of=self._body_of,
             thresholds=self._limits,
             exists=self._exists or not known,
+            broken=self._view.broken,
         )
 
     def _body_of(self, ident: str) -> str | None:

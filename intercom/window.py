@@ -240,6 +240,12 @@ class View:
                 self.found.append(_Sight(place, entry.id, mark, header, cast("str", texts), closed, side))
         texts.starts.append(len(data))
 
+    @property
+    def broken(self) -> bool:
+        """Whether the log ends within a line that belongs to no message."""
+        loose = not self.found or self.found[-1].place < len(self) - 1
+        return loose and not self.data.endswith(b"\n")
+
     def __len__(self) -> int:
         """How many entries there are."""
         return len(self._texts.starts) - 1

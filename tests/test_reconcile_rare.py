@@ -72,6 +72,11 @@ STORIES = {
         "- 10:00:01 user: One\n- 10:00:01 user: One\\n\\n## [2…",
         "added, duplicate",
     ),
+    "edited and cut off before a heading of its own": (
+        "a:h 10:00:01 user: One\\n\\n---\\n\\n## Then the rest of it, which is long",
+        "- 10:00:01 user: One, better\\n\\n---\\n\\n#…",
+        "edited a",
+    ),
     "a text that goes on is no copy": (
         "a:h 10:00:01 user: One",
         "- 10:00:01 user: One\n- 10:00:01 user: One and a half…",
@@ -86,6 +91,11 @@ STORIES = {
         "a 10:00:01 roo: the sentence about (1), what follows\nb 10:00:01 roo: the sentence about (2), what follows",
         "- 10:00:01 roo: the sentence about (2) fixed, what follows",
         "edited b",
+    ),
+    "cut off in a meta line, and merged": (
+        "a~ 10:00:01 roo: One\nb~ 10:00:01 roo: Two",
+        "-:1 10:00:01 roo: <!-- intercom id…\nb:2 10:00:01 roo: Two",
+        "cut a, unchanged b",
     ),
     "cut off in a meta line before its id": (
         "b 10:00:01 roo: Two\na 10:00:01 roo: One",
@@ -118,6 +128,12 @@ def test_an_older_text_of_an_archived_message() -> None:
     assert now.reconcile().entries[0].version
 
 
+def test_an_archived_message_on_both_sides_of_a_conflict() -> None:
+    """One header and one id on two sides: two texts of one message, however unlike."""
+    now = world("", "a:1 10:00:01 roo: No, not at all\na:2 10:00:01 roo: One", "a:archived 10:00:01 roo: One")
+    assert verdicts(now) == ["archived a", "archived a"]
+
+
 @pytest.mark.parametrize("name", ["a", "-"])
 def test_cut_off_behind_a_copy_of_an_archived_message(name: str) -> None:
     """The piece of the next header makes the copy no message of its own, and no other text of the old one."""
@@ -127,12 +143,41 @@ def test_cut_off_behind_a_copy_of_an_archived_message(name: str) -> None:
     assert not now.reconcile().entries[1].version
 
 
+@pytest.mark.parametrize("end", ["-", "---\\n\\n## [2026-1"])
+def test_cut_off_behind_a_copy_where_one_of_its_second_is_missing(end: str) -> None:
+    """The torn copy of an archived message is not the missing message, edited."""
+    found = f"b 10:00:02 roo: Two\n- 10:00:01 roo: One\\n\\n{end}…"
+    now = world("b 10:00:02 roo: Two\nc 10:00:01 roo: Quite another", found, "a:archived 10:00:01 roo: One")
+    now = now._replace(past=[now.past[0]._replace(copies=1)])
+    assert verdicts(now) == ["unchanged b", "archived a"]
+    assert now.reconcile().lost == ("c",)
+
+
+def test_cut_off_behind_a_copy_that_is_like_a_missing_message() -> None:
+    """The torn copy of an archived message is not the missing one, however alike the two are."""
+    found = "b 10:00:02 roo: Two\n- 10:00:01 roo: The sentence about (1), and so on\\n\\n-…"
+    known = "b 10:00:02 roo: Two\nc 10:00:01 roo: The sentence about (2), and so on"
+    now = world(known, found, "a:archived 10:00:01 roo: The sentence about (1), and so on")
+    now = now._replace(past=[now.past[0]._replace(copies=1)])
+    assert verdicts(now) == ["unchanged b", "archived a"]
+
+
 def test_a_copy_of_an_archived_message_is_edited() -> None:
     """A copy of it stood in the file before, so it does not matter who else shares its second."""
     now = world("b 10:00:01 roo: Two", "- 10:00:01 roo: One fixed\nb 10:00:01 roo: Two", "a:archived 10:00:01 roo: One")
     assert verdicts(now) == ["added", "unchanged b"]
     now = now._replace(past=[now.past[0]._replace(copies=1)])
     assert verdicts(now) == ["archived a", "unchanged b"]
+
+
+def test_a_copy_of_an_archived_message_is_edited_beyond_likeness() -> None:
+    """Its id and header are there, and the copy that was is not; beside that copy it would be a new message."""
+    now = world("b 10:00:02 roo: Two", "a 10:00:01 roo: No, not at all", "a:archived 10:00:01 roo: One")
+    assert verdicts(now) == ["added"]
+    now = now._replace(past=[now.past[0]._replace(copies=1)])
+    assert verdicts(now) == ["archived a"]
+    both = world("", "a 10:00:01 roo: One\na 10:00:01 roo: No, not at all", "a:archived 10:00:01 roo: One")
+    assert verdicts(both._replace(past=now.past)) == ["archived a", "added"]
 
 
 @pytest.mark.parametrize(
@@ -192,9 +237,14 @@ def test_a_cut_undoes_deletions() -> None:
     assert (outcome.judgement, outcome.kind, outcome.deleted, outcome.lost) == (REPAIR, TRUNCATED, (), ("b",))
 
 
-def test_edited_and_cut_off_after_a_repair() -> None:
-    """The rest was put back once before, but a lost closing rule says that nobody meant to delete it."""
+@pytest.mark.parametrize("via", ["tool", "hand"])
+def test_edited_and_cut_off_after_a_repair(via: str) -> None:
+    """The rest was put back once before, but a lost closing rule says that nobody meant to delete it.
+
+    What people wrote gets such a rule when a repair puts it back, and with it the id.
+    """
     now = world("a+ 10:00:01 roo: One and only\nb+ 10:00:02 roo: Two of them", "a 10:00:01 roo: One and only bett…")
+    now = now._replace(known=[one._replace(via=via) for one in now.known])
     outcome = now.reconcile()
     assert verdicts(now) == ["edited a"]
     assert (outcome.deleted, outcome.lost) == ((), ("b",))

@@ -93,6 +93,23 @@ def test_cut_off_within_the_newest_that_was_moved_up(bus: Bus) -> None:
     assert bus.missing() == []
 
 
+def test_cut_off_within_the_first_header_after_a_compaction(bus: Bus) -> None:
+    """What was put back once is put back again where half a line shows that nobody deleted it."""
+    for text in ("one", "two"):
+        bus.send("roo", text, sender="ann")
+    bus.history()
+    save(bus, b"")
+    assert len(bus.read("roo")) == 2
+    top, one, two, said = blocks(bus)
+    save(bus, b"".join([top, said, one, two]))
+    bus.compact(2)
+    data = bus.config.log.read_bytes()
+    save(bus, data[: data.rindex(b"\n## [20") + 2])
+    bus.history()
+    assert bus.missing() == []
+    assert "two" in bus.config.log.read_text(encoding="utf-8")
+
+
 def test_a_conflict_is_taken_apart_line_by_line(bus: Bus) -> None:
     """Somebody deletes one of git's lines and saves; what then hangs on a text as its last line makes it no other."""
     one, two = by_hand("The first"), by_hand("The second", stamp="2026-01-12 10:00:01")

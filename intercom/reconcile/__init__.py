@@ -106,13 +106,15 @@ def reconcile(
     body_of: Callable[[str], str | None] = _no_text,
     thresholds: Thresholds = DEFAULT,
     exists: bool = True,
+    broken: bool = False,
 ) -> Outcome:
     """Decide, entry by entry and as a whole, what happened to the live log.
 
     `known` is in the order of the log as last agreed, what was appended since behind it; `found` is in file
     order; ids in `known` are unique and none of them is past. `body_of` gives the current text of a known or past
-    message, or None. `exists` is False when there is no file (`found` is then empty). Never raises on any content;
-    O(n log n) in entries, linear in the texts it compares.
+    message, or None. `exists` is False when there is no file (`found` is then empty); `broken` says that the file
+    ends within a line of no message. Never raises on any content; O(n log n) in entries, linear in the texts it
+    compares.
     """
     table = Table(known, found, history, body_of, thresholds)
     exact.by_id_and_content(table)
@@ -123,4 +125,4 @@ def reconcile(
     edits.by_likeness(table)
     edits.cut(table)
     copies.copies_and_new(table)
-    return judge.judge(table, exists=exists)
+    return judge.judge(table, exists=exists, broken=broken)

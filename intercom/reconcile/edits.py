@@ -6,13 +6,15 @@
    same and the text similar (a merge); otherwise somebody copied a block as a pattern for a new message. Of two
    texts the one nobody had seen counts, of two such the later in the file; a torn rest is no text, and counts for
    nothing beside the whole. What is to the second and to the letter another message is left to rule 6, whatever id
-   it claims.
+   it claims. Of what is past, an entry with its id is another text of it if the header is the same and the text
+   similar, if it stands for a copy that was agreed and is gone, or for one on the other side of a conflict.
 4. *Without id*, for what is still missing: a text the message once had is that message. A stamp to the second is
    as good as a name: an entry with the same header is the message edited, if it stands in the old place (and has no
-   other's id) or is similar; entries with different such stamps are different messages, however alike. Otherwise an
-   edit stays in its place, keeps sender (or exact stamp), and is similar. What fits none of this is taken as a new
-   message: delivering one edit too many is better than losing a message. What is to the second and to the letter
-   another message is left to rule 6 here, too: a pasted "yes" is not the missing "no" of the same second, edited.
+   other's id, and is not a torn copy of another) or is similar; of several the likest. Entries with different
+   such stamps are different messages, however alike. Otherwise an edit stays in its place, keeps sender (or exact
+   stamp), and is similar. What fits none of this is taken as a new message: delivering one edit too many is better
+   than losing a message. What is to the second and to the letter another message is left to rule 6 here, too: a
+   pasted "yes" is not the missing "no" of the same second, edited.
 5. *Cut.* The last entry that was agreed, if its text is a torn rest of the known one (or holds the torn header
    of the next) and either its closing rule or what followed it is gone, was not edited but cut. A person who
    shortens the last hand-written message, where no closing rule was promised, has edited it. Where the cut went
@@ -24,7 +26,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from intercom.reconcile.likeness import torn, torn_id, torn_meta, torn_tag
+from intercom.reconcile.likeness import frayed, torn, torn_end, torn_id, torn_meta, torn_tag
 from intercom.reconcile.table import OPEN, Gaps, Table
 from intercom.reconcile.values import ARCHIVED, CUT, DELETED, DUPLICATE, EDITED, REDACTED, RETURNED, Header, Past
 
@@ -100,6 +102,7 @@ def _broken(table: Table, id: str, f: int) -> bool:
 
 
 def _claimed_past(table: Table, past: Past, fs: list[int]) -> None:
+    spare = past.copies - sum(1 for said in table.decided if said and said.id == past.id) if past.copies else 0
     for f in fs:
         same_header = table.found[f].header == past.header
         if past.reason == DELETED and past.id not in table.returned:
@@ -108,12 +111,25 @@ def _claimed_past(table: Table, past: Past, fs: list[int]) -> None:
                 table.returned[past.id] = f
         elif past.id in table.returned and table.found[f].digest == table.found[table.returned[past.id]].digest:
             table.copy_of(f, table.returned[past.id])
-        elif same_header and ((broken := _broken(table, past.id, f)) or table.similar(past.id, f)):
+        elif same_header and (
+            (broken := _broken(table, past.id, f))
+            or spare > 0
+            or _beside(table, past.id, f)
+            or table.similar(past.id, f)
+        ):
+            spare -= 1
             if past.reason == DELETED:
                 table.copy_of(f, table.returned[past.id], version=not broken)
             else:
                 table.past(f, ARCHIVED, past.id, version=not broken)
                 table.echo[f] = frozenset({("past", past.seq)})
+
+
+def _beside(table: Table, id: str, f: int) -> bool:
+    """Whether a copy of the message stands on another side of the conflict that entry `f` stands in."""
+    side = table.found[f].side
+    sides = {table.found[g].side for g, said in enumerate(table.decided) if said and said.id == id} if side else ()
+    return any(other not in {0, side} for other in sides)
 
 
 def by_likeness(table: Table) -> None:
@@ -148,13 +164,25 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
             wanted[table.known[k].header].append(k)
     for f in _still(table, fs):
         ks = [k for k in wanted.get(table.found[f].header, ())[:_WINDOW] if table.holder[k] == OPEN]
+        if not table.found[f].closed and torn_meta(table.found[f].body):
+            continue  # no text at all: rule 5
         here = [k for k in ks if gaps.known[k] == gaps.found[f] and not _another(table, f, k)]
         best = here[0] if here else None
         if len(here) != 1:
             score, likest = max(((table.alike(table.known[k].id, f), -k) for k in ks), default=(0.0, 0))
             best = -likest if ks and score >= table.limits.similar else best
-        if best is not None:
+        if best is not None and not _torn_copy(table, f, best):
             table.hold(best, f, REDACTED if table.known[best].redacted else EDITED)
+
+
+def _torn_copy(table: Table, f: int, k: int) -> bool:
+    """Whether entry `f` is a copy of another message than `k`, with a piece of the header behind it at its end."""
+    entry = table.found[f]
+    if entry.closed or not torn_end(entry.body):
+        return False
+    ids = [one.id for n, one in enumerate(table.known) if n != k and one.header == entry.header]
+    ids += [one.id for one in table.history.headed(entry.header)]
+    return any(frayed(text, entry.body) for id in ids if (text := table.text(id)) is not None)
 
 
 def _another(table: Table, f: int, k: int) -> bool:
@@ -181,7 +209,7 @@ def _in_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
             score = table.alike(table.known[k].id, f)
             if score >= likeness and (best == OPEN or score > likeness):
                 best, likeness = k, score
-        if best != OPEN:
+        if best != OPEN and not _torn_copy(table, f, best):
             table.hold(best, f, EDITED)
 
 

@@ -12,9 +12,9 @@
 12. *Insisting.* If what is missing by rule 11 are at most a few, each was put back before, and the same save
     added nothing and left others, then somebody deleted them again: honoured. A stale save in a loop adds, or takes
     new ones along.
-13. *Damage.* If the file is gone, holds no message, was cut off in the middle of one, or more than a few and more than
-    most of the log are missing, no deletion in it is taken for meant: everything missing is put back, however often
-    that was done before.
+13. *Damage.* If the file is gone, holds no message, was cut off in the middle of a line or a message, or more than a
+    few and more than most of the log are missing, no deletion in it is taken for meant: everything missing is put
+    back, however often that was done before.
 14. *Announcements* of our own are evidence of what arrived when, but are never worth a repair: missing alone,
     they count as deleted; with others, they come back with them.
 """
@@ -59,13 +59,13 @@ class _Missing(NamedTuple):
     damage: bool
 
 
-def judge(table: Table, *, exists: bool) -> Outcome:
+def judge(table: Table, *, exists: bool, broken: bool) -> Outcome:
     """Rules 10 to 14, once every entry has its verdict."""
     gaps = table.gaps()
     said = {decision.place: decision for decision in table.decided if decision}
     entries = tuple(_final(table, gaps, said, f, decision) for f, decision in enumerate(table.decided) if decision)
     verdicts = {entry.verdict for entry in entries}
-    broken = CUT in verdicts or _broken_off(table)
+    broken = broken or CUT in verdicts or _broken_off(table)
     missing = _sort(table, exists=exists, broken=broken, willed=ADDED not in verdicts)
     kind = None
     if not exists or missing.lost or verdicts & {CUT, REDACTED}:
@@ -81,11 +81,12 @@ def judge(table: Table, *, exists: bool) -> Outcome:
 
 
 def _broken_off(table: Table) -> bool:
-    """Whether the last entry is a tool's message that lost its closing rule, whatever else was done to it."""
+    """Whether the last entry lost its closing rule, whatever else was done to it: what has a meta line had one."""
     last = len(table.found) - 1
     if last < 0 or table.found[last].closed:
         return False
-    return any(f == last and one.via != "hand" for f, one in zip(table.holder, table.known, strict=True))
+    stands = [one for f, one in zip(table.holder, table.known, strict=True) if f == last]
+    return any(one.via != "hand" or table.found[last].id == one.id for one in stands)
 
 
 def _ids(messages: list[Known]) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ _TORN_TAG = re.compile(r"\[[A-Z0-9_-]*\Z")
 _TORN_META = re.compile(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
 _TORN_ID = re.compile(r"<!-- intercom id=([0-9a-z]{1,12})")
 _TORN_CLOSER = re.compile(r"\s*-{1,2}\s*\Z")
+_NEAR = 400  #: characters; a header is hardly longer
+_TORN_END = re.compile(r"\n\s*(?:-{1,2}|-{3}\s*\n#{1,3}[^\n]*)\s*\Z")
 _TORN_HEADER = re.compile(r"\s*(?:-{3}\s*)?#{1,3}[^\n]*\Z")
 
 
@@ -59,7 +61,13 @@ def torn(known: str, found: str, *, more: bool) -> bool:
 def frayed(known: str, found: str) -> bool:
     """Whether `found` is `known` and what a cut left of the closing rule or the header behind it."""
     whole, rest = known.rstrip(), found.rstrip()
-    return rest.startswith(whole) and _TORN_HEADER.match(rest[len(whole) :]) is not None
+    beyond = rest[len(whole) :] if rest.startswith(whole) else ""
+    return bool(_TORN_CLOSER.match(beyond) or _TORN_HEADER.match(beyond))
+
+
+def torn_end(found: str) -> bool:
+    """Whether a text ends with a piece of the rule or header that stood behind it."""
+    return _TORN_END.search(found[-_NEAR:]) is not None
 
 
 def torn_id(found: str) -> str:
