@@ -131,12 +131,17 @@ def _keep(path: Path) -> Path | None:
     """Give the file a second name; None where that cannot be, as without a private folder beside it."""
     folder = path.parent / _PRIVATE / _FOLDER
     kept = folder / f"{time.time_ns()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        os.link(path, kept)
-    except OSError:
-        return None
-    return kept
+    for _ in range(2):
+        try:
+            os.link(path, kept)
+        except FileNotFoundError:  # mostly the folder is there
+            with suppress(OSError):
+                folder.mkdir(mode=0o700)
+        except OSError:
+            return None
+        else:
+            return kept
+    return None
 
 
 def _let_go(kept: Path, carried: bytes | None) -> None:
@@ -146,8 +151,6 @@ def _let_go(kept: Path, carried: bytes | None) -> None:
         os.replace(kept, kept.with_name(f"{turn} {len(carried)} {_proof(carried)}"))
         return
     kept.unlink(missing_ok=True)
-    with suppress(OSError):  # another one is still there
-        kept.parent.rmdir()
 
 
 def _proof(data: bytes) -> str:
