@@ -48,6 +48,8 @@ class Bus:
         self.config = config
         self.notices: list[str] = []  #: what a person should be told; whoever shows it clears it
         self.confirms = True  #: every call of a reader confirms; off for a caller that shows later what it was given
+        self.tidies = True  #: a send that finds the log too long compacts it; off for a caller that calls `tidy` later
+        self._full = False
         self._state = State(config.private)
         self._log = Log(config)
         self._index = Index(config.private)
@@ -102,23 +104,8 @@ class Bus:
         recipient = self._registry.check_recipients(to)
         tag, declared = tag_of(type)
         now = time.time()
-        sent = Message(
-            new_id(),
-            None,
-            utc(now),
-            name,
-            recipient,
-            tag,
-            declared or type_of(tag, recipient),
-            message,
-            priority == "urgent",
-            reply_to or None,
-            thread or None,
-            via,
-            self.config.log.name,
-            status,
-            progress,
-        )
+        what = tag, declared or type_of(tag, recipient), message, priority == "urgent", reply_to or None, thread or None
+        sent = Message(new_id(), None, utc(now), name, recipient, *what, via, self.config.log.name, status, progress)
         block = render(sent, local_stamp(now))
         self._acts(name)
         self._store(block)
@@ -133,6 +120,15 @@ class Bus:
         with self._log.locked():
             appended = self._log.append(block, self._first)
             if appended.too_long:
+                self._upkeep.maintain()
+            else:
+                self._full = appended.full and not self.tidies
+
+    def tidy(self) -> None:
+        """Compact a log that the next send would make too long, where `tidies` is off. LockTimeout."""
+        if self._full:
+            self._full = False
+            with self._log.locked():
                 self._upkeep.maintain()
 
     def broadcast(

@@ -33,7 +33,7 @@ from intercom.state import State
 from intercom.swap import swap
 from intercom.window import entries_of
 
-SEGMENT_BYTES = 256 * 1024  #: a segment that has reached this size is not added to
+SEGMENT_BYTES = 512 * 1024  #: a segment that has reached this size is not added to
 _AT_ONCE = 8 * 1024 * 1024  #: bytes; so much is added to one segment
 _START = END + b"## ["
 _HEADER = re.compile(rb"^(?:\xef\xbb\xbf)?#{1,3}[ \t]*\[", re.MULTILINE)

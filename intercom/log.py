@@ -54,6 +54,11 @@ class Appended(NamedTuple):
         many = self.journal_messages > COMPACT_ABOVE
         return many or (self.live_size > COMPACT_BYTES and self.journal_messages > COMPACT_KEEP)
 
+    @property
+    def full(self) -> bool:
+        """Whether the next message makes it too long."""
+        return self.journal_messages >= COMPACT_ABOVE
+
 
 class Log:
     """The live log and journal of one bus. Cheap to create; opens files only to work on them."""

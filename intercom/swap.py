@@ -114,7 +114,7 @@ _STEP_BACK = 256  #: bytes by which it is seen that nothing came in between
 
 def _replaced(log: Path) -> list[Replaced]:
     """The replaced files of this log, oldest first."""
-    folder = log.parent / _PRIVATE / _FOLDER
+    folder = f"{os.path.dirname(log)}/{_PRIVATE}/{_FOLDER}"
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -123,7 +123,7 @@ def _replaced(log: Path) -> list[Replaced]:
     for name in names:
         _, _, rest = name.partition(" ")
         size, _, proof = rest.partition(" ")
-        found.append(Replaced(folder / name, int(size) if proof and size.isdigit() else -1, proof))
+        found.append(Replaced(Path(folder, name), int(size) if proof and size.isdigit() else -1, proof))
     return found
 
 

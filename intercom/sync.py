@@ -110,12 +110,13 @@ class Sync:
             noted = dict(db.execute(_SEEN_BESIDE).fetchall())
             changed = [(path, ours) for path, ours in self._changed(db, noted) if ours or not own]
             self._swept = -_SWEEP if own else self._swept  # the others' archives were not looked at
-            if mostly_new(db, self._root, [path for path, ours in changed if ours]):
+            own_ones = [path for path, ours in changed if ours]
+            if (own_ones != [JOURNAL] or not self._grown) and mostly_new(db, self._root, own_ones):
                 self.rebuild(own=own)
                 return self._current(own=own)
-            hid = noted.get("traces") == (traces := str(self._state.meta(TRACES) or 0))
-            if changed or not hid:
-                self._read(changed, "" if hid else traces)
+            traces = str(self._state.meta(TRACES) or 0)
+            if changed or noted.get("traces") != traces:
+                self._read(changed, traces)
         return self._index.db()
 
     # -- the live log and the journal -------------------------------------------------------------
@@ -199,7 +200,7 @@ class Sync:
         return changed
 
     def _read(self, changed: list[tuple[str, bool]], traces: str) -> None:
-        """Take in what is new in these sources, in one transaction, and the `traces` if they are new."""
+        """Take in what is new in these sources, in one transaction, and the `traces`."""
         archive = file_mark(f"{self._root}/archive")
         numbers = self._state.numbers()
         fixed: list[tuple[str, int]] = []
@@ -295,16 +296,15 @@ class Sync:
         return self._agreed.journal_size if self._agreed else 0
 
     def _hide(self, db: sqlite3.Connection, traces: str) -> None:
-        """Mark what people deleted by hand, and only that; `traces` counts the changes to that, "" if there was none.
+        """Mark what people deleted by hand, and only that; `traces` counts the changes to that.
 
         Should it count too few by now, the next look finds that.
         """
-        hidden = [(name,) for name in self._state.hidden()]
-        if hidden or traces:
+        if traces != "0":
+            hidden = [(name,) for name in self._state.hidden()]
             db.execute("UPDATE messages SET hidden = 0 WHERE hidden = 1")
             db.executemany("UPDATE messages SET hidden = 1 WHERE id = ?", hidden)
-        if traces:
-            db.execute(_NOTE, ("traces", traces))
+        db.execute(_NOTE, ("traces", traces))
 
     # -- rebuilding -------------------------------------------------------------------------------
 

@@ -96,6 +96,20 @@ def test_a_server_is_killed_while_it_compacts(project: Path, held: Path) -> None
         assert bus.rebuild() == 5
 
 
+def test_a_server_answers_before_it_compacts(project: Path) -> None:
+    """The log never holds more than a hundred messages, also when nothing is sent any more; all stay readable."""
+    with BareClient(project) as client:
+        client.call("intercomm_register")
+        log = Bus.open(project).config.log
+        for number in range(100):
+            client.call("intercomm_send", to="user", message=f"message {number}")
+            assert log.read_bytes().count(b"<!-- intercom ") <= 100
+        until(lambda: log.read_bytes().count(b"<!-- intercom ") == 50)
+        client.call("intercomm_send", to="user", message="the next")
+    with Bus.open(project) as bus:
+        assert [message.body for message in bus.history()] == [f"message {n}" for n in range(100)] + ["the next"]
+
+
 @pytest.mark.parametrize("schema", ["newer", "strange"])
 def test_a_server_over_an_index_of_another_version(project: Path, schema: str) -> None:
     """It is made anew: what is unread comes, what was read does not, and the numbers go on."""

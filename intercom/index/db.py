@@ -289,7 +289,7 @@ class Index:
     def _holds(self, now: tuple[int, ...]) -> bool:
         """Whether the seal of the file as it is now is whole; the caller holds the index lock."""
         if now == self._trusted:  # nobody wrote since it was: at most somebody broke it, and that removes it
-            return self._seal_path.exists()
+            return os.access(self._seal_path, os.F_OK)
         return self._read_seal() == self._seal_of(now)
 
     def _read_seal(self) -> str:

@@ -27,6 +27,7 @@ def main(root: str | None = None, machine: str | None = None) -> int:
 
         bus = Bus.open(root, machine=machine)
         bus.confirms = False  # a cancelled call's messages are carried: the session says when they were shown
+        bus.tidies = False  # the desk does, when it has answered
         return bus
 
     spawned = session.Spawned.of(os.environ)

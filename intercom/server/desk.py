@@ -65,8 +65,15 @@ class Desk:
                 self._tell(_settle_error, future, error)
             else:
                 self._tell(_settle, future, result)
+            self._tidy()
         if self._bus is not None:
             self._bus.close()
+
+    def _tidy(self) -> None:
+        """What a send left to be done, once it is answered: a client that takes a breath never waits for it."""
+        if self._bus is not None and self._jobs.empty():
+            with contextlib.suppress(Exception):  # the next send sees to it, and says what is wrong
+                self._bus.tidy()
 
     def _tell(
         self, settle: Callable[[asyncio.Future[Any], Any], None], future: asyncio.Future[Any], value: Any
