@@ -167,7 +167,7 @@ def _segments(config: Config, known: bytes, going: list[Span]) -> Iterator[tuple
     if names:
         number = int(names[-1][-9:-3])
         present = read_from(config.archive / names[-1]) or b""
-        left = _left(config.archive, names, {span.name for span in going}, len(known))
+        left = _left(config.archive, names, present, {span.name for span in going}, len(known))
         going = [span for span in going if _print(known[span.start : span.stop]) not in left] if left else going
         if not left and len(present) >= SEGMENT_BYTES:
             number, present = number + 1, b""
@@ -197,15 +197,15 @@ def _batches(going: list[Span]) -> Iterator[list[Span]]:
         yield batch
 
 
-def _left(archive: Path, names: list[str], going: set[str], reach: int) -> set[bytes]:
+def _left(archive: Path, names: list[str], last: bytes, going: set[str], reach: int) -> set[bytes]:
     """What a killed compaction left in the archive of the blocks that are going, by their prints.
 
-    It left it at the end, and the journal, `reach` bytes long, still holds all of it.
+    It left it at the end, and the journal, `reach` bytes long, still holds all of it. `last` is the last segment.
     """
     left: set[bytes] = set()
     reach += _SLACK
     for name in reversed(names):
-        recent = (read_from(archive / name) or b"")[-reach:]
+        recent = (last if name == names[-1] else read_from(archive / name) or b"")[-reach:]
         if going.isdisjoint(_named(recent)):
             break  # as nearly always: then there is no need to take it apart
         found = [part for part in re.split(rb"^(?=## \[)", recent, flags=re.MULTILINE) if META in part[:_SLACK]]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -143,6 +142,8 @@ class Drafts:
 
     def sync(self) -> None:
         """Sync all of them side by side: that takes hardly longer than the one that takes longest. StorageError."""
+        import threading
+
         failed: list[OSError] = []
 
         def sync(path: Path) -> None:

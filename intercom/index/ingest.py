@@ -99,11 +99,10 @@ def add_entries(
 ) -> list[tuple[str, int]]:
     """Add what is new among `entries`; return (id, seq) of the messages added, in order.
 
-    A message whose id is known is not added again; if it comes from a trusted source with another
-    body it is the newer version, and the older goes into `versions`; where the source is another machine's
-    log, see `revise`. `reserved` are numbers fixed in
-    the state by id. `fresh`: the source is read from its start, so occurrences count from nothing.
-    The caller is in a write transaction.
+    A message whose id is known is not added again; if it comes from a trusted source with another body it is
+    the newer version, and the older goes into `versions`; where the source is another machine's log, see
+    `revise`. `reserved` are numbers fixed in the state by id. `fresh`: the source is read from its start, so
+    occurrences count from nothing. The caller is in a write transaction.
     """
     if fresh:
         db.execute("DELETE FROM hands WHERE src = ?", (source.src,))
