@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -304,6 +305,28 @@ def test_damage_to_the_index_under_load(project: Path) -> None:
         got += [message.body for message in reader.call("read", "roo")]
         for name in names:
             assert [body for body in got if body.startswith(name)] == sent[name]
+
+
+@pytest.mark.parametrize("begins", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE", "BEGIN"])
+def test_another_program_that_holds_the_index(project: Path, begins: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person has the index open in a database browser: we wait a moment, then make one anew."""
+    monkeypatch.setattr("intercom.index.db._WAIT_MS", 100)
+    make(project, 3)
+    with closing(sqlite3.connect(private(project, "index.db"), isolation_level=None)) as stranger:
+        stranger.execute(begins)
+        stranger.execute("SELECT count(*) FROM messages").fetchall()
+        if begins != "BEGIN":
+            stranger.execute("UPDATE messages SET body = 'x'")
+        with Bus.open(project) as bus:
+            bus.read("roo")
+            bus.send("roo", "meanwhile", sender="w")
+            assert [message.body for message in bus.read("roo")] == ["meanwhile"]
+            assert [notice for notice in bus.notices if "another program" in notice and "rebuilt" in notice]
+        with suppress(sqlite3.OperationalError):  # its file is no longer the index
+            stranger.execute("COMMIT")
+    with Bus.open(project) as bus:
+        assert [message.body for message in bus.history()] == ["message 0", "message 1", "message 2", "meanwhile"]
+        assert bus.read("roo") == []
 
 
 def test_a_newer_index_is_rebuilt_and_said(project: Path) -> None:

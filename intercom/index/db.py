@@ -9,6 +9,8 @@ Anybody may delete, corrupt or replace `index.db` between any two calls. So:
   holds after the reading;
 - there is no WAL: a stale side file can then never be played into a newer index;
 - nothing is synced to disk: after a power cut the boot id in the seal no longer matches.
+- a program that holds SQLite's own lock on the file is a stranger, for we exclude one another without it:
+  it may keep the file; a new one takes the name.
 Whoever finds the index gone or damaged gets IndexLost, rebuilds, and tries once more.
 """
 
@@ -28,7 +30,7 @@ from intercom.lock import flocked
 
 SCHEMA_VERSION = 1
 _APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id
-_WAIT_MS = 30_000
+_WAIT_MS = 30_000  #: for a reader of ours, or for a stranger
 _SEAL = 200  #: bytes of a seal, padded: more than four numbers and a boot id can have
 
 SCHEMA = """
@@ -69,6 +71,7 @@ _LOST = {
     sqlite3.SQLITE_MISMATCH,
     sqlite3.SQLITE_CONSTRAINT,
     sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
 }
 
 
@@ -103,11 +106,11 @@ class Index:
             raise IndexLost("there is no index yet")
         if self._db is not None and now == self._trusted:
             return self._db
-        if self._read_seal() != self._seal_of(now):
+        if not self._whole(now):
             # Perhaps a writer is between its commit and its seal: the lock tells.
             with self.locked():
                 now = self._stat()
-                if now is None or self._read_seal() != self._seal_of(now):
+                if now is None or not self._whole(now):
                     self.close()
                     raise IndexLost("the index was not as Intercom leaves it")
         return self._connect(now)
@@ -115,7 +118,7 @@ class Index:
     def sound(self) -> bool:
         """Whether there is an index that can be trusted; the caller holds the index lock."""
         now = self._stat()
-        if now is None or self._read_seal() != self._seal_of(now):
+        if now is None or not self._whole(now):
             return False
         try:
             self._connect(now)
@@ -126,7 +129,7 @@ class Index:
     def seal_fits(self) -> bool:
         """Whether the file matches its seal. Opens nothing and waits for nobody: a writer may be between the two."""
         now = self._stat()
-        return now is not None and self._read_seal() == self._seal_of(now)
+        return now is not None and self._whole(now)
 
     def _connect(self, now: tuple[int, ...]) -> sqlite3.Connection:
         if self._db is None or now[0] != self._inode:
@@ -149,14 +152,15 @@ class Index:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Turn SQLite's errors in the block into IndexLost (damage) or StorageError (disk full, read-only, busy)."""
+        """Turn SQLite's errors in the block into IndexLost (damage) or StorageError (disk full, read-only)."""
         try:
             yield
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code in _LOST:
                 self._condemn()
-                raise IndexLost(f"the index was damaged ({error})") from error
+                held = "held by another program" if code == sqlite3.SQLITE_BUSY else "damaged"
+                raise IndexLost(f"the index was {held} ({error})") from error
             raise StorageError(f"the index {self.path} cannot be used: {error}; nothing was read.") from error
         except UnicodeDecodeError as error:
             self._condemn()
@@ -184,13 +188,13 @@ class Index:
         now = self._stat()
         if now is None or now[0] != self._inode:
             return False
-        return now == self._trusted or self._read_seal() == self._seal_of(now)
+        return now == self._trusted or self._whole(now)
 
     def _condemn(self) -> None:
         """Break the seal of the file that we read damage in, unless another has taken its place."""
         trusted = self._trusted
         self.close()
-        if trusted and self._read_seal() == self._seal_of(trusted):
+        if trusted and self._whole(trusted):
             with suppress(OSError):
                 self._seal_path.unlink(missing_ok=True)
 
@@ -290,7 +294,11 @@ class Index:
         """Whether the seal of the file as it is now is whole; the caller holds the index lock."""
         if now == self._trusted:  # nobody wrote since it was: at most somebody broke it, and that removes it
             return os.access(self._seal_path, os.F_OK)
-        return self._read_seal() == self._seal_of(now)
+        return self._whole(now)
+
+    def _whole(self, stat: tuple[int, ...]) -> bool:
+        """Whether the seal is that of a file with this stat."""
+        return self._read_seal() == self._seal_of(stat)
 
     def _read_seal(self) -> str:
         try:
