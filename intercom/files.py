@@ -43,6 +43,15 @@ def write_all(handle: int, data: bytes) -> None:
         written += os.write(handle, data[written:])
 
 
+def append(path: Path, data: bytes) -> None:
+    """Add `data` at the end of a file that is there. OSError as the system gives it."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        write_all(handle, data)
+    finally:
+        os.close(handle)
+
+
 def read_from(path: Path, offset: int = 0) -> bytes | None:
     """The bytes of `path` from `offset` on, or None if there is no such file. StorageError if unreadable."""
     try:

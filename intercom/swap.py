@@ -3,8 +3,9 @@
 A program that has the old file open goes on writing into it, though it has no name any more. So the old file keeps
 a name in `.intercom/replaced` while somebody may write to it. What was written by the time we are done is carried
 over at once; what comes later, at the next look: what was added is added, and of a text that was written anew the
-messages that nobody knows. The file's name there says how much of it was carried over; once nobody has it open
-for writing, it goes. Where the system does not tell who has a file open, only the first moment counts.
+messages that nobody knows. The file's name there says how much of it was carried over, and whether somebody began
+to carry over more: who dies in between has left us to see how far he came. Once nobody has it open for writing, it
+goes. Where the system does not tell who has a file open, only the first moment counts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.files import being_written, has_writer, joined, read_from, sync_folder, whole, write_temporary
+from intercom.files import append, being_written, has_writer, joined, read_from, sync_folder, whole, write_temporary
 from intercom.format import MESSAGE, digest, parse
 
 _LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
@@ -27,11 +28,21 @@ _PRIVATE, _FOLDER = ".intercom", "replaced"
 
 
 class Replaced(NamedTuple):
-    """A replaced file that somebody may still write to. -1 and "" where we died before we carried over anything."""
+    """A replaced file that somebody may still write to, by its name: `TURN [SIZE PROOF [END]]`."""
 
     path: Path
-    size: int  #: bytes; so much was carried over
-    proof: str  #: their digest
+    size: int = -1  #: bytes; so much was carried over. -1 where we died before that was noted
+    proof: str = ""  #: their digest
+    end: int | None = -1  #: how long the log was when somebody began to add what came after; None: nobody did
+
+    def holds(self, data: bytes) -> bool:
+        """Whether `data` begins with what was carried over."""
+        return len(data) >= self.size >= 0 and _proof(data[: self.size]) == self.proof
+
+    def named(self, data: bytes, end: int | None = None) -> Path:
+        """Its name once `data` was carried over."""
+        turn = self.path.name.partition(" ")[0]
+        return self.path.with_name(f"{turn} {len(data)} {_proof(data)}{'' if end is None else f' {end}'}")
 
 
 def swap(path: Path, before: bytes, after: bytes, draft: Path | None = None) -> bool:
@@ -58,7 +69,7 @@ def swap(path: Path, before: bytes, after: bytes, draft: Path | None = None) -> 
         if handle >= 0:
             carried = _carry_over(handle, path, before, after)
             if kept is not None:
-                _let_go(kept, carried)
+                _let_go(Replaced(kept), carried)
     finally:
         if handle >= 0:
             os.close(handle)
@@ -88,25 +99,52 @@ def gather(log: Path, known: Callable[[], Container[str]]) -> None:
         if data is None or not log.exists():
             continue
         ours = os.path.samestat(one.path.stat(), log.stat())  # we died before we replaced it
-        if not ours and not (len(data) == one.size and _proof(data) == one.proof):
-            _add(log, one, data, known)
-        _let_go(one.path, data if writing and not ours else None)
+        more = not ours and not (len(data) == one.size and one.holds(data))
+        _let_go(_add(log, one, data, known) if more else one, data if writing and not ours else None)
 
 
-def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[str]]) -> None:
-    if one.size >= 0 and _proof(data[: one.size]) == one.proof:
-        news, lead = data[one.size :], data[max(0, one.size - _STEP_BACK) : one.size]
+def overwrite(kept: Path, before: bytes, after: bytes) -> None:
+    """Put a text of the same length over the one that a replaced file has; who writes to it goes on behind. OSError."""
+    one = _named(kept)
+    handle = os.open(kept, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(handle, after, 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if one.holds(before):
+        os.replace(kept, one.named(after[: one.size], one.end))
+
+
+def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[str]]) -> Replaced:
+    """Add what came late; return how the file goes by the name that it has since."""
+    if one.holds(data):
+        late, lead = [data[one.size :]], data[max(0, one.size - _STEP_BACK) : one.size]
     else:
         marks = known()
         found = [entry for entry in parse(data) if entry.kind == MESSAGE and digest(entry) not in marks]
-        news, lead = joined([entry.raw for entry in found]), b""
+        late, lead = [entry.raw for entry in found], b""
+    text = read_from(log) or b""
+    end = len(text) if one.end is None else one.end
+    news, since = _fitted(text[: max(0, end)], lead, late), text[max(0, end) :]
+    if 0 <= end <= len(text) and news.startswith(since):
+        news = news[len(since) :]  # who began it may have added nothing, half of it, or all
+    else:
+        news = _fitted(text, b"", [part for part in late if part.strip() not in text])
     if not news.strip():
-        return
-    end = (read_from(log) or b"")[-_STEP_BACK:]
-    if not lead or not end.endswith(lead):  # else it goes on where it was interrupted
-        news = joined([end, news])[len(end) :]
-    with open(log, "ab") as file:
-        file.write(news)
+        return one
+    if one.end is None:
+        begun = one.path.with_name(f"{one.path.name} {end}")
+        os.replace(one.path, begun)
+        one = one._replace(path=begun, end=end)
+    append(log, news)
+    return one
+
+
+def _fitted(text: bytes, lead: bytes, late: list[bytes]) -> bytes:
+    """What came late as it is to stand at the end of a text: where it was interrupted, or a blank line below."""
+    end = text[-_STEP_BACK:]
+    return b"".join(late) if lead and end.endswith(lead) else joined([end, *late])[len(end) :]
 
 
 _STEP_BACK = 256  #: bytes by which it is seen that nothing came in between
@@ -119,12 +157,15 @@ def _replaced(log: Path) -> list[Replaced]:
         names = sorted(os.listdir(folder))
     except OSError:
         return []
-    found = []
-    for name in names:
-        _, _, rest = name.partition(" ")
-        size, _, proof = rest.partition(" ")
-        found.append(Replaced(Path(folder, name), int(size) if proof and size.isdigit() else -1, proof))
-    return found
+    return [_named(Path(folder, name)) for name in names]
+
+
+def _named(path: Path) -> Replaced:
+    """What the name of a replaced file says."""
+    match path.name.split(" "):
+        case [_, size, proof, *end] if size.isdigit():
+            return Replaced(path, int(size), proof, int(end[0]) if end and end[0].isdigit() else None)
+    return Replaced(path)
 
 
 def _keep(path: Path) -> Path | None:
@@ -144,13 +185,12 @@ def _keep(path: Path) -> Path | None:
     return None
 
 
-def _let_go(kept: Path, carried: bytes | None) -> None:
+def _let_go(one: Replaced, carried: bytes | None) -> None:
     """Note what was carried over of a replaced file; None if nobody will write to it any more."""
     if carried is not None:
-        turn = kept.name.partition(" ")[0]
-        os.replace(kept, kept.with_name(f"{turn} {len(carried)} {_proof(carried)}"))
+        os.replace(one.path, one.named(carried))
         return
-    kept.unlink(missing_ok=True)
+    one.path.unlink(missing_ok=True)
 
 
 def _proof(data: bytes) -> str:
@@ -175,8 +215,7 @@ def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> bytes |
         return before if writing else None
     late = whole(handle)
     if late.startswith(before):
-        with open(path, "ab") as file:
-            file.write(late[len(before) :])
+        append(path, late[len(before) :])
     elif late and read_from(path) == after:
         os.replace(write_temporary(path, late), path)  # somebody saved the whole file: as if a moment later
     elif late or writing:

@@ -21,7 +21,7 @@ from intercom.index import Index, query
 from intercom.log import Log, replace_journal
 from intercom.model import Message, local_stamp, utc
 from intercom.state import State
-from intercom.swap import swap
+from intercom.swap import overwrite, swap
 from intercom.sync import Sync
 
 _TRIES = 20
@@ -156,9 +156,8 @@ class Upkeep:
             stub = texts[-1]._replace(body=f"[redacted {local_stamp(time.time())}]")
             quoted = self._quoted(db, texts)
             self._state.redact(ident_)
-            before = read_from(self._log.live) or b""
-            files = [path for path in self._kept_files() if self._purge(path, texts, stub)]
-            carry(self._state, self._log.journal, before, read_from(self._log.live) or b"")
+            with storage("redact everywhere", "the text may still stand somewhere; try again"):
+                files = [path for path in self._kept_files() if self._purge(path, texts, stub)]
             self._index.discard()
         self._sync.db()
         folder = self._config.folder
@@ -180,28 +179,69 @@ class Upkeep:
         before = read_from(path)
         if before is None:
             return False
-        out, done = [], False
-        marks, lines = {text.body for text in texts}, _telling(texts)
-        for entry in parse(before):
-            mine = entry.kind == MESSAGE and (entry.id == stub.id or (entry.id is None and entry.body in marks))
-            if mine and entry.body != stub.body:
-                if not (done and path == self._log.journal):  # of several versions one stub is left
-                    out.append(_stub(entry, stub))
-                done = True
-            else:
-                out.append(entry.raw if entry.kind == MESSAGE else _struck(entry.raw, lines))
-        after = b"".join(out)
+        if path == self._log.live:
+            return self._purge_live(texts, stub)
+        if path.parent.name == "replaced":  # somebody may be writing to it: nothing in it may change its place
+            after = _blanked(before, texts, stub)
+            if after != before:
+                overwrite(path, before, after)
+            return after != before
+        after = _purged(before, texts, stub, once=path == self._log.journal)
         if path.parent.name == "damaged":
-            after = _struck(after, lines)
-        if after == before:
-            return False
-        if path.parent.name == "replaced":
-            path.unlink(missing_ok=True)  # whoever writes on there writes into the secret's own file
-        elif path == self._log.journal:
+            after = _struck(after, _telling(texts))
+        if path == self._log.journal and after != before:
             replace_journal(path, (after,))
-        else:
+        elif after != before:
             replace(path, after)
-        return True
+        return after != before
+
+    def _purge_live(self, texts: list[Message], stub: Message) -> bool:
+        for _ in range(_TRIES):
+            live = read_from(self._log.live) or b""
+            after = _purged(live, texts, stub)
+            if after == live or swap(self._log.live, live, after):
+                carry(self._state, self._log.journal, live, after)
+                return after != live
+        raise StorageError(
+            f"{self._log.live} keeps being saved by another program; the text still stands in it. Try again."
+        )
+
+
+def _mine(entry: Entry, texts: list[Message], stub: Message) -> bool:
+    """Whether an entry is a text of the message that the stub is to stand for."""
+    same = entry.id == stub.id or (entry.id is None and any(entry.body == text.body for text in texts))
+    return entry.kind == MESSAGE and same and entry.body != stub.body
+
+
+def _purged(data: bytes, texts: list[Message], stub: Message, *, once: bool = False) -> bytes:
+    """A log without the text; `once`: of several versions one stub is left."""
+    out, lines, done = [], _telling(texts), False
+    for entry in parse(data):
+        if _mine(entry, texts, stub):
+            if not (once and done):
+                out.append(_stub(entry, stub))
+            done = True
+        else:
+            out.append(entry.raw if entry.kind == MESSAGE else _struck(entry.raw, lines))
+    return b"".join(out)
+
+
+def _blanked(data: bytes, texts: list[Message], stub: Message) -> bytes:
+    """As long as `data`, with nothing where the text was."""
+    lines = _telling(texts)
+    parts = [
+        _blank(entry.raw)
+        if _mine(entry, texts, stub)
+        else _struck(entry.raw, lines, _blank)
+        if entry.kind != MESSAGE
+        else entry.raw
+        for entry in parse(data)
+    ]
+    return b"".join(parts)
+
+
+def _blank(data: bytes) -> bytes:
+    return b" " * (len(data) - 1) + data[-1:]
 
 
 def _merged(base: bytes, edited: bytes, live: bytes) -> bytes:
@@ -216,10 +256,10 @@ def _stub(entry: Entry, stub: Message) -> bytes:
     return rendered(entry._replace(body=stub.body), stub.id, entry.via or stub.via, entry.at or stub.at or utc())
 
 
-def _struck(data: bytes, lines: list[str]) -> bytes:
+def _struck(data: bytes, lines: list[str], by: Callable[[bytes], bytes] = lambda _: b"[redacted]") -> bytes:
     """Text that is no message, without these lines."""
-    for line in lines:
-        data = data.replace(line.encode("utf-8", "surrogatepass"), b"[redacted]")
+    for line in (line.encode("utf-8", "surrogatepass") for line in lines):
+        data = data.replace(line, by(line))
     return data
 
 

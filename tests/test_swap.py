@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from tests.killing import dies
 
 _HOLDS_IT = """
 import sys
@@ -117,3 +119,82 @@ def test_a_redaction_forgets_the_replaced_log(talk: Bus) -> None:
     talk.redact(ident)
     assert not any(b"secret" in path.read_bytes() for path in talk.config.folder.rglob("*") if path.is_file())
     program.close()
+
+
+def _secret_is_somewhere(bus: Bus) -> bool:
+    return any(b"secret" in path.read_bytes() for path in bus.config.folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_who_holds_a_log_with_a_secret_may_go_on_writing(talk: Bus, moved: bool) -> None:
+    """A redaction takes a secret out of a log that is open in a program, and what comes from there is delivered."""
+    ident = talk.send("roo", "the secret of the cake", sender="zoo").id
+    assert _new(talk) == ["the secret of the cake"]
+    program = Program(talk.config.log, "a")
+    if moved:
+        talk.compact(2)
+    talk.redact(ident)
+    assert not _secret_is_somewhere(talk)
+    for n in range(2):
+        program.write(_typed(f"late {n}", n))
+        assert _new(talk) == [f"late {n}"]
+    program.close()
+    assert _new(talk) == []
+    assert not list((talk.config.private / "replaced").iterdir())
+    assert [message.body for message in talk.history()][-2:] == ["late 0", "late 1"]
+
+
+def test_a_secret_that_a_program_writes_back(talk: Bus) -> None:
+    """A program that had the log open writes the whole text anew, with what was redacted: that goes again."""
+    ident = talk.send("roo", "the secret of the cake", sender="zoo").id
+    assert _new(talk) == ["the secret of the cake"]
+    program = Program(talk.config.log, "r+")
+    talk.redact(ident)
+    program.write("whole")
+    program.write(_typed("late"))
+    program.close()
+    assert _new(talk) == ["late"]
+    assert not _secret_is_somewhere(talk)
+
+
+def _read(root: str) -> None:
+    with Bus.open(root) as bus:
+        bus.history()
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_fetching_what_came_late_can_be_killed(talk: Bus, tmp_path: Path, short: bool) -> None:
+    """kill -9 before every call of the look that fetches a late message, or while it writes: delivered once."""
+    program = Program(talk.config.log, "a")
+    talk.compact(2)
+    program.write(_typed("late"))
+    start, step, more = talk.config.root, 0, True
+    talk.close()
+    while more:
+        step += 1
+        root = tmp_path / f"{step}"
+        shutil.copytree(start, root)
+        again = Program(next((root / ".claude" / "local" / ".intercom" / "replaced").iterdir()), "a")
+        more = dies(_read, root, step, short=short)
+        with Bus.open(root) as bus:
+            assert _new(bus) == ["late"], step
+            again.write(_typed("later", 1))
+            assert _new(bus) == ["later"], step
+            again.close()
+            assert _new(bus) == [], step
+    program.close()
+    assert step > 5
+
+
+def test_a_swap_that_died_before_it_noted_what_it_carried_over(talk: Bus) -> None:
+    """What it had brought along already is not fetched again, what came after is."""
+    program = Program(talk.config.log, "a")
+    talk.compact(2)
+    program.write(_typed("late"))
+    assert _new(talk) == ["late"]
+    kept = next((talk.config.private / "replaced").iterdir())
+    kept.rename(kept.with_name(kept.name.partition(" ")[0]))
+    program.write(_typed("later", 1))
+    program.close()
+    assert _new(talk) == ["later"]
+    assert talk.config.log.read_bytes().count(b"late\n") == 1
