@@ -52,7 +52,10 @@ def approve(
         raise UsageError(f"{decision!r} is no decision; nothing was answered. Use allow or deny.")
     name = canonical(worker)
     if crew.sessions.get(name) is None:
-        raise NotFound(f"{worker!r} is no session that Intercom knows of; nothing was answered. See intercomm_scan.")
+        raise NotFound(
+            f"{worker!r} is no session that Intercom knows of; nothing was answered. "
+            "`intercom scan`, or intercomm_scan, lists those there are."
+        )
     until = time.monotonic() + timeout
     while True:
         seen = sight.look(crew, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -154,15 +155,19 @@ def copy_settings(root: Path, path: Path) -> list[str]:
     return copied
 
 
-def bootstrap(path: Path, command: str, log: Path, *, timeout: float = 600.0) -> None:
-    """Run the shell line `command` in `path`, its output in `log`.
+def bootstrap(
+    path: Path, command: str, log: Path, *, timeout: float = 600.0, env: Mapping[str, str] | None = None
+) -> None:
+    """Run the shell line `command` in `path`, its output in `log`; with our environment unless `env` is given.
 
     Raises CommandFailed with the last thing it said and where the rest is (status, or timeout
     in seconds).
     """
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        done = proc.run(["sh", "-c", command], cwd=path, env=environment(), timeout=timeout, check=False, log=log)
+        done = proc.run(
+            ["sh", "-c", command], cwd=path, env=env or environment(), timeout=timeout, check=False, log=log
+        )
     except CommandFailed as error:
         raise CommandFailed(f"bootstrap: {error} Its output is in {log}.") from None
     if done.code:

@@ -122,6 +122,21 @@ def test_what_workers_have_in_their_environment(project: Path) -> None:
         assert worker_environment(crew) == {"PATH": "/bin", **given}
 
 
+def test_what_a_bootstrap_has_in_its_environment(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that the session has that spawns, and what the settings say."""
+    monkeypatch.setenv("OTHER", "stays")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    settings(repository, "[fleet.env]\nWORD = 'a b'\nAWS_PROFILE = false")
+    program(tmp_path / "bin", "claude", 'case "$1" in --version) echo "2.1.197 (Claude Code)";; *) exit 3;; esac')
+    socket = {"INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux"), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    with Crew.open(repository, environ={**os.environ, **socket}) as crew:
+        plan = fleet.Plan(1, worktrees=True, bootstrap=f'echo "$WORD|$OTHER|$AWS_PROFILE" > {tmp_path}/had')
+        assert not fleet.spawn(crew, plan, by="user")[0].ready
+    assert (tmp_path / "had").read_text() == "a b|stays|\n"
+
+
 @pytest.mark.parametrize(
     "text",
     ["[fleet]\nenv = 3", "[fleet.env]\nA = 3", "[fleet.env]\n'A B' = 'x'", "[fleet.env]\nINTERCOM_NAME = 'me'"],

@@ -5,7 +5,8 @@
     DATABASE_URL = true    # as it is where `spawn` is called: no secret need stand in a file
     AWS_PROFILE = false    # not at all, though workers inherit it
 
-Nothing else of the session that spawns goes along: a worker is no part of that session.
+Nothing else of the session that spawns goes along: a worker is no part of that session. Its bootstrap is, and so
+has all that the session has, and these.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from intercom import git
 from intercom.crew import Crew
 from intercom.errors import UsageError
 
@@ -30,7 +32,15 @@ _OURS = ("INTERCOM_", "INTERCOMM_")
 
 def worker_environment(crew: Crew) -> dict[str, str]:
     """The environment of a worker of this project. UsageError for settings that cannot be."""
-    taken = {key: value for key, value in crew.environ.items() if _INHERITED.match(key)}
+    return _with_settings(crew, {key: value for key, value in crew.environ.items() if _INHERITED.match(key)})
+
+
+def bootstrap_environment(crew: Crew) -> dict[str, str]:
+    """The environment of a bootstrap: that of whoever spawns, with what the settings say. UsageError."""
+    return _with_settings(crew, git.environment())
+
+
+def _with_settings(crew: Crew, taken: dict[str, str]) -> dict[str, str]:
     for name, wanted in _settings(crew).items():
         taken.pop(name, None)
         if isinstance(wanted, str):

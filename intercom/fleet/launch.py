@@ -21,7 +21,7 @@ from intercom.agents import agent, claude
 from intercom.alive import started
 from intercom.crew import Crew
 from intercom.files import make_private_folder
-from intercom.fleet.environ import as_shell, worker_environment
+from intercom.fleet.environ import as_shell, bootstrap_environment, worker_environment
 from intercom.fleet.plan import Plan, Ticket
 from intercom.hooks.settings import settings as hooks_settings
 from intercom.model import utc
@@ -58,7 +58,7 @@ def prepare(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path) -> str | None:
         return None
     log = folder(crew) / f"{ticket.name}.bootstrap.log"
     log.unlink(missing_ok=True)
-    worktree.bootstrap(cwd, plan.bootstrap, log)
+    worktree.bootstrap(cwd, plan.bootstrap, log, env=bootstrap_environment(crew))
     return str(log)
 
 
