@@ -19,6 +19,11 @@ _CONTEXT.set_forkserver_preload(["intercom.bus", "tests.processes"])
 PATIENCE = 60  #: seconds until a missing answer is a failure
 
 
+def patience(seconds: float = 1.0) -> float:
+    """So many seconds on a quiet machine, more where more wants to run than there are processors."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def _serve(root: str, pipe: Connection) -> None:
     from intercom import Bus
     from intercom.errors import IntercomError

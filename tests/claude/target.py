@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import sys
 import time
@@ -23,6 +22,7 @@ from tests.claude.capture import SERVER
 from tests.claude.lab import Lab, Session
 from tests.claude.places import PLACES, Place, clear, refuse, seen
 from tests.claude.stage import Stage, no_waiter, until
+from tests.processes import patience
 from tests.server_client import BareClient
 
 ARGS = ("--allowedTools", "mcp__team1", "Bash(sleep *)")
@@ -266,11 +266,6 @@ class Target:
         wrong = [one for one in found if one[1] != 1]
         assert not wrong, wrong
         assert not self.stage.faults()
-
-
-def patience() -> float:
-    """Seconds that count as one: more where more wants to run than there are processors, 1.0 on a quiet machine."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _typed(draft: str) -> bool:

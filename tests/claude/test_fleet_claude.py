@@ -20,6 +20,7 @@ from intercom.hooks.settings import settings
 from tests.claude import demo_fleet
 from tests.claude.lab import Lab
 from tests.claude.stage import Stage, bus_call, call, until
+from tests.processes import patience
 from tests.server_client import BareClient
 
 MANY = 8 if os.environ.get("INTERCOM_SOAK") else 3
@@ -133,12 +134,12 @@ def test_a_killed_worker_and_its_heir(stage: Stage) -> None:
     waiter = until(lambda: stage.crew.sessions.waiter("worker-1"))
     (stage.worktrees / "worker-1" / "half.txt").write_text("half done\n")
     os.kill(row.pid, signal.SIGKILL)
-    until(lambda: not alive(*waiter), 1.0)
+    until(lambda: not alive(*waiter), patience())
     assert stage.state("worker-1") == "gone"
     assert fleet.scan(stage.crew)[0]["state"] == "gone"
     ident, woken = stage.send("worker-1", "for whoever comes")
     assert (woken.woke, "not running" in str(woken.reason)) == (False, True)
-    assert woken.seconds < 1
+    assert woken.seconds < patience()
     again = stage.spawn(worktrees=True)[0]
     assert (again.name, again.about["worktree"]) == ("worker-1", str(stage.worktrees / "worker-1"))
     until(lambda: stage.asked("for whoever comes"))

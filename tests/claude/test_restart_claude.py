@@ -19,6 +19,7 @@ from intercom.hooks.settings import settings
 from intercom.model import utc
 from tests.claude.lab import Lab, Session
 from tests.claude.stage import Stage, bus_call, call, until
+from tests.processes import patience
 from tests.server_client import BareClient
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
@@ -143,13 +144,13 @@ def test_a_master_that_sits_idle_and_one_that_comes_back(stage: Stage) -> None:
     with asker(stage) as worker:
         worker.call("intercomm_register", name="asker")
         answer = worker.call("intercomm_escalate", message="the first question")
-        assert (answer["woke"], answer["how"], answer["seconds"] < 1) == (True, "waiter", True), answer
+        assert (answer["woke"], answer["how"], answer["seconds"] < patience()) == (True, "waiter", True), answer
         until(lambda: shown(stage, "the first question"))
         stage.wait_state("master", "idle")
         until(lambda: crew.sessions.waiter("master"))
 
         master.kill_server()
-        until(lambda: master.instance() == "dead", 1)
+        until(lambda: master.instance() == "dead", patience())
         answer = worker.call("intercomm_escalate", message="the second question")
         assert (answer["woke"], answer["how"]) == (True, "waiter"), answer
         until(lambda: shown(stage, "the second question"))
@@ -167,11 +168,11 @@ def test_a_master_that_sits_idle_and_one_that_comes_back(stage: Stage) -> None:
         answer = worker.call("intercomm_escalate", message="the third question")
         assert not answer["woke"], answer
         os.kill(row.pid, signal.SIGKILL)
-        until(lambda: stage.state("master") == "gone", 1)
+        until(lambda: stage.state("master") == "gone", patience())
         began = time.monotonic()
         answer = worker.call("intercomm_escalate", message="the fourth question")
         assert (answer["persisted"], answer["woke"], "not running" in answer["reason"]) == (True, False, True), answer
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < patience(2)
 
         master.start("--resume", str(row.session_id))
         until(lambda: master.instance() == "alive", 20)
@@ -203,7 +204,7 @@ def test_a_worker_killed_with_a_message_in_hand(stage: Stage) -> None:
     waits = stage.crew.bus.send("worker-1", "what waits", sender="master").id
     server = [one for one in proc.children(row.pid) if one.pid != row.pid]
     os.kill(row.pid, signal.SIGKILL)
-    until(lambda: fleet.scan(stage.crew)[0]["state"] == "gone", 1)
+    until(lambda: fleet.scan(stage.crew)[0]["state"] == "gone", patience())
     assert fleet.scan(stage.crew)[0]["unread"] == 2
     both = stage.crew.state.receipt("worker-1", waits) is not None  # a second waiter may have taken that one
     assert not proc.wait_gone(server, 3)

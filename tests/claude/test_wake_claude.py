@@ -18,7 +18,8 @@ from intercom import fleet, tmux
 from tests.claude.lab import Lab
 from tests.claude.places import PLACES, refuse, seen, shows
 from tests.claude.stage import Stage, until
-from tests.claude.target import KINDS, Target, patience
+from tests.claude.target import KINDS, Target
+from tests.processes import patience
 from tests.server_client import BareClient
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
