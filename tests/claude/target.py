@@ -203,9 +203,16 @@ class Target:
             assert time.monotonic() < end, (found, self.session.text())
             time.sleep(0.1)
 
+    def _settled_after(self, before: Screen) -> Screen:
+        """What it shows now; a screen that is being drawn is looked at again."""
+        end = time.monotonic() + 5
+        while (found := seen(self.session)).state == "unknown" != before.state and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
+
     def _check(self, place: Place, said: Said, before: Screen, *, had: bool) -> None:
         """The answer is right for this place, and what was on the screen still is."""
-        after = seen(self.session)
+        after = self._settled_after(before)
         if place.safe == "asked":
             assert not said.woke, said
             assert after.dialog is not None or before.dialog is None, (said, self.session.text())

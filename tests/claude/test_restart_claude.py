@@ -18,6 +18,7 @@ from intercom.fleet.launch import SPAWN, own_command
 from intercom.hooks.settings import settings
 from intercom.model import utc
 from tests.claude.lab import Lab, Session
+from tests.claude.places import shows
 from tests.claude.stage import Stage, bus_call, call, until
 from tests.processes import patience
 from tests.server_client import BareClient
@@ -73,6 +74,7 @@ class Master:
             session.prompt(question)
             asked = until(lambda: self.stage.asked(question))  # noqa: B023  # called here
             session.wait(f"heard: {question}")
+            shows(session, "ready", "idle")  # a prompt sent as a turn ends may stay in the box as well
             if tool in asked[-1]["tools"]:
                 session.prompt(call(tool, role="master"))
                 until(lambda: self.instance() == "alive")
