@@ -50,6 +50,8 @@ def approve(
     """
     if decision is not None and decision not in DECISIONS:
         raise UsageError(f"{decision!r} is no decision; nothing was answered. Use allow or deny.")
+    if not 0 <= timeout < float("inf"):
+        raise UsageError(f"timeout must be a number of seconds from 0 up, not {timeout}; nothing was answered.")
     name = canonical(worker)
     if crew.sessions.get(name) is None:
         raise NotFound(

@@ -28,12 +28,17 @@ def storage(doing: str, outcome: str = "nothing was written") -> Iterator[None]:
 
 
 def make_private_folder(path: Path) -> None:
-    """Create `path` and what is missing above it, with mode 0700 for the last. StorageError if it cannot."""
+    """Create `path` and what is missing above it, with mode 0700. StorageError if it cannot.
+
+    But `.claude` and what is above that are shared with others, and get the usual mode.
+    """
     if path.is_dir():
         return
+    shared = path.name == ".claude"
+    if not shared:
+        make_private_folder(path.parent)
     with storage(f"create the folder {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o777 if shared else 0o700, parents=shared, exist_ok=True)
 
 
 def write_all(handle: int, data: bytes) -> None:

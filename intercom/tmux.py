@@ -42,6 +42,10 @@ _NOTHING = re.compile(r"can't find|no server running|error connecting to|no curr
 _buffers = itertools.count(1)
 
 
+class SessionExists(Refused):
+    """A session of that name is there already; nothing was started."""
+
+
 class Server(NamedTuple):
     """One tmux server: its socket, by name or (with a `/`) by path; "" is the user's default.
 
@@ -115,7 +119,7 @@ def new_session(
     """Start `argv`, exactly as given, in a new detached session and return its pane.
 
     `env` is added to what the tmux server has. With `keep_dead` the screen of a command that ends
-    can still be read. Raises Refused if a session has that name, CommandFailed, ProgramMissing.
+    can still be read. Raises SessionExists, CommandFailed, ProgramMissing.
     """
     if not argv:
         raise UsageError("no command to start was given.")
@@ -182,11 +186,20 @@ def send_key(server: Server, target: str, key: str) -> None:
 
 
 def attach_words(server: Server, pane: Pane, *, inside: bool) -> list[str]:
-    """The command line that shows a pane's session in this terminal; `inside`: this one is tmux's already."""
+    """The command line that shows a pane's session in this terminal; `inside`: this one is that tmux's already."""
     base = ["tmux", "-u"]
     if server.socket:
         base += ["-S" if "/" in server.socket else "-L", server.socket]
     return [*base, "switch-client" if inside else "attach-session", "-t", f"={pane.session}:"]
+
+
+def inside(server: Server, environ: Mapping[str, str]) -> bool:
+    """Whether a process with this environment runs in a pane of that very server. NotFound where none runs."""
+    own = environ.get("TMUX", "").partition(",")[0]
+    if not own:
+        return False
+    path = _tmux(server, ["display-message", "-p", "#{socket_path}"]).strip()
+    return os.path.realpath(own) == os.path.realpath(path)
 
 
 def kill_session(server: Server, name: str) -> bool:
@@ -272,5 +285,5 @@ def _error(said: str) -> IntercomError:
     if _NOTHING.search(said) or _GOING.search(said):
         return NotFound(f"tmux: {said}; there is nothing of that name to act on.")
     if said.startswith("duplicate session"):
-        return Refused(f"tmux: {said}; choose another name, or tear that session down first.")
+        return SessionExists(f"tmux: {said}; choose another name, or tear that session down first.")
     return CommandFailed(f"tmux refused: {said}")

@@ -318,7 +318,9 @@ def of_pane(crew: Crew, target: str) -> str | None:
         return None
     for row in crew.sessions.all():
         if row.pane == pane.id and row.pid is not None and row.running:
-            return row.name
+            own, _ = sight.see(crew, row)
+            if own is not None and own.pid == pane.pid:  # ids are a server's own: this one may be another's
+                return row.name
     return None
 
 

@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intercom import proc, unsaved
-from intercom.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
+from intercom.errors import CommandFailed, IntercomError, NotFound, ProgramMissing, Refused, UsageError
 from intercom.git import environment, git, ok, some
 from intercom.unsaved import KEPT, Unsaved
 
 FOLDER = ".intercomm-worktrees"
 OLDEST_GIT = (2, 36)  #: the first with `worktree list -z`
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}\Z")
+
+
+class PlaceTaken(Refused):
+    """The folder of the worktree to be is in use; nothing was created."""
 
 
 class Worktree(NamedTuple):
@@ -60,7 +64,7 @@ def place(root: Path, worker: str, path: Path | None = None) -> Path:
 def add(root: Path, worker: str, base: str = "main", path: Path | None = None) -> Worktree:
     """Create `worker`'s worktree, detached at `base`, at `path` or beside the project.
 
-    Raises Refused (not a repository's top, bare, path in use or unusable), NotFound (no such base, no commit
+    Raises PlaceTaken, Refused (not a repository's top, bare, path unusable), NotFound (no such base, no commit
     yet), UsageError (the name), ProgramMissing (no git). Nothing is created where it raises.
     """
     where = place(root, worker, path)
@@ -68,17 +72,21 @@ def add(root: Path, worker: str, base: str = "main", path: Path | None = None) -
     commit = _base(root, base)
     taken = next((one for one in _registered(root) if one.path == where), None)
     if taken is not None and not taken.missing:
-        raise Refused(f"{where} is already a worktree of this repository; nothing was created.")
+        raise PlaceTaken(f"{where} is already a worktree of this repository; nothing was created.")
     try:
         if where.is_symlink() or where.is_file() or (where.is_dir() and any(where.iterdir())):
-            raise Refused(f"{where} is in use and not an empty folder; nothing was created.")
+            raise PlaceTaken(f"{where} is in use and not an empty folder; nothing was created.")
         _check_surroundings(root, where, chosen=path is not None)
         if path is None:
             where.parent.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise Refused(f"{where} cannot be used ({error.strerror}); nothing was created.") from error
     reuse = ["--force"] if taken is not None and taken.locked is None else []
-    git(root, "worktree", "add", "--quiet", "--detach", *reuse, str(where), commit)
+    done = git(root, "worktree", "add", "--quiet", "--detach", *reuse, str(where), commit, check=False)
+    if done.code and "already exists" in done.err:  # somebody was quicker, since we looked
+        raise PlaceTaken(f"{where} is in use: {proc.last_words(done)}; nothing was created.")
+    if done.code:
+        raise IntercomError(f"git worktree failed in {root}: {proc.last_words(done)}")
     return Worktree(worker, where, commit, None)
 
 

@@ -116,6 +116,17 @@ def misspelt(root: Path) -> None:
     (root / ".claude" / "intercom.toml").write_text("agent = []\n[permissions]\nalow = []\n")
 
 
+def silent_rules(root: Path) -> None:
+    """Rules for permissions that are about nothing, and one that is."""
+    rules = 'allow = ["Bash(ls:*)", "bash(npm test)"]\ndeny = ["Bash(rm:*", "WebFetch(evil.com)"]\n'
+    (root / ".claude" / "intercom.toml").write_text(f"[permissions]\n{rules}")
+
+
+def no_list_of_rules(root: Path) -> None:
+    """One rule where a list must be."""
+    (root / ".claude" / "intercom.toml").write_text('[permissions]\ndeny = "Bash(rm:*)"\n')
+
+
 def unreadable(root: Path) -> None:
     """Settings that do not parse."""
     (root / ".claude" / "intercom.toml").write_text("agents = [\n")
@@ -198,6 +209,8 @@ def hooks_twice(root: Path) -> None:
         (unignored, "ignore rule", "warning", "by accident", "intercom init"),
         (open_to_all, "folder", "warning", "(755)", "intercom init"),
         (misspelt, "settings", "warning", "nobody reads agent, permissions.alow", "correct the name"),
+        (silent_rules, "settings", "wrong", "'bash(npm test)', 'Bash(rm:*', 'WebFetch(evil.com)'", "Claude Code's"),
+        (no_list_of_rules, "settings", "wrong", "permissions.deny", "a list"),
         (unreadable, "root", "wrong", "not valid TOML", ""),
         (damaged_state, "state", "wrong", "cannot be used", "messages stay"),
         (other_machine, "state", "wrong", "another machine", "init --machine NAME"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom import fleet
+from intercom import fleet, tmux
 from intercom.agents import claude
 from intercom.crew import Crew
 from intercom.errors import IntercomError, NotFound, ProgramMissing, Refused, UsageError
@@ -88,6 +89,42 @@ def test_names_are_given_once(crew: Crew) -> None:
     assert len(set(found)) == len(found) == 12
     assert "worker-2" not in found
     assert "worker-1" in found
+
+
+def test_a_session_that_comes_up_meanwhile_costs_only_the_name(repository: Path, tmp_path: Path) -> None:
+    """Another project on the same tmux server takes the name after we looked: the worker gets the next one."""
+    program(tmp_path / "bin", "claude", 'case "$1" in --version) echo "2.1.197 (Claude Code)";; *) exit 3;; esac')
+    socket = tmp_path / "tmux"
+    environ = {"INTERCOM_TMUX_SOCKET": str(socket), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    theirs = f"tmux -S {socket} new-session -d -s worker-1 'sleep 600' || true"
+    with Crew.open(repository, environ={**os.environ, **environ}) as crew:
+        try:
+            (found,) = fleet.spawn(crew, fleet.Plan(1, worktrees=True, bootstrap=theirs), by="user")
+            assert (found.name, found.ready) == ("worker-2", False)
+            assert "its command ended" in (found.reason or "")
+            assert [pane.session for pane in tmux.panes(crew.server)] == ["worker-1"]
+            assert (crew.bus.instances(), crew.sessions.all()) == ([], [])
+            assert not any((tmp_path / ".intercomm-worktrees").iterdir())
+        finally:
+            tmux.kill_session(crew.server, "worker-1")
+
+
+@pytest.mark.parametrize("moment", ["--is-bare-repository", "worktree add"])
+def test_a_folder_that_comes_up_meanwhile_costs_only_the_name(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A project beside this one makes a worktree of that name, before or after we look for the last time."""
+    program(tmp_path / "bin", "claude", 'case "$1" in --version) echo "2.1.197 (Claude Code)";; *) exit 3;; esac')
+    theirs = tmp_path / ".intercomm-worktrees" / "worker-1" / "theirs"
+    git = f'case "$*" in *"{moment}"*) mkdir -p {theirs};; esac; exec {shutil.which("git")} "$@"'
+    program(tmp_path / "bin", "git", git)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    with Crew.open(repository, environ={**os.environ, "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux")}) as crew:
+        (found,) = fleet.spawn(crew, fleet.Plan(1, worktrees=True), by="user")
+        assert (found.name, found.ready) == ("worker-2", False)
+        assert "its command ended" in (found.reason or "")
+        assert theirs.is_dir()
+        assert [(one["worker"], one["status"]) for one in crew.worktrees.list()] == [("worker-2", "removed")]
 
 
 _DUMP = "import os, sys; [sys.stdout.buffer.write(k + b'=' + v + bytes(1)) for k, v in os.environb.items()]"

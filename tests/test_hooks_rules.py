@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,13 @@ def says(ask: Ask, *, allow: tuple[str, ...] = (), deny: tuple[str, ...] = ()) -
         ("Edit(*.md)", file("Edit", "/w/p/deep/er/y.md")),
         ("Edit(//tmp/x/**)", file("Edit", "/tmp/x/y")),
         ("Edit", file("Write", "/anywhere")),
+        ("Write(src/**)", file("Write", "/w/p/src/a")),
         ("mcp__files", Ask("mcp__files__write", {}, "/", "/")),
         ("mcp__files__*", Ask("mcp__files__write", {}, "/", "/")),
         ("mcp__files__write", Ask("mcp__files__write", {}, "/", "/")),
-        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://api.X.org:8443/a?b"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://X.org:8443/a?b"}, "/", "/")),
+        ("WebFetch(domain:*.x.org)", Ask("WebFetch", {"url": "https://a.api.X.org./a?b"}, "/", "/")),
+        ("WebFetch(domain:*)", Ask("WebFetch", {"url": "http://anything.at/all"}, "/", "/")),
     ],
 )
 def test_what_a_rule_covers(rule: str, ask: Ask) -> None:
@@ -72,11 +76,28 @@ def test_what_a_rule_covers(rule: str, ask: Ask) -> None:
         ("Read(./src/**)", file("Read", "/w/p/src/../secret")),
         ("Read(./src/**)", file("Edit", "/w/p/src/a")),
         ("Edit(/docs/**)", file("Write", "/w/p/docsx/y")),
+        ("Write(src/**)", file("Edit", "/w/p/src/a")),
         ("Edit(src/*)", Ask("Edit", {}, "/w/p", "/w/p")),
         ("mcp__files", Ask("mcp__filesystem__write", {}, "/", "/")),
         ("mcp__files__write", Ask("mcp__files__write_all", {}, "/", "/")),
         ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://evilx.org/"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://api.x.org/"}, "/", "/")),
+        ("WebFetch(domain:*.x.org)", Ask("WebFetch", {"url": "https://x.org/"}, "/", "/")),
+        ("WebFetch(domain:*.x.org)", Ask("WebFetch", {"url": "https://evilx.org/"}, "/", "/")),
         ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://x.org@evil.com/"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://evil.com\\@x.org/"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://evil.com\\.x.org/"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://evil.com%2f.x.org/"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://a:b@x.org/"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "https://x.org\t.evil.com/"}, "/", "/")),
+        ("WebFetch(domain:x.org)", Ask("WebFetch", {"url": "file://x.org/etc/passwd"}, "/", "/")),
+        ("Bash(npm test)", bash("\u00a0npm test")),  # to a shell that is another command
+        ("Bash(npm run:*)", bash("npm run\u00a0x")),
+        ("Bash(npm run:*)", bash("npm run\vx")),
+        ("Read(./src/**)", Ask("Glob", {"pattern": "../../etc/*", "path": "src/a"}, "/w/p", "/w/p")),
+        ("Read(./src/**)", Ask("Glob", {"pattern": "/etc/*", "path": "src/a"}, "/w/p", "/w/p")),
+        ("Read(./src/**)", Ask("Glob", {"pattern": "{b,/etc/*}", "path": "src/a"}, "/w/p", "/w/p")),
+        ("Read(./src/**)", Ask("Grep", {"file_path": "src/a", "path": "/etc"}, "/w/p", "/w/p")),
         ("Bash(", bash("ls")),
         ("", bash("ls")),
         ("Task(x)", Ask("Task", {"prompt": "x"}, "/", "/")),
@@ -103,6 +124,23 @@ def test_what_a_rule_does_not_allow(rule: str, ask: Ask) -> None:
         "/bin/rm x",
         "bash -c 'rm x'",
         "find . -exec rm {} +",
+        "sudo /bin/rm x",
+        "bash -c '/bin/rm x'",
+        "xargs -a list /bin/rm",
+        "if rm x; then true; fi",
+        "if ! rm x; then true; fi",
+        "while rm x; do true; done",
+        "! rm x",
+        "coproc rm x",
+        ">out rm x",
+        "2>/dev/null rm x",
+        "rm<x",
+        "A+=1 B[2]=3 rm x",
+        'A="x y"z rm q',
+        "r\\\nm x",
+        "$'rm' x",
+        "trap 'rm x' EXIT",
+        "flock lock rm x",
     ],
 )
 def test_a_deny_rule_sees_a_command_wherever_it_stands(command: str) -> None:
@@ -114,6 +152,43 @@ def test_a_deny_rule_is_about_commands_not_words() -> None:
     """What merely speaks of a command runs."""
     assert says(bash("echo rm x"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
     assert says(bash("git commit -m rm"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
+    assert says(bash("git add a/rm 2>rm"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.com\\@x.org/",
+        "https:\\\\evil.com/",
+        "https:evil.com",
+        "https:///evil.com",
+        "https://x.org@evil.com/",
+        "https://evil%2ecom/",
+        "https://\uff45vil.com/",
+        "https://evil\u3002com/",
+        "https://e\u00advil.com/",
+        " https://ev\til.com:8443/",
+        "https://EVIL.com./",
+        "https://a.evil.com#x.org",
+    ],
+)
+def test_a_deny_rule_reads_an_address_as_the_agent_does(url: str) -> None:
+    """Each of these is evil.com to a browser's parser (`new URL`), which is Claude Code's."""
+    ask = Ask("WebFetch", {"url": url}, "/", "/")
+    assert says(ask, allow=("WebFetch",), deny=("WebFetch(domain:evil.com)",)) == "deny"
+    assert says(ask, allow=("WebFetch",), deny=("WebFetch(domain:*.evil.com)",)) == "deny"
+
+
+def test_a_long_command_is_judged_in_time() -> None:
+    """The time grows with the command's length, not with its square: a hook has seconds."""
+
+    def spent(words: int) -> float:
+        began = time.process_time()
+        assert says(bash("find " + "a " * words), deny=("Bash(rm:*)",)) is None
+        return time.process_time() - began
+
+    spent(1_000)
+    assert spent(40_000) < 100 * max(spent(2_000), 0.001)
 
 
 def test_a_link_is_judged_by_both_ends(tmp_path: Path) -> None:
@@ -124,6 +199,15 @@ def test_a_link_is_judged_by_both_ends(tmp_path: Path) -> None:
     ask = Ask("Read", {"file_path": str(tmp_path / "src" / "link")}, str(tmp_path), str(tmp_path))
     assert says(ask, allow=("Read(./src/**)",)) is None
     assert says(ask, allow=("Read(./src/**)", "Read"), deny=("Read(./secret)",)) == "deny"
+
+
+def test_a_link_is_followed_before_the_dots_behind_it(tmp_path: Path) -> None:
+    """`link/..` is the folder above what the link leads to, for whoever opens it so."""
+    for name in ("src", "other/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "src" / "link").symlink_to(tmp_path / "other" / "deep")
+    ask = Ask("Read", {"file_path": str(tmp_path / "src" / "link" / ".." / "x")}, str(tmp_path), str(tmp_path))
+    assert says(ask, allow=("Read(./src/**)",)) is None
 
 
 @given(st.text(), st.sampled_from([";", "&", "|", "\n", "$(", "`", ">", "<", "("]), st.text())

@@ -11,6 +11,7 @@ import pytest
 
 from intercom.server.table import TOOLS
 from intercom.server.tool import MASTER
+from tests.conftest import SOURCE
 from tests.server_client import BareClient
 
 
@@ -134,3 +135,16 @@ def test_other_calls_go_on_meanwhile(project: Path, master: BareClient) -> None:
         master.call("intercomm_status")
         assert not [one for one in master._others if one.get("id") == slow]
         assert master.finish(slow)["woke"] is False
+
+
+def test_a_server_whose_package_was_replaced_says_so(project: Path, tmp_path: Path) -> None:
+    """Tools that need what is not loaded yet fail after an upgrade: the answer says what helps."""
+    installed = tmp_path / "installed"
+    for name in ("intercom", "templates"):
+        shutil.copytree(SOURCE / name, installed / name)
+    with BareClient(project, PYTHONPATH=str(installed)) as client:
+        client.call("intercomm_register", role="master")
+        shutil.rmtree(installed)
+        said = client.refused("intercomm_scan")
+        assert "upgrade" in said
+        assert "reconnect" in said

@@ -28,6 +28,15 @@ def test_made_by_many_at_once(tmp_path: Path) -> None:
             peer.kill()
 
 
+def test_its_folders_are_private(tmp_path: Path) -> None:
+    """Also where it is the first that is ever made in a project, and the log's folder with it."""
+    State(tmp_path / ".claude" / "local" / ".intercom").db.close()
+    for folder in (tmp_path / ".claude" / "local", tmp_path / ".claude" / "local" / ".intercom"):
+        assert folder.stat().st_mode & 0o777 == 0o700, folder
+    (tmp_path / "usual").mkdir()
+    assert (tmp_path / ".claude").stat().st_mode == (tmp_path / "usual").stat().st_mode, "it is shared with others"
+
+
 def test_killed_in_a_transaction(tmp_path: Path) -> None:
     """What a transaction began is not there, and nobody waits for whoever was killed in it."""
     code = (

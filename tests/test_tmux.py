@@ -153,6 +153,14 @@ def test_only_known_keys_are_pressed(server: tmux.Server) -> None:
         tmux.send_key(server, "p", "rm -rf")
 
 
+def test_inside_is_about_one_server(server: tmux.Server, tmp_path: Path) -> None:
+    """A client of one server cannot show what another has."""
+    tmux.new_session(server, "one", ["sleep", "600"], cwd=tmp_path)
+    assert tmux.inside(server, {"TMUX": f"{server.socket},123,0"})
+    assert not tmux.inside(server, {"TMUX": f"{tmp_path}/other,123,0"})
+    assert not tmux.inside(server, {})
+
+
 def test_no_server_is_an_empty_list(server: tmux.Server) -> None:
     """Nobody started it yet: nothing to list, nothing to end, a clear error for a look."""
     assert tmux.panes(server) == []

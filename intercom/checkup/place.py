@@ -12,6 +12,7 @@ from intercom import git, proc
 from intercom.checkup.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.config import Config
 from intercom.errors import IntercomError
+from intercom.hooks.rules import speaks
 from intercom.tracked import tracked
 
 #: file systems whose locks and syncs other machines, or the far end, may not keep
@@ -55,11 +56,29 @@ def settings(config: Config) -> Finding:
             unread += [f"{name}.{key}" for key in table if key not in known]
         elif known and table is not None:
             unread.append(f"{name} (a table is expected)")
+    if rules := _rules(config):
+        return rules
     if unread:
         return Finding(
             "settings", WARNING, f"nobody reads {listed(unread)} in {path}", "correct the name, or remove it"
         )
     return Finding("settings", OK, os.fspath(path))
+
+
+def _rules(config: Config) -> Finding | None:
+    """Rules for permissions that are about nothing: somebody counts on them."""
+    silent: list[str] = []
+    for key in ("allow", "deny"):
+        found = config.section("permissions").get(key, [])
+        if not isinstance(found, list) or not all(isinstance(rule, str) for rule in found):
+            return Finding(
+                "settings", WRONG, f"permissions.{key} is no list of texts; no rule counts", "make it a list"
+            )
+        silent += [rule for rule in found if not speaks(rule)]
+    if not silent:
+        return None
+    says = f"no call is ever meant by {', '.join(map(repr, silent))} under [permissions]"
+    return Finding("settings", WRONG, says, "write it as Claude Code's own rules: Bash(npm run:*), Edit(src/**) …")
 
 
 def folder(config: Config) -> Finding:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
 from intercom.cli.session import message_text, warn
-from intercom.errors import NotFound, UsageError
+from intercom.errors import NotFound, Refused, UsageError
 from intercom.model import USER, canonical
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def scan(args: argparse.Namespace) -> int:
         _rest(one, ("disagreement", "worktree"))
         for asked in one.get("asks", []):
             what = asked.get("command") or ", ".join(asked.get("paths", [])) or asked.get("url") or asked.get("input")
-            _line("", "asks", str(asked.get("tool")), str(what), f"[{asked['request']}]")
+            _line("asks", str(asked.get("tool")), str(what), f"[{asked['request']}]", indent=True)
         if "dialog" in one and "asks" not in one:
             dialog = one["dialog"]
-            _line("", "asks", str(dialog.get("tool") or dialog["kind"]), str(dialog.get("subject", "")))
+            _line("asks", str(dialog.get("tool") or dialog["kind"]), str(dialog.get("subject", "")), indent=True)
     if not found and not args.json:
         print(f"no worker's name begins with {args.prefix}")
     return 0
@@ -130,7 +130,7 @@ def teardown(args: argparse.Namespace) -> int:
         tree = f"worktree {one['worktree']}" if "worktree" in one else ""
         _line(one["name"], f"{one['ended']} processes ended", tree, one.get("reason", ""))
         if "kept" in one:
-            _line("", f"kept under {one['kept']['ref']}:", ", ".join(one["kept"]["files"]))
+            _line(f"kept under {one['kept']['ref']}:", ", ".join(one["kept"]["files"]), indent=True)
     if not found and not args.json:
         print(f"no worker that a spawn started begins with {args.prefix}")
     return 1 if any("reason" in one for one in found) else 0
@@ -138,18 +138,23 @@ def teardown(args: argparse.Namespace) -> int:
 
 def attach(args: argparse.Namespace) -> int:
     """Show a worker's terminal in this one, until it is left (tmux: prefix, then d)."""
-    from intercom import proc, tmux
+    from intercom import proc, sight, tmux
 
+    program = proc.find("tmux")
     with _crew(args) as crew:
         row = crew.sessions.get(canonical(args.worker))
-        if row is None or row.pane is None:
-            names = ", ".join(one.name for one in crew.sessions.all() if one.pane) or "none"
+        pane = sight.see(crew, row)[0] if row is not None else None
+        if row is None or pane is None:
+            names = ", ".join(one.name for one in crew.sessions.all() if sight.see(crew, one)[0]) or "none"
             raise NotFound(f"{args.worker!r} has no terminal to show. Workers that have one: {names}.")
         server = crew.tmux_of(row.socket)
-        pane = tmux.pane(server, row.pane)
-    words = tmux.attach_words(server, pane, inside=bool(os.environ.get("TMUX")))
+        inside = tmux.inside(server, os.environ)
+    words = tmux.attach_words(server, pane, inside=inside)
+    environ = {key: value for key, value in os.environ.items() if inside or key != "TMUX"}  # else tmux warns and ends
+    if not inside and not (sys.stdin and sys.stdin.isatty()):
+        raise Refused("attach needs a terminal to show another in; nothing was shown. What it does: intercom scan")
     sys.stdout.flush()
-    os.execv(proc.find("tmux"), words)  # noqa: S606  # this process becomes tmux; no shell reads the words
+    os.execve(program, words, environ)  # noqa: S606  # this process becomes tmux; no shell reads the words
 
 
 def worktree(args: argparse.Namespace) -> int:
@@ -158,8 +163,13 @@ def worktree(args: argparse.Namespace) -> int:
         raise UsageError(f"intercom worktree {args.action} needs a WORKER; nothing was done.")
     if args.action == "set-status" and not args.status:
         raise UsageError("intercom worktree set-status needs a WORKER and a STATUS; nothing was changed.")
+    extra = args.worker if args.action == "list" else args.status if args.action != "set-status" else None
+    if extra:
+        raise UsageError(f"intercom worktree {args.action} has no use for {extra!r}; nothing was done.")
     with _crew(args) as crew:
         found = _worktree(crew, args)
+    if not found and not args.json:
+        print("no worktrees")
     for one in found:
         if args.json:
             show.json_line(one)
@@ -171,7 +181,8 @@ def worktree(args: argparse.Namespace) -> int:
 
 def _worktree(crew: Crew, args: argparse.Namespace) -> list[dict[str, Any]]:
     if args.action == "add":
-        return [crew.worktrees.add(args.worker, args.base, args.path).to_json()]
+        path = os.path.abspath(args.path) if args.path else None
+        return [crew.worktrees.add(args.worker, args.base, path).to_json()]
     if args.action == "list":
         return crew.worktrees.list()
     if args.action == "set-status":
@@ -181,9 +192,10 @@ def _worktree(crew: Crew, args: argparse.Namespace) -> list[dict[str, Any]]:
     return [{"worker": args.worker, "status": "removed", "path": str(gone.path), **kept}]
 
 
-def _line(*words: str) -> None:
-    """One line of words; what they hold is data."""
-    print("  ".join(show.visible(" ".join(word.split())) for word in words if word.strip()) or "")
+def _line(*words: str, indent: bool = False) -> None:
+    """One line of words; what they hold is data. `indent`: a detail of the line before."""
+    shown = "  ".join(show.visible(" ".join(word.split())) for word in words if word.strip())
+    print(f"    {shown}" if indent else shown)
 
 
 def _rest(one: dict[str, Any], keys: tuple[str, ...]) -> None:
@@ -196,4 +208,4 @@ def _rest(one: dict[str, Any], keys: tuple[str, ...]) -> None:
             value = "; ".join(f"{name}: {', '.join(v) if isinstance(v, list) else v}" for name, v in value.items())
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
-        _line("   ", f"{key.replace('_', ' ')}: {value}")
+        _line(f"{key.replace('_', ' ')}: {value}", indent=True)

@@ -36,6 +36,13 @@ class Plan(NamedTuple):
     agent: str = "claude"
 
 
+def begins(name: str, prefix: str) -> bool:
+    """Whether a worker's name begins so. No number is cut in two: `worker-1` is not the beginning of `worker-10`."""
+    wanted = prefix.strip().lower()
+    rest = name.removeprefix(wanted)
+    return name.startswith(wanted) and not (wanted[-1:].isdigit() and rest[:1].isdigit())
+
+
 class Ticket(NamedTuple):
     """One worker to be: its name, held on the bus, and the id of its session."""
 
@@ -58,7 +65,9 @@ def check(plan: Plan) -> Plan:
             f"{plan.perm_mode!r} is no permission mode; nothing was started. Use one of {', '.join(PERMISSION_MODES)}."
         )
     if plan.bootstrap and not plan.worktrees:
-        raise UsageError("bootstrap prepares a new worktree, so it needs worktrees=true; nothing was started.")
+        raise UsageError(
+            "bootstrap prepares a new worktree, so it needs worktrees=true (--worktrees); nothing was started."
+        )
     if not 0 < plan.ready_timeout <= 600:
         raise UsageError("ready_timeout must be more than 0 and at most 600 seconds; nothing was started.")
     return plan._replace(prefix=prefix)

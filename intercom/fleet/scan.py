@@ -8,14 +8,14 @@ from intercom import sight
 from intercom.approve import describe
 from intercom.crew import Crew
 from intercom.errors import UnknownName
+from intercom.fleet.plan import begins
 from intercom.sessions import SessionRow
 from intercom.sight import Sight, asked
 
 
 def scan(crew: Crew, prefix: str = "worker") -> list[dict[str, Any]]:
     """Every session whose name begins with `prefix`, gone ones too, until they are torn down."""
-    wanted = prefix.strip().lower()
-    return [_one(crew, row) for row in crew.sessions.all() if row.name.startswith(wanted)]
+    return [_one(crew, row) for row in crew.sessions.all() if begins(row.name, prefix)]
 
 
 def _one(crew: Crew, row: SessionRow) -> dict[str, Any]:

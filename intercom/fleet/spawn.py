@@ -23,9 +23,11 @@ from intercom.fleet.teardown import end, forget
 from intercom.model import USER
 from intercom.sessions import SessionRow
 from intercom.wake import wake
+from intercom.worktree import PlaceTaken
 
 _STEP = 0.1  #: seconds between looks at a worker that starts
 _SCREEN = 0.5  #: seconds between looks at its screen
+_NAMES = 4  #: names that a worker may try
 _WAKE = 10.0  #: seconds for the first wake: a fresh session first connects to its server
 
 
@@ -70,13 +72,28 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
 
 def _one(crew: Crew, plan: Plan, ticket: Ticket, by: str, results: dict[str, Spawned]) -> None:
     """Bring up one worker, in a thread of its own, with a crew of its own."""
-    began = time.monotonic()
     with crew.again() as own:
-        try:
-            results[ticket.name] = _bring_up(own, plan, ticket, by, began)
-        except Exception as error:  # noqa: BLE001  # the others go on; what happened is this worker's result
-            reason = str(error) if isinstance(error, IntercomError) else f"{type(error).__name__}: {error}"
-            results[ticket.name] = Spawned(ticket.name, False, time.monotonic() - began, reason, _give_up(own, ticket))
+        results[ticket.name] = _under_some_name(own, plan, ticket, by, time.monotonic())
+
+
+def _under_some_name(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float, tries: int = _NAMES) -> Spawned:
+    """Bring it up; under the next free name where another project took its session or folder since we looked."""
+    try:
+        return _bring_up(crew, plan, ticket, by, began)
+    except Exception as error:  # noqa: BLE001  # the others go on; what happened is this worker's result
+        about = _give_up(crew, ticket)
+        if isinstance(error, tmux.SessionExists | PlaceTaken) and tries > 1 and (another := _another(crew, plan)):
+            return _under_some_name(crew, plan, another, by, began, tries - 1)
+        reason = str(error) if isinstance(error, IntercomError) else f"{type(error).__name__}: {error}"
+        return Spawned(ticket.name, False, time.monotonic() - began, reason, about)
+
+
+def _another(crew: Crew, plan: Plan) -> Ticket | None:
+    """One more name, None if there is none."""
+    try:
+        return tickets(crew, plan._replace(number=1))[0]
+    except IntercomError:
+        return None
 
 
 def _bring_up(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float) -> Spawned:

@@ -14,6 +14,7 @@ from intercom.alive import alive, started
 from intercom.crew import Crew
 from intercom.errors import IntercomError, NotFound, UnknownName
 from intercom.fleet.launch import SPAWN, forget_files, spawn_id
+from intercom.fleet.plan import begins
 from intercom.sessions import SessionRow
 
 
@@ -37,8 +38,7 @@ def teardown(crew: Crew, prefix: str = "worker", *, worktrees: bool = False, for
     A worktree with unsaved work is kept and named, unless `force`: then the work is kept under a ref, which is named.
     """
     out = []
-    wanted = prefix.strip().lower()
-    rows = [row for row in crew.sessions.all() if row.spawned_by is not None and row.name.startswith(wanted)]
+    rows = [row for row in crew.sessions.all() if row.spawned_by is not None and begins(row.name, prefix)]
     for row in rows:
         try:
             ended = end(crew, row)
@@ -49,7 +49,7 @@ def teardown(crew: Crew, prefix: str = "worker", *, worktrees: bool = False, for
         out.append(_worktree(crew, row.name, ended, force=force) if worktrees else Torn(row.name, ended))
     names = {row.name for row in rows}
     for entry in crew.worktrees.entries() if worktrees else []:
-        left = entry.status != "removed" and entry.worker.startswith(wanted) and entry.worker not in names
+        left = entry.status != "removed" and begins(entry.worker, prefix) and entry.worker not in names
         if left and not _in_use(crew, entry.worker):
             out.append(_worktree(crew, entry.worker, 0, force=force))
     return out

@@ -26,13 +26,14 @@ def run(event: str, root: str | None = None) -> int:
     try:
         import json
 
-        payload = json.loads(sys.stdin.buffer.read(_LONGEST_INPUT) or b"{}")
+        given = sys.stdin.buffer.read(_LONGEST_INPUT)  # all of it, even for nothing: who writes it must not be stopped
         _go_home(os.environ)
         from intercom.config import load
 
         config = load(root)
         if not os.environ.get("INTERCOM_NAME") and not (config.private / "state.db").exists():
             return 0
+        payload = json.loads(given or b"{}")
         from intercom.hooks.events import serve
 
         answer, code = serve(config, event, payload if isinstance(payload, dict) else {}, os.environ)

@@ -7,11 +7,11 @@
     Read(./src/**)          gitignore patterns: //abs from the root, ~/ from home, / from the project,
     Edit(/docs/*.md)        anything else from the working directory; Edit covers Write and NotebookEdit, Read
                             covers Grep and Glob
-    WebFetch(domain:x.org)  this host and those below it
+    WebFetch(domain:x.org)  this host; with `*.` before it those below it, `*` any. To deny, both in either case
 
-A deny rule matches if any part of a command, or either spelling of a path, does; an allow rule with a pattern
-matches only a command that is one plain command, and a path only if it and what it leads to match. Pure, but
-for asking the file system where a symbolic link leads.
+A deny rule matches if any part of a command, or any spelling of a path or address, does; an allow rule with a
+pattern matches only a command that is one plain command, a path only if it and what it leads to match, and an
+address only if it is a plain one. Pure, but for asking the file system where a symbolic link leads.
 """
 
 from __future__ import annotations
@@ -22,16 +22,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 _RULE = re.compile(r"(?P<tool>[A-Za-z_][\w.*-]*)(?:\((?P<about>.*)\))?\Z", re.DOTALL)
-_NOT_PLAIN = re.compile(r"[;&|<>$`(){}\n\r\\]|\A\s*!")  # a shell would do more than one thing, or something else
+_NOT_PLAIN = re.compile(r"[;&|<>$`(){}\\]|[^\S \t]|[\x00-\x08\x0e-\x1f\x7f]|\A\s*!")
+# ^ a shell would do more than one thing, or something else; and it divides words at spaces and tabs alone
 _PARTS = re.compile(r"[;&|\n\r(){}`]+|\$\(|\b(?:then|do|else)\b")
-_ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|\S*)\s+")
+_WORD = r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\;&|<>()])*"
+_REDIRECTION = re.compile(rf"\d{{0,3}}(?:&>>?|>[>&|]?|<(?![<(]))[ \t]*{_WORD}")
+_BEFORE = re.compile(rf"\s*(?:[A-Za-z_]\w*(?:\[[^\]\s]*\])?\+?={_WORD}|if|elif|while|until|coproc|!)\s+")
+_QUOTES = re.compile(r"\$(?=['\"])|['\"\\]")
 _RUNNERS = {"sudo", "doas", "env", "nohup", "time", "timeout", "command", "exec", "builtin", "nice", "xargs", "setsid"}
-_RUNNERS |= {"sh", "bash", "dash", "zsh", "eval", "find", "watch", "ssh", "su", "stdbuf", "ionice", "busybox"}
+_RUNNERS |= {"sh", "bash", "dash", "zsh", "eval", "find", "watch", "ssh", "su", "stdbuf", "ionice", "busybox", "ksh"}
+_RUNNERS |= {"chroot", "flock", "parallel", "pkexec", "runuser", "script", "strace", "taskset", "trap", "unshare"}
 _COVERS = {
     "Edit": {"Edit", "Write", "MultiEdit", "NotebookEdit"},
     "Read": {"Read", "Grep", "Glob", "LS", "NotebookRead"},
 }
+_FILES = frozenset().union(*_COVERS.values())
 _PATHS = ("file_path", "notebook_path", "path")
+_ELSEWHERE = re.compile(r"\.\.|(?:\A|[{,])\s*[/~]")  # a Glob pattern that leaves the folder it is given for
+_PLAIN_ADDRESS = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(?::[0-9]+)?(?:[/?#]|\Z)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*(?P<host>[^/?#]*)")
 
 
 class Ask(NamedTuple):
@@ -54,6 +63,19 @@ def deciding(ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, 
     return None
 
 
+def speaks(rule: str) -> bool:
+    """Whether a rule can be about any call at all; one that is misspelt neither allows nor denies."""
+    found = _RULE.match(rule.strip())
+    if found is None:
+        return False
+    tool, about = found["tool"], found["about"]
+    if tool.startswith("mcp__"):
+        return about is None
+    if about is None or about.strip() == "*":
+        return tool[0].isupper()
+    return tool == "Bash" or tool in _FILES or bool(about.startswith("domain:") and about[len("domain:") :].strip())
+
+
 def _matches(rule: str, ask: Ask, *, strict: bool) -> bool:
     """Whether a rule speaks of this call; `strict` for rules that allow."""
     found = _RULE.match(rule.strip())
@@ -68,10 +90,10 @@ def _matches(rule: str, ask: Ask, *, strict: bool) -> bool:
         return tool == ask.tool or not strict or about is None
     if tool == "Bash":
         return _bash(about.strip(), str(ask.inputs.get("command") or ""), strict=strict)
-    if tool in _COVERS:
+    if tool in _FILES:
         return _path(about.strip(), ask, strict=strict)
     if about.startswith("domain:"):
-        return _domain(about[len("domain:") :].strip(), str(ask.inputs.get("url") or ""))
+        return _domain(about[len("domain:") :].strip(), str(ask.inputs.get("url") or ""), strict=strict)
     return False
 
 
@@ -84,12 +106,12 @@ def _mcp(rule: str, tool: str) -> bool:
 
 
 def _bash(pattern: str, command: str, *, strict: bool) -> bool:
-    if "*" not in pattern and command.strip() == pattern:
+    if "*" not in pattern and command.strip(" \t\n") == pattern:
         return True
     test = _command_pattern(pattern)
     if strict:
         return not _NOT_PLAIN.search(command) and test.match(command.strip()) is not None
-    return any(test.match(part) for part in _parts(command))
+    return any(test.match(part, at) for part, at in _parts(command))
 
 
 def _command_pattern(pattern: str) -> re.Pattern[str]:
@@ -103,32 +125,51 @@ def _command_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(body + tail + r"\Z", re.DOTALL)
 
 
-def _parts(command: str) -> Iterator[str]:
-    """The command, and each command that may be in it: behind others, in quotes, run by something else."""
-    for part in [command, *_PARTS.split(command)]:
+def _parts(command: str) -> Iterator[tuple[str, int]]:
+    """The command, and each command that may be in it: behind others, in quotes, run by something else.
+
+    Each as a text and where in it the command begins.
+    """
+    whole = command.replace("\\\n", "")
+    for part in dict.fromkeys([command, *_PARTS.split(whole), *_PARTS.split(_REDIRECTION.sub(" ", whole))]):
         bare = part.strip()
-        while assignment := _ASSIGNMENT.match(bare):
-            bare = bare[assignment.end() :].strip()
-        unquoted = re.sub(r"['\"\\]", "", bare)
-        yield from (part.strip(), bare, unquoted)
-        words = unquoted.split()
-        if words and words[0].rpartition("/")[2] in _RUNNERS:
-            yield from (" ".join(words[start:]) for start in range(1, len(words)))
-        elif words and "/" in words[0]:
-            yield " ".join([words[0].rpartition("/")[2], *words[1:]])
+        while before := _BEFORE.match(bare):
+            bare = bare[before.end() :].strip()
+        unquoted = " ".join(_QUOTES.sub("", bare).split())
+        yield from ((part.strip(), 0), (bare, 0), (_QUOTES.sub("", bare), 0))
+        yield from ((unquoted, at) for at in _starts(unquoted))
+
+
+def _starts(line: str) -> Iterator[int]:
+    """Where in a line of words a program's name may begin: its first word, and any behind a runner; without folder."""
+    at = end = 0
+    while end >= 0 and line:
+        end = line.find(" ", at)
+        word = line[at:] if end < 0 else line[at:end]
+        name = at + word.rfind("/") + 1
+        yield from {at, name}
+        if at == 0 and line[name : at + len(word)] not in _RUNNERS:
+            return
+        at = end + 1
 
 
 # -- paths --------------------------------------------------------------------------------------------
 
 
 def _path(pattern: str, ask: Ask, *, strict: bool) -> bool:
-    given = next((ask.inputs[key] for key in _PATHS if isinstance(ask.inputs.get(key), str)), None)
-    if given is None:
+    given = [ask.inputs[key] for key in _PATHS if isinstance(ask.inputs.get(key), str)]
+    if not given or (strict and ask.tool == "Glob" and _ELSEWHERE.search(str(ask.inputs.get("pattern")))):
         return False
-    path = os.path.normpath(os.path.join(ask.cwd, os.path.expanduser(given)))
     test = _path_pattern(pattern, ask)
-    hits = [test.match(spelling) is not None for spelling in (path, os.path.realpath(path))]
+    hits = [test.match(spelling) is not None for name in given for spelling in _spellings(ask, name)]
     return all(hits) if strict else any(hits)
+
+
+def _spellings(ask: Ask, name: str) -> tuple[str, str, str]:
+    """A path as it reads, and where it leads, read either way: `link/..` is not where the link is."""
+    path = os.path.join(ask.cwd, os.path.expanduser(name))
+    short = os.path.normpath(path)
+    return short, os.path.realpath(short), os.path.realpath(path)
 
 
 def _path_pattern(pattern: str, ask: Ask) -> re.Pattern[str]:
@@ -160,12 +201,25 @@ def _glob(text: str) -> str:
     return "".join(out)
 
 
-def _domain(wanted: str, url: str) -> bool:
-    from urllib.parse import urlsplit
+def _domain(wanted: str, url: str, *, strict: bool) -> bool:
+    host, rule = _host(url, strict=strict), wanted.casefold().rstrip(".")
+    name = rule.removeprefix("*.")
+    if not host or not name or rule == "*":
+        return bool(host and name)
+    itself, below = host == name, host.endswith("." + name)
+    return (below if rule != name else itself) if strict else itself or below
 
-    try:
-        host = (urlsplit(url).hostname or "").rstrip(".").casefold()
-    except ValueError:
-        return False
-    name = wanted.casefold().removeprefix("*.")
-    return bool(name) and (host == name or host.endswith("." + name))
+
+def _host(url: str, *, strict: bool) -> str:
+    """The host of an address as a browser's parser reads it, which is the agent's; "" if `strict` and not plain."""
+    if strict:
+        found = _PLAIN_ADDRESS.match(url)
+        return found["host"].rstrip(".").casefold() if found else ""
+    from unicodedata import normalize
+    from urllib.parse import unquote
+
+    text = re.sub(r"[\t\r\n]", "", url).strip("".join(map(chr, range(33)))).replace("\\", "/")
+    found = _ADDRESS.match(text)
+    host = re.sub(r":[0-9]*\Z", "", found["host"].rpartition("@")[2]) if found else ""
+    host = re.sub("[\u3002\uff0e\uff61]", ".", unquote(host))
+    return re.sub("[\u00ad\u200b-\u200d\u2060\ufeff]", "", normalize("NFKC", host)).rstrip(".").casefold()

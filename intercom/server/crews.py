@@ -63,7 +63,8 @@ async def teardown(session: Session, _call: Caller, args: Arguments) -> dict[str
     found = await apart(
         session, lambda crew: end(crew, args["prefix"], worktrees=args["worktrees"], force=args["force"])
     )
-    return {"workers": [one.to_json() for one in found]}
+    note = f"no worker that a spawn started begins with {args['prefix']}"
+    return {"workers": [one.to_json() for one in found], **({} if found else {"note": note})}
 
 
 async def worktree_add(session: Session, _call: Caller, args: Arguments) -> dict[str, Any]:
