@@ -132,13 +132,7 @@ class Bus:
                 self._upkeep.maintain()
 
     def broadcast(
-        self,
-        message: str,
-        *,
-        sender: str,
-        type: str = "announce",
-        priority: str | None = None,
-        via: str = "tool",
+        self, message: str, *, sender: str, type: str = "announce", priority: str | None = None, via: str = "tool"
     ) -> Message:
         """Send to everybody who is known now. As `send`."""
         return self.send(ALL, message, sender=sender, type=type, priority=priority, via=via)
@@ -287,6 +281,10 @@ class Bus:
         last = self._fresh(index_query.last_seq)
         return self._registry.register(role, name, pid=pid, session=session, last_seq=last)
 
+    def holds(self, name: str, *, pid: int, session: str | None = None) -> bool:
+        """Whether `name` is still that of process `pid`, or of the client session of this id."""
+        return self._registry.holds(name, pid, session)
+
     def heartbeat(self, name: str) -> None:
         """Note that the process of `name` is there."""
         arguments.texts("nothing was noted", name=name)
@@ -306,6 +304,11 @@ class Bus:
     def agents(self) -> list[str]:
         """Names that may send and receive without registering."""
         return self._registry.agents()
+
+    def addressees(self, to: str) -> str:
+        """The names in `to` as a message would bear them. UnknownName, Refused, UsageError where `send` would."""
+        arguments.texts("nothing was sent", to=to)
+        return self._registry.check_recipients(to)
 
     def add_agents(self, names: Iterable[str]) -> None:
         """Let these names send and receive without registering: all, or none on UsageError, FormatError, Refused."""
@@ -359,7 +362,7 @@ class Bus:
         return self._fresh(lambda db: self._upkeep.versions(db, ident))
 
     def redact(self, ident: str) -> Redaction:
-        """Destroy the text of a message everywhere; a stub stays in its place. NotFound, StorageError."""
+        """Destroy the text of a message everywhere; a stub stays in its place. NotFound, Refused, StorageError."""
         arguments.texts("nothing was redacted", ident=ident)
         return self._upkeep.redact(ident)
 
@@ -369,8 +372,9 @@ class Bus:
 
     def _first(self) -> bytes:
         """How a log begins that does not exist yet."""
-        from intercom.setup import fresh_log
+        from intercom.setup import fresh_log, keep_out_of_git
 
+        keep_out_of_git(self.config.folder)
         return fresh_log(self.config.machine, self._registry.agents())
 
     def _acts(self, name: str) -> None:

@@ -19,6 +19,7 @@ DEFAULT_AGENTS = ("claude-code", "roo")
 COMPACT_ABOVE = 100  #: messages in the live log
 COMPACT_BYTES = 256 * 1024  #: size of the live log
 COMPACT_KEEP = 50
+KEPT = "kept."  #: in the private folder: a live log's name behind it says with which one the journal is kept
 
 _MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -74,7 +75,8 @@ def load(
     maybe_texts("nothing was opened", root=os.fspath(root) if isinstance(root, os.PathLike) else root, machine=machine)
     found, origin = _root(root, env)
     settings = _settings(found / ".claude" / "intercom.toml")
-    name = machine or env.get("INTERCOM_MACHINE") or _remembered(found) or settings.get("machine") or _host_name()
+    name = machine or env.get("INTERCOM_MACHINE") or _remembered(found) or settings.get("machine")
+    name = name or _kept(found) or _host_name()
     if not isinstance(name, str) or not _MACHINE.match(name) or ".." in name:
         raise Refused(
             f"{name!r} cannot be a machine name; nothing was opened. Use 1 to 64 letters, digits, "
@@ -110,9 +112,24 @@ def _root(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> tuple[
         if common is not None:
             return common, "git"
     for folder in (here, *here.parents):
-        if (folder / ".claude" / "local").is_dir():
+        local = folder / ".claude" / "local"
+        if local.is_dir() and not (folder == _home(env) and _is_programs(local)):
             return folder, "ancestor"
     return here, "directory"
+
+
+def _home(env: Mapping[str, str]) -> Path | None:
+    home = env.get("HOME")
+    return Path(os.path.realpath(home)) if home else None
+
+
+def _is_programs(folder: Path) -> bool:
+    """Whether a `.claude/local` at home is where Claude Code's local installer puts the program, and no bus."""
+    try:
+        found = os.listdir(folder)
+    except OSError:
+        return False
+    return "node_modules" in found and not any(name == ".intercom" or log_machine(name) for name in found)
 
 
 def git_common_parent(folder: Path) -> Path | None:
@@ -201,6 +218,16 @@ def _remembered(root: Path) -> str:
         return (root / ".claude" / "local" / ".intercom" / "machine").read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def _kept(root: Path) -> str:
+    """The name under which the bus is kept: a host that is renamed, as laptops are by networks, keeps its log."""
+    try:
+        present = os.listdir(root / ".claude" / "local" / ".intercom")
+    except OSError:
+        return ""
+    found = [log_machine(name.removeprefix(KEPT)) or "" for name in present if name.startswith(KEPT)]
+    return found[0] if len(found) == 1 else ""
 
 
 def _host_name() -> str:

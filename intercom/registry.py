@@ -220,6 +220,11 @@ class Registry:
             )
         return name
 
+    def holds(self, name: str, pid: int, session: str | None) -> bool:
+        """Whether nobody else has `name`, and nobody signed it off, since process `pid` or `session` registered."""
+        row = self._state.instance(name)
+        return row is not None and row.gone is None and (row.pid == pid or bool(session and row.session == session))
+
     def heartbeat(self, name: str) -> None:
         """Note that the process of `name` is there; of nobody, nothing."""
         found = canonical(name)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from intercom.config import Config
-from intercom.errors import StorageError
+from intercom.errors import Refused, StorageError
 from intercom.files import make_private_folder, replace, storage
 from intercom.log import Log
-from intercom.model import check_name
+from intercom.model import RESERVED, check_name
 from intercom.resources import text
 from intercom.tracked import tracked
 
@@ -35,11 +36,13 @@ class InitReport(NamedTuple):
 
 
 def init(config: Config, agents: Iterable[str], *, remember: bool = False) -> InitReport:
-    """Make the bus of `config` ready for use. StorageError, FormatError for a name that cannot be one.
+    """Make the bus of `config` ready for use. StorageError; FormatError, Refused for a name that cannot be one.
 
     `remember`: the machine's name was given by a person and holds from now on.
     """
     names = tuple(dict.fromkeys(check_name(name) for name in agents))
+    for name in RESERVED.intersection(names):
+        raise Refused(f"{name!r} is reserved; nothing was made. Choose another name.")
     make_private_folder(config.folder)
     make_private_folder(config.private)
     with storage(f"make {config.folder} private"):
@@ -60,6 +63,15 @@ def fresh_log(machine: str, agents: Iterable[str]) -> bytes:
     post["machine"], post["agents"] = machine, list(agents)
     post.content = post.content.replace("{machine}", machine)
     return f"{frontmatter.dumps(post, sort_keys=False, allow_unicode=True).rstrip()}\n\n".encode()
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """Have git ignore a folder of logs that a message begins, without an `init`. What cannot be written is left."""
+    with (
+        suppress(OSError),
+        open(os.open(folder / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+    ):
+        file.write(b"# Logs are private; intercom init writes a rule for the whole project.\n*\n")
 
 
 def _make_log(config: Config, agents: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ import frontmatter
 import pytest
 
 from intercom import config, setup
-from intercom.errors import FormatError, StorageError
+from intercom.errors import FormatError, Refused, StorageError
 from intercom.tracked import tracked
 from tests.conftest import Command
 
@@ -68,9 +68,12 @@ def test_ignore_rule(project: Path, before: str, after: str) -> None:
 
 
 def test_what_cannot_be_done_is_said(project: Path) -> None:
-    """A directory where the log belongs, and a name that cannot be one."""
+    """A directory where the log belongs, and names that nobody can have: nothing is made."""
     with pytest.raises(FormatError):
         setup.init(config.load(project), ["a b\n## c/"])
+    for name in ("user", "All", "system"):
+        with pytest.raises(Refused, match="reserved; nothing was made"):
+            setup.init(config.load(project), ["roo", name])
     assert not (project / ".claude").exists()
     (project / ".claude/local/INTERCOM-testbox.md").mkdir(parents=True)
     with pytest.raises(StorageError, match="no file"):
@@ -170,3 +173,11 @@ def test_the_entry_of_a_worktree_whose_repository_lies_apart(command: Command, p
     assert json.loads(done.stdout)["mcpServers"]["intercomm"]["env"] == {"INTERCOM_ROOT": str(tmp_path / "linked")}
     done = command("init", "--json", "--root", str(tmp_path / "main"))
     assert "env" not in json.loads(done.stdout)["mcpServers"]["intercomm"]
+
+
+def test_a_log_that_a_message_begins_is_kept_out_of_git(command: Command, project: Path) -> None:
+    """Without an `init`, as when an agent's server writes the first message."""
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    assert command("send", "--from", "user", "user", "x").returncode == 0
+    done = subprocess.run(["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout == ""

@@ -66,6 +66,12 @@ def test_the_order_of_precedence(place: Path, monkeypatch: pytest.MonkeyPatch) -
     assert load(environ={})[0::4] == (folders["empty"], "directory")
     (place / ".claude" / "local").mkdir(parents=True)
     assert load(environ={})[0::4] == (place, "ancestor")
+    home = {"HOME": os.fspath(place)}
+    assert load(environ=home)[0::4] == (place, "ancestor")
+    (place / ".claude" / "local" / "node_modules").mkdir()  # Claude Code's local installer put itself there
+    assert load(environ=home).origin == "directory"
+    (place / ".claude" / "local" / "INTERCOM-box.md").touch()
+    assert load(environ=home)[0::4] == (place, "ancestor")
 
 
 def test_another_root_is_said_aloud(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -257,6 +258,24 @@ def test_a_session_is_known_by_its_registration(hooks: Hooks) -> None:
     assert "for ana" in hooks.command("hook", "Stop", stdin=json.dumps(data).encode()).stdout
 
 
+def test_after_a_hand_over_the_old_session_is_given_nothing(hooks: Hooks) -> None:
+    """A person signed it off and another session has its name: what comes is for that one."""
+
+    def hook(session: str, event: str) -> str:
+        data = {"session_id": session, "hook_event_name": event, "tool_name": "x"}
+        return str(hooks.command("hook", event, stdin=json.dumps(data).encode()).stdout)
+
+    hooks.bus.register("worker", "ana", session="old")
+    hook("old", "PostToolUse")
+    hooks.bus.signoff("ana")
+    hook("old", "PostToolUse")
+    hooks.bus.register("worker", "ana", session="new")
+    hooks.bus.send("ana", "for the new one", sender="master")
+    assert hook("old", "Stop") == ""
+    assert hooks.bus.unread("ana") == 1
+    assert "for the new one" in hook("new", "Stop")
+
+
 def test_strangers_pass_quickly_and_leave_nothing(command: Command, project: Path) -> None:
     """No bus here and no name: nothing said, nothing made."""
     for event in (*EVENTS, "wait", "Whatever"):
@@ -299,7 +318,9 @@ def test_a_hook_imports_nothing_heavy(hooks: Hooks) -> None:
 
 
 def test_a_fault_is_a_line_in_the_error_log(hooks: Hooks) -> None:
-    """A damaged state: silence for the session, a line for people."""
+    """Input that is no JSON, a damaged state: silence for the session, a line for people."""
+    assert hooks.command("hook", "Stop", stdin=b"not json", **ME).stdout == ""
+    assert "hook Stop: JSONDecodeError" in hooks.errors()
     hooks.bus.close()
     hooks.state.close()
     (hooks.bus.config.private / "state.db").write_bytes(b"no database at all" * 100)
@@ -478,6 +499,39 @@ def test_the_waiter_stays_quiet_while_the_session_runs(hooks: Hooks, agent: subp
     assert hooks.bus.unread("worker-1") == 1
     hooks.sessions.record("worker-1", state="idle")
     assert json.loads(agent.stdout.readline())[0] == 2
+
+
+def watches(pid: int) -> bool:
+    """Whether a process has begun to watch folders."""
+    seen = subprocess.run(["ls", "-l", f"/proc/{pid}/fd"], capture_output=True, text=True, check=False).stdout
+    return "inotify" in seen
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at /proc")
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_waiter_needs_its_package_no_more(hooks: Hooks, tmp_path: Path, *, by_hand: bool) -> None:
+    """An upgrade takes the files away under it: it wakes its session even so, also with what a person wrote."""
+    shutil.copytree(SOURCE / "intercom", tmp_path / "installed" / "intercom")
+    hooks("SessionStart", source="clear")
+    env = {**os.environ, **ME, "PYTHONPATH": str(tmp_path / "installed")}
+    line = [sys.executable, "-m", "intercom", "hook", "wait"]
+    with subprocess.Popen(line, env=env, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as waiter:
+        try:
+            assert waiter.stdin is not None
+            waiter.stdin.write(json.dumps({"session_id": "s1", "hook_event_name": "Stop"}))
+            waiter.stdin.close()
+            waiter.stdin = None
+            until(lambda: watches(waiter.pid))
+            shutil.rmtree(tmp_path / "installed")
+            if by_hand:
+                with hooks.bus.config.log.open("a") as log:
+                    log.write("## [2026-01-12 23:50:00] roo → worker-1 [INFO]\n\nafter the upgrade\n\n---\n")
+            else:
+                hooks.send("after the upgrade")
+            assert "after the upgrade" in waiter.communicate(timeout=30)[1], hooks.errors()
+            assert waiter.returncode == 2
+        finally:
+            waiter.kill()
 
 
 def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hooks) -> None:

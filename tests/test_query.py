@@ -13,6 +13,7 @@ from intercom.errors import FormatError, UsageError
 from intercom.index.query import Filter, filter_of
 from intercom.index.values import loaded, stored, stored_row
 
+MANY = " ".join(f"w{number}" for number in range(1_500))  # more than SQLite takes conditions
 WORDS = ["red", "RED", "Größe", "GRÖSSE", "ß", "İ", "a", "\udc80", "50%", "_", "'", "\0"]
 TYPES = ["status", "announce", "INFO", "Info", "question", "ASK", "done", "DONE", "WARN", "finding"]
 NAMES = ["roo", "claude-code", "user"]
@@ -47,7 +48,9 @@ filters = st.builds(
     type=st.sampled_from([None, *TYPES, "CRITICAL"]),
     since=st.sampled_from([None, "2026-01-12", "2100-01-01"]),
     after=st.none() | st.integers(0, 40),
-    words=st.none() | st.lists(st.sampled_from(WORDS), max_size=2).map(" ".join),
+    words=st.none()
+    | st.lists(st.sampled_from(WORDS), max_size=2).map(" ".join)
+    | st.sampled_from(["red " * 1_500, f"red {MANY}", f"Größe {MANY}"]),
 )
 
 

@@ -105,6 +105,9 @@ def test_filters_of_carried_messages() -> None:
     assert not Filters("q").match(message)
     assert not Filters(query="lexer").match(message)
     assert not Filters(sender="roo").match(message)
+    assert Filters(query="done  the").match(message)
+    assert not Filters(query="the lexer").match(message)
+    assert Filters("", "", "").match(message)
 
 
 def test_instructions_fit_and_each_role_gets_its_part() -> None:

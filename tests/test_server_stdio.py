@@ -84,6 +84,10 @@ def abused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareClient]:
         (b'{"jsonrpc": "2.0", "id": 77, "params": {}}\n', -32600, 77),
         (b'{"jsonrpc": "1.0", "id": "x", "method": "ping"}\n', -32600, "x"),
         (b"[]\n", -32600, None),
+        (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}\n', -32600, None),
+        (b'{"jsonrpc": "2.0", "id": 1.5, "method": "tools/list"}\n', -32600, None),
+        (b'{"jsonrpc": "2.0", "id": [1], "method": "ping"}\n', -32600, None),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}\n', -32600, None),
     ],
 )
 def test_a_bad_line_is_answered_and_the_next_is_served(
@@ -95,6 +99,19 @@ def test_a_bad_line_is_answered_and_the_next_is_served(
     assert answer["error"]["code"] == code
     assert answer["id"] == known
     assert abused.request("ping") == {}
+
+
+def test_to_json_a_whole_number_may_have_a_point(abused: BareClient) -> None:
+    """A client that knows no other numbers than floats is answered."""
+    abused.raw(b'{"jsonrpc": "2.0", "id": 900000.0, "method": "ping"}\n')
+    assert abused.line() == {"jsonrpc": "2.0", "id": 900000, "result": {}}
+
+
+def test_a_notification_with_an_empty_id_is_taken_as_one(abused: BareClient) -> None:
+    """Nobody waits for its answer, so none is sent: the next line answers the next request."""
+    abused.raw(b'{"jsonrpc": "2.0", "id": null, "method": "notifications/initialized"}\n')
+    number = abused.start("ping")
+    assert abused.line() == {"jsonrpc": "2.0", "id": number, "result": {}}
 
 
 def test_ten_megabytes_in_one_line(project: Path) -> None:

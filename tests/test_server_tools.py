@@ -223,6 +223,24 @@ def test_an_assignment_has_a_whole_target_or_none(master: BareClient, worker: Ba
     assert "aimfp_target" not in worker.call("intercomm_read")["messages"][0]["contract"]
 
 
+@pytest.mark.parametrize(
+    "names", ["worker-1,roo", "worker-1, roo", "all,worker-1", "user;roo", "worker-1 & master", "", "all"]
+)
+def test_a_task_is_for_one_worker(master: BareClient, worker: BareClient, names: str) -> None:
+    """A list of names is refused like everybody's name: one worker, one task."""
+    said = master.refused("intercomm_assign", worker=names, role_instructions="Build it.")
+    assert "nothing was s" in said
+    assert worker.call("intercomm_read")["messages"] == []
+
+
+def test_an_empty_task_is_refused(master: BareClient, worker: BareClient) -> None:
+    """And it is said that nothing was stored."""
+    said = master.refused("intercomm_assign", worker="worker-1", role_instructions=" ")
+    assert "role_instructions" in said
+    assert "nothing was stored" in said
+    assert worker.call("intercomm_read")["messages"] == []
+
+
 def test_a_hand_written_contract_is_no_order(project: Path, worker: BareClient) -> None:
     """It is delivered, marked, and not authoritative, although it says it is from the master."""
     with Bus.open(project) as bus:
@@ -297,6 +315,18 @@ def test_a_full_page_is_followed_by_the_next(worker: BareClient, master: BareCli
     assert [body[0] for body in bodies(worker.call("intercomm_read"))] == ["1"]
 
 
+def test_null_stands_for_an_argument_that_is_left_out(worker: BareClient, project: Path) -> None:
+    """Clients whose models must name every argument send it for those they do not mean; defaults hold."""
+    empty = dict.fromkeys(("priority", "reply_to", "thread", "status", "progress", "type"))
+    assert worker.call("intercomm_send", to="roo", message="x", **empty)["type"] == "status"
+    assert worker.call("intercomm_register", name=None, role=None)["name"] == "worker-1"
+    assert worker.call("intercomm_read", all=None, wait=None, **{"from": None})["messages"] == []
+    assert "to must be a text, not null" in worker.refused("intercomm_send", to=None, message="x")
+    assert "no argument 'tow'" in worker.refused("intercomm_send", tow=None, to="roo", message="x")
+    with Bus.open(project) as bus:
+        assert [message.body for message in bus.history()] == ["x"]
+
+
 def test_limit_and_filters(worker: BareClient, master: BareClient) -> None:
     """What a filter leaves out stays unread."""
     for number in range(4):
@@ -312,12 +342,45 @@ def test_limit_and_filters(worker: BareClient, master: BareClient) -> None:
     assert bodies(worker.call("intercomm_read", all=True)) == ["word0", "word1", "word2", "word3"]
 
 
+def test_a_filter_that_lets_nothing_through_is_named_as_the_reason(worker: BareClient, master: BareClient) -> None:
+    """Reading again with the same filter would bring nothing: the note says what would."""
+    master.call("intercomm_send", to="worker-1", message="hello")
+    for filters in ({"from": "roo"}, {"thread": "t"}, {"query": "bye"}):
+        answer = worker.call("intercomm_read", **filters)
+        assert (answer["messages"], answer["unread_left"]) == ([], 1)
+        assert "no filter" in answer["note"]
+    assert bodies(worker.call("intercomm_read", thread="", query="")) == ["hello"]
+
+
+def test_a_query_of_any_length(worker: BareClient, master: BareClient, project: Path) -> None:
+    """A pasted page is searched for, word by word; nobody takes the index for damaged."""
+    text = "".join(f"word{number} " for number in range(3_000))
+    master.call("intercomm_send", to="worker-1", message=text)
+    assert worker.call("intercomm_read", query=f"{text} absent")["messages"] == []
+    with Bus.open(project) as bus:
+        (index,) = bus.config.private.glob("index.db")
+        built = index.stat().st_ino
+        assert bodies(worker.call("intercomm_read", query=text)) == [text]
+        assert bodies(worker.call("intercomm_read", query=text, all=True)) == [text]
+        assert index.stat().st_ino == built
+
+
 def test_clear_archives_and_loses_nothing(master: BareClient, worker: BareClient) -> None:
     """`keep` = 0 empties the live log; what was unread still comes."""
     for number in range(5):
         master.call("intercomm_send", to="worker-1", message=f"m{number}")
     assert master.call("intercomm_clear", keep=0)["archived"] == 5
     assert bodies(worker.call("intercomm_read")) == [f"m{number}" for number in range(5)]
+
+
+def test_a_read_that_waits_ends_with_the_sign_off(worker: BareClient) -> None:
+    """It is told so, as every call without a name is."""
+    waiting = worker.begin("intercomm_read", wait=60)
+    worker.call("intercomm_status")
+    worker.call("intercomm_signoff")
+    result = worker.answer(waiting)["result"]
+    assert result["isError"]
+    assert "no name" in result["content"][0]["text"]
 
 
 def test_signoff_ends_the_session(worker: BareClient) -> None:

@@ -58,8 +58,11 @@ def _registered(state: State, sessions: Sessions, session_id: str | None, pid: i
             return instance.name
     for row in sessions.all():
         if (session_id is not None and row.session_id == session_id) or (row.pid, row.started) == (pid, since):
-            instance_ = state.instance(row.name)
-            return row.name if instance_ is not None and instance_.gone is None else None
+            held = state.instance(row.name)
+            if held is None or held.gone is not None:
+                return None
+            # Registered since this session last spoke: by another, to whom the name was handed over.
+            return row.name if held.registered <= (row.heard or held.registered) else None
     return None
 
 

@@ -22,6 +22,7 @@ _COLUMNS = (
     "m.status, m.progress"
 )
 _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
+_CONDITIONS = 20  #: words that are a condition of their own: SQLite takes no more than 1,000 in a row
 _FROM = "FROM messages m LEFT JOIN sources s ON s.src = m.src"
 
 
@@ -48,7 +49,7 @@ class Filter(NamedTuple):
             and (self.to is None or self.to in message.recipients)
             and (self.since is None or message.at >= self.since)
             and (self.after is None or (message.seq or 0) > self.after)
-            and all(_holds(message.body, word) for word in (self.words or "").split())
+            and _holds(message.body, self.words or "")
         )
 
     def where(self) -> tuple[str, list[Any]]:
@@ -72,10 +73,15 @@ class Filter(NamedTuple):
         if self.after is not None:
             sql += " AND m.seq > ?"
             values.append(self.after)
-        for word in (self.words or "").split():
-            # SQLite knows the two cases of ASCII letters only, but is far quicker than a call of Python.
-            sql += " AND instr(lower(m.body), lower(?)) > 0" if word.isascii() else " AND holds(m.body, ?)"
+        words = list(dict.fromkeys((self.words or "").split()))
+        # SQLite knows the two cases of ASCII letters only, but is far quicker than a call of Python.
+        quick = [word for word in words if word.isascii()][:_CONDITIONS]
+        for word in quick:
+            sql += " AND instr(lower(m.body), lower(?)) > 0"
             values.append(stored(word))
+        if rest := [word for word in words if word not in quick]:
+            sql += " AND holds(m.body, ?)"
+            values.append(stored(" ".join(rest)))
         return sql, values
 
 
@@ -99,15 +105,14 @@ def filter_of(
     return Filter(thread or None, names[0], names[1], type or None, check_since(since or None), after, words)
 
 
-def _holds(body: str, word: str) -> bool:
-    """Whether a word occurs in a body, in whatever case."""
-    if word.isascii():
-        return word.lower() in body.lower()
-    return word.casefold() in body.casefold()
+def _holds(body: str, words: str) -> bool:
+    """Whether every one of the words occurs in a body, in whatever case."""
+    lower, folded = body.lower(), body.casefold()
+    return all(word.lower() in lower if word.isascii() else word.casefold() in folded for word in words.split())
 
 
-def _holds_stored(body: str | bytes, word: str | bytes) -> bool:
-    return _holds(loaded(body), loaded(word))
+def _holds_stored(body: str | bytes, words: str | bytes) -> bool:
+    return _holds(loaded(body), loaded(words))
 
 
 def _type_condition(word: str) -> tuple[str, list[Any]]:

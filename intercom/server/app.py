@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import operator
 import sys
 import traceback
 from collections.abc import AsyncIterator
@@ -87,8 +86,7 @@ class App:
         except Exception as error:  # noqa: BLE001  # the edge: a fault of ours must not look like an answer
             sys.stderr.write(traceback.format_exc()[-_LOGGED:])
             sys.stderr.flush()
-            said = f"Intercom failed inside ({type(error).__name__}: {brief(error)}). Whether it was done is not known"
-            return _result(said + ": look with intercomm_read or intercomm_status before you repeat it.", error=True)
+            return _result(_fault(error), error=True)
         return _result(answer if isinstance(answer, str) else result_text(answer))
 
     async def call(self, name: str, arguments: dict[str, Any] | None) -> Any:
@@ -113,6 +111,7 @@ class App:
     def _prepared(self, tool: Tool, bus: Bus) -> None:
         """On the desk, before the tool: is it allowed? And what was shown before counts as received."""
         session = self.session
+        session.settle(bus)
         if tool.who != ANY and not session.name:
             why = f"{session.trouble} " if session.trouble else ""
             raise Refused(
@@ -132,9 +131,9 @@ class App:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
-            if name := self.session.name:
+            if self.session.name:
                 with contextlib.suppress(Exception):  # the process itself is the other proof of life
-                    await self.desk.call(operator.methodcaller("heartbeat", name))
+                    await self.desk.call(self.session.beat)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -161,6 +160,14 @@ def _not_yours(tool: Tool, session: Session) -> str:
         f"{tool.name} goes from a worker to the master, and {session.name} is the master; nothing was sent. "
         "Ask the user directly, or write to somebody with intercomm_send."
     )
+
+
+def _fault(error: Exception) -> str:
+    """What is said of an error that nobody foresaw."""
+    said = f"Intercom failed inside ({type(error).__name__}: {brief(error)}). Whether it was done is not known"
+    if isinstance(error, ImportError):  # the rest of the package is another version by now, or gone
+        return f"{said}. An upgrade under this server does that: reconnect it (/mcp), or restart this session."
+    return f"{said}: look with intercomm_read or intercomm_status before you repeat it."
 
 
 def _result(text: str, *, error: bool = False) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Fitting:
         self._tool = tool
         self._properties = properties
         self._defaults = {name: spec["default"] for name, spec in properties.items() if "default" in spec}
+        self._optional = set(properties).difference(required)
         fields = {
             name: {"type": "typed-dict-field", "schema": _core(spec), "required": name in required}
             for name, spec in properties.items()
@@ -59,11 +60,12 @@ class Fitting:
         self._validator = SchemaValidator({"type": "typed-dict", "fields": fields, "extra_behavior": "forbid"})
 
     def fitted(self, given: dict[str, Any]) -> dict[str, Any]:
-        """`given` with the defaults filled in; UsageError where it does not fit."""
+        """`given` with the defaults filled in, null being as good as nothing; UsageError where it does not fit."""
         from pydantic_core import ValidationError
 
+        meant = {name: value for name, value in given.items() if value is not None or name not in self._optional}
         try:
-            return {**self._defaults, **self._validator.validate_python(given)}
+            return {**self._defaults, **self._validator.validate_python(meant)}
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             said = self._words(first["type"], first["loc"], first["input"])
@@ -91,7 +93,7 @@ class Fitting:
 
 
 def _shown(value: Any) -> str:
-    shown = ascii(value)
+    shown = "null" if value is None else ascii(value)
     return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "…"
 
 

@@ -80,13 +80,27 @@ class Session:
                 f"This session was started as {self.spawned.role} {self.spawned.name!r} and keeps that; nothing was "
                 f"changed. Call intercomm_register(role={self.spawned.role!r}) without a name."
             )
+        self.settle(bus)
         before = self.name
-        if before and wanted in (None, before) and role == self.role and _known(bus, before):
+        if before and wanted in (None, before) and role == self.role:
             bus.heartbeat(before)
             return
         self._take(bus, role, wanted or self.spawned.name)
         if before and before != self.name:
             bus.signoff(before)
+
+    def settle(self, bus: Bus) -> None:
+        """Let go of a name that is no longer ours: a person signed it off, and maybe another session has it now."""
+        name = self.name
+        if name and not bus.holds(name, pid=os.getpid(), session=self.spawned.session):
+            self.forget()
+            self.trouble = f"{name!r} is not known as this session's any more: it was signed off, or another has it."
+
+    def beat(self, bus: Bus) -> None:
+        """Note that we are there, under a name that is ours."""
+        self.settle(bus)
+        if self.name:
+            bus.heartbeat(self.name)
 
     def forget(self) -> None:
         """Become nobody again, after a sign-off."""
@@ -143,8 +157,3 @@ class Session:
         self.closing = True
         for changed in self._waiting:
             changed.set()
-
-
-def _known(bus: Bus, name: str) -> bool:
-    """Whether the name is still registered; a person may have signed it off."""
-    return any(known.name == name for known in bus.instances())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from intercom.contract import KIND
+from intercom.errors import Refused
 from intercom.model import Message
 from intercom.server import pages
 from intercom.server.tool import Arguments, Caller
@@ -78,7 +79,7 @@ async def read(session: Session, call: Caller, args: Arguments) -> dict[str, Any
         history: dict[str, Any] = await call(functools.partial(_history, session, filters, limit))
         return history
     hand = Hand()
-    job = functools.partial(_new, session, hand, filters, limit)
+    job = functools.partial(look, session, hand, filters, limit)
     try:
         answer: dict[str, Any] = await call(job)
         if not answer["messages"] and args["wait"] > 0:
@@ -104,8 +105,9 @@ async def _wait(session: Session, call: Caller, job: Callable[[Bus], Any], secon
                 return answer
 
 
-def _new(session: Session, hand: Hand, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:
-    """One page of new messages, into `hand`. What does not fit stays unread."""
+def look(session: Session, hand: Hand, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:
+    """One page of new messages, into `hand`; what does not fit stays unread. Refused where the name is lost."""
+    session.settle(bus)  # a read may have waited for an hour
     name, tray = _me(session), session.tray
     tray.take(hand, filters, limit, functools.partial(_fitting, bus))
     if not hand.messages and not hand.dropped:
@@ -116,7 +118,9 @@ def _new(session: Session, hand: Hand, filters: Filters, limit: int | None, bus:
     left = tray.count() + bus.unread(name)
     answer: dict[str, Any] = {"messages": rows, "unread_left": left}
     said = [pages.note(shown)] if rows else []
-    if left:
+    if left and not rows and any(filters.given().values()):
+        said.append(f"Nothing new fits the filter; {left} unread without it: call intercomm_read with no filter.")
+    elif left:
         said.append(f"{left} more unread: call intercomm_read again.")
     elif not rows:
         said.append("No new messages: checked against every log just now.")
@@ -156,5 +160,7 @@ def _masters(bus: Bus, messages: list[Message]) -> set[str]:
 
 
 def _me(session: Session) -> str:
-    assert session.name, "the server lets only registered sessions through"
+    if not session.name:  # only registered sessions come here, but a name can be lost meanwhile
+        why = session.trouble or "This session has no name."
+        raise Refused(f"{why} Nothing was done. Call intercomm_register first, then repeat this.")
     return session.name

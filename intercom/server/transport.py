@@ -28,6 +28,7 @@ from intercom.server.lines import MAX_LINE, Lines
 from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode
 
 DRAIN = 2.0  # seconds
+_NOTES = "notifications/"  # begins what nobody waits for; anything else with an id is a request, whatever the id
 
 
 class Closing:
@@ -144,12 +145,16 @@ class Reader(Closing):
         if line is None:
             raise BadLine(PARSE_ERROR, f"Parse error: a line of more than {MAX_LINE} bytes")
         raw = decode(line)
+        if type(known := raw.get("id")) is float and known.is_integer():  # the same number to JSON
+            raw["id"] = int(known)
         try:
             message = jsonrpc_message_adapter.validate_python(raw, by_name=False)
         except (ValidationError, RecursionError):
             known = raw.get("id")
             known = known if isinstance(known, str | int) and not isinstance(known, bool) else None
             raise BadLine(INVALID_REQUEST, "Invalid request: no JSON-RPC 2.0 message", known) from None
+        if isinstance(message, JSONRPCNotification) and "id" in raw and not message.method.startswith(_NOTES):
+            raise BadLine(INVALID_REQUEST, "Invalid request: the id must be a text or a whole number")
         if isinstance(message, JSONRPCRequest):
             self._open.add(message.id)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from intercom.index.query import filter_of
 from intercom.model import Message, canonical
 
 
@@ -28,11 +29,8 @@ class Filters(NamedTuple):
 
     def match(self, message: Message) -> bool:
         """Whether a message that is carried here answers this read."""
-        if self.thread is not None and message.thread != self.thread:
-            return False
-        if self.sender is not None and canonical(message.sender) != canonical(self.sender):
-            return False
-        return self.query is None or self.query.casefold() in message.body.casefold()
+        wanted = filter_of(thread=self.thread, sender=self.sender, words=self.query)
+        return wanted.lets(message._replace(sender=canonical(message.sender)))
 
 
 class Hand:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom import contract
 from intercom.errors import Refused, UsageError
-from intercom.model import RESERVED, USER, Instance, Message, canonical
+from intercom.model import RESERVED, USER, Instance, Message, recipients
 from intercom.server import protocol
 from intercom.server.apart import apart
 from intercom.server.tool import Arguments, Caller
@@ -30,12 +30,14 @@ async def assign(session: Session, call: Caller, args: Arguments) -> dict[str, A
 
 
 def _assign(session: Session, args: Arguments, bus: Bus) -> Message:
-    worker = canonical(args["worker"])
-    if worker == session.name or worker in RESERVED:
-        raise Refused(f"A task cannot be assigned to {args['worker']!r}; nothing was stored. Name a worker.")
-    body = contract.build(
-        contract.Contract(args["role"], args["role_instructions"], _target(args), tuple(args["report_back"]))
-    )
+    worker, *others = recipients(args["worker"]) or ("",)
+    if others or worker == session.name or worker in RESERVED:
+        raise Refused(f"A task cannot be assigned to {args['worker']!r}; nothing was stored. Name one worker.")
+    task = contract.Contract(args["role"], args["role_instructions"], _target(args), tuple(args["report_back"]))
+    try:
+        body = contract.build(task)
+    except contract.ContractError as error:
+        raise UsageError(f"{error}; nothing was stored.") from error
     return bus.send(worker, body, sender=session.name or "", type="task", via="tool")
 
 
@@ -127,7 +129,7 @@ def status(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
     if found.warnings:
         out["warnings"] = list(found.warnings)
     if not session.name:
-        out["next"] = session.trouble or "Call intercomm_register to take part."
+        out["next"] = f"{session.trouble or ''} Call intercomm_register to take part.".lstrip()
     if args["receipts"] is not False:
         out.update(_receipts(session, bus, args["receipts"]))
     return out
