@@ -127,7 +127,7 @@ def quick(log: Log, state: State) -> Grown | None:
         journal = os.stat(log.journal)
     except OSError:
         return Grown(None) if not live and agreed is None else None
-    if live is None or agreed is None or agreed.journal_inode != journal.st_ino:
+    if live is None or agreed is None or agreed.journal_inode != journal.st_ino or not log.kept:
         return None
     proof = blake2b(memoryview(live)[: agreed.live_size], digest_size=16)  # it may be long: no copy
     if len(live) < agreed.live_size or proof.hexdigest() != agreed.proof:

@@ -74,11 +74,6 @@ def spans(journal: bytes) -> list[Span]:
     return out
 
 
-def blocks(journal: bytes) -> list[bytes]:
-    """The text of the journal's blocks."""
-    return [journal[span.start : span.stop] for span in spans(journal)]
-
-
 def ident(block: bytes) -> str:
     """The id in a rendered block's meta line."""
     start = block.index(META) + len(META)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from intercom import reconcile
@@ -69,7 +69,13 @@ def quiet(live: Path, seconds: float) -> bool:
 
 def repair_settings(config: Config) -> tuple[str, Thresholds]:
     """What `[repair]` in the settings says: the mode (on, ask or off) and the thresholds. UsageError."""
-    found, default = config.section("repair"), Thresholds()
+    found, default = config.settings.get("repair", {}), Thresholds()
+    if not isinstance(found, Mapping):
+        raise UsageError(
+            f"`repair` in .claude/intercom.toml is {found!r}; {_UNREPAIRED} [repair] with mode, few, most."
+        )
+    if unknown := ", ".join(map(repr, found.keys() - {"mode", "few", "most"})):
+        raise UsageError(f"[repair] in .claude/intercom.toml has {unknown}; {_UNREPAIRED} mode, few, most.")
     mode, few, most = found.get("mode", "on"), found.get("few", default.few), found.get("most", default.most)
     if mode not in _MODES:
         raise UsageError(f"`mode` of [repair] in .claude/intercom.toml is {mode!r}; {_UNREPAIRED} on, ask or off.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 from intercom.compact import own_segment
@@ -12,6 +13,11 @@ from intercom.sources import file_mark
 JOURNAL = ".intercom/journal.md"
 _TICK = 0.02  #: seconds; file systems that keep finer times than seconds have clocks no coarser than this
 _COARSE = 2.0  #: seconds; the others have none coarser than this
+#: What sync and merge tools, file managers and people put behind the name of a log that they copy. No machine's name
+#: has the first three; of what it may have only what tools are known for counts: `web.prod` is no copy of `web`.
+_COPIED = re.compile(
+    r"[ ~(]|\.sync-conflict-|[._]conflict|[._](?:backup|base|local|remote)[._]\d|\.(?:bak|orig|old|backup|copy|tmp)\b"
+)
 
 
 class Listing:
@@ -27,6 +33,7 @@ class Listing:
         self._made: tuple[list[str], list[str]] | None = None  # of which lists the following were made
         self._all: list[tuple[str, bool]] = []
         self._near: list[tuple[str, bool]] = []
+        self._copies: dict[str, bool] = {}  # path -> whether it is a copy of ours
 
     def all(self) -> list[tuple[str, bool]]:
         """Every file, in order of arrival: (path, whether it is ours)."""
@@ -48,10 +55,9 @@ class Listing:
         """The path of the file in which a person finds what is in a source."""
         return self._config.log.name if path == JOURNAL else path
 
-    def copy(self, path: str) -> bool:
-        """Whether a file is by its name a copy that a sync tool laid beside our live log."""
-        stem = self._config.log.stem.casefold()
-        return "/" not in path and path.casefold().startswith(tuple(f"{stem}{mark}" for mark in " .~(_"))
+    def copy(self, path: str) -> tuple[bool, bool]:
+        """Whether a file is by its name a copy that a tool laid beside a log; and whether that one is ours."""
+        return path in self._copies, self._copies.get(path, False)
 
     def _list(self, archive: list[str], beside: list[str]) -> None:
         own: list[tuple[str, bool]] = []
@@ -60,9 +66,28 @@ class Listing:
             target = own if own_segment(name, self._config.machine) else others
             target.append((f"archive/{name}", target is own))
         outside = [(name, False) for name in beside if name != self._config.log.name]
-        self._near = [(JOURNAL, True), *outside]
-        self._all = [*own, (JOURNAL, True), *others, *outside]
+        self._copies = self._copies_among(beside, [path for path, _ in others])
+        # Copies last: what they have too is known by then.
+        self._near = [(JOURNAL, True), *sorted(outside, key=self._is_copy)]
+        self._all = [*own, (JOURNAL, True), *sorted(others + outside, key=self._is_copy)]
         self._made = archive, beside
+
+    def _is_copy(self, file: tuple[str, bool]) -> bool:
+        return file[0] in self._copies
+
+    def _copies_among(self, names: list[str], archived: list[str]) -> dict[str, bool]:
+        """Those of the logs in our folder that are copies of others, and of what is archived that of ours."""
+        ours = _stem(self._config.log.name)
+        stems, copies = {ours, *map(_stem, names)}, dict[str, bool]()
+        for name in names:
+            of = [before for before in _before_marks(_stem(name)) if before in stems]
+            if of:
+                copies[name] = of[0] == ours
+        for path in archived:
+            befores = _before_marks(_stem(path.removeprefix("archive/")))
+            if any(own_segment(f"{before}.md", self._config.machine) for before in befores):
+                copies[path] = True
+        return copies
 
     def _logs_in(self, folder: str) -> list[str]:
         path = f"{self._root}/{folder}"
@@ -80,6 +105,15 @@ class Listing:
         # What comes in the same tick leaves the same mark. The list stays the same object: see `all`.
         self._folders[folder] = (mark if old else "", known[1], present)
         return known[1]
+
+
+def _stem(name: str) -> str:
+    return name[: -len(".md")].casefold()
+
+
+def _before_marks(stem: str) -> list[str]:
+    """What stands before anything that may have been put behind the name of a log."""
+    return [stem[: mark.start()] for mark in _COPIED.finditer(stem)]
 
 
 def _over(changed: int) -> bool:

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config
+from intercom.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, KEPT, Config
 from intercom.errors import StorageError
 from intercom.files import make_private_folder, read_from, storage, write_all, write_pieces
 from intercom.format import MESSAGE, digest, parse
@@ -68,6 +68,28 @@ class Log:
         self.live = config.log
         self.journal = config.private / "journal.md"
         self._lock = WriterLock(config.private / "lock")
+        self._mark = config.private / f"{KEPT}{self.live.name}"
+
+    @property
+    def kept(self) -> bool:
+        """Whether journal and live log were last brought together, and written, under this machine's name alone."""
+        return os.access(self._mark, os.F_OK)
+
+    def kept_elsewhere(self) -> list[Path]:
+        """The marks of others under which they were, of no name where several wrote to them since."""
+        return [path for path in self._config.private.glob(f"{KEPT}*") if path != self._mark]
+
+    def keep(self, name: str | None = None) -> None:
+        """Note that they are together under our name, or this mark. The caller holds the lock. StorageError."""
+        mark = self._mark.with_name(name or self._mark.name)
+        with storage(f"create {mark}", "nothing was done"):
+            others = [path for path in self.kept_elsewhere() if path != mark]
+            for path in others[1:]:
+                path.unlink(missing_ok=True)
+            if others:
+                os.replace(others[0], mark)  # there is one at any moment, whoever dies
+            else:
+                mark.touch(mode=0o600)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -127,6 +149,8 @@ class Log:
         Returns after fdatasync. On any StorageError neither file holds anything of the block. The
         caller holds the lock.
         """
+        if not self.kept:
+            self.keep(KEPT if self.kept_elsewhere() else self._mark.name)  # no log but ours has this message
         journal = self._open(self.journal)
         try:
             live = self._open(self.live)

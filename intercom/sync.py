@@ -16,6 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -24,7 +25,7 @@ from intercom import agreement
 from intercom.config import Config
 from intercom.errors import StorageError
 from intercom.files import being_written, make_private_folder, storage
-from intercom.index import Builder, Index, IndexLost, Source, add_entries
+from intercom.index import Builder, Index, IndexLost, Source, add_entries, add_source
 from intercom.index.query import attach_state
 from intercom.listing import JOURNAL, Listing
 from intercom.log import Log
@@ -130,13 +131,14 @@ class Sync:
             self._grown = agreement.quick(self._log, self._state)
             if self._grown:
                 return
-        from intercom import heal  # only now: most reads never need it
+        from intercom import heal, keeping  # only now: most reads never need them
 
         heal.settle(self._log.live)
         before: bytes | None = None
         for last in (False,) * _UNSETTLED + (True,):
             with self._log.locked():
                 self._log.mend(agreement.reach(self._state, self._log.journal))
+                keeping.take_over(self._log, self._state)
                 self._grown = agreement.quick(self._log, self._state)
                 if self._grown:
                     return
@@ -232,12 +234,10 @@ class Sync:
             if row is None:
                 db.execute("INSERT INTO sources VALUES (NULL, ?, ?, '', 0, '')", (path, self._listing.shown(path)))
                 row = _Row(db.execute("SELECT src FROM sources WHERE path = ?", (path,)).fetchone()[0], "", 0, "")
-            source = Source(row.src, own, path != JOURNAL, self._listing.copy(path))
-            added, settled, fresh = [], start, start == 0
+            source = Source(row.src, own, path != JOURNAL, *self._listing.copy(path))
             hold = not own and young(file)
-            for entries, upto in pieces(file, start, self._end(path), hold=hold):
-                added += add_entries(db, source, entries, reserved=numbers, fresh=fresh)
-                settled, fresh = upto, False
+            read = partial(pieces, file, start, self._end(path), hold=hold)
+            added, settled = add_source(db, source, read, reserved=numbers, fresh=start == 0)
             proof = proof_before(file, settled, whole=not own)
             db.execute(_READ, ("" if hold and not settled else mark, settled, proof, row.src))
         return added
@@ -373,7 +373,7 @@ class Sync:
             segments = [self._config.folder / path for path, ours in sources if ours and path != JOURNAL]
             with closing(Ahead(segments)) as ahead:
                 for src, (path, own) in enumerate(sources, 1):
-                    source = Source(src, own, path != JOURNAL, self._listing.copy(path))
+                    source = Source(src, own, path != JOURNAL, *self._listing.copy(path))
                     if own and (segment := ahead.next(self._config.folder / path)) is not None:
                         builder.put(source, segment.rows, segment.hands)
                         found: tuple[str, int, str] | None = segment[:3]

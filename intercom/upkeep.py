@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from intercom.agreement import carry, quick
-from intercom.compact import Compaction, blocks, compact, ident
+from intercom.compact import Compaction, compact
 from intercom.config import COMPACT_KEEP, Config
-from intercom.errors import IntercomError, NotFound, StorageError
+from intercom.errors import IntercomError, NotFound, Refused, StorageError
 from intercom.files import joined, read_from, replace, storage
-from intercom.format import MESSAGE, Entry, digest, hand_id, parse, rendered
+from intercom.format import MESSAGE, Entry, digest, parse, rendered
 from intercom.index import Index, query
+from intercom.keeping import Held, held
+from intercom.listing import Listing
 from intercom.log import Log, replace_journal
-from intercom.model import Message, local_stamp, utc
+from intercom.model import Message, local_stamp, utc, utc_of_stamp
+from intercom.reconcile import Thresholds
+from intercom.reconcile.likeness import similarity
 from intercom.state import State
 from intercom.swap import overwrite, swap
 from intercom.sync import Sync
+from intercom.window import entries_of
 
 _TRIES = 20
 _COMPACT_TRIES = 3  #: other writers wait meanwhile
@@ -35,6 +40,7 @@ class Redaction(NamedTuple):
     id: str
     files: tuple[str, ...]  #: rewritten, relative to `.claude/local`
     quoted_in: tuple[str, ...]  #: ids of other messages that repeat a line of it
+    left_in: tuple[str, ...]  #: files of other machines in which it stands, too
 
 
 class Upkeep:
@@ -78,39 +84,22 @@ class Upkeep:
 
     def missing(self) -> list[Message]:
         """What was deleted by hand, or lost and not put back, in order of arrival."""
+        return self._missing(self._sync.db(), held(self._log))
+
+    def _missing(self, db: sqlite3.Connection, held: Held) -> list[Message]:
         hidden = self._state.traces().hidden
-        found = query.by_ids(self._sync.db(), self._missing())
+        names = [*hidden, *(name for name in held.spans if name not in held.present and name not in hidden)]
+        found = query.by_ids(db, names)
         return [message for message in found if message.id in hidden or not message.file.startswith("archive/")]
-
-    def _missing(self) -> list[str]:
-        hidden = self._state.traces().hidden
-        present = self._present()
-        held = dict.fromkeys(ident(block) for block in blocks(read_from(self._log.journal) or b""))
-        return [*hidden, *(name for name in held if name not in present and name not in hidden)]
-
-    def _present(self) -> set[str]:
-        """Ids of what stands in the live log; it agrees with the journal."""
-        found, counts = set(), dict[str, int]()
-        for entry in parse(read_from(self._log.live) or b""):
-            if entry.kind != MESSAGE:
-                continue
-            mark = digest(entry)
-            counts[mark] = counts.get(mark, 0) + 1
-            found |= {entry.id} if entry.id else {hand_id(mark, counts[mark]), f"={mark}"}
-        return found | {
-            entry.id
-            for entry in parse(read_from(self._log.journal) or b"")
-            if entry.id and f"={digest(entry)}" in found
-        }
 
     def restore(self, wanted: Callable[[Message], bool]) -> list[Message]:
         """Bring back those of the missing messages that are wanted; return them. StorageError."""
         self._sync.db()
         with self._log.locked():
-            chosen = [message for message in self.missing() if wanted(message)]
+            db, have = self._sync.db(), held(self._log)
+            chosen = [message for message in self._missing(db, have) if wanted(message)]
             names = {message.id for message in chosen}
-            held = {ident(block): block for block in blocks(read_from(self._log.journal) or b"")}
-            back = [block for name, block in held.items() if name in names and name not in self._present()]
+            back = [have.block(name) for name in have.spans if name in names and name not in have.present]
             if back:
                 self._append(back)
             self._state.restore(names)
@@ -149,33 +138,45 @@ class Upkeep:
         return [present[0]._replace(body=body) for body in query.older_bodies(db, ident_)] + present
 
     def redact(self, ident_: str) -> Redaction:
-        """Destroy the text of a message wherever Intercom keeps it; a stub stays. NotFound, StorageError."""
+        """Destroy the text of a message wherever Intercom keeps it; a stub stays. NotFound, Refused, StorageError."""
         db = self._sync.db()
         with self._log.locked():
             texts = self.versions(db, ident_)
+            listing = Listing(self._config)
+            theirs = [path for path, own in listing.all() if not (own or listing.copy(path)[1])]
+            if (file := texts[-1].file) in theirs:
+                raise Refused(
+                    f"{ident_} stands in {file}, which is another machine's and never written here; "
+                    "nothing was redacted. Redact it on that machine, or take it out of the file by hand."
+                )
             stub = texts[-1]._replace(body=f"[redacted {local_stamp(time.time())}]")
             quoted = self._quoted(db, texts)
             self._state.redact(ident_)
             with storage("redact everywhere", "the text may still stand somewhere; try again"):
-                files = [path for path in self._kept_files() if self._purge(path, texts, stub)]
+                copies = {self._config.folder / path for path, _ in listing.all() if listing.copy(path)[1]}
+                kept = self._kept_files({self._config.folder / path for path in theirs})
+                files = [path for path in kept if self._purge(path, texts, stub, near=False)]
+                files += [path for path in sorted(copies) if self._purge(path, texts, stub, near=True)]
             self._index.discard()
         self._sync.db()
         folder = self._config.folder
-        return Redaction(ident_, tuple(str(path.relative_to(folder)) for path in files), tuple(quoted))
+        left = tuple(path for path in theirs if _tells(read_from(folder / path) or b"", texts, stub))
+        return Redaction(ident_, tuple(str(path.relative_to(folder)) for path in files), tuple(quoted), left)
 
-    def _kept_files(self) -> Iterable[Path]:
+    def _kept_files(self, theirs: Container[Path]) -> Iterable[Path]:
         yield from (self._log.journal, self._log.live)
-        yield from sorted(self._config.archive.glob("*.md"))
+        yield from (path for path in sorted(self._config.archive.glob("*.md")) if path not in theirs)
         yield from sorted((self._config.archive / "damaged").glob("*"))
         yield from sorted((self._config.private / "replaced").glob("*"))
+        yield from sorted((self._config.private / "edit").glob("*"))
 
     def _quoted(self, db: sqlite3.Connection, texts: list[Message]) -> list[str]:
         """Other messages that hold a telling line of the secret."""
         lines = _telling(texts)
         return [m.id for line in lines for m in query.holding(db, line) if m.id != texts[-1].id] if lines else []
 
-    def _purge(self, path: Path, texts: list[Message], stub: Message) -> bool:
-        """Take the text out of one file; whether it was there."""
+    def _purge(self, path: Path, texts: list[Message], stub: Message, *, near: bool) -> bool:
+        """Take the text out of one file; whether it was there. `near`: also what it may have been edited to there."""
         before = read_from(path)
         if before is None:
             return False
@@ -186,8 +187,8 @@ class Upkeep:
             if after != before:
                 overwrite(path, before, after)
             return after != before
-        after = _purged(before, texts, stub, once=path == self._log.journal)
-        if path.parent.name == "damaged":
+        after = _purged(before, texts, stub, once=path == self._log.journal, near=near)
+        if near or path.parent.name in {"damaged", "edit"}:
             after = _struck(after, _telling(texts))
         if path == self._log.journal and after != before:
             replace_journal(path, (after,))
@@ -207,17 +208,25 @@ class Upkeep:
         )
 
 
-def _mine(entry: Entry, texts: list[Message], stub: Message) -> bool:
+def _mine(entry: Entry, texts: list[Message], stub: Message, *, near: bool = False) -> bool:
     """Whether an entry is a text of the message that the stub is to stand for."""
     same = entry.id == stub.id or (entry.id is None and any(entry.body == text.body for text in texts))
+    if near and not same and entry.id is None and (entry.at or utc_of_stamp(entry.stamp)) == stub.at:
+        same = any(similarity(text.body, entry.body) >= Thresholds().similar for text in texts)
     return entry.kind == MESSAGE and same and entry.body != stub.body
 
 
-def _purged(data: bytes, texts: list[Message], stub: Message, *, once: bool = False) -> bytes:
+def _tells(data: bytes, texts: list[Message], stub: Message) -> bool:
+    """Whether a file holds the text of the message, or a telling line of it."""
+    lines = any(line.encode("utf-8", "surrogatepass") in data for line in _telling(texts))
+    return lines or any(_mine(entry, texts, stub) for entry in entries_of(data))
+
+
+def _purged(data: bytes, texts: list[Message], stub: Message, *, once: bool = False, near: bool = False) -> bytes:
     """A log without the text; `once`: of several versions one stub is left."""
     out, lines, done = [], _telling(texts), False
     for entry in parse(data):
-        if _mine(entry, texts, stub):
+        if _mine(entry, texts, stub, near=near):
             if not (once and done):
                 out.append(_stub(entry, stub))
             done = True

@@ -10,7 +10,7 @@ import pytest
 
 from intercom import Bus
 from tests.conftest import Command
-from tests.people_kit import bodies, talk
+from tests.people_kit import append, bodies, by_hand, talk
 
 Editor = Callable[[str], str]
 
@@ -57,6 +57,7 @@ def test_a_message_is_sent(bus: Bus, command: Command, editor: Editor) -> None:
         ("user", "ASK", "Are you there?", "cli", done.stdout.strip())
     ]
     assert bus.config.log.read_text(encoding="utf-8").count("Are you there?") == 1
+    assert list((bus.config.private / "edit").iterdir()) == []
 
 
 def test_a_type_in_either_vocabulary(bus: Bus, command: Command, editor: Editor) -> None:
@@ -69,6 +70,18 @@ def test_a_type_in_either_vocabulary(bus: Bus, command: Command, editor: Editor)
     assert (done.returncode, done.stdout) == (1, "")
     assert "is no message type; nothing was sent" in done.stderr
     assert bus.config.log.read_bytes() == before
+
+
+def test_a_name_that_nobody_has(bus: Bus, command: Command, editor: Editor, tmp_path: Path) -> None:
+    """Refused before the editor opens, with the nearest name."""
+    opened = editor(f"open({str(tmp_path / 'opened')!r}, 'w').close()")
+    done = command("edit", "--to", "rooo", EDITOR=opened, VISUAL="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing was sent" in done.stderr
+    assert "Did you mean 'roo'?" in done.stderr
+    assert not (tmp_path / "opened").exists()
+    assert command("edit", "--to", "Roo, claude-code", EDITOR=opened, VISUAL="").returncode == 0
+    assert (tmp_path / "opened").exists()
 
 
 def test_nothing_written_nothing_sent(bus: Bus, command: Command, editor: Editor) -> None:
@@ -105,6 +118,37 @@ def test_a_wrong_name_keeps_the_text(bus: Bus, command: Command, editor: Editor)
     assert bus.read("roo") == []
     assert command("edit", "--to", "roo", EDITOR=editor("pass"), VISUAL="").returncode == 0
     assert bodies(bus.read("roo")) == ["long thought"]
+
+
+def test_what_the_person_wrote_by_hand_before_is_corrected(bus: Bus, command: Command, editor: Editor) -> None:
+    """An edit, as in any other editor: nothing is sent again, nothing is missing."""
+    append(bus.config.log, by_hand("Look at the jobb"))
+    assert bodies(bus.read("roo")) == ["Look at the jobb"]
+    assert (
+        command("edit", "--to", "roo", EDITOR=editor("text = text.replace('jobb', 'job')"), VISUAL="").returncode == 0
+    )
+    assert bodies(bus.read("roo")) == []
+    assert bus.missing() == []
+    assert bodies(bus.history())[3:] == ["Look at the job"]
+
+
+def test_one_of_several_has_a_wrong_name(bus: Bus, command: Command, editor: Editor) -> None:
+    """The others are sent, and what else was changed counts; only what could not be sent is there at the next try."""
+    code = (
+        "text = text.replace('step 1', 'step one').replace('user → roo', 'user → rooo').rstrip()\n"
+        "for body, name in (('first', 'rooooo'), ('second', 'roo')):\n"
+        "    text += f'\\n\\nthe {body}\\n\\n## [2026-01-12 10:00:00] user -> {name} [ASK]\\n'\n"
+        "text += '\\nthe last\\n'"
+    )
+    done = command("edit", "--to", "roo", EDITOR=editor(code), VISUAL="")
+    assert done.returncode == 1
+    assert "your text is kept" in done.stderr
+    assert bodies(bus.read("roo")) == ["the last"]
+    assert "the build is at step one" in bodies(bus.history())[1]
+    assert (
+        command("edit", "--to", "roo", EDITOR=editor("text = text.replace('rooooo', 'roo')"), VISUAL="").returncode == 0
+    )
+    assert bodies(bus.read("roo")) == ["the first", "the second"]
 
 
 @pytest.mark.parametrize("words", ["/no/such/editor", "false", "'unclosed"])

@@ -246,12 +246,15 @@ def test_thresholds(project: Path) -> None:
         assert said(bus) == []
 
 
-@pytest.mark.parametrize("value", ['mode = "sometimes"', 'few = "three"', "most = 7"])
+REFUSED = ['[repair]\nmode = "sometimes"', '[repair]\nfew = "three"', "[repair]\nmost = 7", '[repair]\nmod = "off"']
+
+
+@pytest.mark.parametrize("value", [*REFUSED, 'repair = "off"', '[[repair]]\nmode = "off"'])
 def test_settings_that_mean_nothing_are_refused(project: Path, command: Command, value: str) -> None:
     """One clear line, not a traceback nor silence."""
     with Bus.open(project) as bus:
         talk(bus, 1)
-    settings(project, f"[repair]\n{value}\n")
+    settings(project, f"{value}\n")
     with (project / ".claude" / "local" / "INTERCOM-testbox.md").open("a", encoding="utf-8") as file:
         file.write(by_hand("x"))
     done = command("log")

@@ -25,7 +25,7 @@ FLOORS = (
     ("agreement", "setup"),
     ("sources",),
     ("adopt", "window", "segments"),
-    ("compact", "heal"),
+    ("compact", "heal", "keeping"),
     ("listing",),
     ("sync", "registry", "delivery", "sessions", "worktrees"),
     ("upkeep", "glance"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from intercom import Bus
-from intercom.errors import NotFound
+from intercom.errors import NotFound, Refused
+from intercom.files import read_from
+from tests.conftest import Command
 from tests.people_kit import append, bodies, by_hand, said, talk
 
 SECRET = "hunter2-s3cr3t-t0k3n"
@@ -127,3 +130,75 @@ def test_restore_since(bus: Bus) -> None:
     bus.restore()
     assert bus.missing() == []
     assert len(bodies(bus.history())) == 5
+
+
+def test_restoring_many_looks_at_the_log_no_oftener(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many come back, live log and journal are read the same few times: they may be long."""
+    looks: list[Path] = []
+
+    def counted(path: Path) -> bytes | None:
+        looks.append(path)
+        return read_from(path)
+
+    monkeypatch.setattr("intercom.upkeep.read_from", counted)
+    counts = []
+    for many in (2, 25):
+        root = project / f"box{many}"
+        root.mkdir()
+        with Bus.open(root) as bus:
+            blocks = [by_hand(f"text {n} of {many}", stamp=f"2026-01-12 10:00:{n:02}") for n in range(60)]
+            bus.config.folder.mkdir(parents=True, exist_ok=True)
+            bus.config.log.write_text("".join(blocks), encoding="utf-8")
+            bus.history()
+            bus.config.log.write_text("".join([*blocks[:5], *blocks[5 + many :]]), encoding="utf-8")
+            assert len(bus.missing()) == many
+            looks.clear()
+            assert len(bus.restore()) == many
+            counts.append(len(looks))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("mark", [" 2", ".sync-conflict-20260112-100000-ABC"])
+def test_a_secret_goes_from_copies_of_the_log(bus: Bus, project: Path, mark: str) -> None:
+    """A sync tool laid one beside it, where the text was even edited: gone, too, and nothing of it comes again."""
+    append(bus.config.log, by_hand(f"the password is {SECRET} and no other"))
+    ident = bus.read("roo")[-1].id
+    copy = bus.config.log.with_name(f"{bus.config.log.stem}{mark}.md")
+    text = bus.config.log.read_text(encoding="utf-8").replace("no other", "no other one")
+    copy.write_text(text + by_hand("in the copy alone"), encoding="utf-8")
+    os.utime(copy, (1, 1))
+    assert bodies(bus.read("roo")) == ["in the copy alone"]
+    assert copy.name in bus.redact(ident).files
+    assert holding(project) == []
+    assert bus.read("roo") == []
+    bus.rebuild()
+    assert bus.read("roo") == []
+    assert len(bodies(bus.history())) == 5
+
+
+def test_a_secret_goes_from_what_an_editor_had(bus: Bus, project: Path, command: Command) -> None:
+    """`intercom edit` works on a copy of the log."""
+    ident = bus.send("roo", f"the password is {SECRET}", sender="claude-code").id
+    assert command("edit", "--to", "roo", EDITOR="true", VISUAL="").returncode == 0
+    assert command("edit", "--to", "roo", EDITOR="false", VISUAL="").returncode == 1
+    assert len(holding(project)) >= 3
+    bus.redact(ident)
+    assert holding(project) == []
+
+
+def test_a_secret_of_another_machine(bus: Bus, command: Command) -> None:
+    """We never write its files, and say so: nothing was redacted. Where it stands in ours, too, we name the others."""
+    for name in ("INTERCOM-other.md", "archive/INTERCOM-other-000001.md"):
+        path = bus.config.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(by_hand(f"the password is {SECRET}, says {name}"), encoding="utf-8")
+        os.utime(path, (1, 1))
+        ident = bus.read("roo")[-1].id
+        before = path.read_bytes()
+        with pytest.raises(Refused, match=f"stands in {name}, .* nothing was redacted"):
+            bus.redact(ident)
+        assert path.read_bytes() == before
+    ours = bus.send("roo", f"the password is {SECRET}, says {name}", sender="claude-code").id
+    done = command("redact", ours, "--yes")
+    assert done.returncode == 0
+    assert f"still stands in {name}" in done.stdout

@@ -163,6 +163,35 @@ def _rename_with(log: Path, text: str) -> None:
     os.replace(temporary, log)
 
 
+def test_watch_goes_on_after_trouble(watching: tuple[Bus, subprocess.Popen[bytes]]) -> None:
+    """What cannot be read for a while is said once, and what came meanwhile is shown when it can."""
+    bus, process = watching
+    assert [line(process)[:16], line(process)[:16]] == ["Message number 0", "Message number 1"]
+    log, away, folder = bus.config.log, bus.config.private / "away", bus.config.private / "folder"
+    os.link(log, away)
+    folder.symlink_to(bus.config.private)
+    os.replace(folder, log)  # in one step: nobody sees that there is no log
+    assert process.stderr is not None
+    assert select.select([process.stderr], [], [], 20)[0], "nothing said"
+    os.replace(away, log)
+    talk(bus, 1, start=2)
+    assert line(process).startswith("Message number 2")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err.count(b"Is a directory")) == (130, 1)
+
+
+def test_watch_follows_into_a_new_folder(watching: tuple[Bus, subprocess.Popen[bytes]], project: Path) -> None:
+    """Somebody threw it all away and began anew: what is said there is shown, though its numbers begin again, too."""
+    bus, process = watching
+    assert [line(process)[:16], line(process)[:16]] == ["Message number 0", "Message number 1"]
+    bus.close()
+    os.rename(bus.config.folder, project / "trash")
+    with Bus.open(project) as anew:
+        talk(anew, 1, start=2)
+    assert line(process).startswith("Message number 2")
+
+
 def test_watch_ends_when_its_reader_does(watching: tuple[Bus, subprocess.Popen[bytes]]) -> None:
     """`intercom watch | head -1` does not go on for ever, nor does it end in a traceback."""
     bus, process = watching

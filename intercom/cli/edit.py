@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from intercom.cli.session import open_bus
 from intercom.errors import IntercomError, NotFound, UsageError
-from intercom.files import make_private_folder, read_from, replace
+from intercom.files import joined, make_private_folder, read_from, replace
 from intercom.format import MESSAGE, Entry, digest, parse
 from intercom.model import USER, local_stamp, tag_of
 
@@ -31,50 +31,67 @@ def edit(args: argparse.Namespace) -> int:
     """Open the log; send what the person wrote as `user`, and take over what else was changed."""
     tag, _ = tag_of(args.type)
     with open_bus(args) as bus:
+        to = bus.addressees(args.to)  # before somebody writes to nobody
         copy = bus.config.private / "edit" / bus.config.log.name
         make_private_folder(copy.parent)
         bus.unread(USER)  # the log is in order before it is shown
         base = read_from(bus.config.log) or b""
         draft = read_from(copy.with_suffix(".draft")) or b"\n"
-        header = f"## [{local_stamp(time.time())}] {USER} \u2192 {args.to} [{tag}]\n".encode()
+        header = f"## [{local_stamp(time.time())}] {USER} \u2192 {to} [{tag}]\n".encode()
         lead = base if not base or base.endswith(b"\n\n") else base + (b"\n" if base.endswith(b"\n") else b"\n\n")
         replace(copy, lead + header + b"\n" + draft)
         _run_editor(copy, (lead + header).count(b"\n") + 2)
         edited = read_from(copy)
         if edited is None:
             raise NotFound(f"the editor left no file at {copy}; nothing was sent or changed.")
-        return _take(bus, base, edited, copy.with_suffix(".draft"))
+        _take(bus, base, edited, copy.with_suffix(".draft"))
+        copy.unlink(missing_ok=True)
+    return 0
 
 
-def _take(bus: Bus, base: bytes, edited: bytes, draft: Path) -> int:
+def _take(bus: Bus, base: bytes, edited: bytes, draft: Path) -> None:
     """Send the new messages of the person, and put the other changes into the log."""
-    known = {digest(entry) for entry in parse(base) if entry.kind == MESSAGE}
     entries = parse(edited)
-    mine = [e for e in entries if e.kind == MESSAGE and e.sender == USER and e.id is None and digest(e) not in known]
+    mine = _new(parse(base), entries)
+    unsent: list[Entry] = []
+    wrong: IntercomError | None = None
     for entry in mine:
-        if entry.body.strip():
-            _send(bus, entry, draft)
+        try:
+            _send(bus, entry)
+        except IntercomError as error:
+            unsent.append(entry)
+            wrong = wrong or error
+    if unsent:
+        parts = [unsent[0].body.encode("utf-8", "surrogatepass") + b"\n", *(entry.raw for entry in unsent[1:])]
+        replace(draft, joined(parts))
     rest = b"".join(entry.raw for entry in entries if entry not in mine)
     if rest.rstrip() != base.rstrip():
         bus.save(base, rest)
         print("The log was changed as you saved it.")
     elif not any(entry.body.strip() for entry in mine):
         print("Nothing was written, so nothing was sent.")
-    draft.unlink(missing_ok=True)
-    return 0
-
-
-def _send(bus: Bus, entry: Entry, draft: Path) -> None:
-    """Send one message; if it cannot be sent, keep its text for the next try."""
-    try:
-        sent = bus.send(
-            entry.to, entry.body, sender=USER, type=entry.tag, priority="urgent" if entry.urgent else None, via="cli"
-        )
-    except IntercomError:
-        replace(draft, entry.body.encode("utf-8", "surrogatepass") + b"\n")
+    if wrong is not None:
         print("intercom: your text is kept; `intercom edit --to NAME` opens it again", file=sys.stderr)
-        raise
-    print(sent.id)
+        raise wrong
+    draft.unlink(missing_ok=True)
+
+
+def _new(base: list[Entry], edited: list[Entry]) -> list[Entry]:
+    """The person's messages that are new, and not another text of one that the person wrote by hand before."""
+    known, still = ({digest(e): e for e in entries if _by_hand(e)} for entries in (base, edited))
+    corrected = {entry.stamp for mark, entry in known.items() if mark not in still}
+    return [e for e in edited if _by_hand(e) and digest(e) not in known and e.stamp not in corrected]
+
+
+def _by_hand(entry: Entry) -> bool:
+    return entry.kind == MESSAGE and entry.sender == USER and entry.id is None
+
+
+def _send(bus: Bus, entry: Entry) -> None:
+    """Send one message, if there is anything in it."""
+    if entry.body.strip():
+        priority = "urgent" if entry.urgent else None
+        print(bus.send(entry.to, entry.body, sender=USER, type=entry.tag, priority=priority, via="cli").id)
 
 
 def _run_editor(path: Path, line: int) -> None:

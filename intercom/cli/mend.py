@@ -61,11 +61,14 @@ def redact(args: argparse.Namespace) -> int:
                 return 1
         done = bus.redact(args.id)
     if args.json:
-        show.json_line({"id": done.id, "files": list(done.files), "quoted_in": list(done.quoted_in)})
+        lists = {"files": list(done.files), "quoted_in": list(done.quoted_in), "left_in": list(done.left_in)}
+        show.json_line({"id": done.id, **lists})
         return 0
     print(f"Redacted {done.id} in {', '.join(done.files)}.")
     if done.quoted_in:
         print(f"Other messages repeat a line of it: {', '.join(done.quoted_in)}. Redact them too if they must go.")
+    if done.left_in:
+        print(f"It still stands in {', '.join(done.left_in)}, which is another machine's: redact it there, too.")
     print("Copies outside Intercom stay: editor backups, git history, other machines, what agents have read.")
     return 0
 

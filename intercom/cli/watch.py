@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from intercom.cli import show
 from intercom.cli.session import open_bus
+from intercom.errors import NotFound, StorageError, brief
+
+if TYPE_CHECKING:
+    from intercom.bus import Bus
+    from intercom.model import Message
 
 _LOOK_AGAIN = 5.0  #: seconds; a look although nothing seems to have changed
 
@@ -17,14 +23,34 @@ def watch(args: argparse.Namespace) -> int:
 
     with open_bus(args) as bus, Watch(bus.config.folder) as changes:
         found = bus.history(limit=max(args.limit, 1))
-        last = found[-1].seq if found else 0
+        last = found[-1] if found else None
         show.messages(found[len(found) - args.limit :], as_json=args.json)
+        trouble = ""
         while True:
             sys.stdout.flush()
             changes.wait(_LOOK_AGAIN)
-            found = bus.history(after=last)
+            try:
+                found, said = _since(bus, last), ""
+            except StorageError as error:  # a person keeps this open: it may pass
+                found, said = [], brief(error)
             show.messages(found, as_json=args.json)
-            last = found[-1].seq if found else last
-            for text in bus.notices:
-                print(f"intercom: {' '.join(text.split())}", file=sys.stderr)
+            last = found[-1] if found else last
+            for text in [*bus.notices, *([said] if said != trouble else [])]:
+                if text:
+                    print(f"intercom: {' '.join(text.split())}", file=sys.stderr)
             bus.notices.clear()
+            trouble = said
+
+
+def _since(bus: Bus, last: Message | None) -> list[Message]:
+    """What came after a message; everything, where the folder was deleted meanwhile and the numbers began again."""
+    if last is None:
+        return bus.history()
+    found = bus.history(after=last.seq)
+    newest = found or bus.history(limit=1)
+    if newest and (newest[-1].seq or 0) < (last.seq or 0):
+        try:
+            bus.versions(last.id)  # the newest may only be hidden
+        except NotFound:
+            return bus.history()
+    return found

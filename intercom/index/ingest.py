@@ -1,4 +1,4 @@
-"""Owns putting parsed entries into the index: numbering, inbox rows, versions, and the bulk build.
+"""Owns putting parsed entries into the index: numbering, inbox rows, versions.
 
 Sequence numbers follow arrival: archives in order of their names, then the journal. Numbers that
 another machine's messages took are kept in the state (they cannot be derived) and left free here,
@@ -8,14 +8,13 @@ so a rebuild gives every message the number it had.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
 from intercom.format import MESSAGE, Entry, digest, hand_id
-from intercom.index.db import UNIQUE_INDEX
 from intercom.index.revise import ALIKE, INBOX, Source, follow, inbox_rows, revise, take_edits, told_apart
 from intercom.index.values import loaded, stored_row
 from intercom.model import utc_of_stamp
@@ -47,16 +46,16 @@ _said_of_all = itemgetter(slice(_FIRST, _FEW))
 _said_of_few = itemgetter(slice(_FEW, None))
 _at = itemgetter(Entry._fields.index("at"))
 _UNSURE = (0, 0, ())
-_ID = Entry._fields.index("id") - _FIRST
-_RCPT = 2 + Entry._fields.index("to") - _FIRST
-_INBOX_AFTER = "INSERT OR IGNORE INTO inbox SELECT rcpt, seq FROM messages WHERE seq > ? AND instr(rcpt, ',') = 0"
+ID = Entry._fields.index("id") - _FIRST
+RCPT = 2 + Entry._fields.index("to") - _FIRST
+INBOX_AFTER = "INSERT OR IGNORE INTO inbox SELECT rcpt, seq FROM messages WHERE seq > ? AND instr(rcpt, ',') = 0"
 _MANY = 500  #: ids asked for at once
 
 
 def _plain(entry: Entry, ident: str, source: Source) -> tuple[Any, ...]:
     """What the index holds of a message, but for its number and source."""
-    if entry.id is None or not entry.at:
-        via = entry.via if source.trusted or entry.id is not None else "hand"
+    if entry.id is None or not entry.at or source.ours:
+        via = entry.via if source.trusted or (entry.id is not None and not source.ours) else "hand"
         entry = entry._replace(id=ident, at=entry.at or utc_of_stamp(entry.stamp) or "", via=via)
     return entry[_FIRST:]
 
@@ -94,25 +93,69 @@ class _Hands:
         return hand_id(mark, self.counts[mark])
 
 
+Pieces = Iterable[tuple[Sequence[Entry], int]]  #: entries, and the offset from which a later parse resumes
+
+
+def add_source(
+    db: sqlite3.Connection, source: Source, read: Callable[[], Pieces], *, reserved: Mapping[str, int], fresh: bool
+) -> tuple[list[tuple[str, int]], int]:
+    """Add what is new in a file that is of any length: `read` gives its pieces, from its start if `fresh`.
+
+    Return the messages added, and the last offset. As `add_entries` for the rest.
+    """
+    added: list[tuple[str, int]] = []
+    before: set[str] | None = None
+    if fresh:
+        before, ours = set(), source.trusted or source.copy
+        if not ours and db.execute("SELECT 1 FROM messages WHERE src = ?", (source.src,)).fetchone():
+            added += take_edits(db, source, _named(db, source, read()))
+    settled = 0
+    for entries, settled in read():  # noqa: B007  # the last one counts
+        added += add_entries(db, source, entries, reserved=reserved, fresh=fresh, before=before)
+        fresh = False
+    return added, settled
+
+
+def _named(db: sqlite3.Connection, source: Source, found: Pieces) -> Iterator[tuple[str, Entry]]:
+    """The messages of another's log, each with the id that it is to have."""
+    hands, before = _Hands(source, {}), set[str]()
+    for entries, _ in found:
+        for entry in told_apart(source, entries, _known(db, _ids(entries)), before):
+            if entry.kind == MESSAGE:
+                yield entry.id or hands.id_of(entry), entry
+
+
+def _ids(entries: Iterable[Entry]) -> list[str]:
+    return [entry.id for entry in entries if entry.kind == MESSAGE and entry.id]
+
+
 def add_entries(
-    db: sqlite3.Connection, source: Source, entries: Sequence[Entry], *, reserved: dict[str, int], fresh: bool
+    db: sqlite3.Connection,
+    source: Source,
+    entries: Sequence[Entry],
+    *,
+    reserved: Mapping[str, int],
+    fresh: bool,
+    before: set[str] | None = None,
+    anew: bool = False,
 ) -> list[tuple[str, int]]:
     """Add what is new among `entries`; return (id, seq) of the messages added, in order.
 
     A message whose id is known is not added again; if it comes from a trusted source with another body it is
     the newer version, and the older goes into `versions`; where the source is another machine's log, see
     `revise`. `reserved` are numbers fixed in the state by id. `fresh`: the source is read from its start, so
-    occurrences count from nothing. The caller is in a write transaction.
+    occurrences count from nothing. `before`: see `told_apart`. `anew`: the index is built anew, so a number that is
+    reserved counts, whatever came since. The caller is in a write transaction.
     """
     if fresh:
         db.execute("DELETE FROM hands WHERE src = ?", (source.src,))
-    if not (source.trusted or source.copy):
-        entries = told_apart(entries)
+    if not source.trusted:
+        entries = told_apart(source, entries, _known(db, _ids(entries)), before)
     seq = db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
     added = None
     if source.trusted and not source.final:
         added = _add_new(db, source, entries, seq, reserved)
-    return _add_any(db, source, entries, seq, reserved, fresh=fresh) if added is None else added
+    return _add_any(db, source, entries, seq, reserved, anew=anew) if added is None else added
 
 
 def _add_any(
@@ -122,14 +165,14 @@ def _add_any(
     seq: int,
     reserved: Mapping[str, int],
     *,
-    fresh: bool,
+    anew: bool,
 ) -> list[tuple[str, int]]:
     """Add what is new among `entries` after `seq`, whatever they are."""
     taken = set(reserved.values())
     counts = dict(db.execute("SELECT digest, n FROM hands WHERE src = ?", (source.src,)).fetchall())
     hands = _Hands(source, counts)
     named = [(entry.id or hands.id_of(entry), entry) for entry in entries if entry.kind == MESSAGE]
-    added = take_edits(db, source, named) if fresh and not (source.trusted or source.copy) else []
+    added: list[tuple[str, int]] = []
     known = _known(db, [ident for ident, _ in named])
     rows: list[tuple[Any, ...]] = []
     edited: list[tuple[str, Entry]] = []
@@ -150,10 +193,11 @@ def _add_any(
             elif known[ident] is None or (src == source.src and text != entry[_FIRST:_SAID]):
                 edited.append((ident, entry))
             continue
-        seq = _number_of(ident, seq, reserved, taken)
-        rows.append((seq, source.src) + _plain(entry, ident, source))  # noqa: RUF005  # twice as quick as unpacking
+        number = _number_of(ident, 0 if anew else seq, seq, reserved, taken)
+        seq = max(seq, number)
+        rows.append((number, source.src) + _plain(entry, ident, source))  # noqa: RUF005  # twice as quick as unpacking
         known[ident] = None
-        added.append((ident, seq))
+        added.append((ident, number))
     _flush(db, rows)
     if not source.copy:
         follow(db, source, edited)
@@ -164,10 +208,10 @@ def _add_any(
     return added
 
 
-def _number_of(ident: str, seq: int, reserved: Mapping[str, int], taken: Container[int]) -> int:
-    """The number of a new message after `seq`: its own if one is reserved for it, else the next that is free."""
+def _number_of(ident: str, least: int, seq: int, reserved: Mapping[str, int], taken: Container[int]) -> int:
+    """The number of a new message: its own if one is reserved for it above `least`, else the next free after `seq`."""
     number = reserved.get(ident)
-    if number is None or number <= seq:
+    if number is None or number <= least:
         number = seq + 1
         while number in taken:
             number += 1
@@ -197,7 +241,7 @@ def _add_new(
     except (sqlite3.IntegrityError, UnicodeEncodeError):
         db.execute("DELETE FROM messages WHERE seq > ?", (seq,))  # those before the one that could not be
         return None
-    if db.execute(_INBOX_AFTER, (seq,)).rowcount < len(messages):
+    if db.execute(INBOX_AFTER, (seq,)).rowcount < len(messages):
         several = [(entry.to, number) for number, entry in zip(numbers, messages, strict=True) if "," in entry.to]
         db.executemany(INBOX, chain.from_iterable(inbox_rows(*pair) for pair in several))
     return list(zip(idents, numbers, strict=True))
@@ -237,8 +281,8 @@ def _known(db: sqlite3.Connection, idents: list[str]) -> dict[str, tuple[int, in
 def _flush(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
     """Insert the rows, and forget them."""
     if rows:
-        _insert(db, rows)
-        inbox = [pair for row in rows for pair in inbox_rows(row[_RCPT], row[0])]
+        insert(db, rows)
+        inbox = [pair for row in rows for pair in inbox_rows(row[RCPT], row[0])]
         try:
             db.executemany(INBOX, inbox)
         except UnicodeEncodeError:
@@ -266,90 +310,10 @@ def _insert_rows(
         db.executemany(_inserting(columns, 1, src), rows[grouped:])
 
 
-def _insert(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+def insert(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Insert the rows, whatever their texts hold."""
     try:
         _insert_new(db, rows)
     except UnicodeEncodeError:  # rare, so it costs nothing where it does not happen
         sql = _inserting(_ALL, 1).replace("INSERT", "INSERT OR REPLACE", 1)
         db.executemany(sql, map(stored_row, rows))
-
-
-class Builder:
-    """The bulk load of a new index: rows in batches, the b-trees over them at the end."""
-
-    def __init__(self, db: sqlite3.Connection, reserved: Mapping[str, int]) -> None:
-        self._db = db
-        self._reserved = reserved
-        self._taken = set(reserved.values())
-        self._seen: set[str] = set()
-        self._seq = 0
-        self._hands: dict[int, dict[str, int]] = {}  # source -> its counts
-        self._again: list[tuple[Source, Entry]] = []
-        self._copied: dict[Source, list[Entry]] = {}  # they need a look at what we have
-        db.execute("BEGIN")
-
-    def add(self, source: Source, entries: Sequence[Entry], hands: dict[str, int]) -> None:
-        """Add the messages among `entries`; `hands` counts occurrences across calls for one source."""
-        if source.copy:
-            self._copied.setdefault(source, []).extend(
-                entry for entry in entries if entry.kind == MESSAGE and entry.id is None
-            )
-            entries = [entry for entry in entries if entry.id is not None]
-        elif not source.trusted:
-            entries = told_apart(entries)
-        self.put(source, plain_rows(source, entries, hands), hands)
-
-    def put(self, source: Source, rows: Sequence[tuple[Any, ...]], hands: dict[str, int]) -> None:
-        """Add messages as `plain_rows` gives them; `hands` are its counts, the same for all of one source."""
-        self._hands[source.src] = hands
-        idents = {row[_ID] for row in rows}
-        ahead = range(self._seq + 1, self._seq + len(rows) + 1)
-        free = not self._taken or (self._taken.isdisjoint(ahead) and idents.isdisjoint(self._reserved))
-        if free and len(idents) == len(rows) and self._seen.isdisjoint(idents):
-            self._seen |= idents
-            self._seq += len(rows)
-            numbers: Iterable[int] = ahead
-        else:
-            numbers, rows = self._numbered(source, rows)
-        whole = [(number, source.src) + row for number, row in zip(numbers, rows, strict=True)]  # noqa: RUF005  # quicker
-        _insert(self._db, whole)
-        many = [pair for row in whole if "," in row[_RCPT] for pair in inbox_rows(row[_RCPT], row[0])]
-        self._db.executemany(INBOX, map(stored_row, many))
-
-    def _numbered(self, source: Source, rows: Sequence[tuple[Any, ...]]) -> tuple[list[int], Sequence[tuple[Any, ...]]]:
-        """The rows of messages not seen before, with their numbers; the others wait for the end."""
-        numbers, new = [], []
-        for row in rows:
-            ident = row[_ID]
-            if ident in self._seen:
-                self._again.append((source, Entry(MESSAGE, 0, b"", *row)))
-                continue
-            self._seen.add(ident)
-            number = self._reserved.get(ident)
-            if number is None:
-                self._seq += 1
-                while self._seq in self._taken:
-                    self._seq += 1
-                number = self._seq
-            numbers.append(number)
-            new.append(row)
-        return numbers, new
-
-    def finish(self) -> int:
-        """Build the b-trees and the word index; return how many messages there are."""
-        db = self._db
-        db.execute(UNIQUE_INDEX)
-        counts = ((src, mark, n) for src, hands in self._hands.items() for mark, n in hands.items())
-        db.executemany("INSERT INTO hands VALUES (?, ?, ?)", counts)
-        db.execute(f"{_INBOX_AFTER} ORDER BY 1, 2", (0,))
-        # Old versions and copies come after what they repeat, so the last one read counts.
-        for source, entry in self._again:
-            if source.trusted or not source.copy:
-                add_entries(db, source, [entry], reserved={}, fresh=False)
-        for source, entries in self._copied.items():
-            add_entries(db, source, entries, reserved=dict(self._reserved), fresh=True)
-        db.execute("INSERT INTO words (words) VALUES ('rebuild')")
-        count, last = db.execute("SELECT count(*), coalesce(max(seq), 0) FROM messages").fetchone()
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('words', ?)", (last,))
-        db.execute("COMMIT")
-        return int(count)

@@ -6,7 +6,8 @@ journal of ours. Its file is all we have, so:
 - another text under the id of a message that we have from this file is that message, edited. Under the id of one from
   elsewhere it is nothing: nobody's log but its own can change a message.
 - where an entry with an id stands twice in the file, not under the same header or not alike, somebody copied a block as
-  the pattern for a new message: the second is that.
+  the pattern for a new message: the second is that. So is one under the id of any other message that we have, neither
+  under its header nor like it: its block was the pattern, or was typed over.
 - an entry without an id has one made of its content, so an edit gives it another. It is the message that we had from
   this file under the same header, with a time to the second, if that text is gone and the two are alike. The message
   goes by the new id then, as it will after a rebuild, and keeps its number, its receipts and its older texts.
@@ -15,8 +16,8 @@ journal of ours. Its file is all we have, so:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from intercom.format import MESSAGE, Entry
 from intercom.index.values import loaded, stored, stored_row
@@ -34,7 +35,12 @@ class Source(NamedTuple):
     src: int
     trusted: bool
     final: bool = True  #: where a message stays: False for the journal, from which it moves to the archive
-    copy: bool = False  #: what a sync tool made of our own live log, perhaps before or after somebody edited it
+    copy: bool = False  #: what a sync tool made of a live log, perhaps before or after somebody edited it
+    ours: bool = False  #: of our own: what our tools wrote we have, so all else in it is by hand
+
+
+#: Of messages that the index has, by id: number, source, and what an Entry says from its stamp to its body.
+Rows = Mapping[str, tuple[int, int, tuple[Any, ...]] | None]
 
 
 def inbox_rows(rcpt: str, seq: int) -> Iterable[tuple[str, int]]:
@@ -42,15 +48,45 @@ def inbox_rows(rcpt: str, seq: int) -> Iterable[tuple[str, int]]:
     return [(rcpt, seq)] if "," not in rcpt else [(name, seq) for name in dict.fromkeys(rcpt.split(", "))]
 
 
-def told_apart(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries of another's log, those that were written on the pattern of one before them without its id."""
+def told_apart(source: Source, entries: Sequence[Entry], rows: Rows, before: set[str] | None = None) -> list[Entry]:
+    """The entries of another's log, those that were written on the pattern of another message without its id.
+
+    `rows` is what we have under these ids. `before` are the ids that stand before these entries in the file, to which
+    theirs are added; None if that is all that we have from it.
+    """
     seen: dict[str, Entry] = {}
     out = []
     for entry in entries:
-        first = seen.setdefault(entry.id, entry) if entry.kind == MESSAGE and entry.id else entry
-        other = first is not entry and not (_header(first) == _header(entry) and _alike(first.body, entry.body))
-        out.append(entry._replace(id=None, at=None) if other else entry)
+        ident = entry.id if entry.kind == MESSAGE else None
+        if ident is None:
+            out.append(entry)
+            continue
+        first, row = seen.get(ident), rows.get(ident)
+        stands = row is not None and row[1] == source.src and (before is None or ident in before)
+        other = first is not None and _another(first, entry, both=True)
+        if other or (row is not None and _another(_of(row[2]), entry, both=stands)):
+            out.append(entry._replace(id=None, at=None))
+        else:
+            seen.setdefault(ident, entry)
+            out.append(entry)
+    if before is not None:
+        before.update(seen)
     return out
+
+
+def _of(said: Sequence[Any]) -> Entry:
+    stamp, sender, to, tag, urgent, body = map(loaded, said)
+    return Entry(MESSAGE, 0, b"", stamp, sender, to, tag, bool(urgent), body)
+
+
+def _another(one: Entry, other: Entry, *, both: bool) -> bool:
+    """Whether they are two messages: where one still stands beside the other, header and text must `both` say not."""
+    same = _header(one) == _header(other)
+    if same and one.body == other.body:
+        return False
+    if both:
+        return not (same and _alike(one.body, other.body))
+    return not (same or _alike(one.body, other.body))
 
 
 def follow(db: sqlite3.Connection, source: Source, edited: Iterable[tuple[str, Entry]]) -> None:
@@ -62,16 +98,20 @@ def follow(db: sqlite3.Connection, source: Source, edited: Iterable[tuple[str, E
             revise(db, ident, entry._replace(via="hand"), source)
 
 
-def take_edits(db: sqlite3.Connection, source: Source, named: Sequence[tuple[str, Entry]]) -> list[tuple[str, int]]:
+def take_edits(db: sqlite3.Connection, source: Source, named: Iterable[tuple[str, Entry]]) -> list[tuple[str, int]]:
     """Find the messages of this source whose texts were edited where they have no id; return (new id, number).
 
     `named` is all of it, from its start.
     """
-    unnamed = ((ident, entry) for ident, entry in named if entry.id is None and SECONDS.search(entry.stamp))
-    strangers = {ident: entry for ident, entry in unnamed if not _has(db, ident)}
+    present: set[str] = set()
+    strangers: dict[str, Entry] = {}
+    for ident, entry in named:
+        present.add(ident)
+        if entry.id is None and SECONDS.search(entry.stamp) and not _has(db, ident):
+            strangers[ident] = entry
     if not strangers:
         return []
-    present, out = {ident for ident, _ in named}, []
+    out = []
     gone = _by_header(db, source, present, {entry.stamp for entry in strangers.values()})
     for ident, entry in strangers.items():
         for old, number, body in gone.get(_header(entry), ()):
