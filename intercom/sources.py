@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,21 @@ from intercom.log import END
 
 CHUNK = 4 * 1024 * 1024
 _GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no cycles meanwhile: reading makes many objects, and none of those."""
+    import gc
+
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def file_mark(path: str | Path) -> str:

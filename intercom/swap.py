@@ -175,7 +175,7 @@ def _keep(path: Path) -> Path | None:
     for _ in range(2):
         try:
             os.link(path, kept)
-        except FileNotFoundError:  # mostly the folder is there
+        except FileNotFoundError:
             with suppress(OSError):
                 folder.mkdir(mode=0o700)
         except OSError:
@@ -191,6 +191,8 @@ def _let_go(one: Replaced, carried: bytes | None) -> None:
         os.replace(one.path, one.named(carried))
         return
     one.path.unlink(missing_ok=True)
+    with suppress(OSError):
+        one.path.parent.rmdir()  # each look lists it: quicker where there is none
 
 
 def _proof(data: bytes) -> str:

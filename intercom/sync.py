@@ -38,6 +38,7 @@ from intercom.sources import (
     pieces,
     proof_after,
     proof_before,
+    uncollected,
     young,
 )
 from intercom.state import TRACES, State
@@ -117,7 +118,7 @@ class Sync:
                 return self._current(own=own)
             traces = str(self._state.meta(TRACES) or 0)
             if changed or noted.get("traces") != traces:
-                self._read(changed, traces)
+                self._read(changed, traces, noted)
         return self._index.db()
 
     # -- the live log and the journal -------------------------------------------------------------
@@ -201,18 +202,20 @@ class Sync:
             self._swept = time.monotonic()
         return changed
 
-    def _read(self, changed: list[tuple[str, bool]], traces: str) -> None:
-        """Take in what is new in these sources, in one transaction, and the `traces`."""
+    def _read(self, changed: list[tuple[str, bool]], traces: str, noted: dict[str, str]) -> None:
+        """Take in what is new in these sources, in one transaction, and the `traces`, where not `noted` already."""
         archive = file_mark(f"{self._root}/archive")
         numbers = self._state.numbers()
         fixed: list[tuple[str, int]] = []
-        with self._index.writing() as db:
+        with uncollected(), self._index.writing() as db:
             for path, own in changed:
                 added = self._read_source(db, path, numbers, own=own)
                 if not own:
                     fixed += added
-            db.execute(_NOTE, ("archive", archive))
-            self._hide(db, traces)
+            if noted.get("archive") != archive:
+                db.execute(_NOTE, ("archive", archive))
+            if not traces == noted.get("traces") == "0":
+                self._hide(db, traces)
             # Through this connection: the transaction holds the attached state, too.
             if fixed:
                 db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
@@ -327,7 +330,7 @@ class Sync:
         """
         make_private_folder(self._config.private)
         with self._index.locked():
-            if because and self._usable():
+            if because and self._index.sound():
                 return 0  # another process was quicker
             temporary = self._index.path.with_name(f"index.{os.getpid()}.new")
             try:
@@ -343,10 +346,6 @@ class Sync:
         if because and because != "there is no index yet":
             self._notices.append(f"{because}; it was rebuilt from the logs")
         return count
-
-    def _usable(self) -> bool:
-        """Whether there is a good index after all; the caller holds the index lock."""
-        return self._index.sound()
 
     def _build(self, temporary: Path, progress: Callable[[int, int], None] | None, *, alone: bool) -> int:
         db = self._index.create(temporary)
