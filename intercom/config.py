@@ -226,7 +226,7 @@ def _kept(root: Path) -> str:
         present = os.listdir(root / ".claude" / "local" / ".intercom")
     except OSError:
         return ""
-    found = [log_machine(name.removeprefix(KEPT)) or "" for name in present if name.startswith(KEPT)]
+    found = [log_machine(name.removeprefix(KEPT) + ".md") or "" for name in present if name.startswith(KEPT)]
     return found[0] if len(found) == 1 else ""
 
 

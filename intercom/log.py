@@ -68,7 +68,7 @@ class Log:
         self.live = config.log
         self.journal = config.private / "journal.md"
         self._lock = WriterLock(config.private / "lock")
-        self._mark = config.private / f"{KEPT}{self.live.name}"
+        self._mark = config.private / f"{KEPT}{self.live.stem}"
 
     @property
     def kept(self) -> bool:
@@ -149,12 +149,12 @@ class Log:
         Returns after fdatasync. On any StorageError neither file holds anything of the block. The
         caller holds the lock.
         """
-        if not self.kept:
-            self.keep(KEPT if self.kept_elsewhere() else self._mark.name)  # no log but ours has this message
         journal = self._open(self.journal)
         try:
             live = self._open(self.live)
             try:
+                if not self.kept:
+                    self.keep(KEPT if self.kept_elsewhere() else self._mark.name)  # no log but ours has this message
                 return self._append(journal, live, block, first)
             finally:
                 os.close(live)
