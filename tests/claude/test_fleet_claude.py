@@ -205,7 +205,7 @@ def test_an_idle_master_is_woken(stage: Stage, lab: Lab) -> None:
     (stage.project / "m.json").write_text(json.dumps({"mcpServers": {"intercomm": server}}))
     args = ("--settings", "s.json", "--mcp-config", "m.json")
     for turn in range(2):
-        session = lab.start(f"master-{turn}", *args, home=stage.home, project=stage.project, env=own)
+        session = lab.start(f"idle-master-{turn}", *args, home=stage.home, project=stage.project, env=own)
         until(lambda: any(one.name == "master" and one.state == "alive" for one in crew.bus.instances()), 30)
         stage.wait_state("master", "ready", "idle")
         until(lambda: crew.sessions.waiter("master"))
