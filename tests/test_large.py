@@ -318,7 +318,7 @@ def test_a_long_log_is_changed(project: Path, change: Callable[[bytes], bytes], 
     seen = looks(project, "look", "look")
     assert seen.counts == [count + new] * 2
     assert len(seen.notices) == repaired
-    assert seen.peak < 5 * SIZE // 4 + REST // 2
+    assert seen.peak < 5.5 * SIZE / 4 + REST // 2  # the log five times over, and the index's cache the fuller
     found = {entry.body for entry in parse(log.read_bytes()) if entry.kind == MESSAGE and entry.sender != "system"}
     assert len(found) == count + new
     with Bus.open(project, machine="box") as bus:
