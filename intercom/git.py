@@ -38,8 +38,13 @@ def git(path: Path, *args: str, check: bool = True, index: str | None = None, st
     line = ["git", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false", *args]
     done = proc.run(line, cwd=path, env=env, stdin=stdin, timeout=300, check=False)
     if check and done.code:
-        raise IntercomError(f"git {args[0]} failed in {path}: {proc.last_words(done)}")
+        raise failure(path, args[0], done)
     return done
+
+
+def failure(path: Path, command: str, done: proc.Done) -> IntercomError:
+    """The error for a git command that failed in `path`, with git's own words."""
+    return IntercomError(f"git {command} failed in {path}: {proc.last_words(done)}")
 
 
 def environment() -> dict[str, str]:

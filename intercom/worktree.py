@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intercom import proc, unsaved
-from intercom.errors import CommandFailed, IntercomError, NotFound, ProgramMissing, Refused, UsageError
-from intercom.git import environment, git, ok, some
+from intercom.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
+from intercom.git import environment, failure, git, ok, some
 from intercom.unsaved import KEPT, Unsaved
 
 FOLDER = ".intercomm-worktrees"
@@ -86,7 +86,7 @@ def add(root: Path, worker: str, base: str = "main", path: Path | None = None) -
     if done.code and "already exists" in done.err:  # somebody was quicker, since we looked
         raise PlaceTaken(f"{where} is in use: {proc.last_words(done)}; nothing was created.")
     if done.code:
-        raise IntercomError(f"git worktree failed in {root}: {proc.last_words(done)}")
+        raise failure(root, "worktree", done)
     return Worktree(worker, where, commit, None)
 
 

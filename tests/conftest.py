@@ -58,6 +58,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.fixture
+def repository(project: Path) -> Path:
+    """The test's project as a git repository with one commit."""
+    for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *line], cwd=project, check=True)
+    return project
+
+
 class Command(Protocol):
     """A call of the command line, as a process of its own."""
 

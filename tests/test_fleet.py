@@ -37,14 +37,6 @@ def program(folder: Path, name: str, body: str) -> Path:
 
 
 @pytest.fixture
-def repository(project: Path) -> Path:
-    """The test's project as a git repository with one commit."""
-    for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *line], cwd=project, check=True)
-    return project
-
-
-@pytest.fixture
 def crew(project: Path, tmp_path: Path) -> Crew:
     """A crew on a tmux server that nobody has started."""
     return Crew.open(project, environ={**os.environ, "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux")})

@@ -24,14 +24,6 @@ from tests.conftest import SOURCE, Command
 
 
 @pytest.fixture
-def repository(project: Path) -> Path:
-    """The test's project as a git repository with one commit."""
-    for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *line], cwd=project, check=True)
-    return project
-
-
-@pytest.fixture
 def servers(tmp_path: Path) -> Iterator[tuple[tmux.Server, tmux.Server]]:
     """Two tmux servers; the first pane of each has the same id."""
     found = (tmux.Server(str(tmp_path / "one")), tmux.Server(str(tmp_path / "two")))
