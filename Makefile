@@ -14,7 +14,7 @@ help:
 	@echo "make demo   two agents talk through a log, in a scratch folder; start here"
 	@echo "make demo-fleet   a master and three real Claude Code workers, offline, with a scripted model"
 	@echo "make test   the tests; those with the real Claude Code take a few minutes"
-	@echo "make soak   the tests with the real Claude Code, all rounds, and 10^5 hostile messages: hours"
+	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts: hours"
 	@echo "make claude installs the pinned Claude Code that the fleet's tests drive (npm)"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
@@ -30,7 +30,7 @@ claude: $(STAMP)
 	@$(BIN)/python -m tests.claude.lab install
 
 soak: $(STAMP) claude
-	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/test_many_bodies.py
+	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/test_many_bodies.py tests/test_powercut.py
 
 test: $(STAMP) claude
 	@$(BIN)/python -m pytest -q

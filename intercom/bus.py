@@ -34,7 +34,8 @@ from intercom.sync import Sync
 if TYPE_CHECKING:
     from intercom.compact import Compaction
     from intercom.glance import Status
-    from intercom.upkeep import Redaction, Upkeep
+    from intercom.redact import Redaction
+    from intercom.upkeep import Upkeep
 
 _TRIES = 4  #: times a read is repeated where the index turns out to be damaged
 _RECEIPTS = 50  #: how many of the newest messages `receipts` speaks of when it is not told which
@@ -106,19 +107,19 @@ class Bus:
         now = time.time()
         what = tag, declared or type_of(tag, recipient), message, priority == "urgent", reply_to or None, thread or None
         sent = Message(new_id(), None, utc(now), name, recipient, *what, via, self.config.log.name, status, progress)
-        block = render(sent, local_stamp(now))
         self._acts(name)
-        self._store(block)
+        self._store(render(sent, local_stamp(now)))
         return sent
 
     def _store(self, block: bytes) -> None:
-        if self._log.live.exists() and not self._log.journal.exists():
+        if self._log.to_look_at():
             try:
                 self._sync.db()  # what people wrote before the first tool came was said before this
             except StorageError as error:
                 raise type(error)(f"{error} So nothing was sent.") from error
         with self._log.locked():
             appended = self._log.append(block, self._first)
+            self.notices += appended.notices
             if appended.too_long:
                 self._upkeep.maintain()
             else:
@@ -327,7 +328,7 @@ class Bus:
         """Imported when there is something to do: most sends and reads never need it."""
         from intercom.upkeep import Upkeep
 
-        return Upkeep(self.config, self._log, self._index, self._state, self._sync, self.notices)
+        return Upkeep(self.config, self._log, self._index, self._sync, self.notices)
 
     def compact(self, keep: int = COMPACT_KEEP) -> Compaction:
         """Move all but the newest `keep` messages to the archive; nothing is deleted. UsageError, StorageError."""

@@ -19,8 +19,9 @@ DEFAULT_AGENTS = ("claude-code", "roo")
 COMPACT_ABOVE = 100  #: messages in the live log
 COMPACT_BYTES = 256 * 1024  #: size of the live log
 COMPACT_KEEP = 50
-KEPT = "kept."  #: in the private folder: a live log's name behind it says with which one the journal is kept
+BASE = "base."  #: in the private folder: a page's name behind it says whose base it is
 
+_OLDER_MARK = "kept."  # what versions before the ledger had in its place
 _MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORK_TREE = re.compile(r"^[ \t]*worktree[ \t]*=[ \t]*([^\n]+)", re.MULTILINE | re.IGNORECASE)
@@ -51,7 +52,7 @@ class Config(NamedTuple):
 
     @property
     def private(self) -> Path:
-        """Folder of what is Intercom's own: journal, index, state, lock."""
+        """Folder of what is Intercom's own: bases, index, state, lock."""
         return self.folder / ".intercom"
 
     def section(self, name: str) -> Mapping[str, Any]:
@@ -221,13 +222,14 @@ def _remembered(root: Path) -> str:
 
 
 def _kept(root: Path) -> str:
-    """The name under which the bus is kept: a host that is renamed, as laptops are by networks, keeps its log."""
+    """The name under which the bus is kept: a host that is renamed, as laptops are by networks, keeps its page."""
     try:
-        present = os.listdir(root / ".claude" / "local" / ".intercom")
+        present = sorted(os.listdir(root / ".claude" / "local" / ".intercom"))
     except OSError:
         return ""
-    found = [log_machine(name.removeprefix(KEPT) + ".md") or "" for name in present if name.startswith(KEPT)]
-    return found[0] if len(found) == 1 else ""
+    pages = (name.partition(".")[2] for name in present if name.startswith((BASE, _OLDER_MARK)))
+    found = [machine for page in pages if (machine := log_machine(f"{page}.md"))]
+    return "" if not found or _host_name() in found else found[0]
 
 
 def _host_name() -> str:
@@ -258,7 +260,7 @@ def log_machine(name: str) -> str | None:
 def _stay_inside(root: Path, log: Path) -> None:
     """Refuse a folder, log or private folder that a symbolic link takes out of the root."""
     private = log.parent / ".intercom"
-    own = (private / name for name in ("journal.md", "state.db", "index.db", "lock"))
+    own = (private / name for name in ("ledger", "state.db", "index2.db", "lock"))
     for path in (log.parent, log, private, *own, log.parent / "archive"):
         real = os.path.realpath(path)
         if real != os.fspath(root) and not real.startswith(os.fspath(root).rstrip(os.sep) + os.sep):

@@ -1,7 +1,8 @@
 """Owns delivery: handing each reader what it has not been given, once, and remembering it.
 
 A message is *given* when `read` returns it, and *received* when the reader acts again. What was given to a
-process that died before acting again is given once more, marked. Truth is one receipt per reader and
+process that died before acting again is given once more, marked; so is what may have been given before the machine
+was started anew, or the state was lost. Truth is one receipt per reader and
 message, by id; the floor (below it everything was given) only saves looking at old messages again.
 """
 
@@ -86,6 +87,8 @@ class Delivery:
             with self._index.checked():
                 again = [m._replace(redelivered=True) for m in query.by_ids(db, lost) if wanted.lets(m)]
                 new = query.unread(db, reader, floor, joined, wanted, None if limit is None else limit + len(again) + 1)
+                if doubt := self._state.doubt():
+                    new = [message._replace(redelivered=message.at < doubt) for message in new]
             chosen = _fitting(_cut(again + new, limit), fits)
             self._state.give(state, reader, [message.id for message in chosen], own_mark())
         if chosen:

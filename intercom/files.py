@@ -220,6 +220,21 @@ def whole(handle: int, offset: int = 0) -> bytes:
     return b"".join(parts)
 
 
+def begins(handle: int, data: bytes) -> bool:
+    """Whether the open file begins with `data`, byte for byte; piece by piece, for both may be very long. OSError."""
+    at, view = 0, memoryview(data)
+    while at < len(data) and (part := os.pread(handle, min(_PIECE, len(data) - at), at)):
+        if part != view[at : at + len(part)]:
+            return False
+        at += len(part)
+    return at == len(data)
+
+
+def holds(handle: int, data: bytes) -> bool:
+    """Whether the open file is `data`, byte for byte. OSError."""
+    return begins(handle, data) and os.fstat(handle).st_size == len(data)
+
+
 def joined(parts: list[bytes]) -> bytes:
     """Pieces of a log, with a blank line between any two."""
     out: list[bytes] = []

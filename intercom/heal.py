@@ -1,40 +1,43 @@
-"""Owns taking in what people and programs did to the live log, and putting right what they broke.
+"""Owns taking in what people and programs did to the page, and putting right what they broke.
 
 `reconcile` decides, entry by entry; this module carries it out, under the writer lock, in an order in which
-a kill at any point loses nothing: the damaged copy is kept, the journal learns what is new, the live log is
-repaired, the state notes what is hidden, and last the agreement is made. Whoever comes next finds the
-whole, or decides the same again.
+a kill at any point loses nothing: the damaged copy is kept, the ledger learns what is new and what became of what
+was there, the page is repaired, and last the base is written. Whoever comes next finds the whole, or decides the
+same again.
 
-A repair is announced in the log by `system`, to `user`, with the way back.
+A repair is announced in the log by `system`, to `user`, with the way back. What was never seen on the page is owed
+to it: it is put there without a word.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from intercom import reconcile
-from intercom.adopt import adopt
-from intercom.agreement import agree, agreement
+from intercom.base import Base, Mark
+from intercom.becomes import Becomes
 from intercom.config import Config
 from intercom.errors import UsageError
-from intercom.files import joined, make_private_folder, read_from, replace, storage
-from intercom.format import Entry, digest, hand_id, render, rendered
+from intercom.files import make_private_folder, read_from, replace, storage
+from intercom.format import Entry, digest, hand_id, render
+from intercom.format.record import LEFT, REMOVED, RETURNED, as_is, by_hand, control, seal
+from intercom.index import query
 from intercom.log import Log
-from intercom.model import SYSTEM, USER, Message, local_stamp, new_id, utc, utc_of_stamp
-from intercom.reconcile import Decision, Outcome, Thresholds
+from intercom.model import ALL, SYSTEM, USER, Message, local_stamp, new_id, utc, utc_of_stamp
+from intercom.reconcile import Decision, Header, Outcome, Thresholds
 from intercom.setup import fresh_log
+from intercom.sides import Expected, Pastime, View, identified
 from intercom.state import State
 from intercom.swap import swap
-from intercom.window import Pastime, View, Window, elsewhere
+from intercom.unfinished import Tail, as_it_was, completed, last_compaction, top_of, unbroken, unholed, without
 
 SETTLE = 0.02  #: seconds without a change after which a file counts as written
 SETTLE_DAMAGE = 0.15  #: seconds between two looks at a file that seems damaged, before it is repaired
 _SETTLE_MOST = 1.0
 
-_ORDER = "order"  #: in the state: ids in the order in which the live log has them, where that is not the journal's
 _MODES = ("on", "ask", "off")
 _UNREPAIRED = "what was done to the log by hand is not taken in. Use"
 
@@ -86,41 +89,57 @@ def repair_settings(config: Config) -> tuple[str, Thresholds]:
     return mode, Thresholds(few, float(most))
 
 
-def unseen(config: Config, log: Log, state: State, db: sqlite3.Connection) -> bool:
-    """Take in a live log that nobody knows yet, if it is plain; whether that was done. UsageError, StorageError.
-
-    The caller holds the writer lock.
-    """
-    repair_settings(config)
-    return adopt(log, state, db)
-
-
 class Heal:
-    """One reconciliation of the live log. Made and carried out under the writer lock."""
+    """One reconciliation of the page. Made and carried out under the writer lock, with the index up to date."""
 
-    def __init__(self, config: Config, log: Log, state: State, db: sqlite3.Connection, journal: str) -> None:
+    def __init__(self, config: Config, log: Log, state: State, db: sqlite3.Connection) -> None:
         self._config = config
         self._log = log
-        self._state = state
-        self._traces = state.traces()
-        self._window = Window(read_from(log.journal) or b"", agreement(state), self._traces)
-        self._past = Pastime(db, journal, self._traces, self._window.latest)
+        self._on_page = set(query.on_page(db))
+        base = log.base.read(log.ledger.id)
+        self._tail: Tail = log.ledger.since(base.head.at) if base else ()
         present = read_from(log.live)
         self._exists = present is not None
-        self._view = View(present or b"")
+        self.live = present or b""  #: the page that was looked at
+        rebooted = base is None or base.head.rebooted
+        # What a kill or a power cut left unfinished is finished first, and without a word.
+        doubtful = False
+        whole = completed(self.live, base, self._tail, torn=rebooted) if self._exists else None
+        former = base.page if base else b""
+        if whole is None:
+            whole = unbroken(self.live, base, self._tail)
+            doubtful = rebooted
+            if rebooted:
+                whole = unholed(whole, lambda: top_of(former) or fresh_log(config.machine, config.agents))
         self._mode, self._limits = repair_settings(config)
-        self._outcome = self._reconcile()
+        self._began = base is not None
+        self._unpurged = set(query.unfinished(db))
+        self._who = received(config, state, db)
+        self._look(db, base, whole, doubtful=doubtful)
+        if self._doubtful and base is not None and not self._written:
+            older = as_it_was(base, self._tail)  # nobody's word is in it: an old page that the power cut brought back
+            if older is not None:
+                self._look(db, base, older, doubtful=False)
         self._new: dict[int, str] = {}  # place of a new message -> its id
         self._given: set[str] = set()  # those ids
+        self._becomes = Becomes(config, self._view, self._outcome, self._expected, self._record, self._new, former)
+
+    def _look(self, db: sqlite3.Connection, base: Base | None, page: bytes, *, doubtful: bool) -> None:
+        """Compare a page with what is expected of it."""
+        self._view = View(page)
+        self._expected = Expected(db, base, self._tail, self._who)
+        self._expected.drop_trimmed(self._on_page, self._view.found)
+        self._past = Pastime(db, self._expected.ids, self._expected.copies)
+        self._doubtful = doubtful and bool(self._expected.known)
+        self._outcome = self._reconcile()
 
     @property
-    def live(self) -> bytes:
-        """The live log that was looked at."""
-        return self._view.data
+    def _written(self) -> bool:
+        """Whether there is something on the page that somebody wrote there by hand, and nobody knows."""
+        return bool(self._outcome.count(reconcile.ADDED) + self._outcome.count(reconcile.EDITED))
 
     def _reconcile(self) -> Outcome:
-        order = str(self._state.meta(_ORDER) or "").split()
-        known, found = self._window.known(self._past, order), self._view.found
+        known, found = self._expected.known, self._view.found
         marks = {mark for one in known for mark in (one.digest, *one.versions)}
         self._past.recall([one.header.stamp for one in found if one.id is None and one.digest not in marks])
         return reconcile.reconcile(
@@ -129,21 +148,31 @@ class Heal:
             history=self._past,
             body_of=self._body_of,
             thresholds=self._limits,
-            exists=self._exists or not known,
+            # A page that never was, or may never have reached the disk, cannot have been removed.
+            exists=self._exists or self._doubtful or bool(self._view.data) or not (self._began and known),
             broken=self._view.broken,
+            doubtful=self._doubtful,
         )
 
     def _body_of(self, ident: str) -> str | None:
-        known = self._window.body(ident)
-        if known is not None:
-            return known
-        past = self._past.entry(ident)
-        return past[0].body if past else None
+        found = self._past.entry(ident)
+        return found[0].body if found else None
 
     @property
     def harmless(self) -> bool:
         """Whether nothing is to be repaired: then there is no need to wait for an editor to finish."""
         return self._outcome.judgement != reconcile.REPAIR or self._mode == "off"
+
+    @property
+    def _silent(self) -> bool:
+        """Whether all that is to be repaired is what a crash left of the page: nothing that stood there is missing."""
+        outcome, unseen = self._outcome, {one.id for one in self._expected.known if not one.agreed}
+        if self._doubtful and (b"\0" in self.live or not outcome.lost or not self._written):
+            return outcome.judgement == reconcile.REPAIR
+        left = [one.id for verdict in (reconcile.CUT, reconcile.DROPPED) for one in outcome.having(verdict)]
+        secret = [one.id for one in outcome.having(reconcile.REDACTED)]
+        torn = bool(left or secret) and unseen.issuperset(left) and self._unpurged.issuperset(secret)
+        return torn and not outcome.lost
 
     def carry_out(self) -> list[str] | None:
         """Do what was decided; return what a person should be told, or None if somebody saved meanwhile: look again.
@@ -151,26 +180,34 @@ class Heal:
         StorageError if a file cannot be written.
         """
         self._name()
-        learned = [block for decision in self._outcome.entries if (block := self._learned(decision))]
-        live, notices, mend = self.live, [], False
-        if self.harmless:
-            self._log.adopt(learned)
-        else:
-            mend = self._mode == "on"
+        learned = []
+        for decision in self._outcome.entries:
+            records = self._learned(decision)
+            learned += records
+            if records and decision.verdict == reconcile.ARCHIVED:
+                self._becomes.joins(decision)
+        notices: list[str] = []
+        said: list[bytes] = []
+        mend = self._silent or (self._mode == "on" and not self.harmless)
+        if not (self.harmless or self._silent):
             sentence = self._sentence(self._keep_damaged(), mend=mend)
-            notices.append(sentence)
-            said = _announcement(sentence)
-            self._log.adopt([*learned, said])
-            live = self._mended(said) if mend else joined([self.live, said])
+            if not self._outcome.quiet:
+                notices.append(sentence)
+                said.append(_announcement(sentence))
+        if not self._log.ledger.exists():
+            self._log.ledger.begin()
+        self._log.learn([*learned, *said, *self._noted(mend=mend)])
+        data, marks = self._trimmed(*self._becomes.mended(said, mend=mend))
+        if not self._exists and not data:
+            data = self._becomes.top()
+        if data != self.live:
             with storage(f"write {self._log.live}", "the log is as it was; what it lost is still delivered"):
-                if not swap(self._log.live, self.live, live):
+                if not swap(self._log.live, self.live, data, sync=not self._began):
                     return None
-        self._note(mend=mend)
-        self._state.set_meta(_ORDER, " ".join(self._order(mend=mend)))
-        agree(self._state, self._log.journal, live)
+        self._agree(data, marks)
         return notices
 
-    # -- what the journal learns ------------------------------------------------------------------
+    # -- what the ledger learns -------------------------------------------------------------------
 
     def _name(self) -> None:
         """Give each new message its id: the one it claims, if that is free, else derived from its content."""
@@ -184,80 +221,56 @@ class Heal:
             self._given.add(ident)
 
     def _taken(self, ident: str) -> bool:
-        return ident in self._window.latest or ident in self._given or self._past.get(ident) is not None
+        return ident in self._expected.ids or ident in self._given or self._past.get(ident) is not None
 
-    def _learned(self, decision: Decision) -> bytes:
-        """What the journal must hold after this decision that it did not before."""
+    def _learned(self, decision: Decision) -> list[bytes]:
+        """What the ledger must hold after this decision that it did not before."""
         if decision.verdict == reconcile.ADDED:
             entry = self._view.entry(decision.place)
-            return rendered(entry, self._new[decision.place], "hand", _time_of(entry))
+            return [by_hand(entry, self._new[decision.place], _time_of(entry))]
         if decision.verdict not in _TELLING and not decision.version:
-            return b""
+            return []
         if decision.id is None:
             return self._rival(decision)
-        entry, past = self._view.entry(decision.place), self._past.entry(decision.id)
-        known = self._window.latest.get(decision.id)
-        if decision.verdict == reconcile.ARCHIVED and known is None and past and elsewhere(past[1]):
-            return rendered(entry, decision.id, past[0].via or "hand", past[0].at or _time_of(entry))  # ours now, too
-        undone = decision.verdict == reconcile.EDITED and known is not None and known.digest != digest(entry)
+        entry, found = self._view.entry(decision.place), self._past.entry(decision.id)
+        if found is None:
+            return []
+        known, own = found
+        at = known.at or _time_of(entry)
+        if decision.verdict == reconcile.ARCHIVED and not own:
+            return [as_is(entry._replace(id=decision.id, at=at, via=known.via or "hand"))]  # ours now, too
+        undone = decision.verdict == reconcile.EDITED and digest(known) != digest(entry)
         if not decision.version and not undone:
-            return b""
-        at = (known.at if known else past[0].at if past else None) or _time_of(entry)
-        version = rendered(entry, decision.id, "hand", at)
-        if decision.verdict == reconcile.DUPLICATE and known is not None:
-            version += self._window.raw(decision.id)  # the rival is kept in the history; what counted goes on counting
-        return version
+            return []
+        version = by_hand(entry, decision.id, at)
+        if decision.verdict == reconcile.DUPLICATE:
+            return [version, as_is(known)]  # the rival is kept in the history; what counted goes on counting
+        return [version]
 
-    def _rival(self, decision: Decision) -> bytes:
+    def _rival(self, decision: Decision) -> list[bytes]:
         """A second text of a message that is itself new: kept in its history; the first goes on counting."""
         if not decision.version or decision.of is None:
-            return b""
+            return []
         first = self._view.entry(decision.of)
         both = (self._view.entry(decision.place), first)
-        return b"".join(rendered(entry, self._new[decision.of], "hand", _time_of(first)) for entry in both)
+        return [by_hand(entry, self._new[decision.of], _time_of(first)) for entry in both]
 
-    # -- what the live log becomes ----------------------------------------------------------------
+    def _noted(self, *, mend: bool) -> list[bytes]:
+        """What the ledger is to say of messages: deleted, back on the page, or left out."""
+        outcome, now = self._outcome, time.time()
+        back = [decision.id for decision in outcome.having(reconcile.RETURNED) if decision.id]
+        said = {
+            REMOVED: outcome.deleted,
+            RETURNED: (*back, *(outcome.lost if mend else ())),
+            LEFT: () if mend else outcome.lost,
+        }
+        return [control(tag, names, now) for tag, names in said.items() if names]
 
-    def _mended(self, said: bytes) -> bytes:
-        """The live log with what it lost, and the announcement."""
-        outcome = self._outcome
-        lost = [self._window.raw(ident) for ident in outcome.lost]
-        if outcome.kind not in _REBUILT:
-            return joined([self._rewritten(outcome.entries), *lost, said])
-        held = {decision.id: decision for decision in outcome.entries if decision.id and decision.verdict in _HOLDING}
-        known = [self._text_of(held[name]) if name in held else self._window.raw(name) for name in self._kept(held)]
-        added = [self._text_of(decision) for decision in outcome.entries if self._joins(decision)]
-        return joined([self._top(), *known, *added, said])
-
-    def _rewritten(self, decisions: Iterable[Decision]) -> bytes:
-        """The log as it is, but for those of these entries of which it must not have its own text."""
-        texts = {one.place: self._text_of(one) for one in decisions if one.verdict in _NOT_ITS_OWN}
-        if not texts:
-            return self.live
-        return b"".join(texts[at] if at in texts else self._view.raw(at) for at in range(len(self._view)))
-
-    def _joins(self, decision: Decision) -> bool:
-        """Whether an entry is one that the journal did not hold and has just learned."""
-        if decision.verdict == reconcile.ADDED:
-            return True
-        back = decision.verdict in {reconcile.ARCHIVED, reconcile.RETURNED}
-        return back and decision.id not in self._window.latest and self._learned(decision) != b""
-
-    def _kept(self, held: Container[str]) -> list[str]:
-        lost = set(self._outcome.lost)
-        return [name for name in self._window.latest if name in held or name in lost]
-
-    def _top(self) -> bytes:
-        """What stands above the messages: what the file has there, else a new beginning."""
-        messages = {one.place for one in self._view.found}
-        top = b"".join(self._view.raw(place) for place in range(len(self._view)) if place not in messages)
-        return top if top.strip() else fresh_log(self._config.machine, self._config.agents)
-
-    def _text_of(self, decision: Decision) -> bytes:
-        """The text of an entry in the mended log: the known one where the file's is cut or must not be."""
-        if decision.verdict in _NOT_ITS_OWN and decision.id in self._window.latest:
-            return self._window.raw(decision.id)
-        return self._view.raw(decision.place)
+    def _record(self, ident: str) -> bytes:
+        """The record of a known message as it counts now."""
+        found = self._past.entry(ident)
+        assert found is not None, "what is expected on the page, the index has"
+        return as_is(found[0])
 
     def _keep_damaged(self) -> Path | None:
         """Keep the file as it is beside the archive; None if there is no file."""
@@ -269,13 +282,10 @@ class Heal:
         for number in range(1, 1000):
             path = folder / f"{self._log.live.stem}-{stamp}-{number:03d}.md"
             if not path.exists():
-                replace(path, self._without_secrets())
+                secrets = self._outcome.having(reconcile.REDACTED)  # those are not kept a second time
+                replace(path, self._becomes.rewritten(secrets))
                 return path
         return None
-
-    def _without_secrets(self) -> bytes:
-        """The file as it is, but for texts that were redacted: those are not kept a second time."""
-        return self._rewritten(self._outcome.having(reconcile.REDACTED))
 
     def _sentence(self, kept: Path | None, *, mend: bool) -> str:
         outcome = self._outcome
@@ -286,52 +296,53 @@ class Heal:
         way = "" if mend else "; `intercom restore --all` puts them back"
         return f"{what}: {done}{copy}{way}."
 
-    def _order(self, *, mend: bool) -> list[str]:
-        """The ids of the live log in the order in which they stand there now; nothing if that is the journal's.
+    # -- what both agree on -----------------------------------------------------------------------
 
-        The journal is in order of arrival. People write at the top, move what they wrote, and put it back.
-        """
-        outcome = self._outcome
-        journal = [*self._window.latest, *self._new.values()]
-        ids = (self._new.get(d.place) or d.id for d in outcome.entries if d.verdict not in _NOT_LIVE)
-        order = [ident for ident in ids if ident]
-        if mend:
-            order += outcome.lost
-        held = set(order)
-        plain = [ident for ident in journal if ident in held]
-        return [] if order == plain or (mend and outcome.kind in _REBUILT) else order
+    def _trimmed(self, data: bytes, marks: dict[int, Mark] | None) -> tuple[bytes, dict[int, Mark] | None]:
+        """The page without what a compaction that was killed had not taken out yet."""
+        back = {one.id for one in self._outcome.having(reconcile.RETURNED)}
+        gone = {ident for ident in self._expected.ids if ident not in self._on_page and ident not in back}
+        gone -= set(self._outcome.lost)
+        found = last_compaction(self._tail) if gone else None
+        if found is None or marks is None:
+            return data, marks
+        return without(data, marks, gone, found.archived, found.stamp)
 
-    def _readdressed(self, decision: Decision) -> bool:
-        known = self._window.latest.get(decision.id or "")
-        return known is not None and known.header.to != self._view.entry(decision.place).to
-
-    def _note(self, *, mend: bool) -> None:
-        outcome = self._outcome
-        copies: dict[str, int] = {}
-        for decision in outcome.entries:
-            if decision.verdict in {reconcile.DUPLICATE, reconcile.ARCHIVED} and decision.id:
-                copies[decision.id] = copies.get(decision.id, 0) + 1
-        self._state.note_traces(
-            hide=outcome.deleted,
-            unhide=[decision.id for decision in outcome.having(reconcile.RETURNED) if decision.id],
-            repaired=outcome.lost if mend else (),
-            copies=copies,
-            left=() if mend else outcome.lost,
-            readdressed=any(self._readdressed(decision) for decision in outcome.having(reconcile.EDITED)),
-        )
+    def _agree(self, data: bytes, marks: dict[int, Mark] | None) -> None:
+        """Write the base of a page that holds these bytes now."""
+        end = self._log.ledger.end()
+        if marks is None or end is None:
+            self._log.base.drop()
+            return
+        own = {ident: None for ident, copy in identified(data, marks) if not copy}
+        known = dict.fromkeys(ident for ident in self._expected.arrived if ident in own)
+        back = [one.id for one in self._outcome.having(reconcile.RETURNED) if one.id]
+        returned = [*self._outcome.lost, *self._outcome.owed, *back]
+        late = [ident for ident in self._expected.late if ident in own and ident not in returned] + returned
+        self._log.base.write(self._log.ledger.id, end, data, marks, {**known, **own}, late)
 
 
 _TELLING = {reconcile.ARCHIVED, reconcile.EDITED}  #: may say something new of a message without a new version
-_NOT_LIVE = {reconcile.DUPLICATE, reconcile.ARCHIVED}
-_NOT_ITS_OWN = {reconcile.CUT, reconcile.REDACTED}
-_HOLDING = {
-    reconcile.UNCHANGED,
-    reconcile.MOVED,
-    reconcile.EDITED,
-    reconcile.CUT,
-    reconcile.RETURNED,
-    reconcile.REDACTED,
-}
+
+
+def received(config: Config, state: State, db: sqlite3.Connection) -> Callable[[str, Header], bool]:
+    """Tells of a message, by its id and header, whether all whom it is for have received it.
+
+    What is for the people alone they have seen who delete it.
+    """
+    rows = db.execute("SELECT id, reader FROM state.receipts WHERE received IS NOT NULL")
+    readers: dict[str, set[str]] = {}
+    for ident, reader in rows:
+        readers.setdefault(ident, set()).add(reader)
+    everybody = {row.name for row in state.instances() if row.gone is None} | set(state.agents() or config.agents)
+
+    def tell(ident: str, header: Header) -> bool:
+        names = set(header.to.split(", ")) - {USER}
+        if ALL in names:
+            names = everybody - {header.sender}
+        return names <= readers.get(ident, set())
+
+    return tell
 
 
 def _time_of(entry: Entry) -> str:
@@ -342,4 +353,4 @@ def _time_of(entry: Entry) -> str:
 def _announcement(sentence: str) -> bytes:
     now = time.time()
     message = Message(new_id(), None, utc(now), SYSTEM, USER, "WARN", "warn", sentence)
-    return render(message, local_stamp(now))
+    return seal(render(message, local_stamp(now)))

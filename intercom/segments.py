@@ -18,8 +18,10 @@ from typing import IO, Any, BinaryIO, NamedTuple
 
 from intercom.errors import IntercomError
 from intercom.files import storage
-from intercom.index import Builder, Source, plain_rows
-from intercom.sources import file_mark, file_size, pieces, proof_before, young
+from intercom.folders import file_mark, file_size
+from intercom.format import Entry
+from intercom.index import Builder, Control, Source, plain_rows, split
+from intercom.sources import pieces, proof_before, records, young
 
 _WORTH = 8 * 1024 * 1024  #: bytes; reading less than that takes no longer than starting a process
 _MUCH = 8 * 1024 * 1024  #: bytes; less is soon added to what there is
@@ -37,6 +39,7 @@ class Segment(NamedTuple):
     path: str
     rows: list[tuple[Any, ...]]
     hands: dict[str, int]
+    controls: list[Control]
 
 
 def mostly_new(db: sqlite3.Connection, root: str, paths: Sequence[str]) -> bool:
@@ -49,51 +52,87 @@ def mostly_new(db: sqlite3.Connection, root: str, paths: Sequence[str]) -> bool:
     return bool(new >= max(_MUCH, sum(read.values()) // 4))
 
 
-def load(
-    builder: Builder, source: Source, file: BinaryIO, mark: str, tell: Callable[[int], None]
-) -> tuple[str, int, str]:
-    """Add all of a source; return its mark, where the next parse begins, and the proof of what stands before.
+Found = tuple[str, int, str]  #: a source's mark, where the next parse begins, the proof of what stands before that
 
-    `tell` is told the offset after each piece. StorageError.
+
+def load(builder: Builder, source: Source, path: Path, mark: str, tell: Callable[[int], None]) -> Found | None:
+    """Add all of another machine's file; None if it is gone. `tell` is told the offset after each piece.
+
+    StorageError.
     """
     settled = 0
     hands: dict[str, int] = {}
-    with file, storage("read the logs", "nothing was read"):
-        hold = not source.trusted and young(file)
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    with file, storage(f"read {path}", "nothing was read"):
+        hold = young(file)
         for entries, settled in pieces(file, 0, None, hold=hold):
             builder.add(source, entries, hands)
             tell(settled)
         mark = "" if hold and not settled else mark
-        return mark, settled, proof_before(file, settled, whole=not source.trusted)
+        return mark, settled, proof_before(file, settled, whole=True)
 
 
-def read_segment(path: str) -> Segment:
+def load_segment(
+    builder: Builder,
+    source: Source,
+    path: Path,
+    mark: str,
+    end: int | None,
+    tell: Callable[[int], None],
+    *,
+    sealed: bool,
+) -> Found:
+    """As `load`, for what counts of a segment of ours. StorageError."""
+    settled = 0
+    hands: dict[str, int] = {}
+    with storage(f"read {path}", "nothing was read"), path.open("rb") as file:
+        for entries, settled in _read(file, end, sealed=sealed):
+            messages, controls = split(entries) if sealed else (entries, [])
+            builder.put(source, plain_rows(source, messages, hands), hands, controls)
+            tell(settled)
+        return mark, settled, proof_before(file, settled, whole=False)
+
+
+def _read(file: BinaryIO, end: int | None, *, sealed: bool) -> Iterator[tuple[list[Entry], int]]:
+    return records(file, 0, end) if sealed else pieces(file, 0, end, hold=False)
+
+
+def read_segment(path: str, *, sealed: bool) -> Segment:
     """Read a segment of ours in one go. OSError."""
     mark, settled = file_mark(path), 0
     rows: list[tuple[Any, ...]] = []
     hands: dict[str, int] = {}
+    found: list[Control] = []
     with open(path, "rb") as file:
-        for entries, settled in pieces(file, 0, None, hold=False):  # noqa: B007  # the last one counts
-            rows += plain_rows(Source(0, trusted=True), entries, hands)
-        return Segment(mark, settled, proof_before(file, settled, whole=False), path, rows, hands)
+        for entries, settled in _read(file, None, sealed=sealed):  # noqa: B007  # the last one counts
+            messages, controls = split(entries) if sealed else (entries, [])
+            found += [control._replace(before=control.before + len(rows)) for control in controls]
+            rows += plain_rows(Source(0, trusted=True), messages, hands)
+        return Segment(mark, settled, proof_before(file, settled, whole=False), path, rows, hands, found)
 
 
 class Ahead:
-    """The segments of ours at `paths`, read by a second process in this order. Close it, read to the end or not.
+    """Segments of ours, read by a second process in this order: where each is, and whether its records have seals.
+
+    Close it, read to the end or not.
 
     Where that is not worth it, or the process cannot be had or fails, `next` gives None.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        sizes = [(os.fspath(path), file_size(path)) for path in paths]
-        wanted = [path for path, size in sizes if size <= _MOST]
+    def __init__(self, segments: Sequence[tuple[Path, bool]]) -> None:
+        sizes = [(os.fspath(path), file_size(path)) for path, _ in segments]
+        small = {path for path, size in sizes if size <= _MOST}
+        wanted = [(os.fspath(path), sealed) for path, sealed in segments if os.fspath(path) in small]
         self._held = ExitStack()
         self._paths: Iterator[str] = iter(())
         self._wanted = ""
         if sum(size for _, size in sizes if size <= _MOST) >= _WORTH and (os.cpu_count() or 1) > 1:
             self._start(wanted)
 
-    def _start(self, wanted: list[str]) -> None:
+    def _start(self, wanted: list[tuple[str, bool]]) -> None:
         from intercom.proc import piped
 
         home = os.fspath(Path(__file__).resolve().parent.parent)
@@ -101,14 +140,15 @@ class Ahead:
         try:
             # Isolated: nothing that lies about, and nothing in the environment, changes what it runs.
             command = [sys.executable, "-I", "-S", "-c", code]
-            self._pipe = self._held.enter_context(piped(command, b"\0".join(map(os.fsencode, wanted))))
+            asked = b"\0".join(b"%d%s" % (sealed, os.fsencode(path)) for path, sealed in wanted)
+            self._pipe = self._held.enter_context(piped(command, asked))
         except (IntercomError, OSError):
             return
         with suppress(AttributeError, OSError):  # Linux alone has it; else the two wait for each other a little more
             import fcntl
 
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE)
-        self._paths = iter(wanted)
+        self._paths = iter([path for path, _ in wanted])
         self._wanted = next(self._paths, "")
 
     def next(self, path: Path) -> Segment | None:
@@ -138,6 +178,7 @@ def _received(pipe: IO[bytes], path: str) -> Segment | None:
     if len(head) < _SIZE or len(data) < size:
         return None
     found = Segment(*marshal.loads(data))  # noqa: S302  # our own process wrote it
+    found = found._replace(controls=[Control(*control) for control in found.controls])
     return found if found.path == path else None
 
 
@@ -149,7 +190,8 @@ def main() -> None:
     out = sys.stdout.buffer
     try:
         for name in filter(None, sys.stdin.buffer.read().split(b"\0")):
-            data = marshal.dumps(tuple(read_segment(os.fsdecode(name))))
+            found = read_segment(os.fsdecode(name[1:]), sealed=name[:1] == b"1")
+            data = marshal.dumps((*found[:-1], [tuple(control) for control in found.controls]))
             out.write(len(data).to_bytes(_SIZE, "big"))
             out.write(data)
         out.flush()

@@ -7,12 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from pathlib import Path
 from typing import BinaryIO
 
-from intercom.agreement import TAIL, Grown
-from intercom.format import MESSAGE, Entry, Parser
-from intercom.log import END
+from intercom.checkpoint import LEAD, Grown
+from intercom.format import MESSAGE, Entry, Parser, one
+from intercom.format.record import END, extent
 
 CHUNK = 4 * 1024 * 1024
 _GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
@@ -33,29 +32,12 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def file_mark(path: str | Path) -> str:
-    """Inode, size and times of a file, "" if there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return ""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
-
-
-def file_size(path: Path) -> int:
-    """Bytes; 0 if there is none."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
 def proof_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
     """Digest of what stands before `settled`, of ours the end of it; "" where the file does not reach so far.
 
     What others write may have changed anywhere.
     """
-    at = 0 if whole else max(0, settled - TAIL)
+    at = 0 if whole else max(0, settled - LEAD)
     found = blake2b(digest_size=16)
     file.seek(at)
     while at < settled and (data := file.read(min(CHUNK, settled - at))):
@@ -91,17 +73,48 @@ def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterat
     yield found + rest, parser.settled if whole else 0  # the last two at once: mostly they are all there is
 
 
-def parsed(grown: Grown) -> tuple[list[Entry], int]:
-    """The same for what is in hand already, in one piece."""
-    parser = Parser(grown.start)
-    return parser.feed(grown.data) + parser.close(), parser.settled
+def records(file: BinaryIO, start: int, end: int | None) -> Iterator[tuple[list[Entry], int]]:
+    """The records of a segment of our ledger from `start` to `end`, in pieces, each with where the next one begins.
+
+    A record that does not fit its seal was changed by somebody and counts as written by hand, but for a torn end:
+    that one does not count at all.
+    """
+    parser = Parser(start)
+    file.seek(start)
+    position = start
+    while data := file.read(CHUNK if end is None else max(0, min(CHUNK, end - position))):
+        position += len(data)
+        found = [_proven(entry) for entry in parser.feed(data)]
+        if found:
+            yield found, parser.settled
+    for entry in parser.close():
+        whole = extent(entry.raw)
+        if whole or entry.raw.endswith(END):
+            yield [_proven(entry)], entry.start + (whole or len(entry.raw))
 
 
-def proof_after(grown: Grown) -> str:
-    """What `proof_before` would give for the end of it."""
-    return blake2b((grown.before + grown.data)[-TAIL:], digest_size=16).hexdigest()
+def _proven(entry: Entry) -> Entry:
+    """A record as it was written; where somebody changed it, by that hand."""
+    if entry.kind != MESSAGE:
+        return entry
+    whole = extent(entry.raw)
+    if whole == len(entry.raw):
+        return entry
+    if whole:
+        return one(entry.raw[:whole], entry.start)
+    return entry._replace(via="hand")
 
 
-def follows(grown: Grown, settled: int, proof: str) -> bool:
-    """Whether it begins where a source was read to, by the proof of what stood before."""
-    return grown.start == settled and blake2b(grown.before, digest_size=16).hexdigest() == proof
+def parsed(grown: Grown, start: int) -> list[Entry]:
+    """The messages of what is in hand already, from `start` in the segment on, in one piece."""
+    parser = Parser(start or 1)  # a segment begins with its OPEN record and so has no front matter
+    return parser.feed(grown.data[start - grown.start :]) + parser.close()
+
+
+def proof_at(grown: Grown, offset: int) -> str:
+    """What `proof_before` would give at this offset of the segment; "" where too little is in hand."""
+    held = grown.before + grown.data
+    at = offset - grown.start + len(grown.before)
+    if at < min(LEAD, offset):
+        return ""
+    return blake2b(held[max(0, at - LEAD) : at], digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Owns `state.db`: what no log can tell. Instances, named agents, cursors, receipts, hidden messages.
+"""Owns `state.db`: what no log can tell. Instances, named agents, cursors, receipts.
 
 SQLite in WAL mode: each change is one transaction, so that names are given out atomically across
 processes. A receipt row says that a reader *was given* a message; it counts as *received* once the
@@ -10,17 +10,20 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intercom.boot import boot_id
 from intercom.errors import StorageError
 from intercom.files import make_private_folder
 from intercom.lock import flocked
 from intercom.model import utc
 
 _SCHEMA_VERSION = 1
-TRACES = "traces"  #: meta key: how often the traces were changed
+_BOOT, _DOUBT = "boot", "doubt"  # in meta
+_OPENED, _HEAD = " → system [OPEN]\n".encode(), 200  # in the first bytes of a segment
+_SINCE = ("ledger", "base.")  # in the private folder as soon as there is a ledger
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS agents (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
@@ -40,12 +43,6 @@ CREATE TABLE IF NOT EXISTS receipts (
 CREATE INDEX IF NOT EXISTS open_receipts ON receipts (reader, session) WHERE received IS NULL;
 CREATE INDEX IF NOT EXISTS receipts_by_id ON receipts (id);
 CREATE TABLE IF NOT EXISTS numbers (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS hidden (id TEXT PRIMARY KEY, at TEXT NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS repaired (
-    id TEXT PRIMARY KEY, times INTEGER NOT NULL, arrived INTEGER NOT NULL  -- arrived anew, after all before
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS copies (id TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS redacted (id TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -69,15 +66,6 @@ class Given(NamedTuple):
 
     id: str
     session: str
-
-
-class Traces(NamedTuple):
-    """What repairs and hand edits left behind, by message id."""
-
-    hidden: dict[str, str]  #: deleted by hand, or lost and left so -> when
-    repaired: dict[str, tuple[int, int]]  #: put back -> how often, and its new place in the order of arrival
-    copies: dict[str, int]  #: how many further copies of it the live log held
-    redacted: frozenset[str]
 
 
 class State:
@@ -110,6 +98,11 @@ class State:
                 self._file = _which(self.path)
                 self.turn += 1
         return self._db
+
+    def opened(self) -> int:
+        """How often the file was opened, once it is open. StorageError."""
+        self.db  # noqa: B018  # opens it
+        return self.turn
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -155,10 +148,9 @@ class State:
         with self.guarded():
             self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def swap_meta(self, key: str, old: Any, new: Any) -> None:
-        """Store a single value in the place of `old`; nothing happens if something else stands there by now."""
-        with self.guarded():
-            self.db.execute("UPDATE meta SET value = ? WHERE key = ? AND value = ?", (new, key, old))
+    def doubt(self) -> str:
+        """UTC time before which messages may have been given though nothing here says so; "" for none."""
+        return str(self.meta(_DOUBT) or "")
 
     # -- who there is -----------------------------------------------------------------------------
 
@@ -261,79 +253,9 @@ class State:
         with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO numbers VALUES (?, ?)", numbers)
 
-    def traces(self) -> Traces:
-        """What repairs and hand edits left behind."""
-        with self.guarded():
-            db = self.db
-            return Traces(
-                dict(db.execute("SELECT id, at FROM hidden").fetchall()),
-                {row[0]: (row[1], row[2]) for row in db.execute("SELECT id, times, arrived FROM repaired")},
-                dict(db.execute("SELECT id, n FROM copies").fetchall()),
-                frozenset(row[0] for row in db.execute("SELECT id FROM redacted")),
-            )
-
-    def hidden(self) -> dict[str, str]:
-        """Messages that people deleted from the log by hand, with the time."""
-        with self.guarded():
-            return dict(self.db.execute("SELECT id, at FROM hidden WHERE why = ?", (_DELETED,)).fetchall())
-
-    def note_traces(
-        self,
-        *,
-        hide: Iterable[str],
-        unhide: Iterable[str],
-        repaired: Iterable[str],
-        copies: dict[str, int],
-        left: Iterable[str] = (),
-        readdressed: bool = False,
-    ) -> None:
-        """Note in one step what a reconciliation decided; `copies` replaces what was noted before.
-
-        `left` is lost and was not put back; it counts as said. `readdressed`: an old message may be new for somebody.
-        """
-        now = utc()
-        hiding, showing = [(ident, now) for ident in hide], [(ident,) for ident in unhide]
-        with self.transaction() as db:
-            db.executemany("INSERT OR IGNORE INTO hidden VALUES (?, ?, ?)", [(*one, _DELETED) for one in hiding])
-            db.executemany("INSERT OR IGNORE INTO hidden VALUES (?, ?, ?)", [(ident, now, _LEFT) for ident in left])
-            db.executemany("DELETE FROM hidden WHERE id = ?", showing)
-            after = db.execute("SELECT coalesce(max(arrived), ?) FROM repaired", (_AFTER_ALL,)).fetchone()[0]
-            db.executemany(
-                "INSERT INTO repaired VALUES (?, 1, ?) ON CONFLICT (id) DO UPDATE "
-                "SET times = times + 1, arrived = excluded.arrived",
-                [(ident, after + n) for n, ident in enumerate(repaired, 1)],
-            )
-            db.execute("DELETE FROM copies")
-            db.executemany("INSERT INTO copies VALUES (?, ?)", copies.items())
-            if showing or readdressed:
-                db.execute(_NO_FLOORS)
-            if hiding or showing:
-                _count_traces(db)
-
-    def restore(self, idents: Iterable[str]) -> None:
-        """Note that these messages, once deleted or lost, stand in the log again."""
-        now = list(idents)
-        with self.transaction() as db:
-            db.executemany("DELETE FROM hidden WHERE id = ?", [(ident,) for ident in now])
-            db.execute(_NO_FLOORS)
-            _count_traces(db)
-
-    def redact(self, ident: str) -> None:
-        """Note that the text of a message was destroyed on purpose."""
-        with self.transaction() as db:
-            db.execute("INSERT OR IGNORE INTO redacted VALUES (?, ?)", (ident, utc()))
-
 
 _ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
-_AFTER_ALL = 1 << 40  # beyond every position in a journal
-_DELETED = "deleted by hand"
-_LEFT = "lost, and left so"  # delivered all the same
-_NO_FLOORS = "DELETE FROM cursors"  # what is shown again may lie below them
 _INSTANCE = "SELECT name, role, pid, started, session, registered, heartbeat, active, joined, gone FROM instances"
-
-
-def _count_traces(db: sqlite3.Connection) -> None:
-    db.execute("INSERT INTO meta VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET value = value + 1", (TRACES,))
 
 
 def _which(path: Path) -> tuple[int, int] | None:
@@ -389,10 +311,36 @@ def _open(path: Path) -> sqlite3.Connection:
                 "nothing was changed. Use the newer Intercom."
             )
         db.execute("PRAGMA synchronous = NORMAL")
+        _doubt(db, path.parent)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _doubt(db: sqlite3.Connection, folder: Path) -> None:
+    """Note when the last commits may have been lost: the machine was started anew, or there is a ledger but no state.
+
+    What was said before that may have been given to somebody though no receipt says so.
+    """
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (_BOOT,)).fetchone()
+    if row is not None and row[0] == boot_id():
+        return
+    doubt = row is not None or _is_kept(folder)
+    notes = [(_BOOT, boot_id()), *([(_DOUBT, utc())] if doubt else [])]
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", notes)
+
+
+def _is_kept(folder: Path) -> bool:
+    """Whether there is a ledger."""
+    archive = folder.parent / "archive"
+    if any(name.startswith(_SINCE) for name in os.listdir(folder)):
+        return True
+    for name in os.listdir(archive) if archive.is_dir() else ():
+        with suppress(OSError), open(archive / name, "rb") as file:
+            if _OPENED in file.read(_HEAD):
+                return True
+    return False
 
 
 def _version(db: sqlite3.Connection) -> int:

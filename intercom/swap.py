@@ -18,12 +18,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.files import append, being_written, has_writer, joined, read_from, sync_folder, whole, write_temporary
+from intercom.files import append, being_written, has_writer, holds, joined, read_from, whole, write_pieces
 from intercom.format import MESSAGE, digest, parse
 
 _LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
 _STEP = 0.001
-_PIECE = 1024 * 1024  #: bytes
 _PRIVATE, _FOLDER = ".intercom", "replaced"
 
 
@@ -45,11 +44,11 @@ class Replaced(NamedTuple):
         return self.path.with_name(f"{turn} {len(data)} {_proof(data)}{'' if end is None else f' {end}'}")
 
 
-def swap(path: Path, before: bytes, after: bytes, draft: Path | None = None) -> bool:
+def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool:
     """Replace a file that others write to, atomically, unless it is not `before` any more; whether it was done.
 
-    `draft` is a file that holds `after` already, synced. What an editor or a shell still wrote into the old file
-    while it was replaced is carried over. The caller holds the writer lock, so the others are no tools of ours.
+    What an editor or a shell still wrote into the old file while it was replaced is carried over. It need not be
+    synced where there is a base. The caller holds the writer lock, so the others are no tools of ours.
     OSError as the system gives it.
     """
     try:
@@ -59,13 +58,12 @@ def swap(path: Path, before: bytes, after: bytes, draft: Path | None = None) -> 
             return False
         handle = -1
     try:
-        temporary = draft or write_temporary(path, after)
-        if handle >= 0 and not (_same(handle, path) and _holds(handle, before)):
+        temporary = write_pieces(path, (after,), sync=sync)
+        if handle >= 0 and not (_same(handle, path) and holds(handle, before)):
             temporary.unlink()
             return False
         kept = _keep(path) if handle >= 0 else None
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        os.replace(temporary, path)  # not brought to the disk: the old one is known, should it come back
         if handle >= 0:
             carried = _carry_over(handle, path, before, after)
             if kept is not None:
@@ -213,13 +211,13 @@ def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> bytes |
     What was carried over by now, None if nothing more will come.
     """
     writing = _wait_for_writers(handle)
-    if _holds(handle, before):
+    if holds(handle, before):
         return before if writing else None
     late = whole(handle)
     if late.startswith(before):
         append(path, late[len(before) :])
     elif late and read_from(path) == after:
-        os.replace(write_temporary(path, late), path)  # somebody saved the whole file: as if a moment later
+        os.replace(write_pieces(path, (late,), sync=False), path)  # somebody saved the whole file: as if a moment later
     elif late or writing:
         return before  # it is to be looked at again
     return late if writing else None
@@ -233,13 +231,3 @@ def _wait_for_writers(handle: int) -> bool:
             return True
         time.sleep(_STEP)
     return False
-
-
-def _holds(handle: int, data: bytes) -> bool:
-    """Whether the open file is, byte for byte, `data`; piece by piece, for both may be very long."""
-    at, view = 0, memoryview(data)
-    while at < len(data) and (part := os.pread(handle, _PIECE, at)):
-        if part != view[at : at + len(part)]:
-            return False
-        at += len(part)
-    return at == len(data) == os.fstat(handle).st_size

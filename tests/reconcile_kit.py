@@ -1,9 +1,10 @@
-"""Owns a small notation for logs, so that a scenario of reconciling reads like the log it is about.
+r"""Owns a small notation for logs, so that a scenario of reconciling reads like the log it is about.
 
 One message a line: `ID STAMP SENDER>TO: text`. `-` for the id is a message without one; `>TO` may be left out.
-Marks behind the id, on what is known: `~` not seen in the file since it was appended, `+` put back before, `!` an
-announcement, `#` redacted, `h` hand-written; on what is found: `1` or `2` the side of a git conflict, `…` at the
-end of the text: torn off there. Past messages carry `archived`, `deleted` or `redacted` as their mark.
+Marks behind the id, on what is known: `~` not seen in the file since it was appended, `+` put back before, `?` not
+received by all it is for, `!` an announcement, `#` redacted, `:h` hand-written; on what is found: `:1` or `:2` the side
+of a git conflict, `…` at the end of the text: torn off there, and `\0` in it a NUL. Past messages carry `archived`,
+`deleted` or `redacted` as their mark.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from intercom.reconcile import (
     ARCHIVED,
     CUT,
     DELETED,
+    DROPPED,
     DUPLICATE,
     EDITED,
+    INTACT,
     REDACTED,
     RETURNED,
     Decision,
@@ -29,10 +32,11 @@ from intercom.reconcile import (
     Past,
     Recalled,
     reconcile,
+    trimmed,
 )
 
 _LINE = re.compile(
-    r"(?P<id>[\w-]+?)(?P<marks>[~+!#]*|:\w+) (?P<stamp>\S+) (?P<sender>\w+)(?:>(?P<to>\w+))?: ?(?P<body>.*)"
+    r"(?P<id>[\w-]+?)(?P<marks>[~+!#?]*|:\w+) (?P<stamp>\S+) (?P<sender>\w+)(?:>(?P<to>\w+))?: ?(?P<body>.*)"
 )
 
 
@@ -40,6 +44,13 @@ def digest(header: Header, body: str) -> str:
     """Same content, same digest; white space does not count."""
     text = "\0".join((*header, " ".join(body.split())))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def seen(entry: Found) -> Found:
+    """The entry with all that follows from its text."""
+    short = trimmed(entry.body)
+    cut = None if entry.closed or short == entry.body else digest(entry.header, short)
+    return entry._replace(digest=digest(entry.header, entry.body), trimmed=cut, holed="\0" in entry.body)
 
 
 class Line(NamedTuple):
@@ -57,13 +68,13 @@ class Line(NamedTuple):
 
 
 def read(log: str) -> list[Line]:
-    r"""Read a log in the notation; `\n` in a text is a line end."""
+    r"""Read a log in the notation; `\n` in a text is a line end, `\0` a NUL."""
     lines = []
     for text in filter(None, map(str.strip, log.splitlines())):
         match = _LINE.fullmatch(text)
         assert match, f"not in the notation: {text}"
         header = Header(match["stamp"], match["sender"], match["to"] or "all", "INFO")
-        lines.append(Line(match["id"], match["marks"], header, match["body"].replace("\\n", "\n")))
+        lines.append(Line(match["id"], match["marks"], header, match["body"].replace("\\n", "\n").replace("\\0", "\0")))
     return lines
 
 
@@ -76,11 +87,48 @@ class World(NamedTuple):
     texts: dict[str, str]
     exists: bool = True
     older: tuple[tuple[str, str], ...] = ()  #: digests of further texts of past messages, with their ids
+    doubtful: bool = False
 
     def reconcile(self) -> Outcome:
         """What the rules say about it."""
-        history = Recalled(self.past, self.older)
-        return reconcile(self.known, self.found, history=history, body_of=self.texts.get, exists=self.exists)
+        return reconcile(
+            self.known,
+            self.found,
+            history=Recalled(self.past, self.older),
+            body_of=self.texts.get,
+            exists=self.exists,
+            doubtful=self.doubtful,
+        )
+
+
+class Scenario(NamedTuple):
+    """A story: `says` lists a verdict for each entry of `found`, with the message's id where it has one."""
+
+    known: str
+    found: str | None
+    says: str
+    judgement: str
+    kind: str | None = None
+    deleted: str = ""
+    lost: str = ""
+    past: str = ""
+    owed: str = ""
+    quiet: bool = False
+    doubtful: bool = False
+
+
+def play(told: Scenario) -> World:
+    """Let a story happen, and fail if it does not end as told or leaves anything to do; the world at its end."""
+    now = world(told.known, told.found, told.past)._replace(doubtful=told.doubtful)
+    outcome = now.reconcile()
+    assert ", ".join(f"{entry.verdict} {entry.id or ''}".strip() for entry in outcome.entries) == told.says
+    assert (outcome.judgement, outcome.kind, outcome.quiet) == (told.judgement, told.kind, told.quiet)
+    assert " ".join(outcome.deleted) == told.deleted
+    assert " ".join(outcome.lost) == told.lost
+    assert " ".join(outcome.owed) == told.owed
+    after = applied(now, outcome)
+    assert after.reconcile().judgement == INTACT
+    return after
 
 
 def world(known: str, found: str | None, past: str = "") -> World:
@@ -94,13 +142,14 @@ def world(known: str, found: str | None, past: str = "") -> World:
         texts[line.id] = line.body
         one = Known(line.id, line.digest, line.header, seq, seq, agreed="~" not in line.mark)
         one = one._replace(restored=line.mark.count("+"), system="!" in line.mark, redacted="#" in line.mark)
+        one = one._replace(received="?" not in line.mark)
         live.append(one._replace(via="hand" if line.mark == ":h" else "tool"))
     for place, line in enumerate(read(found or "")):
         id = None if line.id == "-" else line.id
         side = int(line.mark[1:]) if line.mark.startswith(":") else 0
         body = line.body.removesuffix("…")
         closed = not line.body.endswith("…")
-        file.append(Found(place, id, digest(line.header, body), line.header, body, closed, side))
+        file.append(seen(Found(place, id, "", line.header, body, closed, side)))
     return World(live, file, old, texts, found is not None)
 
 
@@ -113,7 +162,7 @@ class _Applying:
         self.texts = dict(before.texts)
         self.older = before.older
         self.seq = max([*(one.seq for one in before.known), *(one.seq for one in before.past)], default=-1)
-        self.arrived = max([one.arrived for one in before.known], default=-1)
+        self.arrived = max([self.seq, *(one.arrived for one in before.known)])
         self.now: dict[str, Known] = {}
 
     def come(self, one: Known) -> None:
@@ -157,7 +206,8 @@ class _Applying:
 def applied(before: World, outcome: Outcome) -> World:
     """The world after the caller did all that the outcome says."""
     work = _Applying(before)
-    pairs = list(zip(before.found, outcome.entries, strict=True))
+    both = zip(before.found, outcome.entries, strict=True)
+    pairs = [(entry, decision) for entry, decision in both if decision.verdict != DROPPED]
     names = {d.place: work.entry(entry, d) for entry, d in pairs if d.verdict != DUPLICATE}
     work.now = {id: one._replace(agreed=True, copies=0) for id, one in work.now.items()}
     for entry, decision in pairs:
@@ -167,7 +217,11 @@ def applied(before: World, outcome: Outcome) -> World:
     for id in outcome.lost:
         one = work.known[id]
         work.come(one._replace(agreed=True, restored=one.restored + 1, copies=0))
-        file.append(Found(len(file), id, one.digest, one.header, work.texts[id]))
+        file.append(Found(len(before.found) + len(file), id, one.digest, one.header, work.texts[id]))
+    for id in outcome.owed:
+        one = work.known[id]
+        work.come(one._replace(agreed=True, copies=0))
+        file.append(Found(len(before.found) + len(file), id, one.digest, one.header, work.texts[id]))
     for id in outcome.deleted:
         one = work.known[id]
         work.past[id] = Past(id, one.digest, one.header, one.seq, REDACTED if one.redacted else DELETED)

@@ -22,6 +22,7 @@ import pytest
 
 from intercom import Bus
 from intercom.format import MESSAGE, parse
+from intercom.format.record import is_control
 from intercom.model import Message
 from tests.killing import dies
 from tests.processes import Peer
@@ -50,11 +51,18 @@ def make(root: Path, count: int) -> list[str]:
 
 
 def stored(root: Path) -> Counter[str]:
-    """How often each body stands in the archive and the live log together, by what the files hold."""
+    """How often each body stands in the ledger, or, where that is more, on the page."""
     folder = root / ".claude" / "local"
-    files = [*sorted((folder / "archive").glob("*.md")), *folder.glob("INTERCOM-*.md")]
-    entries = [entry for path in files for entry in parse(path.read_bytes()) if entry.kind == MESSAGE]
-    return Counter(entry.body for entry in entries)
+    ledger, page = (
+        Counter(
+            entry.body
+            for path in sorted(where.glob("INTERCOM-*.md"))
+            for entry in parse(path.read_bytes())
+            if entry.kind == MESSAGE and not is_control(entry)
+        )
+        for where in (folder / "archive", folder)
+    )
+    return ledger | page
 
 
 def check(root: Path, accepted: list[str], maybe: str | None = None) -> None:
@@ -131,7 +139,7 @@ def test_a_compaction_of_what_was_never_read_can_be_killed(tmp_path: Path) -> No
         more_bodies = [f"unseen {n}" for n in range(6)]
         for body in more_bodies:
             bus.send("roo", body, sender="w")
-    private(tmp_path / "start", "index.db").unlink()
+    private(tmp_path / "start", "index2.db").unlink()
     for step in range(1, 60, 3):
         root = tmp_path / f"{step}"
         shutil.copytree(tmp_path / "start", root)
@@ -218,7 +226,7 @@ def _scramble(path: Path, rng: random.Random) -> None:
 
 def _damage(root: Path, rng: random.Random) -> str:  # noqa: C901  # a list of bad things
     """Do one bad thing to the index; what it was."""
-    index, seal, side = (private(root, name) for name in ("index.db", "index.seal", "index.db-journal"))
+    index, seal, side = (private(root, name) for name in ("index2.db", "index2.seal", "index2.db-journal"))
     kind = rng.choice(["gone", "bytes", "cut", "garbage", "newer", "seal", "no seal", "side", "all gone", "old copy"])
     try:
         if kind == "gone":
@@ -312,7 +320,7 @@ def test_another_program_that_holds_the_index(project: Path, begins: str, monkey
     """A person has the index open in a database browser: we wait a moment, then make one anew."""
     monkeypatch.setattr("intercom.index.db._WAIT_MS", 100)
     make(project, 3)
-    with closing(sqlite3.connect(private(project, "index.db"), isolation_level=None)) as stranger:
+    with closing(sqlite3.connect(private(project, "index2.db"), isolation_level=None)) as stranger:
         stranger.execute(begins)
         stranger.execute("SELECT count(*) FROM messages").fetchall()
         if begins != "BEGIN":
@@ -334,7 +342,7 @@ def test_a_newer_index_is_rebuilt_and_said(project: Path) -> None:
     make(project, 3)
     with Bus.open(project) as bus:
         before = bus.history()
-    path = private(project, "index.db")
+    path = private(project, "index2.db")
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA user_version = 99")
     db.close()
@@ -349,7 +357,7 @@ def test_a_newer_index_is_rebuilt_and_said(project: Path) -> None:
 def test_damage_that_the_seal_does_not_show(project: Path) -> None:
     """Where a damaged index bears a good seal, the first who meets the damage rebuilds it."""
     make(project, 30)
-    path = private(project, "index.db")
+    path = private(project, "index2.db")
     for page in range(1, path.stat().st_size // 4096):
         with Bus.open(project) as bus:
             before = bus.history()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections import Counter
 from pathlib import Path
 from unittest import mock
 
@@ -12,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intercom import Bus, compact
-from intercom.format import MESSAGE, marker, parse, render, rendered
+from intercom import Bus, compact, ledger
+from intercom.base import Base, Mark
+from intercom.format import MESSAGE, parse
+from intercom.log import Log
 from intercom.swap import swap
-from tests.strategies import bodies, front_matter, hand_written, messages
+from intercom.unfinished import without
+from tests.strategies import bodies, hand_written
 
 
 def live(bus: Bus) -> list[str]:
@@ -34,11 +35,29 @@ def test_a_thousand_messages(project: Path) -> None:
 
 
 def test_of_two_that_are_alike_one_stays() -> None:
-    """Two hand-written messages with the same text, of which the older is archived: the newer stays in the live log."""
-    text = b"## [2026-01-01 10:00:00] user -> roo [INFO]\n\nsame\n\n---\n\n"
-    moved = rendered(parse(text)[0], "a1", "hand", "2026-01-01T10:00:00Z")
-    after = compact._without(text * 2, moved, compact.spans(moved), {"a1"}, "2026-01-01 11:00:00")
+    """Two hand-written messages with the same text, of which the older goes: the newer stays on the page."""
+    text = b"## [2026-01-01 10:00] user -> roo [INFO]\n\nsame\n\n---\n\n"
+    marks = {0: Mark("a1"), 1: Mark("a2")}
+    after, left = without(text * 2, marks, {"a1"}, 1, "2026-01-01 11:00:00")
     assert [entry.body for entry in parse(after) if entry.kind == MESSAGE] == ["same"]
+    assert left == {0: Mark("a2")}
+
+
+def test_what_is_no_message_of_ours_stays(project: Path) -> None:
+    """Front matter, a preamble, loose text and a copy that somebody pasted stay where they are."""
+    with Bus.open(project) as bus:
+        for n in range(6):
+            bus.send("roo", f"m{n}", sender="claude-code")
+        log = bus.config.log
+        blocks = [entry.raw for entry in parse(log.read_bytes()) if entry.kind == MESSAGE]
+        log.write_bytes(b"# Our notes\n\n" + log.read_bytes() + blocks[0])
+        bus.history()
+        bus.compact(2)
+        text = log.read_bytes()
+        assert text.startswith(b"# Our notes\n\n")
+        assert live(bus) == ["m4", "m5", "m0"]
+        bus.compact(2)
+        assert log.read_bytes() == text
 
 
 @pytest.mark.parametrize("moment", ["before the look", "before the swap", "after the swap"])
@@ -57,23 +76,23 @@ def test_a_line_appended_during_a_compaction(project: Path, monkeypatch: pytest.
                 with bus.config.log.open("a") as file:
                     file.write(text)
 
-        def watched(path: Path, before: bytes, after: bytes, draft: Path | None = None) -> bool:
+        def watched(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool:
             if moment == "before the swap":
                 append()
-            worked = swap(path, before, after, draft)
+            worked = swap(path, before, after, sync=sync)
             if moment == "after the swap":
                 append()
             return worked
 
-        real = compact._last_words
+        real = compact._agreed
 
-        def last_words(known: bytes, going: list[compact.Span]) -> list[compact.Span]:
+        def agreed(log: Log, base: Base, tail: bytes) -> bytes | None:
             if moment == "before the look":
                 append()
-            return real(known, going)
+            return real(log, base, tail)
 
         monkeypatch.setattr(compact, "swap", watched)
-        monkeypatch.setattr(compact, "_last_words", last_words)
+        monkeypatch.setattr(compact, "_agreed", agreed)
         bus.compact(2)
         assert [message.body for message in bus.read("roo")] == ["by hand"]
         assert live(bus) == ["m4", "m5", "by hand"]
@@ -98,86 +117,81 @@ def test_a_whole_save_into_the_replaced_file(project: Path) -> None:
     assert path.read_bytes() == b"saved"
 
 
-# -- the way that parses nothing, and the way that parses everything -----------------------------------
-
-STAMP = "2026-01-12 23:50:00"
-between = st.just(b"") | st.just(b"") | hand_written | st.just(marker(3, STAMP)) | st.just(b"```\n")
-
-
-@st.composite
-def trimmed(draw: st.DrawFn) -> tuple[bytes, bytes, int]:
-    """A journal, a live log much like it, and how many of the journal's messages are to go."""
-    sent = draw(st.lists(messages(), min_size=1, max_size=5))
-    blocks = [render(one._replace(id=f"m{n}", via="tool"), STAMP) for n, one in enumerate(sent)]
-    known, going = b"".join(blocks), draw(st.integers(1, len(blocks)))
-    how = draw(
-        st.sampled_from(("as it is", "as it is", "as it is", "something between", "otherwise ordered", "edited"))
-    )
-    if how == "something between":
-        blocks.insert(draw(st.integers(0, len(blocks))), draw(between))
-    elif how == "otherwise ordered":
-        blocks = draw(st.permutations([*blocks, draw(st.sampled_from(blocks))]))
-    elif how == "edited":
-        place = draw(st.integers(0, len(blocks) - 1))
-        blocks[place] = draw(
-            st.sampled_from((b"", blocks[place].rstrip(b"\n-"), blocks[place].replace(b"id=", b"id=x")))
-        )
-    top = draw(front_matter | st.just(b"# Log\n\nA word to people.\n\n") | between)
-    return known, top + b"".join(blocks) + draw(between), going
-
-
-TAKEN: Counter[bool] = Counter()
-
-
-@given(trimmed())
-def without_both_ways(case: tuple[bytes, bytes, int]) -> None:
-    """Where the quick way is taken, it leaves what the slow one leaves, byte for byte."""
-    known, live_log, count = case
-    going = compact.spans(known)[:count]
-    moved = {span.name for span in going}
-    taken = compact._verbatim(live_log, compact._run(known, going), moved) is not None
-    TAKEN[taken] += 1
-    quick = compact._without(live_log, known, going, moved, STAMP)
-    with mock.patch.object(compact, "_verbatim", return_value=None):
-        assert compact._without(live_log, known, going, moved, STAMP) == quick
-    names = [entry.id for entry in parse(quick) if entry.kind == MESSAGE]
-    assert not moved & set(names)
-
-
-def test_the_quick_way_leaves_what_the_slow_way_leaves() -> None:
-    """Whatever stands in the live log; and it is the usual way."""
-    TAKEN.clear()
-    without_both_ways()
-    assert TAKEN[True] > 10
-    assert TAKEN[False] > 10
-
-
-@settings(max_examples=10)
-@given(st.lists(bodies(), min_size=2, max_size=12), st.integers(0, 12), hand_written, st.integers(0, 3))
-def test_a_compaction_both_ways(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[str], keep: int, extra: bytes, before: int
+@settings(max_examples=40)
+@given(
+    st.lists(bodies(), min_size=2, max_size=12),
+    st.integers(0, 12),
+    hand_written,
+    st.integers(0, 3),
+    st.sampled_from([1, 600, ledger.SEGMENT_BYTES]),
+)
+def test_nothing_is_lost(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], keep: int, extra: bytes, before: int, segment: int
 ) -> None:
-    """Over a real bus: the same live log, the same segments, the same messages."""
-    root = tmp_path_factory.mktemp("both")
-    with Bus.open(root) as bus:
+    """Whatever the texts are, and whatever somebody wrote behind them: the same messages, by the same numbers."""
+    with Bus.open(tmp_path_factory.mktemp("any")) as bus, mock.patch.object(ledger, "SEGMENT_BYTES", segment):
         for number, text in enumerate(texts):
             bus.send("roo", text, sender="claude-code")
             if number == before:
                 bus.compact(1)
         with bus.config.log.open("ab") as file:
             file.write(b"\n" + extra)
-        bus.history()
-    found = []
-    for way in ("quick", "slow"):
-        copy = root.with_name(f"{root.name}-{way}")
-        shutil.copytree(root, copy)
-        how = {"wraps": compact._verbatim} if way == "quick" else {"return_value": None}
-        with Bus.open(copy) as bus, mock.patch.object(compact, "_verbatim", **how):
-            with mock.patch.object(compact, "local_stamp", return_value=STAMP):
-                bus.compact(keep)
-            files = {path.relative_to(copy): path.read_bytes() for path in copy.rglob("*.md")}
-            found.append((files, [message._replace(seq=None) for message in bus.history()]))
-            assert bus.rebuild() == len(found[-1][1])
-    assert found[0] == found[1]
-    before_the_last = len(texts) - 1  # what was written behind the last may belong to it
-    assert [message.body for message in found[0][1]][:before_the_last] == texts[:before_the_last]
+        said = bus.history()
+        done = bus.compact(keep)
+        assert [message._replace(file="") for message in bus.history()] == [m._replace(file="") for m in said]
+        assert bus.status().live == done.kept == min(keep, done.kept + done.archived)
+        assert bus.missing() == []
+        before_the_last = len(texts) - 1  # what was written behind the last may belong to it
+        assert [message.body for message in said][:before_the_last] == texts[:before_the_last]
+        held = bus.history()
+        assert bus.rebuild() == len(held)
+        assert bus.history() == held
+
+
+def test_a_compaction_that_was_killed_is_finished(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its record and the page: the next command takes the others off the page, and says nothing."""
+
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with Bus.open(project) as bus:
+        for n in range(9):
+            bus.send("roo", f"m{n}", sender="claude-code")
+        before = bus.history()
+        with monkeypatch.context() as patch:
+            patch.setattr(compact, "swap", killed)
+            with pytest.raises(KeyboardInterrupt):
+                bus.compact(3)
+        assert len(live(bus)) == 9
+    with Bus.open(project) as bus:
+        assert [message._replace(file="") for message in bus.history()] == [m._replace(file="") for m in before]
+        assert live(bus) == ["m6", "m7", "m8"]
+        assert bus.config.log.read_text(encoding="utf-8").count("### COMPACTED: 6 older messages") == 1
+        assert (bus.status().live, bus.status().archived, bus.notices) == (3, 6, [])
+
+
+def test_a_killed_compaction_of_a_page_that_somebody_edits(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person did to the page meanwhile counts, of what stays and of what goes."""
+
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with Bus.open(project) as bus:
+        for n in range(9):
+            bus.send("roo", f"message {n}", sender="claude-code")
+        bus.read("roo")
+        with monkeypatch.context() as patch:
+            patch.setattr(compact, "swap", killed)
+            with pytest.raises(KeyboardInterrupt):
+                bus.compact(3)
+    text = bus.config.log.read_text(encoding="utf-8")
+    text = text.replace("message 1\n", "message one\n").replace("message 7\n", "message seven\n")
+    bus.config.log.write_text(f"# Mine\n\n{text}", encoding="utf-8")
+    with Bus.open(project) as bus:
+        assert [m.body for m in bus.history()] == [
+            f"message {'one' if n == 1 else 'seven' if n == 7 else n}" for n in range(9)
+        ]
+        assert live(bus) == ["message 6", "message seven", "message 8"]
+        assert bus.config.log.read_text(encoding="utf-8").startswith("# Mine\n\n")
+        assert bus.read("roo") == []
+        assert bus.notices == []

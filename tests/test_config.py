@@ -311,9 +311,9 @@ def test_settings_that_are_a_folder(place: Path) -> None:
         ".claude/local/INTERCOM-box.md",
         ".claude/local/archive",
         ".claude/local/.intercom",
-        ".claude/local/.intercom/journal.md",
+        ".claude/local/.intercom/ledger",
         ".claude/local/.intercom/state.db",
-        ".claude/local/.intercom/index.db",
+        ".claude/local/.intercom/index2.db",
         ".claude/local/.intercom/lock",
     ],
 )

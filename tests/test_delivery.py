@@ -385,7 +385,7 @@ class Told(RuleBasedStateMachine):
         self.bus.close()
         self.bus = Bus.open(self.root, machine="box")
 
-    @rule(which=st.sampled_from(["index.db", "index.seal", "*"]))
+    @rule(which=st.sampled_from(["index2.db", "index2.seal", "*"]))
     def lose_index(self, which: str) -> None:
         """The index, its seal or both are deleted."""
         for path in self.bus.config.private.glob(which):

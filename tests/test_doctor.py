@@ -147,7 +147,7 @@ def other_machine(root: Path) -> None:
 
 def damaged_index(root: Path) -> None:
     """The index is overwritten."""
-    with (root / PRIVATE / "index.db").open("r+b") as file:
+    with (root / PRIVATE / "index2.db").open("r+b") as file:
         file.write(b"x" * 2000)
 
 

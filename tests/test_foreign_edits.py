@@ -35,7 +35,7 @@ def log(bus: Bus) -> Path:
 
 def forget(bus: Bus) -> None:
     """Delete the index."""
-    for path in bus.config.private.glob("index.db*"):
+    for path in bus.config.private.glob("index2.db*"):
         path.unlink()
 
 

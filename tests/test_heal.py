@@ -219,6 +219,7 @@ def test_repair_can_be_left_to_people(project: Path, mode: str) -> None:
     settings(project, f'[repair]\nmode = "{mode}"\n')
     with Bus.open(project) as bus:
         texts = talk(bus, 6)
+        bus.status()
         bus.config.log.write_text("", encoding="utf-8")
         bus.status()
         append(bus.config.log, by_hand("and this"))
@@ -337,6 +338,40 @@ def test_killed_in_a_repair(bus: Bus, project: Path, step: int) -> None:
     assert bus.read("roo") == []
     text = bus.config.log.read_text(encoding="utf-8")
     assert all(text.count(one) == 1 for one in texts)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_nobody_had_seen_in_the_log_is_just_put_there(bus: Bus, gone: bool) -> None:
+    """The log is removed or emptied right after a tool's first words: they stand there again, and nothing is said."""
+    texts = talk(bus, 2)
+    if gone:
+        bus.config.log.unlink()
+    else:
+        bus.config.log.write_text("", encoding="utf-8")
+    assert bodies(bus.read("roo")) == texts
+    assert said(bus) == []
+    assert all(bus.config.log.read_text(encoding="utf-8").count(text) == 1 for text in texts)
+    assert not (bus.config.archive / "damaged").exists()
+    bus.config.log.write_text("", encoding="utf-8")
+    assert bus.read("roo") == []
+    assert "the log was emptied" in said(bus)[0]
+
+
+def test_holes_in_the_log(bus: Bus) -> None:
+    """NULs where a stretch of a text was: the text goes back, a copy with some goes, and nobody is given anything."""
+    texts = talk(bus, 3)
+    assert bodies(bus.read("roo")) == texts
+    log = bus.config.log
+    data = log.read_bytes()
+    start = data.rindex(b"## [", 0, data.index(b"number 1"))
+    block = data[start : data.index(b"---\n\n", start) + 5]
+    copy = block.replace(b"is at", b"\0\0\0\0\0")
+    copy = copy[: copy.index(b"<!--")] + copy[copy.index(b"-->\n") + 4 :]
+    log.write_bytes(data.replace(b"number 0: the", b"number 0\0\0\0\0\0") + copy)
+    assert bus.read("roo") == []
+    assert bodies(bus.history()) == texts
+    assert b"\0" not in log.read_bytes()
+    assert all(log.read_text(encoding="utf-8").count(text) == 1 for text in texts)
 
 
 def test_very_long_things(bus: Bus) -> None:

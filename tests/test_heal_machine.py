@@ -191,7 +191,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def index_gone(self) -> None:
         """Somebody deletes the index."""
-        for path in self.bus.config.private.glob("index.db*"):
+        for path in self.bus.config.private.glob("index2.db*"):
             path.unlink()
 
     @rule()

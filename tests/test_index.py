@@ -33,11 +33,11 @@ def index(tmp_path: Path) -> Index:
 
 
 def test_an_edit_that_is_undone_counts(index: Index) -> None:
-    """The last text in the journal counts, even one that it had before; read again, the same."""
+    """The last text in the ledger counts, even one that it had before; read again, the same."""
     for _ in range(2):
         with index.writing() as db:
-            db.execute("INSERT OR IGNORE INTO sources VALUES (1, 'j', 'j', '', 0, '')")
-            add_entries(db, Source(1, True, False), entries("one", "two", "one"), reserved={}, fresh=False)  # type: ignore[arg-type]
+            db.execute("INSERT OR IGNORE INTO sources VALUES (1, 'j', 1, '', 0, '')")
+            add_entries(db, Source(1, True), entries("one", "two", "one"), reserved={}, fresh=False)  # type: ignore[arg-type]
         db = index.db()
         assert db.execute("SELECT body FROM messages").fetchall() == [("one",)]
         assert db.execute("SELECT body FROM versions").fetchall() == [("two",)]

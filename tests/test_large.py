@@ -18,12 +18,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from intercom import Bus, adopt, compact, heal, window
+from intercom import Bus, adopt, heal, ledger, sides, unfinished
 from intercom.errors import LockTimeout
-from intercom.files import read_from
-from intercom.format import MESSAGE, one, parse
+from intercom.format import MESSAGE, digest, one, parse
+from intercom.format.record import is_control
 from intercom.lock import WriterLock
 from intercom.log import Log
+from intercom.reconcile import trimmed
 from tests.conftest import SOURCE
 from tests.killing import dies
 from tests.strategies import hand_written, logs, tangles
@@ -56,20 +57,25 @@ def test_a_message_read_again(data: bytes) -> None:
 def test_a_view_in_pieces(data: bytes) -> None:
     """A view of the log holds what a whole parse gives, however small the pieces."""
     whole = parse(data)
-    with patch.object(window, "_PIECE", 7):
-        view = window.View(data)
+    with patch.object(unfinished, "_PIECE", 7):
+        view = sides.View(data)
     assert [view.raw(place) for place in range(len(view))] == [entry.raw for entry in whole]
     texts = {place: entry for place, entry in enumerate(whole) if entry.kind == MESSAGE}
     assert {seen.place: seen.body for seen in view.found} == {place: entry.body for place, entry in texts.items()}
     assert {seen.place: view.entry(seen.place) for seen in view.found} == texts
+    assert {seen.place for seen in view.found if seen.holed} == {n for n, one in texts.items() if b"\0" in one.raw}
+    for seen in view.found:
+        short = trimmed(seen.body)
+        cut = None if seen.closed or short == seen.body else digest(texts[seen.place]._replace(body=short))
+        assert seen.trimmed == cut
 
 
 def _taken_in(data: bytes, *, pieces: bool) -> bytes:
-    """The journal after the first look at this log."""
+    """The records of the messages in the ledger after the first look at this log."""
     real = adopt.adopt if pieces else lambda *_: False
     with (
         TemporaryDirectory() as folder,
-        patch.object(heal, "adopt", real),
+        patch.object(adopt, "adopt", real),
         patch.object(adopt, "_PIECE", 11),
         patch.object(adopt, "utc", lambda: "now"),
         patch.object(heal, "utc", lambda: "now"),
@@ -78,9 +84,10 @@ def _taken_in(data: bytes, *, pieces: bool) -> bytes:
         bus.config.log.parent.mkdir(parents=True)
         bus.config.log.write_bytes(data)
         count = len(bus.history())
-        journal = read_from(bus.config.private / "journal.md") or b""
-        assert count == len({span.name for span in compact.spans(journal)})
-        return journal
+        found = [one for path in sorted(bus.config.archive.glob("*.md")) for one in parse(path.read_bytes())]
+        records = [one for one in found if not is_control(one)]
+        assert count == len({one.id for one in records})
+        return b"".join(one.raw for one in records)
 
 
 @settings(max_examples=40)
@@ -173,44 +180,72 @@ def test_work_on_a_long_log_is_promised(project: Path) -> None:
             assert not until.exists()
 
 
-# -- compaction -----------------------------------------------------------------------------------
+# -- many segments --------------------------------------------------------------------------------
 
 
-def _compact_in_parts(root: str) -> None:
-    compact._AT_ONCE = 700
-    compact.SEGMENT_BYTES = 600
-    with Bus.open(root, machine="box") as bus:
+def _take_in_parts(root: str) -> None:
+    with patch.object(ledger, "_AT_ONCE", 700), Bus.open(root, machine="box") as bus:
+        bus.history()
+
+
+def _send_in_parts(root: str) -> None:
+    with patch.object(ledger, "SEGMENT_BYTES", 600), Bus.open(root, machine="box") as bus:
+        bus.send("roo", "the last", sender="zoo")
         bus.compact(2)
 
 
-def test_a_compaction_into_many_segments_killed_at_any_call(tmp_path: Path) -> None:
-    """kill -9 before every call of a compaction that needs several segments: each message stands once, in order."""
-    start = tmp_path / "start"
-    start.mkdir()
+TEXTS = [f"number {n} " + "word " * 20 + "end" for n in range(12)]
+
+
+def _typed(start: Path) -> None:
     with Bus.open(start, machine="box") as bus:
         bus.add_agents(["roo", "zoo"])
-        texts = [f"number {n} " + "word " * 20 for n in range(12)]
-        for text in texts:
+        headers = (f"## [2026-01-01 10:00:{n:02}] zoo -> roo [INFO]" for n in range(len(TEXTS)))
+        blocks = [f"{header}\n\n{text}\n\n---\n\n" for header, text in zip(headers, TEXTS, strict=True)]
+        bus.config.log.write_text("# Typed\n\n" + "".join(blocks), encoding="utf-8")
+
+
+def _sent(start: Path) -> None:
+    with Bus.open(start, machine="box") as bus, patch.object(ledger, "SEGMENT_BYTES", 600):
+        bus.add_agents(["roo", "zoo"])
+        for text in TEXTS:
             bus.send("roo", text, sender="zoo")
         bus.history()
-    step, more = -1, True
+
+
+@pytest.mark.parametrize(("made", "act"), [(_typed, _take_in_parts), (_sent, _send_in_parts)])
+def test_many_segments_killed_at_any_call(
+    tmp_path: Path, made: Callable[[Path], None], act: Callable[[str], None]
+) -> None:
+    """kill -9 before every call of an act that makes segments: each message stands once in the ledger, in order."""
+    start = tmp_path / "start"
+    start.mkdir()
+    made(start)
+    step, more, segments = -1, True, []
     while more:
-        step += 4
+        step += 2
         root = tmp_path / f"{step}"
         shutil.copytree(start, root)
-        more = dies(_compact_in_parts, root, step)
-        if more and step % 8 == 3:
+        more = dies(act, root, step)
+        if more and step % 4 == 1:
             with Bus.open(root, machine="box") as bus:
-                assert [message.body for message in bus.history()] == texts
-        _compact_in_parts(str(root))
+                assert [body for body in bodies(bus) if body != "the last"] == TEXTS
+        act(str(root))
         with Bus.open(root, machine="box") as bus:
-            assert [message.body for message in bus.history()] == texts
-        segments = sorted((root / ".claude/local/archive").glob("*.md"))
-        ids = [name for path in segments for name in compact._ID.findall(path.read_bytes())]
-        assert len(ids) == len(set(ids)) == 10
-        assert len(segments) >= 3
+            assert [body for body in bodies(bus) if body != "the last"] == TEXTS
+            segments = bus._log.ledger.segments()
+            found = [one for name in segments for one in parse((bus.config.archive / name.name).read_bytes())]
+            ids = [one.id for one in found if not is_control(one)]
+            assert len(ids) == len(set(ids)) >= len(TEXTS)
+            assert bus.notices == []
         shutil.rmtree(root)
-    assert step > 15
+    assert len(segments) >= 3
+    assert step > 7
+
+
+def bodies(bus: Bus) -> list[str]:
+    """Every text, in order."""
+    return [message.body for message in bus.history()]
 
 
 # -- a long log -----------------------------------------------------------------------------------

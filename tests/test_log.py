@@ -1,4 +1,4 @@
-"""Appending: journal first, then the live log; what torn ends become."""
+"""Sending: the ledger first and synced, then the page; what torn ends become."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from intercom import Bus, files, log
+from intercom import Bus, ledger, log
 from intercom.config import load
 from intercom.errors import StorageError
 from intercom.format import render
+from intercom.format.record import extent, seal
 from intercom.log import Log
 from intercom.model import Message, new_id, utc
 
@@ -30,33 +31,91 @@ def ours(project: Path) -> Log:
     return found
 
 
+def segment(found: Log) -> Path:
+    """The open segment."""
+    last = found.ledger.open()
+    assert last is not None
+    return found.ledger.path(last)
+
+
 @pytest.mark.parametrize("body", ["short", "a\n\n---\n\n" * 5])
-def test_a_torn_end_of_the_journal_is_dropped(ours: Log, body: str) -> None:
-    """Wherever a writer died in the journal, even at what looks like a block's end, the next append drops its part."""
-    whole, live = ours.journal.read_bytes(), ours.live.read_bytes()
-    torn = block(body)
+def test_a_torn_end_of_the_ledger_is_cut_back(ours: Log, body: str) -> None:
+    """Wherever a writer died in a record, even at what looks like its end, the next one cuts its part."""
+    path = segment(ours)
+    whole, live = path.read_bytes(), ours.live.read_bytes()
+    torn = seal(block(body))
     for cut in range(1, len(torn)):
+        path.write_bytes(whole + torn[:cut])
         with ours.locked():
-            handle = os.open(ours.journal, os.O_RDWR | os.O_APPEND)
-            with ours._noted(handle, len(whole), len(torn), b"open"):
-                os.write(handle, torn[:cut])
-                note = ours.journal.with_name("journal.next").read_bytes()
-            os.close(handle)
-            ours.journal.with_name("journal.next").write_bytes(note)  # it died before it could say "done"
             ours.mend()
-        assert (ours.journal.read_bytes(), ours.live.read_bytes()) == (whole, live)
+        assert (path.read_bytes(), ours.live.read_bytes()) == (whole, live)
 
 
-def test_a_torn_end_of_the_live_log_is_completed(ours: Log) -> None:
-    """Wherever a writer died in the live log, the rest of its message is written."""
+@pytest.mark.parametrize("body", ["short", "a\n\n---\n\n" * 5])
+def test_bytes_that_never_reached_the_disk(ours: Log, body: str) -> None:
+    """NULs where a record was, or a part of it, count as torn."""
+    path = segment(ours)
+    whole, torn = path.read_bytes(), seal(block(body))
+    for cut in range(len(torn)):
+        path.write_bytes(whole + torn[:cut] + bytes(len(torn) - cut))
+        with ours.locked():
+            ours.mend()
+        assert path.read_bytes() == whole
+
+
+def test_a_whole_record_is_never_cut(ours: Log) -> None:
+    """Not even one that nobody put on the page: it may have been accepted."""
+    path = segment(ours)
+    with path.open("ab") as file:
+        file.write(seal(block("sent, and the power went")))
+    whole = path.read_bytes()
+    with ours.locked():
+        ours.mend()
+    assert path.read_bytes() == whole
+
+
+def test_an_accepted_record_that_somebody_changed_is_never_cut(ours: Log) -> None:
+    """`sed -i` over the archive: the last record does not fit its seal any more, but the page has its message."""
+    path = segment(ours)
+    changed = path.read_bytes().replace(b"first", b"worst")
+    path.write_bytes(changed)
+    with ours.locked():
+        ours.mend()
+    assert path.read_bytes() == changed
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_a_record_that_somebody_changed_is_by_hand(project: Path, which: str) -> None:
+    """It has lost the authority of the tool that wrote it; the others keep theirs, and nothing is lost."""
+    with Bus.open(project) as bus:
+        bus.register("master")
+        for text in ("first", "second"):
+            bus.send("roo", text, sender="master")
+        assert [message.via for message in bus.history()] == ["tool", "tool"]
+        path = segment(Log(bus.config))
+        path.write_bytes(path.read_bytes().replace(which.encode(), b"other", 1))
+        bus.rebuild()
+        assert [(m.body, m.via) for m in bus.history() if m.body != which] == [
+            ("other", "hand") if text == which else (text, "tool") for text in ("first", "second")
+        ]
+        bus.send("roo", "third", sender="master")
+        assert bus.history()[-1].via == "tool"
+
+
+def test_a_torn_end_of_the_page_is_completed(ours: Log) -> None:
+    """Wherever a writer died on the page, the rest of its message is written, and the next stands behind it."""
     with ours.locked():
         ours.append(block("a\n\n---\n\nb"), bytes)
         whole = ours.live.read_bytes()
-        size = len(block("a\n\n---\n\nb"))
-        for cut in range(1, size - 20):
+        size = len(seal(block("a\n\n---\n\nb")))
+        for cut in range(1, size - 100):
             os.truncate(ours.live, len(whole) - cut)
-            ours.mend()
-            assert ours.live.read_bytes() == whole
+            before = ours.live.read_bytes()
+            ours.append(block("next"), bytes)
+            after = ours.live.read_bytes()
+            assert after.startswith(whole), (cut, before)
+            ours.live.write_bytes(whole)
+            os.truncate(segment(ours), os.stat(segment(ours)).st_size - len(after) + len(whole))
 
 
 def test_a_long_message_before_a_hand_written_one(ours: Log) -> None:
@@ -70,33 +129,74 @@ def test_a_long_message_before_a_hand_written_one(ours: Log) -> None:
         assert time.monotonic() - began < 5
 
 
-def test_a_failed_append_takes_back_only_its_own(ours: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the disk is full half-way, our part goes, and what somebody appended meanwhile stays."""
-    before = ours.live.read_bytes()
-    real = files.write_all
+def test_a_failed_append_leaves_nothing(ours: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk is full half-way through the record, it goes again: nothing was sent."""
+    before = segment(ours).read_bytes(), ours.live.read_bytes()
 
     def full(handle: int, data: bytes) -> None:
-        if os.path.samestat(os.fstat(handle), os.stat(ours.live)):
-            if foreign:
-                os.write(handle, data[:30])
-                os.write(handle, foreign)
-            else:
-                os.write(handle, data[:30])
+        os.write(handle, data[:30])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ledger, "write_all", full)
+    with ours.locked(), pytest.raises(StorageError, match="nothing was sent"):
+        ours.append(block("x" * 100), bytes)
+    assert (segment(ours).read_bytes(), ours.live.read_bytes()) == before
+
+
+def test_a_failed_sync_leaves_nothing(ours: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk did not take was not sent, and does not stand on the page."""
+    before = segment(ours).read_bytes(), ours.live.read_bytes()
+
+    def broken(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", broken)
+    with ours.locked(), pytest.raises(StorageError, match="nothing was sent"):
+        ours.append(block("x" * 100), bytes)
+    assert (segment(ours).read_bytes(), ours.live.read_bytes()) == before
+
+
+@pytest.mark.parametrize("foreign", [b"", b"somebody else's\n"])
+def test_a_page_that_cannot_be_written(project: Path, monkeypatch: pytest.MonkeyPatch, foreign: bytes) -> None:
+    """Once the ledger has it, a message is accepted; the page gets it as soon as that works, and keeps the rest."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "first", sender="claude-code")
+        before = bus.config.log.read_bytes()
+
+        def full(handle: int, data: bytes) -> None:
+            os.write(handle, data[:30])
+            os.write(handle, foreign)
             raise OSError(28, "No space left on device")
-        real(handle, data)
 
-    monkeypatch.setattr(log, "write_all", full)
-    for foreign in (b"", b"somebody else's\n"):
-        with ours.locked(), pytest.raises(StorageError, match="nothing was sent"):
-            ours.append(block("x" * 100), bytes)
-        assert ours.live.read_bytes().endswith(foreign or before)
+        with monkeypatch.context() as patch:
+            patch.setattr(log, "write_all", full)
+            sent = bus.send("roo", "second", sender="claude-code")
+        assert "the message was accepted" in bus.notices.pop()
+        assert bus.config.log.read_bytes().endswith(foreign or before)
+        assert [message.id for message in bus.history()][-1] == sent.id
+        assert bus.config.log.read_bytes().count(b"second") == 1
+        assert not foreign or foreign in bus.config.log.read_bytes()
+        assert bus.notices == []
 
 
-def test_a_deleted_journal_changes_no_id(project: Path) -> None:
-    """The journal alone is deleted: the messages of the live log keep their ids and are not given again."""
+def test_deleted_private_files_change_no_id(project: Path) -> None:
+    """Base, index and the ledger's name are deleted: the messages keep their ids and are not given again."""
     with Bus.open(project) as bus:
         sent = [bus.send("roo", f"m{n}", sender="claude-code").id for n in range(4)]
         assert [message.id for message in bus.read("roo")] == sent
-        bus._log.journal.unlink()
+        for path in bus.config.private.glob("*"):
+            if path.name.startswith(("base.", "index2.", "ledger")):
+                path.unlink()
+    with Bus.open(project) as bus:
         assert [message.id for message in bus.history()] == sent
         assert bus.read("roo") == []
+
+
+def test_each_record_proves_itself(ours: Log) -> None:
+    """Any byte of it changed, or any end of it missing, it does not."""
+    record = seal(block("a\n\n---\n\nb"))
+    assert extent(record) == extent(record + b"behind") == len(record)
+    for at in range(len(record)):
+        assert extent(record[:at]) == 0
+        changed = record[:at] + bytes([record[at] ^ 1]) + record[at + 1 :]
+        assert extent(changed) != len(record)

@@ -24,6 +24,7 @@ from mcp.client.client import Client
 from intercom import Bus
 from intercom.errors import IntercomError
 from intercom.format import FRONT, MARKER, MESSAGE, decode, parse
+from intercom.format.record import is_control
 from intercom.model import STATUS_CODES, Message
 from intercom.server.app import App
 from intercom.server.session import Session
@@ -285,9 +286,12 @@ class Ledger:
             assert self.bus.read(name) == []
         everything = list(self.sent.items())
         assert [(message.id, as_told(message)) for message in self.bus.history()] == everything
-        found = [entry for path in files(self.bus) for entry in parse(path.read_bytes()) if entry.kind == MESSAGE]
+        ledger = [path for path in files(self.bus) if path.parent == self.bus.config.archive]
+        found = [one for path in ledger for one in parse(path.read_bytes()) if not is_control(one)]
         assert Counter(entry.id for entry in found) == Counter(list(self.sent))
-        assert {entry.id: (entry.sender, entry.to, entry.tag, entry.body) for entry in found} == {
+        page = [one for one in parse(self.bus.config.log.read_bytes()) if one.kind == MESSAGE]
+        assert [one.id for one in page] == list(self.sent)[-len(page) :]
+        assert {one.id: (one.sender, one.to, one.tag, one.body) for one in (*found, *page)} == {
             ident: (one["sender"], one["to"], one["tag"], one["body"]) for ident, one in everything
         }
         others = [e for path in files(self.bus) for e in parse(path.read_bytes()) if e.kind not in {MESSAGE, MARKER}]

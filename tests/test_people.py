@@ -92,17 +92,23 @@ def test_nano_adds_a_message(bus: Bus, terminal: tmux.Server, tmp_path: Path) ->
     keys(tmp_path, "C-x")
 
 
-def test_a_save_as_vs_code_does_it(bus: Bus) -> None:
-    """A temporary file beside it and a rename: the message in it is delivered, what came meanwhile is put back."""
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_save_as_vs_code_does_it(bus: Bus, seen: bool) -> None:
+    """A temporary file beside it and a rename: the message in it is delivered, what came meanwhile is put back.
+
+    That is said only if anybody had looked meanwhile: what was never seen in the log is just put there.
+    """
     log = bus.config.log
     shown = log.read_text(encoding="utf-8")
     talk(bus, 1, start=6)
+    if seen:
+        bus.status()
     temporary = log.with_name(f"{log.name}.vsctmp")
     temporary.write_text(shown + by_hand("from the editor"), encoding="utf-8")
     os.replace(temporary, log)
     found = bodies(bus.read("roo"))
     assert sorted(found) == sorted([NEW, "Message number 6: the build is at step 6.", "from the editor"])
-    assert "saved from an old copy" in said(bus)[0]
+    assert [text.split(":")[0] for text in said(bus)] == ["the log was saved from an old copy"] * seen
     assert "number 6" in log.read_text(encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from intercom.reconcile import (
@@ -12,11 +12,13 @@ from intercom.reconcile import (
     ARCHIVED,
     CUT,
     DELETED,
+    DROPPED,
     DUPLICATE,
     EDITED,
     INTACT,
     MOVED,
     REDACTED,
+    REPAIR,
     RETURNED,
     UNCHANGED,
     Found,
@@ -24,7 +26,7 @@ from intercom.reconcile import (
     Known,
     Past,
 )
-from tests.reconcile_kit import World, applied, digest
+from tests.reconcile_kit import World, applied, digest, seen
 
 STAMPS = ("{DATE}", "2026-01-12 23:50", "2026-01-12 23:50:00", "2026-01-12 23:50:01", "2026-01-12 23:51:07")
 BODIES = ("", "ok", "done", "I have finished the first part", "I have finished the second part", "Which branch?")
@@ -51,7 +53,7 @@ def knowns(draw: st.DrawFn, texts: dict[str, str]) -> list[Known]:
     for n in range(size):
         header, body = draw(contents)
         texts[f"k{n}"] = body
-        one = Known(f"k{n}", digest(header, body), header, 100 + n, n, n < agreed)
+        one = Known(f"k{n}", digest(header, body), header, 100 + n, 100 + n, n < agreed, received=draw(st.booleans()))
         again, system, redacted = draw(st.sampled_from(FLAGS))
         out.append(one._replace(restored=again, system=system, redacted=redacted))
     return draw(st.permutations(out)) if draw(st.booleans()) else out
@@ -61,7 +63,7 @@ def knowns(draw: st.DrawFn, texts: dict[str, str]) -> list[Known]:
 def changed(draw: st.DrawFn, piece: Piece) -> Piece:
     """The piece as it is, or with something about it changed."""
     id, header, body = piece
-    match draw(st.sampled_from(("", "", "", "", "id", "body", "header", "all", "torn", "frayed", "pattern"))):
+    match draw(st.sampled_from(("", "", "", "", "id", "body", "header", "all", "torn", "frayed", "holed", "pattern"))):
         case "id":
             return None, header, body
         case "body":
@@ -74,6 +76,9 @@ def changed(draw: st.DrawFn, piece: Piece) -> Piece:
             return id, header, body[: len(body) // 2]
         case "frayed":
             return draw(st.sampled_from((id, None))), header, body + "\n\n---\n\n## [2"
+        case "holed":
+            start, end = sorted((draw(st.integers(0, len(body))), draw(st.integers(0, len(body)))))
+            return draw(st.sampled_from((id, None))), header, body[:start] + "\0\0" + body[end:]
         case "pattern":
             return id, Header(f"2026-01-12 23:59:{draw(st.integers(10, 59))}", draw(names), "all", "INFO"), draw(bodies)
     return piece
@@ -100,19 +105,19 @@ def worlds(draw: st.DrawFn) -> World:
     if draw(st.booleans()):
         file = draw(st.permutations(file))
     found = [
-        Found(place, id, digest(header, body), header, body, draw(st.booleans()), draw(st.sampled_from(SIDES)))
+        seen(Found(place, id, "", header, body, draw(st.booleans()), draw(st.sampled_from(SIDES))))
         for place, (id, header, body) in enumerate(file)
     ]
-    return World(known, found, past, texts)
+    return World(known, found, past, texts, doubtful=draw(st.booleans()))
 
 
 @given(worlds())
-def test_every_known_message_is_held_deleted_or_lost(now: World) -> None:
-    """Nothing known is dropped, and nothing is said of it twice."""
+def test_every_known_message_is_held_deleted_lost_or_owed(now: World) -> None:
+    """Nothing known is left out, and nothing is said of it twice."""
     outcome = now.reconcile()
     held = [entry.id for entry in outcome.entries if entry.verdict in HOLDING and entry.verdict != REDACTED]
     wiped = {entry.id for entry in outcome.entries if entry.verdict == REDACTED} & {one.id for one in now.known}
-    said = Counter([*held, *outcome.deleted, *outcome.lost])
+    said = Counter([*held, *outcome.deleted, *outcome.lost, *outcome.owed])
     said.update(id for id in wiped if id not in said)
     assert said == Counter(one.id for one in now.known)
 
@@ -124,6 +129,7 @@ def test_every_entry_found_has_one_verdict(now: World) -> None:
     assert [entry.place for entry in outcome.entries] == [entry.place for entry in now.found]
     live, past = {one.id for one in now.known}, {one.id for one in now.past}
     by_place = {entry.place: entry for entry in outcome.entries}
+    by_body = {entry.place: entry.body for entry in now.found}
     for entry in outcome.entries:
         if entry.verdict == ADDED:
             assert entry.id is None
@@ -133,6 +139,9 @@ def test_every_entry_found_has_one_verdict(now: World) -> None:
             original = by_place[entry.of]
             assert original.id == entry.id
             assert original.verdict in HOLDING | {ADDED, RETURNED}
+        elif entry.verdict == DROPPED:
+            assert now.doubtful or "\0" in by_body[entry.place]
+            assert entry.id in {None, *live, *past}
         else:
             assert entry.id in (past if entry.verdict in (RETURNED, ARCHIVED) else live | past)
 
@@ -140,12 +149,14 @@ def test_every_entry_found_has_one_verdict(now: World) -> None:
 @given(worlds())
 def test_applied_is_agreed(now: World) -> None:
     """Once an outcome has been applied, there is nothing more to do: repairs do not chase their own tail."""
+    assume(all(one.header.exact for one in now.known if one.redacted))  # of its copies and stubs none is like another
     after = applied(now, now.reconcile())
     again = after.reconcile()
     quiet = {UNCHANGED, DUPLICATE, ARCHIVED, MOVED}
     assert {entry.verdict for entry in again.entries} <= quiet
     assert not again.deleted
     assert not again.lost
+    assert not again.owed
     # Of two entries equal to the letter, which is which may be told anew; that alone shows as a move.
     if len({entry.digest for entry in after.found}) == len(after.found):
         assert again.judgement == INTACT
@@ -156,7 +167,7 @@ def test_lost_come_back_in_the_order_they_had_arrived(now: World) -> None:
     """What is put back keeps its order, so the order per sender holds."""
     outcome = now.reconcile()
     arrival = {one.id: one.seq for one in now.known}
-    for ids in (outcome.lost, outcome.deleted):
+    for ids in (outcome.lost, outcome.deleted, outcome.owed):
         assert list(ids) == sorted(ids, key=arrival.__getitem__)
 
 
@@ -202,3 +213,56 @@ def test_what_came_meanwhile_survives_any_stale_save(now: World, data: st.DataOb
     assert outcome.lost == tuple(one.id for one in known[cut:])
     assert outcome.deleted == ()
     assert outcome.count(ADDED) == len(found) - cut
+
+
+@given(worlds())
+def test_what_was_never_seen_is_owed(now: World) -> None:
+    """It is put into the file whatever happened, and alone it is no repair."""
+    outcome = now.reconcile()
+    agreed = {one.id: one.agreed for one in now.known}
+    assert not any(agreed[id] for id in outcome.owed)
+    assert all(agreed[id] for id in (*outcome.lost, *outcome.deleted))
+    if not outcome.lost and {entry.verdict for entry in outcome.entries}.isdisjoint({CUT, DROPPED, REDACTED}):
+        assert outcome.judgement != REPAIR
+        assert outcome.kind is None
+
+
+@given(worlds())
+def test_what_is_owed_is_evidence_of_nothing(now: World) -> None:
+    """What is missing besides, and how bad that is, does not depend on it."""
+    outcome = now.reconcile()
+    alone = now._replace(known=[one for one in now.known if one.id not in outcome.owed]).reconcile()
+    assume(alone.entries == outcome.entries)  # which of two an entry is may well depend on it
+    assert (alone.deleted, alone.lost, alone.kind) == (outcome.deleted, outcome.lost, outcome.kind)
+
+
+@given(worlds())
+def test_a_doubtful_page_deletes_and_undoes_nothing(now: World) -> None:
+    """Nothing is deleted, nothing returns, and no known text gives way to a rest, to an older text, or to holes."""
+    outcome = now._replace(doubtful=True).reconcile()
+    assert not outcome.deleted
+    assert not outcome.having(RETURNED)
+    entries = {entry.place: entry for entry in now.found}
+    versions = {one.id: one.versions for one in now.known}
+    for decision in outcome.having(EDITED):
+        entry = entries[decision.place]
+        assert decision.id is not None
+        assert not now.texts[decision.id].startswith(entry.body) or entry.body == now.texts[decision.id]
+        assert entry.digest not in versions[decision.id]
+        assert "\0" not in entry.body
+
+
+@given(worlds(), st.data())
+def test_no_stale_copy_takes_away_what_was_not_received(now: World, data: st.DataObject) -> None:
+    """However often it is saved again, and whatever was deleted from it besides."""
+    known = [one._replace(restored=0, system=False, agreed=True, arrived=n, seq=n) for n, one in enumerate(now.known)]
+    cut = data.draw(st.integers(0, max(0, len(known) - 1)))
+    kept = [one for one in known[:cut] if data.draw(st.integers(0, 4))]
+    found = [Found(n, one.id, one.digest, one.header, now.texts[one.id]) for n, one in enumerate(kept)]
+    then, unread = World(known, found, [], now.texts), {one.id for one in known if not one.received}
+    late = {one.id for one in known[cut:]} & unread
+    for _ in range(3):
+        outcome = then.reconcile()
+        assert late <= set(outcome.lost)
+        assert unread.isdisjoint(outcome.deleted) or not outcome.lost
+        then = applied(then, outcome)._replace(found=found)

@@ -120,11 +120,14 @@ def test_story(name: str) -> None:
 
 
 def test_an_older_text_of_an_archived_message() -> None:
-    """A text that it had while nobody looked, back from a copy of the log: known by its header alone."""
+    """A former text, back from a copy of the log, is a copy; one that nobody had seen is a message, if it has no id."""
     now = world(
         "b 10:00:02 roo: Two", "- 10:00:01 user: Go on please\nb 10:00:02 roo: Two", "a:archived 10:00:01 user: Go on"
     )
-    assert verdicts(now) == ["archived a", "unchanged b"]
+    assert verdicts(now) == ["added", "unchanged b"]
+    assert verdicts(now._replace(older=((now.found[0].digest, "a"),))) == ["archived a", "unchanged b"]
+    now = world("", "a 10:00:01 user: Go on please", "a:archived 10:00:01 user: Go on")
+    assert verdicts(now) == ["archived a"]
     assert now.reconcile().entries[0].version
 
 
@@ -163,17 +166,17 @@ def test_cut_off_behind_a_copy_that_is_like_a_missing_message() -> None:
 
 
 def test_a_copy_of_an_archived_message_is_edited() -> None:
-    """A copy of it stood in the file before, so it does not matter who else shares its second."""
+    """Without its id it is a message of its own, though a copy stood there before; with it, another text of the old."""
     now = world("b 10:00:01 roo: Two", "- 10:00:01 roo: One fixed\nb 10:00:01 roo: Two", "a:archived 10:00:01 roo: One")
     assert verdicts(now) == ["added", "unchanged b"]
     now = now._replace(past=[now.past[0]._replace(copies=1)])
-    assert verdicts(now) == ["archived a", "unchanged b"]
+    assert verdicts(now) == ["added", "unchanged b"]
 
 
 def test_a_copy_of_an_archived_message_is_edited_beyond_likeness() -> None:
     """Its id and header are there, and the copy that was is not; beside that copy it would be a new message."""
     now = world("b 10:00:02 roo: Two", "a 10:00:01 roo: No, not at all", "a:archived 10:00:01 roo: One")
-    assert verdicts(now) == ["added"]
+    assert verdicts(now) == ["archived a"]
     now = now._replace(past=[now.past[0]._replace(copies=1)])
     assert verdicts(now) == ["archived a"]
     both = world("", "a 10:00:01 roo: One\na 10:00:01 roo: No, not at all", "a:archived 10:00:01 roo: One")
@@ -184,7 +187,8 @@ def test_a_copy_of_an_archived_message_is_edited_beyond_likeness() -> None:
     ("past", "found"),
     [
         ("a:archived 10:00 user: Go on", "- 10:00 user: Go on please"),  # no time to the second
-        ("a:archived 10:00:01 user: Go on\nb:archived 10:00:01 user: Stop", "- 10:00:01 user: Go on please"),
+        ("a:archived 10:00:01 user: Go on", "- 10:00:01 user: Go on please"),  # however alike
+        ("a:archived 10:00 user: Go on", "a 10:00 user: Go on please"),  # the id on a header that may be a pattern's
         ("a:archived 10:00:01 user: Go on", "- 10:00:01 user: Where are the keys?"),  # not alike
     ],
 )
@@ -194,9 +198,11 @@ def test_a_header_that_is_no_name(past: str, found: str) -> None:
 
 
 def test_a_deleted_message_is_back_with_another_text() -> None:
-    """A person undoes a deletion and edits at once: the message, not a new one."""
-    now = world("", "- 10:00:01 user: Go on please", "a:deleted 10:00:01 user: Go on")
+    """A person undoes a deletion and edits at once: its id says which; without one it is a new message."""
+    now = world("", "a 10:00:01 user: Go on please", "a:deleted 10:00:01 user: Go on")
     assert verdicts(now) == ["returned a"]
+    now = world("", "- 10:00:01 user: Go on please", "a:deleted 10:00:01 user: Go on")
+    assert verdicts(now) == ["added"]
 
 
 def test_cut_off_where_the_newest_does_not_stand_last() -> None:

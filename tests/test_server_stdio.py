@@ -235,7 +235,7 @@ def test_it_starts_over_a_broken_index(project: Path) -> None:
     with Bus.open(project) as bus:
         bus.send("roo", "kept", sender="claude-code")
         private = bus.config.private
-    for left in private.glob("index.db*"):
+    for left in private.glob("index2.db*"):
         left.write_bytes(b"no database at all" * 100)
     with BareClient(project) as client:
         client.call("intercomm_register", name="roo")

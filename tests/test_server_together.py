@@ -117,7 +117,7 @@ def test_a_server_over_an_index_of_another_version(project: Path, schema: str) -
         bus.send("roo", "old", sender="claude-code")
         (old,) = bus.read("roo")
         bus.send("roo", "new", sender="claude-code")
-        path = bus.config.private / "index.db"
+        path = bus.config.private / "index2.db"
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 999")
         if schema == "strange":

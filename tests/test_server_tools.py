@@ -358,7 +358,7 @@ def test_a_query_of_any_length(worker: BareClient, master: BareClient, project: 
     master.call("intercomm_send", to="worker-1", message=text)
     assert worker.call("intercomm_read", query=f"{text} absent")["messages"] == []
     with Bus.open(project) as bus:
-        (index,) = bus.config.private.glob("index.db")
+        (index,) = bus.config.private.glob("index2.db")
         built = index.stat().st_ino
         assert bodies(worker.call("intercomm_read", query=text)) == [text]
         assert bodies(worker.call("intercomm_read", query=text, all=True)) == [text]

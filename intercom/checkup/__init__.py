@@ -46,7 +46,7 @@ def _kept(config: Config, seen: store.Seen) -> Iterator[Finding]:
     yield from found
     yield from _one("index", lambda: store.index(config))
     if all(one.state == OK for one in found):
-        yield from _one("log", lambda: store.log(config, seen))
+        yield from _one("log", lambda: store.log(config))
         yield from _one("instances", lambda: store.people(seen))
         yield from _one("workers", lambda: store.workers(seen))
 

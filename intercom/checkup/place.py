@@ -13,6 +13,7 @@ from intercom.checkup.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.config import Config
 from intercom.errors import IntercomError
 from intercom.hooks.rules import speaks
+from intercom.ledger import Ledger
 from intercom.tracked import tracked
 
 #: file systems whose locks and syncs other machines, or the far end, may not keep
@@ -94,7 +95,7 @@ def folder(config: Config) -> Finding:
             )
         if mode & 0o077:
             bad.append(f"{path} is open to other users ({mode:03o})")
-    for path in (config.log, config.private / "journal.md"):
+    for path in (config.log, *(config.archive / one.name for one in Ledger(config).segments()[-1:])):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             return Finding(
                 "folder", WRONG, f"{path} cannot be read and written", f"make it yours: chown, chmod 600 {path}"

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from intercom.agreement import quick
+from intercom.checkpoint import quick
 from intercom.checkup.finding import OK, WARNING, WRONG, Finding, age, listed
 from intercom.config import Config
 from intercom.errors import IntercomError
@@ -68,17 +68,18 @@ def state(config: Config, seen: Seen) -> Finding:
     return Finding("state", OK, f"whole ({seen.path.stat().st_size >> 10} KiB)")
 
 
-def log(config: Config, seen: Seen) -> Finding:
-    """Whether the live log and the journal hold the same."""
-    if not config.log.exists() and not (config.private / "journal.md").exists():
-        return Finding("log", WARNING, f"{config.log} is not there yet", "intercom init")
+def log(config: Config) -> Finding:
+    """Whether the page and the ledger hold the same."""
     files = Log(config)
+    if not config.log.exists() and not files.ledger.segments():
+        return Finding("log", WARNING, f"{config.log} is not there yet", "intercom init")
     for turn in range(_TRIES):
         time.sleep(_PAUSE if turn else 0)
-        if quick(files, seen):
+        found = quick(files)
+        if found and not found.behind:
             size = config.log.stat().st_size if config.log.exists() else 0
-            return Finding("log", OK, f"{config.log.name} and the journal agree ({size >> 10} KiB)")
-    says = "the live log holds something else than the journal: written, edited or deleted by hand, or lost"
+            return Finding("log", OK, f"{config.log.name} and the ledger agree ({size >> 10} KiB)")
+    says = "the log holds something else than the ledger: written, edited or deleted by hand, or lost"
     mode = config.section("repair").get("mode", "on")
     if mode != "on":
         return Finding(

@@ -80,7 +80,8 @@ _STRICT = (
     + rb"))?(?: thread=("
     + _VALUE
     + rb"))?"
-    rb"(?: via=([a-z]+))?(?: type=([a-z]+))?(?: status=([a-z]+))?(?: progress=([0-9]{1,2}|100))? -->(?=\n)"
+    rb"(?: via=([a-z]+))?(?: type=([a-z]+))?(?: status=([a-z]+))?(?: progress=([0-9]{1,2}|100))?"
+    rb"(?: size=[0-9]{1,12} sum=[0-9a-f]{10})? -->(?=\n)"
 )
 _CONFLICT_LINE = rb"(?:[ \t][^\n]*)?\r?(?=\n|\Z)"
 #: Where an entry may begin; the look ahead spares most lines the alternatives.

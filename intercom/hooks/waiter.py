@@ -59,7 +59,7 @@ def _import_ahead() -> None:
     import filelock  # noqa: F401
     import frontmatter  # noqa: F401
 
-    from intercom import bus, heal, keeping, proc, watch  # noqa: F401
+    from intercom import adopt, bus, heal, proc, takeover, watch  # noqa: F401
     from intercom.hooks import events, text, transcript  # noqa: F401
 
 

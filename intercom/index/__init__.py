@@ -1,15 +1,28 @@
 """Owns `index.db`: everything in it is derived from the logs and may be thrown away at any moment.
 
 `db` opens, guards and replaces the file; `build` makes a new one, `ingest` puts parsed entries in, `revise`
-changes those that are there; `query` gets messages out.
+changes those that are there, `control` does what control records say; `query` gets messages out.
 """
 
 from __future__ import annotations
 
 from intercom.index.build import Builder
+from intercom.index.control import Control, split
 from intercom.index.db import Index, IndexLost
-from intercom.index.ingest import add_entries, add_source, plain_rows
+from intercom.index.ingest import add_entries, add_records, add_source, plain_rows
 from intercom.index.query import Filter
 from intercom.index.revise import Source
 
-__all__ = ["Builder", "Filter", "Index", "IndexLost", "Source", "add_entries", "add_source", "plain_rows"]
+__all__ = [
+    "Builder",
+    "Control",
+    "Filter",
+    "Index",
+    "IndexLost",
+    "Source",
+    "add_entries",
+    "add_records",
+    "add_source",
+    "plain_rows",
+    "split",
+]

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from intercom.format import MESSAGE, Entry
+from intercom.index.control import Control, Folded
 from intercom.index.db import UNIQUE_INDEX
 from intercom.index.ingest import ID, INBOX_AFTER, RCPT, add_entries, insert, plain_rows
 from intercom.index.revise import INBOX, Source, inbox_rows, told_apart
@@ -26,6 +27,7 @@ class Builder:
         self._seq = 0
         self._hands: dict[int, dict[str, int]] = {}  # source -> its counts
         self._again: list[tuple[Source, Entry]] = []
+        self._folded = Folded()
         self._copies: set[int] | None = None  # sources of that kind; once there are some, all others were read
         db.execute("BEGIN")
 
@@ -41,8 +43,25 @@ class Builder:
             entries = told_apart(source, entries, {})
         self.put(source, plain_rows(source, entries, hands), hands)
 
-    def put(self, source: Source, rows: Sequence[tuple[Any, ...]], hands: dict[str, int]) -> None:
-        """Add messages as `plain_rows` gives them; `hands` are its counts, the same for all of one source."""
+    def put(
+        self,
+        source: Source,
+        rows: Sequence[tuple[Any, ...]],
+        hands: dict[str, int],
+        controls: Sequence[Control] = (),
+    ) -> None:
+        """Add messages as `plain_rows` gives them; `hands` are its counts, the same for all of one source.
+
+        `controls` are the control records between them.
+        """
+        done = 0
+        for control in controls:
+            self._put(source, rows[done : control.before], hands)
+            self._folded.add(control, self._seq)
+            done = control.before
+        self._put(source, rows[done:] if done else rows, hands)
+
+    def _put(self, source: Source, rows: Sequence[tuple[Any, ...]], hands: dict[str, int]) -> None:
         self._hands[source.src] = hands
         idents = {row[ID] for row in rows}
         ahead = range(self._seq + 1, self._seq + len(rows) + 1)
@@ -96,6 +115,7 @@ class Builder:
         """Build the b-trees and the word index; return how many messages there are."""
         self._settle()
         db = self._db
+        self._folded.carry_out(db)
         db.execute("INSERT INTO words (words) VALUES ('rebuild')")
         count, last = db.execute("SELECT count(*), coalesce(max(seq), 0) FROM messages").fetchone()
         db.execute("INSERT OR REPLACE INTO meta VALUES ('words', ?)", (last,))

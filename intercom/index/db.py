@@ -24,20 +24,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from intercom.boot import boot_id
 from intercom.errors import StorageError
 from intercom.files import storage
 from intercom.lock import flocked
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+NAME = "index2"  #: versions before the ledger had another, and may still be running
+_NOTHING = 1 << 62  #: above every number: as long as there is no ledger, no message is to be on the page
 _APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id
 _WAIT_MS = 30_000  #: for a reader of ours, or for a stranger
+_CHANGED = "the index was not as Intercom leaves it"
+RESTARTED = "the machine was started anew since the index was written"
 _SEAL = 200  #: bytes of a seal, padded: more than four numbers and a boot id can have
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE sources (
     src INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE,  -- relative to .claude/local
-    shown TEXT NOT NULL,        -- the file a person finds it in: for the journal, the live log
+    own INTEGER NOT NULL,       -- 1 for a segment of our ledger
     seen TEXT NOT NULL,         -- inode, size and times when last read: hints
     settled INTEGER NOT NULL,   -- where the next parse begins
     proof TEXT NOT NULL         -- digest of what stood before `settled`
@@ -46,10 +51,18 @@ CREATE TABLE messages (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, at TEXT NOT NULL, sender TEXT NOT NULL, rcpt TEXT NOT NULL,
     tag TEXT NOT NULL, declared TEXT, body NOT NULL, urgent INTEGER NOT NULL, re TEXT, thread TEXT,
     via TEXT NOT NULL, src INTEGER NOT NULL, status TEXT, progress INTEGER, stamp TEXT NOT NULL,
-    hidden INTEGER NOT NULL DEFAULT 0
+    hidden INTEGER NOT NULL DEFAULT 0   -- 1: deleted by hand; 2: missing from the page, and left so
 );
 CREATE TABLE inbox (rcpt TEXT, seq INTEGER, PRIMARY KEY (rcpt, seq)) WITHOUT ROWID;
-CREATE TABLE versions (id TEXT, n INTEGER, at TEXT, body, PRIMARY KEY (id, n)) WITHOUT ROWID;
+CREATE TABLE versions (
+    id TEXT, n INTEGER, at TEXT, stamp, sender, rcpt, tag, urgent INTEGER, body, PRIMARY KEY (id, n)
+) WITHOUT ROWID;
+CREATE TABLE kept (seq INTEGER PRIMARY KEY);  -- on the page though older than meta's `page`
+CREATE TABLE traces (
+    id TEXT PRIMARY KEY,
+    returned INTEGER NOT NULL DEFAULT 0,    -- how often it was put back on the page
+    redacted INTEGER NOT NULL DEFAULT 0     -- 1: its text is to be destroyed; 2: that was done
+) WITHOUT ROWID;
 CREATE TABLE hands (src INTEGER, digest TEXT, n INTEGER, PRIMARY KEY (src, digest)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(body, content='messages', content_rowid='seq');
 """
@@ -57,7 +70,7 @@ CREATE VIRTUAL TABLE words USING fts5(body, content='messages', content_rowid='s
 PARTIAL_INDEXES = (
     "CREATE INDEX by_thread ON messages (thread, seq) WHERE thread IS NOT NULL",
     "CREATE INDEX by_status ON messages (sender, seq) WHERE status IS NOT NULL",
-    "CREATE INDEX hidden_ones ON messages (hidden) WHERE hidden = 1",
+    "CREATE INDEX hidden_ones ON messages (hidden) WHERE hidden > 0",
     "CREATE INDEX by_reply ON messages (re) WHERE re IS NOT NULL",
 )
 UNIQUE_INDEX = "CREATE UNIQUE INDEX by_id ON messages (id)"  #: made after a bulk load, in one sort
@@ -83,9 +96,9 @@ class Index:
     """A connection to the index of one bus, reopened whenever the file under it was replaced."""
 
     def __init__(self, folder: Path) -> None:
-        self.path: Final = folder / "index.db"
-        self._seal_path = folder / "index.seal"
-        self._lock_path = folder / "index.lock"
+        self.path: Final = folder / f"{NAME}.db"
+        self._seal_path = folder / f"{NAME}.seal"
+        self._lock_path = folder / f"{NAME}.lock"
         self._db: sqlite3.Connection | None = None
         self._inode = 0
         self._trusted: tuple[int, ...] = ()  #: stat of the file when it last matched its seal
@@ -112,7 +125,7 @@ class Index:
                 now = self._stat()
                 if now is None or not self._whole(now):
                     self.close()
-                    raise IndexLost("the index was not as Intercom leaves it")
+                    raise IndexLost(_CHANGED if self._read_seal().endswith(f" {boot_id()}") else RESTARTED)
         return self._connect(now)
 
     def sound(self) -> bool:
@@ -161,6 +174,11 @@ class Index:
                 self._condemn()
                 held = "held by another program" if code == sqlite3.SQLITE_BUSY else "damaged"
                 raise IndexLost(f"the index was {held} ({error})") from error
+            if code == sqlite3.SQLITE_FULL:
+                raise StorageError(
+                    f"the index {self.path} cannot be used: the disk is full; nothing was changed. "
+                    "Free some space and try again."
+                ) from error
             raise StorageError(f"the index {self.path} cannot be used: {error}; nothing was read.") from error
         except UnicodeDecodeError as error:
             self._condemn()
@@ -189,6 +207,10 @@ class Index:
         if now is None or now[0] != self._inode:
             return False
         return now == self._trusted or self._whole(now)
+
+    def condemn(self) -> None:
+        """Break the seal: what the index was made of is not what it was. The next use makes it anew."""
+        self._condemn()
 
     def _condemn(self) -> None:
         """Break the seal of the file that we read damage in, unless another has taken its place."""
@@ -244,7 +266,7 @@ class Index:
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
-        db.execute("INSERT INTO meta VALUES ('generation', ?)", (os.urandom(8).hex(),))
+        db.execute("INSERT INTO meta VALUES ('generation', ?), ('page', ?)", (os.urandom(8).hex(), _NOTHING))
         return db
 
     def install(self, path: Path) -> None:
@@ -309,7 +331,7 @@ class Index:
 
     @staticmethod
     def _seal_of(stat: tuple[int, ...]) -> str:
-        return " ".join(map(str, (*stat, _boot_id())))
+        return " ".join(map(str, (*stat, boot_id())))
 
 
 def _quoted(path: Path) -> str:
@@ -324,17 +346,3 @@ def _tune(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous = OFF")
     db.execute("PRAGMA cache_size = -16384")
     db.execute("PRAGMA cache_spill = OFF")  # before its commit nothing of ours is in the file: see _untouched
-
-
-_boot: list[str] = []
-
-
-def _boot_id() -> str:
-    """Changes with every start of the machine, where the system tells."""
-    if not _boot:
-        try:
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-                _boot.append(file.read().strip())
-        except OSError:
-            _boot.append("-")
-    return _boot[0]

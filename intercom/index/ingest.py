@@ -1,8 +1,8 @@
 """Owns putting parsed entries into the index: numbering, inbox rows, versions.
 
-Sequence numbers follow arrival: archives in order of their names, then the journal. Numbers that
-another machine's messages took are kept in the state (they cannot be derived) and left free here,
-so a rebuild gives every message the number it had.
+Sequence numbers follow arrival: our ledger in its order, then other machines' files. Numbers that another machine's
+messages took are kept in the state (they cannot be derived) and left free here, so a rebuild gives every message the
+number it had.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from operator import itemgetter
 from typing import Any
 
 from intercom.format import MESSAGE, Entry, digest, hand_id
-from intercom.index.revise import ALIKE, INBOX, Source, follow, inbox_rows, revise, take_edits, told_apart
+from intercom.format.record import is_systems_own
+from intercom.index.control import Control, apply
+from intercom.index.revise import ALIKE, INBOX, Source, follow, inbox_rows, is_own, revise, take_edits, told_apart
 from intercom.index.values import loaded, stored_row
-from intercom.model import utc_of_stamp
+from intercom.model import SYSTEM, utc_of_stamp
 from intercom.reconcile.likeness import similarity
 from intercom.reconcile.values import SECONDS
 
@@ -69,7 +71,7 @@ def plain_rows(source: Source, entries: Iterable[Entry], counts: dict[str, int])
     return [
         entry[_FIRST:] if entry.id and entry.at else _plain(entry, entry.id or hands.id_of(entry), source)
         for entry in entries
-        if entry.kind == MESSAGE
+        if entry.kind == MESSAGE and (entry.to != SYSTEM or not is_systems_own(entry))
     ]
 
 
@@ -91,6 +93,27 @@ class _Hands:
             self.counts[mark] = self.counts.get(mark, 0) + 1
         self.touched.add(mark)
         return hand_id(mark, self.counts[mark])
+
+
+def add_records(
+    db: sqlite3.Connection,
+    source: Source,
+    entries: Sequence[Entry],
+    controls: Sequence[Control],
+    *,
+    reserved: Mapping[str, int],
+    fresh: bool = False,
+) -> None:
+    """Add what a segment of our ledger has: its messages, and what the control records between them say.
+
+    The caller is in a write transaction.
+    """
+    done = 0
+    for control in controls:
+        add_entries(db, source, entries[done : control.before], reserved=reserved, fresh=fresh)
+        apply(db, control)
+        done = control.before
+    add_entries(db, source, entries[done:], reserved=reserved, fresh=fresh)
 
 
 Pieces = Iterable[tuple[Sequence[Entry], int]]  #: entries, and the offset from which a later parse resumes
@@ -150,10 +173,11 @@ def add_entries(
     if fresh:
         db.execute("DELETE FROM hands WHERE src = ?", (source.src,))
     if not source.trusted:
+        entries = [entry for entry in entries if entry.to != SYSTEM or not is_systems_own(entry)]
         entries = told_apart(source, entries, _known(db, _ids(entries)), before)
     seq = db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
     added = None
-    if source.trusted and not source.final:
+    if source.trusted and not fresh:
         added = _add_new(db, source, entries, seq, reserved)
     return _add_any(db, source, entries, seq, reserved, anew=anew) if added is None else added
 
@@ -184,8 +208,9 @@ def _add_any(
             continue
         if ident in known:
             seq_, src, text = known[ident] or _UNSURE
-            if text == entry[_FIRST:_SAID] and (src == source.src or source.final) and source.trusted:
-                moved.append((source.src, seq_))  # as most are: compaction has put into the archive what we have
+            if text == entry[_FIRST:_SAID] and source.trusted:
+                if src != source.src and not is_own(db, src):
+                    moved.append((source.src, seq_))  # known from another machine so far
             elif source.trusted:
                 _flush(db, rows)
                 revise(db, ident, entry, source)

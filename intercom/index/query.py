@@ -17,9 +17,17 @@ from intercom.arguments import check_count, check_since, maybe_texts
 from intercom.index.values import loaded, stored
 from intercom.model import ALL, Message, canonical, tag_of, type_of
 
+#: Of own messages that are on the page, the page's name; else the file that they are in.
+_ON_PAGE = "s.own AND m.hidden = 0 AND (m.seq > (SELECT value FROM meta WHERE key = 'page') OR m.seq IN kept)"
+_FILE = f"CASE WHEN {_ON_PAGE} THEN (SELECT value FROM meta WHERE key = 'log') ELSE s.path END"
 _COLUMNS = (
-    "m.id, m.seq, m.at, m.sender, m.rcpt, m.tag, m.declared, m.body, m.urgent, m.re, m.thread, m.via, s.shown, "
+    "m.id, m.seq, m.at, m.sender, m.rcpt, m.tag, m.declared, m.body, m.urgent, m.re, m.thread, m.via, " + _FILE + ", "
     "m.status, m.progress"
+)
+_PAGE = (
+    "FROM (SELECT seq FROM messages WHERE seq > (SELECT value FROM meta WHERE key = 'page') "
+    "UNION SELECT seq FROM kept) k JOIN messages m ON m.seq = k.seq JOIN sources s ON s.src = m.src "
+    "WHERE s.own AND m.hidden = 0"
 )
 _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
 _CONDITIONS = 20  #: words that are a condition of their own: SQLite takes no more than 1,000 in a row
@@ -167,7 +175,7 @@ def _messages(rows: Iterable[Sequence[Any]]) -> list[Message]:
 _UNREAD = (
     "FROM (SELECT seq FROM inbox WHERE rcpt = ? AND seq > ? UNION SELECT seq FROM inbox WHERE rcpt = ? AND seq > ?) u "
     "JOIN messages m ON m.seq = u.seq LEFT JOIN sources s ON s.src = m.src "
-    "WHERE m.hidden = 0 AND (m.sender != ? OR EXISTS (SELECT 1 FROM inbox d WHERE d.rcpt = ? AND d.seq = m.seq)) "
+    "WHERE m.hidden != 1 AND (m.sender != ? OR EXISTS (SELECT 1 FROM inbox d WHERE d.rcpt = ? AND d.seq = m.seq)) "
     "AND NOT EXISTS (SELECT 1 FROM state.receipts r WHERE r.reader = ? AND r.id = m.id)"
 )
 
@@ -200,7 +208,7 @@ def visible(db: sqlite3.Connection, reader: str, wanted: Filter, limit: int | No
     """All that is to or from `reader` or for everybody, oldest first; `limit` keeps the newest."""
     condition, values = wanted.where()
     sql = (
-        f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden = 0 AND (m.sender = ? OR m.seq IN (SELECT seq FROM inbox "
+        f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden != 1 AND (m.sender = ? OR m.seq IN (SELECT seq FROM inbox "
         f"WHERE rcpt IN (?, ?))){condition} ORDER BY m.seq DESC LIMIT ?"
     )
     rows = db.execute(sql, [reader, reader, ALL, *values, -1 if limit is None else limit]).fetchall()
@@ -210,7 +218,7 @@ def visible(db: sqlite3.Connection, reader: str, wanted: Filter, limit: int | No
 def history(db: sqlite3.Connection, wanted: Filter, limit: int | None) -> list[Message]:
     """Everything, oldest first; `limit` keeps the newest."""
     condition, values = wanted.where()
-    sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden = 0{condition} ORDER BY m.seq DESC LIMIT ?"
+    sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden != 1{condition} ORDER BY m.seq DESC LIMIT ?"
     rows = db.execute(sql, [*values, -1 if limit is None else limit]).fetchall()
     return _messages(reversed(rows))
 
@@ -289,31 +297,48 @@ def counts(db: sqlite3.Connection) -> tuple[int, int]:
     row = db.execute(
         "SELECT count(*), coalesce(sum(src IN (SELECT src FROM sources WHERE path LIKE 'archive/%')), 0) FROM messages"
     ).fetchone()
-    return int(row[0]), int(row[1])
+    return int(row[0]), int(row[1]) - live_count(db)
 
 
 def latest_status(db: sqlite3.Connection) -> list[Message]:
     """The latest message with a status code of each sender."""
     sql = (
         f"SELECT {_COLUMNS} {_FROM} WHERE m.seq IN "
-        "(SELECT max(seq) FROM messages WHERE status IS NOT NULL AND hidden = 0 GROUP BY sender) ORDER BY m.seq"
+        "(SELECT max(seq) FROM messages WHERE status IS NOT NULL AND hidden != 1 GROUP BY sender) ORDER BY m.seq"
     )
     return _messages(db.execute(sql))
 
 
 def live_count(db: sqlite3.Connection) -> int:
-    """How many messages the live log holds."""
-    sql = (
-        "SELECT count(*) FROM messages WHERE hidden = 0 AND "
-        "src IN (SELECT src FROM sources WHERE path = '.intercom/journal.md')"
-    )
-    return int(db.execute(sql).fetchone()[0])
+    """How many messages are on the page."""
+    return int(db.execute(f"SELECT count(*) {_PAGE}").fetchone()[0])
+
+
+def on_page(db: sqlite3.Connection) -> list[str]:
+    """The ids of the messages that are to be on the page, in order of arrival."""
+    return [row[0] for row in db.execute(f"SELECT m.id {_PAGE} ORDER BY m.seq")]
+
+
+def off_page(db: sqlite3.Connection) -> list[Message]:
+    """What people deleted by hand, or what is missing and was left so, in order of arrival."""
+    return _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden > 0 ORDER BY m.seq"))
 
 
 def older_bodies(db: sqlite3.Connection, ident: str) -> list[str]:
     """The texts that a message had before the present one, oldest first."""
     rows = db.execute("SELECT body FROM versions WHERE id = ? ORDER BY n", (ident,)).fetchall()
     return [loaded(row[0]) for row in rows]
+
+
+def texts(db: sqlite3.Connection, ident: str) -> list[Message]:
+    """A message with every text that it had, oldest first, the present one last; nothing if there is none."""
+    present = by_ids(db, [ident])
+    return [present[0]._replace(body=body) for body in older_bodies(db, ident)] + present if present else []
+
+
+def unfinished(db: sqlite3.Connection) -> list[str]:
+    """The ids of messages that are to be redacted, where nobody noted that it was done."""
+    return [row[0] for row in db.execute("SELECT id FROM traces WHERE redacted = 1")]
 
 
 def holding(db: sqlite3.Connection, text: str) -> list[Message]:

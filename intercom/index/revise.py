@@ -1,7 +1,7 @@
 """Owns what happens to messages that the index has already: another text or header, in ours or in other logs.
 
-Of our own messages the journal and the archive say which text counts. Beside another machine's log there is no
-journal of ours. Its file is all we have, so:
+Of our own messages the ledger says which text counts: the last one there. Beside another machine's log there is no
+ledger of ours. Its file is all we have, so:
 
 - another text under the id of a message that we have from this file is that message, edited. Under the id of one from
   elsewhere it is nothing: nobody's log but its own can change a message.
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from intercom.format import MESSAGE, Entry
+from intercom.index.control import new_generation
 from intercom.index.values import loaded, stored, stored_row
 from intercom.reconcile.likeness import similarity
 from intercom.reconcile.values import SECONDS
@@ -30,11 +31,10 @@ _STATE = "SELECT 1 FROM pragma_database_list WHERE name = 'state'"
 
 
 class Source(NamedTuple):
-    """Where entries come from. `trusted`: the journal or our own archive, whose meta lines only we write."""
+    """Where entries come from. `trusted`: a segment of our own ledger, whose meta lines only we write."""
 
     src: int
     trusted: bool
-    final: bool = True  #: where a message stays: False for the journal, from which it moves to the archive
     copy: bool = False  #: what a sync tool made of a live log, perhaps before or after somebody edited it
     ours: bool = False  #: of our own: what our tools wrote we have, so all else in it is by hand
 
@@ -160,16 +160,17 @@ def _alike(one: str, other: str) -> bool:
 
 def revise(db: sqlite3.Connection, ident: str, entry: Entry, source: Source) -> None:
     """Let the newer text of a known message count; keep the older as a version."""
-    seq, body, at, src = db.execute("SELECT seq, body, at, src FROM messages WHERE id = ?", (ident,)).fetchone()
+    sql = "SELECT seq, body, at, src, stamp, sender, rcpt, tag, urgent FROM messages WHERE id = ?"
+    seq, body, at, src, *before = db.execute(sql, (ident,)).fetchone()
     new = stored(entry.body)
     _readdress(db, seq, entry)
-    if src != source.src and (source.final or _elsewhere(db, src)):
+    if source.trusted and not is_own(db, src):
         db.execute("UPDATE messages SET src = ? WHERE seq = ?", (source.src, seq))
-    if new == body or (source.trusted and source.final and _is_version(db, ident, new)):
-        return  # our archive may be read again, and late; in the journal the last word counts, even an old one
+    if new == body:
+        return
     db.execute("DELETE FROM versions WHERE id = ? AND body = ?", (ident, new))
     number = db.execute("SELECT coalesce(max(n), 0) FROM versions WHERE id = ?", (ident,)).fetchone()[0]
-    db.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", (ident, number + 1, at, body))
+    db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (ident, number + 1, at, *before, body))
     upto = db.execute("SELECT value FROM meta WHERE key = 'words'").fetchone()
     if upto is not None and seq <= upto[0]:
         db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (seq, body))
@@ -186,14 +187,12 @@ def _readdress(db: sqlite3.Connection, seq: int, entry: Entry) -> None:
         db.execute(sql, (*now, entry.via or "tool", seq))
         old = inbox_rows(loaded(before[1]), seq)
         db.executemany("DELETE FROM inbox WHERE rcpt = ? AND seq = ?", map(stored_row, old))
+        if now[1] != before[1]:
+            new_generation(db)
         db.executemany(INBOX, map(stored_row, inbox_rows(entry.to, seq)))
 
 
-def _elsewhere(db: sqlite3.Connection, src: int) -> bool:
-    """Whether a message is so far known from another machine's live log, or a copy that a sync tool made of ours."""
-    row = db.execute("SELECT path FROM sources WHERE src = ?", (src,)).fetchone()
-    return row is not None and "/" not in row[0]
-
-
-def _is_version(db: sqlite3.Connection, ident: str, body: str | bytes) -> bool:
-    return db.execute("SELECT 1 FROM versions WHERE id = ? AND body = ?", (ident, body)).fetchone() is not None
+def is_own(db: sqlite3.Connection, src: int) -> bool:
+    """Whether a source is a segment of our own ledger."""
+    row = db.execute("SELECT own FROM sources WHERE src = ?", (src,)).fetchone()
+    return row is not None and bool(row[0])

@@ -5,20 +5,17 @@
    entry that still holds the known text, another entry with that id is a version of it only if the header is the
    same and the text similar (a merge); otherwise somebody copied a block as a pattern for a new message. Of two
    texts the one nobody had seen counts, of two such the later in the file; a torn rest is no text, and counts for
-   nothing beside the whole. What is to the second and to the letter another message is left to rule 6, whatever id
-   it claims. Of what is past, an entry with its id is another text of it if the header is the same and the text
-   similar, if it stands for a copy that was agreed and is gone, or for one on the other side of a conflict.
-4. *Without id*, for what is still missing: a text the message once had is that message. A stamp to the second is
-   as good as a name: an entry with the same header is the message edited, if it stands in the old place (and has no
-   other's id, and is not a torn copy of another) or is similar; of several the likest. Entries with different
-   such stamps are different messages, however alike. Otherwise an edit stays in its place, keeps sender (or exact
+   nothing beside the whole. Of what is past, an entry with its id is another text of it if the header is the same,
+   to the second; beside the known text, again, only if it is similar or on the other side of a conflict. What is to
+   the second and to the letter another message is left to rule 6, whatever id it claims.
+4. *Without id*, only for a message whose text is gone from the file: a text it once had is that message. Under the
+   very same header, if its stamp is a time to the second, an entry is the message edited if it stands in the place of
+   the old text, between the same neighbours, whatever it says now and whether or not the old text was read (and unless
+   it has another's id), or if it is similar; of several the likest. Entries with different such stamps are different
+   messages, however alike. Under another header, or a vaguer one, an edit stays in its place, keeps sender (or exact
    stamp), and is similar. What fits none of this is taken as a new message: delivering one edit too many is better
-   than losing a message. What is to the second and to the letter another message is left to rule 6 here, too: a
-   pasted "yes" is not the missing "no" of the same second, edited.
-5. *Cut.* The last entry that was agreed, if its text is a torn rest of the known one (or holds the torn header
-   of the next) and either its closing rule or what followed it is gone, was not edited but cut. A person who
-   shortens the last hand-written message, where no closing rule was promised, has edited it. Where the cut went
-   through the meta line, what is left of the id tells which message it was; where through the header, its stamp.
+   than losing a message. So two texts in one second are two messages, however alike, as long as the first stands in
+   the file, or has left the live log: nothing without an id is compared with what is past but to the letter (6).
 """
 
 from __future__ import annotations
@@ -26,9 +23,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from intercom.reconcile.likeness import frayed, torn, torn_end, torn_id, torn_meta, torn_tag
+from intercom.reconcile import torn
 from intercom.reconcile.table import OPEN, Gaps, Table
-from intercom.reconcile.values import ARCHIVED, CUT, DELETED, DUPLICATE, EDITED, REDACTED, RETURNED, Header, Past
+from intercom.reconcile.values import ARCHIVED, DELETED, DROPPED, EDITED, REDACTED, Header, Past
 
 _WINDOW = 8  #: how many missing messages of one sender and place an entry is compared with
 
@@ -44,105 +41,75 @@ def by_id(table: Table) -> None:
             table.copy(f, k)
         elif id is not None:
             claims[id].append(f)
-    digests = _digests(table) if claims else set()
+    stands: dict[str, list[int]] = defaultdict(list)
+    for f, said in enumerate(table.decided):
+        if said and said.id:
+            stands[said.id].append(f)
     for id, entries in claims.items():
-        fs = [f for f in entries if not _copied(table, f, digests)]
+        fs = [f for f in entries if not table.copied(f)]
         k = table.position.get(id)
         if k is not None:
             _claimed(table, k, fs)
         elif (past := table.history.get(id)) is not None:
-            _claimed_past(table, past, fs)
-
-
-def _digests(table: Table) -> set[str]:
-    """Every text that a message of the live log has or had."""
-    return {digest for one in table.known for digest in (one.digest, *one.versions)}
-
-
-def _copied(table: Table, f: int, digests: set[str]) -> bool:
-    """Whether entry `f`, to the second and to the letter, is some other message."""
-    entry = table.found[f]
-    return entry.header.exact and (entry.digest in digests or bool(table.history.having(entry.digest)))
+            _claimed_past(table, past, fs, stands[id])
 
 
 def _claimed(table: Table, k: int, fs: list[int]) -> None:
-    one = table.known[k]
-    current = table.holder[k]
+    one, current = table.known[k], table.holder[k]
+    holes = {f for f in fs if table.doubtful and table.found[f].holed}  # perhaps in the header
+    rivals = [f for f in fs if f in holes or table.found[f].header == one.header]
+    remnants = {f for f in rivals if table.remnant(one.id, f, one.versions)}
     if current != OPEN:
-        rivals = [f for f in fs if _rival(table, one.id, one.header, one.versions, f)]
-    else:
-        rivals = [f for f in fs if table.found[f].header == one.header]
-        if not rivals:
-            last = next((table.found[f].digest for f in reversed(fs) if table.similar(one.id, f)), None)
-            rivals = [f for f in fs if table.found[f].digest == last]
-    broken = {f for f in rivals if current != OPEN and _broken(table, one.id, f)}
-    unseen = [f for f in rivals if f not in broken and table.found[f].digest not in one.versions]
-    if unseen or current == OPEN:
-        winner = table.found[(unseen or rivals)[-1]].digest if rivals else None
-        chosen = next((f for f in rivals if table.found[f].digest == winner), None)
-        if chosen is not None:
-            table.hold(k, chosen, EDITED)
-    for f in [current, *rivals] if current != OPEN else rivals:
-        if f in broken:
+        rivals = [
+            f for f in rivals if f in remnants or table.found[f].digest in one.versions or table.similar(one.id, f)
+        ]
+    elif not rivals:
+        last = next((table.found[f].digest for f in reversed(fs) if table.similar(one.id, f)), None)
+        rivals = [f for f in fs if table.found[f].digest == last]
+    unseen = [f for f in rivals if f not in remnants and table.found[f].digest not in one.versions]
+    if rivals and (unseen or current == OPEN):
+        winner = table.found[(unseen or rivals)[-1]].digest
+        table.hold(k, next(f for f in rivals if table.found[f].digest == winner), EDITED)
+    for f in {*rivals, current} - {OPEN, table.holder[k]}:
+        if f in remnants and table.shaken(f):
+            table.past(f, DROPPED, one.id)
+        elif f in remnants and table.found[table.holder[k]].digest == one.digest:
             table.copy_of(f, table.holder[k])
-        elif f != table.holder[k]:
+        else:
             table.copy(f, k)
 
 
-def _rival(table: Table, id: str, header: Header, versions: frozenset[str], f: int) -> bool:
-    """Whether entry `f`, beside the original, is another text of it and not a message of its own."""
-    entry = table.found[f]
-    return entry.header == header and (entry.digest in versions or table.similar(id, f) or _broken(table, id, f))
-
-
-def _broken(table: Table, id: str, f: int) -> bool:
-    """Whether entry `f` is what a cut left of a copy of the message."""
-    text = table.text(id)
-    return not table.found[f].closed and text is not None and torn(text, table.found[f].body, more=True)
-
-
-def _claimed_past(table: Table, past: Past, fs: list[int]) -> None:
-    spare = past.copies - sum(1 for said in table.decided if said and said.id == past.id) if past.copies else 0
+def _claimed_past(table: Table, past: Past, fs: list[int], stands: list[int]) -> None:
     for f in fs:
-        same_header = table.found[f].header == past.header
-        if past.reason == DELETED and past.id not in table.returned:
-            if same_header or table.similar(past.id, f):
-                table.past(f, RETURNED, past.id, version=True)
-                table.returned[past.id] = f
-        elif past.id in table.returned and table.found[f].digest == table.found[table.returned[past.id]].digest:
-            table.copy_of(f, table.returned[past.id])
-        elif same_header and (
-            (broken := _broken(table, past.id, f))
-            or spare > 0
-            or _beside(table, past.id, f)
-            or table.similar(past.id, f)
-        ):
-            spare -= 1
-            if past.reason == DELETED:
-                table.copy_of(f, table.returned[past.id], version=not broken)
-            else:
-                table.past(f, ARCHIVED, past.id, version=not broken)
-                table.echo[f] = frozenset({("past", past.seq)})
+        entry = table.found[f]
+        if entry.header != past.header or not past.header.exact:
+            continue
+        rest = table.remnant(past.id, f)
+        texts = {table.found[g].digest for g in stands}
+        same = entry.digest in texts
+        merged = rest or same or not stands or any(table.sides_differ(f, g) for g in stands)
+        if not merged and not table.similar(past.id, f):
+            continue  # the block was copied as a pattern
+        if rest and table.shaken(f):
+            table.past(f, DROPPED, past.id)
+        elif past.reason != DELETED:
+            table.past(f, ARCHIVED, past.id, version=not rest and not same)
+            stands.append(f)
+        elif not table.doubtful:  # there it is a person's text, in a page that undoes nothing: rule 9
+            table.back(f, past, version=not same and not (rest and past.digest in texts))
+            stands.append(f)
 
 
-def _beside(table: Table, id: str, f: int) -> bool:
-    """Whether a copy of the message stands on another side of the conflict that entry `f` stands in."""
-    side = table.found[f].side
-    sides = {table.found[g].side for g, said in enumerate(table.decided) if said and said.id == id} if side else ()
-    return any(other not in {0, side} for other in sides)
-
-
-def by_likeness(table: Table) -> None:
+def in_place(table: Table) -> None:
     """Rule 4."""
     missing, fs = table.missing(), table.open_found()
     if not missing or not fs:
         return
     _by_old_text(table, missing, fs)
-    digests = _digests(table)
-    fs = [f for f in fs if not _copied(table, f, digests)]
+    fs = [f for f in fs if not table.copied(f)]
     gaps = table.gaps()
     _by_header(table, gaps, fs)
-    _in_place(table, gaps, fs)
+    _by_likeness(table, gaps, fs)
 
 
 def _still(table: Table, fs: Iterable[int]) -> Iterator[int]:
@@ -163,26 +130,17 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
         if table.known[k].header.exact:
             wanted[table.known[k].header].append(k)
     for f in _still(table, fs):
-        ks = [k for k in wanted.get(table.found[f].header, ())[:_WINDOW] if table.holder[k] == OPEN]
-        if not table.found[f].closed and torn_meta(table.found[f].body):
+        entry = table.found[f]
+        if not entry.closed and entry.body and torn.bare(entry.body):
             continue  # no text at all: rule 5
-        here = [k for k in ks if gaps.known[k] == gaps.found[f] and not _another(table, f, k)]
-        best = here[0] if here else None
-        if len(here) != 1:
-            score, likest = max(((table.alike(table.known[k].id, f), -k) for k in ks), default=(0.0, 0))
-            best = -likest if ks and score >= table.limits.similar else best
-        if best is not None and not _torn_copy(table, f, best):
+        gone = [k for k in wanted.get(entry.header, ())[:_WINDOW] if table.holder[k] == OPEN]
+        here = [k for k in gone if gaps.known[k] == gaps.found[f] and not _another(table, f, k)]
+        best = here[0] if here else OPEN
+        if gone and len(here) != 1:
+            score, likest = max((table.alike(table.known[k].id, f), -k) for k in gone)
+            best = -likest if score >= table.limits.similar else OPEN
+        if best != OPEN:
             table.hold(best, f, REDACTED if table.known[best].redacted else EDITED)
-
-
-def _torn_copy(table: Table, f: int, k: int) -> bool:
-    """Whether entry `f` is a copy of another message than `k`, with a piece of the header behind it at its end."""
-    entry = table.found[f]
-    if entry.closed or not torn_end(entry.body):
-        return False
-    ids = [one.id for n, one in enumerate(table.known) if n != k and one.header == entry.header]
-    ids += [one.id for one in table.history.headed(entry.header)]
-    return any(frayed(text, entry.body) for id in ids if (text := table.text(id)) is not None)
 
 
 def _another(table: Table, f: int, k: int) -> bool:
@@ -191,7 +149,7 @@ def _another(table: Table, f: int, k: int) -> bool:
     return id is not None and id != table.known[k].id and (id in table.position or table.history.get(id) is not None)
 
 
-def _in_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
+def _by_likeness(table: Table, gaps: Gaps, fs: list[int]) -> None:
     wanted: dict[tuple[int, str], list[int]] = defaultdict(list)
     for k in table.missing():
         one = table.known[k]
@@ -206,64 +164,14 @@ def _in_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
         for k in near:
             if table.holder[k] != OPEN or table.known[k].redacted or _distinct(table.known[k].header, header):
                 continue
-            score = table.alike(table.known[k].id, f)
+            rest = table.shaken(f) and table.rest(table.known[k].id, f)
+            score = 1.0 if rest else table.alike(table.known[k].id, f)
             if score >= likeness and (best == OPEN or score > likeness):
                 best, likeness = k, score
-        if best != OPEN and not _torn_copy(table, f, best):
+        if best != OPEN:
             table.hold(best, f, EDITED)
 
 
 def _distinct(one: Header, other: Header) -> bool:
     """Two different times to the second: two messages."""
     return one.exact and other.exact and one.stamp != other.stamp
-
-
-def named(table: Table) -> None:
-    """Rule 5, where the cut left so much of the meta line that it tells which message it was."""
-    for f in table.open_found():
-        entry = table.found[f]
-        start = None if entry.closed or entry.id is not None else torn_id(entry.body)
-        if start:
-            ks = [k for k in table.missing() if table.known[k].id.startswith(start)]
-            if len(ks) == 1 and table.known[ks[0]].header == entry.header:
-                table.hold(ks[0], f, CUT)
-
-
-def cut(table: Table) -> None:
-    """Rule 5: looked for at the last entry, and, as tools may have appended since, at the last that was agreed.
-
-    Where none of them was agreed yet, the cut is before those that are missing.
-    """
-    held = [(f, k) for k, f in enumerate(table.holder) if f != OPEN]
-    agreed = [(f, k) for f, k in held if table.known[k].agreed]
-    last = {max(pairs) for pairs in (held, agreed) if pairs}
-    missing = set(table.missing())
-    last |= {(f, k) for f, k in held if k + 1 in missing and not (table.found[f].closed or table.known[k].agreed)}
-    for f, k in last:
-        decision = table.decided[f]
-        if decision is not None and decision.verdict == EDITED and _torn(table, f, k):
-            table.hold(k, f, CUT)
-    _torn_header(table)
-
-
-def _torn(table: Table, f: int, k: int) -> bool:
-    entry, one, text = table.found[f], table.known[k], table.text(table.known[k].id)
-    later = range(k + 1, len(table.known))
-    more = any(table.holder[n] == OPEN and table.known[n].agreed for n in later)
-    unfinished = not entry.closed and one.via != "hand"
-    if text is None or not (more or unfinished) or not torn(text, entry.body, more=more):
-        return False
-    return not any(d and d.verdict == DUPLICATE and d.id == one.id for d in table.decided)
-
-
-def _torn_header(table: Table) -> None:
-    """An entry is an unfinished header line with a missing message's own stamp: that one, cut."""
-    for f in table.open_found():
-        header, text = table.found[f].header, table.found[f].body.strip()
-        if table.found[f].closed or not header.exact or (text and not torn_tag(text) and not torn_meta(text)):
-            continue
-        for k in table.missing():
-            other = table.known[k].header
-            if header.stamp == other.stamp and header.sender == other.sender:
-                table.hold(k, f, CUT)
-                break

@@ -14,14 +14,16 @@ from __future__ import annotations
 from collections import defaultdict
 
 from intercom.reconcile.table import OPEN, Table
-from intercom.reconcile.values import ARCHIVED, DELETED, REDACTED, RETURNED, Found, Past
+from intercom.reconcile.values import ARCHIVED, DELETED, REDACTED, Found
 
 
 def by_id_and_content(table: Table) -> None:
     """Rules 0 and 1, for messages of the live log and for past ones."""
-    secrets = [(f, entry.id) for f, entry in enumerate(table.found) if entry.id and not _same(table, f, entry)]
-    for f, id in secrets:
-        k = table.position.get(id)
+    whole = (f for f in range(len(table.found)) if f not in table.frayed)
+    secrets = [f for f in (*whole, *sorted(table.frayed)) if table.found[f].id and not _same(table, f, table.found[f])]
+    for f in secrets:
+        id = table.found[f].id
+        k = table.position.get(id or "")
         table.past(f, REDACTED, id)
         if k is not None and table.holder[k] == OPEN:
             table.holder[k] = f
@@ -39,21 +41,13 @@ def _same(table: Table, f: int, entry: Found) -> bool:
             table.copy(f, k)
         return one.digest == entry.digest or not one.redacted
     past = table.history.get(entry.id)
-    if past is not None and past.digest == entry.digest:
-        _recall(table, f, past)
-        return True
-    return past is None or past.reason != REDACTED
-
-
-def _recall(table: Table, f: int, past: Past) -> None:
-    if past.reason != DELETED:
-        table.past(f, ARCHIVED, past.id)
-        table.echo[f] = frozenset({("past", past.seq)})
-    elif past.id in table.returned:
-        table.copy_of(f, table.returned[past.id])
+    if past is None or past.digest != entry.digest:
+        return past is None or past.reason != REDACTED
+    if past.reason == DELETED:
+        table.back(f, past)
     else:
-        table.past(f, RETURNED, past.id)
-        table.returned[past.id] = f
+        table.past(f, ARCHIVED, past.id)
+    return True
 
 
 def by_content(table: Table, *, claimed: bool) -> None:
@@ -72,10 +66,10 @@ def by_content(table: Table, *, claimed: bool) -> None:
             offered[table.found[f].digest].append(f)
     unclear: list[tuple[list[int], list[int]]] = []
     for digest, entries in offered.items():
-        ks, fs = wanted[digest], entries
-        plain = [f for f in entries if not _past_text(table, f)]
-        if len(plain) >= len(ks):  # the others have a better claim
-            fs = plain
+        ks = wanted[digest]
+        whole = [f for f in entries if f not in table.frayed]
+        plain = [f for f in whole if not _past_text(table, f)]
+        fs = next((fs for fs in (plain, whole) if len(fs) >= len(ks)), entries)  # the others have a lesser claim
         if len(ks) == len(fs):
             for k, f in zip(ks, fs, strict=True):
                 table.hold(k, f)
@@ -89,7 +83,7 @@ def _past_text(table: Table, f: int) -> bool:
     """Whether rule 3 would take the entry for another text of the past message whose id it has."""
     entry = table.found[f]
     past = None if entry.id is None else table.history.get(entry.id)
-    return past is not None and past.header == entry.header and table.similar(past.id, f)
+    return past is not None and past.header.exact and past.header == entry.header
 
 
 def _in_place_first(table: Table, unclear: list[tuple[list[int], list[int]]]) -> None:

@@ -7,22 +7,29 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
+from intercom.reconcile import torn
 from intercom.reconcile.likeness import similarity
 from intercom.reconcile.values import (
     ADDED,
+    DROPPED,
     DUPLICATE,
     EDITED,
+    REDACTED,
+    RETURNED,
     UNCHANGED,
     Decision,
     Found,
     History,
     Known,
+    Past,
     Thresholds,
 )
 
 OPEN = -1
+NONE: frozenset[str] = frozenset()
 
 
 class Gaps(NamedTuple):
@@ -43,17 +50,58 @@ class Table:
         history: History,
         body_of: Callable[[str], str | None],
         limits: Thresholds,
+        *,
+        doubtful: bool,
     ) -> None:
         self.known = known
-        self.found = found
         self.history = history
         self.limits = limits
+        self.doubtful = doubtful
         self.position = {one.id: k for k, one in enumerate(known)}
         self.holder = [OPEN] * len(known)  #: position in `found` of the entry that stands for it
         self.decided: list[Decision | None] = [None] * len(found)
         self.returned: dict[str, int] = {}  #: deleted messages that are back: id -> position in `found`
-        self.echo: dict[int, frozenset[tuple[str, int]]] = {}  #: copies: position -> where originals stand
-        self._body_of = body_of
+        self.text = body_of
+        self.frayed: dict[int, str] = {}  #: entries that are a known text and a torn piece: position -> own digest
+        self.found = self._trimmed(found) if any(entry.trimmed for entry in found) else found
+
+    def _trimmed(self, found: Sequence[Found]) -> list[Found]:
+        """The entries, the frayed ones with the digest of the text without that piece."""
+        whole = {entry.digest for entry in found if not entry.trimmed}
+        before = set(self.texts)
+        out = list(found)
+        for f, entry in enumerate(found):
+            if entry.trimmed and entry.digest not in whole and self._is_frayed(entry, entry.trimmed, before):
+                out[f] = entry._replace(digest=entry.trimmed)
+                self.frayed[f] = entry.digest
+            before.add(out[f].digest)
+        return out
+
+    def _is_frayed(self, entry: Found, short: str, before: set[str]) -> bool:
+        """Whether the text with the digest `short` is known or stands before it, and that of the entry is not."""
+        k = self.position.get(entry.id or "")
+        one = self.history.get(entry.id or "") if k is None else self.known[k]
+        if one is not None and one.digest in {short, entry.digest}:
+            return one.digest == short
+        if entry.digest in self.texts or self.history.having(entry.digest):
+            return False
+        return short in before or bool(self.history.having(short))
+
+    @cached_property
+    def texts(self) -> set[str]:
+        """Every text that a message of the live log has or had, by its digest."""
+        return {digest for one in self.known for digest in (one.digest, *one.versions)}
+
+    @cached_property
+    def _twice(self) -> set[str]:
+        return {digest for one in self.known if one.copies for digest in (one.digest, *one.versions)}
+
+    def copied(self, f: int) -> bool:
+        """Whether entry `f` is a text of some message, and to the second, or agreed to stand there more than once."""
+        digest, exact = self.found[f].digest, self.found[f].header.exact
+        if digest in (self.texts if exact else self._twice):
+            return True
+        return any(exact or one.copies for one in self.history.having(digest))
 
     def open_found(self) -> list[int]:
         """Positions of entries that no rule has spoken on, in file order."""
@@ -65,8 +113,10 @@ class Table:
 
     def hold(self, k: int, f: int, verdict: str = UNCHANGED) -> None:
         """Let entry `f` stand for known message `k`."""
+        if verdict == UNCHANGED and f in self.frayed:  # until rule 5 says that the end was cut off there
+            verdict = REDACTED if self.known[k].redacted else EDITED
         self.holder[k] = f
-        new = verdict == EDITED and self._unseen(f, k)
+        new = verdict == EDITED and (f in self.frayed or self._unseen(f, k))
         self.decided[f] = Decision(self.found[f].place, verdict, self.known[k].id, version=new)
 
     def copy(self, f: int, k: int) -> None:
@@ -77,17 +127,25 @@ class Table:
         """Entry `f` is one more copy of what entry `original` stands for."""
         stands = self.decided[original]
         id = stands.id if stands else None
-        of = self.found[original].place
-        self.decided[f] = Decision(self.found[f].place, DUPLICATE, id, of, version=version)
-        self.echo[f] = frozenset({("file", original)})
+        self.decided[f] = Decision(self.found[f].place, DUPLICATE, id, self.found[original].place, version=version)
 
     def _unseen(self, f: int, k: int) -> bool:
         digest = self.found[f].digest
         return digest != self.known[k].digest and digest not in self.known[k].versions
 
-    def past(self, f: int, verdict: str, id: str, *, version: bool = False) -> None:
-        """Entry `f` is the past message `id`, with this verdict."""
+    def past(self, f: int, verdict: str, id: str | None, *, version: bool = False) -> None:
+        """Entry `f` is no message of the live log, but has to do with message `id`."""
         self.decided[f] = Decision(self.found[f].place, verdict, id, version=version)
+
+    def back(self, f: int, past: Past, *, version: bool = False) -> None:
+        """Entry `f` is a message that somebody had deleted: that undoes it, but for a page that is doubtful."""
+        if self.doubtful:
+            self.past(f, DROPPED, past.id)
+        elif past.id in self.returned:
+            self.copy_of(f, self.returned[past.id], version=version)
+        else:
+            self.past(f, RETURNED, past.id, version=version)
+            self.returned[past.id] = f
 
     def add(self, f: int, occurrence: int) -> None:
         """Entry `f` is a new message."""
@@ -95,16 +153,35 @@ class Table:
 
     def alike(self, id: str, f: int) -> float:
         """How alike the known text of `id` and the text of entry `f` are, 0 to 1."""
-        text = self._body_of(id)
+        text = self.text(id)
         return 0.0 if text is None else similarity(text, self.found[f].body)
 
     def similar(self, id: str, f: int) -> bool:
         """Whether they are versions of one text."""
         return self.alike(id, f) >= self.limits.similar
 
-    def text(self, id: str) -> str | None:
-        """The known text of `id`, if it can be had."""
-        return self._body_of(id)
+    def shaken(self, f: int) -> bool:
+        """Whether entry `f` may be what a power cut left."""
+        return self.doubtful or self.found[f].holed
+
+    def rest(self, id: str, f: int) -> bool:
+        """Whether, by its text, entry `f` is what a cut or a power cut left of message `id`."""
+        entry, text = self.found[f], self.text(id)
+        if text is None:
+            return False
+        if entry.holed and torn.holed(text, entry.body if "\0" in entry.body else "\0" + entry.body):
+            return True
+        return (self.doubtful or not entry.closed) and torn.beginning(text, entry.body)
+
+    def remnant(self, id: str, f: int, versions: frozenset[str] = NONE) -> bool:
+        """Whether entry `f`, which is said to be message `id`, holds no text that somebody gave it (rule 13)."""
+        entry = self.found[f]
+        return (self.doubtful and (entry.holed or entry.digest in versions)) or self.rest(id, f)
+
+    def sides_differ(self, f: int, g: int) -> bool:
+        """Whether two entries stand on different sides of a conflict."""
+        one, other = self.found[f].side, self.found[g].side
+        return bool(one and other and one != other)
 
     def unmoved(self) -> list[int]:
         """Positions in `known` of the longest run of matched messages in unchanged order.

@@ -20,6 +20,7 @@ DUPLICATE = "duplicate"  #: one more copy of a message that entry `of` already s
 RETURNED = "returned"  #: a message somebody had deleted is there again: shown again, not new
 ARCHIVED = "archived"  #: a copy of what the archive holds: not new, not part of the live log
 REDACTED = "redacted"  #: an old copy of a message whose text was destroyed on purpose: destroy again
+DROPPED = "dropped"  #: left by a power cut: of a text that is known, or of a message that was deleted; taken out again
 
 # Judgements on the whole file (Outcome.judgement), and the kinds of damage (Outcome.kind).
 INTACT = "intact"  #: nothing to do
@@ -30,7 +31,7 @@ REMOVED = "removed"  #: the file is not there
 EMPTIED = "emptied"  #: not one message is left in it
 TRUNCATED = "truncated"  #: its end is missing
 OVERWRITTEN = "overwritten"  #: most of it went
-STALE_SAVE = "stale_save"  #: saved from an old copy: what came meanwhile is missing
+STALE_SAVE = "stale_save"  #: saved from an old copy: what came meanwhile is missing, or what was deleted is back
 RESURFACED = "resurfaced"  #: nothing is missing, but a redacted text is back
 
 SECONDS = re.compile(r"\d{1,2}:\d{2}:\d{2}")
@@ -53,10 +54,10 @@ class Header(NamedTuple):
 class Known(NamedTuple):
     """One message the live log is supposed to hold.
 
-    `seq` orders arrival on the bus (never reused). `arrived` orders arrival **in the file**: the same,
-    except that a message a repair put back arrived anew. `agreed` says that a sync has seen it in the
-    file (or a repair wrote it there); it is False for what a tool appended since, and becomes True only
-    when a whole outcome has been applied. `restored` counts how often a repair put it back.
+    `seq` orders arrival on the bus (never reused). `arrived` orders arrival **in the file**, on the same scale: it is
+    `seq`, except that what was put back arrived anew, behind all others. `agreed` says that it was seen in the file
+    (or a repair wrote it there): until then it is owed. `restored` counts how often a repair put it back. `received`
+    says that everybody it is for has received it.
     """
 
     id: str
@@ -71,10 +72,15 @@ class Known(NamedTuple):
     redacted: bool = False  #: a stub stands for it; any other text under its name is the secret
     versions: frozenset[str] = frozenset()  #: digests of its earlier and rival texts
     copies: int = 0  #: how many DUPLICATE entries of it the file held when last agreed
+    received: bool = True
 
 
 class Found(NamedTuple):
-    """One message entry of the file as it is now. `place` is the caller's number for it, unique in the file."""
+    """One message entry of the file as it is now. `place` is the caller's number for it, unique in the file.
+
+    `trimmed` is the digest it would have without the piece of a rule or header at its end (`torn.trimmed`), if there
+    is one. `holed` says that there is a NUL in it, anywhere from its header on.
+    """
 
     place: int
     id: str | None
@@ -83,6 +89,8 @@ class Found(NamedTuple):
     body: str
     closed: bool = True  #: its `---` is there
     side: int = 0  #: which side of a git conflict it stands in, numbered through the file; 0 = none
+    trimmed: str | None = None
+    holed: bool = False
 
 
 class Past(NamedTuple):
@@ -108,9 +116,6 @@ class History(Protocol):
     def having(self, digest: str, /) -> Sequence[Past]:
         """Every past message that has or had a text with this digest, in order of seq."""
 
-    def headed(self, header: Header, /) -> Sequence[Past]:
-        """The past messages with exactly this header, as far as it is known which ones have it, in order of seq."""
-
 
 class Recalled:
     """A History held in memory."""
@@ -119,11 +124,9 @@ class Recalled:
         """`older`: digests of other texts that some of them had, with their ids."""
         self._by_id: dict[str, Past] = {}
         self._by_digest: dict[str, list[Past]] = {}
-        self._by_header: dict[Header, list[Past]] = {}
         for one in sorted(past, key=lambda p: p.seq):
             self._by_id[one.id] = one
             self._by_digest.setdefault(one.digest, []).append(one)
-            self._by_header.setdefault(one.header, []).append(one)
         for digest, id in older:
             if id in self._by_id and self._by_id[id] not in self._by_digest.get(digest, ()):
                 self._by_digest.setdefault(digest, []).append(self._by_id[id])
@@ -133,12 +136,8 @@ class Recalled:
         return self._by_id.get(id)
 
     def having(self, digest: str, /) -> Sequence[Past]:
-        """Every past message whose current text has this digest, in order of seq."""
+        """Every past message that has or had a text with this digest, in order of seq."""
         return self._by_digest.get(digest, ())
-
-    def headed(self, header: Header, /) -> Sequence[Past]:
-        """The past messages with exactly this header, in order of seq."""
-        return self._by_header.get(header, ())
 
 
 class Thresholds(NamedTuple):
@@ -152,7 +151,8 @@ class Thresholds(NamedTuple):
 class Decision(NamedTuple):
     """What one entry of the file is.
 
-    `id` is the message it belongs to (None for ADDED, and for a DUPLICATE of an entry that is itself new).
+    `id` is the message it belongs to: None for ADDED, for a DUPLICATE of an entry that is itself new, and for a
+    DROPPED entry of which nothing is left.
     `of` is the place of the entry that stands for that message, on a DUPLICATE. `occurrence` is given with
     ADDED: the first to try in deriving its id; go up while that id is taken. `version` says that the text is
     one nobody had seen of this message: worth keeping in its history.
@@ -169,7 +169,9 @@ class Decision(NamedTuple):
 class Outcome(NamedTuple):
     """The whole judgement. `entries` has one decision per entry found, in file order.
 
-    `deleted` are honoured deletions, `lost` is to be put back at the end; both in order of `seq`.
+    `deleted` are honoured deletions. `lost` is to be put back at the end; `owed` is to be put there as well, but that
+    is no repair. All in order of `seq`. `quiet`: there is a repair, and nothing new to tell, because all that is lost
+    in a stale save had been put back before, or nothing was lost and nothing cut that anybody had seen.
     """
 
     judgement: str
@@ -177,6 +179,8 @@ class Outcome(NamedTuple):
     entries: tuple[Decision, ...]
     deleted: tuple[str, ...]
     lost: tuple[str, ...]
+    owed: tuple[str, ...] = ()
+    quiet: bool = False
 
     def count(self, verdict: str) -> int:
         """How many entries got this verdict."""

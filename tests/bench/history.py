@@ -1,4 +1,4 @@
-"""Owns making histories: archive segments of any number of messages, written as compaction would have.
+"""Owns making histories: a ledger of any number of messages, all of which have left the page.
 
 Messages are rendered by the product's own writer; names and words are drawn from a seeded generator, so
 that two runs have the same history.
@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from intercom import Bus
-from intercom.compact import SEGMENT_BYTES
 from intercom.config import load
 from intercom.format import render
+from intercom.format.record import PAGE, control, seal
+from intercom.ledger import SEGMENT_BYTES
+from intercom.log import Log
 from intercom.model import Message, local_stamp, new_id, utc
 
 READER = "worker-1"
@@ -25,27 +27,27 @@ _BEGAN = 1_700_000_000  # seconds; one message every 20 s from then on
 
 
 def fill(root: Path, count: int) -> int:
-    """Write `count` messages (≈ 170 bytes each) into the archive of the bus at `root`; return the bytes."""
-    config = load(root)
-    config.archive.mkdir(parents=True)
-    size, number = 0, 0
-    for number, data in enumerate(_segments(count), 1):
-        (config.archive / f"INTERCOM-{config.machine}-{number:06d}.md").write_bytes(data)
-        size += len(data)
+    """Write `count` messages (≈ 170 bytes each) into the ledger of the bus at `root`; return the bytes."""
+    log, size = Log(load(root)), 0
+    with log.locked():
+        for records in _segments(count):
+            log.ledger.append(records)
+            size += sum(map(len, records))
+        log.learn([control(PAGE, [f"{count} left"], _BEGAN)])
     return size
 
 
-def _segments(count: int) -> Iterator[bytes]:
+def _segments(count: int) -> Iterator[list[bytes]]:
     held: list[bytes] = []
     size = 0
     for block in blocks(count):
-        held.append(block)
-        size += len(block)
+        held.append(seal(block))
+        size += len(held[-1])
         if size >= SEGMENT_BYTES:
-            yield b"".join(held)
+            yield held
             held, size = [], 0
     if held:
-        yield b"".join(held)
+        yield held
 
 
 def blocks(count: int) -> Iterator[bytes]:

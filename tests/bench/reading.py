@@ -12,6 +12,7 @@ from pathlib import Path
 from intercom import Bus
 from intercom.files import read_from
 from intercom.format import parse
+from intercom.format.record import is_control
 from intercom.log import Log
 from tests.bench.history import READER, SENDER, fill, opened
 from tests.bench.table import Row, Run, against_floor, within
@@ -73,13 +74,9 @@ def _say(bus: Bus, count: int) -> bytes:
     """Send `count` messages as users do, compaction on; return them as they stand in the log."""
     for _ in range(count):
         bus.send(READER, TEXT, sender=SENDER)
-    journal = read_from(Log(bus.config).journal) or b""
-    archived = read_from(_last_segment(bus.config.archive)) or b""
-    return b"".join(entry.raw for entry in parse(archived + journal)[-count:])
-
-
-def _last_segment(archive: Path) -> Path:
-    return max(path for path in archive.iterdir() if path.suffix == ".md")
+    ledger = Log(bus.config).ledger
+    data = b"".join(read_from(ledger.path(segment)) or b"" for segment in ledger.segments()[-2:])
+    return b"".join([entry.raw for entry in parse(data) if not is_control(entry)][-count:])
 
 
 def hand_written(run: Run) -> Iterator[Row]:

@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from intercom.log import Log
+from intercom.format import render
+from intercom.format.record import seal
+from intercom.model import local_stamp
 from tests.bench.clients import SERVER, Client
 from tests.bench.history import SENDER, opened
 from tests.bench.table import Row, Run, against_floor
@@ -24,8 +26,8 @@ def bus_send(run: Run) -> Iterator[Row]:
     root = run.project("send")
     ours, floor = [], []
     with opened(root) as bus:
-        bus.send("worker-1", TEXT, sender=SENDER)
-        block = os.stat(Log(bus.config).journal).st_size
+        sent = bus.send("worker-1", TEXT, sender=SENDER)
+        block = len(seal(render(sent, local_stamp(0))))
         for _ in range(run.rounds(3_000, 400)):
             began = time.perf_counter()
             bus.send("worker-1", TEXT, sender=SENDER)

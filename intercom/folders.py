@@ -1,0 +1,61 @@
+"""Owns listing a folder again only when it changed: a look at its times is cheaper than at its names."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+_TICK = 0.02  #: seconds; file systems that keep finer times than seconds have clocks no coarser than this
+_COARSE = 2.0  #: seconds; the others have none coarser than this
+
+
+def file_mark(path: str | Path) -> str:
+    """Inode, size and times of a file, "" if there is none. A hint, never a proof."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def file_size(path: str | Path) -> int:
+    """Bytes; 0 if there is no such file."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+class Names:
+    """The names in one folder. As long as they do not change, `now` gives the same object."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = os.fspath(path)
+        self._mark = ""
+        self._names: list[str] = []
+
+    def now(self) -> list[str]:
+        """All names, sorted; none where the folder cannot be listed."""
+        mark = file_mark(self._path)
+        if mark and mark == self._mark:
+            return self._names
+        try:
+            present = sorted(os.listdir(self._path))
+            over = _over(os.stat(self._path).st_mtime_ns)
+        except OSError:
+            present, over = [], False
+        if present != self._names:
+            self._names = present
+        self._mark = mark if over else ""  # what comes in the same tick of the clock leaves the same mark
+        return self._names
+
+    def forget(self) -> None:
+        """List the folder again, whatever its times say."""
+        self._mark = ""
+
+
+def _over(changed: int) -> bool:
+    """Whether the tick of the clock is over in which something changed; nanoseconds since 1970."""
+    tick = _TICK if changed % 1_000_000_000 else _COARSE
+    return not 0 <= time.time() - changed / 1e9 <= tick
