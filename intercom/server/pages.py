@@ -65,8 +65,7 @@ def cut(row: dict[str, Any]) -> dict[str, Any]:
     out["body"] = body[:keep]
     out["cut"] = (
         f"Only the first {keep} of {len(body)} characters are shown. The whole is in .claude/local/{row['file']} "
-        f"(search for {row['id']} or {row['at'][:10]}), or run: "
-        f"intercom log --json --from {row['from']} --since {row['at']}"
+        f"(search for {row['id']} or {row['at'][:10]}), or run: intercom history --json {row['id']}"
     )
     if "contract" in row:
         out["contract_error"] = "The contract is too large to be shown here; read the whole message first."
