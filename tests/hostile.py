@@ -83,10 +83,15 @@ def lines(text: str) -> list[str]:
 
 def check(shown: str, *, but: str = "\n") -> None:
     """Nothing in `shown` acts on its reader, and no value has begun a line; `but` are the layout's own characters."""
+    check_unseen(shown, but=but)
+    forged = [line for line in lines(shown) if line.startswith(FORGED)]
+    assert not forged, f"a value has begun a line of {shown!a}"
+
+
+def check_unseen(shown: str, *, but: str) -> None:
+    """Nothing in `shown` acts on its reader."""
     for at, char in enumerate(shown):
         if char not in but and unseen(char):
             assert char in "\u200c\u200d\ufe0e\ufe0f", f"{char!a} in {shown[max(0, at - 40) : at + 40]!a}"
             assert shown[at - 1 : at] > "\x7f", f"{char!a} stands for nothing in {shown[max(0, at - 40) : at + 40]!a}"
-    forged = [line for line in lines(shown) if line.startswith(FORGED)]
-    assert not forged, f"a value has begun a line of {shown!a}"
     assert not _TAG.search(shown), f"a tag of the model's own program in {shown!a}"

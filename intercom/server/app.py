@@ -85,7 +85,7 @@ class App:
         except IntercomError as error:
             return _result(brief(error), error=True)
         except Exception as error:  # noqa: BLE001  # the edge: a fault of ours must not look like an answer
-            sys.stderr.write("\n".join([*framed(traceback.format_exc()[-_LOGGED:], ""), ""]))
+            sys.stderr.write("\n".join([*framed(traceback.format_exc()[-_LOGGED:], "| "), ""]))
             sys.stderr.flush()
             return _result(_fault(error), error=True)
         return _result(answer if isinstance(answer, str) else result_text(answer))
