@@ -23,6 +23,8 @@ from intercom.state import State
 from tests.conftest import SOURCE, Command
 from tests.server_client import BareClient
 
+pytestmark = pytest.mark.slow
+
 PRIVATE = ".claude/local/.intercom"
 
 

@@ -184,6 +184,7 @@ def messages_in(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return found if isinstance(found, list) else []
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @worst
 @given(hostile.values)
@@ -327,7 +328,8 @@ def look(words: list[str]) -> None:
 JSON = {command.name for command in parser.COMMANDS if command.json}
 
 
-@settings(max_examples=4)
+@pytest.mark.slow
+@settings(max_examples=2)
 @worst
 @given(hostile.values)
 def test_commands(value: str) -> None:
@@ -345,6 +347,7 @@ def test_commands(value: str) -> None:
             look(words)
 
 
+@pytest.mark.slow
 @edges
 @worst
 @given(hostile.values)
