@@ -77,8 +77,7 @@ def _breaks() -> re.Pattern[str]:
 @cache
 def _tags() -> re.Pattern[str]:
     """The `<` of a tag with which an agent's own program speaks to its model; in JSON blanks may be escapes."""
-    blank = r"(?:\s|\\[nrt])*+"
-    return re.compile(rf"<(?={blank}/?+{blank}(?:system-reminder|task-notification)\b)", re.IGNORECASE)
+    return re.compile(r"<(?=(?:[\s/]|\\[nrt])*(?:system-reminder|task-notification)\b)", re.IGNORECASE)
 
 
 def _picture(found: re.Match[str]) -> str:
