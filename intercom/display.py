@@ -4,7 +4,8 @@ What a message, a file name, another machine or an error holds may not end the l
 turn the reading direction, hide text, or pass for a word of the program that shows it. There is one function for
 each place that such text can stand in; every edge uses these, and none has a way of its own.
 
-    value     within a line: names, ids, threads, paths, commands
+    value     within a line: paths, commands, whatever stands at its end or alone
+    word      within a line, among others: names, ids, threads, times
     sentence  prose that takes one line, whatever its layout: errors, warnings
     framed    a body, each of its lines behind a bar
     named     a value that may have several lines, after its name
@@ -39,6 +40,18 @@ def value(text: str) -> str:
     return _tags().sub("&lt;", _unseen().sub(_picture, text))
 
 
+def word(text: str) -> str:
+    """One value among others in a line: in quotes, unless it is a plain word, so that it cannot pass for two."""
+    if _plain().fullmatch(text):
+        return value(text)
+    return '"' + value(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def words(text: str) -> str:
+    """A list of values, with ", " between them."""
+    return ", ".join(map(word, text.split(", ")))
+
+
 def sentence(text: str) -> str:
     """Prose on one line: blanks and line ends in it become one space."""
     return value(" ".join(text.split()))
@@ -67,6 +80,11 @@ def escaped(json: str) -> str:
 @cache
 def _unseen(but: int = 0) -> re.Pattern[str]:
     return re.compile(f"[{_UNSEEN[but:]}]")
+
+
+@cache
+def _plain() -> re.Pattern[str]:
+    return re.compile(r"[\w.:+@/#-]+")
 
 
 @cache

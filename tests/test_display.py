@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.display import escaped, framed, named, sentence, value
+from intercom.display import escaped, framed, named, sentence, value, word, words
 from tests import hostile
 
 anything = st.one_of(st.text(st.characters(codec=None)), hostile.values)
@@ -39,7 +39,7 @@ def test_a_line_end_of_any_kind_ends_no_line(end: str) -> None:
 def test_whatever_is_shown_is_harmless(text: str) -> None:
     """In each place; and what was shown once is the same when it is shown again."""
     text = "v" + text
-    for shown in (value(text), sentence(text), escaped(json.dumps(text, ensure_ascii=False))):
+    for shown in (value(text), word(text), words(text), sentence(text), escaped(json.dumps(text, ensure_ascii=False))):
         hostile.check(shown, but="")
     hostile.check("\n".join(framed(text, "  | ")), but="\n\t")
     hostile.check(named("n", text), but="\n\t")
@@ -71,6 +71,14 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
     """Letters of all scripts, emoji that are joined, and signs that look like tags."""
     assert value(text) == text
     assert framed(f"{text}\n\t{text}", "") == [text, f"\t{text}"]
+
+
+def test_a_word_among_others_is_seen_whole() -> None:
+    """In quotes where it is no plain word; nothing in it ends them."""
+    assert words("claude-code, roo, worker.1") == "claude-code, roo, worker.1"
+    assert word('a", from b') == '"a\\", from b"'
+    assert word('a\\", from b') == '"a\\\\\\", from b"'
+    assert word("") == '""'
 
 
 def test_names_cannot_be_made_to_look_like_others() -> None:

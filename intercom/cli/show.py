@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from intercom.display import escaped, framed, sentence, value
+from intercom.display import escaped, framed, sentence, value, word, words
 
 if TYPE_CHECKING:
     from intercom.model import Message
@@ -110,11 +110,12 @@ def messages(found: Iterable[Message], *, as_json: bool) -> None:
 
 def message(one: Message) -> None:
     """Print a message for a person to read, and an empty line."""
-    header: list[Part] = [paint(local(one.at), DIM), "  ", paint(one.sender, BOLD), " \u2192 ", paint(one.to, BOLD)]
+    header: list[Part] = [paint(local(one.at), DIM), "  "]
+    header += [paint(word(one.sender), BOLD), " \u2192 ", paint(words(one.to), BOLD)]
     header += ["  ", paint(f"[{one.tag}]", _COLOUR.get(one.tag, DIM))]
     if one.urgent:
         header += ["  ", paint("[URGENT]", BOLD, RED)]
-    header += ["  ", paint(one.id, DIM)]
+    header += ["  ", paint(word(one.id), DIM)]
     notes = _about(one)
     for number, about in enumerate(notes):
         header += [", " if number else "  (", about]
@@ -131,18 +132,18 @@ def _about(one: Message) -> list[Part]:
         notes.append(paint("written by hand", YELLOW))
     if one.redelivered:
         notes.append(paint("given before, not confirmed", YELLOW))
-    said = [*([one.status] if one.status else []), *([] if one.progress is None else [f"{one.progress} %"])]
+    said = [*([word(one.status)] if one.status else []), *([] if one.progress is None else [f"{one.progress} %"])]
     if said:
         notes.append(" ".join(said))
     if one.reply_to:
-        notes.append(f"answers {one.reply_to}")
+        notes.append(f"answers {word(one.reply_to)}")
     if one.thread:
-        notes.append(f"thread {one.thread}")
+        notes.append(f"thread {word(one.thread)}")
     return notes
 
 
 def local(at: str | None) -> str:
-    """A UTC time in local time, to the second; a dash where there is none."""
+    """A UTC time in local time, to the second; a dash where there is none, and what is no time as it stands."""
     if not at:
         return "-"
     import time
@@ -150,7 +151,7 @@ def local(at: str | None) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch(at)))
     except (ValueError, OverflowError, OSError):
-        return at
+        return word(at)
 
 
 def epoch(at: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from intercom import contract
-from intercom.display import framed, value
+from intercom.display import framed, value, word, words
 from intercom.errors import brief
 from intercom.model import USER, Message, canonical
 
@@ -17,9 +17,9 @@ _LONGEST = 6_000  #: characters of one body, as it is shown
 _SHORT = 200  #: characters of a name, a thread or an id
 
 
-def short(text: str) -> str:
+def short(text: str, how: Callable[[str], str] = word) -> str:
     """One value of a header line; what is longer than any that means something is cut."""
-    shown = value(text[: _SHORT + 1])
+    shown = how(text[: _SHORT + 1])
     return shown if len(shown) <= _SHORT else f"{shown[:_SHORT]} […]"
 
 
@@ -43,7 +43,7 @@ def one(message: Message, masters: Collection[str]) -> str:
     if message.redelivered:
         notes.append("given before to a session that ended without acting: check what is done")
     notes += _contract(message, masters)
-    head = [f"message {short(message.id)}", f"from {short(message.sender)} to {short(message.to)}"]
+    head = [f"message {short(message.id)}", f"from {short(message.sender)} to {short(message.to, words)}"]
     head += [short(message.type), *(["URGENT"] if message.urgent else []), short(message.at)]
     head += [f"reply_to {short(message.reply_to)}"] if message.reply_to else []
     head += [f"thread {short(message.thread)}"] if message.thread else []
