@@ -7,15 +7,23 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,\
             $(shell $(p) -c 'import sys; print("$(p)" if sys.version_info >= (3, 11) else "")' 2>/dev/null)))
 
-.PHONY: help demo demo-fleet claude test soak lint check bench clean
+# What the tests need and only the system can bring, as Debian's packages; nothing where it is all there.
+MISSING = $(shell PYTHON='$(PYTHON)' sh tests/needs.sh)
+SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
+APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
+
+.PHONY: help demo demo-fleet needs claude prettier test quick soak lint check bench clean
 .DEFAULT_GOAL := help
+.NOTPARALLEL: # `needs` comes first, and stops the rest
 
 help:
 	@echo "make demo   two agents talk through a log, in a scratch folder; start here"
 	@echo "make demo-fleet   a master and three real Claude Code workers, offline, with a scripted model"
-	@echo "make test   the tests; those with the real Claude Code take a few minutes"
+	@echo "make quick  the tests for between two edits: no network, no npm, under two minutes"
+	@echo "make test   all tests; those with the real Claude Code take a few minutes"
+	@echo "make needs  says which programs the tests lack on this machine, and how to get them"
 	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts: hours"
-	@echo "make claude installs the pinned Claude Code that the fleet's tests drive (npm)"
+	@echo "make claude, make prettier   installs the pinned one that tests drive (npm); make test does it too"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
 	@echo "make clean  removes .venv and caches"
@@ -23,24 +31,34 @@ help:
 demo: $(STAMP)
 	@$(BIN)/intercom demo
 
-demo-fleet: $(STAMP) claude
+demo-fleet: needs $(STAMP) claude
 	@$(BIN)/python -m tests.claude.demo_fleet
+
+needs:
+	$(if $(MISSING),$(error First run `$(APT) $(MISSING)` (Debian, Ubuntu): the tests need it; nothing was run))
+	@:
 
 claude: $(STAMP)
 	@$(BIN)/python -m tests.claude.lab install
 
-soak: $(STAMP) claude
+prettier: $(STAMP)
+	@$(BIN)/python -m tests.prettier install
+
+soak: needs $(STAMP) claude
 	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/test_many_bodies.py tests/test_powercut.py
 
-test: $(STAMP) claude
+test: needs $(STAMP) claude prettier
 	@$(BIN)/python -m pytest -q
+
+quick: $(STAMP)
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not slow" --ignore=tests/claude
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint test
+check: needs lint test
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from intercom import sight, tmux
 from intercom.agents import agent
 from intercom.crew import Crew
+from intercom.display import named, value
 from intercom.errors import NotFound, Refused, UsageError
 from intercom.model import USER, canonical
 from intercom.screen import Dialog, Screen
@@ -175,7 +176,7 @@ def _on_screen(crew: Crew, seen: Sight, by: str, decision: str | None, expect: s
             f"the {dialog.kind} on {seen.name}'s screen has no plain {wanted}; nothing was answered. "
             f"Look at it: intercom attach {seen.name}"
         )
-    what = " ".join(word for word in (dialog.tool or dialog.kind, dialog.subject) if word)
+    what = named(value(dialog.tool or dialog.kind), dialog.subject)
     # Into the log first: nothing is approved that a person could not see afterwards.
     note(crew, by, f"{'allowed' if wanted == 'allow' else 'denied'} for {seen.name} by {by}, by keys\n{what}")
     if not press(crew, row, dialog, key, until):

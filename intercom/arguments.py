@@ -23,6 +23,14 @@ def maybe_texts(outcome: str, **values: object) -> None:
     texts(outcome, **{name: value for name, value in values.items() if value is not None})
 
 
+def idents(outcome: str, **values: object) -> None:
+    """Every value must be None, or text that could be a message's id. UsageError names the first that is not."""
+    maybe_texts(outcome, **values)
+    for name, value in values.items():
+        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+            raise UsageError(f"{name} is {value!r}, which is no text that a message could have; {outcome}.")
+
+
 def check_count(name: str, value: object, outcome: str, *, least: int) -> int:
     """A whole number of messages, `least` or more; one beyond all bounds is as good as a very large one."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -251,7 +251,7 @@ class Bus:
     def receipts(self, sender: str, message_id: str | None = None) -> list[Receipt]:
         """What became of a sender's newest messages, or of one: stored, shown, acted on. UnknownName, NotFound."""
         arguments.texts("nothing was read", sender=sender)
-        arguments.maybe_texts("nothing was read", message_id=message_id)
+        arguments.idents("nothing was read", message_id=message_id)
         name = self._registry.check_reader(sender)
         everybody = {name: self._registry.joined(name) for name in self._registry.names()}
 
@@ -359,12 +359,12 @@ class Bus:
 
     def versions(self, ident: str) -> list[Message]:
         """Every text that a message had, oldest first, the present one last. NotFound."""
-        arguments.texts("nothing was read", ident=ident)
+        arguments.idents("nothing was read", ident=ident)
         return self._fresh(lambda db: self._upkeep.versions(db, ident))
 
     def redact(self, ident: str) -> Redaction:
         """Destroy the text of a message everywhere; a stub stays in its place. NotFound, Refused, StorageError."""
-        arguments.texts("nothing was redacted", ident=ident)
+        arguments.idents("nothing was redacted", ident=ident)
         return self._upkeep.redact(ident)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import errno
 
+from intercom.display import sentence
+
 _LONGEST = 1_500  #: characters of an error that are shown
-_PICTURES = {code: chr(0x2400 + code) for code in range(32) if code not in {9, 10}}
 
 
 def brief(error: BaseException) -> str:
-    """What an error says: control characters made visible, and of very long words the middle left out."""
-    text = str(error).translate(_PICTURES)
+    """What an error says, on one line; of very long words the middle is left out."""
+    text = sentence(str(error))
     half = _LONGEST // 2
     return text if len(text) <= _LONGEST else f"{text[:half]} […] {text[-half:]}"
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from intercom import proc
+from intercom.display import value
 from intercom.errors import IntercomError
 
 #: who commits what is kept of a worktree; a machine without a git identity must not lose work
@@ -17,8 +18,8 @@ IDENTITY = {
 
 
 def some(names: tuple[str, ...] | list[str]) -> str:
-    """The first few of `names`, printable, for a message."""
-    shown = ", ".join("".join(c if c.isprintable() else "?" for c in name) for name in names[:10])
+    """The first few of `names`, for a message."""
+    shown = ", ".join(map(value, names[:10]))
     return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 

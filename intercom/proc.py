@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from intercom.alive import alive, started
+from intercom.display import value
 from intercom.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
 
 if TYPE_CHECKING:
@@ -301,11 +302,10 @@ def _text(data: bytes | None) -> str:
 
 
 def _shown(args: Sequence[str]) -> str:
-    """A command for an error message: short, on one line, without control characters."""
+    """A command for an error message: short, on one line."""
     import shlex
 
-    line = " ".join(shlex.quote(word) for word in args)
-    line = "".join(ch if ch.isprintable() else "?" for ch in line)
+    line = value(" ".join(shlex.quote(word) for word in args))
     return line if len(line) <= 160 else line[:157] + "..."
 
 

@@ -18,6 +18,7 @@ from intercom import sight, tmux
 from intercom.agents import agent
 from intercom.alive import alive
 from intercom.crew import Crew
+from intercom.display import framed
 from intercom.errors import IntercomError, NotFound, ProgramMissing
 from intercom.model import USER, canonical, new_id
 from intercom.screen import Screen
@@ -296,8 +297,9 @@ def wake_pane(crew: Crew, target: str, text: str, *, timeout: float = TIMEOUT) -
     if not screen.typeable:
         return climb.failed(f"{target} shows {screen.state}, not Claude Code at an empty box, so nothing was typed")
     nonce = new_id()
-    line = f"{PREFIX}{tmux.printable(text)} [intercom:{nonce}]"
-    if len(line) > 700 or "\n" in line:
+    first, *more = framed(text, "")
+    line = f"{PREFIX}{first} [intercom:{nonce}]"
+    if more or len(line) > 700:
         return climb.failed("the text is too long to type; send it as a message to a name on the bus")
     crew.sessions.expect_nonce(nonce, target, "keys")
     trouble = _type(climb, crew.server, pane.id, "claude", line)

@@ -13,25 +13,18 @@ import pytest
 
 from intercom import Bus
 from intercom.model import Message
+from tests import prettier
 
 T = TypeVar("T")
-INSTALL = {
-    "vim": "apt-get install vim",
-    "nano": "apt-get install nano",
-    "rsync": "apt-get install rsync",
-    "dos2unix": "apt-get install dos2unix",
-    "unix2dos": "apt-get install dos2unix",
-    "tmux": "apt-get install tmux",
-    "prettier": "npm install -g prettier@3",
-    "git": "apt-get install git",
-}
 
 
 def need(program: str) -> str:
     """The path of a program; the test fails, saying how to install it, if it is not there."""
+    if program == "prettier":
+        return str(prettier.binary())
     found = shutil.which(program)
     if found is None:
-        pytest.fail(f"{program} is not installed; this test needs the real one: {INSTALL.get(program, program)}")
+        pytest.fail(f"{program} is not installed; this test needs the real one. `make needs` says how to get it.")
     return found
 
 

@@ -27,6 +27,8 @@ from intercom.model import Message
 from tests.killing import dies
 from tests.processes import Peer
 
+pytestmark = pytest.mark.slow
+
 STRIDE = int(os.environ.get("CHAOS_STRIDE", "2"))  #: 1 tries every single system call; soak does
 RULES = "a\n\n---\n\n" * 60  # a torn block of this may end like a whole one, wherever it is cut
 

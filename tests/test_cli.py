@@ -337,6 +337,15 @@ def test_colour_is_for_terminals_only(bus: Command) -> None:
     assert "Indexed 1 message." in on_terminal("rebuild")
 
 
+def test_raw_bytes_do_nothing_to_a_terminal(bus: Command) -> None:
+    """`log --raw` gives a program the bytes, and a terminal what they show."""
+    ok(bus("send", "--from", "user", "roo", "a\x1b[2Jb\u2028c"))
+    assert "a\x1b[2Jb\u2028c" in ok(bus("log", "--raw"))
+    shown = on_terminal("log", "--raw")
+    assert "a\u241b[2Jb\r\n" in shown
+    assert "\x1b" not in shown
+
+
 def test_full_disk_for_the_output_is_an_error(bus: Command) -> None:
     """What could not be printed was not done."""
     ok(bus("send", "--from", "user", "roo", "hello"))

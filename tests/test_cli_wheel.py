@@ -9,7 +9,11 @@ import venv
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import SOURCE
+
+pytestmark = pytest.mark.slow
 
 
 def test_wheel(tmp_path: Path, project: Path) -> None:

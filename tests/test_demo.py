@@ -6,8 +6,12 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from intercom.cli import demo_play
 from tests.conftest import Command
+
+pytestmark = pytest.mark.slow
 
 
 def test_demo(command: Command, tmp_path: Path) -> None:

@@ -15,13 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from intercom import cli
+from intercom import cli, registry
 from intercom.bus import Bus
 from intercom.checkup import place, programs
 from intercom.sessions import SessionRow, Sessions
 from intercom.state import State
 from tests.conftest import SOURCE, Command
 from tests.server_client import BareClient
+
+pytestmark = pytest.mark.slow
 
 PRIVATE = ".claude/local/.intercom"
 
@@ -138,13 +140,6 @@ def damaged_state(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:4096] + bytes(range(256)) * (path.stat().st_size // 256 - 16))
 
 
-def other_machine(root: Path) -> None:
-    """Another machine wrote here first."""
-    with sqlite3.connect(root / PRIVATE / "state.db") as db:
-        db.execute("UPDATE meta SET value = 'another' WHERE key = 'machine-id'")
-    db.close()
-
-
 def damaged_index(root: Path) -> None:
     """The index is overwritten."""
     with (root / PRIVATE / "index2.db").open("r+b") as file:
@@ -213,7 +208,6 @@ def hooks_twice(root: Path) -> None:
         (no_list_of_rules, "settings", "wrong", "permissions.deny", "a list"),
         (unreadable, "root", "wrong", "not valid TOML", ""),
         (damaged_state, "state", "wrong", "cannot be used", "messages stay"),
-        (other_machine, "state", "wrong", "another machine", "init --machine NAME"),
         (damaged_index, "index", "warning", "not as Intercom leaves it", "intercom rebuild"),
         (by_hand, "log", "warning", "by hand", "intercom log"),
         (dead, "instances", "warning", "gone-1", "signoff --id gone-1"),
@@ -241,6 +235,21 @@ def test_what_it_finds(
     shown = command("doctor").stdout
     assert "\x1b" not in shown
     assert f"{state:<8} {check}" in shown
+
+
+def test_another_machine_wrote_here_first(
+    well: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under this one's name: it is told, and what to do. Containers have no id of their own, so both are given here."""
+    monkeypatch.setattr(registry, "_machine_id", lambda: "this")
+    with sqlite3.connect(well / PRIVATE / "state.db") as db:
+        db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('machine-id', 'another')")
+    db.close()
+    assert cli.main(["doctor", "--json"]) == 1
+    (found,) = [row for line in capsys.readouterr().out.splitlines() if (row := json.loads(line))["check"] == "state"]
+    assert found["state"] == "wrong"
+    assert "another machine" in found["says"]
+    assert "init --machine NAME" in found["do"]
 
 
 def test_the_plugin(well: Path, command: Command, tmp_path: Path) -> None:

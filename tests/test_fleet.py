@@ -26,6 +26,8 @@ from intercom.sessions import SessionRow
 from intercom.wake import safely, tell
 from tests.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 def program(folder: Path, name: str, body: str) -> Path:
     """An executable shell script."""

@@ -21,6 +21,8 @@ from intercom.server.table import BY_NAME
 from intercom.server.tool import Tool
 from tests.server_client import BareClient
 
+pytestmark = pytest.mark.slow
+
 CANARY = "a-hostile-value-was-run"
 TOUCH = f"touch {CANARY}"
 VALUES = [

@@ -22,6 +22,8 @@ from intercom.sessions import SessionRow
 from intercom.wake import of_pane
 from tests.conftest import SOURCE, Command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[tuple[tmux.Server, tmux.Server]]:

@@ -78,6 +78,7 @@ print(n)
 """
 
 
+@pytest.mark.slow
 def test_the_lost_update(bus: Bus, project: Path) -> None:
     """Writers without pause, and somebody who reads all, waits, writes all plus one: each message comes once."""
     seconds = os.environ.get("LOST_UPDATE_SECONDS", "8")

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from intercom import Bus
 from intercom.files import replace
 from intercom.format import MESSAGE, parse
+
+pytestmark = pytest.mark.slow
 
 SENDERS = ("ann", "bob")
 READERS = ("rea", "rob")

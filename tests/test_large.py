@@ -29,6 +29,8 @@ from tests.conftest import SOURCE
 from tests.killing import dies
 from tests.strategies import hand_written, logs, tangles
 
+pytestmark = pytest.mark.slow
+
 _EXACT = b"## [2026-01-12 10:00:00] user -> roo [INFO]\n\nok\n\n---\n\n"
 _VAGUE = b"## [{DATE}] user -> roo [INFO]\n\nok\n\n---\n\n"
 _AGAIN = st.sampled_from(

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "intercom"
 
 #: From the ground up. A name stands for a module, or for a package with all that is in it.
 FLOORS = (
+    ("display",),
     ("errors",),
     ("model", "words"),
     ("arguments",),

@@ -30,6 +30,8 @@ from intercom.server.app import App
 from intercom.server.session import Session
 from tests.strategies import ENDS, NASTY, bodies, rendered_blocks, tangles
 
+pytestmark = pytest.mark.slow
+
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
 MANY = 100_000 if SOAK else 500
 TOGETHER = 5  # calls that are made before we look

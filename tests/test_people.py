@@ -12,6 +12,8 @@ import pytest
 from intercom import Bus, tmux
 from tests.people_kit import append, bodies, by_hand, gather, need, run, said, talk, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bus(project: Path) -> Iterator[Bus]:

@@ -19,6 +19,7 @@ from tests.layouts import FACTS, put
 from tests.powercut_story import AGENTS, TOP, Known, Story, token_of
 from tests.powercut_trial import Act, Scenario, Tally, Trial
 
+pytestmark = pytest.mark.slow
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
 MOST = 16 if SOAK else 3  #: disks of one cut
 EACH = 1200 if SOAK else 24  #: disks of one recording

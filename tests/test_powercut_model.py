@@ -17,6 +17,8 @@ from tests.powercut_trial import Trial
 from tests.recorder import APART, Recorder
 from tests.test_powercut import SCENARIOS
 
+pytestmark = pytest.mark.slow
+
 
 def files(root: Path) -> dict[str, bytes | None]:
     """What is there, as `Disk.tree` has it."""

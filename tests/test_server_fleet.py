@@ -14,6 +14,8 @@ from intercom.server.tool import MASTER
 from tests.conftest import SOURCE
 from tests.server_client import BareClient
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def master(project: Path, tmp_path: Path) -> Iterator[BareClient]:

@@ -20,6 +20,8 @@ from intercom import Bus
 from intercom.server.protocol import INSTRUCTIONS_LIMIT
 from tests.server_client import HERE, INITIALIZE, MAIN, BareClient
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_official_client_gets_along(project: Path) -> None:
     """Handshake, instructions, tools, a call, an error."""

@@ -15,6 +15,8 @@ from intercom.model import Instance
 from tests.people_kit import until
 from tests.server_client import BareClient
 
+pytestmark = pytest.mark.slow
+
 #: Runs in a server's process: whoever replaces the live log stops right before, until somebody opens the pipe `go`.
 HELD = (
     "import os; real = os.replace\n"

@@ -17,6 +17,8 @@ from intercom.resources import text as template
 from intercom.server.table import BY_NAME, TOOLS
 from tests.server_client import BareClient
 
+pytestmark = pytest.mark.slow
+
 ANY_TEXT = st.text(st.characters())  # lone surrogates too
 MASTER_ONLY = {"intercomm_assign", "intercomm_clear"}
 

@@ -13,6 +13,8 @@ import pytest
 from intercom import Bus
 from tests.killing import dies
 
+pytestmark = pytest.mark.slow
+
 _HOLDS_IT = """
 import sys
 with open(sys.argv[1], sys.argv[2], encoding="utf-8", newline="") as file:

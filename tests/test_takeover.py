@@ -14,6 +14,7 @@ from intercom import Bus
 from intercom.model import Message
 from tests.layouts import FACTS, LAYOUTS, having, put
 
+pytestmark = pytest.mark.slow
 MOVED = pytest.mark.parametrize("moved", [False, True], ids=["in-place", "copied"])
 SEEN = ("sender", "to", "type", "body", "urgent", "reply_to", "thread", "via", "status", "progress")
 

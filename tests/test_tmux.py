@@ -14,6 +14,8 @@ from intercom import proc, tmux
 from intercom.alive import started
 from intercom.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
 
+pytestmark = pytest.mark.slow
+
 CAT = ["cat", "-"]
 _DUMP = """
 import json, os, sys, time

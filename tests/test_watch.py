@@ -68,6 +68,7 @@ def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
         assert watch.wait(5)
 
 
+@pytest.mark.slow
 def test_waiting_costs_next_to_nothing_and_leaves_no_thread(project: Path) -> None:
     """Two seconds of waiting take a small share of a second of work; afterwards all threads are gone."""
     with Bus.open(project) as bus:

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except IntercomError as error:
-        _complain(brief(error))
+        _complain(error)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -59,17 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_output()
         return PIPE_CLOSED
     except OSError as error:
-        _complain(f"the operating system refused: {error}; the command did not finish.")
+        _complain(IntercomError(f"the operating system refused: {error}; the command did not finish."))
         _drop_output()
         return IntercomError.exit_code
     return code
 
 
-def _complain(text: str) -> None:
-    """One line on stderr, whatever the error holds: a name in it must not move the cursor."""
-    from intercom.cli.show import visible
+def _complain(error: IntercomError) -> None:
+    """One line on stderr."""
+    from intercom.cli import show
 
-    print("intercom:", visible(" ".join(text.split())), file=sys.stderr)
+    show.note(brief(error))
 
 
 def _drop_output() -> None:

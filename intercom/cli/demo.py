@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
-import sys
 import tempfile
 from pathlib import Path
 
 from intercom.cli import demo_play, show
 from intercom.cli.session import own_command
+from intercom.display import framed
 from intercom.errors import IntercomError
 
 INTRODUCTION = """\
@@ -23,17 +23,17 @@ scripted, everything else is real."""
 def demo(_: argparse.Namespace) -> int:
     """Play the demo in a new folder, which stays."""
     project = Path(tempfile.mkdtemp(prefix="intercom-demo-")).resolve()
-    print()
-    print(show.paint("Intercom: agents talk through a markdown log", show.BOLD))
-    print()
-    print(INTRODUCTION)
-    print()
+    show.line()
+    show.line(show.paint("Intercom: agents talk through a markdown log", show.BOLD))
+    show.line()
+    show.block(INTRODUCTION)
+    show.line()
     with open(project / "servers-stderr.txt", "w+", encoding="utf-8") as errors:
         try:
             log = asyncio.run(demo_play.play(project, errors))
         except Exception as error:
             errors.seek(0)
-            sys.stderr.write(errors.read())
+            show.block(errors.read(), error=True)
             raise IntercomError(f"the demo broke off: {_cause(error)} What there is lies in {project}.") from error
     (project / "servers-stderr.txt").unlink()
     _show_log(log)
@@ -54,26 +54,28 @@ def _show_log(log: Path) -> None:
     text = log.read_text(encoding="utf-8")
     start = text.find("\n## [") + 1
     if start:
-        print(
-            show.paint(f"  | ({text.count(chr(10), 0, start)} lines that tell people how to write into it)", show.DIM)
-        )
-        print("  |")
+        lines = f"({text.count(chr(10), 0, start)} lines that tell people how to write into it)"
+        show.line("  | ", show.paint(lines, show.DIM))
+        show.line("  |")
         text = text[start:]
-    for line in text.rstrip().split("\n"):
-        first, *rest = demo_play.wrapped(show.visible(line), demo_play.WIDTH - 6)
-        print(f"  | {show.paint(first, show.CYAN) if line.startswith('## [') else first}".rstrip())
+    for line in framed(text.rstrip(), ""):
+        first, *rest = demo_play.wrapped(line, demo_play.WIDTH - 6)
+        show.line("  | " if first else "  |", show.paint(first, *([show.CYAN] if line.startswith("## [") else [])))
         for part in rest:
-            print(f"  :   {part}")
+            show.line(f"  :   {part}")
 
 
 def _show_next(project: Path, log: Path) -> None:
     demo_play.title("Where it lies")
-    print(f"  {log}")
-    print()
+    show.line(f"  {log}")
+    show.line()
     own = shlex.join(own_command())
-    print("  Look around:   " + show.paint(f"cd {shlex.quote(str(project))}", show.BOLD))
-    print("                 " + show.paint(f"{own} log", show.BOLD) + "       the same messages, as a list")
-    print("                 " + show.paint(f"{own} status", show.BOLD) + "    who is there, what is unread")
-    print("  In a project:  " + show.paint(f"{own} init", show.BOLD) + "      makes a log, prints the MCP server entry")
-    print(f"  Throw away:    rm -r {project}")
-    print()
+    for said, command, about in (
+        ("Look around:", f"cd {shlex.quote(str(project))}", ""),
+        ("", f"{own} log", "       the same messages, as a list"),
+        ("", f"{own} status", "    who is there, what is unread"),
+        ("In a project:", f"{own} init", "      makes a log, prints the MCP server entry"),
+    ):
+        show.line(f"  {said:15}", show.paint(command, show.BOLD), about)
+    show.line(f"  Throw away:    rm -r {project}")
+    show.line()

@@ -17,6 +17,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 import intercom
 from intercom.cli import show
 from intercom.config import load
+from intercom.display import framed
 from intercom.errors import IntercomError
 from intercom.setup import init
 
@@ -40,7 +41,7 @@ class Agent:
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call a tool and say so; the tool's JSON answer. IntercomError where it refuses."""
         shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in arguments.items() if key not in _TEXTS)
-        say(self.name, f"{show.paint(tool, show.BOLD)}({shown})")
+        say(self.name, show.paint(tool, show.BOLD), f"({shown})")
         for text in (arguments[key] for key in _TEXTS if key in arguments):
             quote(text, '"', '"')
         result = await self._client.call_tool(tool, arguments)
@@ -69,8 +70,8 @@ async def play(project: Path, errors: TextIO) -> Path:
     async with AsyncExitStack() as stack:
         opened = [_agent(stack, project, errors, role) for role in ("master", "worker")]
         master, worker = [await agent for agent in opened]
-        print(f"  project  {project}")
-        print(f"  servers  2, each its own process, connected after {time.monotonic() - started:.1f} s")
+        show.line(f"  project  {project}")
+        show.line(f"  servers  2, each its own process, connected after {time.monotonic() - started:.1f} s")
         title("1. Both register")
         for agent in (master, worker):
             role = agent.name
@@ -128,25 +129,25 @@ async def _agent(stack: AsyncExitStack, project: Path, errors: TextIO, role: str
 
 def title(text: str) -> None:
     """Begin a part."""
-    print()
-    print(show.paint(f"-- {text} ".ljust(WIDTH, "-"), show.DIM))
-    print()
+    show.line()
+    show.line(show.paint(f"-- {text} ".ljust(WIDTH, "-"), show.DIM))
+    show.line()
 
 
-def say(who: str, text: str) -> None:
+def say(who: str, *what: show.Part) -> None:
     """One thing that somebody does."""
-    print(f"  {show.paint(f'{who:10}', show.GREEN)}{text}")
+    show.line("  ", show.paint(f"{who:10}", show.GREEN), *what)
 
 
 def detail(text: str) -> None:
     """What came of it."""
-    print(_INDENT + show.paint(text, show.DIM))
+    show.line(_INDENT, show.paint(text, show.DIM))
 
 
 def quote(text: str, opening: str = "", closing: str = "") -> None:
     """A text, indented and wrapped."""
-    for line in wrapped(f"{opening}{show.visible(text)}{closing}"):
-        print(_INDENT + line)
+    for line in wrapped("\n".join(framed(f"{opening}{text}{closing}", ""))):
+        show.line(_INDENT + line)
 
 
 def wrapped(text: str, width: int = WIDTH - len(_INDENT)) -> list[str]:
@@ -156,8 +157,9 @@ def wrapped(text: str, width: int = WIDTH - len(_INDENT)) -> list[str]:
 
 def show_message(message: dict[str, Any]) -> None:
     """A message as an agent gets it."""
-    marks = show.paint("  written by hand", show.YELLOW) if message["via"] == "hand" else ""
-    print(f"{_INDENT}{message['from']} \u2192 {message['to']}  [{message['type']}]  {message['id']}{marks}")
+    marks = "  written by hand" if message["via"] == "hand" else ""
+    words = f"{_INDENT}{message['from']} \u2192 {message['to']}  [{message['type']}]  {message['id']}"
+    show.line(words, show.paint(marks, show.YELLOW))
     quote(message["contract"]["role_instructions"] if "contract" in message else message["body"])
 
 
@@ -167,7 +169,7 @@ def _receipts(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         acted = f"{_clock(row['acted'])}, {row['acted_with']}" if row["acted"] else "-"
         table.append((_INDENT + row["id"], row["to"], _clock(row["stored"]), _clock(row["shown"]), acted))
-    show.table(table)
+    show.rows(table)
 
 
 def _clock(at: str | None) -> str:

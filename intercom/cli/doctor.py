@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from intercom import config as configuration
 from intercom.checkup import OK, WARNING, WRONG, Finding, examine, runs_on
 from intercom.cli import show
+from intercom.display import sentence
 from intercom.errors import IntercomError
 
 _COLOUR = {OK: show.GREEN, WARNING: show.YELLOW, WRONG: show.RED}
@@ -23,9 +24,10 @@ def doctor(args: argparse.Namespace) -> int:
         if args.json:
             show.json_line(found._asdict())
             continue
-        print(f"{show.paint(f'{found.state:<8}', _COLOUR[found.state])} {found.check:<14} {_line(found.says)}")
+        state = show.paint(f"{found.state:<8}", _COLOUR[found.state])
+        show.line(state, f" {found.check:<14} {sentence(found.says)}")
         if found.do:
-            print(f"{'':<9}{'':<14} → {_line(found.do)}")
+            show.line(f"{'':<9}{'':<14} → {sentence(found.do)}")
     return 1 if worst == WRONG else 0
 
 
@@ -37,8 +39,3 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("root", WRONG, str(error))
         return
     yield from examine(config, os.environ)
-
-
-def _line(text: str) -> str:
-    """What is found in files is data, and takes one line."""
-    return show.visible(" ".join(text.split()))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from intercom.cli import show
 from intercom.cli.session import open_bus
 from intercom.errors import IntercomError, NotFound, UsageError
 from intercom.files import joined, make_private_folder, read_from, replace
@@ -67,11 +67,11 @@ def _take(bus: Bus, base: bytes, edited: bytes, draft: Path) -> None:
     rest = b"".join(entry.raw for entry in entries if entry not in mine)
     if rest.rstrip() != base.rstrip():
         bus.save(base, rest)
-        print("The log was changed as you saved it.")
+        show.line("The log was changed as you saved it.")
     elif not any(entry.body.strip() for entry in mine):
-        print("Nothing was written, so nothing was sent.")
+        show.line("Nothing was written, so nothing was sent.")
     if wrong is not None:
-        print("intercom: your text is kept; `intercom edit --to NAME` opens it again", file=sys.stderr)
+        show.note("your text is kept; `intercom edit --to NAME` opens it again")
         raise wrong
     draft.unlink(missing_ok=True)
 
@@ -91,7 +91,7 @@ def _send(bus: Bus, entry: Entry) -> None:
     """Send one message, if there is anything in it."""
     if entry.body.strip():
         priority = "urgent" if entry.urgent else None
-        print(bus.send(entry.to, entry.body, sender=USER, type=entry.tag, priority=priority, via="cli").id)
+        show.line(bus.send(entry.to, entry.body, sender=USER, type=entry.tag, priority=priority, via="cli").id)
 
 
 def _run_editor(path: Path, line: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
 from intercom.cli.session import message_text, warn
+from intercom.display import named
 from intercom.errors import NotFound, Refused, UsageError
 from intercom.model import USER, canonical
 
@@ -74,7 +75,7 @@ def scan(args: argparse.Namespace) -> int:
             dialog = one["dialog"]
             _line("asks", str(dialog.get("tool") or dialog["kind"]), str(dialog.get("subject", "")), indent=True)
     if not found and not args.json:
-        print(f"no worker's name begins with {args.prefix}")
+        show.line(f"no worker's name begins with {args.prefix}")
     return 0
 
 
@@ -88,9 +89,9 @@ def wake(args: argparse.Namespace) -> int:
     if args.json:
         show.json_line(done)
     elif done["woke"]:
-        print(f"{done['to']} is awake ({done['how']}, {done['seconds']} s)")
+        show.line(f"{done['to']} is awake ({done['how']}, {done['seconds']} s)")
     else:
-        print(f"{done['to']} was not woken: {done['reason']}")
+        show.line(f"{done['to']} was not woken: {done['reason']}")
     return 0 if done["woke"] else 1
 
 
@@ -108,12 +109,12 @@ def approve(args: argparse.Namespace) -> int:
         asks = done.get("asks", {})
         for one in asks.get("requests", [asks] if asks else []):
             for key, value in one.items():
-                _line(f"{key}:", ", ".join(value) if isinstance(value, list) else str(value))
+                show.block(named(key, ", ".join(value) if isinstance(value, list) else str(value)))
         if done["answered"]:
             verb = "allowed" if done["decision"] == "allow" else "denied"
-            print(f"{verb} for {args.worker}" + (f"; {done['note']}" if "note" in done else ""))
+            show.line(f"{verb} for {args.worker}" + (f"; {done['note']}" if "note" in done else ""))
         else:
-            print(show.visible(done["note"]))
+            show.line(done["note"])
     return 0 if done["answered"] or (args.decision is None and "asks" in done) else 1
 
 
@@ -132,7 +133,7 @@ def teardown(args: argparse.Namespace) -> int:
         if "kept" in one:
             _line(f"kept under {one['kept']['ref']}:", ", ".join(one["kept"]["files"]), indent=True)
     if not found and not args.json:
-        print(f"no worker that a spawn started begins with {args.prefix}")
+        show.line(f"no worker that a spawn started begins with {args.prefix}")
     return 1 if any("reason" in one for one in found) else 0
 
 
@@ -169,7 +170,7 @@ def worktree(args: argparse.Namespace) -> int:
     with _crew(args) as crew:
         found = _worktree(crew, args)
     if not found and not args.json:
-        print("no worktrees")
+        show.line("no worktrees")
     for one in found:
         if args.json:
             show.json_line(one)
@@ -193,9 +194,8 @@ def _worktree(crew: Crew, args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _line(*words: str, indent: bool = False) -> None:
-    """One line of words; what they hold is data. `indent`: a detail of the line before."""
-    shown = "  ".join(show.visible(" ".join(word.split())) for word in words if word.strip())
-    print(f"    {shown}" if indent else shown)
+    """One line of words. `indent`: a detail of the line before."""
+    show.line("    " if indent else "", "  ".join(word for word in words if word.strip()))
 
 
 def _rest(one: dict[str, Any], keys: tuple[str, ...]) -> None:

@@ -80,22 +80,23 @@ def claude_line(entry: dict[str, Any]) -> str:
 
 def _tell(config: Config, report: InitReport, entry: dict[str, Any]) -> None:
     """The report for a person."""
-    print(f"log     {report.log}" + ("" if report.created else " (was there, left as it is)"))
-    print(f"agents  {', '.join(report.agents)} (and user, for people)")
+    show.line(f"log     {report.log}" + ("" if report.created else " (was there, left as it is)"))
+    show.line(f"agents  {', '.join(report.agents)} (and user, for people)")
     rule = {
         "added": "ignores .claude/local/ from now on (.gitignore)",
         "present": "ignores .claude/local/",
         "": "not used here",
     }
-    print(f"git     {rule[report.ignored]}")
-    print()
-    print("Connect Claude Code, in this folder:")
-    print()
-    print(f"  {claude_line(entry)}")
-    print()
-    print(f"or any MCP client, with this entry (.mcp.json in {config.root}):")
-    print()
+    show.line(f"git     {rule[report.ignored]}")
+    show.line()
+    show.line("Connect Claude Code, in this folder:")
+    show.line()
+    show.line(f"  {claude_line(entry)}")
+    show.line()
+    show.line(f"or any MCP client, with this entry (.mcp.json in {config.root}):")
+    show.line()
     block = json.dumps({"mcpServers": {SERVER: entry}}, indent=2)
-    print("\n".join(f"  {line}" for line in block.splitlines()))
-    print()
-    print(f'Then talk: intercom send --from user {report.agents[0]} "hello"')
+    for row in block.splitlines():
+        show.line("  ", row)
+    show.line()
+    show.line(f'Then talk: intercom send --from user {report.agents[0]} "hello"')

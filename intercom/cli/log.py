@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import time
 
 from intercom.cli import show
@@ -30,7 +29,7 @@ def log(args: argparse.Namespace) -> int:
             return 0
     show.messages(found, as_json=args.json)
     if not found and not args.json:
-        print("No messages.")
+        show.line("No messages.")
     return 0
 
 
@@ -41,9 +40,9 @@ def search(args: argparse.Namespace) -> int:
         found = bus.search(query, limit=args.limit)
     show.messages(found, as_json=args.json)
     if not found and not args.json:
-        print("Nothing found.")
+        show.line("Nothing found.")
     elif len(found) == args.limit:
-        print(f"intercom: showing {args.limit}; there may be more (--limit)", file=sys.stderr)
+        show.note(f"showing {args.limit}; there may be more (--limit)")
     return 0
 
 

@@ -23,13 +23,13 @@ def restore(args: argparse.Namespace) -> int:
     if args.json:
         return 0
     if listing:
-        print(
+        show.line(
             f"{_messages(len(found))} deleted or lost. `intercom restore ID` or `--all` brings back."
             if found
             else "Nothing is missing."
         )
     else:
-        print(f"Restored {_messages(len(found))}." if found else "Nothing was missing.")
+        show.line(f"Restored {_messages(len(found))}." if found else "Nothing was missing.")
     return 0
 
 
@@ -41,8 +41,8 @@ def history(args: argparse.Namespace) -> int:
         if args.json:
             show.json_line({"version": number, "current": number == len(found), **message.to_json()})
         else:
-            print(f"Version {number} of {len(found)}{', the present one' if number == len(found) else ''}:")
-            print(show.one(message))
+            show.line(f"Version {number} of {len(found)}{', the present one' if number == len(found) else ''}:")
+            show.message(message)
     return 0
 
 
@@ -55,21 +55,21 @@ def redact(args: argparse.Namespace) -> int:
                 raise UsageError(
                     "redact destroys a text for good; nothing was changed. Say --yes where nobody can be asked."
                 )
-            print(show.one(text))
+            show.message(text)
             if input("Destroy this text for good? [y/N] ").strip().lower() not in {"y", "yes"}:
-                print("Nothing was changed.")
+                show.line("Nothing was changed.")
                 return 1
         done = bus.redact(args.id)
     if args.json:
         lists = {"files": list(done.files), "quoted_in": list(done.quoted_in), "left_in": list(done.left_in)}
         show.json_line({"id": done.id, **lists})
         return 0
-    print(f"Redacted {done.id} in {', '.join(done.files)}.")
+    show.line(f"Redacted {done.id} in {', '.join(done.files)}.")
     if done.quoted_in:
-        print(f"Other messages repeat a line of it: {', '.join(done.quoted_in)}. Redact them too if they must go.")
+        show.line(f"Other messages repeat a line of it: {', '.join(done.quoted_in)}. Redact them too if they must go.")
     if done.left_in:
-        print(f"It still stands in {', '.join(done.left_in)}, which is another machine's: redact it there, too.")
-    print("Copies outside Intercom stay: editor backups, git history, other machines, what agents have read.")
+        show.line(f"It still stands in {', '.join(done.left_in)}, which is another machine's: redact it there, too.")
+    show.line("Copies outside Intercom stay: editor backups, git history, other machines, what agents have read.")
     return 0
 
 

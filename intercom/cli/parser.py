@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from intercom import __version__
 from intercom.cli import words_fleet
+from intercom.display import sentence
 
 Add = Callable[[argparse.ArgumentParser], None]
 
@@ -47,7 +49,19 @@ def _columns() -> int:
         return 100
 
 
-class CommandParser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong on one line, whatever was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and `message`, and exit with 2."""
+        from intercom.cli import show
+
+        self.print_usage(sys.stderr)
+        show.line(f"{self.prog}: error: {sentence(message)}", error=True)
+        self.exit(2)
+
+
+class CommandParser(Parser):
     """A command's parser, which gets its arguments when that command is the one (building all costs 4 ms)."""
 
     command: Command | None = None
@@ -260,9 +274,7 @@ COMMANDS = (
 
 def build() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="intercom", description=DESCRIPTION, epilog=EPILOG, formatter_class=Help, allow_abbrev=False
-    )
+    parser = Parser(prog="intercom", description=DESCRIPTION, epilog=EPILOG, formatter_class=Help, allow_abbrev=False)
     parser.add_argument("-V", "--version", action="version", version=f"intercom {__version__}")
     _root(parser, None)
     commands = parser.add_subparsers(

@@ -18,7 +18,7 @@ def register(args: argparse.Namespace) -> int:
     if args.json:
         show.json_line(instance._asdict())
     else:
-        print(instance.name)
+        show.line(instance.name)
     return 0
 
 
@@ -29,5 +29,5 @@ def signoff(args: argparse.Namespace) -> int:
     if args.json:
         show.json_line({"signed_off": args.id})
     else:
-        print(f"{args.id} signed off")
+        show.line(f"{args.id} signed off")
     return 0

@@ -6,23 +6,31 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from intercom.cli import show
 from intercom.cli.show import epoch
 from intercom.config import Config
 from intercom.files import read_from
-from intercom.format import MESSAGE, Entry, parse, render
+from intercom.format import MESSAGE, Entry, decode, parse, render
 from intercom.model import Message, local_stamp
 
 
 def raw(config: Config, found: Iterable[Message]) -> None:
     """Write the markdown of `found`, in that order, to standard output."""
-    out = sys.stdout.buffer
     files: dict[str, _File] = {}
     for message in found:
         if message.file not in files:
             files[message.file] = _File(config.folder / message.file)
         block = files[message.file].block(message)
-        out.write(block if block.endswith(b"\n") else block + b"\n")
-    out.flush()
+        _write(block if block.endswith(b"\n") else block + b"\n")
+    sys.stdout.flush()
+
+
+def _write(block: bytes) -> None:
+    """The bytes as they are; for a person at a terminal, which would obey some of them, what they show."""
+    if show.terminal():
+        show.block(decode(block).removesuffix("\n"))
+    else:
+        sys.stdout.buffer.write(block)
 
 
 class _File:

@@ -22,12 +22,12 @@ def read(args: argparse.Namespace) -> int:
             messages = bus.read(args.id, all=args.all, **filters)
         show.messages(messages, as_json=args.json)
         if not messages and not args.json:
-            print(f"No messages for {args.id}." if args.all else f"No new messages for {args.id}.")
+            show.line(f"No messages for {args.id}." if args.all else f"No new messages for {args.id}.")
         if sys.stdout is not None:
             sys.stdout.flush()
         if not args.all:
             bus.confirm(args.id)
             left = bus.unread(args.id) if args.limit is not None else 0
             if left:
-                print(f"intercom: {left} more unread for {args.id}", file=sys.stderr)
+                show.note(f"{left} more unread for {args.id}")
     return 0

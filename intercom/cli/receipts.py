@@ -17,11 +17,11 @@ def receipts(args: argparse.Namespace) -> int:
             show.json_line(receipt._asdict())
         return 0
     if not found:
-        print(f"{args.sender} has sent nothing.")
+        show.line(f"{args.sender} has sent nothing.")
         return 0
     rows = [("MESSAGE", "TO", "STORED", "SHOWN", "ACTED ON")]
     for one in found:
         acted = show.local(one.acted) + (f" ({one.acted_with})" if one.acted_with else "")
         rows.append((one.id, one.to, show.local(one.stored), show.local(one.shown), acted))
-    show.table(rows)
+    show.rows(rows)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from intercom.cli import show
 from intercom.cli.session import message_text, open_bus
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def broadcast(args: argparse.Namespace) -> int:
 
 def _told(args: argparse.Namespace, message: Message) -> int:
     if args.json:
-        from intercom.cli import show
-
         show.json_line(message.to_json())
     else:
-        print(message.id)
+        show.line(message.id)
     return 0

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from intercom.cli import show
+
 if TYPE_CHECKING:
     from intercom.bus import Bus
     from intercom.config import Config
@@ -24,7 +26,7 @@ def open_bus(args: argparse.Namespace) -> Iterator[Bus]:
             yield bus
         finally:
             for text in bus.notices:
-                print(f"intercom: {' '.join(text.split())}", file=sys.stderr)
+                show.note(text)
             bus.notices.clear()
 
 
@@ -33,14 +35,12 @@ def warn(config: Config) -> None:
     from intercom.tracked import tracked
 
     for text in config.warnings:
-        print(f"intercom: warning: {text}", file=sys.stderr)
+        show.note(f"warning: {text}")
     found = tracked(config.root)
     if found:
         some = found[0] if len(found) == 1 else f"{found[0]} and {len(found) - 1} more"
-        print(
-            f"intercom: warning: git tracks {some}; a push publishes it. "
-            "Stop that with: git rm -r -f --cached .claude/local",
-            file=sys.stderr,
+        show.note(
+            f"warning: git tracks {some}; a push publishes it. Stop that with: git rm -r -f --cached .claude/local"
         )
 
 
@@ -53,7 +53,7 @@ def message_text(word: str) -> str:
     if sys.stdin is None:
         return ""
     if sys.stdin.isatty():
-        print("intercom: type the message, then Ctrl-D", file=sys.stderr)
+        show.note("type the message, then Ctrl-D")
     return decode(sys.stdin.buffer.read())
 
 

@@ -20,17 +20,17 @@ def status(args: argparse.Namespace) -> int:
     if args.json:
         show.json_line(_as_json(now))
         return 0
-    print(f"log      {now.log}")
-    print(f"machine  {now.machine}")
-    print(f"messages {now.total} ({now.live} in the log, {now.archived} in the archive)")
-    print()
+    show.line(f"log      {now.log}")
+    show.line(f"machine  {now.machine}")
+    show.line(f"messages {now.total} ({now.live} in the log, {now.archived} in the archive)")
+    show.line()
     rows = [("NAME", "ROLE", "STATE", "UNREAD", "LAST ACTIVE", "SAYS")]
     rows += [(one.name, one.role, one.state, *_tail(now, one.name, one.last_active)) for one in now.instances]
     here = {one.name for one in now.instances}
     rows += [(name, "agent", "", *_tail(now, name, None)) for name in now.agents if name not in here]
     if "user" in now.unread:
         rows.append(("user", "person", "", *_tail(now, "user", None)))
-    show.table(rows)
+    show.rows(rows)
     return 0
 
 

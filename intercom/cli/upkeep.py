@@ -9,8 +9,6 @@ import sys
 from intercom.cli import show
 from intercom.cli.session import open_bus
 
-_WIDTH = 30
-
 
 def compact(args: argparse.Namespace) -> int:
     """Move all but the newest messages from the live log to an archive segment."""
@@ -19,9 +17,9 @@ def compact(args: argparse.Namespace) -> int:
     if args.json:
         show.json_line({**done._asdict(), "segment": os.fspath(done.segment) if done.segment else None})
     elif done.archived:
-        print(f"Archived {_messages(done.archived)} in {done.segment}; {done.kept} stay in the log.")
+        show.line(f"Archived {_messages(done.archived)} in {done.segment}; {done.kept} stay in the log.")
     else:
-        print(f"Nothing to archive: the log holds {_messages(done.kept)}.")
+        show.line(f"Nothing to archive: the log holds {_messages(done.kept)}.")
     return 0
 
 
@@ -29,21 +27,14 @@ def rebuild(args: argparse.Namespace) -> int:
     """Make the index anew, with a progress bar where a person watches."""
     watched = sys.stderr is not None and sys.stderr.isatty() and not args.json
     with open_bus(args) as bus:
-        found = bus.rebuild(_bar if watched else None)
+        found = bus.rebuild(show.bar if watched else None)
     if watched:
-        print("\r\x1b[K", end="", file=sys.stderr)
+        show.no_bar()
     if args.json:
         show.json_line({"messages": found})
     else:
-        print(f"Indexed {_messages(found)}.")
+        show.line(f"Indexed {_messages(found)}.")
     return 0
-
-
-def _bar(done: int, total: int) -> None:
-    """Draw the progress, in bytes, over the line before."""
-    part = min(done / total, 1.0) if total else 1.0
-    filled = round(part * _WIDTH)
-    print(f"\rindexing [{'#' * filled}{'.' * (_WIDTH - filled)}] {part:4.0%}", end="", file=sys.stderr, flush=True)
 
 
 def _messages(count: int) -> str:

@@ -37,7 +37,7 @@ def watch(args: argparse.Namespace) -> int:
             last = found[-1] if found else last
             for text in [*bus.notices, *([said] if said != trouble else [])]:
                 if text:
-                    print(f"intercom: {' '.join(text.split())}", file=sys.stderr)
+                    show.note(text)
             bus.notices.clear()
             trouble = said
 

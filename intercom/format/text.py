@@ -74,7 +74,7 @@ def _unquoted(match: re.Match[bytes]) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """Text as it can stand in a header."""
+    """Text as it can stand in a header of the log, and is read there; how it is shown is `intercom.display`'s rule."""
     return _CONTROL.sub(" ", text).replace("[", "(").replace("]", ")").strip()
 
 

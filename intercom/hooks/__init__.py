@@ -59,12 +59,14 @@ def note_fault(config: Config | None, event: str, error: BaseException) -> None:
     """A line in `.claude/local/.intercom/errors.log`, if there is such a folder."""
     import traceback
 
+    from intercom.display import sentence
+
     if config is None or not config.private.is_dir():
         return
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" at {os.path.basename(last[0].filename)}:{last[0].lineno}" if last else ""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = " ".join(f"{stamp} hook {event}: {type(error).__name__}: {error}{where}".split())
+    line = sentence(f"{stamp} hook {event}: {type(error).__name__}: {error}{where}")
     path = config.private / "errors.log"
     try:
         if path.exists() and path.stat().st_size > _LONGEST_LOG:

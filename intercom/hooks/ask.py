@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom import sessionfile
 from intercom.alive import alive
+from intercom.display import escaped, named, sentence, value
 from intercom.errors import UsageError
 from intercom.hooks import Answer, note_fault
 from intercom.hooks.rules import Ask, deciding
@@ -111,14 +112,14 @@ def question(name: str, request: Mapping[str, Any], ident: str, wait: float) -> 
     """The message to the master: exactly what would be done, and how to answer."""
     import json
 
-    lines = [f"{name} asks for permission to use {request['tool']}."]
+    lines = [f"{name} asks for permission to use {value(request['tool'])}."]
     for key in ("command", "paths", "url", "description", "cwd", "subagent"):
         if request.get(key):
             shown = request[key] if isinstance(request[key], str) else ", ".join(request[key])
-            lines.append(f"{key}: {_short(shown)}")
+            lines.append(named(key, _short(shown)))
     if not any(request.get(key) for key in ("command", "paths", "url")):
-        lines.append(f"input: {_short(json.dumps(request['input'], ensure_ascii=False))}")
-    expect = json.dumps(request["subject"] or request["tool"], ensure_ascii=False)
+        lines.append(f"input: {_short(escaped(json.dumps(request['input'], ensure_ascii=False)))}")
+    expect = escaped(json.dumps(request["subject"] or request["tool"], ensure_ascii=False))
     lines.append(
         f'Answer within {wait:g} s: intercomm_approve(worker="{name}", decision="allow" or "deny", '
         f"expect={_short(expect)}). After that its dialog waits on its screen. Request {ident}."
@@ -172,8 +173,8 @@ def _settled(
     call: Call, request: Mapping[str, Any], decision: str, by: str, reason: str | None, thread: str
 ) -> Answer | None:
     """Put the decision into the log, and only then give it."""
-    about = f": {reason}" if reason else ""
-    what = "\n".join(_short(line) for line in _what(request))
+    about = f": {sentence(reason)}" if reason else ""
+    by, what = value(by), "\n".join(_what(request))
     verb = "allowed" if decision == "allow" else "denied"
     announce(call.config, f"{verb} for {call.who.name} by {by}{about}\n{what}", thread)
     call.record("running", {key: request[key] for key in ("tool", "subject") if key in request})
@@ -186,13 +187,13 @@ def _settled(
 def _what(request: Mapping[str, Any]) -> list[str]:
     import json
 
-    found = [f"tool: {request['tool']}"]
+    found = [f"tool: {value(request['tool'])}"]
     if request.get("command"):
-        found.append(f"command: {request['command']}")
+        found.append(named("command", _short(request["command"])))
     if request.get("paths"):
-        found.append(f"paths: {', '.join(request['paths'])}")
+        found.append(named("paths", _short(", ".join(request["paths"]))))
     if len(found) == 1:
-        found.append(f"input: {json.dumps(request['input'], ensure_ascii=False)}")
+        found.append(f"input: {_short(escaped(json.dumps(request['input'], ensure_ascii=False)))}")
     return found
 
 

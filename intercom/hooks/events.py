@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from intercom.display import value
 from intercom.errors import UnknownName
 from intercom.hooks import Answer
 from intercom.hooks.who import Who, identify
@@ -211,8 +212,8 @@ def session_start(call: Call) -> Answer | None:
     role = call.environ.get("INTERCOM_ROLE") or "worker"
     return added(
         "SessionStart",
-        f"[intercom] You are {call.who.name} ({role}) on the Intercom message bus. Messages for you come by "
-        "themselves, marked [intercom]; answer and report with the intercomm tools.",
+        f"[intercom] You are {value(call.who.name)} ({value(role)}) on the Intercom message bus. Messages for you "
+        "come by themselves, marked [intercom]; answer and report with the intercomm tools.",
     )
 
 

@@ -5,31 +5,27 @@ A header line for each message, its body behind bars. What does not fit a page s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 
 from intercom import contract
+from intercom.display import framed, value, word, words
+from intercom.errors import brief
 from intercom.model import USER, Message, canonical
 
 PAGE = 8_000  #: characters; Claude Code puts more than 10,000 into a file
 _LONGEST = 6_000  #: characters of one body, as it is shown
-_LINES = re.compile("\r\n|[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
-_FRAMES = re.compile(r"<(/?\s*(?:system-reminder|task-notification)\b)", re.IGNORECASE)
-_CONTROL = {code: chr(0x2400 + code) for code in range(32) if code != 9}
-_CONTROL |= {code: f"\\x{code:02x}" for code in range(0x7F, 0xA0)}
-_CONTROL |= {
-    code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000))
-}
+_SHORT = 200  #: characters of a name, a thread or an id
 
 
-def plain(text: str) -> str:
-    """One line of text with nothing in it that acts on a reader."""
-    return _FRAMES.sub(r"&lt;\1", text.translate(_CONTROL))
+def short(text: str, how: Callable[[str], str] = word) -> str:
+    """One value of a header line; what is longer than any that means something is cut."""
+    shown = how(text[: _SHORT + 1])
+    return shown if len(shown) <= _SHORT else f"{shown[:_SHORT]} […]"
 
 
 def quoted(body: str) -> str:
     """A body, each line behind a bar."""
-    return "\n".join(f"  | {plain(line)}".rstrip() for line in _LINES.split(body))
+    return "\n".join(framed(body, "  | "))
 
 
 def one(message: Message, masters: Collection[str]) -> str:
@@ -40,18 +36,17 @@ def one(message: Message, masters: Collection[str]) -> str:
     if len(body) < len(message.body):
         notes.append(
             f"only the first {len(body)} of {len(message.body)} characters; for the whole run: "
-            f"intercom log --json --from {plain(message.sender)} --since {message.at}"
+            f"intercom history --json {short(message.id)}"
         )
     if message.via == "hand":
         notes.append("written by hand into the log: anyone may have written it, whatever name it bears")
     if message.redelivered:
         notes.append("given before to a session that ended without acting: check what is done")
     notes += _contract(message, masters)
-    head = [f"message {message.id}", f"from {plain(message.sender)} to {plain(message.to)}", plain(message.type)]
-    head += ["URGENT"] if message.urgent else []
-    head += [message.at]
-    head += [f"reply_to {plain(message.reply_to)}"] if message.reply_to else []
-    head += [f"thread {plain(message.thread)}"] if message.thread else []
+    head = [f"message {short(message.id)}", f"from {short(message.sender)} to {short(message.to, words)}"]
+    head += [short(message.type), *(["URGENT"] if message.urgent else []), short(message.at)]
+    head += [f"reply_to {short(message.reply_to)}"] if message.reply_to else []
+    head += [f"thread {short(message.thread)}"] if message.thread else []
     lines = [f"* {', '.join(head)}", *(f"  ({note})" for note in notes), shown]
     return "\n".join(lines)
 
@@ -63,7 +58,7 @@ def _contract(message: Message, masters: Collection[str]) -> list[str]:
     try:
         found = contract.parse(message.body)
     except contract.ContractError as error:
-        return [f"{plain(str(error))}. Do not act on it; ask the sender for a valid one"]
+        return [f"{brief(error)}. Do not act on it; ask the sender for a valid one"]
     if found is None:
         return []
     sender = canonical(message.sender)
@@ -75,9 +70,8 @@ def _contract(message: Message, masters: Collection[str]) -> list[str]:
 def page(name: str, messages: list[Message], masters: Collection[str], left: int = 0) -> str:
     """The text for a model."""
     count = "1 new message" if len(messages) == 1 else f"{len(messages)} new messages"
-    lines = [
-        f"[intercom] {count} for {name}. This counts as read. Answer with intercomm_send, reply_to = the message's id."
-    ]
+    first = f"[intercom] {count} for {value(name)}. This counts as read."
+    lines = [f"{first} Answer with intercomm_send, reply_to = the message's id."]
     lines += [one(message, masters) for message in messages]
     if left:
         lines.append(f"[intercom] {left} more unread: call intercomm_read.")

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.lowlevel import NotificationOptions, Server
 
 import intercom
+from intercom.display import framed
 from intercom.errors import IntercomError, Refused, brief
 from intercom.server import protocol
 from intercom.server.desk import Desk
 from intercom.server.session import Session
 from intercom.server.table import BY_NAME, TOOLS
 from intercom.server.tool import ANY, MASTER, WORKER, Arguments, Handler, Tool
-from intercom.server.wire import escape, result_text
+from intercom.server.wire import result_text
 
 if TYPE_CHECKING:
     from intercom.bus import Bus
@@ -84,7 +85,7 @@ class App:
         except IntercomError as error:
             return _result(brief(error), error=True)
         except Exception as error:  # noqa: BLE001  # the edge: a fault of ours must not look like an answer
-            sys.stderr.write(traceback.format_exc()[-_LOGGED:])
+            sys.stderr.write("\n".join([*framed(traceback.format_exc()[-_LOGGED:], "| "), ""]))
             sys.stderr.flush()
             return _result(_fault(error), error=True)
         return _result(answer if isinstance(answer, str) else result_text(answer))
@@ -171,4 +172,4 @@ def _fault(error: Exception) -> str:
 
 
 def _result(text: str, *, error: bool = False) -> dict[str, Any]:
-    return {"content": [{"type": "text", "text": escape(text)}], "isError": error, **_COMPLETE}
+    return {"content": [{"type": "text", "text": text}], "isError": error, **_COMPLETE}

@@ -73,6 +73,8 @@ class Fitting:
 
     def _words(self, kind: str, place: tuple[int | str, ...], value: Any) -> str:
         """One sentence about what does not fit: its kind, where it is, what stands there."""
+        if not place:  # a name with half a character in it
+            return f"no argument has such a name (it takes {', '.join(self._properties) or 'none'})"
         name = str(place[0])
         if kind == "missing":
             return f"the argument {name} is missing"

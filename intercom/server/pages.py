@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from intercom import contract
+from intercom.display import word
 from intercom.model import USER, Message, canonical
 from intercom.server.wire import result_text
 
@@ -63,10 +64,10 @@ def cut(row: dict[str, Any]) -> dict[str, Any]:
     while keep > 1 and len(result_text(body[:keep])) > PAGE - 3 * _FRAME:
         keep //= 2
     out["body"] = body[:keep]
+    ident, file, day = word(row["id"]), word(row["file"]), word(row["at"][:10])
     out["cut"] = (
-        f"Only the first {keep} of {len(body)} characters are shown. The whole is in .claude/local/{row['file']} "
-        f"(search for {row['id']} or {row['at'][:10]}), or run: "
-        f"intercom log --json --from {row['from']} --since {row['at']}"
+        f"Only the first {keep} of {len(body)} characters are shown. The whole is in .claude/local, in {file} "
+        f"(search for {ident} or {day}), or run: intercom history --json {ident}"
     )
     if "contract" in row:
         out["contract_error"] = "The contract is too large to be shown here; read the whole message first."

@@ -1,17 +1,16 @@
 """Owns JSON for the wire: one line in, one value out, and the reverse, for anything JSON can carry.
 
 A message may hold lone surrogates (the escape of U+D800 alone is valid JSON). Most parsers on the other side refuse
-them in raw form, so they leave this process only as escapes, and a tool's result, itself JSON inside
-a JSON string, holds them escaped twice.
+them in raw form, so they leave this process only as escapes. A tool's result is read by a model as the text that it
+is: there, whatever is not seen or ends a line is an escape too (and so escaped twice on the wire).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from intercom.display import escaped
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -59,10 +58,5 @@ def encode(value: object) -> bytes:
 
 
 def result_text(value: object) -> str:
-    """A tool's result as JSON text without lone surrogates in it (they stand as escapes)."""
-    return escape(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-
-
-def escape(text: str) -> str:
-    """`text` with each lone surrogate written as the six characters of its JSON escape."""
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    """A tool's result as JSON text on one line, in which nothing acts on its reader; its value is exact."""
+    return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

@@ -1,0 +1,37 @@
+"""Owns how wide text is on a terminal, and where a line that is too wide is broken."""
+
+from __future__ import annotations
+
+from unicodedata import east_asian_width
+
+_TAB = 8  #: columns, at most
+
+
+def breaks(text: str, width: int, indent: int) -> list[int]:
+    """Where in `text` a new row begins, so that none has more than `width` columns.
+
+    Between words where there are any. All rows but the first are to be indented by `indent` columns.
+    """
+    if len(text) <= width and text.isascii() and text.isprintable():
+        return []
+    found: list[int] = []
+    start = used = word = 0  # where the row and its last word begin, and what of the row is used
+    room, seen = width, False  # `seen`: the row has more than blanks, so it may end at one
+    for at, char in enumerate(text):
+        columns = _columns(char)
+        if used + columns > room and at > start:
+            start = word if word > start else at
+            found.append(start)
+            used, room, seen = sum(map(_columns, text[start:at])), width - indent, start < at
+        used += columns
+        seen = seen or char != " "
+        if char == " " and seen:
+            word = at + 1
+    return found
+
+
+def _columns(char: str) -> int:
+    """An upper bound: what joins others, and is seen with them, counts too."""
+    if char.isascii():
+        return _TAB if char == "\t" else 1
+    return 2 if east_asian_width(char) in "WF" else 1
