@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from intercom.bus import Bus
-    from intercom.errors import IntercomError
-    from intercom.model import Instance, Message, Receipt
+    from intercom.bus.bus import Bus
+    from intercom.core.errors import IntercomError
+    from intercom.core.message import Instance, Message, Receipt
+    from intercom.core.version import __version__
 
-__version__ = "0.1.0"
 __all__ = ["Bus", "Instance", "IntercomError", "Message", "Receipt", "__version__"]
 
 _HOME = {
-    "Bus": "intercom.bus",
-    "IntercomError": "intercom.errors",
-    "Instance": "intercom.model",
-    "Message": "intercom.model",
-    "Receipt": "intercom.model",
+    "Bus": "intercom.bus.bus",
+    "IntercomError": "intercom.core.errors",
+    "Instance": "intercom.core.message",
+    "Message": "intercom.core.message",
+    "Receipt": "intercom.core.message",
+    "__version__": "intercom.core.version",
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["intercom.bus", "filelock", "frontmatter", "tests.killing"])
+_CONTEXT.set_forkserver_preload(["intercom.bus.bus", "filelock", "frontmatter", "tests.killing"])
 #: Everything by which the core changes files, except inside SQLite.
 CALLS = ("open", "write", "fdatasync", "fsync", "replace", "ftruncate", "unlink", "utime", "mkdir")
 

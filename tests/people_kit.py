@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from intercom import Bus
-from intercom.model import Message
+from intercom.core.message import Message
 from tests import prettier
 
 T = TypeVar("T")

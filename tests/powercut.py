@@ -26,9 +26,12 @@ import pytest
 
 #: Where the boot id of the machine is kept: a list with it, or a function that tells it. Whoever wants to know it has
 #: to look there each time: a name that another module imported is not replaced.
-BOOT = "intercom.boot._boot"
-OWN = "intercom.alive._own"  #: the function that tells which process this is; looked up each time, too
-SEGMENT = ("intercom.ledger.SEGMENT_BYTES", "intercom.compact.SEGMENT_BYTES")  #: the size of a segment, where it is
+BOOT = "intercom.system.boot._boot"
+OWN = "intercom.system.liveness._own"  #: the function that tells which process this is; looked up each time, too
+SEGMENT = (
+    "intercom.store.log.ledger.SEGMENT_BYTES",
+    "intercom.store.log.compact.SEGMENT_BYTES",
+)  #: the size of a segment, where it is
 PAGE = 4096  #: bytes that reach the disk together
 LONG_AGO = 1_000_000_000.0  #: 2001; before the boot, whenever the machine was started
 ROOT = 0  #: the number of the root folder; every other file has a number above it, every other folder one below

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intercom import Bus
-from intercom.model import SYSTEM, Message
+from intercom.core.message import SYSTEM, Message
 from tests.powercut_story import AGENTS, Known, World, token_of, told
 
 FIRST, NEXT = "n01 first", "n02 next"  #: what the next command sends, and who comes after it

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from intercom import Bus
-from intercom.model import ALL, SYSTEM, Message
+from intercom.core.message import ALL, SYSTEM, Message
 from tests.powercut import Mark, Op
 from tests.recorder import APART, Recorder
 

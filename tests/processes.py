@@ -15,7 +15,7 @@ from typing import Any, Self
 
 #: Forks of one clean process that has imported the bus: quick to start, and with nothing of pytest in them.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["intercom.bus", "tests.processes"])
+_CONTEXT.set_forkserver_preload(["intercom.bus.bus", "tests.processes"])
 PATIENCE = 60  #: seconds until a missing answer is a failure
 
 
@@ -26,7 +26,7 @@ def patience(seconds: float = 1.0) -> float:
 
 def _serve(root: str, pipe: Connection) -> None:
     from intercom import Bus
-    from intercom.errors import IntercomError
+    from intercom.core.errors import IntercomError
 
     bus = Bus.open(root)
     while True:

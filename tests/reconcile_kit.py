@@ -13,7 +13,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
-from intercom.reconcile import (
+from intercom.repair.rules import (
     ADDED,
     ARCHIVED,
     CUT,

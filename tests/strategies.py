@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from intercom.core.message import STATUS_CODES, TAGS, Message, tag_of, type_of
 from intercom.format import encode, marker, render
-from intercom.model import STATUS_CODES, TAGS, Message, tag_of, type_of
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from intercom.approve import approve, describe, key_for, matches
-from intercom.crew import Crew
-from intercom.errors import NotFound, Refused, UsageError
-from intercom.screen import Choice, Dialog
-from intercom.sessions import Request
+from intercom.core.errors import NotFound, Refused, UsageError
+from intercom.fleet.approve import approve, describe, key_for, matches
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs.claude.screen import Choice, Dialog
+from intercom.fleet.sessions import Request
 
 ASKS = {"tool": "Bash", "command": "touch a b", "subject": "touch a b", "input": {"command": "touch a b"}}
 

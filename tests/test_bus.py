@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intercom import Bus
-from intercom.errors import FormatError, IntercomError, NotFound, Refused, UsageError
-from intercom.model import STATUS_CODES, TAGS, TYPES, Message
+from intercom.core.errors import FormatError, IntercomError, NotFound, Refused, UsageError
+from intercom.core.message import STATUS_CODES, TAGS, TYPES, Message
 from tests.strategies import bodies as nasty_bodies
 
 BODIES = int(os.environ.get("INTERCOM_TEST_BODIES", "300"))  #: 10_000 in a thorough run

@@ -21,9 +21,9 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from intercom.core.message import Message
 from intercom.format import MESSAGE, parse
 from intercom.format.record import is_control
-from intercom.model import Message
 from tests.killing import dies
 from tests.processes import Peer
 
@@ -320,7 +320,7 @@ def test_damage_to_the_index_under_load(project: Path) -> None:
 @pytest.mark.parametrize("begins", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE", "BEGIN"])
 def test_another_program_that_holds_the_index(project: Path, begins: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person has the index open in a database browser: we wait a moment, then make one anew."""
-    monkeypatch.setattr("intercom.index.db._WAIT_MS", 100)
+    monkeypatch.setattr("intercom.store.index.db._WAIT_MS", 100)
     make(project, 3)
     with closing(sqlite3.connect(private(project, "index2.db"), isolation_level=None)) as stranger:
         stranger.execute(begins)

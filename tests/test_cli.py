@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intercom.cli import show
-from intercom.model import ID_LENGTH, utc
+from intercom.core.message import ID_LENGTH, utc
 from tests.conftest import SOURCE, Command
 
 KEYS = ["id", "seq", "at", "from", "to", "type", "body", "priority", "reply_to", "thread", "via", "file"]
@@ -296,7 +296,7 @@ def test_a_pipe_that_is_closed_early(bus: Command, words: tuple[str, ...]) -> No
 
 INTERRUPTED = """
 import os, signal, sys, threading
-from intercom.bus import Bus
+from intercom.bus.bus import Bus
 from intercom.cli import main
 wait = Bus.wait
 def wait_interrupted(*args, **more):

@@ -10,9 +10,10 @@ from pathlib import Path
 import frontmatter
 import pytest
 
-from intercom import config, setup
-from intercom.errors import FormatError, Refused, StorageError
-from intercom.tracked import tracked
+from intercom.bus import setup
+from intercom.core import config
+from intercom.core.errors import FormatError, Refused, StorageError
+from intercom.system.git_index import tracked
 from tests.conftest import Command
 
 

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intercom import Bus, compact, ledger
-from intercom.base import Base, Mark
+from intercom import Bus
 from intercom.format import MESSAGE, parse
-from intercom.log import Log
-from intercom.swap import swap
-from intercom.unfinished import without
+from intercom.store.log import compact, ledger
+from intercom.store.log.base import Base, Mark
+from intercom.store.log.log import Log
+from intercom.store.log.replace import swap
+from intercom.store.log.unfinished import without
 from tests.strategies import bodies, hand_written
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
-from intercom.config import load, log_machine
-from intercom.errors import IntercomError, Refused, UsageError
+from intercom.core.config import load, log_machine
+from intercom.core.errors import IntercomError, Refused, UsageError
 
 ENV = {
     **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
@@ -178,7 +178,7 @@ def test_a_root_of_the_wrong_type(root: object) -> None:
 def test_a_working_directory_that_is_gone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but a line; with a root that somebody names, all is well."""
     code = (
-        "import os, sys; from intercom import Bus; from intercom.errors import UsageError\n"
+        "import os, sys; from intercom import Bus; from intercom.core.errors import UsageError\n"
         "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
         "try: Bus.open()\n"
         "except UsageError as error: print(error)\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom import contract
+from intercom.core import contract
 
 TEXT = st.text(min_size=1).filter(lambda text: bool(text.strip()))
 TARGET = st.builds(contract.Target, st.sampled_from(contract.TARGET_TYPES), st.integers(), st.none() | TEXT)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from intercom import Bus
-from intercom.model import Message
+from intercom.core.message import Message
 from tests.processes import Peer, all_at_once
 
 ROOM = 50  #: steps of one run of the state machine

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from intercom.cli import parser
-from intercom.server.table import BY_NAME
+from intercom.server.toolbox import BY_NAME
 
 HERE = Path(__file__).parent.parent
 TEXTS = sorted([HERE / "README.md", HERE / "CHANGELOG.md", *HERE.glob("templates/*.md")])

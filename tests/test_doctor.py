@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from intercom import cli, registry
-from intercom.bus import Bus
-from intercom.checkup import place, programs
-from intercom.sessions import SessionRow, Sessions
-from intercom.state import State
+from intercom import cli
+from intercom.bus import names
+from intercom.bus.bus import Bus
+from intercom.doctor import programs
+from intercom.doctor import project as place
+from intercom.fleet.sessions import SessionRow, Sessions
+from intercom.store.state.db import State
 from tests.conftest import SOURCE, Command
 from tests.server_client import BareClient
 
@@ -241,7 +243,7 @@ def test_another_machine_wrote_here_first(
     well: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Under this one's name: it is told, and what to do. Containers have no id of their own, so both are given here."""
-    monkeypatch.setattr(registry, "_machine_id", lambda: "this")
+    monkeypatch.setattr(names, "_machine_id", lambda: "this")
     with sqlite3.connect(well / PRIVATE / "state.db") as db:
         db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('machine-id', 'another')")
     db.close()

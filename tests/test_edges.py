@@ -19,22 +19,24 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from intercom import Bus, approve, contract, fleet, wake
-from intercom.approve import Approved
-from intercom.checkup import WRONG, Finding
+from intercom import Bus
 from intercom.cli import doctor, main, parser, show
-from intercom.fleet import Spawned, Torn
+from intercom.core import contract
+from intercom.core.message import Message
+from intercom.doctor import WRONG, Finding
+from intercom.fleet import approve, wake, workers
+from intercom.fleet.approve import Approved
+from intercom.fleet.workers import Spawned, Torn
+from intercom.fleet.worktrees.register import Entry, Worktrees
+from intercom.fleet.worktrees.worktree import Removed
 from intercom.format.text import encode, quote
-from intercom.hooks import ask, note_fault, text
+from intercom.hooks import note_fault, permission, wording
 from intercom.hooks.events import unread_page
-from intercom.model import Message
 from intercom.server.app import App
 from intercom.server.session import Session
 from intercom.server.session import Spawned as Started
-from intercom.server.table import TOOLS
-from intercom.watch import Watch
-from intercom.worktree import Removed
-from intercom.worktrees import Entry, Worktrees
+from intercom.server.toolbox import TOOLS
+from intercom.system.watch import Watch
 from tests import hostile
 
 #: the name of the project's folder: it stands in much of what is said
@@ -114,7 +116,7 @@ def test_every_field_of_a_message(fields: list[str], again: bool) -> None:
     """Whatever the bus may ever hand out, in any field of it: the page has one header, the terminal one too."""
     ident, at, sender, to, tag, type_, body, reply, thread, via, file, status, name = fields
     one = Message(ident, 1, at, sender, to, tag, type_, body, True, reply, thread, via, file, status, 7, again)
-    page = text.page(name, [one], set(), 3)
+    page = wording.page(name, [one], set(), 3)
     hostile.check(page, but="\n\t")
     assert sum(line.startswith("* message ") for line in hostile.lines(page)) == 1
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -136,7 +138,7 @@ def test_a_field_cannot_pass_for_its_neighbours(field: str) -> None:
     changed: dict[str, Any] = {field: forged}
     one = plain._replace(**changed)
     told = '"' + forged.replace('"', '\\"') + '"'
-    page = text.one(one, set())
+    page = wording.one(one, set())
     assert told in page or field == "status"
     with contextlib.redirect_stdout(io.StringIO()) as out:
         show.message(one)
@@ -148,10 +150,10 @@ def test_permission_requests(value: str, key: str) -> None:
     """No line of a command, path or address reads as one of Intercom's own."""
     request = {"tool": "Bash", "subject": value, "input": {value: value}}
     request[key] = [value, value] if key == "paths" else {value: value} if key == "input" else value
-    asked = ask.question("worker-1", request, "r1", 50)
+    asked = permission.question("worker-1", request, "r1", 50)
     hostile.check(asked, but="\n\t")
     assert json.loads(asked.rpartition("expect=")[2].partition("). After that")[0]) == value
-    hostile.check("\n".join(ask._what(request)), but="\n\t")
+    hostile.check("\n".join(permission._what(request)), but="\n\t")
 
 
 # -- tools --------------------------------------------------------------------------------------------
@@ -225,7 +227,7 @@ def test_tools(value: str) -> None:
 @given(hostile.values, st.sampled_from(("json", "refused", "broken")))
 def test_what_any_tool_answers(value: str, how: str) -> None:
     """Whatever a tool hands back or raises comes out as one harmless line."""
-    from intercom.errors import Refused
+    from intercom.core.errors import Refused
 
     async def call(_name: str, _arguments: object) -> Any:
         if how == "json":
@@ -380,12 +382,12 @@ def test_the_fleets_commands(value: str) -> None:
         dialog = {"dialog": {"tool": value, "subject": value, "kind": value}}
         listed = {"worker": value, "status": value, "path": value, "branch": value, "unsaved": {value: [value]}}
         entry = Entry(*([value] * len(Entry._fields)))
-        patch.setattr(fleet, "spawn", lambda *_, **__: [Spawned(value, False, 1.0, value, many)])
+        patch.setattr(workers, "spawn", lambda *_, **__: [Spawned(value, False, 1.0, value, many)])
         patch.setattr(
-            fleet, "scan", lambda *_: [{**row, "asks": [asks]}, {**row, **dialog, "worktree": {"path": value}}]
+            workers, "scan", lambda *_: [{**row, "asks": [asks]}, {**row, **dialog, "worktree": {"path": value}}]
         )
         kept = {"ref": value, "files": [value, value]}
-        patch.setattr(fleet, "teardown", lambda *_, **__: [Torn(value, 1, value, value, kept)])
+        patch.setattr(workers, "teardown", lambda *_, **__: [Torn(value, 1, value, value, kept)])
         patch.setattr(Worktrees, "list", lambda *_: [listed])
         for name in ("add", "set_status"):
             patch.setattr(Worktrees, name, lambda *_, **__: entry)

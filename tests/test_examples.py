@@ -17,7 +17,7 @@ import pytest
 
 from intercom import Bus
 from intercom.cli.init import server_entry
-from intercom.config import load
+from intercom.core.config import load
 from intercom.format import MESSAGE, parse
 from tests.conftest import SOURCE, Command
 from tests.people_kit import append, by_hand, until

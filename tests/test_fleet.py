@@ -15,15 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom import fleet, tmux
-from intercom.agents import claude
-from intercom.crew import Crew
-from intercom.errors import IntercomError, NotFound, ProgramMissing, Refused, UsageError
-from intercom.fleet.environ import as_shell, worker_environment
-from intercom.fleet.launch import own_command
-from intercom.fleet.plan import check, tickets
-from intercom.sessions import SessionRow
-from intercom.wake import safely, tell
+from intercom.core.errors import IntercomError, NotFound, ProgramMissing, Refused, UsageError
+from intercom.fleet import workers
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs.claude import launch
+from intercom.fleet.sessions import SessionRow
+from intercom.fleet.wake import safely, tell
+from intercom.fleet.workers.environment import as_shell, worker_environment
+from intercom.fleet.workers.launch import own_command
+from intercom.fleet.workers.plan import check, tickets
+from intercom.system import tmux
 from tests.conftest import Command
 
 pytestmark = pytest.mark.slow
@@ -47,23 +48,23 @@ def crew(project: Path, tmp_path: Path) -> Crew:
 @pytest.mark.parametrize(
     "plan",
     [
-        fleet.Plan(0),
-        fleet.Plan(33),
-        fleet.Plan(1, prefix="a b"),
-        fleet.Plan(1, prefix="a;b"),
-        fleet.Plan(1, prefix="master"),
-        fleet.Plan(1, prefix="$(id)"),
-        fleet.Plan(1, perm_mode="yolo"),
-        fleet.Plan(1, bootstrap="make"),
-        fleet.Plan(1, ready_timeout=0),
-        fleet.Plan(1, claude_cmd="'open"),
-        fleet.Plan(1, claude_cmd=" "),
+        workers.Plan(0),
+        workers.Plan(33),
+        workers.Plan(1, prefix="a b"),
+        workers.Plan(1, prefix="a;b"),
+        workers.Plan(1, prefix="master"),
+        workers.Plan(1, prefix="$(id)"),
+        workers.Plan(1, perm_mode="yolo"),
+        workers.Plan(1, bootstrap="make"),
+        workers.Plan(1, ready_timeout=0),
+        workers.Plan(1, claude_cmd="'open"),
+        workers.Plan(1, claude_cmd=" "),
     ],
 )
-def test_plans_that_cannot_be(crew: Crew, plan: fleet.Plan) -> None:
+def test_plans_that_cannot_be(crew: Crew, plan: workers.Plan) -> None:
     """Refused in words, before anything is started."""
     with pytest.raises(UsageError, match="nothing was started"):
-        fleet.spawn(crew, plan, by="master")
+        workers.spawn(crew, plan, by="master")
 
 
 def test_names_are_given_once(crew: Crew) -> None:
@@ -73,7 +74,7 @@ def test_names_are_given_once(crew: Crew) -> None:
 
     def take() -> None:
         with crew.again() as own:
-            found.extend(one.name for one in tickets(own, check(fleet.Plan(4))))
+            found.extend(one.name for one in tickets(own, check(workers.Plan(4))))
 
     threads = [threading.Thread(target=take) for _ in range(3)]
     for thread in threads:
@@ -93,7 +94,7 @@ def test_a_session_that_comes_up_meanwhile_costs_only_the_name(repository: Path,
     theirs = f"tmux -S {socket} new-session -d -s worker-1 'sleep 600' || true"
     with Crew.open(repository, environ={**os.environ, **environ}) as crew:
         try:
-            (found,) = fleet.spawn(crew, fleet.Plan(1, worktrees=True, bootstrap=theirs), by="user")
+            (found,) = workers.spawn(crew, workers.Plan(1, worktrees=True, bootstrap=theirs), by="user")
             assert (found.name, found.ready) == ("worker-2", False)
             assert "its command ended" in (found.reason or "")
             assert [pane.session for pane in tmux.panes(crew.server)] == ["worker-1"]
@@ -114,7 +115,7 @@ def test_a_folder_that_comes_up_meanwhile_costs_only_the_name(
     program(tmp_path / "bin", "git", git)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     with Crew.open(repository, environ={**os.environ, "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux")}) as crew:
-        (found,) = fleet.spawn(crew, fleet.Plan(1, worktrees=True), by="user")
+        (found,) = workers.spawn(crew, workers.Plan(1, worktrees=True), by="user")
         assert (found.name, found.ready) == ("worker-2", False)
         assert "its command ended" in (found.reason or "")
         assert theirs.is_dir()
@@ -163,8 +164,8 @@ def test_what_a_bootstrap_has_in_its_environment(
     program(tmp_path / "bin", "claude", 'case "$1" in --version) echo "2.1.197 (Claude Code)";; *) exit 3;; esac')
     socket = {"INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux"), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     with Crew.open(repository, environ={**os.environ, **socket}) as crew:
-        plan = fleet.Plan(1, worktrees=True, bootstrap=f'echo "$WORD|$OTHER|$AWS_PROFILE" > {tmp_path}/had')
-        assert not fleet.spawn(crew, plan, by="user")[0].ready
+        plan = workers.Plan(1, worktrees=True, bootstrap=f'echo "$WORD|$OTHER|$AWS_PROFILE" > {tmp_path}/had')
+        assert not workers.spawn(crew, plan, by="user")[0].ready
     assert (tmp_path / "had").read_text() == "a b|stays|\n"
 
 
@@ -179,7 +180,7 @@ def test_settings_of_the_fleet_that_cannot_be(project: Path, tmp_path: Path, tex
         Crew.open(project, environ={**os.environ, "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux")}) as crew,
         pytest.raises(UsageError, match=r"\[fleet\.env\] in \.claude/intercom\.toml .*nothing was started"),
     ):
-        fleet.spawn(crew, fleet.Plan(1), by="user")
+        workers.spawn(crew, workers.Plan(1), by="user")
 
 
 def test_a_worker_gets_its_environment(project: Path, tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_worker_gets_its_environment(project: Path, tmp_path: Path) -> None:
     settings(project, f"[fleet.env]\nPATH = '{folder}:/usr/bin:/bin'\nWORD = {json.dumps(word)}\nTOKEN = true")
     environ = {**os.environ, "INTERCOM_TMUX_SOCKET": str(tmp_path / "tmux"), "TOKEN": "s3cret", "OTHER": "x"}
     with Crew.open(project, environ=environ) as crew:
-        (done,) = fleet.spawn(crew, fleet.Plan(1, ready_timeout=2), by="user")
+        (done,) = workers.spawn(crew, workers.Plan(1, ready_timeout=2), by="user")
         assert (done.ready, "left running" in str(done.reason)) == (False, True), done
         seen = dict(one.split("=", 1) for one in (tmp_path / "seen").read_text().split("\0") if one)
         assert seen["PATH"] == f"{folder}:/usr/bin:/bin"
@@ -204,7 +205,7 @@ def test_a_worker_gets_its_environment(project: Path, tmp_path: Path) -> None:
         row = crew.sessions.get("worker-1")
         assert row is not None
         assert b"s3cret" not in Path(f"/proc/{row.pid}/cmdline").read_bytes()
-        assert fleet.teardown(crew)[0].reason is None
+        assert workers.teardown(crew)[0].reason is None
     assert not (project / "ran").exists()
 
 
@@ -261,11 +262,11 @@ def test_servers_of_the_project(tmp_path: Path) -> None:
     (tmp_path / ".claude").mkdir()
     (tmp_path / ".claude" / "settings.local.json").write_text(json.dumps({"enabledMcpjsonServers": ["good"]}))
     environ = {"HOME": str(tmp_path)}
-    found, left_out = claude.settings(tmp_path, tmp_path, "acceptEdits", environ)
+    found, left_out = launch.settings(tmp_path, tmp_path, "acceptEdits", environ)
     assert found["enabledMcpjsonServers"] == ["intercomm", "good"]
     assert (found["disabledMcpjsonServers"], left_out) == (["new"], ("new",))
     assert "skipDangerousModePermissionPrompt" not in found
-    assert claude.settings(tmp_path, tmp_path, "bypassPermissions", environ)[0]["skipDangerousModePermissionPrompt"]
+    assert launch.settings(tmp_path, tmp_path, "bypassPermissions", environ)[0]["skipDangerousModePermissionPrompt"]
 
 
 def test_the_register_of_worktrees(repository: Path, crew: Crew) -> None:
@@ -323,14 +324,14 @@ def test_waking_without_a_fleet(crew: Crew) -> None:
 def test_teardown_leaves_alone_what_nobody_spawned(crew: Crew) -> None:
     """A session that a person started is not ours to end, whatever its name."""
     crew.sessions.put(SessionRow("worker-1", None, os.getpid(), None, "idle", "{}", "2026-01-01T00:00:00.000Z"))
-    assert fleet.teardown(crew) == []
+    assert workers.teardown(crew) == []
     assert crew.sessions.get("worker-1") is not None
-    assert fleet.scan(crew)[0]["name"] == "worker-1"
+    assert workers.scan(crew)[0]["name"] == "worker-1"
 
 
 def test_nobody_to_spawn_without_a_session_name(crew: Crew, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A missing program is said before names are taken."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProgramMissing):
-        fleet.spawn(crew, fleet.Plan(1), by="master")
+        workers.spawn(crew, workers.Plan(1), by="master")
     assert crew.bus.instances() == []

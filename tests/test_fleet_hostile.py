@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
-from intercom import cli, contract, fleet, tmux
-from intercom.bus import Bus
+from intercom import cli
+from intercom.bus.bus import Bus
 from intercom.cli import parser
-from intercom.crew import Crew
-from intercom.server.table import BY_NAME
+from intercom.core import contract
+from intercom.fleet import workers
+from intercom.fleet.crew import Crew
 from intercom.server.tool import Tool
+from intercom.server.toolbox import BY_NAME
+from intercom.system import tmux
 from tests.server_client import BareClient
 
 pytestmark = pytest.mark.slow
@@ -197,9 +200,9 @@ def test_a_hostile_project_folder(place: Path, tmp_path: Path) -> None:
     )
     (tmp_path / "bin" / "claude").write_text(script)
     with Crew.open(root) as crew:
-        (done,) = fleet.spawn(crew, fleet.Plan(1, ready_timeout=2, worktrees=True), by="user")
+        (done,) = workers.spawn(crew, workers.Plan(1, ready_timeout=2, worktrees=True), by="user")
         assert "left running" in str(done.reason), done
         where, _, settings = seen.read_text().partition("\n")
         assert where == str(tmp_path / ".intercomm-worktrees" / "worker-1") == done.about["worktree"]
         assert "hooks" in json.loads(settings)
-        assert fleet.teardown(crew, worktrees=True)[0].worktree == "removed"
+        assert workers.teardown(crew, worktrees=True)[0].worktree == "removed"

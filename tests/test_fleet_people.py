@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from intercom import tmux
-from intercom.alive import started
-from intercom.approve import approve
-from intercom.crew import Crew
-from intercom.errors import UsageError
-from intercom.fleet.plan import begins
-from intercom.model import utc
-from intercom.sessions import SessionRow
-from intercom.wake import of_pane
+from intercom.core.errors import UsageError
+from intercom.core.message import utc
+from intercom.fleet.approve import approve
+from intercom.fleet.crew import Crew
+from intercom.fleet.sessions import SessionRow
+from intercom.fleet.wake import of_pane
+from intercom.fleet.workers.plan import begins
+from intercom.system import tmux
+from intercom.system.liveness import started
 from tests.conftest import SOURCE, Command
 
 pytestmark = pytest.mark.slow

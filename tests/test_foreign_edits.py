@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
-from intercom.sources import CHUNK
+from intercom.store.sources.tail import CHUNK
 from tests.people_kit import bodies, by_hand
 
 TOOL = "## [2026-01-12 10:00:05] ann → roo [INFO]\n<!-- intercom id={} at=2026-01-12T09:00:05.000Z -->\n\n{}\n\n---\n\n"

@@ -8,7 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.errors import FormatError
+from intercom.core.errors import FormatError
+from intercom.core.message import Message, type_of
 from intercom.format import (
     FRONT,
     MARKER,
@@ -28,7 +29,6 @@ from intercom.format import entries as reading
 from intercom.format.grammar import BOUNDARY
 from intercom.format.render import escape, unescape
 from intercom.format.strict import is_strict
-from intercom.model import Message, type_of
 from tests.strategies import bodies, hand_written, logs, messages, odd_words, rendered_blocks, stamps, tangles
 
 SHORT = 96  # bytes a fence may reach here, so that small files go beyond it

@@ -307,7 +307,7 @@ def test_a_repair_is_undone(bus: Bus) -> None:
 
 _DIES = """
 import os, sys
-import intercom.heal as heal
+import intercom.repair.repair as heal
 from intercom import Bus
 step, count = int(sys.argv[1]), [0]
 def dying(function):

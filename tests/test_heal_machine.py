@@ -23,8 +23,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from intercom import Bus
-from intercom.files import replace
 from intercom.format import MESSAGE, parse
+from intercom.system.files import replace
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from intercom import __version__
-from intercom.hooks.settings import settings
+from intercom.fleet.programs.claude.hook_settings import settings
 from tests.conftest import SOURCE
 
 PLUGIN = SOURCE / ".claude-plugin"
@@ -22,7 +22,7 @@ def content(name: str) -> Any:
 
 
 def test_the_hooks_are_those_of_the_settings() -> None:
-    """One source: `intercom.hooks.settings`."""
+    """One source: `intercom.fleet.programs.claude.hook_settings`."""
     assert content("hooks.json")["hooks"] == settings(["intercom"], optional=True)["hooks"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.hooks.rules import Ask, deciding
+from intercom.fleet.programs.claude.permissions import Ask, deciding
 
 
 def bash(command: str) -> Ask:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from intercom.core.message import Message, new_id, utc
 from intercom.format import parse, render
-from intercom.index import Builder, Index, IndexLost, Source, add_entries
-from intercom.model import Message, new_id, utc
+from intercom.store.index import Builder, Index, IndexLost, Source, add_entries
 
 IDENT = new_id()
 

@@ -18,13 +18,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from intercom import Bus, adopt, heal, ledger, sides, unfinished
-from intercom.errors import LockTimeout
+from intercom import Bus
+from intercom.core.errors import LockTimeout
 from intercom.format import MESSAGE, digest, one, parse
 from intercom.format.record import is_control
-from intercom.lock import WriterLock
-from intercom.log import Log
-from intercom.reconcile import trimmed
+from intercom.repair import intake, repair, sides
+from intercom.repair.rules import trimmed
+from intercom.store.log import ledger, unfinished
+from intercom.store.log.log import Log
+from intercom.system.lock import WriterLock
 from tests.conftest import SOURCE
 from tests.killing import dies
 from tests.strategies import hand_written, logs, tangles
@@ -74,13 +76,13 @@ def test_a_view_in_pieces(data: bytes) -> None:
 
 def _taken_in(data: bytes, *, pieces: bool) -> bytes:
     """The records of the messages in the ledger after the first look at this log."""
-    real = adopt.adopt if pieces else lambda *_: False
+    real = intake.adopt if pieces else lambda *_: False
     with (
         TemporaryDirectory() as folder,
-        patch.object(adopt, "adopt", real),
-        patch.object(adopt, "_PIECE", 11),
-        patch.object(adopt, "utc", lambda: "now"),
-        patch.object(heal, "utc", lambda: "now"),
+        patch.object(intake, "adopt", real),
+        patch.object(intake, "_PIECE", 11),
+        patch.object(intake, "utc", lambda: "now"),
+        patch.object(repair, "utc", lambda: "now"),
         Bus.open(folder, machine="box") as bus,
     ):
         bus.config.log.parent.mkdir(parents=True)
@@ -107,7 +109,7 @@ def test_taken_in_whole_or_in_pieces(data: bytes) -> None:
 _HOLDER = """
 import sys
 from pathlib import Path
-from intercom.lock import WriterLock
+from intercom.system.lock import WriterLock
 lock = WriterLock(Path(sys.argv[1]))
 with lock.held():
     if float(sys.argv[2]):

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from intercom import Bus, ledger, log
-from intercom.config import load
-from intercom.errors import StorageError
+from intercom import Bus
+from intercom.core.config import load
+from intercom.core.errors import StorageError
+from intercom.core.message import Message, new_id, utc
 from intercom.format import render
 from intercom.format.record import extent, seal
-from intercom.log import Log
-from intercom.model import Message, new_id, utc
+from intercom.store.log import ledger, log
+from intercom.store.log.log import Log
 
 
 def block(body: str = "text") -> bytes:

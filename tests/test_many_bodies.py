@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from mcp.client.client import Client
 
 from intercom import Bus
-from intercom.errors import IntercomError
+from intercom.core.errors import IntercomError
+from intercom.core.message import STATUS_CODES, Message
 from intercom.format import FRONT, MARKER, MESSAGE, decode, parse
 from intercom.format.record import is_control
-from intercom.model import STATUS_CODES, Message
 from intercom.server.app import App
 from intercom.server.session import Session
 from tests.strategies import ENDS, NASTY, bodies, rendered_blocks, tangles

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.errors import FormatError
-from intercom.model import (
+from intercom.core.errors import FormatError
+from intercom.core.message import (
     ALL,
     TAGS,
     TYPES,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from intercom import Bus, config
+from intercom import Bus
+from intercom.core import config
 from tests.killing import dies
 from tests.people_kit import append, bodies, by_hand
 

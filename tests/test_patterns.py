@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from intercom import display
+from intercom.core import display
 from tests.test_layers import FILES, PACKAGE
 
 _SINGLE = {_constants.IN, _constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY}
@@ -47,7 +47,7 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
                 if isinstance(found, re.Pattern):
                     yield f"{name}.{key}", found
     for make in (display._unseen, display._breaks, display._tags):
-        yield f"intercom.display.{make.__name__}", make()
+        yield f"intercom.core.display.{make.__name__}", make()
 
 
 def test_only_single_characters_are_repeated_without_giving_back() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from intercom import Bus, tmux
+from intercom import Bus
+from intercom.system import tmux
 from tests.people_kit import append, bodies, by_hand, gather, need, run, said, talk, until
 
 pytestmark = pytest.mark.slow

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from intercom import proc
-from intercom.alive import alive, started
-from intercom.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
+from intercom.core.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
+from intercom.system import proc
+from intercom.system.liveness import alive, started
 
 
 def test_run_returns_what_was_said() -> None:
@@ -118,8 +118,8 @@ def test_end_kills_what_ignores_term() -> None:
 def test_looking_at_processes_imports_nothing() -> None:
     """Hooks ask whether a pid lives on every call: subprocess stays out of it."""
     code = (
-        "import sys; from intercom import proc; proc.children(1);"
+        "import sys; from intercom.system import proc; proc.children(1);"
         "assert not {'subprocess', 'signal', 'shutil'} & set(sys.modules)"
     )
-    root = str(Path(proc.__file__).parents[1])
+    root = str(Path(proc.__file__).parents[2])
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": root})

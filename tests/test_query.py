@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intercom import Bus
-from intercom.errors import FormatError, UsageError
-from intercom.index.query import Filter, filter_of
-from intercom.index.values import loaded, stored, stored_row
+from intercom.core.errors import FormatError, UsageError
+from intercom.store.index.query import Filter, filter_of
+from intercom.store.index.values import loaded, stored, stored_row
 
 MANY = " ".join(f"w{number}" for number in range(1_500))  # more than SQLite takes conditions
 WORDS = ["red", "RED", "Größe", "GRÖSSE", "ß", "İ", "a", "\udc80", "50%", "_", "'", "\0"]
@@ -58,7 +58,7 @@ filters = st.builds(
 @given(wanted=filters)
 def test_sql_and_python_agree(bus: Bus, wanted: Filter) -> None:
     """What is new is filtered by SQL, what is given again by Python: no message may fall between the two."""
-    from intercom.index import query
+    from intercom.store.index import query
 
     everything = bus.history()
     found = query.history(bus._sync.db(), wanted, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from intercom.reconcile import (
+from intercom.repair.rules import (
     CHANGED,
     EMPTIED,
     GREW,

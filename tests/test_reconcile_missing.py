@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from intercom.reconcile import CHANGED, EMPTIED, GREW, OVERWRITTEN, REMOVED, REPAIR, STALE_SAVE, TRUNCATED
+from intercom.repair.rules import CHANGED, EMPTIED, GREW, OVERWRITTEN, REMOVED, REPAIR, STALE_SAVE, TRUNCATED
 from tests.reconcile_kit import Scenario, applied, play, world
 
 LOG = """

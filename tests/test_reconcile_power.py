@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from intercom.reconcile import CHANGED, GREW, INTACT, OVERWRITTEN, REPAIR, STALE_SAVE, TRUNCATED, Found, Header
-from intercom.reconcile.torn import beginning, holed, trimmed
+from intercom.repair.rules import CHANGED, GREW, INTACT, OVERWRITTEN, REPAIR, STALE_SAVE, TRUNCATED, Found, Header
+from intercom.repair.rules.torn import beginning, holed, trimmed
 from tests.reconcile_kit import Scenario, play, seen, world
 
 ONE_TWO = "a 10:00:01 roo: The build is green\nb 10:00:02 roo: Which branch is it?"

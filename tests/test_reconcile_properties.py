@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from intercom.reconcile import (
+from intercom.repair.rules import (
     ADDED,
     ARCHIVED,
     CUT,

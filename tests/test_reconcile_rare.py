@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from intercom.reconcile import CHANGED, INTACT, REPAIR, TRUNCATED
+from intercom.repair.rules import CHANGED, INTACT, REPAIR, TRUNCATED
 from tests.reconcile_kit import World, applied, world
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from intercom import Bus, registry
-from intercom.alive import started
-from intercom.errors import FormatError, IntercomError, Refused, UnknownName, UsageError
-from intercom.model import utc
-from intercom.registry import STALE_AFTER, liveness
-from intercom.setup import init
-from intercom.state import InstanceRow
+from intercom import Bus
+from intercom.bus import names as registry
+from intercom.bus.names import STALE_AFTER, liveness
+from intercom.bus.setup import init
+from intercom.core.errors import FormatError, IntercomError, Refused, UnknownName, UsageError
+from intercom.core.message import utc
+from intercom.store.state.db import InstanceRow
+from intercom.system.liveness import started
 from tests.processes import Peer, all_at_once
 
 

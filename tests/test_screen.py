@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.screen import Screen, read
-from intercom.screen.paint import rows
+from intercom.fleet.programs.claude.ansi import rows
+from intercom.fleet.programs.claude.screen import Screen, read
 
 FOLDER = Path(__file__).parent / "screens"
 FILES = sorted(FOLDER.glob("*.txt"))

@@ -11,9 +11,10 @@ from typing import IO
 
 import pytest
 
-from intercom import Bus, segments
+from intercom import Bus
+from intercom.core.message import Message, new_id, utc
 from intercom.format import render
-from intercom.model import Message, new_id, utc
+from intercom.store.sources import readahead
 
 TABLES = ("messages", "inbox", "versions", "hands", "words", "sources", "kept", "traces")
 
@@ -40,7 +41,7 @@ def block(rng: random.Random, number: int) -> bytes:
 @pytest.fixture
 def history(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
     """A bus with segments of every kind, versions, duplicates, a message of another machine amid ours."""
-    monkeypatch.setattr(segments, "_WORTH", 1)
+    monkeypatch.setattr(readahead, "_WORTH", 1)
     rng = random.Random(7)
     bus = Bus.open(project)
     archive = bus.config.archive
@@ -64,7 +65,7 @@ def history(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
 def rebuilt(bus: Bus, monkeypatch: pytest.MonkeyPatch, worth: int) -> dict[str, list[tuple[object, ...]]]:
     """The index, made anew with or without the second process."""
     with monkeypatch.context() as patch:
-        patch.setattr(segments, "_WORTH", worth)
+        patch.setattr(readahead, "_WORTH", worth)
         bus.rebuild()
     return tables(bus)
 
@@ -76,13 +77,13 @@ def test_the_same_index(history: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     assert alone["versions"]
     assert alone["hands"]
     came = []
-    received = segments._received
+    received = readahead._received
 
-    def noted(pipe: IO[bytes], path: str) -> segments.Segment | None:
+    def noted(pipe: IO[bytes], path: str) -> readahead.Segment | None:
         came.append(received(pipe, path))
         return came[-1]
 
-    monkeypatch.setattr(segments, "_received", noted)
+    monkeypatch.setattr(readahead, "_received", noted)
     assert rebuilt(history, monkeypatch, 1) == alone
     assert len(came) == 4
     assert None not in came
@@ -118,8 +119,8 @@ def test_a_process_that_fails(history: Bus, monkeypatch: pytest.MonkeyPatch, tmp
 def test_a_process_that_is_not_read_to_the_end(history: Bus) -> None:
     """It ends, and nothing waits for what it had to say."""
     paths = sorted(history.config.archive.glob(f"INTERCOM-{history.config.machine}-*.md"))
-    ahead = segments.Ahead([(path, path != paths[0]) for path in paths])
+    ahead = readahead.Ahead([(path, path != paths[0]) for path in paths])
     first = ahead.next(paths[0])
-    assert first == segments.read_segment(str(paths[0]), sealed=False)
+    assert first == readahead.read_segment(str(paths[0]), sealed=False)
     ahead.close()
     assert ahead.next(paths[1]) is None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from intercom.server.table import TOOLS
 from intercom.server.tool import MASTER
+from intercom.server.toolbox import TOOLS
 from tests.conftest import SOURCE
 from tests.server_client import BareClient
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
-from intercom.errors import Refused
-from intercom.server import talk
+from intercom.core.errors import Refused
+from intercom.server.carried import Filters, Hand
 from intercom.server.session import Session
-from intercom.server.tray import Filters, Hand
+from intercom.server.tools import messages
 from tests.server_client import BareClient
 
 
@@ -69,7 +69,7 @@ def test_a_waiting_read_of_the_old_master_takes_nothing_either(project: Path) ->
         other.register("master", pid=os.getppid())
         other.send("master", "for the new one", sender="roo")
         with pytest.raises(Refused, match="'master'"):
-            talk.look(session, Hand(), Filters(), None, bus)
+            messages.look(session, Hand(), Filters(), None, bus)
         assert [message.body for message in other.read("master")] == ["for the new one"]
 
 

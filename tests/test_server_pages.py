@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom import contract
-from intercom.model import Message, new_id
+from intercom.core import contract
+from intercom.core.message import Message, new_id
 from intercom.server import pages
+from intercom.server.carried import Filters, Hand, Tray
 from intercom.server.protocol import INSTRUCTIONS_LIMIT, PARTS, for_role, instructions, parts
-from intercom.server.tray import Filters, Hand, Tray
 from intercom.server.wire import result_text
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
-from intercom.model import Instance
+from intercom.core.message import Instance
 from tests.people_kit import until
 from tests.server_client import BareClient
 

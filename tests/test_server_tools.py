@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom import Bus, contract
-from intercom.model import STATUS_CODES
-from intercom.resources import text as template
-from intercom.server.table import BY_NAME, TOOLS
+from intercom import Bus
+from intercom.core import contract
+from intercom.core.message import STATUS_CODES
+from intercom.server.toolbox import BY_NAME, TOOLS
+from intercom.system.resources import text as template
 from tests.server_client import BareClient
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.server import lines as lines_module
-from intercom.server.lines import Lines
+from intercom.server import framing as lines_module
+from intercom.server.framing import Lines
 from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode, result_text
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates too

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
-from intercom.errors import StorageError
-from intercom.state import State
+from intercom.core.errors import StorageError
+from intercom.store.state.db import State
 from tests.processes import Peer, all_at_once
 
 
@@ -40,7 +40,7 @@ def test_its_folders_are_private(tmp_path: Path) -> None:
 def test_killed_in_a_transaction(tmp_path: Path) -> None:
     """What a transaction began is not there, and nobody waits for whoever was killed in it."""
     code = (
-        "import os, signal, sys; from pathlib import Path; from intercom.state import State\n"
+        "import os, signal, sys; from pathlib import Path; from intercom.store.state.db import State\n"
         "with State(Path(sys.argv[1])).transaction() as db:\n"
         "    db.execute(\"INSERT INTO agents VALUES ('half', 'now')\")\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
-from intercom.errors import StorageError
+from intercom.core.errors import StorageError
 from tests.conftest import Command
 
 ROOT = os.geteuid() == 0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from intercom.core.message import Message, new_id, utc
 from intercom.format import render
-from intercom.model import Message, new_id, utc
 
 
 def block(body: str) -> bytes:

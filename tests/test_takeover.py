@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from intercom import Bus
-from intercom.model import Message
+from intercom.core.message import Message
 from tests.layouts import FACTS, LAYOUTS, having, put
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from intercom import proc, tmux
-from intercom.alive import started
-from intercom.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
+from intercom.core.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
+from intercom.system import proc, tmux
+from intercom.system.liveness import started
 
 pytestmark = pytest.mark.slow
 

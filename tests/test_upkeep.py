@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
-from intercom.errors import NotFound, Refused
-from intercom.files import read_from
+from intercom.core.errors import NotFound, Refused
+from intercom.system.files import read_from
 from tests.conftest import Command
 from tests.people_kit import append, bodies, by_hand, said, talk
 
@@ -140,7 +140,7 @@ def test_restoring_many_looks_at_the_log_no_oftener(project: Path, monkeypatch: 
         looks.append(path)
         return read_from(path)
 
-    monkeypatch.setattr("intercom.upkeep.read_from", counted)
+    monkeypatch.setattr("intercom.bus.history.read_from", counted)
     counts = []
     for many in (2, 25):
         root = project / f"box{many}"

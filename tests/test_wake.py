@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from intercom.alive import started
-from intercom.crew import Crew
-from intercom.model import utc
-from intercom.sessions import SessionRow
-from intercom.wake import wake
+from intercom.core.message import utc
+from intercom.fleet.crew import Crew
+from intercom.fleet.sessions import SessionRow
+from intercom.fleet.wake import wake
+from intercom.system.liveness import started
 
 
 @pytest.fixture

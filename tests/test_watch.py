@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
-from intercom.watch import Watch
+from intercom.system.watch import Watch
 from tests.conftest import SOURCE
 from tests.people_kit import append, bodies, by_hand, talk, until
 

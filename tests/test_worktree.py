@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from intercom import worktree
-from intercom.errors import CommandFailed, IntercomError, NotFound, ProgramMissing, Refused, UsageError
+from intercom.core.errors import CommandFailed, IntercomError, NotFound, ProgramMissing, Refused, UsageError
+from intercom.fleet.worktrees import worktree
 
 ENV = {
     **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from intercom.errors import IntercomError, brief
+from intercom.core.errors import IntercomError, brief
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141

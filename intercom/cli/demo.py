@@ -10,8 +10,8 @@ from pathlib import Path
 
 from intercom.cli import demo_play, show
 from intercom.cli.session import own_command
-from intercom.display import framed
-from intercom.errors import IntercomError
+from intercom.core.display import framed
+from intercom.core.errors import IntercomError
 
 INTRODUCTION = """\
 Two agents work on one project. Each has its own `intercom mcp` server, started over

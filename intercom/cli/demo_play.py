@@ -14,12 +14,12 @@ from typing import Any, TextIO
 
 from mcp import Client, StdioServerParameters, stdio_client
 
-import intercom
+from intercom.bus.setup import init
 from intercom.cli import show
-from intercom.config import load
-from intercom.display import framed
-from intercom.errors import IntercomError
-from intercom.setup import init
+from intercom.core.config import load
+from intercom.core.display import framed
+from intercom.core.errors import IntercomError
+from intercom.system.resources import SOURCE
 
 TASK = "Add GET /health to the web server. It answers 200 while the server is up. Commit it on the branch health."
 QUESTION = "Should /health look at the database too?"
@@ -116,11 +116,10 @@ def _write_by_hand(log: Path, to: str) -> None:
 
 async def _agent(stack: AsyncExitStack, project: Path, errors: TextIO, role: str) -> Agent:
     """Start a server and connect the official client to it."""
-    source = os.fspath(Path(intercom.__file__).parent.parent)  # so that a checkout can play without installing
     server = StdioServerParameters(
-        command=sys.executable,
+        command=sys.executable,  # with SOURCE, a checkout can play without installing
         args=["-m", "intercom", "mcp"],
-        env={"INTERCOM_ROOT": os.fspath(project), "INTERCOM_MACHINE": "demo", "PYTHONPATH": source},
+        env={"INTERCOM_ROOT": os.fspath(project), "INTERCOM_MACHINE": "demo", "PYTHONPATH": SOURCE},
         cwd=project,
     )
     client = Client(stdio_client(server, errlog=errors), read_timeout_seconds=60)

@@ -6,11 +6,11 @@ import argparse
 import os
 from collections.abc import Iterator
 
-from intercom import config as configuration
-from intercom.checkup import OK, WARNING, WRONG, Finding, examine, runs_on
 from intercom.cli import show
-from intercom.display import sentence
-from intercom.errors import IntercomError
+from intercom.core import config as configuration
+from intercom.core.display import sentence
+from intercom.core.errors import IntercomError
+from intercom.doctor import OK, WARNING, WRONG, Finding, examine, runs_on
 
 _COLOUR = {OK: show.GREEN, WARNING: show.YELLOW, WRONG: show.RED}
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from intercom.cli import show
 from intercom.cli.session import open_bus
-from intercom.errors import IntercomError, NotFound, UsageError
-from intercom.files import joined, make_private_folder, read_from, replace
+from intercom.core.errors import IntercomError, NotFound, UsageError
+from intercom.core.message import USER, local_stamp, tag_of
 from intercom.format import MESSAGE, Entry, digest, parse
-from intercom.model import USER, local_stamp, tag_of
+from intercom.system.files import joined, make_private_folder, read_from, replace
 
 if TYPE_CHECKING:
-    from intercom.bus import Bus
+    from intercom.bus.bus import Bus
 
 _PLUS_LINE = {"vi", "vim", "nvim", "view", "nano", "emacs", "micro", "joe", "kak", "ed", "ne", "mcedit"}
 _GOTO = {"code", "codium", "cursor", "windsurf"}

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
 from intercom.cli.session import message_text, warn
-from intercom.display import named
-from intercom.errors import NotFound, Refused, UsageError
-from intercom.model import USER, canonical
+from intercom.core.display import named
+from intercom.core.errors import NotFound, Refused, UsageError
+from intercom.core.message import USER, canonical
 
 if TYPE_CHECKING:
-    from intercom.crew import Crew
+    from intercom.fleet.crew import Crew
 
 
 @contextmanager
 def _crew(args: argparse.Namespace) -> Iterator[Crew]:
     """The crew of `--root` or of the working directory; its warnings go to stderr."""
-    from intercom.crew import Crew
+    from intercom.fleet.crew import Crew
 
     with Crew.open(args.root) as crew:
         warn(crew.bus.config)
@@ -31,9 +31,9 @@ def _crew(args: argparse.Namespace) -> Iterator[Crew]:
 
 def spawn(args: argparse.Namespace) -> int:
     """Start workers; 1 unless all are ready."""
-    from intercom import fleet
+    from intercom.fleet import workers
 
-    plan = fleet.Plan(
+    plan = workers.Plan(
         args.count,
         prefix=args.prefix,
         perm_mode=args.perm_mode,
@@ -45,7 +45,7 @@ def spawn(args: argparse.Namespace) -> int:
         wake=args.wake,
     )
     with _crew(args) as crew:
-        found = [one.to_json() for one in fleet.spawn(crew, plan, by=USER)]
+        found = [one.to_json() for one in workers.spawn(crew, plan, by=USER)]
     for one in found:
         if args.json:
             show.json_line(one)
@@ -57,10 +57,10 @@ def spawn(args: argparse.Namespace) -> int:
 
 def scan(args: argparse.Namespace) -> int:
     """What each worker does."""
-    from intercom import fleet
+    from intercom.fleet import workers
 
     with _crew(args) as crew:
-        found = fleet.scan(crew, args.prefix)
+        found = workers.scan(crew, args.prefix)
     for one in found:
         if args.json:
             show.json_line(one)
@@ -81,7 +81,7 @@ def scan(args: argparse.Namespace) -> int:
 
 def wake(args: argparse.Namespace) -> int:
     """Store a message and wake its reader; 1 where the wake is not proven."""
-    from intercom.wake import tell
+    from intercom.fleet.wake import tell
 
     text = message_text(args.message)
     with _crew(args) as crew:
@@ -97,7 +97,7 @@ def wake(args: argparse.Namespace) -> int:
 
 def approve(args: argparse.Namespace) -> int:
     """Answer what a worker asks, or show it."""
-    from intercom.approve import approve as answer
+    from intercom.fleet.approve import approve as answer
 
     with _crew(args) as crew:
         done = answer(
@@ -120,10 +120,12 @@ def approve(args: argparse.Namespace) -> int:
 
 def teardown(args: argparse.Namespace) -> int:
     """End workers; 1 where something was kept or could not be ended."""
-    from intercom import fleet
+    from intercom.fleet import workers
 
     with _crew(args) as crew:
-        found = [one.to_json() for one in fleet.teardown(crew, args.prefix, worktrees=args.worktrees, force=args.force)]
+        found = [
+            one.to_json() for one in workers.teardown(crew, args.prefix, worktrees=args.worktrees, force=args.force)
+        ]
     for one in found:
         if args.json:
             show.json_line(one)
@@ -139,14 +141,15 @@ def teardown(args: argparse.Namespace) -> int:
 
 def attach(args: argparse.Namespace) -> int:
     """Show a worker's terminal in this one, until it is left (tmux: prefix, then d)."""
-    from intercom import proc, sight, tmux
+    from intercom.fleet import observe
+    from intercom.system import proc, tmux
 
     program = proc.find("tmux")
     with _crew(args) as crew:
         row = crew.sessions.get(canonical(args.worker))
-        pane = sight.see(crew, row)[0] if row is not None else None
+        pane = observe.see(crew, row)[0] if row is not None else None
         if row is None or pane is None:
-            names = ", ".join(one.name for one in crew.sessions.all() if sight.see(crew, one)[0]) or "none"
+            names = ", ".join(one.name for one in crew.sessions.all() if observe.see(crew, one)[0]) or "none"
             raise NotFound(f"{args.worker!r} has no terminal to show. Workers that have one: {names}.")
         server = crew.tmux_of(row.socket)
         inside = tmux.inside(server, os.environ)

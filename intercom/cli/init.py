@@ -12,17 +12,17 @@ from intercom.cli import show
 from intercom.cli.session import own_command, warn
 
 if TYPE_CHECKING:
-    from intercom.config import Config
-    from intercom.setup import InitReport
+    from intercom.bus.setup import InitReport
+    from intercom.core.config import Config
 
 SERVER = "intercomm"
 
 
 def init(args: argparse.Namespace) -> int:
     """Make folder, log and ignore rule; name the agents; print the server entry."""
-    from intercom import config as configuration
-    from intercom import setup
-    from intercom.bus import Bus
+    from intercom.bus import setup
+    from intercom.bus.bus import Bus
+    from intercom.core import config as configuration
 
     config = configuration.load(args.root, machine=args.machine)
     warn(config)
@@ -59,8 +59,8 @@ def server_entry(config: Config) -> dict[str, Any]:
 
 def _found_unaided(root: Path) -> bool:
     """Whether a server that starts in `root` finds this bus by itself; then the entry is good on every machine."""
-    from intercom.config import git_common_parent
-    from intercom.errors import UsageError
+    from intercom.core.config import git_common_parent
+    from intercom.core.errors import UsageError
 
     for folder in (root, *root.parents):
         try:

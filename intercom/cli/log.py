@@ -8,8 +8,8 @@ import time
 
 from intercom.cli import show
 from intercom.cli.session import open_bus
-from intercom.errors import UsageError
-from intercom.model import utc
+from intercom.core.errors import UsageError
+from intercom.core.message import utc
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

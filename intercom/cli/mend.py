@@ -8,7 +8,7 @@ import sys
 from intercom.cli import show
 from intercom.cli.log import moment
 from intercom.cli.session import open_bus
-from intercom.errors import UsageError
+from intercom.core.errors import UsageError
 
 
 def restore(args: argparse.Namespace) -> int:

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from intercom import __version__
 from intercom.cli import words_fleet
-from intercom.display import sentence
+from intercom.core.display import sentence
+from intercom.core.version import __version__
 
 Add = Callable[[argparse.ArgumentParser], None]
 

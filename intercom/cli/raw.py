@@ -8,10 +8,10 @@ from pathlib import Path
 
 from intercom.cli import show
 from intercom.cli.show import epoch
-from intercom.config import Config
-from intercom.files import read_from
+from intercom.core.config import Config
+from intercom.core.message import Message, local_stamp
 from intercom.format import MESSAGE, Entry, decode, parse, render
-from intercom.model import Message, local_stamp
+from intercom.system.files import read_from
 
 
 def raw(config: Config, found: Iterable[Message]) -> None:

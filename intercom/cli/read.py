@@ -7,7 +7,7 @@ import sys
 
 from intercom.cli import show
 from intercom.cli.session import open_bus
-from intercom.errors import UsageError
+from intercom.core.errors import UsageError
 
 
 def read(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from intercom.cli import show
 from intercom.cli.session import message_text, open_bus
 
 if TYPE_CHECKING:
-    from intercom.model import Message
+    from intercom.core.message import Message
 
 
 def send(args: argparse.Namespace) -> int:

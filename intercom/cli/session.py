@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from intercom.cli import show
 
 if TYPE_CHECKING:
-    from intercom.bus import Bus
-    from intercom.config import Config
+    from intercom.bus.bus import Bus
+    from intercom.core.config import Config
 
 
 @contextmanager
 def open_bus(args: argparse.Namespace) -> Iterator[Bus]:
     """The bus of `--root` or of the working directory; its warnings and notices go to stderr, a line each."""
-    from intercom.bus import Bus
+    from intercom.bus.bus import Bus
 
     with Bus.open(args.root) as bus:
         warn(bus.config)
@@ -32,7 +32,7 @@ def open_bus(args: argparse.Namespace) -> Iterator[Bus]:
 
 def warn(config: Config) -> None:
     """Say what is wrong with where the bus lies: another root than expected, a log in git."""
-    from intercom.tracked import tracked
+    from intercom.system.git_index import tracked
 
     for text in config.warnings:
         show.note(f"warning: {text}")

@@ -1,6 +1,6 @@
 """Owns everything that is printed, and how values look on a terminal and in JSON.
 
-What a message, a file or another machine holds is data: whatever is printed goes through `intercom.display`, so that
+What a message, a file or another machine holds is data: whatever is printed goes through `core.display`, so that
 no value ends its line or moves the cursor, and a body is indented, so that none can look like another message's
 header. On a terminal that holds for lines too long for it as well: they go on indented.
 """
@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from intercom.display import escaped, framed, sentence, value, word, words
+from intercom.core.display import escaped, framed, sentence, value, word, words
 
 if TYPE_CHECKING:
-    from intercom.model import Message
+    from intercom.core.message import Message
 
 BOLD, DIM, RED, GREEN, YELLOW, BLUE, MAGENTA, CYAN = 1, 2, 31, 32, 33, 34, 35, 36
 

@@ -10,7 +10,7 @@ from intercom.cli import show
 from intercom.cli.session import open_bus
 
 if TYPE_CHECKING:
-    from intercom.glance import Status
+    from intercom.bus.status import Status
 
 
 def status(args: argparse.Namespace) -> int:

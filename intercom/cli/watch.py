@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from intercom.cli import show
 from intercom.cli.session import open_bus
-from intercom.errors import NotFound, StorageError, brief
+from intercom.core.errors import NotFound, StorageError, brief
 
 if TYPE_CHECKING:
-    from intercom.bus import Bus
-    from intercom.model import Message
+    from intercom.bus.bus import Bus
+    from intercom.core.message import Message
 
 _LOOK_AGAIN = 5.0  #: seconds; a look although nothing seems to have changed
 
 
 def watch(args: argparse.Namespace) -> int:
     """Print the last messages, then each new one as it comes, until interrupted."""
-    from intercom.watch import Watch
+    from intercom.system.watch import Watch
 
     with open_bus(args) as bus, Watch(bus.config.folder) as changes:
         found = bus.history(limit=max(args.limit, 1))

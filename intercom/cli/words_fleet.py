@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from intercom.words import PERMISSION_MODES, WORKTREE_STATUSES
+from intercom.core.limits import PERMISSION_MODES, WORKTREE_STATUSES
 
 
 def spawn(add: argparse.ArgumentParser) -> None:

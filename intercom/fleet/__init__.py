@@ -1,14 +1,1 @@
-"""Owns the workers that Intercom itself starts: `spawn` brings them up, `scan` lists them, `teardown` ends them.
-
-All three work from what `Sessions` and `Worktrees` hold, so that any process of the project can take over:
-the one that started a worker need not be the one that ends it.
-"""
-
-from __future__ import annotations
-
-from intercom.fleet.plan import Plan
-from intercom.fleet.scan import scan
-from intercom.fleet.spawn import Spawned, spawn
-from intercom.fleet.teardown import Torn, teardown
-
-__all__ = ["Plan", "Spawned", "Torn", "scan", "spawn", "teardown"]
+"""Owns agents at work: their programs and sessions, waking them, answering for them, workers and worktrees."""

@@ -129,3 +129,20 @@ _LINE_START = r"(^|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])"
 #: A line to escape whatever stands around it; group 1 is what precedes the line.
 TO_ESCAPE = re.compile(rf"{_LINE_START}(?=\\*+{_DANGER}|\\++{_FENCE_START})")
 ESCAPED = re.compile(rf"{_LINE_START}\\(?=\\*+(?:{_DANGER}|{_FENCE_START}))")
+
+
+SECONDS = re.compile(r"\d{1,2}:\d{2}:\d{2}")
+
+
+class Header(NamedTuple):
+    """The header line's fields: the stamp as written (stripped), canonical names, upper-case tag."""
+
+    stamp: str
+    sender: str
+    to: str
+    tag: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether the stamp is a time to the second, and so as good as a name for the message."""
+        return SECONDS.search(self.stamp) is not None

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
+from intercom.core.message import SYSTEM, Message, local_stamp, new_id, utc
 from intercom.format.grammar import Entry
 from intercom.format.render import render, rendered
-from intercom.model import SYSTEM, Message, local_stamp, new_id, utc
 
 END: Final = b"\n---\n\n"  #: how every record ends
 START: Final = b"## ["  #: how every record begins; no body holds it at the start of a line

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from intercom.errors import FormatError
+from intercom.core.errors import FormatError
+from intercom.core.message import Message, type_of
 from intercom.format.fences import fences
 from intercom.format.grammar import ESCAPED, TO_ESCAPE, Entry
 from intercom.format.text import encode, name, names, one_line, quote
-from intercom.model import Message, type_of
 
 _TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
 _LONGEST_STAMP = 200  # bytes; the reader takes no longer one

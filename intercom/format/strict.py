@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 
+from intercom.core.message import recipients
 from intercom.format.body import exact
 from intercom.format.grammar import BOUNDARY, MESSAGE, STRICT_LAST, Entry
 from intercom.format.render import unescape
 from intercom.format.text import decode, unquote
-from intercom.model import recipients
 
 _OPEN, _CLOSE = b"\n\n", b"\n\n---\n\n"
 _new = tuple.__new__

@@ -7,8 +7,8 @@ import re
 from functools import lru_cache
 from hashlib import blake2b
 
+from intercom.core.message import canonical, encode_id, recipients
 from intercom.format.grammar import ARROWISH, Entry
-from intercom.model import canonical, encode_id, recipients
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:+-")
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -74,7 +74,7 @@ def _unquoted(match: re.Match[bytes]) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """Text as it can stand in a header of the log, and is read there; how it is shown is `intercom.display`'s rule."""
+    """Text as it can stand in a header of the log, and is read there; how it is shown is `core.display`'s rule."""
     return _CONTROL.sub(" ", text).replace("[", "(").replace("]", ")").strip()
 
 

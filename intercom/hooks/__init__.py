@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from intercom.config import Config
+    from intercom.core.config import Config
 
 WAKE = 2  #: exit status by which the waiter wakes its session
 _LONGEST_LOG = 256 * 1024
@@ -28,7 +28,7 @@ def run(event: str, root: str | None = None) -> int:
 
         given = sys.stdin.buffer.read(_LONGEST_INPUT)  # all of it, even for nothing: who writes it must not be stopped
         _go_home(os.environ)
-        from intercom.config import load
+        from intercom.core.config import load
 
         config = load(root)
         if not os.environ.get("INTERCOM_NAME") and not (config.private / "state.db").exists():
@@ -59,7 +59,7 @@ def note_fault(config: Config | None, event: str, error: BaseException) -> None:
     """A line in `.claude/local/.intercom/errors.log`, if there is such a folder."""
     import traceback
 
-    from intercom.display import sentence
+    from intercom.core.display import sentence
 
     if config is None or not config.private.is_dir():
         return

@@ -21,16 +21,16 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from intercom.display import value
-from intercom.errors import UnknownName
+from intercom.core.display import value
+from intercom.core.errors import UnknownName
+from intercom.fleet.sessions import Sessions
 from intercom.hooks import Answer
-from intercom.hooks.who import Who, identify
-from intercom.sessions import Sessions
-from intercom.state import State
+from intercom.hooks.identity import Who, identify
+from intercom.store.state.db import State
 
 if TYPE_CHECKING:
-    from intercom.bus import Bus
-    from intercom.config import Config
+    from intercom.bus.bus import Bus
+    from intercom.core.config import Config
 
 NONCE = re.compile(r"\[intercom:([0-9a-z]{4,40})\]")
 _INTERACTIVE = ("AskUserQuestion", "ExitPlanMode")
@@ -95,7 +95,7 @@ class Call(NamedTuple):
             mark = waiter_mark(self.who.mark, nonce)
             given = set(self.sessions.given(self.who.name, mark))
             if given and isinstance(path, str):
-                from intercom.hooks.transcript import came
+                from intercom.fleet.programs.claude.transcript import came
 
                 if nonce in late:
                     self.sessions.give_back(self.who.name, mark, given - came(path, given, queued=True))
@@ -108,7 +108,7 @@ class Call(NamedTuple):
         path = self.payload.get("transcript_path")
         given = self.sessions.given(self.who.name, self.who.mark)
         if given and isinstance(path, str):
-            from intercom.hooks.transcript import kept
+            from intercom.fleet.programs.claude.transcript import kept
 
             lost = set(given) - kept(path, given)
             self.sessions.give_back(self.who.name, self.who.mark, lost)
@@ -151,7 +151,7 @@ def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = Fal
     """
     if call.payload.get("agent_id"):
         return False
-    from intercom.bus import Bus
+    from intercom.bus.bus import Bus
 
     with Bus(call.config) as bus:
         bus.confirms = False
@@ -170,7 +170,7 @@ def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
     """One page of what is unread for `name`, noted as given to this process; "" if there is nothing."""
     if not bus.unread(name):
         return ""
-    from intercom.hooks import text
+    from intercom.hooks import wording as text
 
     masters = {known.name for known in bus.instances() if known.role == "master"}
     found = bus.read(name, fits=text.fitting(masters, urgent_only=urgent_only))
@@ -258,7 +258,7 @@ def permission(call: Call) -> Answer | None:
     """A dialog is up: rules or the master may answer it."""
     detail = tool_detail(call.payload)
     call.record("blocked", {**detail, "dialog": "question" if detail.get("tool") in _INTERACTIVE else "permission"})
-    from intercom.hooks.ask import decide
+    from intercom.hooks.permission import decide
 
     return decide(call, detail)
 

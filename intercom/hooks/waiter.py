@@ -18,15 +18,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from intercom import sessionfile
-from intercom.alive import alive, started
-from intercom.errors import UnknownName
+from intercom.core.errors import UnknownName
+from intercom.core.message import new_id, utc
+from intercom.fleet.programs.claude import process_file
 from intercom.hooks import WAKE
-from intercom.model import new_id, utc
+from intercom.system.liveness import alive, started
 
 if TYPE_CHECKING:
+    from intercom.fleet.sessions import SessionRow
     from intercom.hooks.events import Call
-    from intercom.sessions import SessionRow
 
 LOOK_ANYWAY = 30.0  #: seconds between looks when nothing changes
 _BLIND = 0.5  #: seconds between looks at the agent process where the system has no pidfd
@@ -59,8 +59,12 @@ def _import_ahead() -> None:
     import filelock  # noqa: F401
     import frontmatter  # noqa: F401
 
-    from intercom import adopt, bus, heal, proc, takeover, watch  # noqa: F401
-    from intercom.hooks import events, text, transcript  # noqa: F401
+    from intercom.bus import bus  # noqa: F401
+    from intercom.fleet.programs.claude import transcript  # noqa: F401
+    from intercom.hooks import events  # noqa: F401
+    from intercom.hooks import wording as text  # noqa: F401
+    from intercom.repair import intake, repair, takeover  # noqa: F401
+    from intercom.system import proc, watch  # noqa: F401
 
 
 def _hold(call: Call) -> bool:
@@ -97,7 +101,7 @@ def _attend(call: Call, changes: Changes) -> int:
 
 def _unread(call: Call) -> bool:
     """Whether anything waits for the session; an unregistered name has nothing."""
-    from intercom.bus import Bus
+    from intercom.bus.bus import Bus
 
     with Bus(call.config) as bus:
         try:
@@ -143,7 +147,7 @@ def _idle(call: Call, row: SessionRow, begun: str) -> bool:
     since = begun if call.event == "UserPromptSubmit" else ""
     if row.state in {"ready", "idle"} and row.since >= since:
         return True
-    found = sessionfile.read(call.who.pid, call.environ)
+    found = process_file.read(call.who.pid, call.environ)
     if found is None or found.status != "idle" or time.time() - found.updated < _BROKEN_OFF:
         return False
     return max(row.heard or "", since) < utc(found.updated)
@@ -203,7 +207,7 @@ class Changes:
         return False
 
     def _watch(self) -> None:
-        from intercom.watch import Watch
+        from intercom.system.watch import Watch
 
         with Watch(self._folder) as watch:
             while not self._stop:

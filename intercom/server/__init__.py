@@ -23,7 +23,7 @@ def main(root: str | None = None, machine: str | None = None) -> int:
     gc.enable()
 
     def open_bus() -> Any:
-        from intercom.bus import Bus
+        from intercom.bus.bus import Bus
 
         bus = Bus.open(root, machine=machine)
         bus.confirms = False  # a cancelled call's messages are carried: the session says when they were shown
@@ -43,8 +43,8 @@ def main(root: str | None = None, machine: str | None = None) -> int:
 
 def _folder_exists(root: str | None, machine: str | None) -> bool:
     """Whether this project has a bus already; a start alone never makes one."""
-    from intercom import config
-    from intercom.errors import IntercomError
+    from intercom.core import config
+    from intercom.core.errors import IntercomError
 
     try:
         return config.load(root, machine=machine).folder.is_dir()

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.lowlevel import NotificationOptions, Server
 
-import intercom
-from intercom.display import framed
-from intercom.errors import IntercomError, Refused, brief
+from intercom.core.display import framed
+from intercom.core.errors import IntercomError, Refused, brief
+from intercom.core.version import __version__
 from intercom.server import protocol
-from intercom.server.desk import Desk
+from intercom.server.bus_thread import Desk
 from intercom.server.session import Session
-from intercom.server.table import BY_NAME, TOOLS
 from intercom.server.tool import ANY, MASTER, WORKER, Arguments, Handler, Tool
+from intercom.server.toolbox import BY_NAME, TOOLS
 from intercom.server.wire import result_text
 
 if TYPE_CHECKING:
-    from intercom.bus import Bus
+    from intercom.bus.bus import Bus
 
 HEARTBEAT = 10.0  # seconds
 _LOGGED = 4_000  # characters of a fault that go to stderr: not every client reads it, and a full pipe stops us
@@ -44,7 +44,7 @@ class App:
         self._tasks: set[asyncio.Task[None]] = set()
         self.server: Server[Any] = Server(
             "intercomm",
-            version=intercom.__version__,
+            version=__version__,
             instructions=protocol.instructions(),
             on_list_tools=self._list,  # type: ignore[arg-type]  # plain dicts: a third of the cost of models
             on_call_tool=self._call,  # type: ignore[arg-type]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from intercom import contract
-from intercom.display import word
-from intercom.model import USER, Message, canonical
+from intercom.core import contract
+from intercom.core.display import word
+from intercom.core.message import USER, Message, canonical
 from intercom.server.wire import result_text
 
 PAGE = 45_000  # characters of JSON text

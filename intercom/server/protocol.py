@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from intercom import resources
+from intercom.system import resources
 
 INSTRUCTIONS_LIMIT = 2_000  # characters
 PARTS = ("all", "master", "worker", "agent")

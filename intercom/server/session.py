@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from intercom.errors import IntercomError, Refused
-from intercom.model import RESERVED, canonical
-from intercom.server.tray import Tray
+from intercom.core.errors import IntercomError, Refused
+from intercom.core.message import RESERVED, canonical
+from intercom.server.carried import Tray
 
 if TYPE_CHECKING:
-    from intercom.bus import Bus
+    from intercom.bus.bus import Bus
 
 WATCH_SLICE = 1.0  # seconds between two looks at whether a waiting read is still wanted
 LOOK_ANYWAY = 5.0  # seconds after which a waiting read looks, whatever the watch says
@@ -131,7 +131,7 @@ class Session:
         loop, stop, changed = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
 
         def watch() -> None:
-            from intercom.watch import Watch
+            from intercom.system.watch import Watch
 
             with contextlib.suppress(RuntimeError), Watch(folder) as watching:  # RuntimeError: the loop is closed
                 loop.call_soon_threadsafe(changed.set)

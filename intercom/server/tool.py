@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from intercom.server.fitting import Fitting, Properties
+from intercom.server.arguments import Fitting, Properties
 
 if TYPE_CHECKING:
-    from intercom.bus import Bus
+    from intercom.bus.bus import Bus
     from intercom.server.session import Session
 
 Arguments = dict[str, Any]

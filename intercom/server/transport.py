@@ -24,7 +24,7 @@ from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from intercom.server.lines import MAX_LINE, Lines
+from intercom.server.framing import MAX_LINE, Lines
 from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode
 
 DRAIN = 2.0  # seconds

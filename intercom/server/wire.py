@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from intercom.display import escaped
+from intercom.core.display import escaped
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from intercom import Bus
-from intercom.config import load
+from intercom.core.config import load
+from intercom.core.message import Message, local_stamp, new_id, utc
 from intercom.format import render
 from intercom.format.record import PAGE, control, seal
-from intercom.ledger import SEGMENT_BYTES
-from intercom.log import Log
-from intercom.model import Message, local_stamp, new_id, utc
+from intercom.store.log.ledger import SEGMENT_BYTES
+from intercom.store.log.log import Log
 
 READER = "worker-1"
 SENDER = "worker-2"

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from intercom import Bus
-from intercom.files import read_from
 from intercom.format import parse
 from intercom.format.record import is_control
-from intercom.log import Log
+from intercom.store.log.log import Log
+from intercom.system.files import read_from
 from tests.bench.history import READER, SENDER, fill, opened
 from tests.bench.table import Row, Run, against_floor, within
 from tests.bench.writing import TEXT

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from intercom.index.db import SCHEMA
+from intercom.store.index.db import SCHEMA
 from tests.bench.history import fill, opened
 from tests.bench.table import Row, Run, against_floor
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from intercom.core.message import local_stamp
 from intercom.format import render
 from intercom.format.record import seal
-from intercom.model import local_stamp
 from tests.bench.clients import SERVER, Client
 from tests.bench.history import SENDER, opened
 from tests.bench.table import Row, Run, against_floor

@@ -2,7 +2,7 @@
 
     python -m tests.claude.capture [NAME …]      all of them, or those named
 
-Run it when the pinned version changes, look at the difference, and mend `intercom.screen` until
+Run it when the pinned version changes, look at the difference, and mend `intercom.fleet.programs.claude.screen` until
 `tests/test_screen.py` agrees. Each scene is a function over a ready session; its name is the file's.
 """
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from mcp import Client, StdioServerParameters, stdio_client
 
-from intercom import tmux
+from intercom.bus.setup import init
 from intercom.cli import demo_play, show
-from intercom.config import load
-from intercom.fleet.launch import SPAWN
-from intercom.setup import init
+from intercom.core.config import load
+from intercom.fleet.workers.launch import SPAWN
+from intercom.system import tmux
 from tests.claude.lab import Lab
 from tests.claude.stage import bus_call, call
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from intercom import proc, tmux
+from intercom.system import proc, tmux
 
 VERSION = "2.1.197"
 KEY = "sk-ant-intercom-tests-0123456789abcdef"

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from intercom import screen, tmux
+from intercom.fleet.programs.claude import screen
+from intercom.system import tmux
 from tests.claude.capture import QUESTION
 from tests.claude.lab import Session
 

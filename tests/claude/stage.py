@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from intercom import contract, fleet, proc, sight, tmux
-from intercom.crew import Crew
-from intercom.fleet.teardown import _marked
-from intercom.sessions import Sessions
-from intercom.wake import Woken, safely
+from intercom.core import contract
+from intercom.fleet import observe, workers
+from intercom.fleet.crew import Crew
+from intercom.fleet.sessions import Sessions
+from intercom.fleet.wake import Woken, safely
+from intercom.fleet.workers.teardown import _marked
+from intercom.system import proc, tmux
 from tests.claude.lab import Lab
 
 T = TypeVar("T")
@@ -71,13 +73,13 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        fleet.teardown(self.crew, "", worktrees=True, force=True)
+        workers.teardown(self.crew, "", worktrees=True, force=True)
         self.crew.close()
 
-    def spawn(self, count: int = 1, **more: Any) -> list[fleet.Spawned]:
+    def spawn(self, count: int = 1, **more: Any) -> list[workers.Spawned]:
         """Workers that are up, all of them, and have done their first turn."""
-        plan = fleet.Plan(count, **{"ready_timeout": 60.0, "wake": False, **more})
-        found = fleet.spawn(self.crew, plan, by="master")
+        plan = workers.Plan(count, **{"ready_timeout": 60.0, "wake": False, **more})
+        found = workers.spawn(self.crew, plan, by="master")
         assert all(one.ready for one in found), (found, self.faults())
         return found
 
@@ -90,19 +92,19 @@ class Stage:
         """Give a task; its lines that begin with % are the model's script."""
         return self.send(to, contract.build(contract.Contract("worker", text)), type_="task")
 
-    def look(self, name: str) -> sight.Sight:
+    def look(self, name: str) -> observe.Sight:
         """A worker, at this moment."""
-        return sight.look(self.crew, name)
+        return observe.look(self.crew, name)
 
     def state(self, name: str) -> str:
         """What a worker does."""
         return self.look(name).state
 
-    def wait_state(self, name: str, *states: str, seconds: float = 15.0) -> sight.Sight:
+    def wait_state(self, name: str, *states: str, seconds: float = 15.0) -> observe.Sight:
         """The worker once it is in one of these states."""
 
-        def look() -> sight.Sight | None:
-            seen = sight.look(self.crew, name)
+        def look() -> observe.Sight | None:
+            seen = observe.look(self.crew, name)
             return seen if seen.state in states else None
 
         return until(look, seconds)

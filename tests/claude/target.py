@@ -13,11 +13,11 @@ import sys
 import time
 from typing import Any, NamedTuple, Self
 
-from intercom import fleet
-from intercom.fleet.launch import launch, own_command
-from intercom.fleet.plan import tickets
-from intercom.hooks.settings import settings
-from intercom.screen import Screen
+from intercom.fleet import workers
+from intercom.fleet.programs.claude.hook_settings import settings
+from intercom.fleet.programs.claude.screen import Screen
+from intercom.fleet.workers.launch import launch, own_command
+from intercom.fleet.workers.plan import tickets
 from tests.claude.capture import SERVER
 from tests.claude.lab import Lab, Session
 from tests.claude.places import PLACES, Place, clear, refuse, seen
@@ -106,7 +106,7 @@ class Target:
         crew, wrapper = self.stage.crew, self.stage.project.parent / "command"
         wrapper.write_text(f"#!/bin/sh\n{script}\n")
         wrapper.chmod(0o755)
-        plan = fleet.Plan(1, prefix=self.prefix, wake=False, perm_mode="default", claude_cmd=f"'{wrapper}'")
+        plan = workers.Plan(1, prefix=self.prefix, wake=False, perm_mode="default", claude_cmd=f"'{wrapper}'")
         row = launch(crew, plan, tickets(crew, plan)[0], self.stage.project, by="master").row
         assert row.pane is not None
         self.session = Session(self.stage.lab, row.pane, self.stage.home, self.stage.project)

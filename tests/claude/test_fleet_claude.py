@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from intercom import fleet
-from intercom.alive import alive
-from intercom.approve import approve
-from intercom.errors import Refused
-from intercom.fleet.launch import own_command
-from intercom.hooks.settings import settings
+from intercom.core.errors import Refused
+from intercom.fleet import workers
+from intercom.fleet.approve import approve
+from intercom.fleet.programs.claude.hook_settings import settings
+from intercom.fleet.workers.launch import own_command
+from intercom.system.liveness import alive
 from tests.claude import demo_fleet
 from tests.claude.lab import Lab
 from tests.claude.stage import Stage, bus_call, call, until
@@ -46,9 +46,9 @@ def test_side_by_side_and_one_that_fails(stage: Stage) -> None:
     wrapper = stage.project.parent / "my claude"
     wrapper.write_text('#!/bin/sh\n[ "$INTERCOM_NAME" = worker-2 ] && echo "no licence" && exit 3\nexec claude "$@"\n')
     wrapper.chmod(0o755)
-    plan = fleet.Plan(MANY, worktrees=True, claude_cmd=f"'{wrapper}'", ready_timeout=60, wake=False)
+    plan = workers.Plan(MANY, worktrees=True, claude_cmd=f"'{wrapper}'", ready_timeout=60, wake=False)
     began = time.monotonic()
-    found = {one.name: one for one in fleet.spawn(stage.crew, plan, by="master")}
+    found = {one.name: one for one in workers.spawn(stage.crew, plan, by="master")}
     assert list(found) == [f"worker-{number}" for number in range(1, MANY + 1)]
     bad = found.pop("worker-2")
     assert not bad.ready
@@ -64,10 +64,10 @@ def test_side_by_side_and_one_that_fails(stage: Stage) -> None:
         assert os.readlink(f"/proc/{row.pid}/cwd") == row.worktree
     names = {one.name for one in stage.crew.bus.instances()}
     assert names == {"master", *found}
-    again = fleet.spawn(stage.crew, plan._replace(number=1, claude_cmd="claude", worktrees=False), by="master")
+    again = workers.spawn(stage.crew, plan._replace(number=1, claude_cmd="claude", worktrees=False), by="master")
     assert [one.name for one in again] == ["worker-2"]
     running = [one for name in found for one in stage.processes(name)]
-    done = fleet.teardown(stage.crew, worktrees=True)
+    done = workers.teardown(stage.crew, worktrees=True)
     assert {one.name for one in done} == {*found, "worker-2"}
     assert all(one.reason is None for one in done), done
     assert not [one for one in running if alive(*one)]
@@ -86,7 +86,7 @@ def test_permissions_through_the_hook(stage: Stage) -> None:
         asked = until(lambda: stage.crew.sessions.open_requests("worker-1"))
         shown = approve(stage.crew, "worker-1", by="master")
         assert (shown.answered, (shown.asks or {})["command"]) == (False, command)
-        assert fleet.scan(stage.crew)[0]["asks"][0]["command"] == command
+        assert workers.scan(stage.crew)[0]["asks"][0]["command"] == command
         with pytest.raises(Refused, match="something else"):
             approve(stage.crew, "worker-1", by="master", decision=decision, expect="touch")
         assert [one.id for one in stage.crew.sessions.open_requests("worker-1")] == [one.id for one in asked]
@@ -136,7 +136,7 @@ def test_a_killed_worker_and_its_heir(stage: Stage) -> None:
     os.kill(row.pid, signal.SIGKILL)
     until(lambda: not alive(*waiter), patience())
     assert stage.state("worker-1") == "gone"
-    assert fleet.scan(stage.crew)[0]["state"] == "gone"
+    assert workers.scan(stage.crew)[0]["state"] == "gone"
     ident, woken = stage.send("worker-1", "for whoever comes")
     assert (woken.woke, "not running" in str(woken.reason)) == (False, True)
     assert woken.seconds < patience()
@@ -145,9 +145,9 @@ def test_a_killed_worker_and_its_heir(stage: Stage) -> None:
     until(lambda: stage.asked("for whoever comes"))
     stage.wait_state("worker-1", "idle")
     assert len(stage.asked(ident)) == 1
-    refused = fleet.teardown(stage.crew, worktrees=True)[0]
+    refused = workers.teardown(stage.crew, worktrees=True)[0]
     assert (refused.worktree, "half.txt" in str(refused.reason)) == ("kept", True)
-    forced = fleet.teardown(stage.crew, worktrees=True, force=True)[0]
+    forced = workers.teardown(stage.crew, worktrees=True, force=True)[0]
     assert forced.worktree == "removed"
     assert (forced.kept or {})["files"] == ["half.txt"]
 
@@ -158,7 +158,7 @@ def test_a_background_process_of_a_worker_ends_with_it(stage: Stage) -> None:
     stage.assign("worker-1", call("Bash", command="setsid -f sleep 4321", description="Leave it"))
     left = until(lambda: [one for one in stage.processes("worker-1") if _command(one.pid) == "sleep 4321"])
     stage.wait_state("worker-1", "idle")
-    fleet.teardown(stage.crew)
+    workers.teardown(stage.crew)
     assert not alive(*left[0])
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from intercom import proc, tmux
-from intercom.alive import alive
-from intercom.bus import Bus
-from intercom.hooks.settings import settings
-from intercom.sessions import SessionRow, Sessions
-from intercom.state import State
+from intercom.bus.bus import Bus
+from intercom.fleet.programs.claude.hook_settings import settings
+from intercom.fleet.sessions import SessionRow, Sessions
+from intercom.store.state.db import State
+from intercom.system import proc, tmux
+from intercom.system.liveness import alive
 from tests.claude.lab import ROOT, Lab, Session
 from tests.claude.places import clear
 from tests.claude.stage import no_waiter

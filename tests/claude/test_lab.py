@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from intercom import proc, tmux
-from intercom.alive import alive
-from intercom.screen import Screen, read
+from intercom.fleet.programs.claude.screen import Screen, read
+from intercom.system import proc, tmux
+from intercom.system.liveness import alive
 from tests.claude import lab as harness
 from tests.claude.api import plan
 from tests.claude.lab import Lab, Session

@@ -15,7 +15,8 @@ import time
 
 import pytest
 
-from intercom import fleet, tmux
+from intercom.fleet import workers
+from intercom.system import tmux
 from tests.claude.lab import Lab
 from tests.claude.stage import Stage, until
 
@@ -77,7 +78,7 @@ def screens(lab: Lab, panes: list[str]) -> list[str]:
     return tmux._tmux(lab.server, *(word for pair in words for word in pair)).split(f"{mark}\n")[: len(panes)]
 
 
-def ours(stage: Stage) -> tuple[float, list[fleet.Spawned]]:
+def ours(stage: Stage) -> tuple[float, list[workers.Spawned]]:
     """Seconds that a spawn of as many takes, worktrees included, until all are ready; and what it says."""
     began = time.monotonic()
     found = stage.spawn(MANY, worktrees=True)
@@ -95,7 +96,7 @@ def test_eight_at_once(lab: Lab) -> None:
             seconds, found = ours(stage)
             took["spawn"].append(seconds)
             agree(stage, found)
-            assert all(one.reason is None for one in fleet.teardown(stage.crew, worktrees=True))
+            assert all(one.reason is None for one in workers.teardown(stage.crew, worktrees=True))
     middle = {name: statistics.median(seconds) for name, seconds in took.items()}
     told = "; ".join(f"{name} {', '.join(f'{one:.1f}' for one in seconds)} s" for name, seconds in took.items())
     ratio = middle["spawn"] / middle["floor"]
@@ -105,7 +106,7 @@ def test_eight_at_once(lab: Lab) -> None:
     assert ratio <= BUDGET, told
 
 
-def agree(stage: Stage, found: list[fleet.Spawned]) -> None:
+def agree(stage: Stage, found: list[workers.Spawned]) -> None:
     """Name, session, pane, process, worktree and instance of each are one worker's."""
     assert [one.name for one in found] == [f"worker-{number}" for number in range(1, MANY + 1)]
     panes = {pane.id: pane for pane in tmux.panes(stage.lab.server)}

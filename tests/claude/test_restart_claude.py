@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from intercom import fleet, proc, tmux
-from intercom.fleet.launch import SPAWN, own_command
-from intercom.hooks.settings import settings
-from intercom.model import utc
+from intercom.core.message import utc
+from intercom.fleet import workers
+from intercom.fleet.programs.claude.hook_settings import settings
+from intercom.fleet.workers.launch import SPAWN, own_command
+from intercom.system import proc, tmux
 from tests.claude.lab import Lab, Session
 from tests.claude.places import shows
 from tests.claude.stage import Stage, bus_call, call, until
@@ -206,8 +207,8 @@ def test_a_worker_killed_with_a_message_in_hand(stage: Stage) -> None:
     waits = stage.crew.bus.send("worker-1", "what waits", sender="master").id
     server = [one for one in proc.children(row.pid) if one.pid != row.pid]
     os.kill(row.pid, signal.SIGKILL)
-    until(lambda: fleet.scan(stage.crew)[0]["state"] == "gone", patience())
-    assert fleet.scan(stage.crew)[0]["unread"] == 2
+    until(lambda: workers.scan(stage.crew)[0]["state"] == "gone", patience())
+    assert workers.scan(stage.crew)[0]["unread"] == 2
     both = stage.crew.state.receipt("worker-1", waits) is not None  # a second waiter may have taken that one
     assert not proc.wait_gone(server, 3)
     again = stage.spawn()[0]
@@ -218,8 +219,8 @@ def test_a_worker_killed_with_a_message_in_hand(stage: Stage) -> None:
         assert len(stage.asked(ident)) == count
     assert again_marked(stage, "what it took")
     assert again_marked(stage, "what waits") == both
-    assert fleet.scan(stage.crew)[0]["unread"] == 0
-    assert fleet.teardown(stage.crew)[0].reason is None
+    assert workers.scan(stage.crew)[0]["unread"] == 0
+    assert workers.teardown(stage.crew)[0].reason is None
     assert {pane.session for pane in tmux.panes(stage.lab.server)} & {"worker-1"} == set()
     assert not stage.faults()
 
@@ -281,7 +282,7 @@ def marked(stage: Stage) -> list[int]:
 
 KILLED_THERE = """
 import os
-import intercom.tmux as tmux
+import intercom.system.tmux as tmux
 start = tmux.new_session
 tmux.new_session = lambda *given, **more: (start(*given, **more), os.kill(os.getpid(), 9))
 """
@@ -322,7 +323,7 @@ def test_a_tmux_server_that_dies_and_the_next(tmp_path: Path) -> None:
         stage.wait_state("worker-1", "idle")
         rows = stage.crew.sessions.all()
         os.kill(server_pid(lab), signal.SIGKILL)
-        until(lambda: {one["state"] for one in fleet.scan(stage.crew)} == {"gone"}, 10)
+        until(lambda: {one["state"] for one in workers.scan(stage.crew)} == {"gone"}, 10)
         assert not proc.wait_gone([proc.Process(row.pid or 0, row.started) for row in rows], 5)
         idents = [stage.send(f"worker-{number}", f"for heir {number}")[0] for number in (1, 2)]
         new_tmux(lab)
@@ -331,7 +332,7 @@ def test_a_tmux_server_that_dies_and_the_next(tmp_path: Path) -> None:
             until(lambda number=number: shown(stage, f"for heir {number}"))  # type: ignore[misc]
             stage.wait_state(f"worker-{number}", "idle")
         assert [len(stage.asked(ident)) for ident in (had, *idents)] == [1, 1, 1]
-        assert all(one.reason is None for one in fleet.teardown(stage.crew))
+        assert all(one.reason is None for one in workers.teardown(stage.crew))
 
 
 def server_pid(lab: Lab) -> int:

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from intercom import fleet, tmux
+from intercom.fleet import workers
+from intercom.system import tmux
 from tests.claude.lab import Lab
 from tests.claude.places import PLACES, refuse, seen, shows
 from tests.claude.stage import Stage, until
@@ -264,4 +265,4 @@ def test_spawn_accepts_the_trust_of_its_own_folder(stage: Stage) -> None:
     found = stage.spawn()[0]
     assert found.about["accepted"] == [f"accepted trust {stage.project}"]
     assert "other" in found.about["left_out"]
-    assert fleet.scan(stage.crew)[0]["state"] == "ready"
+    assert workers.scan(stage.crew)[0]["state"] == "ready"

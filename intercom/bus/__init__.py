@@ -1,0 +1,1 @@
+"""Owns the bus: sending, reading, searching, names, receipts. What every edge calls."""

@@ -1,0 +1,400 @@
+"""Owns the API: what the command line, the MCP server and scripts all call.
+
+    with Bus.open() as bus:
+        bus.register("worker", "worker-1")
+        bus.send("roo", "hello", sender="worker-1")
+        for message in bus.read("worker-1"): ...
+
+A Bus belongs to one thread. Reads bring the index up to date first; sends only append.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from intercom.bus.delivery import Delivery, Fits
+from intercom.bus.freshness import Sync
+from intercom.bus.names import Registry
+from intercom.core import arguments
+from intercom.core.config import COMPACT_KEEP, Config, load
+from intercom.core.errors import NotFound, StorageError
+from intercom.core.message import ALL, Instance, Message, Receipt, canonical, local_stamp, new_id, tag_of, type_of, utc
+from intercom.format import render
+from intercom.store.index import Index, IndexLost
+from intercom.store.index import query as index_query
+from intercom.store.log.log import Log
+from intercom.store.state.db import State
+
+if TYPE_CHECKING:
+    from intercom.bus.history import Upkeep
+    from intercom.bus.redact import Redaction
+    from intercom.bus.status import Status
+    from intercom.store.log.compact import Compaction
+
+_TRIES = 4  #: times a read is repeated where the index turns out to be damaged
+_RECEIPTS = 50  #: how many of the newest messages `receipts` speaks of when it is not told which
+T = TypeVar("T")
+
+
+class Bus:
+    """One project's message bus. Open it with `Bus.open`, close it or use it as a context manager."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.notices: list[str] = []  #: what a person should be told; whoever shows it clears it
+        self.confirms = True  #: every call of a reader confirms; off for a caller that shows later what it was given
+        self.tidies = True  #: a send that finds the log too long compacts it; off for a caller that calls `tidy` later
+        self._full = False
+        self._state = State(config.private)
+        self._log = Log(config)
+        self._index = Index(config.private)
+        self._registry = Registry(config, self._state)
+        self._delivery = Delivery(self._state, self._index)
+        self._sync = Sync(config, self._log, self._index, self._state, self.notices)
+
+    @classmethod
+    def open(cls, root: str | os.PathLike[str] | None = None, *, machine: str | None = None) -> Bus:
+        """The bus of the working directory, or the one at `root`. Touches no file yet. UsageError, Refused."""
+        return cls(load(root, machine=machine))
+
+    def close(self) -> None:
+        """Close the databases. What was given last is not confirmed by this."""
+        self._index.close()
+        self._state.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- talking ----------------------------------------------------------------------------------
+
+    def send(
+        self,
+        to: str,
+        message: str,
+        *,
+        sender: str,
+        type: str = "status",  # the word of the format
+        priority: str | None = None,
+        reply_to: str | None = None,
+        thread: str | None = None,
+        status: str | None = None,
+        progress: int | None = None,
+        via: str = "tool",
+    ) -> Message:
+        """Append a message; when this returns, it is on disk and will be delivered.
+
+        `type` in either vocabulary, `priority` None, "normal" or "urgent", `progress` 0 to 100 (percent).
+        UnknownName, Refused, UsageError, FormatError, StorageError, LockTimeout: then nothing was sent.
+        """
+        arguments.texts("nothing was sent", to=to, message=message, sender=sender, type=type, via=via)
+        arguments.maybe_texts("nothing was sent", priority=priority, reply_to=reply_to, thread=thread, status=status)
+        arguments.check_values(priority, status, progress, via)
+        self._registry.check_machine()
+        name = self._registry.check_sender(sender, via)
+        recipient = self._registry.check_recipients(to)
+        tag, declared = tag_of(type)
+        now = time.time()
+        what = tag, declared or type_of(tag, recipient), message, priority == "urgent", reply_to or None, thread or None
+        sent = Message(new_id(), None, utc(now), name, recipient, *what, via, self.config.log.name, status, progress)
+        self._acts(name)
+        self._store(render(sent, local_stamp(now)))
+        return sent
+
+    def _store(self, block: bytes) -> None:
+        if self._log.to_look_at():
+            try:
+                self._sync.db()  # what people wrote before the first tool came was said before this
+            except StorageError as error:
+                raise type(error)(f"{error} So nothing was sent.") from error
+        with self._log.locked():
+            appended = self._log.append(block, self._first)
+            self.notices += appended.notices
+            if appended.too_long:
+                self._upkeep.maintain()
+            else:
+                self._full = appended.full and not self.tidies
+
+    def tidy(self) -> None:
+        """Compact a log that the next send would make too long, where `tidies` is off. LockTimeout."""
+        if self._full:
+            self._full = False
+            with self._log.locked():
+                self._upkeep.maintain()
+
+    def broadcast(
+        self, message: str, *, sender: str, type: str = "announce", priority: str | None = None, via: str = "tool"
+    ) -> Message:
+        """Send to everybody who is known now. As `send`."""
+        return self.send(ALL, message, sender=sender, type=type, priority=priority, via=via)
+
+    def read(
+        self,
+        reader: str,
+        *,
+        all: bool = False,  # InterComm's word
+        thread: str | None = None,
+        query: str | None = None,
+        sender: str | None = None,
+        type: str | None = None,
+        limit: int | None = None,
+        fits: Fits | None = None,
+    ) -> list[Message]:
+        """What `reader` has not been given, noted as given; with `all`, everything it may see, noting nothing.
+
+        In order of arrival; where `limit` cuts, or `fits` says how many of the messages it is asked with can be
+        taken, the urgent come first. UnknownName, StorageError.
+        """
+        arguments.texts("nothing was read", reader=reader)
+        wanted = index_query.filter_of(thread=thread, sender=sender, type=type, words=query)
+        limit = arguments.check_limit(limit)
+        self._registry.check_machine()
+        name = self._registry.check_reader(reader)
+        self._acts(name)
+        joined = self._registry.joined(name)
+
+        def work(db: sqlite3.Connection) -> list[Message]:
+            if all:
+                return index_query.visible(db, name, wanted, limit)
+            return self._delivery.read(db, name, joined, wanted, limit, fits)
+
+        return self._fresh(work, gives=True)
+
+    def wait(
+        self,
+        reader: str,
+        seconds: float,
+        *,
+        thread: str | None = None,
+        query: str | None = None,
+        sender: str | None = None,
+        type: str | None = None,
+        limit: int | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> list[Message]:
+        """As `read`, but if nothing is there wait for it, at most `seconds`; `stop` is asked now and then."""
+
+        def look() -> list[Message]:
+            return self.read(reader, thread=thread, query=query, sender=sender, type=type, limit=limit)
+
+        seconds = arguments.check_seconds(seconds)
+        found = look()
+        if found or seconds <= 0:
+            return found
+        from intercom.system.watch import Watch
+
+        deadline = time.monotonic() + seconds
+        with Watch(self.config.folder) as watch:
+            while not (found := look()):
+                left = deadline - time.monotonic()
+                if left <= 0 or (stop is not None and stop()):
+                    break
+                watch.wait(min(left, 0.5))
+        return found
+
+    def confirm(self, reader: str) -> None:
+        """The reader acts: what this process gave it counts as received."""
+        arguments.texts("nothing was confirmed", reader=reader)
+        self._delivery.confirm(canonical(reader))
+
+    def unread(self, reader: str) -> int:
+        """How many messages wait for `reader`."""
+        arguments.texts("nothing was counted", reader=reader)
+        name = self._registry.check_reader(reader)
+        joined = self._registry.joined(name)
+        return self._fresh(lambda db: self._delivery.unread(db, name, joined))
+
+    # -- looking back -----------------------------------------------------------------------------
+
+    def history(
+        self,
+        *,
+        thread: str | None = None,
+        sender: str | None = None,
+        to: str | None = None,
+        type: str | None = None,
+        since: str | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> list[Message]:
+        """Everything that was said, oldest first, the archive included; `limit` keeps the newest. Moves no cursor.
+
+        `since` is a UTC ISO time, `after` a sequence number.
+        """
+        limit = arguments.check_limit(limit)
+        wanted = index_query.filter_of(thread=thread, sender=sender, to=to, type=type, since=since, after=after)
+        return self._fresh(lambda db: index_query.history(db, wanted, limit))
+
+    def search(self, query: str, *, limit: int = 50) -> list[Message]:
+        """Full-text search over all history, best first: every word, "a phrase", prefix*."""
+        arguments.texts("nothing was read", query=query)
+        most = arguments.check_count("limit", limit, "nothing was read", least=1)
+        return self._fresh(lambda db: self._search(db, query, most))
+
+    def _search(self, db: sqlite3.Connection, words: str, limit: int) -> list[Message]:
+        if index_query.words_upto(db) < index_query.last_seq(db):
+            with self._index.writing() as writing:
+                index_query.index_words(writing)
+            db = self._sync.db()
+        return index_query.search(db, words, limit)
+
+    def receipts(self, sender: str, message_id: str | None = None) -> list[Receipt]:
+        """What became of a sender's newest messages, or of one: stored, shown, acted on. UnknownName, NotFound."""
+        arguments.texts("nothing was read", sender=sender)
+        arguments.idents("nothing was read", message_id=message_id)
+        name = self._registry.check_reader(sender)
+        everybody = {name: self._registry.joined(name) for name in self._registry.names()}
+
+        def work(db: sqlite3.Connection) -> list[Receipt]:
+            messages = index_query.sent_by(db, name, message_id, _RECEIPTS)
+            if message_id is not None and not messages:
+                raise NotFound(
+                    f"{name} has sent no message {message_id!r}. `intercom log --from {name}` shows what it sent."
+                )
+            return self._delivery.receipts(db, messages, everybody)
+
+        return self._fresh(work)
+
+    # -- who there is -----------------------------------------------------------------------------
+
+    def register(
+        self, role: str = "worker", name: str | None = None, *, pid: int | None = None, session: str | None = None
+    ) -> Instance:
+        """Take a name: the one asked for, `master`, or the lowest free `worker-N`. Atomic across processes.
+
+        `pid` is the process whose life is the instance's (None: unknown); `session` lets a session that
+        comes back have its name again. Refused, FormatError.
+        """
+        arguments.texts("nothing was registered", role=role)
+        arguments.maybe_texts("nothing was registered", name=name, session=session)
+        arguments.check_pid(pid)
+        self._registry.check_machine()
+        last = self._fresh(index_query.last_seq)
+        return self._registry.register(role, name, pid=pid, session=session, last_seq=last)
+
+    def holds(self, name: str, *, pid: int, session: str | None = None) -> bool:
+        """Whether `name` is still that of process `pid`, or of the client session of this id."""
+        return self._registry.holds(name, pid, session)
+
+    def heartbeat(self, name: str) -> None:
+        """Note that the process of `name` is there."""
+        arguments.texts("nothing was noted", name=name)
+        self._registry.heartbeat(name)
+
+    def signoff(self, name: str) -> None:
+        """Leave the bus. UnknownName if `name` is not registered."""
+        arguments.texts("nothing was changed", name=name)
+        found = self._registry.sign_off(name)
+        if self.confirms:
+            self._delivery.confirm(found)
+
+    def instances(self) -> list[Instance]:
+        """Everybody who registered and has not signed off."""
+        return self._registry.instances()
+
+    def agents(self) -> list[str]:
+        """Names that may send and receive without registering."""
+        return self._registry.agents()
+
+    def addressees(self, to: str) -> str:
+        """The names in `to` as a message would bear them. UnknownName, Refused, UsageError where `send` would."""
+        arguments.texts("nothing was sent", to=to)
+        return self._registry.check_recipients(to)
+
+    def add_agents(self, names: Iterable[str]) -> None:
+        """Let these names send and receive without registering: all, or none on UsageError, FormatError, Refused."""
+        self._registry.add_agents(names)
+
+    def status(self) -> Status:
+        """The bus at a glance."""
+        from intercom.bus.status import glance
+
+        return self._fresh(lambda db: glance(self.config, db, self._registry, self._delivery))
+
+    # -- upkeep -----------------------------------------------------------------------------------
+
+    @property
+    def _upkeep(self) -> Upkeep:
+        """Imported when there is something to do: most sends and reads never need it."""
+        from intercom.bus.history import Upkeep
+
+        return Upkeep(self.config, self._log, self._index, self._sync, self.notices)
+
+    def compact(self, keep: int = COMPACT_KEEP) -> Compaction:
+        """Move all but the newest `keep` messages to the archive; nothing is deleted. UsageError, StorageError."""
+        return self._upkeep.compact(arguments.check_count("keep", keep, "nothing was compacted", least=0))
+
+    def restore(self, ident: str | None = None, *, since: str | None = None) -> list[Message]:
+        """Bring back what was deleted by hand or lost: one, all, or those since a time. NotFound, StorageError."""
+        arguments.maybe_texts("nothing was restored", ident=ident)
+        since = arguments.check_since(since)
+
+        def wanted(message: Message) -> bool:
+            return (ident is None or message.id == ident) and (since is None or message.at >= since)
+
+        found = self._upkeep.restore(wanted)
+        if ident is not None and not found:
+            raise NotFound(
+                f"{ident!r} is not among what was deleted; nothing was restored. `intercom restore` lists it."
+            )
+        return found
+
+    def save(self, base: bytes, edited: bytes) -> None:
+        """Put a person's edit of the live log into it: made from `base`, whatever came meanwhile. StorageError."""
+        self._upkeep.save(base, edited)
+
+    def missing(self) -> list[Message]:
+        """What `restore` could bring back, in order of arrival."""
+        return self._upkeep.missing()
+
+    def versions(self, ident: str) -> list[Message]:
+        """Every text that a message had, oldest first, the present one last. NotFound."""
+        arguments.idents("nothing was read", ident=ident)
+        return self._fresh(lambda db: self._upkeep.versions(db, ident))
+
+    def redact(self, ident: str) -> Redaction:
+        """Destroy the text of a message everywhere; a stub stays in its place. NotFound, Refused, StorageError."""
+        arguments.idents("nothing was redacted", ident=ident)
+        return self._upkeep.redact(ident)
+
+    def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Make the index anew from the logs; return how many messages it has. `progress(done, total)` in bytes."""
+        return self._sync.remake(progress)
+
+    def _first(self) -> bytes:
+        """How a log begins that does not exist yet."""
+        from intercom.store.log.template import fresh_log, keep_out_of_git
+
+        keep_out_of_git(self.config.folder)
+        return fresh_log(self.config.machine, self._registry.agents())
+
+    def _acts(self, name: str) -> None:
+        if self.confirms:
+            self._delivery.confirm(name)
+        self._state.touch(name, acted=True)
+
+    def _fresh(self, work: Callable[[sqlite3.Connection], T], *, gives: bool = False) -> T:
+        """Do something with an up-to-date index; again if that turns out to be damaged.
+
+        `gives`: the work itself sees to it that what it notes as given was read from a sound index.
+        """
+        for _ in range(_TRIES):
+            with suppress(IndexLost):
+                db = self._sync.db()
+                with self._index.guarded() if gives else self._index.checked():
+                    return work(db)
+        self._state.verify()
+        raise StorageError(
+            f"the index in {self.config.private} is damaged again each time it was rebuilt; nothing was read. "
+            "Exclude the folder from whatever changes it."
+        )

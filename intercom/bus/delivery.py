@@ -1,0 +1,139 @@
+"""Owns delivery: handing each reader what it has not been given, once, and remembering it.
+
+A message is *given* when `read` returns it, and *received* when the reader acts again. What was given to a
+process that died before acting again is given once more, marked; so is what may have been given before the machine
+was started anew, or the state was lost. Truth is one receipt per reader and
+message, by id; the floor (below it everything was given) only saves looking at old messages again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from intercom.core.errors import StorageError
+from intercom.core.message import ALL, Message, Receipt
+from intercom.store.index import Filter, Index, IndexLost, query
+from intercom.store.state.db import State
+from intercom.system.liveness import mark_alive, own_mark
+
+_ACTS = ("REPLY", "DONE")
+
+#: Asked with messages in the order they would be given: how many of them, from the first, can be taken now?
+Fits = Callable[[list[Message]], int]
+
+
+class Given(NamedTuple):
+    """What a read hands out, and how much it left."""
+
+    messages: list[Message]
+    left: int
+
+
+#: (state file, reader) that this process gave something to since they last acted, through whichever bus.
+_open: set[tuple[str, str]] = set()
+
+
+class Delivery:
+    """Delivery on one bus, for one process."""
+
+    def __init__(self, state: State, index: Index) -> None:
+        self._state = state
+        self._index = index
+
+    def unread(self, db: sqlite3.Connection, reader: str, joined: int) -> int:
+        """How many messages `reader` has not been given; of those its dead predecessor was given, too."""
+        floor = self._state.floor(reader, query.generation(db))
+        return query.unread_facts(db, reader, floor, joined)[0] + len(self._lost(reader))
+
+    def _lost(self, reader: str) -> list[str]:
+        """What was given for `reader` to a process that died before it acted again."""
+        return [
+            given.id
+            for given in self._state.open_receipts(reader)
+            if given.session != own_mark() and not mark_alive(given.session)
+        ]
+
+    def confirm(self, reader: str) -> None:
+        """The reader acts: what this process gave it counts as received."""
+        given = (str(self._state.path), reader)
+        if given in _open:
+            _open.discard(given)  # before, not after: what another thread gives meanwhile stays open
+            try:
+                self._state.confirm(reader, own_mark())
+            except StorageError:
+                _open.add(given)
+                raise
+
+    def read(
+        self,
+        db: sqlite3.Connection,
+        reader: str,
+        joined: int,
+        wanted: Filter,
+        limit: int | None,
+        fits: Fits | None = None,
+    ) -> list[Message]:
+        """What is new for `reader`, noted as given: in order of arrival, or, where it is cut, the urgent first."""
+        floor = self._state.floor(reader, query.generation(db))
+        lost = self._lost(reader)
+        if not lost and not query.unread_facts(db, reader, floor, joined)[0]:
+            return []
+        with self._state.transaction() as state:
+            # Looked at again under the state's write lock: two processes may read under one name.
+            lost = self._lost(reader)
+            with self._index.checked():
+                again = [m._replace(redelivered=True) for m in query.by_ids(db, lost) if wanted.lets(m)]
+                new = query.unread(db, reader, floor, joined, wanted, None if limit is None else limit + len(again) + 1)
+                if doubt := self._state.doubt():
+                    new = [message._replace(redelivered=message.at < doubt) for message in new]
+            chosen = _fitting(_cut(again + new, limit), fits)
+            self._state.give(state, reader, [message.id for message in chosen], own_mark())
+        if chosen:
+            _open.add((str(self._state.path), reader))
+        self._raise_floor(db, reader, joined, floor)
+        return chosen
+
+    def _raise_floor(self, db: sqlite3.Connection, reader: str, joined: int, floor: int) -> None:
+        """Remember up to where everything was given. Trouble here must not lose what has been noted as given."""
+        with suppress(IndexLost, StorageError):
+            with self._index.checked():
+                generation, last = query.generation(db), query.last_seq(db)
+                _, lowest = query.unread_facts(db, reader, floor, joined)
+            to = last if lowest is None else lowest - 1
+            if to > floor:
+                with self._state.transaction() as state:
+                    self._state.set_floor(state, reader, generation, to)
+
+    def receipts(self, db: sqlite3.Connection, messages: list[Message], everybody: dict[str, int]) -> list[Receipt]:
+        """For each message and recipient: stored, shown, acted on. `everybody`: who there is, since which number."""
+        out = []
+        for message in messages:
+            shown = self._state.shown(message.id)
+            names = message.recipients
+            if ALL in names:
+                there = (name for name, joined in everybody.items() if joined < (message.seq or 0))
+                names = tuple(dict.fromkeys([*(name for name in there if name != message.sender), *shown]))
+            for name in names:
+                acted = query.acted(db, message, name, _ACTS)
+                at, ident = (acted.at, acted.id) if acted else (None, None)
+                out.append(Receipt(message.id, name, message.at, shown.get(name), at, ident))
+        return out
+
+
+def _cut(messages: list[Message], limit: int | None) -> list[Message]:
+    """In order of arrival; where `limit` cuts, the urgent come first."""
+    ordered = sorted(messages, key=lambda message: message.seq or 0)
+    if limit is None or len(ordered) <= limit:
+        return ordered
+    return sorted(ordered, key=lambda message: not message.urgent)[:limit]
+
+
+def _fitting(messages: list[Message], fits: Fits | None) -> list[Message]:
+    """As many as can be taken; where that is not all of them, the urgent come first."""
+    if fits is None or fits(messages) >= len(messages):
+        return messages
+    ordered = sorted(messages, key=lambda message: not message.urgent)
+    return ordered[: fits(ordered)]

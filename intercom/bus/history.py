@@ -1,0 +1,139 @@
+"""Owns what is done to history on purpose: compacting it, bringing back what was deleted, destroying a secret.
+
+All of it under the writer lock, after the page and the ledger were made to agree.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+
+from intercom.bus.freshness import Sync
+from intercom.bus.redact import Purge, Redaction
+from intercom.core.config import COMPACT_KEEP, Config
+from intercom.core.errors import IntercomError, NotFound, Refused, StorageError
+from intercom.core.message import Message
+from intercom.format import MESSAGE, digest, parse
+from intercom.format.record import REDACTED, RETURNED, as_is, control
+from intercom.repair.sides import entry_of
+from intercom.store.index import Index, query
+from intercom.store.log.checkpoint import quick
+from intercom.store.log.compact import Compaction, compact
+from intercom.store.log.log import Log
+from intercom.store.log.replace import swap
+from intercom.store.sources.inventory import Listing
+from intercom.system.files import joined, read_from, storage
+
+_TRIES = 20
+_COMPACT_TRIES = 3  #: other writers wait meanwhile
+
+
+class Upkeep:
+    """Compaction, restoring and redaction on one bus."""
+
+    def __init__(self, config: Config, log: Log, index: Index, sync: Sync, notices: list[str]) -> None:
+        self._config = config
+        self._log = log
+        self._index = index
+        self._sync = sync
+        self._notices = notices
+
+    # -- compaction -------------------------------------------------------------------------------
+
+    def compact(self, keep: int) -> Compaction:
+        """Take all but the newest `keep` messages off the page. StorageError, LockTimeout."""
+        self._sync.db()
+        with self._log.locked():
+            return self._compact(keep)
+
+    def _compact(self, keep: int) -> Compaction:
+        for _ in range(_COMPACT_TRIES):
+            found = quick(self._log)
+            if found is None or found.behind:
+                self._sync.db()
+            if not self._log.ledger.exists():
+                return Compaction(0, 0, None)
+            done = compact(self._log, keep)
+            if done is not None:
+                return done
+        raise StorageError(f"{self._log.live} keeps being saved by another program; nothing was compacted. Try again.")
+
+    def maintain(self) -> None:
+        """Compact a log that grew too long; the caller holds the lock and has sent already: trouble is only noted."""
+        try:
+            self._compact(COMPACT_KEEP)
+        except IntercomError as error:
+            self._notices.append(f"the message was sent, but the log could not be compacted: {error}")
+
+    # -- restoring --------------------------------------------------------------------------------
+
+    def missing(self) -> list[Message]:
+        """What was deleted by hand, or lost and not put back, in order of arrival."""
+        return query.off_page(self._sync.db())
+
+    def restore(self, wanted: Callable[[Message], bool]) -> list[Message]:
+        """Bring back those of the missing messages that are wanted; return them. StorageError."""
+        self._sync.db()
+        with self._log.locked():
+            db = self._sync.db()
+            chosen = [message for message in query.off_page(db) if wanted(message)]
+            names = [message.id for message in chosen]
+            back = [as_is(found[0]) for name in names if (found := entry_of(db, name)) is not None]
+            if names:
+                self._log.learn([control(RETURNED, names, time.time())], "nothing was restored")
+                self._append(back)
+        self._sync.db()
+        return chosen
+
+    def save(self, base: bytes, edited: bytes) -> None:
+        """Put an edit that was made from `base` into the page, and keep what came meanwhile."""
+        self._sync.db()
+        with self._log.locked(), storage(f"write {self._log.live}", "the log is as it was"):
+            for _ in range(_TRIES):
+                live = read_from(self._log.live) or b""
+                if swap(self._log.live, live, _merged(base, edited, live)):
+                    break
+        self._sync.db()
+
+    def _append(self, back: list[bytes]) -> None:
+        with storage(f"write {self._log.live}", "what was restored is put there as soon as that works"):
+            for _ in range(_TRIES):
+                live = read_from(self._log.live) or b""
+                if swap(self._log.live, live, joined([live, *back])):
+                    return
+
+    # -- versions and secrets ---------------------------------------------------------------------
+
+    def versions(self, db: sqlite3.Connection, ident: str) -> list[Message]:
+        """Every text that a message had, oldest first, the present one last. NotFound."""
+        found = query.texts(db, ident)
+        if not found:
+            raise NotFound(f"there is no message {ident!r}. `intercom log` and `intercom search` show ids with --json.")
+        return found
+
+    def redact(self, ident: str) -> Redaction:
+        """Destroy the text of a message wherever Intercom keeps it; a stub stays. NotFound, Refused, StorageError."""
+        self._sync.db()
+        with self._log.locked():
+            db = self._sync.db()
+            texts = self.versions(db, ident)
+            purge = Purge(self._config, self._log, Listing(self._config, self._log.ledger), db)
+            if (file := texts[-1].file) in purge.theirs:
+                raise Refused(
+                    f"{ident} stands in {file}, which is another machine's and never written here; "
+                    "nothing was redacted. Redact it on that machine, or take it out of the file by hand."
+                )
+            self._log.learn([control(REDACTED, [ident], time.time())], "nothing was redacted")
+            done = purge.run(texts)
+            self._index.discard()
+        self._sync.db()
+        return done
+
+
+def _merged(base: bytes, edited: bytes, live: bytes) -> bytes:
+    """The edit, with what the log has gained since; where the log is not just longer, only the edit's new messages."""
+    if live.startswith(base):
+        return joined([edited, live[len(base) :]])
+    known = {digest(entry) for entry in parse(base)}
+    return joined([live, *(e.raw for e in parse(edited) if e.kind == MESSAGE and digest(e) not in known)])

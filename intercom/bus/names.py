@@ -1,0 +1,277 @@
+"""Owns names: who is known, who is alive, who may take which name.
+
+Alive means that the process behind the instance is there (pid with start time); without a heartbeat for 30 s
+it is stale, and without a process to look at its state is unknown. Unknown is not dead.
+"""
+
+from __future__ import annotations
+
+import calendar
+import time
+from collections.abc import Iterable
+
+from intercom.core.arguments import texts
+from intercom.core.config import Config
+from intercom.core.errors import Refused, UnknownName, UsageError
+from intercom.core.message import ALL, RESERVED, SYSTEM, USER, Instance, canonical, check_name, is_name, recipients, utc
+from intercom.format import FRONT, decode, parse
+from intercom.store.state.db import InstanceRow, State
+from intercom.system.files import read_from
+from intercom.system.liveness import alive, started
+
+STALE_AFTER = 30.0  #: seconds without a heartbeat
+ROLES = ("master", "worker")
+_HEAD = 64 * 1024
+_MACHINE = "machine-id"  #: in the state: which machine writes here
+
+
+class Registry:
+    """The names of one bus."""
+
+    def __init__(self, config: Config, state: State) -> None:
+        self._config = config
+        self._state = state
+        self._checked = False
+
+    # -- who is known -----------------------------------------------------------------------------
+
+    def agents(self) -> list[str]:
+        """Names that need no registration: those given to `init`, and those in the settings."""
+        named = self._state.agents()
+        settings = self._config.settings.get("agents")
+        return list(dict.fromkeys([*named, *(self._config.agents if settings is not None or not named else ())]))
+
+    def known_agents(self) -> list[str]:
+        """As `agents`, and those that the log's own front matter names; dearer, as the log is looked at."""
+        return list(dict.fromkeys([*self.agents(), *self._front_matter_agents()]))
+
+    def names(self) -> list[str]:
+        """Everybody who may send and receive now, but `user`."""
+        present = [row.name for row in self._state.instances() if row.gone is None]
+        return list(dict.fromkeys([*self.known_agents(), *present]))
+
+    def add_agents(self, names: Iterable[str]) -> None:
+        """Let these names send and receive without registering: all, or none on UsageError, FormatError, Refused."""
+        outcome = "no agent was added"
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+            raise UsageError(f"names must be a list of names, not {type(names).__name__}; {outcome}.")
+        found = []
+        for name in names:
+            texts(outcome, name=name)
+            found.append(check_name(name))
+            if found[-1] in RESERVED:
+                raise Refused(f"{name!r} is reserved; {outcome}. Choose another name.")
+        self._state.add_agents(found)
+
+    def check_sender(self, name: str, via: str) -> str:
+        """The canonical name of somebody who may send. UnknownName, or Refused for a name that is not theirs."""
+        found = canonical(name)
+        if found == USER and via == "cli":
+            return found
+        if found in RESERVED:
+            raise Refused(
+                f"nobody can send as {found!r} here; nothing was sent. People send as `user` with the command line."
+            )
+        self._check(found, name, "is not known, so nothing was sent")
+        return found
+
+    def check_reader(self, name: str) -> str:
+        """The canonical name of somebody who may read. UnknownName otherwise."""
+        found = canonical(name)
+        if found != USER:
+            if found in RESERVED:
+                raise Refused(f"{found!r} is nobody's name; nothing was read. Read under your own name.")
+            self._check(found, name, "is not known, so there is nothing to read")
+        return found
+
+    def check_recipients(self, to: str) -> str:
+        """The recipient field in canonical form; every name in it must exist. UnknownName otherwise."""
+        names = recipients(to)
+        if not names:
+            raise UsageError("a message needs a recipient; nothing was sent. Name one, or `all`, or `user`.")
+        for name in names:
+            if name == SYSTEM:
+                raise Refused("`system` takes no messages; nothing was sent. For people, send to `user`.")
+            if name not in {ALL, USER}:
+                self._check(name, name, "is not known, so nothing was sent", taking=True)
+        return ALL if ALL in names else ", ".join(names)
+
+    def _check(self, name: str, given: str, said: str, *, taking: bool = False) -> None:
+        row = self._state.instance(name) if name.isascii() else None
+        if row is not None and row.gone is None:
+            return
+        if name in self.agents() or name in self._front_matter_agents():
+            return
+        if row is not None:
+            raise UnknownName(
+                f"{name!r} has signed off at {row.gone}; {said.rpartition('so ')[2]}. It must register again first."
+            )
+        raise UnknownName(f"{given!r} {said}. {self._nearest(name, taking=taking)}")
+
+    def _nearest(self, name: str, *, taking: bool) -> str:
+        import difflib
+
+        known = [*self.names(), USER, *([ALL] if taking else [])]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        guess = f"Did you mean {near[0]!r}? " if near else ""
+        names = ", ".join(dict.fromkeys(known))
+        return f"{guess}Known names: {names}. New names come with register, or `intercom init --agent NAME`."
+
+    def _front_matter_agents(self) -> list[str]:
+        """Agents that somebody named in the log's own front matter: looked at only before refusing a name."""
+        head = (read_from(self._config.log) or b"")[:_HEAD]
+        first = parse(head)[:1]
+        if not first or first[0].kind != FRONT:
+            return []
+        import frontmatter
+        import yaml
+
+        try:
+            named = frontmatter.loads(decode(first[0].raw).lstrip("\ufeff")).get("agents")
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return []  # written by hand: what is no YAML names nobody (a date that is none is a ValueError)
+        found = [canonical(str(name)) for name in named] if isinstance(named, list) else []
+        return [name for name in found if is_name(name) and name not in RESERVED]
+
+    def check_machine(self) -> None:
+        """Refuse to write where another machine writes under the same name. Looks once."""
+        if self._checked:
+            return
+        if other_machine(self._state):
+            raise Refused(
+                f"another machine uses the name {self._config.machine!r} in {self._config.folder}; nothing was done. "
+                "Give this one its own: set INTERCOM_MACHINE, or run `intercom init --machine NAME`."
+            )
+        if (mine := _machine_id()) and self._state.meta(_MACHINE) is None:
+            self._state.set_meta(_MACHINE, mine)
+        self._checked = True
+
+    # -- who is there -----------------------------------------------------------------------------
+
+    def instances(self) -> list[Instance]:
+        """Everybody who registered and has not signed off."""
+        return [self._instance(row) for row in self._state.instances() if row.gone is None]
+
+    def _instance(self, row: InstanceRow) -> Instance:
+        return Instance(row.name, row.role, liveness(row), row.pid, row.registered, row.active, row.session)
+
+    def joined(self, reader: str) -> int:
+        """The sequence number after which broadcasts are for `reader`."""
+        row = self._state.instance(reader)
+        return row.joined if row is not None and row.gone is None else 0
+
+    def register(self, role: str, name: str | None, *, pid: int | None, session: str | None, last_seq: int) -> Instance:
+        """Take a name, atomically across processes. Refused where it is held, FormatError where it is none."""
+        if role not in ROLES:
+            raise UsageError(f"{role!r} is no role; nothing was registered. Use master or worker.")
+        wanted = check_name(name) if name is not None else None
+        if wanted in RESERVED:
+            raise Refused(f"{wanted!r} is reserved; nothing was registered. Choose another name.")
+        if wanted == "master" and role != "master":
+            raise Refused(
+                "'master' is the master's name; nothing was registered. Choose another, or register as master."
+            )
+        session = session.encode(errors="backslashreplace").decode() if session else None
+        now = utc()
+        with self._state.transaction() as db:
+            rows = {row.name: row for row in self._state.instances()}
+            before = self._before(rows, role, wanted, session)
+            if role == "master":
+                self._no_other_master(rows.values(), before.name if before else None)
+            taken = before.name if before else self._free_name(rows, role, wanted)
+            joined = before.joined if before else 0 if taken in self.known_agents() else last_seq
+            mark = started(pid) if pid is not None else None
+            registered = before.registered if before else now
+            row = InstanceRow(taken, role, pid, mark, session, registered, now, now, joined, None)
+            self._state.put_instance(db, row)
+        return self._instance(row)
+
+    def _before(
+        self, rows: dict[str, InstanceRow], role: str, wanted: str | None, session: str | None
+    ) -> InstanceRow | None:
+        """The identity that a session which comes back had before."""
+        for row in rows.values():
+            same = session is not None and row.session == session and row.gone is None
+            if same and row.role == role and wanted in {None, row.name}:
+                return row
+        row_ = rows.get(wanted) if wanted else None
+        return row_ if row_ is not None and row_.gone is None and liveness(row_) == "dead" else None
+
+    def _no_other_master(self, rows: Iterable[InstanceRow], name: str | None) -> None:
+        for row in rows:
+            if row.role == "master" and row.gone is None and row.name != name and liveness(row) != "dead":
+                raise Refused(
+                    f"{row.name!r} is the master (since {row.registered}, last active {row.active}); nothing was "
+                    f"registered. To hand over, a person ends that session or runs `intercom signoff --id {row.name}`."
+                )
+
+    def _free_name(self, rows: dict[str, InstanceRow], role: str, wanted: str | None) -> str:
+        if wanted is None and role == "worker":
+            number = 1
+            while not _free(rows.get(f"worker-{number}")) or f"worker-{number}" in self.agents():
+                number += 1
+            return f"worker-{number}"
+        name = wanted or "master"
+        row = rows.get(name)
+        if row is not None and row.gone is None and liveness(row) != "dead":
+            raise Refused(
+                f"{name!r} is taken by a session last active at {row.active}; nothing was registered. "
+                f"Register without a name, or a person frees it with `intercom signoff --id {name}`."
+            )
+        return name
+
+    def holds(self, name: str, pid: int, session: str | None) -> bool:
+        """Whether nobody else has `name`, and nobody signed it off, since process `pid` or `session` registered."""
+        row = self._state.instance(name)
+        return row is not None and row.gone is None and (row.pid == pid or bool(session and row.session == session))
+
+    def heartbeat(self, name: str) -> None:
+        """Note that the process of `name` is there; of nobody, nothing."""
+        found = canonical(name)
+        if is_name(found):
+            self._state.touch(found, acted=False)
+
+    def sign_off(self, name: str) -> str:
+        """Note that `name` leaves. UnknownName if it is not registered."""
+        found = canonical(name)
+        row = self._state.instance(found) if found.isascii() else None
+        if row is None or row.gone is not None:
+            raise UnknownName(f"{name!r} is not registered; nothing was changed. `intercom status` shows who is.")
+        self._state.sign_off(found)
+        return found
+
+
+def other_machine(state: State) -> bool:
+    """Whether another machine than this one has written here under our name."""
+    mine, theirs = _machine_id(), state.meta(_MACHINE)
+    return bool(mine) and theirs is not None and theirs != mine
+
+
+def liveness(row: InstanceRow) -> str:
+    """alive, stale, dead or unknown; gone for one that signed off."""
+    if row.gone is not None:
+        return "gone"
+    if row.pid is None:
+        return "unknown"
+    if not alive(row.pid, row.started):
+        return "dead"
+    return "alive" if _age(row.heartbeat) <= STALE_AFTER else "stale"
+
+
+def _free(row: InstanceRow | None) -> bool:
+    """Whether a numbered name can go to somebody new: a session that has just died may come back for it."""
+    return row is None or row.gone is not None or (liveness(row) == "dead" and _age(row.heartbeat) > STALE_AFTER)
+
+
+def _age(at: str) -> float:
+    """Seconds since a stored UTC time."""
+    return time.time() - calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S"))
+
+
+def _machine_id() -> str:
+    """What tells this machine from others, where the system says; "" is unknown, and proves nothing."""
+    try:
+        with open("/etc/machine-id", encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,204 @@
+"""Owns destroying a secret: the text of a message, wherever Intercom keeps it.
+
+That it is to be destroyed is a record in the ledger before anything is touched, and that it was destroyed another one
+afterwards. Whoever finds the first without the second goes on: so a redaction that was killed is not left half done.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.core.config import Config
+from intercom.core.errors import StorageError
+from intercom.core.message import Message, local_stamp, utc, utc_of_stamp
+from intercom.format import MESSAGE, Entry, parse, rendered
+from intercom.format.likeness import similarity
+from intercom.format.record import META, PURGED, control, seal
+from intercom.repair.rules import Thresholds
+from intercom.store.index import query
+from intercom.store.log.log import Log
+from intercom.store.log.replace import overwrite, swap
+from intercom.store.log.unfinished import entries_of
+from intercom.store.sources.inventory import Listing
+from intercom.system.files import read_from, replace, storage, sync_folder
+
+_TRIES = 20
+_STUB = "[redacted "
+_IDS = re.compile(META + rb"([0-9a-z]{1,12})")
+_TELLING = 8  #: characters; a line of a secret at least so long is searched for in damaged copies
+
+
+class Redaction(NamedTuple):
+    """What a redaction destroyed, and where the text may still stand."""
+
+    id: str
+    files: tuple[str, ...]  #: rewritten, relative to `.claude/local`
+    quoted_in: tuple[str, ...]  #: ids of other messages that repeat a line of it
+    left_in: tuple[str, ...]  #: files of other machines in which it stands, too
+
+
+class Purge:
+    """Takes the texts of a message out of every file of ours. Made and run under the writer lock."""
+
+    def __init__(self, config: Config, log: Log, listing: Listing, db: sqlite3.Connection) -> None:
+        self._config = config
+        self._log = log
+        self._listing = listing
+        self._db = db
+        #: Other machines' files, below `.claude/local`: they are never written.
+        self.theirs = [file.path for file in listing.all() if not (file.own or listing.copy(file.path)[1])]
+
+    def run(self, texts: list[Message]) -> Redaction:
+        """Destroy these texts of one message, the last of which is the present one. StorageError."""
+        ident, folder = texts[-1].id, self._config.folder
+        body = texts[-1].body if texts[-1].body.startswith(_STUB) else f"{_STUB}{local_stamp(time.time())}]"
+        stub = texts[-1]._replace(body=body)
+        quoted = self._quoted(texts)
+        with storage("redact everywhere", "the text may still stand somewhere; try again"):
+            files = [path for path in self._segments() if self._purge(path, texts, stub, sealed=True)]
+            files += [self._log.live] * self._purge_page(texts, stub)
+            files += [path for path in self._kept_files() if self._purge(path, texts, stub)]
+            copies = [folder / file.path for file in self._listing.all() if self._listing.copy(file.path)[1]]
+            files += [path for path in sorted(copies) if self._purge(path, texts, stub, near=True)]
+            self._agree(texts, stub)
+            for where in (folder, self._config.archive, self._config.private):
+                sync_folder(where)  # so no older file comes back under its name
+            self._log.learn([control(PURGED, [ident], time.time())], "the text is destroyed, but that is not noted")
+        left = tuple(path for path in self.theirs if _tells(read_from(folder / path) or b"", texts, stub))
+        return Redaction(ident, tuple(str(path.relative_to(folder)) for path in files), tuple(quoted), left)
+
+    def _segments(self) -> Iterable[Path]:
+        return [self._log.ledger.path(segment) for segment in self._log.ledger.segments()]
+
+    def _kept_files(self) -> Iterable[Path]:
+        yield from sorted((self._config.archive / "damaged").glob("*"))
+        yield from sorted((self._config.private / "replaced").glob("*"))
+        yield from sorted((self._config.private / "edit").glob("*"))
+        yield from sorted(path for path in self._config.folder.glob(f"{self._log.live.name}?*") if path.is_file())
+
+    def _quoted(self, texts: list[Message]) -> list[str]:
+        """Other messages that hold a telling line of the secret."""
+        lines = _telling(texts)
+        return [m.id for line in lines for m in query.holding(self._db, line) if m.id != texts[-1].id] if lines else []
+
+    def _purge(
+        self, path: Path, texts: list[Message], stub: Message, *, sealed: bool = False, near: bool = False
+    ) -> bool:
+        """Take the text out of one file; whether it was there.
+
+        `sealed`: a segment. `near`: also what the text may have been edited to there.
+        """
+        before = read_from(path)
+        if before is None:
+            return False
+        if path.parent.name == "replaced":  # somebody may be writing to it: nothing in it may change its place
+            after = _blanked(before, texts, stub)
+            if after != before:
+                overwrite(path, before, after)
+            return after != before
+        after = _purged(before, texts, stub, sealed=sealed, near=near)
+        if near or path.parent.name in {"damaged", "edit"}:
+            after = _struck(after, _telling(texts))
+        if after != before:
+            replace(path, after)
+        return after != before
+
+    def _purge_page(self, texts: list[Message], stub: Message) -> bool:
+        for _ in range(_TRIES):
+            page = read_from(self._log.live) or b""
+            after = _purged(page, texts, stub, sealed=True)
+            if after == page or swap(self._log.live, page, after, sync=True):
+                return after != page
+        raise StorageError(
+            f"{self._log.live} keeps being saved by another program; the text still stands in it. Try again."
+        )
+
+    def _agree(self, texts: list[Message], stub: Message) -> None:
+        """The bases without the text. Of other pages there is none then: what they lack is put there.
+
+        What a writer that died had drafted goes, too: nobody else has the lock.
+        """
+        for path in (*self._log.base.others(), *self._drafts()):
+            path.unlink(missing_ok=True)
+        base, end = self._log.base.read(self._log.ledger.id), self._log.ledger.end()
+        page = read_from(self._log.live) or b""
+        if base is None or end is None:
+            self._log.base.drop()
+            return
+        since = page[len(before) :] if page.startswith(before := _purged(base.page, texts, stub, sealed=True)) else None
+        names = [name.decode() for name in _IDS.findall(since or b"")]
+        if since is not None and since.count(b"\n## [") + since.startswith(b"## [") == len(names):
+            self._log.base.write(self._log.ledger.id, end, page, base.marks, [*base.arrived, *names], base.late)
+        else:
+            self._log.base.drop()
+
+    def _drafts(self) -> Iterable[Path]:
+        folders = (self._config.folder, self._config.archive, self._config.private)
+        return (path for folder in folders for path in folder.glob(".*INTERCOM-*.tmp") if os.path.isfile(path))
+
+
+def _mine(entry: Entry, texts: list[Message], stub: Message, *, near: bool = False) -> bool:
+    """Whether an entry is a text of the message that the stub is to stand for."""
+    same = entry.id == stub.id or (entry.id is None and any(entry.body == text.body for text in texts))
+    if near and not same and entry.id is None and (entry.at or utc_of_stamp(entry.stamp)) == stub.at:
+        same = any(similarity(text.body, entry.body) >= Thresholds().similar for text in texts)
+    return entry.kind == MESSAGE and same and entry.body != stub.body
+
+
+def _tells(data: bytes, texts: list[Message], stub: Message) -> bool:
+    """Whether a file holds the text of the message, or a telling line of it."""
+    lines = any(line.encode("utf-8", "surrogatepass") in data for line in _telling(texts))
+    return lines or any(_mine(entry, texts, stub) for entry in entries_of(data))
+
+
+def _purged(data: bytes, texts: list[Message], stub: Message, *, sealed: bool = False, near: bool = False) -> bytes:
+    """A log without the text; `sealed`: with a record in its place."""
+    out, lines = [], _telling(texts)
+    for entry in parse(data):
+        if _mine(entry, texts, stub, near=near):
+            block = _stub(entry, stub)
+            out.append(seal(block) if sealed else block)
+        else:
+            out.append(entry.raw if entry.kind == MESSAGE else _struck(entry.raw, lines))
+    return b"".join(out)
+
+
+def _blanked(data: bytes, texts: list[Message], stub: Message) -> bytes:
+    """As long as `data`, with nothing where the text was."""
+    lines = _telling(texts)
+    parts = [
+        _blank(entry.raw)
+        if _mine(entry, texts, stub)
+        else _struck(entry.raw, lines, _blank)
+        if entry.kind != MESSAGE
+        else entry.raw
+        for entry in parse(data)
+    ]
+    return b"".join(parts)
+
+
+def _blank(data: bytes) -> bytes:
+    return b" " * (len(data) - 1) + data[-1:]
+
+
+def _stub(entry: Entry, stub: Message) -> bytes:
+    return rendered(entry._replace(body=stub.body), stub.id, entry.via or stub.via, entry.at or stub.at or utc())
+
+
+def _struck(data: bytes, lines: list[str], by: Callable[[bytes], bytes] = lambda _: b"[redacted]") -> bytes:
+    """Text that is no message, without these lines."""
+    for line in (line.encode("utf-8", "surrogatepass") for line in lines):
+        data = data.replace(line, by(line))
+    return data
+
+
+def _telling(texts: list[Message]) -> list[str]:
+    """The lines of a secret that are long enough to be searched for."""
+    lines = (line.strip() for text in texts for line in text.body.splitlines())
+    return list(dict.fromkeys(line for line in lines if len(line) >= _TELLING))

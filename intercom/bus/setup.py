@@ -1,0 +1,88 @@
+"""Owns what `intercom init` does to a project: the private folder, the first log, git's ignore rule.
+
+Every step is safe to repeat and changes nothing that is right already. An existing log is never
+rewritten; names that are added later live in the state, not in the front matter.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.core.config import Config
+from intercom.core.errors import Refused, StorageError
+from intercom.core.message import RESERVED, check_name
+from intercom.store.log.log import Log
+from intercom.store.log.template import fresh_log
+from intercom.system.files import make_private_folder, replace, storage
+from intercom.system.git_index import tracked
+
+IGNORE_RULE = ".claude/local/"
+_IGNORED = re.compile(rb"^/?\.claude(?:/(?:local/?)?)?(?:\*\*?)?[ \t]*\r?$", re.MULTILINE)
+
+
+class InitReport(NamedTuple):
+    """What init found and did."""
+
+    log: Path
+    created: bool  #: the log was not there before
+    ignored: str  #: the ignore rule: "added", "present", or "" where there is neither git nor a .gitignore
+    tracked: tuple[str, ...]  #: logs that git tracks all the same
+    agents: tuple[str, ...]
+
+
+def init(config: Config, agents: Iterable[str], *, remember: bool = False) -> InitReport:
+    """Make the bus of `config` ready for use. StorageError; FormatError, Refused for a name that cannot be one.
+
+    `remember`: the machine's name was given by a person and holds from now on.
+    """
+    names = tuple(dict.fromkeys(check_name(name) for name in agents))
+    for name in RESERVED.intersection(names):
+        raise Refused(f"{name!r} is reserved; nothing was made. Choose another name.")
+    make_private_folder(config.folder)
+    make_private_folder(config.private)
+    with storage(f"make {config.folder} private"):
+        for folder in (config.folder, config.private):
+            if folder.stat().st_mode & 0o077:
+                folder.chmod(0o700)
+    if remember:
+        replace(config.private / "machine", f"{config.machine}\n".encode())
+    created = _make_log(config, names)
+    return InitReport(config.log, created, _ignore(config.root), tuple(tracked(config.root)), names)
+
+
+def _make_log(config: Config, agents: Iterable[str]) -> bool:
+    """Create the log where there is none. True if it was created."""
+    if config.log.exists():
+        if not config.log.is_file():
+            raise StorageError(f"{config.log} is there but is no file; no log was made. Move it away, then init again.")
+        return False
+    first = fresh_log(config.machine, agents)
+    with Log(config).locked():
+        if config.log.exists():  # somebody sent in the meantime
+            return False
+        replace(config.log, first)
+    return True
+
+
+def _ignore(root: Path) -> str:
+    """Add the ignore rule to the root's .gitignore, unless a rule covers it already."""
+    path = root / ".gitignore"
+    with storage(f"write {path}", "git does not ignore the log yet"):
+        try:
+            present = path.read_bytes()
+        except FileNotFoundError:
+            if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+                return ""
+            present = b""
+        if _IGNORED.search(present):
+            return "present"
+        newline = b"\r\n" if b"\r\n" in present else b"\n"
+        joint = newline if present and not present.endswith(b"\n") else b""
+        # Appended, not replaced: it keeps the file's mode and whatever an editor has open.
+        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), "ab") as file:
+            file.write(joint + IGNORE_RULE.encode() + newline)
+    return "added"

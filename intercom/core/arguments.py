@@ -1,0 +1,100 @@
+"""Owns checking what callers of the API pass in: the wrong kind of value is a UsageError, never a traceback.
+
+Each check takes the words that say what did not happen. Nothing here knows the state of a bus.
+"""
+
+from __future__ import annotations
+
+from intercom.core.errors import UsageError
+from intercom.core.message import STATUS_CODES, utc
+
+_MANY = 2**53  #: more than any history has; SQLite takes no larger numbers than 2**63
+
+
+def texts(outcome: str, **values: object) -> None:
+    """Every value must be text. UsageError names the first that is not."""
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{name} must be text, not {_kind(value)}; {outcome}.")
+
+
+def maybe_texts(outcome: str, **values: object) -> None:
+    """Every value must be text or None. UsageError names the first that is not."""
+    texts(outcome, **{name: value for name, value in values.items() if value is not None})
+
+
+def idents(outcome: str, **values: object) -> None:
+    """Every value must be None, or text that could be a message's id. UsageError names the first that is not."""
+    maybe_texts(outcome, **values)
+    for name, value in values.items():
+        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+            raise UsageError(f"{name} is {value!r}, which is no text that a message could have; {outcome}.")
+
+
+def check_count(name: str, value: object, outcome: str, *, least: int) -> int:
+    """A whole number of messages, `least` or more; one beyond all bounds is as good as a very large one."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UsageError(f"{name} must be a whole number, not {_kind(value)}; {outcome}.")
+    if value < least:
+        raise UsageError(f"{name} is {_number(value)}; {outcome}. Give a number of messages, {least} or more.")
+    return min(value, _MANY)
+
+
+def check_limit(value: object) -> int | None:
+    """A limit for a read: None, or 1 and more."""
+    return None if value is None else check_count("limit", value, "nothing was read", least=1)
+
+
+def check_seconds(value: object) -> float:
+    """How long to wait, in seconds; below 0 is 0. UsageError for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124  # NaN
+        raise UsageError(f"seconds must be a number, not {_kind(value)}; nothing was read.")
+    return max(0.0, float(min(value, _MANY)))
+
+
+def check_pid(value: object) -> None:
+    """The id of a process, or None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _MANY):
+        said = _number(value) if isinstance(value, int) and not isinstance(value, bool) else _kind(value)
+        raise UsageError(f"pid must be the number of a process or None, not {said}; nothing was registered.")
+
+
+def check_since(value: str | None) -> str | None:
+    """A time as ISO 8601, UTC unless it says otherwise, in the form in which times are stored. UsageError."""
+    if value is None:
+        return None
+    from datetime import datetime, timezone
+
+    try:
+        found = datetime.fromisoformat(value.strip())
+        return utc((found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp())
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"since is {value!r}, which is no time; nothing was read. Write 2026-01-31 or 2026-01-31T09:30:00Z (UTC)."
+        ) from None
+
+
+def check_values(priority: str | None, status: str | None, progress: object, via: str) -> None:
+    """The small values of a message that is to be sent; all texts are texts already."""
+    if priority not in {None, "normal", "urgent"}:
+        raise UsageError(f"{priority!r} is no priority; nothing was sent. Use normal or urgent.")
+    if status is not None and status not in STATUS_CODES:
+        raise UsageError(f"{status!r} is no status; nothing was sent. Use one of {', '.join(STATUS_CODES)}.")
+    if progress is not None and (isinstance(progress, bool) or not isinstance(progress, int)):
+        raise UsageError(f"progress must be a whole number, not {_kind(progress)}; nothing was sent.")
+    if progress is not None and not 0 <= progress <= 100:
+        raise UsageError(f"progress is {_number(progress)}; nothing was sent. Give a percentage from 0 to 100.")
+    if via not in {"tool", "cli"}:
+        raise UsageError(f"{via!r} is no way to send; nothing was sent. Use tool or cli.")
+
+
+def _kind(value: object) -> str:
+    """What a value is, in the words of an error: NaN is a float, but says more as itself."""
+    if value is None or isinstance(value, float):
+        return str(value)
+    return type(value).__name__
+
+
+def _number(value: int) -> str:
+    """A number as an error shows it; a huge one has no digits that help (and Python refuses to print some)."""
+    return str(value) if abs(value) < _MANY else "far too large" if value > 0 else "far too small"

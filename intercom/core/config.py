@@ -1,0 +1,270 @@
+"""Owns where a bus lives and what it is set to: root, machine, file paths, project settings.
+
+Read once, frozen, passed down; the only module that looks at the environment. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from intercom.core.arguments import maybe_texts
+from intercom.core.errors import FormatError, Refused, UsageError
+from intercom.core.message import RESERVED, check_name
+
+DEFAULT_AGENTS = ("claude-code", "roo")
+COMPACT_ABOVE = 100  #: messages in the live log
+COMPACT_BYTES = 256 * 1024  #: size of the live log
+COMPACT_KEEP = 50
+BASE = "base."  #: in the private folder: a page's name behind it says whose base it is
+
+_OLDER_MARK = "kept."  # what versions before the ledger had in its place
+_MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WORK_TREE = re.compile(r"^[ \t]*worktree[ \t]*=[ \t]*([^\n]+)", re.MULTILINE | re.IGNORECASE)
+_NOT_BARE = re.compile(r"^[ \t]*bare[ \t]*=[ \t]*false", re.MULTILINE | re.IGNORECASE)
+_LOG_NAME = re.compile(r"INTERCOM-(.+)\.md\Z", re.IGNORECASE)
+
+
+class Config(NamedTuple):
+    """One bus: its root folder, this machine's name, and the project's settings."""
+
+    root: Path
+    machine: str
+    log: Path  #: this machine's live log
+    agents: tuple[str, ...]  #: names that may send and receive without registering
+    origin: str  #: what decided the root: argument, INTERCOM_ROOT, git, ancestor, directory …
+    warnings: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = {}  # read-only by type; a NamedTuple default
+
+    @property
+    def folder(self) -> Path:
+        """`.claude/local`, where the live logs lie."""
+        return self.log.parent
+
+    @property
+    def archive(self) -> Path:
+        """Folder of the compacted segments."""
+        return self.folder / "archive"
+
+    @property
+    def private(self) -> Path:
+        """Folder of what is Intercom's own: bases, index, state, lock."""
+        return self.folder / ".intercom"
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A table of `intercom.toml`, empty where the file does not have it."""
+        found = self.settings.get(name, {})
+        return found if isinstance(found, Mapping) else {}
+
+
+def load(
+    root: str | os.PathLike[str] | None = None,
+    *,
+    machine: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Find the bus for the working directory, or take the one at `root`.
+
+    Raises UsageError for a root that is no directory or settings that do not parse, and Refused for a
+    machine name that could leave the folder or where a symbolic link leads out of the root.
+    """
+    env = os.environ if environ is None else environ
+    maybe_texts("nothing was opened", root=os.fspath(root) if isinstance(root, os.PathLike) else root, machine=machine)
+    found, origin = _root(root, env)
+    settings = _settings(found / ".claude" / "intercom.toml")
+    name = machine or env.get("INTERCOM_MACHINE") or _remembered(found) or settings.get("machine")
+    name = name or _kept(found) or _host_name()
+    if not isinstance(name, str) or not _MACHINE.match(name) or ".." in name:
+        raise Refused(
+            f"{name!r} cannot be a machine name; nothing was opened. Use 1 to 64 letters, digits, "
+            "'.', '-' or '_' (INTERCOM_MACHINE, or `machine` in .claude/intercom.toml)."
+        )
+    folder = found / ".claude" / "local"
+    log = folder / _log_name(folder, name)
+    _stay_inside(found, log)
+    warnings = []
+    if origin in {"git", "ancestor"} and found != (here := Path.cwd().resolve()):
+        warnings.append(f"the bus is at {found} (found by {origin}), not in {here}")
+    return Config(found, name, log, _agents(settings), origin, tuple(warnings), settings)
+
+
+def _root(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> tuple[Path, str]:
+    """The root folder and what decided it, in the order of precedence that the docs give."""
+    pins = (("argument", root), *((key, env.get(key)) for key in ("INTERCOM_ROOT", "INTERCOMM_DB_ROOT")))
+    for origin, pinned in pins:
+        if pinned:
+            path = Path(os.path.expanduser(pinned))
+            if not path.is_dir():
+                raise UsageError(f"the root {os.fspath(pinned)!r} ({origin}) is no directory; nothing was opened.")
+            return path.resolve(), origin
+    try:
+        here = Path.cwd().resolve()
+    except OSError as error:
+        raise UsageError(
+            f"the working directory cannot be found ({error.strerror}); nothing was opened. "
+            "Change to one that exists, or set INTERCOM_ROOT."
+        ) from error
+    for folder in (here, *here.parents):
+        common = git_common_parent(folder)
+        if common is not None:
+            return common, "git"
+    for folder in (here, *here.parents):
+        local = folder / ".claude" / "local"
+        if local.is_dir() and not (folder == _home(env) and _is_programs(local)):
+            return folder, "ancestor"
+    return here, "directory"
+
+
+def _home(env: Mapping[str, str]) -> Path | None:
+    home = env.get("HOME")
+    return Path(os.path.realpath(home)) if home else None
+
+
+def _is_programs(folder: Path) -> bool:
+    """Whether a `.claude/local` at home is where Claude Code's local installer puts the program, and no bus."""
+    try:
+        found = os.listdir(folder)
+    except OSError:
+        return False
+    return "node_modules" in found and not any(name == ".intercom" or log_machine(name) for name in found)
+
+
+def git_common_parent(folder: Path) -> Path | None:
+    """The folder that every worktree of the repository at `folder` shares, or None.
+
+    Reads git's own files (gitrepository-layout(5)) rather than starting git: this runs in every
+    hook. A submodule or `--separate-git-dir` checkout is its own bus. UsageError in a worktree of such a
+    checkout, where git itself does not know the main one.
+    """
+    dot_git = folder / ".git"
+    if dot_git.is_dir():
+        return folder
+    try:
+        pointer = dot_git.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    if not pointer.startswith("gitdir:"):
+        return None
+    git_dir = folder / pointer[len("gitdir:") :].strip()
+    try:
+        shared = (git_dir / "commondir").read_text(encoding="utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return folder
+    common = (git_dir / shared).resolve()
+    return _work_tree(common) or common.parent
+
+
+def _work_tree(common: Path) -> Path | None:
+    """Where a git directory says its main work tree is: a submodule's lies inside the outer `.git`, and says so.
+
+    None where it lies in the main work tree, or is bare. UsageError where it lies apart and says nothing.
+    """
+    if common.name == ".git":
+        return None
+    try:
+        text = (common / "config").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    found = _WORK_TREE.search(text)
+    tree = (common / found.group(1).strip().strip('"')).resolve() if found else None
+    if tree is not None and tree.is_dir():
+        return tree
+    if _NOT_BARE.search(text):
+        raise UsageError(
+            f"the git directory {common} does not say where its main work tree is; nothing was opened. "
+            "Set INTERCOM_ROOT to that folder, so that all its worktrees share one bus."
+        )
+    return None
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    """The project's settings; an absent file is an empty one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}; nothing was opened.") from error
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}; nothing was opened. Mend the file.") from error
+
+
+def _agents(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    named = settings.get("agents", DEFAULT_AGENTS)
+    if not isinstance(named, (list, tuple)) or not all(isinstance(name, str) for name in named):
+        raise UsageError("`agents` in .claude/intercom.toml must be a list of names; nothing was opened.")
+    try:
+        found = tuple(check_name(name) for name in named)
+    except FormatError as error:
+        raise UsageError(f"`agents` in .claude/intercom.toml: {error}") from error
+    if reserved := RESERVED.intersection(found):
+        raise UsageError(
+            f"`agents` in .claude/intercom.toml names {', '.join(map(repr, sorted(reserved)))}, which is reserved; "
+            "nothing was opened. Take it out of the list."
+        )
+    return found
+
+
+def _remembered(root: Path) -> str:
+    """The name that `init --machine` gave this machine; kept beside the state, since settings are shared."""
+    try:
+        return (root / ".claude" / "local" / ".intercom" / "machine").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _kept(root: Path) -> str:
+    """The name under which the bus is kept: a host that is renamed, as laptops are by networks, keeps its page."""
+    try:
+        present = sorted(os.listdir(root / ".claude" / "local" / ".intercom"))
+    except OSError:
+        return ""
+    pages = (name.partition(".")[2] for name in present if name.startswith((BASE, _OLDER_MARK)))
+    found = [machine for page in pages if (machine := log_machine(f"{page}.md"))]
+    return "" if not found or _host_name() in found else found[0]
+
+
+def _host_name() -> str:
+    """The host name, made into a usable machine name (other characters become '-')."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", os.uname().nodename.split(".")[0]).strip("-._")[:64]
+    return name or "local"
+
+
+def _log_name(folder: Path, machine: str) -> str:
+    """The live log's file name: an existing one that differs only in case is this machine's."""
+    wanted = f"INTERCOM-{machine}.md"
+    try:
+        present = os.listdir(folder)
+    except OSError:
+        return wanted
+    if wanted in present:
+        return wanted
+    same = sorted(name for name in present if name.casefold() == wanted.casefold())
+    return same[0] if same else wanted
+
+
+def log_machine(name: str) -> str | None:
+    """The machine whose live log a file name is, or None if it is none (nor UTF-8: no machine is called so)."""
+    match = _LOG_NAME.match(name)
+    return match.group(1) if match and not _SURROGATE.search(name) else None
+
+
+def _stay_inside(root: Path, log: Path) -> None:
+    """Refuse a folder, log or private folder that a symbolic link takes out of the root."""
+    private = log.parent / ".intercom"
+    own = (private / name for name in ("ledger", "state.db", "index2.db", "lock"))
+    for path in (log.parent, log, private, *own, log.parent / "archive"):
+        real = os.path.realpath(path)
+        if real != os.fspath(root) and not real.startswith(os.fspath(root).rstrip(os.sep) + os.sep):
+            raise Refused(
+                f"{path} leads out of {root} (to {real}) by a symbolic link; nothing was opened. "
+                "Remove the link, or set INTERCOM_ROOT to where it leads."
+            )

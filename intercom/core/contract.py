@@ -1,0 +1,121 @@
+"""Owns the task contract: the JSON by which a master hands a worker its task (version 2).
+
+    {"kind": "task_contract", "v": 2, "role": …, "role_instructions": …,
+     "aimfp_target": {"type": …, "id"?: 7, "slug"?: "…"}, "reportBack": ["branch", "commit"]}
+
+It travels as the body of a message. `aimfp_target` points at a row of an AIMFP project and is left
+out where there is none: then `role_instructions` carries the task. Pure: text in, values out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from intercom.core.errors import UsageError
+
+KIND = "task_contract"
+VERSION = 2
+TARGET_TYPES = ("task", "milestone", "subtask", "sidequest", "item")
+REPORT_BACK = ("branch", "commit")
+
+
+class ContractError(UsageError):
+    """A task contract that is not valid. Nothing may act on it; the message says why."""
+
+
+class Target(NamedTuple):
+    """The AIMFP entity a contract points at, by id, by slug, or (from other tools) by both."""
+
+    type: str
+    id: int | None = None
+    slug: str | None = None
+
+
+class Contract(NamedTuple):
+    """A valid task contract."""
+
+    role: str
+    role_instructions: str
+    target: Target | None = None
+    report_back: tuple[str, ...] = REPORT_BACK
+
+    def to_json(self) -> dict[str, Any]:
+        """The wire form, in the order people read it."""
+        out: dict[str, Any] = {
+            "kind": KIND,
+            "v": VERSION,
+            "role": self.role,
+            "role_instructions": self.role_instructions,
+        }
+        if self.target is not None:
+            pairs = {"type": self.target.type, "id": self.target.id, "slug": self.target.slug}
+            out["aimfp_target"] = {key: value for key, value in pairs.items() if value is not None}
+        out["reportBack"] = list(self.report_back)
+        return out
+
+
+def build(contract: Contract) -> str:
+    """The message body that carries `contract`; ContractError if the other side would refuse it."""
+    raw = contract.to_json()
+    _validate(raw)
+    return json.dumps(raw, ensure_ascii=False)
+
+
+def parse(body: str) -> Contract | None:
+    """The contract in a message body, or None where the body is no contract at all.
+
+    Raises ContractError where the body means to be a contract and is not a valid one. A fence
+    around the JSON is allowed, because people put one there.
+    """
+    text = _unfenced(body.strip())
+    if not text.startswith("{") or KIND not in text:
+        return None
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if '"kind"' not in text:
+            return None
+        raise ContractError(f"the task contract is not valid JSON ({error})") from None
+    if not isinstance(raw, dict) or raw.get("kind") != KIND:
+        return None
+    return _validate(raw)
+
+
+def _unfenced(text: str) -> str:
+    """`text` without the one code fence around all of it, if there is one."""
+    first, _, rest = text.partition("\n")
+    if first.startswith("```") and rest.rstrip().endswith("```"):
+        return rest.rstrip()[:-3].strip()
+    return text
+
+
+def _validate(raw: dict[str, Any]) -> Contract:
+    """Check every field of a decoded contract; unknown fields are left alone, for later versions."""
+    if type(raw.get("v")) is not int or raw["v"] != VERSION:
+        raise ContractError(f"task contract version {raw.get('v')!r} is not known; this is version {VERSION}")
+    for field in ("role", "role_instructions"):
+        if not isinstance(raw.get(field), str) or not raw[field].strip():
+            raise ContractError(f"task contract: {field} must be a text that is not empty")
+    report = raw.get("reportBack")
+    if not isinstance(report, list) or not all(isinstance(item, str) for item in report):
+        raise ContractError("task contract: reportBack must be a list of texts")
+    return Contract(raw["role"], raw["role_instructions"], _target(raw.get("aimfp_target")), tuple(report))
+
+
+def _target(raw: object) -> Target | None:
+    """The `aimfp_target` of a decoded contract; absent (or null) means: no AIMFP entity."""
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        raise ContractError("task contract: aimfp_target must be an object")
+    if raw.get("type") not in TARGET_TYPES:
+        raise ContractError(f"task contract: aimfp_target.type must be one of {', '.join(TARGET_TYPES)}")
+    number, slug = raw.get("id"), raw.get("slug")
+    if number is not None and type(number) is not int:
+        raise ContractError("task contract: aimfp_target.id must be a whole number")
+    if slug is not None and (not isinstance(slug, str) or not slug.strip()):
+        raise ContractError("task contract: aimfp_target.slug must be a text that is not empty")
+    if number is None and slug is None:
+        raise ContractError("task contract: aimfp_target needs an id or a slug")
+    return Target(str(raw["type"]), number, slug)

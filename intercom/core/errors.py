@@ -1,0 +1,88 @@
+"""Owns every error that Intercom raises on purpose: one root, an exit code on the class.
+
+A message says what happened, what did not, and what to do next, in one line. Each edge (command
+line, MCP server, hook) catches `IntercomError` once and maps it; nothing below an edge exits.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from intercom.core.display import sentence
+
+_LONGEST = 1_500  #: characters of an error that are shown
+
+
+def brief(error: BaseException) -> str:
+    """What an error says, on one line; of very long words the middle is left out."""
+    text = sentence(str(error))
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} […] {text[-half:]}"
+
+
+class IntercomError(Exception):
+    """Root of all deliberate errors. `exit_code` is the exit status of the command line."""
+
+    exit_code = 1
+
+
+class UsageError(IntercomError):
+    """The request itself is malformed: an argument that no state of the bus could make right."""
+
+    exit_code = 2
+
+
+class UnknownName(IntercomError):
+    """A sender, reader or recipient that nobody registered, spawned or named in the settings."""
+
+
+class Refused(IntercomError):
+    """Well formed, but not allowed now or not for this caller (a second master, `user` over MCP)."""
+
+
+class NotFound(IntercomError):
+    """A message or file that was asked for by id or name and is not there."""
+
+
+#: What a person can do, by the reason that the system gave.
+_ADVICE = {
+    errno.EACCES: "See who may use it (ls -ld), and try again.",
+    errno.EPERM: "See who may use it (ls -ld), and try again.",
+    errno.EROFS: "The file system is read-only: make it writable, or set INTERCOM_ROOT to another place.",
+    errno.ENOSPC: "Free some space and try again.",
+    errno.EDQUOT: "Free some space and try again.",
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f), and try again.",
+    errno.EISDIR: "Something else is in its place: move it away and try again.",
+    errno.ENOTDIR: "Something else is in its place: move it away and try again.",
+    errno.EEXIST: "Something else is in its place: move it away and try again.",
+}
+
+
+class StorageError(IntercomError):
+    """The file system said no (full disk, read-only, a directory in the way): nothing was stored.
+
+    Raised `from` the system's error, it ends with what to do about that, unless its message says so itself.
+    """
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        cause = self.__cause__
+        advice = _ADVICE.get(cause.errno or 0) if isinstance(cause, OSError) else None
+        told = ". " in said.rpartition("; ")[2]
+        return f"{said} {advice}" if advice and not told else said
+
+
+class LockTimeout(StorageError):
+    """Another process held the writer lock for longer than we wait."""
+
+
+class FormatError(IntercomError):
+    """A value that the log format cannot carry (a name with a newline in it)."""
+
+
+class ProgramMissing(IntercomError):
+    """A program that this command needs (tmux, git, claude) is not installed or far too old."""
+
+
+class CommandFailed(IntercomError):
+    """A program that we ran said no, or took too long; its own words are in the message."""

@@ -1,0 +1,214 @@
+"""Owns the values that travel through Intercom: messages, instances, receipts, names, types, times.
+
+No I/O and no imports from the rest of the package but `errors`. Two vocabularies for the type of a
+message meet here: the *tag* is what stands in the log (`ASK`), the *type* is what tools and JSON
+say (`question`). `type_of` and `tag_of` are the only place that maps one to the other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Any, NamedTuple
+
+from intercom.core.errors import FormatError
+
+ALL = "all"  #: recipient: everybody who was known when the message was written
+USER = "user"  #: the people at the keyboard; no MCP client can take or send as this name
+SYSTEM = "system"  #: Intercom itself, in announcements about repairs
+RESERVED = frozenset({ALL, USER, SYSTEM})
+
+TAGS = ("INFO", "TASK", "DONE", "WARN", "ERROR", "ASK", "REPLY")  #: the INTERCOM protocol's
+TYPES = ("task", "status", "question", "answer", "announce", "done")  #: InterComm's
+STATUS_CODES = ("working", "waiting", "blocked", "done", "failed")
+
+_TAG_OF = {
+    "task": "TASK",
+    "status": "INFO",
+    "announce": "INFO",
+    "question": "ASK",
+    "answer": "REPLY",
+    "done": "DONE",
+}
+_TYPE_OF = {"TASK": "task", "DONE": "done", "ASK": "question", "REPLY": "answer"}
+_TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?\Z")
+_SEPARATORS = re.compile(r"[\s_]+")
+_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
+ID_LENGTH = 12
+
+
+class Message(NamedTuple):
+    """One message as the bus hands it out.
+
+    `at` is UTC, ISO 8601 with milliseconds and `Z`. `seq` grows with arrival on this bus and is
+    never reused; it is None on the value `send` returns, because a send does not index. `to` is the
+    recipient as written; several names are separated by ", ". `file` is relative to `.claude/local`.
+    """
+
+    id: str
+    seq: int | None
+    at: str
+    sender: str
+    to: str
+    tag: str
+    type: str
+    body: str
+    urgent: bool = False
+    reply_to: str | None = None
+    thread: str | None = None
+    via: str = "tool"  #: tool, cli or hand
+    file: str = ""
+    status: str | None = None
+    progress: int | None = None
+    redelivered: bool = False
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The canonical names this message is for."""
+        return recipients(self.to)
+
+    def to_json(self) -> dict[str, Any]:
+        """The public JSON form; optional keys appear only when they say something."""
+        out: dict[str, Any] = {
+            "id": self.id,
+            "seq": self.seq,
+            "at": self.at,
+            "from": self.sender,
+            "to": self.to,
+            "type": self.type,
+            "body": self.body,
+            "priority": "urgent" if self.urgent else "normal",
+            "reply_to": self.reply_to,
+            "thread": self.thread,
+            "via": self.via,
+            "file": self.file,
+        }
+        if self.status is not None:
+            out["status"] = self.status
+        if self.progress is not None:
+            out["progress"] = self.progress
+        if self.redelivered:
+            out["redelivered"] = True
+        return out
+
+
+class Receipt(NamedTuple):
+    """What became of one message for one recipient. Times are UTC, None where it has not happened."""
+
+    id: str
+    to: str
+    stored: str
+    shown: str | None
+    acted: str | None
+    acted_with: str | None  #: id of the answer or done that acted on it
+
+
+class Instance(NamedTuple):
+    """A registered or spawned participant. `state` is alive, stale, dead, unknown or spawned."""
+
+    name: str
+    role: str  #: master, worker or agent
+    state: str
+    pid: int | None
+    registered_at: str
+    last_active: str
+    session: str | None = None
+
+
+def type_of(tag: str, to: str, declared: str | None = None) -> str:
+    """The tool-side type of a message tagged `tag`; `declared` is the meta line's own word, if any."""
+    if declared:
+        return declared
+    if tag == "INFO":
+        return "announce" if to == ALL else "status"
+    return _TYPE_OF.get(tag, tag.lower())
+
+
+def tag_of(word: str) -> tuple[str, str | None]:
+    """Map a type in either vocabulary to (tag, declared type or None).
+
+    Raises FormatError for a word that is neither InterComm's, nor INTERCOM's, nor a plain tag.
+    """
+    lower = word.lower()
+    if lower in _TAG_OF:
+        return _TAG_OF[lower], lower
+    upper = word.upper()
+    if upper == "URGENT":
+        raise FormatError(
+            "'urgent' is a priority, no message type; nothing was sent. Give priority urgent beside a type."
+        )
+    if not _TAG.match(upper):
+        raise FormatError(
+            f"{word!r} is no message type; nothing was sent. Use one of {', '.join(TYPES)}, "
+            f"or a tag of the log such as {', '.join(TAGS)}."
+        )
+    return upper, None
+
+
+def canonical(name: str) -> str:
+    """The one spelling by which a name is known: `Claude Code` and `claude_code` are `claude-code`."""
+    bare = name.replace("\\", "").strip().strip("*`_@ \t").casefold()
+    return _SEPARATORS.sub("-", bare)
+
+
+def check_name(name: str) -> str:
+    """Canonical form of a name that somebody wants to use; FormatError if it cannot be one."""
+    found = canonical(name)
+    if not is_name(found):
+        raise FormatError(
+            f"{name!r} cannot be a name, and nothing was changed: use 1 to 64 letters, digits, '-' or '.', "
+            "beginning and ending with a letter or digit."
+        )
+    return found
+
+
+def is_name(found: str) -> bool:
+    """Whether a canonical name is one that can be used."""
+    return _NAME.match(found) is not None
+
+
+def recipients(to: str) -> tuple[str, ...]:
+    """Split a recipient field (`roo, user`) into canonical names, in order, each once."""
+    parts = (canonical(part) for part in re.split(r"[,;+&/]", to))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def new_id(epoch: float | None = None) -> str:
+    """A fresh message id: 12 characters, unique across machines in practice.
+
+    Twenty bits are the clock (1/1024 s, round after 17 minutes), forty are random. The clock is there for
+    the index: messages of one moment are neighbours in it, so taking them in touches few pages of a long
+    history, and what was sent within a millisecond alone would need 10^6 messages to meet a second time.
+    """
+    now = time.time() if epoch is None else epoch
+    return encode_id((int(now * 1024) & 0xFFFFF) << 40 | int.from_bytes(os.urandom(5), "big"))
+
+
+def encode_id(number: int) -> str:
+    """The low 60 bits of `number` as 12 characters of Crockford base 32."""
+    return "".join(_ID_ALPHABET[(number >> shift) & 31] for shift in range(55, -1, -5))
+
+
+def utc(epoch: float | None = None) -> str:
+    """`epoch` (seconds; default now) as UTC ISO 8601 with milliseconds and `Z`."""
+    now = time.time() if epoch is None else epoch
+    millis = int(now * 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(millis // 1000)) + f".{millis % 1000:03d}Z"
+
+
+def local_stamp(epoch: float) -> str:
+    """`epoch` as the local wall-clock time people read in a header: YYYY-MM-DD HH:MM:SS."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch))
+
+
+def utc_of_stamp(stamp: str) -> str | None:
+    """UTC of a header's local time (`YYYY-MM-DD HH:MM[:SS]`), or None if it is no such time."""
+    for pattern in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"):
+        try:
+            return utc(time.mktime(time.strptime(stamp.strip(), pattern)))
+        except (ValueError, OverflowError):
+            continue
+    return None

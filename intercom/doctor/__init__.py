@@ -1,0 +1,59 @@
+"""Owns the check-up: everything about a bus and its surroundings that can be looked at without changing it.
+
+Each check is a function that returns what it found; none raises, and none writes. What is worth a check is what a
+person would otherwise find out too late: a lock that does not lock, a log in git, hooks that fail without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+
+from intercom.core.config import Config
+from intercom.core.errors import IntercomError
+from intercom.doctor import claude_code, programs, project, storage
+from intercom.doctor.finding import OK, WARNING, WRONG, Finding
+
+__all__ = ["OK", "WARNING", "WRONG", "Finding", "examine", "runs_on"]
+
+
+def runs_on() -> Iterator[Finding]:
+    """What can be said without a bus."""
+    yield programs.python()
+    yield programs.packages()
+
+
+def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Everything that can be said of one bus, in the order in which a person would mend it."""
+    yield from _one("root", lambda: project.root(config))
+    yield from _one("settings", lambda: project.settings(config))
+    if config.folder.is_dir():
+        for check in (project.folder, project.file_system, project.locking, project.ignored):
+            yield from _one(check.__name__.replace("_", " "), lambda check=check: check(config))  # type: ignore[misc]
+        with closing(storage.Seen(config.private)) as seen:
+            yield from _kept(config, seen)
+        yield from _one("hooks' errors", lambda: storage.faults(config))
+    yield from _one("server entry", lambda: claude_code.server(config, environ))
+    yield from _one("hooks", lambda: claude_code.hooks(config, environ))
+    given = config.section("fleet").get("env", {})
+    path = given.get("PATH") if isinstance(given, Mapping) else None
+    yield from programs.fleet({**environ, **({"PATH": path} if isinstance(path, str) else {})})
+
+
+def _kept(config: Config, seen: storage.Seen) -> Iterator[Finding]:
+    """What the bus keeps; where the state is wrong, nothing that stands on it can be said."""
+    found = list(_one("state", lambda: storage.state(config, seen)))
+    yield from found
+    yield from _one("index", lambda: storage.index(config))
+    if all(one.state == OK for one in found):
+        yield from _one("log", lambda: storage.log(config))
+        yield from _one("instances", lambda: storage.people(seen))
+        yield from _one("workers", lambda: storage.workers(seen))
+
+
+def _one(name: str, check: Callable[[], Finding]) -> Iterator[Finding]:
+    """What a check found, or why it could not look."""
+    try:
+        yield check()
+    except (IntercomError, OSError) as error:
+        yield Finding(name, WRONG, f"it could not be looked at: {error}")

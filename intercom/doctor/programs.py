@@ -1,0 +1,97 @@
+"""Owns the checks of what Intercom runs on: Python and packages, and, for workers, tmux, git and Claude Code."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from intercom.core.errors import IntercomError
+from intercom.core.version import __version__
+from intercom.doctor.finding import OK, WARNING, WRONG, Finding
+from intercom.fleet.programs.claude import launch as claude
+from intercom.fleet.worktrees import worktree
+from intercom.system import proc, tmux
+
+PYTHON = (3, 11)
+#: package -> (oldest, first that is too new); as in pyproject.toml, which a test compares
+PACKAGES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...] | None]] = {
+    "filelock": ((3, 12), None),
+    "mcp": ((2,), (3,)),
+    "python-frontmatter": ((1, 0), None),
+    "watchdog": ((4,), None),
+}
+_FLEET = "messages need none; workers do"
+
+
+def python() -> Finding:
+    """The interpreter and this package."""
+    says = f"Python {platform.python_version()} ({sys.executable}), Intercom {__version__}"
+    if sys.version_info < PYTHON:
+        return Finding("python", WRONG, says, f"use Python {'.'.join(map(str, PYTHON))} or newer")
+    return Finding("python", OK, says)
+
+
+def packages() -> Finding:
+    """What Intercom is built on."""
+    found, bad = [], []
+    for name, (oldest, too_new) in PACKAGES.items():
+        try:
+            have = version(name)
+        except PackageNotFoundError:
+            bad.append(f"{name} is not installed")
+            continue
+        found.append(f"{name} {have}")
+        number = _number(have)
+        if number < oldest or (too_new is not None and number >= too_new):
+            bad.append(f"{name} is {have}, needed {_wanted(oldest, too_new)}")
+    if bad:
+        return Finding(
+            "packages", WRONG, "; ".join(bad), f"{shlex.quote(sys.executable)} -m pip install -U intercom-md"
+        )
+    return Finding("packages", OK, ", ".join(found))
+
+
+def _number(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version."""
+    return tuple(int(part) for part in re.findall(r"\d+", (re.match(r"[\d.]*", text) or [""])[0]))
+
+
+def _wanted(oldest: tuple[int, ...], too_new: tuple[int, ...] | None) -> str:
+    upto = f" and before {'.'.join(map(str, too_new))}" if too_new else ""
+    return f"{'.'.join(map(str, oldest))} or newer{upto}"
+
+
+def fleet(environ: Mapping[str, str]) -> list[Finding]:
+    """The programs that workers need; without them all else works."""
+    return [
+        _program("tmux", _tmux),
+        _program("git", _git),
+        _program("claude", lambda: f"Claude Code {claude.check(['claude'], environ)}"),
+    ]
+
+
+def _program(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, OK, look())
+    except IntercomError as error:
+        said, _, advice = str(error).partition("; nothing was started: ")
+        advice = (advice or proc.INSTALL[name]).rstrip(".")
+        return Finding(name, WARNING, f"{said.rstrip('.')} ({_FLEET})", advice)
+
+
+def _tmux() -> str:
+    tmux.require()
+    return proc.run(["tmux", "-V"]).out.strip()
+
+
+def _git() -> str:
+    said = proc.run(["git", "--version"]).out.strip()
+    found = re.search(r"(\d+)\.(\d+)", said)
+    if found and (int(found[1]), int(found[2])) < worktree.OLDEST_GIT:
+        wanted = ".".join(map(str, worktree.OLDEST_GIT))
+        raise IntercomError(f"{said} is older than {wanted}, which worktrees need")
+    return said

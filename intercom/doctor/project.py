@@ -1,0 +1,220 @@
+"""Owns the checks of where a bus lies: settings, the folder and its file system, locks that lock, git's ignore rule."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from intercom.core.config import Config
+from intercom.core.errors import IntercomError
+from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
+from intercom.fleet.programs.claude.permissions import speaks
+from intercom.store.log.ledger import Ledger
+from intercom.system import git, proc
+from intercom.system.git_index import tracked
+
+#: file systems whose locks and syncs other machines, or the far end, may not keep
+NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|davfs|drvfs|vboxsf|prl_fs|webdav|ftp"
+    r"|fuse\.(?:sshfs|rclone|s3fs|gcsfuse|davfs2?|glusterfs|vmhgfs-fuse|ceph.*|goofys|curlftpfs)"
+)
+MEMORY = ("tmpfs", "ramfs")
+_SYNCED = re.compile(r"(?i:dropbox|onedrive.*|google ?drive.*|mobile documents|nextcloud|owncloud|pclouddrive)")
+_SYNC_MARKS = (".stfolder", ".dropbox", ".sync_root", ".owncloudsync.log")
+#: what is read of `.claude/intercom.toml`; None: any names
+SETTINGS: Mapping[str, tuple[str, ...] | None] = {
+    "machine": None,
+    "agents": None,
+    "repair": ("mode", "few", "most"),
+    "permissions": ("allow", "deny", "wait"),
+    "tmux": ("socket",),
+    "fleet": ("env",),
+}
+
+
+def root(config: Config) -> Finding:
+    """Where the bus lies, what decided that, and whether there is one yet."""
+    says = f"{config.root} (found by: {config.origin}), machine {config.machine}"
+    if not config.folder.is_dir():
+        return Finding("root", WARNING, f"{says}; there is no log yet", "intercom init")
+    if config.warnings:
+        return Finding("root", WARNING, f"{says}; {'; '.join(config.warnings)}", "set INTERCOM_ROOT to pin it")
+    return Finding("root", OK, says)
+
+
+def settings(config: Config) -> Finding:
+    """Whether every setting has a name that somebody reads."""
+    path = config.root / ".claude" / "intercom.toml"
+    if not path.exists():
+        return Finding("settings", OK, "none (.claude/intercom.toml is not there)")
+    unread = [name for name in config.settings if name not in SETTINGS]
+    for name, known in SETTINGS.items():
+        table = config.settings.get(name)
+        if known and isinstance(table, Mapping):
+            unread += [f"{name}.{key}" for key in table if key not in known]
+        elif known and table is not None:
+            unread.append(f"{name} (a table is expected)")
+    if rules := _rules(config):
+        return rules
+    if unread:
+        return Finding(
+            "settings", WARNING, f"nobody reads {listed(unread)} in {path}", "correct the name, or remove it"
+        )
+    return Finding("settings", OK, os.fspath(path))
+
+
+def _rules(config: Config) -> Finding | None:
+    """Rules for permissions that are about nothing: somebody counts on them."""
+    silent: list[str] = []
+    for key in ("allow", "deny"):
+        found = config.section("permissions").get(key, [])
+        if not isinstance(found, list) or not all(isinstance(rule, str) for rule in found):
+            return Finding(
+                "settings", WRONG, f"permissions.{key} is no list of texts; no rule counts", "make it a list"
+            )
+        silent += [rule for rule in found if not speaks(rule)]
+    if not silent:
+        return None
+    says = f"no call is ever meant by {', '.join(map(repr, silent))} under [permissions]"
+    return Finding("settings", WRONG, says, "write it as Claude Code's own rules: Bash(npm run:*), Edit(src/**) …")
+
+
+def folder(config: Config) -> Finding:
+    """Whether the folders are there for us, and for us alone."""
+    bad = []
+    for path in (config.folder, config.private):
+        if not path.is_dir():
+            continue
+        mode = path.stat().st_mode & 0o777
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            return Finding(
+                "folder", WRONG, f"{path} cannot be read and written", f"make it yours: chown, chmod 700 {path}"
+            )
+        if mode & 0o077:
+            bad.append(f"{path} is open to other users ({mode:03o})")
+    for path in (config.log, *(config.archive / one.name for one in Ledger(config).segments()[-1:])):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            return Finding(
+                "folder", WRONG, f"{path} cannot be read and written", f"make it yours: chown, chmod 600 {path}"
+            )
+    if bad:
+        return Finding("folder", WARNING, "; ".join(bad), "intercom init")
+    return Finding("folder", OK, os.fspath(config.folder))
+
+
+def file_system(config: Config) -> Finding:
+    """Whether the folder's file system keeps what locks and syncs promise."""
+    kind = _kind(os.path.realpath(config.folder))
+    if kind is None:
+        return Finding("file system", WARNING, "its type is not known here", "keep the log on a local disk")
+    if NETWORK.fullmatch(kind):
+        says = f"{kind}, over a network: unsafe, locks and syncs may not hold there"
+        return Finding("file system", WRONG, says, "keep the project on a local disk")
+    synced = _synced(config.folder)
+    if synced is not None:
+        says = f"{kind}, in a folder that a tool syncs ({synced}): unsafe for the databases in {config.private.name}"
+        return Finding("file system", WARNING, says, f"exclude {config.private} from it; the logs may be synced")
+    if kind in MEMORY:
+        return Finding("file system", WARNING, f"{kind}: gone when the machine stops", "keep the project on a disk")
+    return Finding("file system", OK, kind)
+
+
+def _kind(path: str) -> str | None:
+    """The type of the file system that holds a path, where the system tells."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return kind_in(file.read(), path)
+    except OSError:
+        pass
+    try:
+        return kind_in(_as_mountinfo(proc.run(["mount"]).out), path)
+    except IntercomError:
+        return None
+
+
+def kind_in(mountinfo: str, path: str) -> str | None:
+    """The type of the file system that holds `path`, by the text of proc(5)'s `mountinfo`."""
+    best, found = -1, None
+    for line in mountinfo.splitlines():
+        left, separator, right = line.partition(" - ")
+        fields = left.split(" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= best:  # of two on one place the later lies on top
+            best, found = len(point), right.split(" ")[0]
+    return found
+
+
+def _as_mountinfo(text: str) -> str:
+    """What macOS and BSD print (`/dev/x on /place (apfs, local)`), in the form of Linux."""
+    rows = re.findall(r"^.* on (/.*) \((\w+)", text, re.MULTILINE)
+    return "".join(f"0 0 0 / {point.replace(' ', chr(92) + '040')} - {kind}\n" for point, kind in rows)
+
+
+def _synced(path: Path) -> str | None:
+    """The folder above that a sync tool keeps, as far as its name or a mark in it tells."""
+    for one in (path, *path.parents):
+        if _SYNCED.fullmatch(one.name) or any((one / mark).exists() for mark in _SYNC_MARKS):
+            return os.fspath(one)
+    return None
+
+
+def locking(config: Config) -> Finding:
+    """Whether flock(2) keeps a second one out here, and nobody sits on the writer lock."""
+    path = config.private / "lock"
+    try:
+        first, second = (os.open(path, os.O_RDWR | os.O_CLOEXEC) for _ in range(2))
+    except FileNotFoundError:
+        return Finding("locks", OK, "not tried: nothing was written here yet")
+    try:
+        if not _locked(first):
+            who = _holder(path)
+            return Finding("locks", OK, f"they hold; the writer lock is held just now{f' by {who}' if who else ''}")
+        if _locked(second):
+            return Finding("locks", WRONG, f"flock keeps nobody out of {path}", "keep the project on a local disk")
+    finally:
+        os.close(first)
+        os.close(second)
+    return Finding("locks", OK, "flock keeps a second writer out")
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(path: Path) -> str | None:
+    """The process that holds a lock, where the system tells."""
+    inode = f":{path.stat().st_ino} "
+    try:
+        with open("/proc/locks", encoding="ascii") as file:
+            pids = [line.split()[4] for line in file if inode in line and "->" not in line]
+        with open(f"/proc/{pids[0]}/comm", encoding="utf-8", errors="replace") as file:
+            return f"process {pids[0]} ({file.read().strip()})"
+    except (OSError, IndexError):
+        return None
+
+
+def ignored(config: Config) -> Finding:
+    """Whether git leaves the logs alone."""
+    found = tracked(config.root)
+    if found:
+        do = "git rm -r -f --cached .claude/local"
+        return Finding("ignore rule", WRONG, f"git tracks {listed(found)}; a push publishes it", do)
+    if not any((one / ".git").exists() for one in (config.root, *config.root.parents)):
+        return Finding("ignore rule", OK, "not needed: this is no git repository")
+    try:
+        if git.ok(config.root, "check-ignore", "--quiet", ".claude/local/x"):
+            return Finding("ignore rule", OK, "git ignores .claude/local/")
+    except IntercomError as error:
+        return Finding("ignore rule", WARNING, f"git could not be asked: {error}", proc.INSTALL["git"])
+    says = "git does not ignore .claude/local/; the log could be committed by accident"
+    return Finding("ignore rule", WARNING, says, "intercom init")

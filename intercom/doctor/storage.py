@@ -1,0 +1,159 @@
+"""Owns the checks of what a bus keeps: log and journal, index, state, who is there, and what went wrong in hooks.
+
+The state is opened for reading only, by a connection of its own: a check-up changes nothing.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+import re
+import sqlite3
+import time
+from pathlib import Path
+
+from intercom.bus.names import liveness, other_machine
+from intercom.core.config import Config
+from intercom.core.errors import IntercomError
+from intercom.doctor.finding import OK, WARNING, WRONG, Finding, age, listed
+from intercom.fleet.sessions import Sessions
+from intercom.store.index import Index
+from intercom.store.log.checkpoint import quick
+from intercom.store.log.log import Log
+from intercom.store.state.db import State
+
+_RECENT = 7 * 86_400.0  #: seconds; faults older than that are history
+_LAST = 3  #: faults shown
+_TRIES = 3
+_PAUSE = 0.2  #: seconds in which a tool between two of its writes has made the second
+
+
+class Seen(State):
+    """The state of a bus, looked at."""
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection, for reading. StorageError where there is nothing to read."""
+        if self._db is None:
+            with self.guarded():
+                # Without a WAL nobody has it open: then not even the shared memory beside it is made.
+                how = "mode=ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "mode=ro&immutable=1"
+                name = os.fspath(self.path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+                self._db = sqlite3.connect(f"file:{name}?{how}", uri=True, isolation_level=None)
+        return self._db
+
+    def swap_meta(self, key: str, old: object, new: object) -> None:
+        """Note nothing."""
+
+    def has(self, table: str) -> bool:
+        """Whether there is such a table."""
+        with self.guarded():
+            found = self.db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
+            return found.fetchone() is not None
+
+
+def state(config: Config, seen: Seen) -> Finding:
+    """Whether the one file that cannot be derived is whole."""
+    if not seen.path.exists():
+        return Finding("state", OK, "not there yet")
+    move = f"move {seen.path} away: names and read positions start anew, messages stay"
+    try:
+        seen.verify()
+        theirs = other_machine(seen)
+    except IntercomError as error:
+        return Finding("state", WRONG, str(error).partition(";")[0], move)
+    if theirs:
+        says = f"another machine writes here under the name {config.machine!r}"
+        return Finding("state", WRONG, says, "give this one its own: intercom init --machine NAME")
+    return Finding("state", OK, f"whole ({seen.path.stat().st_size >> 10} KiB)")
+
+
+def log(config: Config) -> Finding:
+    """Whether the page and the ledger hold the same."""
+    files = Log(config)
+    if not config.log.exists() and not files.ledger.segments():
+        return Finding("log", WARNING, f"{config.log} is not there yet", "intercom init")
+    for turn in range(_TRIES):
+        time.sleep(_PAUSE if turn else 0)
+        found = quick(files)
+        if found and not found.behind:
+            size = config.log.stat().st_size if config.log.exists() else 0
+            return Finding("log", OK, f"{config.log.name} and the ledger agree ({size >> 10} KiB)")
+    says = "the log holds something else than the ledger: written, edited or deleted by hand, or lost"
+    mode = config.section("repair").get("mode", "on")
+    if mode != "on":
+        return Finding(
+            "log", WARNING, f"{says}; repair is {mode!r}", 'set mode = "on" under [repair], then: intercom log'
+        )
+    return Finding("log", WARNING, f"{says}; whoever reads next takes it in", "intercom log")
+
+
+def index(config: Config) -> Finding:
+    """Whether the index is as Intercom left it; it is derived, so no damage to it is lasting."""
+    found = Index(config.private)
+    if not found.path.exists():
+        return Finding("index", OK, "not there; the next command that reads makes it")
+    for turn in range(_TRIES):
+        time.sleep(_PAUSE if turn else 0)
+        if found.seal_fits():
+            return Finding("index", OK, f"sealed ({found.path.stat().st_size >> 10} KiB)")
+    says = "it is not as Intercom leaves it (another program, a crash, a restart of the machine)"
+    return Finding("index", WARNING, f"{says}; the next command that reads makes it anew", "intercom rebuild")
+
+
+def people(seen: Seen) -> Finding:
+    """Whether everybody on the bus is really there."""
+    if not seen.path.exists() or not seen.has("instances"):
+        return Finding("instances", OK, "nobody has registered")
+    rows = [row for row in seen.instances() if row.gone is None]
+    dead = [row.name for row in rows if liveness(row) == "dead"]
+    if dead:
+        do = "; ".join(f"intercom signoff --id {name}" for name in dead[:3])
+        says = f"registered, but their processes are gone: {listed(dead)}"
+        return Finding("instances", WARNING, says, f"{do} (or let them come back under their names)")
+    return Finding("instances", OK, ", ".join(f"{row.name} {liveness(row)}" for row in rows) or "nobody is registered")
+
+
+def workers(seen: Seen) -> Finding:
+    """Whether workers that were started are still there."""
+    if not seen.path.exists() or not seen.has("requests"):
+        return Finding("workers", OK, "none")
+    rows = [row for row in Sessions(seen).all() if row.spawned_by is not None]
+    gone = [row.name for row in rows if not row.running]
+    if gone:
+        return Finding("workers", WARNING, f"started, and gone by themselves: {listed(gone)}", "intercom teardown")
+    return Finding("workers", OK, ", ".join(row.name for row in rows) or "none")
+
+
+def faults(config: Config) -> Finding:
+    """What hooks complained of: they never disturb their session, so nobody else says it."""
+    path = config.private / "errors.log"
+    lines = _tail(path)
+    if not lines:
+        return Finding("hooks' errors", OK, "none")
+    last = _when(lines[-1])
+    old = time.time() - last if last is not None else 0.0
+    says = f"the last {age(old)}: {' | '.join(lines)}"
+    if old > _RECENT:
+        return Finding("hooks' errors", OK, says)
+    return Finding("hooks' errors", WARNING, says, f"see {path}; remove it when it is dealt with")
+
+
+def _tail(path: Path) -> list[str]:
+    """The last lines of a file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+            text = file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return []
+    return [line.strip()[:300] for line in text.splitlines() if line.strip()][-_LAST:]
+
+
+def _when(line: str) -> float | None:
+    """The time at the beginning of a line, in seconds since 1970."""
+    found = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", line)
+    try:
+        return calendar.timegm(time.strptime(found[0], "%Y-%m-%dT%H:%M:%S")) if found else None
+    except ValueError:
+        return None

@@ -1,0 +1,50 @@
+"""Owns the second source about a session: the file that Claude Code keeps of each of its processes.
+
+`~/.claude/sessions/<pid>.json` says idle, busy, waiting or shell. It is not there before the first dialogs are
+through, stays behind after a kill, and is nobody's promise: the hooks are asked first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from intercom.system.liveness import started
+
+
+class FileStatus(NamedTuple):
+    """What the file says."""
+
+    status: str  #: idle, busy, waiting, shell, or a word of a later version
+    waiting_for: str | None
+    session_id: str | None
+    cwd: str | None
+    updated: float  #: seconds since 1970, of the status
+
+
+def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | None:
+    """What Claude Code says of its process `pid`; None where it says nothing, or not of that very process.
+
+    `environ` is the environment of that process, as far as HOME and CLAUDE_CONFIG_DIR go (default: ours).
+    """
+    env = os.environ if environ is None else environ
+    folder = env.get("CLAUDE_CONFIG_DIR") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".claude")
+    try:
+        with open(os.path.join(folder, "sessions", f"{pid}.json"), "rb") as file:
+            found = json.loads(file.read())
+        status, mark = found["status"], found.get("procStart")
+        updated = float(found.get("statusUpdatedAt") or found.get("updatedAt") or 0) / 1000
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # not there, half written, or of a version that writes it otherwise
+    if not isinstance(status, str) or (mark is not None and str(mark) != (started(pid) or "")):
+        return None
+    waiting = found.get("waitingFor")
+    return FileStatus(
+        status,
+        waiting if isinstance(waiting, str) else None,
+        found.get("sessionId"),
+        found.get("cwd"),
+        updated,
+    )

@@ -1,0 +1,357 @@
+"""Owns the ladder by which a session is told that something came for it, and the proof that it was.
+
+    running   its hooks give it the message, at its next tool call or when it stops
+    waiter    idle: the hook that waits beside it wakes it; nothing is typed
+    keys      idle without a waiter: a line pasted into its empty box, looked at again, then Enter
+
+The message is in the log before anybody climbs here. `woke` is only said of what is proven: the session went on
+with the message (a later hook saw it), took it by itself, or its hook saw the nonce of the typed line. Nothing is
+typed where the screen shows anything but an empty box, or where another source says the session is busy.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+from intercom.core.display import framed
+from intercom.core.errors import IntercomError, NotFound, ProgramMissing
+from intercom.core.message import USER, canonical, new_id
+from intercom.fleet import observe
+from intercom.fleet.crew import Crew
+from intercom.fleet.observe import Sight
+from intercom.fleet.programs.claude.screen import Screen
+from intercom.fleet.programs.known import agent
+from intercom.fleet.sessions import SessionRow
+from intercom.system import tmux
+from intercom.system.liveness import alive
+
+TIMEOUT = 5.0  #: seconds in all
+PREFIX = "[intercom] "  #: a text that begins with `!` or `/` would be a command
+_STEP = 0.05  #: seconds between looks at what is proven
+_SECOND_LOOK = 0.25  #: seconds between pasting and looking again; a dialog needs 1.45 s without keys to come up
+_WAITER = 2.5  #: seconds that a waiter has before keys are tried
+_TAKEN = 1.0  #: seconds in which a typed line must have left the box
+_LAST = 0.2  #: seconds of the climb's time that are kept for its last look
+_HELD = {
+    "draft": "has a half-written prompt in its box",
+    "copy_mode": "is being scrolled back by somebody (tmux copy mode)",
+    "menu": "has a menu open",
+    "shell_mode": "has its box in shell mode",
+}
+
+
+class Woken(NamedTuple):
+    """Whether the session was told, by which rung, how long that took (seconds), or why not."""
+
+    woke: bool
+    how: str | None = None
+    seconds: float = 0.0
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The public form."""
+        out: dict[str, Any] = {"woke": self.woke}
+        if self.how:
+            out["how"] = self.how
+        if self.reason:
+            out["reason"] = self.reason
+        out["seconds"] = round(self.seconds, 2)
+        return out
+
+
+class _Climb(NamedTuple):
+    """One wake on its way: who, for which message, since when and until when (monotonic seconds)."""
+
+    crew: Crew
+    name: str
+    message: str
+    began: float
+    until: float
+
+    def done(self, how: str) -> Woken:
+        return Woken(True, how, time.monotonic() - self.began)
+
+    def failed(self, reason: str) -> Woken:
+        later = "; the message is stored and it gets it later" if self.message else ""
+        return Woken(False, None, time.monotonic() - self.began, f"{reason}{later}")
+
+
+def wake(crew: Crew, name: str, message: str, *, timeout: float = TIMEOUT) -> Woken:
+    """Tell `name` that the stored message with this id is there. Takes at most `timeout` seconds."""
+    began = time.monotonic()
+    climb = _Climb(crew, name, message, began, began + max(timeout - _LAST, 0.0))
+    while True:
+        seen = observe.look(crew, name)
+        woken = _rung(climb, seen)
+        if woken is not None:
+            return woken
+        if time.monotonic() >= climb.until:
+            return climb.failed(_why_not(climb, seen))
+
+
+def _rung(climb: _Climb, seen: Sight) -> Woken | None:
+    """Try what fits the state; None: look again."""
+    if how := _proof(climb):
+        return climb.done(how)
+    if seen.row is None:
+        return _by_itself(climb, "no session of an agent is known under that name; it reads when it next acts")
+    if seen.state == "gone":
+        return climb.failed(f"{seen.name} is not running")
+    if seen.state in ("running", "starting"):
+        _pause(climb, 0.2)
+        return None
+    if seen.state in ("ready", "idle"):
+        return _at_prompt(climb, seen.row)
+    how = _await(climb, 0.3)  # it may be reading even so: a dialog of a subagent, a screen of another version
+    return climb.done(how) if how else climb.failed(_why_not(climb, seen))
+
+
+def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
+    """Idle: its waiter first, then keys; None: look again."""
+    waits = climb.crew.sessions.waiter(climb.name) is not None
+    if waits and (how := _await(climb, _WAITER)):
+        return climb.done(how)
+    fresh = row.state == "ready" and (waits or not _connected(climb, row))
+    if fresh or _given(climb):  # a turn that begins before its server is there has no tools
+        _pause(climb, 0.2)
+        return None
+    return _keys(climb)
+
+
+def _connected(climb: _Climb, row: SessionRow) -> bool:
+    """Whether the session's own server has registered it."""
+    found = climb.crew.state.instance(climb.name)
+    return found is not None and found.pid is not None and found.pid != row.pid and alive(found.pid, found.started)
+
+
+def _why_not(climb: _Climb, seen: Sight) -> str:
+    """The state as a reason."""
+    if seen.state == "running":
+        return f"{seen.why()}; its hooks give it the message at its next tool call or when it stops"
+    if seen.state == "starting":
+        return f"{seen.name} is still starting"
+    if seen.state in ("ready", "idle"):
+        if _given(climb):
+            held = _HELD.get(seen.screen.state, "") if seen.screen else ""
+            held = f" {held} and" if held else ""
+            return f"its waiter has the message, but {seen.name}{held} was not seen to go on with it"
+        return f"{seen.name} is idle, and nothing confirmed in time that it goes on"
+    if seen.state == "unknown":
+        return f"what {seen.name} does is not known ({seen.disagreement or _shown(seen.screen)})"
+    return f"{seen.why()}; answer that first"
+
+
+def _shown(screen: Screen | None) -> str:
+    return (screen.reason or screen.state) if screen else "it has no screen to look at"
+
+
+# -- proof --------------------------------------------------------------------------------------------
+
+
+def _proof(climb: _Climb) -> str | None:
+    """How the message reached the session, if it is proven; None if it is not yet.
+
+    Received: something that the session did came after the message was given to it. Given while it is running:
+    a hook put it before the model in a turn that goes on, or the session itself asked for it.
+    """
+    found = climb.crew.state.receipt(climb.name, climb.message) if climb.message else None
+    if found is None:
+        return None
+    session, received = found
+    row = climb.crew.sessions.get(climb.name)
+    if received is None and row is not None and row.heard is not None and row.state != "running":
+        return None  # its waiter has it; whether the session took it, its next hook tells
+    if session.endswith(".w"):
+        return "waiter"
+    if row is not None and session == row.mark:
+        return "hook"
+    if row is None or received is not None or session == _server_mark(climb):
+        return "read"
+    return None  # a hook has it in hand, and has not said it yet
+
+
+def _server_mark(climb: _Climb) -> str | None:
+    """The session's own server, as receipts name it."""
+    found = climb.crew.state.instance(climb.name)
+    return f"{found.pid}.{found.started}" if found is not None and found.pid is not None else None
+
+
+def _given(climb: _Climb) -> bool:
+    return bool(climb.message) and climb.crew.state.receipt(climb.name, climb.message) is not None
+
+
+def _await(climb: _Climb, seconds: float) -> str | None:
+    """Wait for proof; at most `seconds`, and not longer than the climb."""
+    until = min(time.monotonic() + seconds, climb.until)
+    while True:
+        if how := _proof(climb):
+            return how
+        if time.monotonic() >= until:
+            return None
+        time.sleep(_STEP)
+
+
+def _by_itself(climb: _Climb, reason: str) -> Woken:
+    """Somebody without hooks: it may be waiting in a read."""
+    how = _await(climb, 1.0)
+    return climb.done("read") if how else climb.failed(reason)
+
+
+def _pause(climb: _Climb, seconds: float) -> None:
+    time.sleep(max(0.0, min(seconds, climb.until - time.monotonic())))
+
+
+# -- keys ---------------------------------------------------------------------------------------------
+
+
+def _keys(climb: _Climb) -> Woken | None:
+    """Type a line into the session's box; None: its state changed meanwhile, look again."""
+    seen = observe.look(climb.crew, climb.name)
+    row, screen = seen.row, seen.screen
+    if how := _proof(climb):
+        return climb.done(how)
+    if row is None or seen.state not in ("ready", "idle"):
+        return None
+    if seen.pane is None or screen is None:
+        return climb.failed(f"{seen.name} is idle, nothing waits beside it, and it has no tmux pane to type into")
+    if not screen.typeable:
+        return climb.failed(_not_typeable(seen.name, screen))
+    if row.state == "running" or seen.told in ("running", "asked"):
+        return climb.failed(f"what {seen.name} does is not certain ({seen.disagreement}), so nothing was typed")
+    nonce = new_id()
+    text = f"{PREFIX}There is a new message for you. If it is not below, call intercomm_read. [intercom:{nonce}]"
+    climb.crew.sessions.expect_nonce(nonce, climb.name, "keys")
+    server = climb.crew.tmux_of(row.socket)
+    trouble = _type(climb, server, seen.pane.id, row.agent, text)
+    if trouble is None:
+        return None
+    if trouble:
+        return climb.failed(trouble)
+    while time.monotonic() < climb.until:
+        if climb.crew.sessions.nonce_seen(nonce) or _proof(climb):
+            return climb.done("keys")
+        time.sleep(_STEP)
+    return climb.failed(f"a line was typed to {seen.name}, and no hook confirmed it in time")
+
+
+def _type(climb: _Climb, server: tmux.Server, pane: str, program: str, text: str) -> str | None:
+    """Paste, look again, Enter. What went wrong, "" if nothing did; None: taken out again, as a turn had begun."""
+    tmux.paste(server, pane, text)
+    time.sleep(_SECOND_LOOK)
+    now = _screen(server, pane, program)
+    if not _is_ours(now, text):
+        return _taken_back(server, pane, program, text, now)
+    tmux.send_key(server, pane, "Enter")
+    until = min(time.monotonic() + _TAKEN, climb.until)
+    while _is_ours(_screen(server, pane, program), text):
+        if time.monotonic() >= until:
+            tmux.send_key(server, pane, "Enter")  # an Enter can be lost; the box has still nothing but our line
+            break
+        time.sleep(2 * _STEP)
+    return ""
+
+
+def _taken_back(server: tmux.Server, pane: str, program: str, text: str, now: Screen) -> str | None:
+    """The box does not hold just our line: take the line out again where it stands alone."""
+    time.sleep(0.1)
+    again = _screen(server, pane, program)
+    if again.state == "running" and again.draft is not None and _same(again.draft, text):
+        tmux.send_key(server, pane, "C-u")
+        return None
+    asks = " (our line is in its box, not sent)" if again.draft is None else ""
+    return f"its screen changed while a line was typed (it shows {now.state}){asks}, so Enter was not pressed"
+
+
+def _screen(server: tmux.Server, pane: str, program: str) -> Screen:
+    found, text = tmux.look(server, pane)
+    return agent(program).read(text, title=found.title, in_mode=found.in_mode, dead=found.dead)
+
+
+def _is_ours(screen: Screen, text: str) -> bool:
+    """Whether the box holds just our line and nothing else goes on."""
+    return screen.state == "draft" and screen.draft is not None and _same(screen.draft, text)
+
+
+def _same(draft: str, text: str) -> bool:
+    """The box wraps and indents; a long text is a mark in it."""
+    return "".join(draft.split()) == "".join(text.split())
+
+
+def _not_typeable(name: str, screen: Screen) -> str:
+    said = _HELD.get(screen.state, f"shows {screen.state}" + (f" ({screen.reason})" if screen.reason else ""))
+    return f"{name} is idle but {said}, so nothing was typed"
+
+
+# -- panes that are no session of ours -----------------------------------------------------------------
+
+
+def wake_pane(crew: Crew, target: str, text: str, *, timeout: float = TIMEOUT) -> Woken:
+    """Type `text` to whoever sits in a tmux pane, if that is Claude Code at an empty box. NotFound.
+
+    Without hooks of ours nothing can confirm it: then `woke` is False even where it was typed.
+    """
+    began = time.monotonic()
+    climb = _Climb(crew, target, "", began, began + max(timeout - _LAST, 0.0))
+    pane = tmux.pane(crew.server, target)
+    screen = _screen(crew.server, pane.id, "claude")
+    if not screen.typeable:
+        return climb.failed(f"{target} shows {screen.state}, not Claude Code at an empty box, so nothing was typed")
+    nonce = new_id()
+    first, *more = framed(text, "")
+    line = f"{PREFIX}{first} [intercom:{nonce}]"
+    if more or len(line) > 700:
+        return climb.failed("the text is too long to type; send it as a message to a name on the bus")
+    crew.sessions.expect_nonce(nonce, target, "keys")
+    trouble = _type(climb, crew.server, pane.id, "claude", line)
+    if trouble != "":
+        return climb.failed(trouble or f"{target} began to work while a line was typed; it was taken out again")
+    while time.monotonic() < climb.until:
+        if crew.sessions.nonce_seen(nonce):
+            return climb.done("keys")
+        time.sleep(_STEP)
+    return climb.failed(f"the text was typed to {target} and sent; no hook of ours runs there to confirm it")
+
+
+def of_pane(crew: Crew, target: str) -> str | None:
+    """The name on the bus of whoever sits in a tmux pane, None for nobody of ours."""
+    try:
+        pane = tmux.pane(crew.server, target)
+    except (NotFound, IntercomError):
+        return None
+    for row in crew.sessions.all():
+        if row.pane == pane.id and row.pid is not None and row.running:
+            own, _ = observe.see(crew, row)
+            if own is not None and own.pid == pane.pid:  # ids are a server's own: this one may be another's
+                return row.name
+    return None
+
+
+# -- for the edges ------------------------------------------------------------------------------------
+
+
+def tell(crew: Crew, target: str, text: str, *, by: str) -> dict[str, Any]:
+    """Store `text` for `target` (a name on the bus, or the tmux pane of one) and wake it; the public form.
+
+    A pane of nobody on the bus gets the text typed, and nothing is stored. UnknownName, NotFound, StorageError.
+    """
+    name = canonical(target)
+    known = crew.sessions.get(name) is not None or any(one.name == name for one in crew.bus.instances())
+    found = name if known else of_pane(crew, target)
+    if found is None:
+        try:
+            return {"to": target, "stored": False, **wake_pane(crew, target, text).to_json()}
+        except (NotFound, ProgramMissing):
+            pass  # no pane either: the bus says who there is
+    found = found or name
+    via = "cli" if by == USER else "tool"
+    sent = crew.bus.send(found, text, sender=by, type="status", priority="urgent", via=via)
+    return {"id": sent.id, "to": found, "stored": True, **safely(crew, found, sent.id).to_json()}
+
+
+def safely(crew: Crew, name: str, message: str) -> Woken:
+    """As `wake`, for a message that is stored: whatever goes wrong is a reason, never an error."""
+    try:
+        return wake(crew, name, message)
+    except (IntercomError, OSError) as error:
+        return Woken(False, reason=f"{error} The message is stored and {name} gets it later")

@@ -1,0 +1,72 @@
+"""Owns what a worker has in its environment, besides who it is: what it inherits, and what the project's settings say.
+
+    [fleet.env]
+    NODE_ENV = "test"      # this value
+    DATABASE_URL = true    # as it is where `spawn` is called: no secret need stand in a file
+    AWS_PROFILE = false    # not at all, though workers inherit it
+
+Nothing else of the session that spawns goes along: a worker is no part of that session. Its bootstrap is, and so
+has all that the session has, and these.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from intercom.core.errors import UsageError
+from intercom.fleet.crew import Crew
+from intercom.system import git
+
+_INHERITED = re.compile(
+    r"(?:PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|COLORTERM|TMPDIR|SSH_AUTH_SOCK|IS_SANDBOX|PYTHONPATH"
+    r"|VIRTUAL_ENV|XDG_\w+|NODE_\w+|SSL_CERT_\w+|ANTHROPIC_\w+|AWS_\w+|GOOGLE_\w+|CLOUD_ML_REGION|VERTEX_\w+|DISABLE_\w+"
+    r"|CLAUDE_CONFIG_DIR|CLAUDE_CODE_USE_\w+|CLAUDE_CODE_DISABLE_\w+|CLAUDE_CODE_MAX_\w+|CLAUDE_CODE_SKIP_\w+"
+    r"|CLAUDE_CODE_OAUTH_TOKEN|MCP_\w+|BASH_\w+_\w+|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY)\Z"
+)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_OURS = ("INTERCOM_", "INTERCOMM_")
+
+
+def worker_environment(crew: Crew) -> dict[str, str]:
+    """The environment of a worker of this project. UsageError for settings that cannot be."""
+    return _with_settings(crew, {key: value for key, value in crew.environ.items() if _INHERITED.match(key)})
+
+
+def bootstrap_environment(crew: Crew) -> dict[str, str]:
+    """The environment of a bootstrap: that of whoever spawns, with what the settings say. UsageError."""
+    return _with_settings(crew, git.environment())
+
+
+def _with_settings(crew: Crew, taken: dict[str, str]) -> dict[str, str]:
+    for name, wanted in _settings(crew).items():
+        taken.pop(name, None)
+        if isinstance(wanted, str):
+            taken[name] = wanted
+        elif wanted and name in crew.environ:
+            taken[name] = crew.environ[name]
+    return {key: value for key, value in taken.items() if "\0" not in value}
+
+
+def _settings(crew: Crew) -> Mapping[str, Any]:
+    """`[fleet.env]` of the project's settings, checked."""
+    found = crew.bus.config.section("fleet").get("env", {})
+    if not isinstance(found, Mapping):
+        raise UsageError(_wrong("must be a table: names, each with a text, true or false"))
+    for name, wanted in found.items():
+        if not _NAME.match(name) or name.startswith(_OURS):
+            raise UsageError(_wrong(f"cannot set {name!r}: letters, digits and '_', and none of Intercom's own"))
+        if not isinstance(wanted, str | bool) or (isinstance(wanted, str) and "\0" in wanted):
+            raise UsageError(_wrong(f"gives {name} {wanted!r}: a text, true (as it is where spawn is called) or false"))
+    return found
+
+
+def _wrong(what: str) -> str:
+    return f"[fleet.env] in .claude/intercom.toml {what}; nothing was started."
+
+
+def as_shell(environ: Mapping[str, str]) -> str:
+    """Lines that a shell reads back as just this environment."""
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in environ.items())

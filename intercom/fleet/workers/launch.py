@@ -1,0 +1,156 @@
+"""Owns the start of one worker: its worktree, its files, its environment, its tmux session.
+
+What a worker is told about itself goes through its environment and files of its own in
+`.claude/local/.intercom/workers/`; the environment file is read by the shell that becomes the worker, and deleted
+by it, so that no secret stands on a command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.core.message import utc
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs.claude import launch as claude
+from intercom.fleet.programs.claude.hook_settings import settings as hooks_settings
+from intercom.fleet.programs.known import agent
+from intercom.fleet.sessions import SessionRow
+from intercom.fleet.workers.environment import as_shell, bootstrap_environment, worker_environment
+from intercom.fleet.workers.plan import Plan, Ticket
+from intercom.fleet.worktrees import worktree
+from intercom.system import tmux
+from intercom.system.files import make_private_folder
+from intercom.system.liveness import started
+from intercom.system.resources import SOURCE
+
+FOLDER = "workers"
+SPAWN = "INTERCOM_SPAWN"  #: in the environment of everything that runs in a worker: the id of its session
+_SCRIPT = 'set -a; . "$0"; set +a; command -p rm -f -- "$0"; exec "$@"'  # -p: whatever PATH it has been given
+
+
+class Launched(NamedTuple):
+    """A worker whose process was started."""
+
+    row: SessionRow
+    left_out: tuple[str, ...]  #: MCP servers of the project that it goes without
+
+
+_git = threading.Lock()  # `git worktree add` twice at once in one repository may collide
+
+
+def place(crew: Crew, plan: Plan, ticket: Ticket) -> Path:
+    """Where the worker works: its worktree, made if need be, or the project."""
+    if not plan.worktrees:
+        return crew.bus.config.root
+    if ticket.reuse is not None:
+        return Path(ticket.reuse)
+    with _git:
+        return Path(crew.worktrees.add(ticket.name, plan.worktree_base).path)
+
+
+def prepare(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path) -> str | None:
+    """Run the bootstrap in a new worktree; where its output is. CommandFailed, with the last thing it said."""
+    if not plan.bootstrap or ticket.reuse is not None:
+        return None
+    log = folder(crew) / f"{ticket.name}.bootstrap.log"
+    log.unlink(missing_ok=True)
+    worktree.bootstrap(cwd, plan.bootstrap, log, env=bootstrap_environment(crew))
+    return str(log)
+
+
+def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str) -> Launched:
+    """Start the worker in `cwd` and note it in the sessions. CommandFailed, Refused, StorageError."""
+    program = agent(plan.agent)
+    settings, left_out = program.settings(crew.bus.config.root, cwd, plan.perm_mode, crew.environ)
+    command = own_command()
+    settings.update(hooks_settings(command))
+    own = identity(crew, ticket)
+    server = {"command": command[0], "args": [*command[1:], "mcp"], "env": own}
+    start = claude.Start(
+        ticket.session,
+        _file(crew, f"{ticket.name}.settings.json", json.dumps(settings, indent=2)),
+        _file(crew, f"{ticket.name}.mcp.json", json.dumps({"mcpServers": {claude.SERVER: server}}, indent=2)),
+        plan.perm_mode,
+    )
+    env = _file(crew, f"{ticket.name}.env", as_shell({**worker_environment(crew), **own}))
+    words = program.words(shlex.split(plan.claude_cmd), start)
+    row = SessionRow(
+        ticket.name,
+        None,
+        None,
+        None,
+        "starting",
+        "{}",
+        utc(),
+        socket=crew.server.socket,
+        worktree=str(cwd) if plan.worktrees else None,
+        agent=plan.agent,
+        spawned_by=by,
+    )
+    crew.sessions.put(row)  # first: should we be killed as it starts, a teardown still knows whose it is
+    # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
+    pane = tmux.new_session(crew.server, ticket.name, ["sh", "-c", _SCRIPT, str(env), *words], cwd=cwd)
+    row = row._replace(pid=pane.pid, started=started(pane.pid), pane=pane.id)
+    crew.sessions.put(row)
+    crew.bus.register("worker", ticket.name, pid=pane.pid, session=ticket.session)
+    return Launched(row, left_out)
+
+
+def own_command() -> list[str]:
+    """How to call this very Intercom from anywhere, whatever lies in the folder it is called in."""
+    source = Path(SOURCE).resolve()
+    if source.name in ("site-packages", "dist-packages"):
+        return [sys.executable, "-P", "-m", "intercom"]
+    code = f"import sys; sys.path.insert(0, {os.fspath(source)!r}); from intercom.cli import main; sys.exit(main())"
+    return [sys.executable, "-P", "-c", code]
+
+
+def identity(crew: Crew, ticket: Ticket) -> dict[str, str]:
+    """Who the worker is, and where its bus lies."""
+    config = crew.bus.config
+    return {
+        "INTERCOM_NAME": ticket.name,
+        "INTERCOM_ROLE": "worker",
+        "INTERCOM_ROOT": os.fspath(config.root),
+        "INTERCOM_MACHINE": config.machine,
+        "INTERCOM_TMUX_SOCKET": crew.server.socket,
+        SPAWN: ticket.session,
+    }
+
+
+def folder(crew: Crew) -> Path:
+    """Where the files of workers lie."""
+    where = crew.bus.config.private / FOLDER
+    make_private_folder(crew.bus.config.private)
+    make_private_folder(where)
+    return where
+
+
+def spawn_id(crew: Crew, name: str) -> str | None:
+    """The spawn id of a worker that was launched here, None if there is none any more."""
+    try:
+        raw = json.loads((crew.bus.config.private / FOLDER / f"{name}.mcp.json").read_bytes())
+        return str(raw["mcpServers"][claude.SERVER]["env"][SPAWN])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def forget_files(crew: Crew, name: str) -> None:
+    """Delete a worker's own files; the output of its bootstrap stays."""
+    for end in ("settings.json", "mcp.json", "env"):
+        (crew.bus.config.private / FOLDER / f"{name}.{end}").unlink(missing_ok=True)
+
+
+def _file(crew: Crew, name: str, text: str) -> Path:
+    path = folder(crew) / name
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+    return path

@@ -1,0 +1,209 @@
+"""Owns bringing workers up side by side, and saying for each what came up, what did not, and why.
+
+A worker is ready when its own server has registered it on the bus and its hooks have spoken. Its first prompt is
+a message, by which its waiter wakes it. One that fails to start holds none of the others, and leaves nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from typing import Any, NamedTuple
+
+from intercom.core.errors import IntercomError, UsageError
+from intercom.core.message import USER
+from intercom.fleet import approve, observe
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs.known import agent
+from intercom.fleet.sessions import SessionRow
+from intercom.fleet.wake import wake
+from intercom.fleet.workers.environment import worker_environment
+from intercom.fleet.workers.launch import Launched, launch, place, prepare
+from intercom.fleet.workers.plan import Plan, Ticket, check, tickets
+from intercom.fleet.workers.teardown import end, forget
+from intercom.fleet.worktrees.worktree import PlaceTaken
+from intercom.system import tmux
+from intercom.system.liveness import alive
+
+_STEP = 0.1  #: seconds between looks at a worker that starts
+_SCREEN = 0.5  #: seconds between looks at its screen
+_NAMES = 4  #: names that a worker may try
+_WAKE = 10.0  #: seconds for the first wake: a fresh session first connects to its server
+
+
+class Spawned(NamedTuple):
+    """What became of one worker."""
+
+    name: str
+    ready: bool
+    seconds: float
+    reason: str | None = None  #: why it is not ready
+    about: dict[str, Any] = {}  # noqa: RUF012  # worktree, pane, woke … (never changed in place)
+
+    def to_json(self) -> dict[str, Any]:
+        """The public form."""
+        out: dict[str, Any] = {"name": self.name, "ready": self.ready, "seconds": round(self.seconds, 1)}
+        return {**out, **({"reason": self.reason} if self.reason else {}), **self.about}
+
+
+def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
+    """Start `plan.number` workers. UsageError, ProgramMissing, Refused: then nothing was started."""
+    plan = check(plan)
+    tmux.require()
+    try:
+        words = shlex.split(plan.claude_cmd)
+    except ValueError as error:
+        raise UsageError(f"claude_cmd {plan.claude_cmd!r} is no command line: {error}; nothing was started.") from None
+    if not words:
+        raise UsageError("claude_cmd is empty; nothing was started.")
+    agent(plan.agent).check(words, {**crew.environ, **worker_environment(crew)})
+    taken = tickets(crew, plan)
+    results: dict[str, Spawned] = {}
+    threads = [
+        threading.Thread(target=_one, args=(crew, plan, ticket, by, results), name=f"spawn-{ticket.name}", daemon=True)
+        for ticket in taken
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [results[ticket.name] for ticket in taken]
+
+
+def _one(crew: Crew, plan: Plan, ticket: Ticket, by: str, results: dict[str, Spawned]) -> None:
+    """Bring up one worker, in a thread of its own, with a crew of its own."""
+    with crew.again() as own:
+        results[ticket.name] = _under_some_name(own, plan, ticket, by, time.monotonic())
+
+
+def _under_some_name(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float, tries: int = _NAMES) -> Spawned:
+    """Bring it up; under the next free name where another project took its session or folder since we looked."""
+    try:
+        return _bring_up(crew, plan, ticket, by, began)
+    except Exception as error:  # noqa: BLE001  # the others go on; what happened is this worker's result
+        about = _give_up(crew, ticket)
+        if isinstance(error, tmux.SessionExists | PlaceTaken) and tries > 1 and (another := _another(crew, plan)):
+            return _under_some_name(crew, plan, another, by, began, tries - 1)
+        reason = str(error) if isinstance(error, IntercomError) else f"{type(error).__name__}: {error}"
+        return Spawned(ticket.name, False, time.monotonic() - began, reason, about)
+
+
+def _another(crew: Crew, plan: Plan) -> Ticket | None:
+    """One more name, None if there is none."""
+    try:
+        return tickets(crew, plan._replace(number=1))[0]
+    except IntercomError:
+        return None
+
+
+def _bring_up(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float) -> Spawned:
+    cwd = place(crew, plan, ticket)
+    about: dict[str, Any] = {"worktree": str(cwd)} if plan.worktrees else {}
+    if log := prepare(crew, plan, ticket, cwd):
+        about["bootstrap_log"] = log
+    launched = launch(crew, plan, ticket, cwd, by=by)
+    about |= {"session": ticket.name, "pane": launched.row.pane}
+    if launched.left_out:
+        about["left_out"] = f"{', '.join(launched.left_out)}: not approved in this project, of its .mcp.json"
+    if ticket.reuse is not None:
+        about["note"] = "it has the worktree of the worker of that name that died"
+    reason, accepted = _await_ready(crew, launched, plan.ready_timeout)
+    if accepted:
+        about["accepted"] = accepted
+    if reason is not None and observe.look(crew, ticket.name).state == "gone":
+        about |= _give_up(crew, ticket)
+    elif reason is None and plan.wake:
+        about |= _first_prompt(crew, ticket.name, by, about.get("worktree"))
+    return Spawned(ticket.name, reason is None, time.monotonic() - began, reason, about)
+
+
+def _await_ready(crew: Crew, launched: Launched, timeout: float) -> tuple[str | None, list[str]]:
+    """(why it is not ready, first-run dialogs that were accepted); the first None when it is ready."""
+    name = launched.row.name
+    accepted: list[str] = []
+    until, look_at = time.monotonic() + timeout, time.monotonic() + 1.0
+    while True:
+        row = crew.sessions.get(name)
+        if row is not None and row.heard is not None and _registered(crew, row):
+            return None, accepted
+        if time.monotonic() >= look_at:
+            look_at = time.monotonic() + _SCREEN
+            done, reason = _over_dialogs(crew, launched.row)
+            accepted += done
+            if reason is not None:
+                return reason, accepted
+        if time.monotonic() >= until:
+            return _not_ready(crew, launched.row, timeout), accepted
+        time.sleep(_STEP)
+
+
+def _registered(crew: Crew, row: SessionRow) -> bool:
+    """Whether the worker's own server has registered it."""
+    found = crew.state.instance(row.name)
+    return found is not None and found.pid not in (None, row.pid) and alive(found.pid or 0, found.started)
+
+
+def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:
+    """Accept a first-run dialog that is just what is expected; (what was accepted, why it cannot go on)."""
+    pane, screen = observe.see(crew, row)
+    if pane is None or screen is None:
+        return [], f"its tmux session is gone: {row.name}"
+    if screen.state == "gone":
+        return [], f"its command ended: {screen.reason or 'it said nothing'}"
+    dialog = screen.dialog
+    if screen.state == "login":
+        return (
+            [],
+            f"it asks for a login ({dialog.question if dialog else screen.reason}); see: intercom attach {row.name}",
+        )
+    if dialog is None or dialog.kind not in approve.FIRST_RUN:
+        return [], None
+    key = approve.key_for(dialog, "deny" if dialog.kind == "mcp_approval" else "allow")
+    if key is None or (dialog.kind == "trust" and not _own_folder(crew, row, dialog.subject)):
+        return [], f"it asks something unexpected ({dialog.kind}: {dialog.subject}); see: intercom attach {row.name}"
+    if not approve.press(crew, row, dialog, key, time.monotonic() + 3):
+        return [], None
+    verb = "went without the MCP server" if dialog.kind == "mcp_approval" else f"accepted {dialog.kind}"
+    return [f"{verb} {dialog.subject}".strip()], None
+
+
+def _own_folder(crew: Crew, row: SessionRow, shown: str) -> bool:
+    """Whether the folder that is to be trusted is the worker's own."""
+    where = row.worktree or str(crew.bus.config.root)
+    return "".join(shown.split()) == "".join(where.split())
+
+
+def _not_ready(crew: Crew, row: SessionRow, timeout: float) -> str:
+    seen = observe.look(crew, row.name)
+    hooks = "its hooks have spoken" if seen.row is not None and seen.row.heard else "its hooks have not spoken"
+    shows = f"its screen shows {seen.screen.state}" if seen.screen else "it has no screen"
+    return f"not ready within {timeout:g} s: {hooks}, its server has not registered it, {shows}; it is left running"
+
+
+def _first_prompt(crew: Crew, name: str, by: str, worktree: str | None) -> dict[str, Any]:
+    """The message by which the worker begins, and whether it did."""
+    where = f" Your worktree is {worktree}; work there, on a branch of your own." if worktree else ""
+    text = (
+        f"You are {name}, a worker; {by} started you.{where} Read intercomm_get_protocol once, then end your turn: "
+        "a task comes to you by itself, as a message marked [intercom]. There is nothing else to do yet."
+    )
+    via = "cli" if by == USER else "tool"
+    sent = crew.bus.send(name, text, sender=by, via=via)
+    woken = wake(crew, name, sent.id, timeout=_WAKE)
+    out: dict[str, Any] = {"woke": woken.woke}
+    return {**out, **({"not_woken": woken.reason} if woken.reason else {})}
+
+
+def _give_up(crew: Crew, ticket: Ticket) -> dict[str, Any]:
+    """End what there is of a worker that did not start, and give its name back."""
+    row = crew.sessions.get(ticket.name)
+    try:
+        if row is not None:
+            end(crew, row, spawn=ticket.session)
+        forget(crew, ticket.name)
+        if ticket.reuse is None and crew.worktrees.living(ticket.name) is not None:
+            crew.worktrees.remove(ticket.name)
+    except IntercomError as error:
+        return {"left": str(error)}
+    return {"left": "nothing of it was left"}

@@ -1,0 +1,1 @@
+"""Owns workers' git worktrees: making and removing them, what is unsaved in one, how far each has come."""

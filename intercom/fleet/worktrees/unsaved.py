@@ -1,0 +1,146 @@
+"""Owns what is unsaved in a checkout: what would be lost with it, and how it is kept.
+
+Nothing would be lost with a worktree in which there is none of these:
+
+- **uncommitted**: changed or untracked files;
+- **unpushed**: commits on no remote, no tag and no branch but the worktree's own. Where the
+  repository has no remote at all, the worktree's own branch is enough, since removing a worktree
+  never removes a branch; commits of a detached head that are on no branch are lost in any case;
+- **precious**: ignored files, except what a build or an install makes again (`DERIVED`);
+- **nested**: repositories inside it, which can neither be kept for somebody nor thrown away.
+
+`keep` commits the first and third to a ref under `refs/intercom/kept/`, on top of the second:
+`git checkout <ref> -- .` brings them back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.system.git import git, ok, some
+
+KEPT = "refs/intercom/kept/"
+_DERIVED_TEXT = """
+    node_modules .venv venv __pycache__ .pytest_cache .mypy_cache .ruff_cache .hypothesis .tox .nox .eggs dist build
+    target .gradle .next .nuxt .turbo .parcel-cache .cache htmlcov coverage .coverage .DS_Store
+"""
+DERIVED = frozenset(_DERIVED_TEXT.split())
+_DERIVED_ENDS = (".pyc", ".pyo", ".o", ".class", ".egg-info", ".tsbuildinfo")
+_EXACT = ("-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.hooksPath=/dev/null")
+
+
+class Unsaved(NamedTuple):
+    """What would be lost; names relative to the checkout, commits as "hash subject"."""
+
+    uncommitted: tuple[str, ...] = ()
+    unpushed: tuple[str, ...] = ()
+    precious: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """It in words; "" if nothing would be lost."""
+        kinds = ("uncommitted", "unpushed", "ignored but not derived", "a repository of its own")
+        return "; ".join(f"{kind}: {some(names)}" for kind, names in zip(kinds, self, strict=True) if names)
+
+
+def inspect(root: Path, path: Path, branch: str | None) -> Unsaved:
+    """What is unsaved in the checkout at `path`, on `branch`, of the project at `root`."""
+    uncommitted, precious, nested = files(root, path)
+    return Unsaved(uncommitted, _unpushed(path, branch), precious, nested)
+
+
+def files(root: Path, path: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """(uncommitted, precious, nested) of the checkout at `path`: `inspect` without the history."""
+    how = ("status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=matching")
+    fields = iter(git(path, *how, "--ignore-submodules=none", "--no-renames").out.split("\0"))
+    uncommitted, precious, nested = [], [], []
+    for entry in fields:
+        kind, _, name = entry.partition(" ")
+        if kind == "!":
+            if not _derived(name):
+                inner = _repositories(path, name)
+                nested.extend(inner)
+                precious.extend([] if inner or _copied(root, path, name) else [name])
+        elif kind == "?":
+            nested.extend([name] if name.endswith("/") else [])
+            uncommitted.extend([] if name.endswith("/") or _copied(root, path, name) else [name])
+        elif kind in ("1", "u"):
+            words = entry.split(" ", 8 if kind == "1" else 10)
+            (nested if words[2].startswith("S") else uncommitted).append(words[-1])
+    return tuple(uncommitted), tuple(precious), tuple(nested)
+
+
+def _derived(name: str) -> bool:
+    parts = name.rstrip("/").split("/")
+    return any(part in DERIVED or part.endswith(_DERIVED_ENDS) for part in parts)
+
+
+def _copied(root: Path, path: Path, name: str) -> bool:
+    """Whether it is a settings file as `copy_settings` put it there: the same bytes as the root's."""
+    if not re.fullmatch(r"\.claude/settings[^/]*\.json", name):
+        return False
+    try:
+        return (root / name).read_bytes() == (path / name).read_bytes()
+    except OSError:
+        return False
+
+
+def _repositories(path: Path, name: str) -> list[str]:
+    """Repositories in the ignored folder `name` of the worktree `path`."""
+    if not name.endswith("/"):
+        return []
+    found = []
+    for folder, below, files in os.walk(path / name):
+        if ".git" in below or ".git" in files:
+            found.append(os.path.relpath(folder, path) + "/")
+        below[:] = [one for one in below if one != ".git" and one not in DERIVED]
+    return found
+
+
+def _unpushed(path: Path, branch: str | None) -> tuple[str, ...]:
+    """Commits that would be on no ref, or only on the worktree's own branch (see the module)."""
+    if not ok(path, "rev-parse", "--verify", "--quiet", "HEAD"):
+        return ()
+    own = []
+    if branch and git(path, "remote").out.strip():
+        own = [f"--exclude=refs/heads/{branch}"]
+    others = [*own, "--glob=refs/heads", "--tags", "--remotes", f"--glob={KEPT}"]
+    how = ("log", "--no-show-signature", "--format=%h %s", "HEAD", "--not")
+    return tuple(git(path, *how, *others).out.splitlines())
+
+
+def keep(path: Path, name: str, unsaved: Unsaved) -> str:
+    """Commit all that is `unsaved` at `path` to a new ref for `name`, touching nothing; the ref."""
+    files = _tree(path, unsaved.precious)
+    parents = ["-p", "HEAD"]
+    staged = git(path, "write-tree", check=False)  # fails amid a merge: then only the files
+    if not staged.code:
+        parents += ["-p", _commit(path, staged.out.strip(), parents, "index")]
+    commit = _commit(path, files, parents, f"kept from {path}: {unsaved}")
+    safe = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-") or "worker"
+    ref = f"{KEPT}{safe}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{commit[:7]}"
+    git(path, *_EXACT, "update-ref", ref, commit)
+    return ref
+
+
+def _tree(path: Path, precious: tuple[str, ...]) -> str:
+    """The tree of all files at `path`, byte for byte, through an index of its own."""
+    folder = git(path, "rev-parse", "--absolute-git-dir").out.removesuffix("\n")
+    with tempfile.TemporaryDirectory(prefix="keep-", dir=folder) as scratch:
+        index = os.path.join(scratch, "index")
+        git(path, "read-tree", "HEAD", index=index)
+        git(path, *_EXACT, "add", "--all", index=index)
+        if precious:
+            names = "".join(f":(top,literal){name}\0" for name in precious)
+            how = ("add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+            git(path, *_EXACT, *how, index=index, stdin=names)
+        return git(path, "write-tree", index=index).out.strip()
+
+
+def _commit(path: Path, tree: str, parents: list[str], message: str) -> str:
+    return git(path, "commit-tree", "--no-gpg-sign", tree, *parents, stdin=message).out.strip()

@@ -1,0 +1,251 @@
+"""Owns workers' worktrees: creating, listing, checking, removing them.
+
+What would be lost with one is `intercom.fleet.worktrees.unsaved`'s to say; `remove` refuses while there is such a
+thing, unless forced, and then has it kept first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.core.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
+from intercom.fleet.worktrees import unsaved
+from intercom.fleet.worktrees.unsaved import KEPT, Unsaved
+from intercom.system import proc
+from intercom.system.git import environment, failure, git, ok, some
+
+FOLDER = ".intercomm-worktrees"
+OLDEST_GIT = (2, 36)  #: the first with `worktree list -z`
+_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}\Z")
+
+
+class PlaceTaken(Refused):
+    """The folder of the worktree to be is in use; nothing was created."""
+
+
+class Worktree(NamedTuple):
+    """A linked worktree. `worker` is "" where the path names none, `branch` None for a detached head.
+
+    `unsaved` is None where nobody looked, or the folder is `missing`.
+    """
+
+    worker: str
+    path: Path
+    head: str
+    branch: str | None
+    locked: str | None = None
+    missing: bool = False
+    unsaved: Unsaved | None = None
+
+
+class Removed(NamedTuple):
+    """A worktree that is gone: the ref that keeps its unsaved work (None: there was none)."""
+
+    path: Path
+    ref: str | None
+    kept: tuple[str, ...]
+
+
+def default_path(root: Path, worker: str) -> Path:
+    """Where `worker`'s worktree goes: beside the project. Raises UsageError for a name with `/`."""
+    if not worker or worker.startswith(".") or "/" in worker or not worker.isprintable():
+        raise UsageError(f"{worker!r} cannot name a worktree; nothing was created.")
+    return root.resolve().parent / FOLDER / worker
+
+
+def place(root: Path, worker: str, path: Path | None = None) -> Path:
+    """Where `worker`'s worktree goes: `path`, as seen from the root, or `default_path`. UsageError."""
+    return default_path(root, worker) if path is None else Path(os.path.abspath(root / path))
+
+
+def add(root: Path, worker: str, base: str = "main", path: Path | None = None) -> Worktree:
+    """Create `worker`'s worktree, detached at `base`, at `path` or beside the project.
+
+    Raises PlaceTaken, Refused (not a repository's top, bare, path unusable), NotFound (no such base, no commit
+    yet), UsageError (the name), ProgramMissing (no git). Nothing is created where it raises.
+    """
+    where = place(root, worker, path)
+    _check_repository(root)
+    commit = _base(root, base)
+    taken = next((one for one in _registered(root) if one.path == where), None)
+    if taken is not None and not taken.missing:
+        raise PlaceTaken(f"{where} is already a worktree of this repository; nothing was created.")
+    try:
+        if where.is_symlink() or where.is_file() or (where.is_dir() and any(where.iterdir())):
+            raise PlaceTaken(f"{where} is in use and not an empty folder; nothing was created.")
+        _check_surroundings(root, where, chosen=path is not None)
+        if path is None:
+            where.parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{where} cannot be used ({error.strerror}); nothing was created.") from error
+    reuse = ["--force"] if taken is not None and taken.locked is None else []
+    done = git(root, "worktree", "add", "--quiet", "--detach", *reuse, str(where), commit, check=False)
+    if done.code and "already exists" in done.err:  # somebody was quicker, since we looked
+        raise PlaceTaken(f"{where} is in use: {proc.last_words(done)}; nothing was created.")
+    if done.code:
+        raise failure(root, "worktree", done)
+    return Worktree(worker, where, commit, None)
+
+
+def worktrees(root: Path, *, facts: bool = True) -> list[Worktree]:
+    """All linked worktrees of the repository at `root`, with what is unsaved in each (`facts`)."""
+    found = _registered(root)
+    return [one if one.missing or not facts else _seen(root, one) for one in found]
+
+
+def find(root: Path, worker: str, path: Path | None = None, *, facts: bool = True) -> Worktree:
+    """The worktree of `worker` (at `path`, if it was not put beside the project), or NotFound."""
+    where = place(root, worker, path)
+    for one in _registered(root):
+        if one.path == where:
+            return one if one.missing or not facts else _seen(root, one)
+    raise NotFound(f"{worker} has no worktree at {where}.")
+
+
+def check_done(root: Path, path: Path, branch: str, commit: str) -> tuple[str, ...]:
+    """What contradicts "done on `branch` at `commit`", one sentence each; () if nothing does."""
+    problems = []
+    ref = f"refs/heads/{branch}"
+    known = ok(root, "show-ref", "--verify", "--quiet", ref)
+    if not known:
+        problems.append(f"there is no branch {branch!r}.")
+    if not _COMMIT.match(commit):
+        problems.append(f"{commit!r} is no commit hash (7 to 64 hex digits).")
+    elif not ok(root, "cat-file", "-e", commit + "^{commit}"):
+        problems.append(f"there is no commit {commit}.")
+    elif known and not ok(root, "merge-base", "--is-ancestor", commit, ref):
+        problems.append(f"commit {commit} is not on branch {branch!r}.")
+    if not path.is_dir():
+        problems.append(f"the worktree {path} is gone.")
+    else:
+        dirty, _, nested = unsaved.files(root, path)
+        if dirty or nested:
+            problems.append(f"the worktree has uncommitted files: {some(dirty + nested)}.")
+    return tuple(problems)
+
+
+def remove(root: Path, worker: str, path: Path | None = None, *, force: bool = False) -> Removed:
+    """Remove `worker`'s worktree; branches stay.
+
+    Raises Refused, naming the files and commits, while something in it is unsaved or it is locked.
+    `force` keeps those first (see the module) and removes it even so; a repository inside of it is
+    never removed. NotFound if there is no such worktree.
+    """
+    tree = find(root, worker, path)
+    lost = tree.unsaved or Unsaved()
+    if lost.nested:
+        raise Refused(f"{tree.path} was left as it is; it holds {lost}. Move that away first.")
+    if not force and (any(lost) or tree.locked is not None):
+        why = str(lost) or f"it is locked ({tree.locked or 'no reason given'})"
+        raise Refused(
+            f"the worktree of {worker} was left as it is. {why}. Commit and push, or use force, "
+            f"which keeps them under {KEPT}."
+        )
+    ref = unsaved.keep(tree.path, worker, lost) if any(lost) else None
+    git(root, "worktree", "remove", "--force", "--force", str(tree.path))
+    return Removed(tree.path, ref, lost.uncommitted + lost.unpushed + lost.precious)
+
+
+def copy_settings(root: Path, path: Path) -> list[str]:
+    """Copy `.claude/settings*.json` that the checkout at `path` lacks; the names of those copied."""
+    copied = []
+    for source in sorted((root / ".claude").glob("settings*.json")):
+        target = path / ".claude" / source.name
+        if source.is_file() and not os.path.lexists(target):
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(source.read_bytes())
+            copied.append(f".claude/{source.name}")
+    return copied
+
+
+def bootstrap(
+    path: Path, command: str, log: Path, *, timeout: float = 600.0, env: Mapping[str, str] | None = None
+) -> None:
+    """Run the shell line `command` in `path`, its output in `log`; with our environment unless `env` is given.
+
+    Raises CommandFailed with the last thing it said and where the rest is (status, or timeout
+    in seconds).
+    """
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        done = proc.run(
+            ["sh", "-c", command], cwd=path, env=env or environment(), timeout=timeout, check=False, log=log
+        )
+    except CommandFailed as error:
+        raise CommandFailed(f"bootstrap: {error} Its output is in {log}.") from None
+    if done.code:
+        said = proc.last_words(done._replace(out=log.read_text("utf-8", "replace")))
+        raise CommandFailed(f"bootstrap failed in {path} (status {done.code}): {said} Its output is in {log}.")
+
+
+def _check_repository(root: Path) -> None:
+    done = git(root, "rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--show-toplevel", check=False)
+    lines = done.out.split("\n", 2)
+    if lines[0] == "true":
+        raise Refused(f"{root} is a bare repository: clone it and work in the clone.")
+    if done.code or lines[1] != "true":
+        raise Refused(f"{root} is not a git repository ({proc.last_words(done)}); run `git init`.")
+    top = Path(lines[2].removesuffix("\n"))
+    if top.resolve() != root.resolve():
+        raise Refused(
+            f"{root} lies inside the repository {top}, so a worktree would be one of {top}: "
+            "set INTERCOM_ROOT to the project that is meant."
+        )
+
+
+def _base(root: Path, base: str) -> str:
+    """The commit that `base` names."""
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options")
+    done = git(root, *asked, base + "^{commit}", check=False)
+    if not done.code:
+        return done.out.strip()
+    if not ok(root, *asked, "HEAD^{commit}"):
+        raise NotFound(f"{root} has no commit yet, so there is nothing to branch from: commit first.")
+    names = git(root, "for-each-ref", "--format=%(refname:short)", "refs/heads").out.split("\n")
+    raise NotFound(f"there is no branch or commit {base!r} to start from. Branches: {some(names[:-1])}.")
+
+
+def _check_surroundings(root: Path, where: Path, *, chosen: bool) -> None:
+    """A worktree inside some repository's working tree would turn up there as untracked files."""
+    above = next(folder for folder in where.parents if folder.is_dir())
+    done = git(above, "rev-parse", "--show-toplevel", check=False)
+    if done.code or ok(above, "check-ignore", "--quiet", str(where)):
+        return
+    top = Path(done.out.removesuffix("\n"))
+    if not chosen or top.resolve() == root.resolve():
+        raise Refused(
+            f"{where} lies inside the repository {top}; nothing was created. "
+            f"Give a path outside of it, or ignore {FOLDER}/ there."
+        )
+
+
+def _registered(root: Path) -> list[Worktree]:
+    """Linked worktrees as git lists them, without looking into them."""
+    done = git(root, "worktree", "list", "--porcelain", "-z", check=False)
+    if done.code == 129:  # git's usage message
+        oldest = ".".join(map(str, OLDEST_GIT))
+        raise ProgramMissing(f"git is older than {oldest}, which worktrees need: {proc.INSTALL['git']}.")
+    if done.code:
+        raise Refused(f"{root} has no worktrees: {proc.last_words(done)}")
+    found = []
+    for block in done.out.split("\0\0")[1:]:
+        facts = dict((f + " ").split(" ", 1) for f in block.split("\0") if f)
+        if "worktree" not in facts:
+            continue
+        path = Path(facts["worktree"][:-1])
+        branch = facts.get("branch", "")[:-1].removeprefix("refs/heads/")
+        locked = facts["locked"].rstrip(" ") if "locked" in facts else None
+        worker = path.name if path.parent.name == FOLDER else ""
+        missing = not (path / ".git").exists()
+        found.append(Worktree(worker, path, facts.get("HEAD", "")[:-1], branch or None, locked, missing))
+    return found
+
+
+def _seen(root: Path, tree: Worktree) -> Worktree:
+    return tree._replace(unsaved=unsaved.inspect(root, tree.path, tree.branch))

@@ -1,0 +1,82 @@
+"""Owns who a hook speaks for: the name on the bus, and the agent process behind it.
+
+A name comes from the environment of a spawned session, else from the bus, where the session registered itself.
+A claude that a worker starts inherits the worker's environment, and is not the worker.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from intercom.core.message import RESERVED, canonical, is_name
+from intercom.fleet.sessions import SessionRow, Sessions
+from intercom.store.state.db import State
+from intercom.system.liveness import started
+
+_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "env", "timeout"}
+
+
+class Who(NamedTuple):
+    """A session of ours. `row` is what was known of it before this hook."""
+
+    name: str
+    session_id: str | None
+    pid: int
+    started: str | None
+    row: SessionRow | None
+
+    @property
+    def mark(self) -> str:
+        """The agent process, as receipts name it."""
+        return f"{self.pid}.{self.started or '?'}"
+
+
+def identify(
+    state: State, sessions: Sessions, payload: Mapping[str, Any], environ: Mapping[str, str], pid: int | None = None
+) -> Who | None:
+    """Whose hook this is; None for a session that is none of ours."""
+    pid = agent_pid() if pid is None else pid
+    since = started(pid)
+    given = payload.get("session_id")
+    session_id = given if isinstance(given, str) and given else None
+    name = canonical(environ.get("INTERCOM_NAME") or "") or _registered(state, sessions, session_id, pid, since)
+    if not name or not is_name(name) or name in RESERVED:
+        return None
+    row = sessions.get(name)
+    other = row is not None and row.session_id not in {None, session_id} and (row.pid, row.started) != (pid, since)
+    if other and row is not None and row.running:
+        return None  # another session has this name and lives: we were started inside it
+    return Who(name, session_id, pid, since, row)
+
+
+def _registered(state: State, sessions: Sessions, session_id: str | None, pid: int, since: str | None) -> str | None:
+    """The name under which this session registered, or had before a `/clear` gave it another id."""
+    for instance in state.instances():
+        if session_id is not None and instance.session == session_id and instance.gone is None:
+            return instance.name
+    for row in sessions.all():
+        if (session_id is not None and row.session_id == session_id) or (row.pid, row.started) == (pid, since):
+            held = state.instance(row.name)
+            if held is None or held.gone is not None:
+                return None
+            # Registered since this session last spoke: by another, to whom the name was handed over.
+            return row.name if held.registered <= (row.heard or held.registered) else None
+    return None
+
+
+def agent_pid() -> int:
+    """The process that runs the hook: our parent, or, where that is a shell, its parent."""
+    pid = os.getppid()
+    for _ in range(4):
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                stat = file.read()
+        except OSError:
+            break
+        comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
+        if comm not in _SHELLS:
+            break
+        pid = int(stat[stat.rindex(b")") + 2 :].split()[1])
+    return pid

@@ -1,0 +1,214 @@
+"""Owns the answer to a permission request: the project's rules, else the master, else nobody.
+
+Without an answer the hook says nothing, and the dialog that is on the screen all the while stays. Nothing is
+allowed or denied before that decision stands in the log. An answer comes through `Sessions.answer` alone, which
+the master's tool and the command line call: nothing that is written into the log can be one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from intercom.core.display import escaped, named, sentence, value
+from intercom.core.errors import UsageError
+from intercom.core.message import SYSTEM, USER, Message, local_stamp, new_id, utc
+from intercom.fleet.programs.claude import process_file
+from intercom.fleet.programs.claude.permissions import Ask, deciding
+from intercom.hooks import Answer, note_fault
+from intercom.system.liveness import alive
+
+if TYPE_CHECKING:
+    from intercom.bus.bus import Bus
+    from intercom.core.config import Config
+    from intercom.hooks.events import Call
+
+WAIT = 50.0  #: seconds for the master to answer
+LONGEST = 570.0  #: seconds; the hook itself is given 600
+_LOOK = 1.0  #: seconds between looks at whether the dialog is still there
+_SHOWN = 20_000  #: characters of a command or input in the question
+_PEOPLE = ("AskUserQuestion", "ExitPlanMode")  #: to allow one of these is to answer it, which no hook can
+
+
+def decide(call: Call, detail: dict[str, Any]) -> Answer | None:
+    """What to say to a permission request, None for nothing."""
+    settings = call.config.section("permissions")
+    given = call.payload.get("tool_input")
+    inputs: dict[str, Any] = given if isinstance(given, dict) else {}
+    cwd = str(call.payload.get("cwd") or os.getcwd())
+    if not detail["tool"] or detail["tool"] in _PEOPLE:
+        return None
+    try:
+        ask = Ask(detail["tool"], inputs, cwd, call.environ.get("CLAUDE_PROJECT_DIR") or cwd)
+        ruled = deciding(ask, _rules(settings, "allow"), _rules(settings, "deny"))
+        wait = _wait(settings)
+    except UsageError as error:
+        note_fault(call.config, "PermissionRequest", error)
+        ruled, wait = None, WAIT
+    request = {**detail, "input": inputs, "cwd": cwd}
+    if ruled is not None:
+        decision, rule = ruled
+        return _settled(call, request, decision, f"rule {rule}", None, new_id())
+    return _ask_master(call, request, wait)
+
+
+def _rules(settings: Mapping[str, Any], key: str) -> list[str]:
+    found = settings.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(rule, str) for rule in found):
+        raise UsageError(f"`{key}` under [permissions] in .claude/intercom.toml must be a list of rules; none counts.")
+    return found
+
+
+def _wait(settings: Mapping[str, Any]) -> float:
+    found = settings.get("wait", WAIT)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < float("inf"):
+        raise UsageError("`wait` under [permissions] in .claude/intercom.toml must be a number of seconds.")
+    return min(float(found), LONGEST)
+
+
+# -- the master ---------------------------------------------------------------------------------------
+
+
+def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | None:
+    """Ask the live master and wait for the answer."""
+    from intercom.bus.bus import Bus
+
+    with Bus(call.config) as bus:
+        bus.confirms = False
+        master = _master(bus, call.who.name)
+        if master is None or wait <= 0:
+            return None
+        ident = call.sessions.ask(call.who.name, request, None)
+        try:
+            sent = bus.send(
+                master,
+                question(call.who.name, request, ident, wait),
+                sender=call.who.name,
+                type="question",
+                priority="urgent",
+                thread=ident,
+            )
+            call.sessions.set_message(ident, sent.id)
+            detail = {key: value for key, value in request.items() if key != "input"}
+            call.record("blocked", {**detail, "dialog": "permission", "request": ident, "asked": master})
+            _await(call, ident, wait)
+        finally:
+            found = call.sessions.close(ident)
+    if found is None:
+        return None
+    return _settled(call, request, found.decision, found.by, found.reason, ident)
+
+
+def _master(bus: Bus, name: str) -> str | None:
+    """The master that lives; unknown is not dead."""
+    masters = [known for known in bus.instances() if known.role == "master" and known.state != "dead"]
+    masters.sort(key=lambda known: known.state != "alive")
+    return masters[0].name if masters and masters[0].name != name else None
+
+
+def question(name: str, request: Mapping[str, Any], ident: str, wait: float) -> str:
+    """The message to the master: exactly what would be done, and how to answer."""
+    import json
+
+    lines = [f"{name} asks for permission to use {value(request['tool'])}."]
+    for key in ("command", "paths", "url", "description", "cwd", "subagent"):
+        if request.get(key):
+            shown = request[key] if isinstance(request[key], str) else ", ".join(request[key])
+            lines.append(named(key, _short(shown)))
+    if not any(request.get(key) for key in ("command", "paths", "url")):
+        lines.append(f"input: {_short(escaped(json.dumps(request['input'], ensure_ascii=False)))}")
+    expect = escaped(json.dumps(request["subject"] or request["tool"], ensure_ascii=False))
+    lines.append(
+        f'Answer within {wait:g} s: intercomm_approve(worker="{name}", decision="allow" or "deny", '
+        f"expect={_short(expect)}). After that its dialog waits on its screen. Request {ident}."
+    )
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} … ({len(text)} characters in all)"
+
+
+def _await(call: Call, ident: str, wait: float) -> None:
+    """Until the request is answered, or closed because the dialog went, or the time is up."""
+    from intercom.system.watch import Watch
+
+    until, dialog = time.monotonic() + wait, _Dialog(call)
+    with Watch(call.config.private) as watch:
+        while call.sessions.answer_of(ident) is None:
+            left = until - time.monotonic()
+            open_ones = {request.id for request in call.sessions.open_requests(call.who.name)}
+            if left <= 0 or dialog.went() or ident not in open_ones or not alive(call.who.pid, call.who.started):
+                return
+            watch.wait(min(left, _LOOK))
+
+
+class _Dialog:
+    """The dialog as Claude Code's file tells it: no hook says that a person answered one with no."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._asked = time.time()
+        self._was_up = False
+        self._down: float | None = None  # since when
+
+    def went(self) -> bool:
+        """Whether it was up and is no more, or the whole turn is over."""
+        file = process_file.read(self._call.who.pid, self._call.environ)
+        if file is None or file.status == "waiting":
+            self._was_up, self._down = self._was_up or file is not None, None
+            return False
+        if not self._was_up and not (file.status == "idle" and file.updated > self._asked):
+            return False
+        self._down = self._down or time.monotonic()
+        return time.monotonic() - self._down >= _LOOK / 2  # a moment: one dialog may follow another
+
+
+# -- what was decided ---------------------------------------------------------------------------------
+
+
+def _settled(
+    call: Call, request: Mapping[str, Any], decision: str, by: str, reason: str | None, thread: str
+) -> Answer | None:
+    """Put the decision into the log, and only then give it."""
+    about = f": {sentence(reason)}" if reason else ""
+    by, what = value(by), "\n".join(_what(request))
+    verb = "allowed" if decision == "allow" else "denied"
+    announce(call.config, f"{verb} for {call.who.name} by {by}{about}\n{what}", thread)
+    call.record("running", {key: request[key] for key in ("tool", "subject") if key in request})
+    answer: dict[str, Any] = {"behavior": decision}
+    if decision == "deny":
+        answer["message"] = f"Denied by {by}{about}. Do not try another way to do the same; say so if you cannot go on."
+    return {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": answer}}
+
+
+def _what(request: Mapping[str, Any]) -> list[str]:
+    import json
+
+    found = [f"tool: {value(request['tool'])}"]
+    if request.get("command"):
+        found.append(named("command", _short(request["command"])))
+    if request.get("paths"):
+        found.append(named("paths", _short(", ".join(request["paths"]))))
+    if len(found) == 1:
+        found.append(f"input: {_short(escaped(json.dumps(request['input'], ensure_ascii=False)))}")
+    return found
+
+
+def announce(config: Config, text: str, thread: str) -> Message:
+    """Write a line of Intercom's own into the log, to the people. StorageError, LockTimeout."""
+    from intercom.format import render
+    from intercom.store.log.log import Log
+    from intercom.store.log.template import fresh_log
+
+    now = time.time()
+    message = Message(
+        new_id(), None, utc(now), SYSTEM, USER, "INFO", "status", text, thread=thread, file=config.log.name
+    )
+    log = Log(config)
+    block = render(message, local_stamp(now))
+    with log.locked():
+        log.append(block, lambda: fresh_log(config.machine, list(config.agents)))
+    return message

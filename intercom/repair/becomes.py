@@ -1,0 +1,135 @@
+"""Owns what a page holds once it was taken in: what it has, with what it lacks, and which message each entry is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from intercom.core.config import Config
+from intercom.format import MESSAGE
+from intercom.repair import rules
+from intercom.repair.rules import Decision, Outcome
+from intercom.repair.sides import Expected, View
+from intercom.store.log.base import Mark
+from intercom.store.log.template import fresh_log
+from intercom.store.log.unfinished import entries_of, top_of
+from intercom.system.files import joined
+
+Marked = tuple[bytes, dict[int, Mark] | None]  #: a page and the marks of its messages; None where they are not plain
+
+_REBUILT = {rules.REMOVED, rules.EMPTIED, rules.TRUNCATED, rules.OVERWRITTEN}
+_COPIES = {rules.DUPLICATE, rules.ARCHIVED, rules.DROPPED}
+_NOT_ITS_OWN = {rules.CUT, rules.REDACTED, rules.DROPPED}
+_HOLDING = {
+    rules.UNCHANGED,
+    rules.MOVED,
+    rules.EDITED,
+    rules.CUT,
+    rules.RETURNED,
+    rules.REDACTED,
+}
+
+
+class Becomes:
+    """What one reconciliation makes of a page. `record` gives a known message's record, `new` the ids of new ones."""
+
+    def __init__(
+        self,
+        config: Config,
+        view: View,
+        outcome: Outcome,
+        expected: Expected,
+        record: Callable[[str], bytes],
+        new: Mapping[int, str],
+        former: bytes,
+    ) -> None:
+        self._config = config
+        self._view = view
+        self._outcome = outcome
+        self._expected = expected
+        self._record = record
+        self._new = new
+        self._former = former
+        self._joining: list[Decision] = []
+
+    def joins(self, decision: Decision) -> None:
+        """This entry is of a past message that is of the page again, or has another text there."""
+        self._joining.append(decision)
+
+    def mended(self, said: list[bytes], *, mend: bool) -> Marked:
+        """The page with what was never on it and what was `said`; where it is to be mended, with what it lost."""
+        outcome = self._outcome
+        owed = [self._record(ident) for ident in outcome.owed]
+        if mend and outcome.kind in _REBUILT:
+            return self._rebuilt(owed, said)
+        lost = [self._record(ident) for ident in outcome.lost] if mend else []
+        data = self.rewritten(outcome.entries) if mend else self._view.data
+        count, marks = self._marks(dropped=mend)
+        if not data.strip() and (owed or lost):
+            data = fresh_log(self._config.machine, self._config.agents)
+        if added := [*lost, *owed, *said]:
+            data = joined([data, *added])
+            return data, _certain(data, count + len(added), marks)
+        return data, marks
+
+    def _rebuilt(self, owed: list[bytes], said: list[bytes]) -> Marked:
+        """A page made anew: what it has above its messages, what was known, what is new."""
+        outcome, lost = self._outcome, set(self._outcome.lost)
+        held = {one.id: one for one in outcome.entries if one.id and one.verdict in _HOLDING}
+        known = dict.fromkeys((*self._expected.arrived, *held))  # what somebody had deleted is known no more
+        kept = [name for name in known if name in held or name in lost]
+        pieces = [(self._text_of(held[name]) if name in held else self._record(name), name) for name in kept]
+        joining = {one.place for one in self._joining}
+        joins = [one for one in outcome.entries if one.verdict == rules.ADDED or one.place in joining]
+        copies = {len(pieces) + number for number, one in enumerate(joins) if one.verdict in _COPIES}
+        pieces += [(self._text_of(one), self._new.get(one.place) or one.id or "") for one in joins]
+        data = joined([self.top(), *(raw for raw, _ in pieces), *owed, *said])
+        marks = {number: Mark(name, number in copies) for number, (_, name) in enumerate(pieces)}
+        return data, _certain(data, len(pieces) + len(owed) + len(said), marks)
+
+    def rewritten(self, decisions: Iterable[Decision]) -> bytes:
+        """The page as it is, but for those of these entries of which it must not have its own text."""
+        texts = {one.place: self._text_of(one) for one in decisions if one.verdict in _NOT_ITS_OWN}
+        if not texts:
+            return self._view.data
+        return b"".join(texts[at] if at in texts else self._view.raw(at) for at in range(len(self._view)))
+
+    def top(self) -> bytes:
+        """What stands above the messages: what the file has there, else what it had, else a new beginning."""
+        messages = {one.place for one in self._view.found}
+        top = b"".join(self._view.raw(place) for place in range(len(self._view)) if place not in messages)
+        if top.strip() and b"\0" not in top:
+            return top
+        return top_of(self._former) or fresh_log(self._config.machine, self._config.agents)
+
+    def _text_of(self, decision: Decision) -> bytes:
+        """The text of an entry in the mended page: the known one where the file's is cut or must not be."""
+        if decision.verdict == rules.DROPPED:
+            return b""
+        if decision.verdict in _NOT_ITS_OWN and decision.id:
+            return self._record(decision.id)
+        return self._view.raw(decision.place)
+
+    def _marks(self, *, dropped: bool) -> tuple[int, dict[int, Mark]]:
+        """How many messages the page has, and which each is where its meta line does not say so.
+
+        `dropped`: what was nobody's message is not there any more.
+        """
+        marks: dict[int, Mark] = {}
+        number = -1
+        for entry, decision in zip(self._view.found, self._outcome.entries, strict=True):
+            if dropped and decision.verdict == rules.DROPPED:
+                continue
+            number += 1
+            copy = decision.verdict in _COPIES
+            ident = self._new.get(decision.place) or decision.id or self._new_at(decision.of)
+            if copy or ident != entry.id:
+                marks[number] = Mark(ident, copy)
+        return number + 1, marks
+
+    def _new_at(self, place: int | None) -> str:
+        return "" if place is None else self._new.get(place, "")
+
+
+def _certain(data: bytes, count: int, marks: dict[int, Mark]) -> dict[int, Mark] | None:
+    """The marks, if the page reads as having so many messages: else what stands behind one might be read into it."""
+    return marks if sum(entry.kind == MESSAGE for entry in entries_of(data)) == count else None

@@ -1,0 +1,124 @@
+"""Owns taking in a page that nobody knows yet: what people wrote before the first tool came, of any length.
+
+There is nothing to compare it with, so of the rules of `reconcile` only two are left: an entry that was there
+before, to the second and to the letter, is a copy of that one (6), and everything else is new (9). That needs no
+second look at a text: the file is read once, in pieces, into a new ledger, and of a message no more is kept than
+its id and digest. What is not so plain is left to `heal`, which makes the same of a plain one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from intercom.core.message import utc, utc_of_stamp
+from intercom.format import MARKER, MESSAGE, Entry, Parser, digest, hand_id
+from intercom.format.record import by_hand
+from intercom.repair.rules import Header
+from intercom.store.log.base import ARRIVED, Mark, mark_line
+from intercom.store.log.log import Log
+from intercom.system.files import storage
+
+_PIECE = 1024 * 1024  #: bytes
+
+
+class _NotPlain(Exception):  # a condition, not a fault
+    """One of the other rules may apply, or somebody wrote into the file while we read it."""
+
+
+def adopt(log: Log, db: sqlite3.Connection) -> bool:
+    """Take the page in, if nothing was known and it is plain; whether that was done. StorageError.
+
+    `db` is the index. The caller holds the writer lock.
+    """
+    if log.ledger.segments() or db.execute("SELECT 1 FROM messages").fetchone() is not None:
+        return False
+    try:
+        with open(log.live, "rb") as file, storage(f"read {log.live}", "nothing was read"):
+            reader = _Reader(file)
+            end = log.ledger.begin(reader.records())
+            file.seek(0)
+            log.base.write_from(log.ledger.id, end, iter(lambda: file.read(_PIECE), b""), reader.count, reader.text())
+            if reader.moved():
+                log.base.drop()
+    except (_NotPlain, FileNotFoundError):
+        return False
+    return True
+
+
+class _Reader:
+    """Reads the file once: its messages as records, and what the base has to say of them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._began = _times(file)
+        self._marked: list[str] = []
+        self._arrived: list[str] = []
+        self._number = 0  # of messages, copies included
+        self._given: set[str] = set()
+        self._ids: dict[int, str] = {}  # digest -> id
+        self._headers: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        """How many messages there were."""
+        return len(self._given)
+
+    def text(self) -> str:
+        """The lines that say which message is which."""
+        return "".join([*self._marked, ARRIVED, *self._arrived])
+
+    def moved(self) -> bool:
+        """Whether somebody wrote into the file since we began."""
+        return _times(self._file) != self._began
+
+    def records(self) -> Iterator[bytes]:
+        """The messages under their ids. _NotPlain."""
+        parser = Parser()
+        while data := self._file.read(_PIECE):
+            yield from self._learned(parser.feed(data))
+        yield from self._learned(parser.close())
+        if self.moved():
+            raise _NotPlain
+
+    def _learned(self, entries: list[Entry]) -> Iterator[bytes]:
+        if any(entry.kind == MARKER and not entry.raw.startswith(b"#") for entry in entries):
+            raise _NotPlain  # two sides of a conflict may be two texts of one message
+        marked, arrived = [], []
+        for entry in entries:
+            if entry.kind == MESSAGE:
+                ident, record = self._named(entry)
+                if not record or ident != entry.id:
+                    marked.append(mark_line(self._number, Mark(ident, copy=not record)))
+                self._number += 1
+                if record:
+                    arrived.append(f"{ident}\n")
+                    yield record
+        self._marked.append("".join(marked))
+        self._arrived.append("".join(arrived))
+
+    def _named(self, entry: Entry) -> tuple[str, bytes]:
+        """The id of a message, and its record; b"" for one more copy."""
+        mark = digest(entry)
+        number = int(mark, 16)
+        if number in self._ids:
+            if not Header(entry.stamp, entry.sender, entry.to, entry.tag).exact:
+                raise _NotPlain  # perhaps a new "ok"
+            return self._ids[number], b""
+        header = hash((entry.stamp.strip(), entry.sender, entry.to, entry.tag))
+        if header in self._headers and not entry.raw.rstrip().endswith(b"---"):
+            raise _NotPlain  # perhaps a copy that was cut off
+        self._headers.add(header)
+        ident, occurrence = entry.id, 1
+        while ident is None or ident in self._given:
+            ident, occurrence = hand_id(mark, occurrence), occurrence + 1
+        self._given.add(ident)
+        self._ids[number] = ident
+        return ident, by_hand(entry, ident, entry.at or utc_of_stamp(entry.stamp) or utc())
+
+
+def _times(file: BinaryIO) -> tuple[int, int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

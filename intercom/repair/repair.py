@@ -1,0 +1,365 @@
+"""Owns taking in what people and programs did to the page, and putting right what they broke.
+
+`reconcile` decides, entry by entry; this module carries it out, under the writer lock, in an order in which
+a kill at any point loses nothing: the damaged copy is kept, the ledger learns what is new and what became of what
+was there, the page is repaired, and last the base is written. Whoever comes next finds the whole, or decides the
+same again.
+
+A repair is announced in the log by `system`, to `user`, with the way back. What was never seen on the page is owed
+to it: it is put there without a word.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from intercom.core.config import Config
+from intercom.core.errors import UsageError
+from intercom.core.message import ALL, SYSTEM, USER, Message, local_stamp, new_id, utc, utc_of_stamp
+from intercom.format import Entry, digest, hand_id, render
+from intercom.format.record import LEFT, REMOVED, RETURNED, as_is, by_hand, control, seal
+from intercom.repair import rules
+from intercom.repair.becomes import Becomes
+from intercom.repair.rules import Decision, Header, Outcome, Thresholds
+from intercom.repair.sides import Expected, Pastime, View, identified
+from intercom.store.index import query
+from intercom.store.log.base import Base, Mark
+from intercom.store.log.log import Log
+from intercom.store.log.replace import swap
+from intercom.store.log.template import fresh_log
+from intercom.store.log.unfinished import (
+    Tail,
+    as_it_was,
+    completed,
+    last_compaction,
+    top_of,
+    unbroken,
+    unholed,
+    without,
+)
+from intercom.store.state.db import State
+from intercom.system.files import make_private_folder, read_from, replace, storage
+
+SETTLE = 0.02  #: seconds without a change after which a file counts as written
+SETTLE_DAMAGE = 0.15  #: seconds between two looks at a file that seems damaged, before it is repaired
+_SETTLE_MOST = 1.0
+
+_MODES = ("on", "ask", "off")
+_UNREPAIRED = "what was done to the log by hand is not taken in. Use"
+
+_SAID = {
+    rules.REMOVED: "the log was removed",
+    rules.EMPTIED: "the log was emptied",
+    rules.TRUNCATED: "the end of the log was cut off",
+    rules.OVERWRITTEN: "most of the log was overwritten",
+    rules.STALE_SAVE: "the log was saved from an old copy",
+    rules.RESURFACED: "a redacted text came back",
+}
+_REBUILT = {rules.REMOVED, rules.EMPTIED, rules.TRUNCATED, rules.OVERWRITTEN}
+
+
+def settle(live: Path) -> None:
+    """Wait, a moment, until nobody has written to the live log for a moment."""
+    deadline = time.monotonic() + _SETTLE_MOST
+    while live.exists() and not quiet(live, SETTLE) and time.monotonic() < deadline:
+        time.sleep(SETTLE / 4)
+
+
+def quiet(live: Path, seconds: float) -> bool:
+    """Whether nobody has written to the live log, or removed it, for so long, as far as its times tell."""
+    try:
+        changed = live.stat().st_mtime
+    except FileNotFoundError:
+        changed = live.parent.stat().st_mtime if live.parent.exists() else 0.0
+    except OSError:
+        return True
+    return not 0 <= time.time() - changed < seconds
+
+
+def repair_settings(config: Config) -> tuple[str, Thresholds]:
+    """What `[repair]` in the settings says: the mode (on, ask or off) and the thresholds. UsageError."""
+    found, default = config.settings.get("repair", {}), Thresholds()
+    if not isinstance(found, Mapping):
+        raise UsageError(
+            f"`repair` in .claude/intercom.toml is {found!r}; {_UNREPAIRED} [repair] with mode, few, most."
+        )
+    if unknown := ", ".join(map(repr, found.keys() - {"mode", "few", "most"})):
+        raise UsageError(f"[repair] in .claude/intercom.toml has {unknown}; {_UNREPAIRED} mode, few, most.")
+    mode, few, most = found.get("mode", "on"), found.get("few", default.few), found.get("most", default.most)
+    if mode not in _MODES:
+        raise UsageError(f"`mode` of [repair] in .claude/intercom.toml is {mode!r}; {_UNREPAIRED} on, ask or off.")
+    if type(few) is not int or few < 0:
+        raise UsageError(f"`few` of [repair] in .claude/intercom.toml is {few!r}; {_UNREPAIRED} a number of messages.")
+    if type(most) not in {int, float} or not 0 <= most <= 1:
+        raise UsageError(f"`most` of [repair] in .claude/intercom.toml is {most!r}; {_UNREPAIRED} a share from 0 to 1.")
+    return mode, Thresholds(few, float(most))
+
+
+class Heal:
+    """One reconciliation of the page. Made and carried out under the writer lock, with the index up to date."""
+
+    def __init__(self, config: Config, log: Log, state: State, db: sqlite3.Connection) -> None:
+        self._config = config
+        self._log = log
+        self._on_page = set(query.on_page(db))
+        base = log.base.read(log.ledger.id)
+        self._tail: Tail = log.ledger.since(base.head.at) if base else ()
+        present = read_from(log.live)
+        self._exists = present is not None
+        self.live = present or b""  #: the page that was looked at
+        rebooted = base is None or base.head.rebooted
+        # What a kill or a power cut left unfinished is finished first, and without a word.
+        doubtful = False
+        whole = completed(self.live, base, self._tail, torn=rebooted) if self._exists else None
+        former = base.page if base else b""
+        if whole is None:
+            whole = unbroken(self.live, base, self._tail)
+            doubtful = rebooted
+            if rebooted:
+                whole = unholed(whole, lambda: top_of(former) or fresh_log(config.machine, config.agents))
+        self._mode, self._limits = repair_settings(config)
+        self._began = base is not None
+        self._unpurged = set(query.unfinished(db))
+        self._who = received(config, state, db)
+        self._look(db, base, whole, doubtful=doubtful)
+        if self._doubtful and base is not None and not self._written:
+            older = as_it_was(base, self._tail)  # nobody's word is in it: an old page that the power cut brought back
+            if older is not None:
+                self._look(db, base, older, doubtful=False)
+        self._new: dict[int, str] = {}  # place of a new message -> its id
+        self._given: set[str] = set()  # those ids
+        self._becomes = Becomes(config, self._view, self._outcome, self._expected, self._record, self._new, former)
+
+    def _look(self, db: sqlite3.Connection, base: Base | None, page: bytes, *, doubtful: bool) -> None:
+        """Compare a page with what is expected of it."""
+        self._view = View(page)
+        self._expected = Expected(db, base, self._tail, self._who)
+        self._expected.drop_trimmed(self._on_page, self._view.found)
+        self._past = Pastime(db, self._expected.ids, self._expected.copies)
+        self._doubtful = doubtful and bool(self._expected.known)
+        self._outcome = self._reconcile()
+
+    @property
+    def _written(self) -> bool:
+        """Whether there is something on the page that somebody wrote there by hand, and nobody knows."""
+        return bool(self._outcome.count(rules.ADDED) + self._outcome.count(rules.EDITED))
+
+    def _reconcile(self) -> Outcome:
+        known, found = self._expected.known, self._view.found
+        marks = {mark for one in known for mark in (one.digest, *one.versions)}
+        self._past.recall([one.header.stamp for one in found if one.id is None and one.digest not in marks])
+        return rules.reconcile(
+            known,
+            found,
+            history=self._past,
+            body_of=self._body_of,
+            thresholds=self._limits,
+            # A page that never was, or may never have reached the disk, cannot have been removed.
+            exists=self._exists or self._doubtful or bool(self._view.data) or not (self._began and known),
+            broken=self._view.broken,
+            doubtful=self._doubtful,
+        )
+
+    def _body_of(self, ident: str) -> str | None:
+        found = self._past.entry(ident)
+        return found[0].body if found else None
+
+    @property
+    def harmless(self) -> bool:
+        """Whether nothing is to be repaired: then there is no need to wait for an editor to finish."""
+        return self._outcome.judgement != rules.REPAIR or self._mode == "off"
+
+    @property
+    def _silent(self) -> bool:
+        """Whether all that is to be repaired is what a crash left of the page: nothing that stood there is missing."""
+        outcome, unseen = self._outcome, {one.id for one in self._expected.known if not one.agreed}
+        if self._doubtful and (b"\0" in self.live or not outcome.lost or not self._written):
+            return outcome.judgement == rules.REPAIR
+        left = [one.id for verdict in (rules.CUT, rules.DROPPED) for one in outcome.having(verdict)]
+        secret = [one.id for one in outcome.having(rules.REDACTED)]
+        torn = bool(left or secret) and unseen.issuperset(left) and self._unpurged.issuperset(secret)
+        return torn and not outcome.lost
+
+    def carry_out(self) -> list[str] | None:
+        """Do what was decided; return what a person should be told, or None if somebody saved meanwhile: look again.
+
+        StorageError if a file cannot be written.
+        """
+        self._name()
+        learned = []
+        for decision in self._outcome.entries:
+            records = self._learned(decision)
+            learned += records
+            if records and decision.verdict == rules.ARCHIVED:
+                self._becomes.joins(decision)
+        notices: list[str] = []
+        said: list[bytes] = []
+        mend = self._silent or (self._mode == "on" and not self.harmless)
+        if not (self.harmless or self._silent):
+            sentence = self._sentence(self._keep_damaged(), mend=mend)
+            if not self._outcome.quiet:
+                notices.append(sentence)
+                said.append(_announcement(sentence))
+        if not self._log.ledger.exists():
+            self._log.ledger.begin()
+        self._log.learn([*learned, *said, *self._noted(mend=mend)])
+        data, marks = self._trimmed(*self._becomes.mended(said, mend=mend))
+        if not self._exists and not data:
+            data = self._becomes.top()
+        if data != self.live:
+            with storage(f"write {self._log.live}", "the log is as it was; what it lost is still delivered"):
+                if not swap(self._log.live, self.live, data, sync=not self._began):
+                    return None
+        self._agree(data, marks)
+        return notices
+
+    # -- what the ledger learns -------------------------------------------------------------------
+
+    def _name(self) -> None:
+        """Give each new message its id: the one it claims, if that is free, else derived from its content."""
+        for entry, decision in zip(self._view.found, self._outcome.entries, strict=True):
+            if decision.verdict != rules.ADDED:
+                continue
+            ident, number = entry.id, max(1, decision.occurrence)
+            while ident is None or self._taken(ident):
+                ident, number = hand_id(entry.digest, number), number + 1
+            self._new[decision.place] = ident
+            self._given.add(ident)
+
+    def _taken(self, ident: str) -> bool:
+        return ident in self._expected.ids or ident in self._given or self._past.get(ident) is not None
+
+    def _learned(self, decision: Decision) -> list[bytes]:
+        """What the ledger must hold after this decision that it did not before."""
+        if decision.verdict == rules.ADDED:
+            entry = self._view.entry(decision.place)
+            return [by_hand(entry, self._new[decision.place], _time_of(entry))]
+        if decision.verdict not in _TELLING and not decision.version:
+            return []
+        if decision.id is None:
+            return self._rival(decision)
+        entry, found = self._view.entry(decision.place), self._past.entry(decision.id)
+        if found is None:
+            return []
+        known, own = found
+        at = known.at or _time_of(entry)
+        if decision.verdict == rules.ARCHIVED and not own:
+            return [as_is(entry._replace(id=decision.id, at=at, via=known.via or "hand"))]  # ours now, too
+        undone = decision.verdict == rules.EDITED and digest(known) != digest(entry)
+        if not decision.version and not undone:
+            return []
+        version = by_hand(entry, decision.id, at)
+        if decision.verdict == rules.DUPLICATE:
+            return [version, as_is(known)]  # the rival is kept in the history; what counted goes on counting
+        return [version]
+
+    def _rival(self, decision: Decision) -> list[bytes]:
+        """A second text of a message that is itself new: kept in its history; the first goes on counting."""
+        if not decision.version or decision.of is None:
+            return []
+        first = self._view.entry(decision.of)
+        both = (self._view.entry(decision.place), first)
+        return [by_hand(entry, self._new[decision.of], _time_of(first)) for entry in both]
+
+    def _noted(self, *, mend: bool) -> list[bytes]:
+        """What the ledger is to say of messages: deleted, back on the page, or left out."""
+        outcome, now = self._outcome, time.time()
+        back = [decision.id for decision in outcome.having(rules.RETURNED) if decision.id]
+        said = {
+            REMOVED: outcome.deleted,
+            RETURNED: (*back, *(outcome.lost if mend else ())),
+            LEFT: () if mend else outcome.lost,
+        }
+        return [control(tag, names, now) for tag, names in said.items() if names]
+
+    def _record(self, ident: str) -> bytes:
+        """The record of a known message as it counts now."""
+        found = self._past.entry(ident)
+        assert found is not None, "what is expected on the page, the index has"
+        return as_is(found[0])
+
+    def _keep_damaged(self) -> Path | None:
+        """Keep the file as it is beside the archive; None if there is no file."""
+        if not self._exists:
+            return None
+        folder = self._config.archive / "damaged"
+        make_private_folder(folder)
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for number in range(1, 1000):
+            path = folder / f"{self._log.live.stem}-{stamp}-{number:03d}.md"
+            if not path.exists():
+                secrets = self._outcome.having(rules.REDACTED)  # those are not kept a second time
+                replace(path, self._becomes.rewritten(secrets))
+                return path
+        return None
+
+    def _sentence(self, kept: Path | None, *, mend: bool) -> str:
+        outcome = self._outcome
+        what = _SAID.get(outcome.kind or "", "the log was damaged")
+        back, cut, new = len(outcome.lost), outcome.count(rules.CUT), outcome.count(rules.ADDED)
+        done = f"{back + cut} of its messages {'were put back' if mend else 'are missing'}, {new} new taken in"
+        copy = f"; the file as it was is kept in {kept.relative_to(self._config.folder)}" if kept else ""
+        way = "" if mend else "; `intercom restore --all` puts them back"
+        return f"{what}: {done}{copy}{way}."
+
+    # -- what both agree on -----------------------------------------------------------------------
+
+    def _trimmed(self, data: bytes, marks: dict[int, Mark] | None) -> tuple[bytes, dict[int, Mark] | None]:
+        """The page without what a compaction that was killed had not taken out yet."""
+        back = {one.id for one in self._outcome.having(rules.RETURNED)}
+        gone = {ident for ident in self._expected.ids if ident not in self._on_page and ident not in back}
+        gone -= set(self._outcome.lost)
+        found = last_compaction(self._tail) if gone else None
+        if found is None or marks is None:
+            return data, marks
+        return without(data, marks, gone, found.archived, found.stamp)
+
+    def _agree(self, data: bytes, marks: dict[int, Mark] | None) -> None:
+        """Write the base of a page that holds these bytes now."""
+        end = self._log.ledger.end()
+        if marks is None or end is None:
+            self._log.base.drop()
+            return
+        own = {ident: None for ident, copy in identified(data, marks) if not copy}
+        known = dict.fromkeys(ident for ident in self._expected.arrived if ident in own)
+        back = [one.id for one in self._outcome.having(rules.RETURNED) if one.id]
+        returned = [*self._outcome.lost, *self._outcome.owed, *back]
+        late = [ident for ident in self._expected.late if ident in own and ident not in returned] + returned
+        self._log.base.write(self._log.ledger.id, end, data, marks, {**known, **own}, late)
+
+
+_TELLING = {rules.ARCHIVED, rules.EDITED}  #: may say something new of a message without a new version
+
+
+def received(config: Config, state: State, db: sqlite3.Connection) -> Callable[[str, Header], bool]:
+    """Tells of a message, by its id and header, whether all whom it is for have received it.
+
+    What is for the people alone they have seen who delete it.
+    """
+    rows = db.execute("SELECT id, reader FROM state.receipts WHERE received IS NOT NULL")
+    readers: dict[str, set[str]] = {}
+    for ident, reader in rows:
+        readers.setdefault(ident, set()).add(reader)
+    everybody = {row.name for row in state.instances() if row.gone is None} | set(state.agents() or config.agents)
+
+    def tell(ident: str, header: Header) -> bool:
+        names = set(header.to.split(", ")) - {USER}
+        if ALL in names:
+            names = everybody - {header.sender}
+        return names <= readers.get(ident, set())
+
+    return tell
+
+
+def _time_of(entry: Entry) -> str:
+    """When a hand-written message was written, UTC: what it says, else now."""
+    return entry.at or utc_of_stamp(entry.stamp) or utc()
+
+
+def _announcement(sentence: str) -> bytes:
+    now = time.time()
+    message = Message(new_id(), None, utc(now), SYSTEM, USER, "WARN", "warn", sentence)
+    return seal(render(message, local_stamp(now)))

@@ -1,0 +1,110 @@
+"""Owns the last rules about entries: is what is left a copy of something, or new?
+
+6. *A copy in which the stamp is a time to the second* is a duplicate of what stands in the file, or an old copy of
+   what the archive holds, whether it has the present text or a former one: nobody repeats "ok" within the second and
+   to the letter. Also, under one such header on two sides of a git conflict are two texts of one message, even if
+   nobody had seen either (the first counts).
+7. *A copy with a vaguer stamp* (`{DATE}`, no seconds) may well be a new "ok". It counts as a copy only if it was
+   agreed to be one before, or the two stand on two sides of a git conflict. Otherwise it is new.
+8. *Exactly what a person had deleted* is that message back (an undo, a restored copy), whatever its stamp.
+9. *Everything else is a new message written by hand*, also when it claims an id: ids are ours to give.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from intercom.format.grammar import Header
+from intercom.repair.rules.table import OPEN, Table
+from intercom.repair.rules.values import ARCHIVED, DELETED, DUPLICATE
+
+
+def copies_and_new(table: Table) -> None:
+    """Rules 6 to 9: leaves no entry open."""
+    _other_side(table)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for f in table.open_found():
+        groups[table.found[f].digest].append(f)
+    if not groups:
+        return
+    live: dict[str, list[int]] = defaultdict(list)
+    for k, one in enumerate(table.known):
+        if table.holder[k] != OPEN:
+            for digest in {one.digest, table.found[table.holder[k]].digest, *one.versions}:
+                if digest in groups:
+                    live[digest].append(k)
+    told = Counter(d.id for d in table.decided if d and d.id and d.verdict in {DUPLICATE, ARCHIVED})
+    for digest, fs in groups.items():
+        _copies(table, fs, live[digest], told)
+    _two_sides(table)
+    _new(table)
+
+
+def _other_side(table: Table) -> None:
+    """Two texts under one exact header on two sides of a conflict are versions of one message."""
+    held = {
+        table.found[f].header: k
+        for k, f in enumerate(table.holder)
+        if f != OPEN and table.found[f].side and table.found[f].header.exact
+    }
+    for f in table.open_found() if held else ():
+        k = held.get(table.found[f].header)
+        if k is not None and table.sides_differ(f, table.holder[k]):
+            table.copy(f, k)
+
+
+def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) -> None:
+    """Rules 6 to 8 for entries that are equal to the letter, of which `live` are the messages that stand in the file.
+
+    `told` counts the copies of each message that were recognised so far.
+    """
+    exact = table.found[fs[0]].header.exact
+    past = table.history.having(table.found[fs[0]].digest)
+    gone = [one for one in past if one.reason == DELETED and one.id not in table.returned]
+    kept = [one for one in past if one.reason != DELETED]
+    known = [table.known[k] for k in live]
+    first = None  # the last that was none of these
+    for f in fs:
+        one = next((one for one in known if exact or one.copies > told[one.id]), None)
+        old = next((one for one in kept if exact or one.copies > told[one.id]), None)
+        if one is None:
+            one = next((one for one in known if table.sides_differ(f, table.holder[table.position[one.id]])), None)
+        if one is not None:
+            table.copy(f, table.position[one.id])
+            told[one.id] += 1
+        elif gone:
+            table.back(f, gone[0])
+            if not (table.doubtful and exact):  # there every copy of it goes
+                gone.pop(0)
+            if not table.doubtful:
+                first = f
+        elif first is not None and (exact or table.sides_differ(f, first)):
+            table.copy_of(f, first)
+        elif old is not None:
+            table.past(f, ARCHIVED, old.id)
+            told[old.id] += 1
+        else:
+            first = f
+
+
+def _two_sides(table: Table) -> None:
+    """Rule 6 for a message that nobody has seen yet: its texts on the sides of a conflict are versions of one."""
+    texts: dict[Header, list[int]] = defaultdict(list)
+    for f in table.open_found():
+        if table.found[f].side and table.found[f].header.exact:
+            texts[table.found[f].header].append(f)
+    for first, *others in texts.values():
+        if len({table.found[f].side for f in (first, *others)}) == 1 + len(others):
+            for f in others:
+                table.copy_of(f, first, version=table.found[f].digest != table.found[first].digest)
+
+
+def _new(table: Table) -> None:
+    """Rule 9: give each the number of its occurrence among all that had this content."""
+    new: dict[str, list[int]] = defaultdict(list)
+    for f in table.open_found():
+        new[table.frayed.get(f, table.found[f].digest)].append(f)
+    live = Counter(one.digest for one in table.known if one.digest in new)
+    for digest, fs in new.items():
+        for number, f in enumerate(fs, live[digest] + len(table.history.having(digest)) + 1):
+            table.add(f, number)

@@ -1,0 +1,93 @@
+"""Owns the rule for entries that are no person's doing: what a cut through the file, or a power cut, left of a message.
+
+5. *Cut.* The last entry that was agreed, if its text is the beginning of the known one, or that one with a piece of
+   the next header or of its own closing rule behind it, was not edited but cut, where what followed it is gone, or
+   its closing rule is, or nobody ever saw it whole. A person who shortens the last hand-written message, where no
+   closing rule was promised, has edited it. Where the cut went through the meta line, what is left of the id tells
+   which message it was; where through the header, its stamp and sender.
+   *A hole*: an entry that but for NULs is what a message was is cut, too, wherever it stands. In a page that is
+   doubtful (rule 13), so is any entry that begins its message's text, is an older text of it, or holds a NUL. If its
+   message stands elsewhere, or nothing but NULs is left of it, it is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from intercom.repair.rules import torn
+from intercom.repair.rules.table import OPEN, Table
+from intercom.repair.rules.values import CUT, DROPPED, DUPLICATE, EDITED
+
+_MANY = 100  #: messages of one stamp and sender that an entry is compared with
+
+
+def cut(table: Table) -> None:
+    """Rule 5: the end is at the last entry, and, as tools may have appended since, at the last that was agreed.
+
+    Where none of them was agreed yet, the cut is before those that are missing.
+    """
+    held = [(f, k) for k, f in enumerate(table.holder) if f != OPEN]
+    agreed = [(f, k) for f, k in held if table.known[k].agreed]
+    ends = {max(pairs) for pairs in (held, agreed) if pairs}
+    missing = set(table.missing())
+    ends |= {(f, k) for f, k in held if k + 1 in missing and not (table.found[f].closed or table.known[k].agreed)}
+    for f, k in held:
+        decision = table.decided[f]
+        if decision is None or decision.verdict != EDITED:
+            continue
+        if _left(table, f, k) or ((f, k) in ends and _cut_off(table, f, k)):
+            table.hold(k, f, CUT)
+    _remains(table)
+
+
+def _left(table: Table, f: int, k: int) -> bool:
+    """Whether entry `f` is what a power cut left of message `k`."""
+    if f in table.frayed:
+        return table.doubtful
+    return table.shaken(f) and table.remnant(table.known[k].id, f, table.known[k].versions)
+
+
+def _cut_off(table: Table, f: int, k: int) -> bool:
+    """Whether entry `f`, at the end of the file as it was, is what a cut left of message `k`."""
+    entry, one, text = table.found[f], table.known[k], table.text(table.known[k].id)
+    more = any(table.holder[n] == OPEN and table.known[n].agreed for n in range(k + 1, len(table.known)))
+    unfinished = not entry.closed and one.via != "hand"
+    if f in table.frayed:
+        rest = more or (unfinished and torn.rule_torn(entry.body))
+    else:
+        unsure = more or unfinished or not one.agreed
+        rest = unsure and text is not None and torn.beginning(text, entry.body)
+    return rest and not any(d and d.verdict == DUPLICATE and d.id == one.id for d in table.decided)
+
+
+def _remains(table: Table) -> None:
+    """Rule 5 for what no other rule knows: an unfinished header, a hole where a header or a meta line was."""
+    open_ = [f for f in table.open_found() if (table.shaken(f) and not table.copied(f)) or _bare(table, f)]
+    senders: dict[tuple[str, str], list[int]] = defaultdict(list)
+    if open_:
+        for k in sorted(range(len(table.known)), key=lambda k: table.holder[k] != OPEN):  # those missing first
+            senders[table.known[k].header[:2]].append(k)
+    for f in open_:
+        entry = table.found[f]
+        near = senders[entry.header[:2]][:_MANY]
+        left = next((k for k in near if _is_left_of(table, f, k)), OPEN)
+        if left != OPEN and table.holder[left] == OPEN:
+            table.hold(left, f, CUT)
+        elif left != OPEN:
+            table.past(f, DROPPED, table.known[left].id)
+        elif entry.holed and not entry.body.strip("\0 \t\r\n"):
+            table.past(f, DROPPED, None)
+
+
+def _bare(table: Table, f: int) -> bool:
+    return not table.found[f].closed and torn.bare(table.found[f].body.strip())
+
+
+def _is_left_of(table: Table, f: int, k: int) -> bool:
+    """Whether entry `f`, whose stamp and sender are those of message `k`, is what is left of it."""
+    entry, one = table.found[f], table.known[k]
+    start = torn.ident(entry.body.strip()) if _bare(table, f) else ""
+    if _bare(table, f) and table.holder[k] == OPEN and (start or one.header.exact):
+        return one.id.startswith(start)
+    same = entry.header == one.header or (entry.holed and "\0" not in entry.body)  # a hole in the header
+    return same and one.header.exact and table.shaken(f) and table.rest(one.id, f)

@@ -1,0 +1,181 @@
+"""Owns the judgement on the whole file: what is missing by somebody's will, what by accident, and how bad it is.
+
+10. *Owed* is what was never seen in the file since it was appended: nobody can have meant to delete it, nothing was
+    damaged, and it is no evidence of anything. It is put into the file, or its beginning that is there is completed,
+    and there is nothing to tell.
+11. *A stale save* is made from a copy read at some moment T: of what was agreed, everything that arrived after T is
+    missing and everything before T is there. So the missing that arrived after the last agreed message still
+    there are lost; those that arrived before it were deleted by somebody who let later ones stand, and that is
+    honoured: if that is all that is missing, also of what nobody has read; beside anything that is lost, only of what
+    was received by all it is for. A hand-written message may have stood in the file for a while before it was first
+    seen, so what tools appended is the better evidence, where there is any.
+    *A file whose end was cut off* misses what stood behind the last message that is still in its place, and people
+    move messages about: that is lost, too, whenever it had arrived. A person who deletes just the last messages
+    looks the same as either: they are put back once.
+12. *Insisting.* If what is missing by rule 11 are at most a few, each was put back before, and the same save
+    added nothing and left others, then somebody deleted them again: honoured, if all that is missing was received by
+    all it is for. A stale save in a loop adds, or takes new ones along; one that does neither (an editor that saves
+    the same old copy again) must not take away what nobody has read: that is put back every time.
+13. *Damage.* If the file is gone, holds no message, was cut off in the middle of a line or a message, or more than a
+    few and more than most of the log are missing, no deletion in it is taken for meant: everything missing is put
+    back, however often that was done before. *A doubtful page* is one that may be what a power cut left of it: it was
+    not synced, and is not as expected. It may be old, short, or full of holes, so that nothing in it deletes or undoes
+    anything: what is missing is put back, and what had been deleted before is taken out again. What a person can have
+    written there is taken in as ever, and that is any text but a rest (rule 5).
+14. *Announcements* of our own are evidence of what arrived when, but are never worth a repair: missing alone,
+    they count as deleted; with others, they come back with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from intercom.repair.rules.table import OPEN, Gaps, Table
+from intercom.repair.rules.values import (
+    ADDED,
+    ARCHIVED,
+    CHANGED,
+    CUT,
+    DROPPED,
+    DUPLICATE,
+    EDITED,
+    EMPTIED,
+    GREW,
+    INTACT,
+    MOVED,
+    OVERWRITTEN,
+    REDACTED,
+    REMOVED,
+    REPAIR,
+    RESURFACED,
+    RETURNED,
+    STALE_SAVE,
+    TRUNCATED,
+    UNCHANGED,
+    Decision,
+    Known,
+    Outcome,
+)
+
+
+class _Missing(NamedTuple):
+    """What is missing of what was agreed, sorted by rules 11 to 14."""
+
+    deleted: list[Known]
+    lost: list[Known]
+    damage: bool = False
+
+
+def judge(table: Table, *, exists: bool, broken: bool) -> Outcome:
+    """Rules 10 to 14, once every entry has its verdict."""
+    gaps = table.gaps()
+    said = {decision.place: decision for decision in table.decided if decision}
+    entries = tuple(_final(table, gaps, said, f, decision) for f, decision in enumerate(table.decided) if decision)
+    verdicts = {entry.verdict for entry in entries}
+    broken = broken or CUT in verdicts or table.doubtful or _broken_off(table)
+    owed = [table.known[k] for k in table.missing() if not table.known[k].agreed]
+    missing = _sort(table, exists=exists, broken=broken, willed=ADDED not in verdicts)
+    kind = None
+    if missing.lost or verdicts & {CUT, DROPPED, REDACTED} or not (exists or owed):
+        judgement = REPAIR
+        kind = _kind(table, missing, verdicts, exists=exists)
+    elif missing.deleted or verdicts & {EDITED, MOVED, RETURNED}:
+        judgement = CHANGED
+    elif ADDED in verdicts or any(not one.agreed for one in table.known):
+        judgement = GREW
+    else:
+        judgement = INTACT
+    quiet = judgement == REPAIR and exists and _quiet(table, entries, missing.lost, kind)
+    return Outcome(judgement, kind, entries, _ids(missing.deleted), _ids(missing.lost), _ids(owed), quiet)
+
+
+def _quiet(table: Table, entries: tuple[Decision, ...], lost: list[Known], kind: str | None) -> bool:
+    """Whether nothing that anybody had seen is put right, or only what was put right before."""
+    if any(entry.verdict == REDACTED for entry in entries):
+        return False
+    if lost:
+        return kind == STALE_SAVE and all(one.restored for one in _worth(lost))
+    cut = [table.known[table.position[entry.id or ""]] for entry in entries if entry.verdict == CUT]
+    return not any(one.agreed for one in cut)
+
+
+def _broken_off(table: Table) -> bool:
+    """Whether the last entry lost its closing rule, whatever else was done to it: what has a meta line had one."""
+    last = len(table.found) - 1
+    if last < 0 or table.found[last].closed:
+        return False
+    stands = [one for f, one in zip(table.holder, table.known, strict=True) if f == last]
+    return any(one.via != "hand" or table.found[last].id == one.id for one in stands)
+
+
+def _ids(messages: list[Known]) -> tuple[str, ...]:
+    return tuple(one.id for one in sorted(messages, key=lambda one: one.seq))
+
+
+def _final(table: Table, gaps: Gaps, said: dict[int, Decision], f: int, decision: Decision) -> Decision:
+    """What only the whole shows: out of the order that most kept is moved; a copy names the entry that counts."""
+    if decision.verdict == UNCHANGED and f not in gaps.anchors:
+        return decision._replace(verdict=MOVED)
+    if decision.verdict != DUPLICATE:
+        return decision
+    if decision.id in table.position:
+        return decision._replace(of=table.found[table.holder[table.position[decision.id]]].place)
+    original = decision
+    while original.verdict == DUPLICATE and original.of is not None:  # a copy's original may be a copy by now
+        original = said[original.of]
+    if original.verdict == ARCHIVED:
+        return decision._replace(verdict=ARCHIVED, id=original.id, of=None)
+    return decision._replace(id=original.id, of=original.place)
+
+
+def _worth(messages: Iterable[Known]) -> list[Known]:
+    """Those that are worth a repair (rule 14)."""
+    return [one for one in messages if not one.system]
+
+
+def _sort(table: Table, *, exists: bool, broken: bool, willed: bool) -> _Missing:
+    away = {k: one for k, one in enumerate(table.known) if one.agreed and table.holder[k] == OPEN}
+    gone = list(away.values())
+    worth, limits = _worth(gone), table.limits
+    if not worth and exists and not table.doubtful:
+        return _Missing(gone, [])
+    most = limits.most * len(_worth(one for one in table.known if one.agreed))
+    if not exists or not table.found or (len(worth) > limits.few and len(worth) > most):
+        return _Missing([], gone, damage=True)
+    if broken:
+        return _Missing([], gone)
+    stayed = [one for k, one in enumerate(table.known) if one.agreed and table.holder[k] != OPEN]
+    tools = any(one.agreed and one.via != "hand" for one in table.known)
+    moment = _moment(one for one in stayed if one.via != "hand" or not tools)
+    end = max((k for k in table.unmoved() if table.known[k].agreed), default=OPEN)
+    old = {k for k, one in away.items() if one.arrived < moment and k < end}
+    lost = _worth(one for k, one in away.items() if k not in old)
+    insisted = willed and stayed and len(lost) <= limits.few and all(one.restored for one in lost)
+    if not lost or (insisted and all(one.received for one in worth)):
+        return _Missing(gone, [])
+    meant = {k for k in old if away[k].received or away[k].system}
+    return _Missing([away[k] for k in meant], [one for k, one in away.items() if k not in meant])
+
+
+def _moment(stayed: Iterable[Known]) -> int:
+    """When, at the earliest, the copy was read that holds these: the last of their arrivals.
+
+    What was put back may be there from a copy older than that: it proves no more than its first arrival.
+    """
+    return max((min(one.seq, one.arrived) for one in stayed), default=-1)
+
+
+def _kind(table: Table, missing: _Missing, verdicts: set[str], *, exists: bool) -> str:
+    if not exists:
+        return REMOVED
+    if not table.found and missing.lost:
+        return EMPTIED
+    held = [k for k, f in enumerate(table.holder) if f != OPEN and table.known[k].agreed]
+    had_any = any(one.agreed for one in table.known)
+    rest_is_beginning = held == list(range(len(held))) and ADDED not in verdicts
+    if missing.lost and (missing.damage or (had_any and not held)):
+        return TRUNCATED if held and rest_is_beginning else OVERWRITTEN
+    if CUT in verdicts:
+        return TRUNCATED
+    return STALE_SAVE if missing.lost or DROPPED in verdicts else RESURFACED

@@ -1,0 +1,324 @@
+"""Owns the sides that repair compares: what a page is expected to hold, what it holds, and what is past.
+
+What is expected comes from the base (the page as it last agreed with the ledger) and what the ledger gained since; what
+is known of each message, and all that is past, from the index.
+
+A page may be of any length, so no side keeps texts: digests say what is equal, and the few texts that a rule compares
+are read again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from sys import intern
+from typing import Any, NamedTuple, cast
+
+from intercom.core.message import SYSTEM
+from intercom.format import MARKER, MESSAGE, Entry, digest, hand_id, one, parse
+from intercom.format.record import RETURNED, is_control
+from intercom.repair.rules import DELETED, REDACTED, Found, Header, Known, Past, trimmed
+from intercom.store.index import query
+from intercom.store.index.values import loaded
+from intercom.store.log.base import Base, Mark
+from intercom.store.log.ledger import Position
+from intercom.store.log.unfinished import entries_of
+
+_SEVERAL = 4  #: entries of unknown origin that are worth a look at every message there ever was
+_SHORT = 20_000  #: messages; such a history is looked at for a single one, too
+_BOM = b"\xef\xbb\xbf"
+
+
+class Expected:
+    """What a page is supposed to hold: what it held when it last agreed with the ledger, and what came since.
+
+    Without a base, what the ledger says is on the page, none of which is known to have been seen there.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        base: Base | None,
+        tail: Sequence[tuple[Position, bytes]],
+        received: Callable[[str, Header], bool],
+    ) -> None:
+        self.copies: dict[str, int] = {}  #: id -> how many further copies of it the page held
+        self.late: dict[str, None] = dict.fromkeys(base.late if base else ())  #: came to the page after younger ones
+        self._db = db
+        self._received = received
+        self._order: dict[str, bool] = {}  # ids in order of the page -> whether it was seen there
+        if base is not None:
+            self._of_base(base)
+            self._of_tail(tail, base.head.seen)
+        for ident in query.on_page(db):
+            self._order.setdefault(ident, False)
+        self.known: list[Known] = self._known()  #: in order of the page
+        self.ids = {one.id for one in self.known}
+
+    @property
+    def arrived(self) -> list[str]:
+        """The ids of what is expected, in the order of the ledger."""
+        return [one.id for one in sorted(self.known, key=lambda one: one.seq)]
+
+    def drop_trimmed(self, on_page: Container[str], found: Sequence[Found]) -> None:
+        """Expect nothing of what a compaction took off the page, unless it was killed before it did."""
+        ids, marks = {one.id for one in found}, {one.digest for one in found}
+        self.known = [
+            one for one in self.known if one.id in on_page or one.id in ids or not marks.isdisjoint(_texts(one))
+        ]
+        self.ids = {one.id for one in self.known}
+
+    def _of_base(self, base: Base) -> None:
+        for ident, copy in identified(base.page, base.marks):
+            if copy:
+                self.copies[ident] = self.copies.get(ident, 0) + 1
+            elif ident:
+                self._order[ident] = True
+
+    def _of_tail(self, tail: Sequence[tuple[Position, bytes]], seen: Position) -> None:
+        """What tools appended since, and what was noted of messages."""
+        for (number, start), data in tail:
+            for entry in parse(data):
+                if entry.kind != MESSAGE or entry.id is None:
+                    continue
+                was_seen = Position(number, start + entry.start) < seen
+                if not is_control(entry):
+                    self._order.setdefault(entry.id, was_seen)
+                elif entry.tag == RETURNED:
+                    for ident in entry.body.split():
+                        self._order[ident] = was_seen
+                        self.late.pop(ident, None)
+                        self.late[ident] = None
+
+    def _known(self) -> list[Known]:
+        rows = {row.id: row for row in index_rows(self._db, list(self._order))}
+        versions = former(self._db, list(rows))
+        ranks = {row.id: rank for rank, row in enumerate(sorted(rows.values(), key=lambda row: row.seq))}
+        late = {ident: _AFTER_ALL + number for number, ident in enumerate(self.late)}
+        return [
+            Known(
+                ident,
+                row.digest,
+                row.header,
+                ranks[ident],
+                late.get(ident, ranks[ident]),
+                seen,
+                row.returned,
+                row.via,
+                row.header.sender == SYSTEM,
+                row.redacted,
+                versions.get(ident, _NONE),
+                self.copies.get(ident, 0),
+                self._received(ident, row.header),
+            )
+            for ident, seen in self._order.items()
+            if (row := rows.get(ident)) is not None and not row.hidden
+        ]
+
+
+def _texts(one: Known) -> Iterator[str]:
+    yield one.digest
+    yield from one.versions
+
+
+_NONE: frozenset[str] = frozenset()
+_AFTER_ALL = 1 << 40  # beyond every rank
+
+
+def identified(page: bytes, marks: Mapping[int, Mark]) -> Iterator[tuple[str, bool]]:
+    """Each message of a page: its id ("" where nobody knows), and whether it is one more copy."""
+    messages = (entry for entry in entries_of(page) if entry.kind == MESSAGE)
+    for number, entry in enumerate(messages):
+        yield marks.get(number, Mark(entry.id or ""))
+
+
+class Row(NamedTuple):
+    """What the index says of a message, but its text."""
+
+    id: str
+    seq: int
+    digest: str
+    header: Header
+    via: str
+    hidden: int
+    returned: int
+    redacted: bool
+
+
+def index_rows(db: sqlite3.Connection, idents: Sequence[str]) -> Iterator[Row]:
+    """The messages of these ids, those that the index has."""
+    for row in _asked(db, _ROWS, idents):
+        ident, seq, via, hidden, returned, redacted, *said = row
+        entry = _entry(said)
+        yield Row(ident, seq, digest(entry), _header(entry), intern(via), hidden, returned, bool(redacted))
+
+
+_ROWS = (
+    "SELECT m.id, m.seq, m.via, m.hidden, coalesce(t.returned, 0), coalesce(t.redacted, 0), "
+    "m.stamp, m.sender, m.rcpt, m.tag, m.urgent, m.body "
+    "FROM messages m LEFT JOIN traces t ON t.id = m.id WHERE m.id IN "
+)
+_FORMER = "SELECT id, stamp, sender, rcpt, tag, urgent, body FROM versions WHERE id IN "
+_MANY = 500
+
+
+def _asked(db: sqlite3.Connection, sql: str, idents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    for start in range(0, len(idents), _MANY):
+        part = idents[start : start + _MANY]
+        yield from db.execute(f"{sql}({','.join('?' * len(part))})", part)
+
+
+def _entry(said: Sequence[Any]) -> Entry:
+    stamp, sender, to, tag, urgent, body = map(loaded, said)
+    return Entry(MESSAGE, 0, b"", stamp, sender, to, tag, bool(urgent), body)
+
+
+def former(db: sqlite3.Connection, idents: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Digests of the texts that these messages had before."""
+    found: dict[str, set[str]] = {}
+    for ident, *said in _asked(db, _FORMER, idents):
+        found.setdefault(ident, set()).add(digest(_entry(said)))
+    return {ident: frozenset(marks) for ident, marks in found.items()}
+
+
+class Pastime:
+    """The messages that are not expected on the page, asked of the index one by one."""
+
+    def __init__(self, db: sqlite3.Connection, expected: Container[str], copies: Mapping[str, int]) -> None:
+        self._db = db
+        self._expected = expected
+        self._copies = copies
+        self._recalled: dict[str, list[str]] = {}  # digest -> ids
+
+    def get(self, id: str, /) -> Past | None:  # the protocol's name
+        """The message of this id, if it is past."""
+        if id in self._expected:
+            return None
+        row = next(index_rows(self._db, [id]), None)
+        if row is None:
+            return None
+        reason = DELETED if row.hidden else REDACTED if row.redacted else "archived"
+        return Past(id, row.digest, row.header, row.seq, reason, self._copies.get(id, 0))
+
+    def having(self, mark: str, /) -> Sequence[Past]:
+        """Every past message that came with this digest by hand, or was recalled with it."""
+        ids, number = [], 1
+        while self._has(ident := hand_id(mark, number)):
+            ids.append(ident)
+            number += 1
+        found = (self.get(ident) for ident in dict.fromkeys([*ids, *self._recalled.get(mark, ())]))
+        return sorted((past for past in found if past is not None), key=lambda past: past.seq)
+
+    def recall(self, strangers: Sequence[str]) -> None:
+        """Look for past messages with these stamps, each of an entry that has no id and whose text is not known.
+
+        Their ids may have been stripped, and their texts edited after they came: `having` then finds them all
+        the same. It takes a look at every row, so where history is long it is only done for several at once.
+        """
+        last = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
+        stamps = set(strangers)
+        if not stamps or (len(strangers) < _SEVERAL and last > _SHORT):
+            return
+        idents = [row[0] for row in self._db.execute("SELECT id, stamp FROM messages") if loaded(row[1]) in stamps]
+        older = former(self._db, idents)
+        for row in index_rows(self._db, idents):
+            for mark in {row.digest, *older.get(row.id, ())}:
+                self._recalled.setdefault(mark, []).append(row.id)
+
+    def _has(self, ident: str) -> bool:
+        return self._db.execute("SELECT 1 FROM messages WHERE id = ?", (ident,)).fetchone() is not None
+
+    def entry(self, ident: str) -> tuple[Entry, bool] | None:
+        """Any message that the index has, as an entry, and whether it is from our ledger."""
+        return entry_of(self._db, ident)
+
+
+def entry_of(db: sqlite3.Connection, ident: str) -> tuple[Entry, bool] | None:
+    """A message as the index has it, and whether it is from our ledger."""
+    row = db.execute(
+        "SELECT m.stamp, m.sender, m.rcpt, m.tag, m.urgent, m.body, m.at, m.via, m.re, m.thread, m.declared, "
+        "m.status, m.progress, s.own FROM messages m JOIN sources s ON s.src = m.src WHERE m.id = ?",
+        (ident,),
+    ).fetchone()
+    if row is None:
+        return None
+    *said, own = map(loaded, row)
+    stamp, sender, to, tag, urgent, body, at, via, *few = said
+    return Entry(MESSAGE, 0, b"", stamp, sender, to, tag, bool(urgent), body, ident, at or None, via, *few), bool(own)
+
+
+class _Texts:
+    """The bytes of the live log, and where its entries begin; the last begins at the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.starts = array("Q")
+        self._last: tuple[int, Entry] | None = None  # what was asked for last is mostly asked for again
+
+    def entry(self, place: int) -> Entry:
+        """The message at this place, with its text."""
+        if self._last is None or self._last[0] != place:
+            start = self.starts[place]
+            self._last = place, one(self.data[start : self.starts[place + 1]], start)
+        return self._last[1]
+
+
+class _Sight(Found):
+    """An entry of the live log whose text is read when a rule asks for it: its place says where."""
+
+    __slots__ = ()
+
+    @property
+    def body(self) -> str:  # in the place of the text stands how to get it
+        """The text."""
+        return cast("_Texts", self[4]).entry(self.place).body
+
+
+class View:
+    """The live log as it is, read for reconciling. A *place* is the number of an entry among all."""
+
+    def __init__(self, data: bytes) -> None:
+        self.found: list[Found] = []  #: the messages
+        texts = self._texts = _Texts(data)
+        side, sides = 0, 0
+        for place, entry in enumerate(entries_of(data)):
+            texts.starts.append(entry.start)
+            first = entry.raw.removeprefix(_BOM)[:1] if entry.kind == MARKER else b"#"
+            if first != b"#":
+                sides += 1
+                side = 0 if first == b">" else sides
+            elif entry.kind == MESSAGE:
+                closed = entry.raw.rstrip().endswith(b"---")
+                mark, header, holed = digest(entry), _header(entry), b"\0" in entry.raw
+                short = entry.body if closed else trimmed(entry.body)
+                cut = None if short == entry.body else digest(entry._replace(body=short))
+                self.found.append(_Sight(place, entry.id, mark, header, cast("str", texts), closed, side, cut, holed))
+        texts.starts.append(len(data))
+
+    @property
+    def broken(self) -> bool:
+        """Whether the log ends within a line that belongs to no message."""
+        loose = not self.found or self.found[-1].place < len(self) - 1
+        return loose and not self.data.endswith(b"\n")
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        return len(self._texts.starts) - 1
+
+    @property
+    def data(self) -> bytes:
+        """The whole log."""
+        return self._texts.data
+
+    def raw(self, place: int) -> bytes:
+        """The bytes of an entry."""
+        return self.data[self._texts.starts[place] : self._texts.starts[place + 1]]
+
+    def entry(self, place: int) -> Entry:
+        """A message, with its text."""
+        return self._texts.entry(place)
+
+
+def _header(entry: Entry) -> Header:
+    return Header(entry.stamp.strip(), intern(entry.sender), intern(entry.to), intern(entry.tag))

@@ -1,0 +1,154 @@
+"""Owns taking over a bus that a version before the ledger kept: a journal beside the page, and notes in the state.
+
+Everything the journal holds goes into the ledger, with what was noted of messages; the base is what page and journal
+last agreed on. Only then does the journal go. Killed in between, the next command finds the journal still there and
+takes what the ledger has not; so it does where an old server is still running and writes a new one.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from typing import NamedTuple
+
+from intercom.core.message import utc, utc_of_stamp
+from intercom.format import MESSAGE, Entry, digest
+from intercom.format.record import LEFT, META, PURGED, REDACTED, REMOVED, RETURNED, as_is, by_hand, control
+from intercom.store.log.base import Mark
+from intercom.store.log.log import Log
+from intercom.store.log.unfinished import entries_of
+from intercom.store.state.db import State
+from intercom.system.files import read_from, storage
+
+_IDS = re.compile(META + rb"([0-9a-z]{1,12})")
+_TABLES = ("hidden", "repaired", "copies", "redacted")
+_NOTES = ("agreed", "order", "traces")
+_DELETED = "deleted by hand"
+
+
+class _Noted(NamedTuple):
+    """What the state of an older version says of messages, by id."""
+
+    deleted: list[str]
+    left: list[str]
+    returned: list[str]
+    redacted: list[str]
+    agreed: str  #: inode and size of the journal, size of the page, its proof, a turn
+    order: list[str]
+
+
+def take_over(log: Log, state: State) -> None:
+    """Take over what an older version kept; the caller holds the lock. StorageError."""
+    path = log.journal
+    data = read_from(path)
+    if data is None:
+        return
+    noted, fresh = _noted(state), not log.ledger.exists()
+    known = set() if fresh else _known(log)
+    records = [*_records(data, known), *_controls(noted)]
+    if fresh:
+        log.ledger.begin(records)
+        _agree(log, data, noted)
+    else:
+        log.learn(records, "what an older Intercom kept is not taken over yet")
+    _forget(state)
+    with storage(f"remove {path}", "its messages are in the ledger"):
+        for old in (path, path.with_name("journal.next"), *path.parent.glob("kept.INTERCOM-*")):
+            old.unlink(missing_ok=True)
+
+
+def _records(journal: bytes, known: set[str]) -> Iterator[bytes]:
+    """The messages of the journal that are not known, with every text that they had."""
+    for entry in entries_of(journal):
+        if entry.kind == MESSAGE and entry.id and entry.id not in known and entry.raw.endswith(b"\n---\n\n"):
+            if entry.via in {None, "tool", "cli"}:
+                yield as_is(entry._replace(declared=None if entry.declared == "control" else entry.declared))
+            else:
+                yield by_hand(entry, entry.id, entry.at or utc_of_stamp(entry.stamp) or utc())
+
+
+def _known(log: Log) -> set[str]:
+    """Every id in the ledger."""
+    texts = (read_from(log.ledger.path(segment)) or b"" for segment in log.ledger.segments())
+    return {ident.decode() for text in texts for ident in _IDS.findall(text)}
+
+
+def _controls(noted: _Noted) -> list[bytes]:
+    said = {RETURNED: noted.returned, REMOVED: noted.deleted, LEFT: noted.left, REDACTED: noted.redacted}
+    said[PURGED] = noted.redacted
+    return [control(tag, idents, time.time()) for tag, idents in said.items() if idents]
+
+
+def _noted(state: State) -> _Noted:
+    """What an older version's tables hold; nothing where they are not there."""
+    with state.guarded():
+        db = state.db
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables.issuperset(_TABLES):
+            return _Noted([], [], [], [], "", [])
+        hidden = db.execute("SELECT id, why FROM hidden ORDER BY at, id").fetchall()
+        return _Noted(
+            [ident for ident, why in hidden if why == _DELETED],
+            [ident for ident, why in hidden if why != _DELETED],
+            [row[0] for row in db.execute("SELECT id FROM repaired ORDER BY arrived")],
+            [row[0] for row in db.execute("SELECT id FROM redacted ORDER BY at, id")],
+            str(state.meta("agreed") or ""),
+            str(state.meta("order") or "").split(),
+        )
+
+
+def _forget(state: State) -> None:
+    """Drop what has become records."""
+    with state.transaction() as db:
+        with suppress(sqlite3.OperationalError):  # no such table, where there was none
+            for table in _TABLES:
+                db.execute(f"DELETE FROM {table}")  # noqa: S608  # a name of ours
+        db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in _NOTES])
+
+
+def _agree(log: Log, journal: bytes, noted: _Noted) -> None:
+    """Write the base that the last agreement stands for, where page and journal still begin with it."""
+    end, page = log.ledger.end(), read_from(log.live) or b""
+    try:
+        _, reach, size, proof, _ = noted.agreed.split()
+        agreed, text = int(reach), page[: int(size)]
+    except ValueError:
+        return
+    whole = blake2b(text, digest_size=16).hexdigest() == proof and len(text) == int(size)
+    if end is None or not whole or agreed != len(journal):
+        return  # what is missing from the page is put there, once
+    marks, own = _identified(text, journal)
+    order = [ident for ident in _order(journal) if ident in own]
+    log.base.write(log.ledger.id, end, text, marks, order)
+
+
+def _order(journal: bytes) -> dict[str, None]:
+    return dict.fromkeys(ident.decode() for ident in _IDS.findall(journal))
+
+
+def _identified(page: bytes, journal: bytes) -> tuple[dict[int, Mark], set[str]]:
+    """Which message of the journal each of the page's is, and which the page has: by id, else by content."""
+    by_digest: dict[str, list[str]] = {}
+    texts: dict[str, Entry] = {}
+    for entry in entries_of(journal):
+        if entry.kind == MESSAGE and entry.id:
+            texts[entry.id] = entry
+    for ident, entry in texts.items():
+        by_digest.setdefault(digest(entry), []).append(ident)
+    marks: dict[int, Mark] = {}
+    own: set[str] = set()
+    messages = (entry for entry in entries_of(page) if entry.kind == MESSAGE)
+    for number, entry in enumerate(messages):
+        alike = by_digest.get(digest(entry), [])
+        found = entry.id if entry.id in texts else next((one for one in alike if one not in own), (alike or [""])[-1])
+        ident = found or entry.id or ""
+        copy = not found or found in own
+        if copy or ident != entry.id:
+            marks[number] = Mark(ident, copy)
+        if not copy:
+            own.add(ident)
+    return marks, own

@@ -1,0 +1,126 @@
+"""Owns the arguments of tools: their JSON schemas, and whether a call's fit, in words a model can mend its call by.
+
+The validator is the one that the MCP SDK stands on and has loaded anyway, made of the same schema that
+the client sees.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from intercom.core.errors import UsageError
+
+Properties = dict[str, dict[str, Any]]
+
+_TYPES = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+}
+_SHOWN = 80  #: characters of a wrong value that the answer repeats
+
+
+def text(about: str = "", **more: Any) -> dict[str, Any]:
+    """Schema of a text argument."""
+    return {"type": "string", **({"description": about} if about else {}), **more}
+
+
+def choice(*words: str, default: str | None = None) -> dict[str, Any]:
+    """Schema of an argument that is one of a few words."""
+    return {"type": "string", "enum": list(words), **({"default": default} if default else {})}
+
+
+def whole(low: int, high: int | None = None, **more: Any) -> dict[str, Any]:
+    """Schema of a whole number with bounds."""
+    return {"type": "integer", "minimum": low, **({"maximum": high} if high is not None else {}), **more}
+
+
+def flag(about: str = "", *, default: bool = False) -> dict[str, Any]:
+    """Schema of a yes-or-no argument."""
+    return {"type": "boolean", "default": default, **({"description": about} if about else {})}
+
+
+class Fitting:
+    """Checks the arguments of one tool."""
+
+    def __init__(self, tool: str, properties: Properties, required: tuple[str, ...]) -> None:
+        from pydantic_core import SchemaValidator
+
+        self._tool = tool
+        self._properties = properties
+        self._defaults = {name: spec["default"] for name, spec in properties.items() if "default" in spec}
+        self._optional = set(properties).difference(required)
+        fields = {
+            name: {"type": "typed-dict-field", "schema": _core(spec), "required": name in required}
+            for name, spec in properties.items()
+        }
+        self._validator = SchemaValidator({"type": "typed-dict", "fields": fields, "extra_behavior": "forbid"})
+
+    def fitted(self, given: dict[str, Any]) -> dict[str, Any]:
+        """`given` with the defaults filled in, null being as good as nothing; UsageError where it does not fit."""
+        from pydantic_core import ValidationError
+
+        meant = {name: value for name, value in given.items() if value is not None or name not in self._optional}
+        try:
+            return {**self._defaults, **self._validator.validate_python(meant)}
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            said = self._words(first["type"], first["loc"], first["input"])
+            raise UsageError(f"{self._tool}: {said}; nothing was done.") from None
+
+    def _words(self, kind: str, place: tuple[int | str, ...], value: Any) -> str:
+        """One sentence about what does not fit: its kind, where it is, what stands there."""
+        if not place:  # a name with half a character in it
+            return f"no argument has such a name (it takes {', '.join(self._properties) or 'none'})"
+        name = str(place[0])
+        if kind == "missing":
+            return f"the argument {name} is missing"
+        if kind in {"extra_forbidden", "invalid_key"}:
+            near = difflib.get_close_matches(name, list(self._properties), 1)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(self._properties) or 'none'}"
+            return f"there is no argument {_shown(name)} ({hint})"
+        spec = self._properties[name]
+        if kind == "literal_error":
+            return f"{name} must be one of {', '.join(spec['enum'])}, not {_shown(value)}"
+        for side, least in (("minimum", "at least"), ("maximum", "at most")):
+            if kind == {"minimum": "greater_than_equal", "maximum": "less_than_equal"}[side]:
+                return f"{name} must be {least} {spec[side]}, not {_shown(value)}"
+        if spec["type"] == "array" and len(place) > 1:
+            return f"{name}.{place[1]} must be {_TYPES[spec['items']['type']]}, not {_shown(value)}"
+        kinds = spec["type"] if isinstance(spec["type"], list) else [spec["type"]]
+        return f"{name} must be {' or '.join(_TYPES[one] for one in kinds)}, not {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    shown = "null" if value is None else ascii(value)
+    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "…"
+
+
+def _core(spec: dict[str, Any]) -> Any:
+    """The validator's schema for a JSON schema of ours; ValueError for a kind of schema that no tool has yet."""
+    if "enum" in spec:
+        return {"type": "literal", "expected": spec["enum"]}
+    bounds = {short: spec[long] for short, long in (("ge", "minimum"), ("le", "maximum")) if long in spec}
+    match spec["type"]:
+        case [*kinds]:
+            return {"type": "union", "choices": [_core({"type": kind}) for kind in kinds]}
+        case "string":  # any str: what no UTF-8 can hold is refused further in, by what it is an argument for
+            return {"type": "is-instance", "cls": str}
+        case "boolean":
+            return {"type": "bool", "strict": True}
+        case "number":
+            return {"type": "float", "strict": True, "allow_inf_nan": False, **bounds}
+        case "integer":
+            strict = {"type": "int", "strict": True, **bounds}
+            return {"type": "function-before", "function": {"type": "no-info", "function": _whole}, "schema": strict}
+        case "array":
+            return {"type": "list", "strict": True, "items_schema": _core(spec["items"])}
+    raise ValueError(spec)
+
+
+def _whole(value: Any) -> Any:
+    """To JSON 3.0 is a whole number."""
+    return int(value) if type(value) is float and value.is_integer() else value

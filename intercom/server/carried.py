@@ -1,0 +1,84 @@
+"""Owns what a read took from the bus until it is in an answer, so that a cancelled call loses nothing.
+
+The bus counts what it gave us as received when this session acts again. A call that is cancelled in
+between was given messages that nobody saw: they are carried here, and come first in the next read.
+
+Locked, because the desk fills a hand while the event loop may drop it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from intercom.core.message import Message, canonical
+from intercom.store.index.query import filter_of
+
+
+class Filters(NamedTuple):
+    """What a read asks for; None means no filter. The names are those of `Bus.read`."""
+
+    thread: str | None = None
+    query: str | None = None
+    sender: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """As keyword arguments of the bus."""
+        return {key: value for key, value in self._asdict().items() if value is not None}
+
+    def match(self, message: Message) -> bool:
+        """Whether a message that is carried here answers this read."""
+        wanted = filter_of(thread=self.thread, sender=self.sender, words=self.query)
+        return wanted.lets(message._replace(sender=canonical(message.sender)))
+
+
+class Hand:
+    """The messages on their way into one answer. `dropped`: the call is gone, nothing may be put in."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.dropped = False
+
+
+class Tray:
+    """Messages that the bus gave and no answer has shown."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._carried: list[Message] = []
+
+    def fill(self, hand: Hand, messages: list[Message]) -> None:
+        """The bus gave these for the answer of `hand`."""
+        with self._lock:
+            if hand.dropped:
+                self._carried += messages
+            else:
+                hand.messages += messages
+
+    def take(self, hand: Hand, filters: Filters, limit: int | None, fits: Callable[[list[Message]], int]) -> None:
+        """Move carried messages that answer this read into `hand`, as many as fit."""
+        with self._lock:
+            if hand.dropped:
+                return
+            wanted = [message for message in self._carried if filters.match(message)][:limit]
+            hand.messages = wanted[: fits(wanted)]
+            gone = {message.id for message in hand.messages}
+            self._carried = [message for message in self._carried if message.id not in gone]
+
+    def drop(self, hand: Hand) -> None:
+        """The answer of `hand` will never go out."""
+        with self._lock:
+            hand.dropped = True
+            self._carried[:0] = hand.messages
+            hand.messages = []
+
+    def count(self) -> int:
+        """How many messages are carried."""
+        with self._lock:
+            return len(self._carried)
+
+    def clear(self) -> None:
+        """Another name: what is carried belongs to the old one, and the bus still has it as not received."""
+        with self._lock:
+            self._carried.clear()

@@ -1,0 +1,1 @@
+"""Owns the MCP tools, a module for each kind: messages, tasks, workers."""

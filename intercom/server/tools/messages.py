@@ -1,0 +1,166 @@
+"""Owns the tools by which a session says who it is and talks: register, signoff, send, broadcast, read."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from intercom.core.contract import KIND
+from intercom.core.errors import Refused
+from intercom.core.message import Message
+from intercom.server import pages
+from intercom.server.carried import Filters, Hand
+from intercom.server.tool import Arguments, Caller
+
+if TYPE_CHECKING:
+    from intercom.bus.bus import Bus
+    from intercom.server.session import Session
+
+BATCH = 200  # messages taken from the bus for one page
+
+
+def register(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+    """Bind this session to a name."""
+    before = session.name
+    session.register(bus, args["role"], args.get("name"))
+    assert session.name
+    out: dict[str, Any] = {"name": session.name, "role": session.role, "unread": bus.unread(session.name)}
+    out["root"] = str(bus.config.root)
+    if bus.config.warnings:
+        out["warnings"] = list(bus.config.warnings)
+    if before and before != session.name:
+        out["note"] = f"You were {before} before; that name is signed off, and its unread messages stay with it."
+    out["next"] = "Call intercomm_get_protocol once for how to work here, then intercomm_read."
+    return out
+
+
+def signoff(session: Session, bus: Bus, _args: Arguments) -> dict[str, Any]:
+    """Leave the bus."""
+    name = _me(session)
+    bus.signoff(name)
+    session.forget()
+    return {"signed_off": name}
+
+
+def send(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+    """Store one message for a recipient."""
+    progress = args.get("progress")
+    sent = bus.send(
+        args["to"],
+        args["message"],
+        sender=_me(session),
+        type=args["type"],
+        priority=args.get("priority"),
+        reply_to=args.get("reply_to"),
+        thread=args.get("thread"),
+        status=args.get("status"),
+        progress=None if progress is None else int(progress),
+        via="tool",
+    )
+    return _stored(sent)
+
+
+def broadcast(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+    """Store one message for everybody."""
+    return _stored(bus.broadcast(args["message"], sender=_me(session), type=args["type"], via="tool"))
+
+
+def _stored(sent: Message) -> dict[str, Any]:
+    return {"id": sent.id, "to": sent.to, "type": sent.type, "at": sent.at, "stored": True}
+
+
+async def read(session: Session, call: Caller, args: Arguments) -> dict[str, Any]:
+    """New messages for this session, or (`all`) the history it may see."""
+    filters = Filters(args.get("thread"), args.get("query"), args.get("from"))
+    limit = int(args["limit"]) if "limit" in args else None
+    if args["all"]:
+        history: dict[str, Any] = await call(functools.partial(_history, session, filters, limit))
+        return history
+    hand = Hand()
+    job = functools.partial(look, session, hand, filters, limit)
+    try:
+        answer: dict[str, Any] = await call(job)
+        if not answer["messages"] and args["wait"] > 0:
+            answer = await _wait(session, call, job, args["wait"])
+    except BaseException:  # cancelled, most likely: nobody will see what was taken
+        session.tray.drop(hand)
+        raise
+    return answer
+
+
+async def _wait(session: Session, call: Caller, job: Callable[[Bus], Any], seconds: float) -> dict[str, Any]:
+    """Run `job` again at each change until it finds something; other calls are answered in between."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    folder = await call(lambda bus: bus.config.folder)
+    async with session.changes(folder) as change:
+        while True:
+            left = end - loop.time()
+            if left > 0:
+                await change(left)
+            answer: dict[str, Any] = await call(job)
+            if answer["messages"] or left <= 0 or session.closing:
+                return answer
+
+
+def look(session: Session, hand: Hand, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:
+    """One page of new messages, into `hand`; what does not fit stays unread. Refused where the name is lost."""
+    session.settle(bus)  # a read may have waited for an hour
+    name, tray = _me(session), session.tray
+    tray.take(hand, filters, limit, functools.partial(_fitting, bus))
+    if not hand.messages and not hand.dropped:
+        fits = functools.partial(_fitting, bus)
+        tray.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, **filters.given()))
+    shown = list(hand.messages)
+    rows, _ = pages.fill(shown, _masters(bus, shown))
+    left = tray.count() + bus.unread(name)
+    answer: dict[str, Any] = {"messages": rows, "unread_left": left}
+    said = [pages.note(shown)] if rows else []
+    if left and not rows and any(filters.given().values()):
+        said.append(f"Nothing new fits the filter; {left} unread without it: call intercomm_read with no filter.")
+    elif left:
+        said.append(f"{left} more unread: call intercomm_read again.")
+    elif not rows:
+        said.append("No new messages: checked against every log just now.")
+    if note := " ".join(part for part in said if part):
+        answer["note"] = note
+    return answer
+
+
+def _fitting(bus: Bus, messages: list[Message]) -> int:
+    """How many of the messages fit one page."""
+    return len(pages.fill(messages, _masters(bus, messages))[1])
+
+
+def _history(session: Session, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:
+    """The newest messages that fit a page, oldest of them first. Nothing counts as read."""
+    name = _me(session)
+    found = bus.read(name, all=True, limit=limit or 10 * BATCH, **filters.given())
+    found.sort(key=lambda message: message.seq or 0)
+    rows, used = pages.fill(found[::-1], _masters(bus, found))
+    answer: dict[str, Any] = {"messages": rows[::-1], "unread_left": session.tray.count() + bus.unread(name)}
+    said = [pages.note(used)]
+    if len(used) < len(found) or (limit is None and len(found) == 10 * BATCH):
+        said.append(
+            f"These are the newest {len(used)}; older ones did not fit. Narrow it with thread, query or from, "
+            "or run `intercom log` in a shell for all of it."
+        )
+    if note := " ".join(part for part in said if part):
+        answer["note"] = note
+    return answer
+
+
+def _masters(bus: Bus, messages: list[Message]) -> set[str]:
+    """Whose contracts are orders; asked only where a contract may be among the messages."""
+    if not any(KIND in message.body for message in messages):
+        return set()
+    return {known.name for known in bus.instances() if known.role == "master"}
+
+
+def _me(session: Session) -> str:
+    if not session.name:  # only registered sessions come here, but a name can be lost meanwhile
+        why = session.trouble or "This session has no name."
+        raise Refused(f"{why} Nothing was done. Call intercomm_register first, then repeat this.")
+    return session.name

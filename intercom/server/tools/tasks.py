@@ -1,0 +1,167 @@
+"""Owns the tools for work and overview: assign, escalate, status, clear, get_protocol."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from intercom.core import contract
+from intercom.core.errors import Refused, UsageError
+from intercom.core.message import RESERVED, USER, Instance, Message, recipients
+from intercom.server import protocol
+from intercom.server.side_thread import apart
+from intercom.server.tool import Arguments, Caller
+
+if TYPE_CHECKING:
+    from intercom.bus.bus import Bus
+    from intercom.server.session import Session
+
+RECEIPTS = 100  # receipts shown at once
+GLIMPSE = 200  # characters of a latest status shown in the overview
+
+
+async def assign(session: Session, call: Caller, args: Arguments) -> dict[str, Any]:
+    """Store a task contract for a worker, then wake it."""
+    sent = await call(functools.partial(_assign, session, args))
+    out: dict[str, Any] = {"id": sent.id, "to": sent.to, "stored": True}
+    if not args["wake"]:
+        return {**out, "woke": False, "reason": "not asked for"}
+    return {**out, **await _wake(session, sent.to, sent.id)}
+
+
+def _assign(session: Session, args: Arguments, bus: Bus) -> Message:
+    worker, *others = recipients(args["worker"]) or ("",)
+    if others or worker == session.name or worker in RESERVED:
+        raise Refused(f"A task cannot be assigned to {args['worker']!r}; nothing was stored. Name one worker.")
+    task = contract.Contract(args["role"], args["role_instructions"], _target(args), tuple(args["report_back"]))
+    try:
+        body = contract.build(task)
+    except contract.ContractError as error:
+        raise UsageError(f"{error}; nothing was stored.") from error
+    return bus.send(worker, body, sender=session.name or "", type="task", via="tool")
+
+
+async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
+    """Climb the ladder for a message that is stored, beside the desk."""
+    from intercom.fleet.wake import safely
+
+    woken = await apart(session, lambda crew: safely(crew, name, message))
+    return woken.to_json()
+
+
+def _target(args: Arguments) -> contract.Target | None:
+    """The AIMFP entity that the arguments name; UsageError where they do not fit together."""
+    kind, number, slug = args.get("target_type"), args.get("target_id"), args.get("target_slug")
+    if kind is None and number is None and slug is None:
+        return None
+    if kind is None or (number is None) == (slug is None):
+        raise UsageError(
+            "An AIMFP target is target_type with exactly one of target_id and target_slug; nothing was stored. "
+            "Without AIMFP leave all three out and put the task into role_instructions."
+        )
+    return contract.Target(kind, None if number is None else int(number), slug)
+
+
+async def escalate(session: Session, call: Caller, args: Arguments) -> dict[str, Any]:
+    """Store a worker's question for the master, and for the user where no master can answer; wake the master."""
+    sent, master, live = await call(functools.partial(_escalate, session, args))
+    out: dict[str, Any] = {"persisted": True, "id": sent.id, "to": sent.to}
+    if live:
+        return {**out, **await _wake(session, master, sent.id)}
+    if master:
+        reason = f"{master} is not running; it gets this when it is back, and the user can see it"
+    else:
+        reason = "no master is registered; this is stored for the user"
+    return {**out, "woke": False, "reason": reason}
+
+
+def _escalate(session: Session, args: Arguments, bus: Bus) -> tuple[Message, str, bool]:
+    """(the stored question, the master's name or "", whether it lives)."""
+    master = _master(bus.instances())
+    live = master is not None and (master.state != "dead" or _session_runs(bus, master.name))
+    names = [master.name] if master else []
+    if args["needs_user"] or not live:
+        names.append(USER)
+    marks = {"decision": args["kind"] == "decision", "needs user": args["needs_user"]}
+    special = [word for word, on in marks.items() if on]
+    body = f"[{', '.join(special)}] {args['message']}" if special else args["message"]
+    priority = "urgent" if special else None
+    sent = bus.send(", ".join(names), body, sender=session.name or "", type="question", priority=priority, via="tool")
+    return sent, master.name if master else "", live
+
+
+def _session_runs(bus: Bus, name: str) -> bool:
+    """Whether the agent itself is there, where only its server has died: its hooks still bring it messages."""
+    from contextlib import closing
+
+    from intercom.fleet.sessions import Sessions
+    from intercom.store.state.db import State
+
+    with closing(State(bus.config.private)) as state:
+        row = Sessions(state).get(name)
+        return row is not None and row.running
+
+
+def _master(instances: list[Instance]) -> Instance | None:
+    """The master that lives, else the one that last acted; unknown is not dead."""
+    masters = [known for known in instances if known.role == "master"]
+    masters.sort(key=lambda known: (known.state == "dead", known.state != "alive"))
+    alive = [known for known in masters if known.state != "dead"]
+    return alive[0] if alive else max(masters, key=lambda known: known.last_active, default=None)
+
+
+def status(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+    """Who is here, what waits, and on request what became of what this session sent."""
+    found = bus.status()
+    out: dict[str, Any] = {
+        "you": {"name": session.name, "role": session.role} if session.name else None,
+        "root": str(found.root),
+        "log": str(found.log),
+        "instances": [
+            {"name": known.name, "role": known.role, "state": known.state, "last_active": known.last_active}
+            for known in found.instances
+        ],
+        "agents": list(found.agents),
+        "messages": {"live": found.live, "archived": found.archived, "total": found.total},
+        "unread": found.unread,
+        "latest": {name: _glimpse(message) for name, message in found.latest.items()},
+    }
+    if found.warnings:
+        out["warnings"] = list(found.warnings)
+    if not session.name:
+        out["next"] = f"{session.trouble or ''} Call intercomm_register to take part.".lstrip()
+    if args["receipts"] is not False:
+        out.update(_receipts(session, bus, args["receipts"]))
+    return out
+
+
+def _glimpse(message: Message) -> dict[str, Any]:
+    out: dict[str, Any] = {"id": message.id, "at": message.at, "status": message.status, "progress": message.progress}
+    out["begins"] = message.body[:GLIMPSE]
+    return out
+
+
+def _receipts(session: Session, bus: Bus, wanted: bool | str) -> dict[str, Any]:
+    if not session.name:
+        raise Refused("Receipts are for what you sent; call intercomm_register first.")
+    rows = bus.receipts(session.name, wanted if isinstance(wanted, str) else None)
+    out: dict[str, Any] = {"receipts": [row._asdict() for row in rows[-RECEIPTS:]]}
+    if len(rows) > RECEIPTS:
+        out["receipts_note"] = f"the newest {RECEIPTS} of {len(rows)}; ask for one with receipts=<message id>"
+    return out
+
+
+def clear(_session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+    """Move older messages from the live log into the archive. Nothing is deleted."""
+    done = bus.compact(int(args["keep"]))
+    return {
+        "archived": done.archived,
+        "kept": done.kept,
+        "segment": done.segment,
+        "note": "Nothing was deleted: archived messages stay readable and searchable.",
+    }
+
+
+async def get_protocol(session: Session, _call: Caller, _args: Arguments) -> str:
+    """The full protocol for the caller's role."""
+    return protocol.for_role(session.role if session.name or session.spawned.name else None)

@@ -1,0 +1,28 @@
+"""Owns `index.db`: everything in it is derived from the logs and may be thrown away at any moment.
+
+`db` opens, guards and replaces the file; `build` makes a new one, `ingest` puts parsed entries in, `revise`
+changes those that are there, `control` does what control records say; `query` gets messages out.
+"""
+
+from __future__ import annotations
+
+from intercom.store.index.build import Builder
+from intercom.store.index.control import Control, split
+from intercom.store.index.db import Index, IndexLost
+from intercom.store.index.ingest import add_entries, add_records, add_source, plain_rows
+from intercom.store.index.query import Filter
+from intercom.store.index.revise import Source
+
+__all__ = [
+    "Builder",
+    "Control",
+    "Filter",
+    "Index",
+    "IndexLost",
+    "Source",
+    "add_entries",
+    "add_records",
+    "add_source",
+    "plain_rows",
+    "split",
+]

@@ -1,0 +1,348 @@
+"""Owns the index file as a file: opening, noticing damage, transactions, replacement.
+
+Anybody may delete, corrupt or replace `index.db` between any two calls. So:
+- every write happens under the index lock and ends with a *seal*, the file's identity, size and
+  times, in `index.seal` beside it. A file that does not match its seal was changed by something
+  that is not us (or by a writer that died half way): it is thrown away and rebuilt. The time is one
+  that we set, finer than a system's clock may tick, so that no change hides in the same tick;
+- whoever finds damage all the same breaks the seal, and what was read counts only if the seal still
+  holds after the reading;
+- there is no WAL: a stale side file can then never be played into a newer index;
+- nothing is synced to disk: after a power cut the boot id in the seal no longer matches.
+- a program that holds SQLite's own lock on the file is a stranger, for we exclude one another without it:
+  it may keep the file; a new one takes the name.
+Whoever finds the index gone or damaged gets IndexLost, rebuilds, and tries once more.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from intercom.core.errors import StorageError
+from intercom.system.boot import boot_id
+from intercom.system.files import storage
+from intercom.system.lock import flocked
+
+SCHEMA_VERSION = 2
+NAME = "index2"  #: versions before the ledger had another, and may still be running
+_NOTHING = 1 << 62  #: above every number: as long as there is no ledger, no message is to be on the page
+_APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id
+_WAIT_MS = 30_000  #: for a reader of ours, or for a stranger
+_CHANGED = "the index was not as Intercom leaves it"
+RESTARTED = "the machine was started anew since the index was written"
+_SEAL = 200  #: bytes of a seal, padded: more than four numbers and a boot id can have
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE sources (
+    src INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE,  -- relative to .claude/local
+    own INTEGER NOT NULL,       -- 1 for a segment of our ledger
+    seen TEXT NOT NULL,         -- inode, size and times when last read: hints
+    settled INTEGER NOT NULL,   -- where the next parse begins
+    proof TEXT NOT NULL         -- digest of what stood before `settled`
+);
+CREATE TABLE messages (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, at TEXT NOT NULL, sender TEXT NOT NULL, rcpt TEXT NOT NULL,
+    tag TEXT NOT NULL, declared TEXT, body NOT NULL, urgent INTEGER NOT NULL, re TEXT, thread TEXT,
+    via TEXT NOT NULL, src INTEGER NOT NULL, status TEXT, progress INTEGER, stamp TEXT NOT NULL,
+    hidden INTEGER NOT NULL DEFAULT 0   -- 1: deleted by hand; 2: missing from the page, and left so
+);
+CREATE TABLE inbox (rcpt TEXT, seq INTEGER, PRIMARY KEY (rcpt, seq)) WITHOUT ROWID;
+CREATE TABLE versions (
+    id TEXT, n INTEGER, at TEXT, stamp, sender, rcpt, tag, urgent INTEGER, body, PRIMARY KEY (id, n)
+) WITHOUT ROWID;
+CREATE TABLE kept (seq INTEGER PRIMARY KEY);  -- on the page though older than meta's `page`
+CREATE TABLE traces (
+    id TEXT PRIMARY KEY,
+    returned INTEGER NOT NULL DEFAULT 0,    -- how often it was put back on the page
+    redacted INTEGER NOT NULL DEFAULT 0     -- 1: its text is to be destroyed; 2: that was done
+) WITHOUT ROWID;
+CREATE TABLE hands (src INTEGER, digest TEXT, n INTEGER, PRIMARY KEY (src, digest)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5(body, content='messages', content_rowid='seq');
+"""
+#: Made before a bulk load: few messages are in them, and each made afterwards is a walk over the whole table.
+PARTIAL_INDEXES = (
+    "CREATE INDEX by_thread ON messages (thread, seq) WHERE thread IS NOT NULL",
+    "CREATE INDEX by_status ON messages (sender, seq) WHERE status IS NOT NULL",
+    "CREATE INDEX hidden_ones ON messages (hidden) WHERE hidden > 0",
+    "CREATE INDEX by_reply ON messages (re) WHERE re IS NOT NULL",
+)
+UNIQUE_INDEX = "CREATE UNIQUE INDEX by_id ON messages (id)"  #: made after a bulk load, in one sort
+
+_LOST = {
+    sqlite3.SQLITE_ERROR,  # no such table or column: a file that is not what it was
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_SCHEMA,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+}
+
+
+class IndexLost(Exception):  # a condition, not a fault
+    """The index is absent, damaged or of another version; the text says which. Rebuild and try again."""
+
+
+class Index:
+    """A connection to the index of one bus, reopened whenever the file under it was replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path: Final = folder / f"{NAME}.db"
+        self._seal_path = folder / f"{NAME}.seal"
+        self._lock_path = folder / f"{NAME}.lock"
+        self._db: sqlite3.Connection | None = None
+        self._inode = 0
+        self._trusted: tuple[int, ...] = ()  #: stat of the file when it last matched its seal
+
+    def close(self) -> None:
+        """Close the connection; the next use opens it again."""
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+        self._trusted = ()
+
+    def db(self) -> sqlite3.Connection:
+        """The connection, verified to be on the file that has the name now. IndexLost if there is none to trust."""
+        now = self._stat()
+        if now is None:
+            self.close()
+            raise IndexLost("there is no index yet")
+        if self._db is not None and now == self._trusted:
+            return self._db
+        if not self._whole(now):
+            # Perhaps a writer is between its commit and its seal: the lock tells.
+            with self.locked():
+                now = self._stat()
+                if now is None or not self._whole(now):
+                    self.close()
+                    raise IndexLost(_CHANGED if self._read_seal().endswith(f" {boot_id()}") else RESTARTED)
+        return self._connect(now)
+
+    def sound(self) -> bool:
+        """Whether there is an index that can be trusted; the caller holds the index lock."""
+        now = self._stat()
+        if now is None or not self._whole(now):
+            return False
+        try:
+            self._connect(now)
+        except (IndexLost, StorageError):
+            return False
+        return True
+
+    def seal_fits(self) -> bool:
+        """Whether the file matches its seal. Opens nothing and waits for nobody: a writer may be between the two."""
+        now = self._stat()
+        return now is not None and self._whole(now)
+
+    def _connect(self, now: tuple[int, ...]) -> sqlite3.Connection:
+        if self._db is None or now[0] != self._inode:
+            self.close()
+            with self.guarded():
+                self._db = sqlite3.connect(f"file:{_quoted(self.path)}?mode=rw", uri=True, isolation_level=None)
+                _tune(self._db)
+                version = self._db.execute("PRAGMA user_version").fetchone()[0]
+                mine = self._db.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION
+            if not mine or version != SCHEMA_VERSION:
+                self.close()
+                raise IndexLost(
+                    f"the index was of version {version}, this Intercom writes {SCHEMA_VERSION}"
+                    if mine
+                    else "the index was not one of Intercom's"
+                )
+            self._inode = now[0]
+        self._trusted = now
+        return self._db
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Turn SQLite's errors in the block into IndexLost (damage) or StorageError (disk full, read-only)."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in _LOST:
+                self._condemn()
+                held = "held by another program" if code == sqlite3.SQLITE_BUSY else "damaged"
+                raise IndexLost(f"the index was {held} ({error})") from error
+            if code == sqlite3.SQLITE_FULL:
+                raise StorageError(
+                    f"the index {self.path} cannot be used: the disk is full; nothing was changed. "
+                    "Free some space and try again."
+                ) from error
+            raise StorageError(f"the index {self.path} cannot be used: {error}; nothing was read.") from error
+        except UnicodeDecodeError as error:
+            self._condemn()
+            raise IndexLost("the index was damaged (text that is not UTF-8)") from error
+        except (TypeError, ValueError, OverflowError, LookupError) as error:
+            if self._sealed():
+                raise
+            self.close()
+            raise IndexLost(f"the index was damaged ({error})") from error
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """As `guarded`; IndexLost also if by the end of the block something else than Intercom changed the index.
+
+        Waits for no lock: a writer that is at this moment between its commit and its seal counts as well.
+        """
+        db = self._db
+        with self.guarded():
+            yield
+            if self._db is not db or not self._sealed():
+                raise IndexLost("the index was changed while it was read")
+
+    def _sealed(self) -> bool:
+        """Whether the file that we read is the one with the name, and as a writer of ours left it."""
+        now = self._stat()
+        if now is None or now[0] != self._inode:
+            return False
+        return now == self._trusted or self._whole(now)
+
+    def condemn(self) -> None:
+        """Break the seal: what the index was made of is not what it was. The next use makes it anew."""
+        self._condemn()
+
+    def _condemn(self) -> None:
+        """Break the seal of the file that we read damage in, unless another has taken its place."""
+        trusted = self._trusted
+        self.close()
+        if trusted and self._whole(trusted):
+            with suppress(OSError):
+                self._seal_path.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the index lock without a transaction: what replaces the whole file does so inside."""
+        with flocked(self._lock_path):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction under the index lock, sealed at its end. IndexLost, StorageError, LockTimeout."""
+        with self.locked():
+            now = self._stat()
+            if now is None or not self._holds(now):
+                self.close()
+                raise IndexLost("the index was replaced while it was in use")
+            db = self._connect(now)
+            with self.guarded():
+                db.execute("BEGIN")  # under the index lock nobody else writes here, and the state stays free
+                try:
+                    yield db
+                    self._untouched(now)
+                    db.execute("COMMIT")
+                except BaseException:
+                    with suppress(sqlite3.Error):
+                        db.execute("ROLLBACK")
+                    raise
+            self._seal()
+
+    def _untouched(self, since: tuple[int, ...]) -> None:
+        """IndexLost unless the file is as before the transaction: of ours nothing is in it before the commit."""
+        if self._stat() != since:
+            raise IndexLost("the index was not as Intercom leaves it")
+
+    def create(self, path: Path) -> sqlite3.Connection:
+        """A new, empty index at `path`, tuned for a bulk load. The caller holds the lock, fills it and installs it."""
+        path.unlink(missing_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA cache_size = -65536")
+        db.executescript(SCHEMA)
+        for statement in PARTIAL_INDEXES:
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute("INSERT INTO meta VALUES ('generation', ?), ('page', ?)", (os.urandom(8).hex(), _NOTHING))
+        return db
+
+    def install(self, path: Path) -> None:
+        """Put a filled index in place, atomically. The caller holds the lock and has closed its connection."""
+        self.close()
+        for suffix in ("-journal", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        os.replace(path, self.path)
+        self._seal()
+
+    def discard(self) -> None:
+        """Throw the index away, for good: the next use rebuilds it from the logs."""
+        self.close()
+        with self.locked():
+            for path in (self.path, self.path.with_name(self.path.name + "-journal"), self._seal_path):
+                path.unlink(missing_ok=True)
+
+    # -- the seal ---------------------------------------------------------------------------------
+
+    def _stat(self) -> tuple[int, ...] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    def _seal(self) -> None:
+        at = time.time_ns()
+        with storage(f"seal {self.path}", "nothing was read"):
+            try:
+                os.utime(self.path, ns=(at, at))
+            except FileNotFoundError:
+                return
+            now = self._stat()
+            if now is None:
+                return
+            # Written over, never truncated first: file systems flush a file that was, which takes longest of all.
+            handle = os.open(self._seal_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(handle, self._seal_of(now).encode("ascii").ljust(_SEAL), 0)
+            finally:
+                os.close(handle)
+        if now[0] == self._inode:
+            self._trusted = now
+
+    def _holds(self, now: tuple[int, ...]) -> bool:
+        """Whether the seal of the file as it is now is whole; the caller holds the index lock."""
+        if now == self._trusted:  # nobody wrote since it was: at most somebody broke it, and that removes it
+            return os.access(self._seal_path, os.F_OK)
+        return self._whole(now)
+
+    def _whole(self, stat: tuple[int, ...]) -> bool:
+        """Whether the seal is that of a file with this stat."""
+        return self._read_seal() == self._seal_of(stat)
+
+    def _read_seal(self) -> str:
+        try:
+            with open(self._seal_path, encoding="ascii") as file:
+                return file.read().rstrip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    @staticmethod
+    def _seal_of(stat: tuple[int, ...]) -> str:
+        return " ".join(map(str, (*stat, boot_id())))
+
+
+def _quoted(path: Path) -> str:
+    """A path for an SQLite URI: the characters that mean something there are escaped."""
+    return os.fspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _tune(db: sqlite3.Connection) -> None:
+    db.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
+    # For rolling back only: who dies while writing breaks the seal, so no journal on disk would ever be played back.
+    db.execute("PRAGMA journal_mode = MEMORY")
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("PRAGMA cache_size = -16384")
+    db.execute("PRAGMA cache_spill = OFF")  # before its commit nothing of ours is in the file: see _untouched

@@ -1,0 +1,344 @@
+"""Owns putting parsed entries into the index: numbering, inbox rows, versions.
+
+Sequence numbers follow arrival: our ledger in its order, then other machines' files. Numbers that another machine's
+messages took are kept in the state (they cannot be derived) and left free here, so a rebuild gives every message the
+number it had.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain, repeat
+from operator import itemgetter
+from typing import Any
+
+from intercom.core.message import SYSTEM, utc_of_stamp
+from intercom.format import MESSAGE, Entry, digest, hand_id
+from intercom.format.grammar import SECONDS
+from intercom.format.likeness import similarity
+from intercom.format.record import is_systems_own
+from intercom.store.index.control import Control, apply
+from intercom.store.index.revise import ALIKE, INBOX, Source, follow, inbox_rows, is_own, revise, take_edits, told_apart
+from intercom.store.index.values import loaded, stored_row
+
+# After seq and src the columns stand in the order of an Entry's fields, so that a row is a slice of one.
+_SAID_OF_ALL = ("stamp", "sender", "rcpt", "tag", "urgent", "body", "id", "at", "via")
+_SAID_OF_FEW = ("re", "thread", "declared", "status", "progress")
+_ALL: tuple[str, ...] = ("seq", "src", *_SAID_OF_ALL, *_SAID_OF_FEW)
+_MOST: tuple[str, ...] = _ALL[: -len(_SAID_OF_FEW)]  #: binding NULLs is left out
+_NONE = (None,) * len(_SAID_OF_FEW)
+_GROUP = 50  #: rows in one statement: a seventh quicker than each by its own
+
+
+@cache
+def _inserting(columns: tuple[str, ...], rows: int, src: int | None = None) -> str:
+    """The statement that inserts so many rows of these columns; with `src` that one for all, and the next numbers."""
+    values = ", ".join("coalesce(nullif(?, ''), 'tool')" if name == "via" else "?" for name in columns)
+    if src is not None:
+        columns, values = ("src", *columns), f"{src}, {values}"
+    return f"INSERT INTO messages ({', '.join(columns)}) VALUES " + ", ".join([f"({values})"] * rows)
+
+
+_FIRST = Entry._fields.index("stamp")
+_SAID = Entry._fields.index("body") + 1
+_FEW = _FIRST + len(_SAID_OF_ALL)
+_said_of_all = itemgetter(slice(_FIRST, _FEW))
+_said_of_few = itemgetter(slice(_FEW, None))
+_at = itemgetter(Entry._fields.index("at"))
+_UNSURE = (0, 0, ())
+ID = Entry._fields.index("id") - _FIRST
+RCPT = 2 + Entry._fields.index("to") - _FIRST
+INBOX_AFTER = "INSERT OR IGNORE INTO inbox SELECT rcpt, seq FROM messages WHERE seq > ? AND instr(rcpt, ',') = 0"
+_MANY = 500  #: ids asked for at once
+
+
+def _plain(entry: Entry, ident: str, source: Source) -> tuple[Any, ...]:
+    """What the index holds of a message, but for its number and source."""
+    if entry.id is None or not entry.at or source.ours:
+        via = entry.via if source.trusted or (entry.id is not None and not source.ours) else "hand"
+        entry = entry._replace(id=ident, at=entry.at or utc_of_stamp(entry.stamp) or "", via=via)
+    return entry[_FIRST:]
+
+
+def plain_rows(source: Source, entries: Iterable[Entry], counts: dict[str, int]) -> list[tuple[Any, ...]]:
+    """The messages among `entries`, each as `Builder.put` takes it. `counts` goes on from call to call for one source.
+
+    It counts the occurrences of what was written by hand.
+    """
+    hands = _Hands(source, counts)
+    return [
+        entry[_FIRST:] if entry.id and entry.at else _plain(entry, entry.id or hands.id_of(entry), source)
+        for entry in entries
+        if entry.kind == MESSAGE and (entry.to != SYSTEM or not is_systems_own(entry))
+    ]
+
+
+class _Hands:
+    """Ids of hand-written messages: content and occurrence within one source.
+
+    In a file that is not ours a second entry with a stamp to the second is a copy (rule 6 of `reconcile`) and gets
+    the first one's id.
+    """
+
+    def __init__(self, source: Source, counts: dict[str, int]) -> None:
+        self._source = source
+        self.counts = counts
+        self.touched: set[str] = set()
+
+    def id_of(self, entry: Entry) -> str:
+        mark = digest(entry)
+        if self._source.trusted or mark not in self.counts or SECONDS.search(entry.stamp) is None:
+            self.counts[mark] = self.counts.get(mark, 0) + 1
+        self.touched.add(mark)
+        return hand_id(mark, self.counts[mark])
+
+
+def add_records(
+    db: sqlite3.Connection,
+    source: Source,
+    entries: Sequence[Entry],
+    controls: Sequence[Control],
+    *,
+    reserved: Mapping[str, int],
+    fresh: bool = False,
+) -> None:
+    """Add what a segment of our ledger has: its messages, and what the control records between them say.
+
+    The caller is in a write transaction.
+    """
+    done = 0
+    for control in controls:
+        add_entries(db, source, entries[done : control.before], reserved=reserved, fresh=fresh)
+        apply(db, control)
+        done = control.before
+    add_entries(db, source, entries[done:], reserved=reserved, fresh=fresh)
+
+
+Pieces = Iterable[tuple[Sequence[Entry], int]]  #: entries, and the offset from which a later parse resumes
+
+
+def add_source(
+    db: sqlite3.Connection, source: Source, read: Callable[[], Pieces], *, reserved: Mapping[str, int], fresh: bool
+) -> tuple[list[tuple[str, int]], int]:
+    """Add what is new in a file that is of any length: `read` gives its pieces, from its start if `fresh`.
+
+    Return the messages added, and the last offset. As `add_entries` for the rest.
+    """
+    added: list[tuple[str, int]] = []
+    before: set[str] | None = None
+    if fresh:
+        before, ours = set(), source.trusted or source.copy
+        if not ours and db.execute("SELECT 1 FROM messages WHERE src = ?", (source.src,)).fetchone():
+            added += take_edits(db, source, _named(db, source, read()))
+    settled = 0
+    for entries, settled in read():  # noqa: B007  # the last one counts
+        added += add_entries(db, source, entries, reserved=reserved, fresh=fresh, before=before)
+        fresh = False
+    return added, settled
+
+
+def _named(db: sqlite3.Connection, source: Source, found: Pieces) -> Iterator[tuple[str, Entry]]:
+    """The messages of another's log, each with the id that it is to have."""
+    hands, before = _Hands(source, {}), set[str]()
+    for entries, _ in found:
+        for entry in told_apart(source, entries, _known(db, _ids(entries)), before):
+            if entry.kind == MESSAGE:
+                yield entry.id or hands.id_of(entry), entry
+
+
+def _ids(entries: Iterable[Entry]) -> list[str]:
+    return [entry.id for entry in entries if entry.kind == MESSAGE and entry.id]
+
+
+def add_entries(
+    db: sqlite3.Connection,
+    source: Source,
+    entries: Sequence[Entry],
+    *,
+    reserved: Mapping[str, int],
+    fresh: bool,
+    before: set[str] | None = None,
+    anew: bool = False,
+) -> list[tuple[str, int]]:
+    """Add what is new among `entries`; return (id, seq) of the messages added, in order.
+
+    A message whose id is known is not added again; if it comes from a trusted source with another body it is
+    the newer version, and the older goes into `versions`; where the source is another machine's log, see
+    `revise`. `reserved` are numbers fixed in the state by id. `fresh`: the source is read from its start, so
+    occurrences count from nothing. `before`: see `told_apart`. `anew`: the index is built anew, so a number that is
+    reserved counts, whatever came since. The caller is in a write transaction.
+    """
+    if fresh:
+        db.execute("DELETE FROM hands WHERE src = ?", (source.src,))
+    if not source.trusted:
+        entries = [entry for entry in entries if entry.to != SYSTEM or not is_systems_own(entry)]
+        entries = told_apart(source, entries, _known(db, _ids(entries)), before)
+    seq = db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
+    added = None
+    if source.trusted and not fresh:
+        added = _add_new(db, source, entries, seq, reserved)
+    return _add_any(db, source, entries, seq, reserved, anew=anew) if added is None else added
+
+
+def _add_any(
+    db: sqlite3.Connection,
+    source: Source,
+    entries: Sequence[Entry],
+    seq: int,
+    reserved: Mapping[str, int],
+    *,
+    anew: bool,
+) -> list[tuple[str, int]]:
+    """Add what is new among `entries` after `seq`, whatever they are."""
+    taken = set(reserved.values())
+    counts = dict(db.execute("SELECT digest, n FROM hands WHERE src = ?", (source.src,)).fetchall())
+    hands = _Hands(source, counts)
+    named = [(entry.id or hands.id_of(entry), entry) for entry in entries if entry.kind == MESSAGE]
+    added: list[tuple[str, int]] = []
+    known = _known(db, [ident for ident, _ in named])
+    rows: list[tuple[Any, ...]] = []
+    edited: list[tuple[str, Entry]] = []
+    moved: list[tuple[int, int]] = []
+    stamps = {entry.stamp for ident, entry in named if entry.id is None and ident not in known} if source.copy else None
+    written = _Written(db, stamps) if stamps else None
+    for ident, entry in named:
+        if written is not None and ident not in known and written.has(entry):
+            continue
+        if ident in known:
+            seq_, src, text = known[ident] or _UNSURE
+            if text == entry[_FIRST:_SAID] and source.trusted:
+                if src != source.src and not is_own(db, src):
+                    moved.append((source.src, seq_))  # known from another machine so far
+            elif source.trusted:
+                _flush(db, rows)
+                revise(db, ident, entry, source)
+                known[ident] = None
+            elif known[ident] is None or (src == source.src and text != entry[_FIRST:_SAID]):
+                edited.append((ident, entry))
+            continue
+        number = _number_of(ident, 0 if anew else seq, seq, reserved, taken)
+        seq = max(seq, number)
+        rows.append((number, source.src) + _plain(entry, ident, source))  # noqa: RUF005  # twice as quick as unpacking
+        known[ident] = None
+        added.append((ident, number))
+    _flush(db, rows)
+    if not source.copy:
+        follow(db, source, edited)
+    db.executemany("UPDATE messages SET src = ?1 WHERE seq = ?2 AND src != ?1", moved)
+    db.executemany(
+        "INSERT OR REPLACE INTO hands VALUES (?, ?, ?)", [(source.src, mark, counts[mark]) for mark in hands.touched]
+    )
+    return added
+
+
+def _number_of(ident: str, least: int, seq: int, reserved: Mapping[str, int], taken: Container[int]) -> int:
+    """The number of a new message: its own if one is reserved for it above `least`, else the next free after `seq`."""
+    number = reserved.get(ident)
+    if number is None or number <= least:
+        number = seq + 1
+        while number in taken:
+            number += 1
+    return number
+
+
+def _add_new(
+    db: sqlite3.Connection, source: Source, entries: Iterable[Entry], seq: int, reserved: Mapping[str, int]
+) -> list[tuple[str, int]] | None:
+    """Add these after `seq` as what they mostly are, new messages with ids of their own: the index tells if not.
+
+    None if one is of another kind; then nothing was added.
+    """
+    messages = [entry for entry in entries if entry.kind == MESSAGE]
+    idents = [entry.id for entry in messages if entry.id]
+    numbers = range(seq + 1, seq + len(messages) + 1)
+    if len(idents) < len(messages) or not reserved.keys().isdisjoint(idents):
+        return None
+    if reserved and not set(numbers).isdisjoint(reserved.values()):
+        return None
+    try:
+        if all(map(_at, messages)) and [*map(_said_of_few, messages)].count(_NONE) == len(messages):
+            _insert_rows(db, _SAID_OF_ALL, [*map(_said_of_all, messages)], source.src)
+        else:
+            rows = zip(numbers, repeat(source.src), messages, strict=False)
+            _insert_new(db, [(number, src) + _plain(entry, "", source) for number, src, entry in rows])  # noqa: RUF005
+    except (sqlite3.IntegrityError, UnicodeEncodeError):
+        db.execute("DELETE FROM messages WHERE seq > ?", (seq,))  # those before the one that could not be
+        return None
+    if db.execute(INBOX_AFTER, (seq,)).rowcount < len(messages):
+        several = [(entry.to, number) for number, entry in zip(numbers, messages, strict=True) if "," in entry.to]
+        db.executemany(INBOX, chain.from_iterable(inbox_rows(*pair) for pair in several))
+    return list(zip(idents, numbers, strict=True))
+
+
+class _Written:
+    """What we have under certain stamps: a copy of our log may hold it without its id, with an older or newer text."""
+
+    def __init__(self, db: sqlite3.Connection, stamps: set[str]) -> None:
+        self._bodies: dict[tuple[str, ...], list[str]] = {}
+        for row in db.execute("SELECT stamp, sender, rcpt, tag, body FROM messages"):
+            if loaded(row[0]) in stamps:
+                *header, body = map(loaded, row)
+                self._bodies.setdefault(tuple(header), []).append(body)
+
+    def has(self, entry: Entry) -> bool:
+        """Whether an entry of a copy is one of them."""
+        bodies = self._bodies.get((entry.stamp, entry.sender, entry.to, entry.tag), ())
+        return entry.id is None and any(similarity(body, entry.body) >= ALIKE for body in bodies)
+
+
+def _known(db: sqlite3.Connection, idents: list[str]) -> dict[str, tuple[int, int, tuple[Any, ...]] | None]:
+    """Those of these ids that the index has: number, source, and what an Entry says from its stamp to its body.
+
+    Who changes one of them, or adds one, puts None there.
+    """
+    known: dict[str, tuple[int, int, tuple[Any, ...]] | None] = {}
+    for start in range(0, len(idents), _MANY):
+        part = idents[start : start + _MANY]
+        marks = ",".join("?" * len(part))
+        sql = f"SELECT id, seq, src, stamp, sender, rcpt, tag, urgent, body FROM messages WHERE id IN ({marks})"
+        for row in db.execute(sql, part):
+            known[row[0]] = (row[1], row[2], row[3:])
+    return known
+
+
+def _flush(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Insert the rows, and forget them."""
+    if rows:
+        insert(db, rows)
+        inbox = [pair for row in rows for pair in inbox_rows(row[RCPT], row[0])]
+        try:
+            db.executemany(INBOX, inbox)
+        except UnicodeEncodeError:
+            db.executemany(INBOX, map(stored_row, inbox))
+        rows.clear()
+
+
+def _insert_new(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Insert the rows. UnicodeEncodeError where a text is none for SQLite, IntegrityError where an id is known."""
+    most = len(_MOST)
+    short = [row[:most] for row in rows if row[most:] == _NONE]
+    _insert_rows(db, _MOST, short)
+    if len(short) < len(rows):
+        _insert_rows(db, _ALL, [row for row in rows if row[most:] != _NONE])
+
+
+def _insert_rows(
+    db: sqlite3.Connection, columns: tuple[str, ...], rows: list[tuple[Any, ...]], src: int | None = None
+) -> None:
+    grouped = len(rows) - len(rows) % _GROUP
+    for start in range(0, grouped, _GROUP):
+        part = chain.from_iterable(rows[start : start + _GROUP])
+        db.execute(_inserting(columns, _GROUP, src), [*part])
+    if grouped < len(rows):
+        db.executemany(_inserting(columns, 1, src), rows[grouped:])
+
+
+def insert(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Insert the rows, whatever their texts hold."""
+    try:
+        _insert_new(db, rows)
+    except UnicodeEncodeError:  # rare, so it costs nothing where it does not happen
+        sql = _inserting(_ALL, 1).replace("INSERT", "INSERT OR REPLACE", 1)
+        db.executemany(sql, map(stored_row, rows))

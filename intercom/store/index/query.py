@@ -1,0 +1,348 @@
+"""Owns getting messages out of the index: what a reader has not been given, history, search.
+
+The state (receipts, hidden messages) is attached to the connection as `state`, so that one SQL
+statement can leave out what was given: filters come before limits.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from intercom.core.arguments import check_count, check_since, maybe_texts
+from intercom.core.message import ALL, Message, canonical, tag_of, type_of
+from intercom.store.index.values import loaded, stored
+
+#: Of own messages that are on the page, the page's name; else the file that they are in.
+_ON_PAGE = "s.own AND m.hidden = 0 AND (m.seq > (SELECT value FROM meta WHERE key = 'page') OR m.seq IN kept)"
+_FILE = f"CASE WHEN {_ON_PAGE} THEN (SELECT value FROM meta WHERE key = 'log') ELSE s.path END"
+_COLUMNS = (
+    "m.id, m.seq, m.at, m.sender, m.rcpt, m.tag, m.declared, m.body, m.urgent, m.re, m.thread, m.via, " + _FILE + ", "
+    "m.status, m.progress"
+)
+_PAGE = (
+    "FROM (SELECT seq FROM messages WHERE seq > (SELECT value FROM meta WHERE key = 'page') "
+    "UNION SELECT seq FROM kept) k JOIN messages m ON m.seq = k.seq JOIN sources s ON s.src = m.src "
+    "WHERE s.own AND m.hidden = 0"
+)
+_UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
+_CONDITIONS = 20  #: words that are a condition of their own: SQLite takes no more than 1,000 in a row
+_FROM = "FROM messages m LEFT JOIN sources s ON s.src = m.src"
+
+
+class Filter(NamedTuple):
+    """What to let through; None lets everything through. Words must all occur in the body."""
+
+    thread: str | None = None
+    sender: str | None = None
+    to: str | None = None
+    type: str | None = None
+    since: str | None = None  #: UTC ISO time; later or equal
+    after: int | None = None  #: a sequence number; greater
+    words: str | None = None
+
+    def lets(self, message: Message) -> bool:
+        """Whether a message at hand passes."""
+        if self.type is not None:
+            tag, declared = tag_of(self.type)
+            if message.tag != tag or (declared and not self.type.isupper() and message.type != declared):
+                return False
+        return (
+            (self.thread is None or message.thread == self.thread)
+            and (self.sender is None or message.sender == self.sender)
+            and (self.to is None or self.to in message.recipients)
+            and (self.since is None or message.at >= self.since)
+            and (self.after is None or (message.seq or 0) > self.after)
+            and _holds(message.body, self.words or "")
+        )
+
+    def where(self) -> tuple[str, list[Any]]:
+        """The filter as SQL conditions over `m` and their values."""
+        sql = ""
+        values: list[Any] = []
+        for column, value in (("m.thread", self.thread), ("m.sender", self.sender)):
+            if value is not None:
+                sql += f" AND {column} = ?"
+                values.append(stored(value))
+        if self.to is not None:
+            sql += " AND instr(', ' || m.rcpt || ', ', ', ' || ? || ', ') > 0"
+            values.append(stored(self.to))
+        if self.type is not None:
+            condition, more = _type_condition(self.type)
+            sql += condition
+            values += more
+        if self.since is not None:
+            sql += " AND m.at >= ?"
+            values.append(self.since)
+        if self.after is not None:
+            sql += " AND m.seq > ?"
+            values.append(self.after)
+        words = list(dict.fromkeys((self.words or "").split()))
+        # SQLite knows the two cases of ASCII letters only, but is far quicker than a call of Python.
+        quick = [word for word in words if word.isascii()][:_CONDITIONS]
+        for word in quick:
+            sql += " AND instr(lower(m.body), lower(?)) > 0"
+            values.append(stored(word))
+        if rest := [word for word in words if word not in quick]:
+            sql += " AND holds(m.body, ?)"
+            values.append(stored(" ".join(rest)))
+        return sql, values
+
+
+def filter_of(
+    *,
+    thread: str | None = None,
+    sender: str | None = None,
+    to: str | None = None,
+    type: str | None = None,  # the word of the format
+    since: str | None = None,
+    after: int | None = None,
+    words: str | None = None,
+) -> Filter:
+    """A filter from what a caller gave, "" being as good as None. UsageError; FormatError where a type is none."""
+    maybe_texts("nothing was read", thread=thread, sender=sender, to=to, type=type, since=since, query=words)
+    if type:
+        tag_of(type)
+    if after is not None:
+        after = check_count("after", after, "nothing was read", least=0)
+    names = [canonical(name) if name else None for name in (sender, to)]
+    return Filter(thread or None, names[0], names[1], type or None, check_since(since or None), after, words)
+
+
+def _holds(body: str, words: str) -> bool:
+    """Whether every one of the words occurs in a body, in whatever case."""
+    lower, folded = body.lower(), body.casefold()
+    return all(word.lower() in lower if word.isascii() else word.casefold() in folded for word in words.split())
+
+
+def _holds_stored(body: str | bytes, words: str | bytes) -> bool:
+    return _holds(loaded(body), loaded(words))
+
+
+def _type_condition(word: str) -> tuple[str, list[Any]]:
+    """A type in either vocabulary as SQL: `INFO` is every INFO, `status` and `announce` their part of it."""
+    tag, declared = tag_of(word)
+    if declared is None or word.isupper():
+        return " AND m.tag = ?", [tag]
+    if declared in {"status", "announce"}:
+        other = "=" if declared == "announce" else "!="
+        return (
+            f" AND m.tag = ? AND (m.declared = ? OR (m.declared IS NULL AND m.rcpt {other} ?))",
+            [tag, declared, ALL],
+        )
+    return " AND m.tag = ? AND (m.declared IS NULL OR m.declared = ?)", [tag, declared]
+
+
+def attach_state(db: sqlite3.Connection, path: Path) -> None:
+    """Make the state readable beside the index as schema `state`, in the place of one that was there before."""
+    db.create_function("holds", 2, _holds_stored, deterministic=True)
+    if db.execute("SELECT 1 FROM pragma_database_list WHERE name = 'state'").fetchone():
+        db.execute("DETACH DATABASE state")
+    db.execute("ATTACH DATABASE ? AS state", (os.fsencode(path),))
+
+
+def _message(row: Sequence[Any]) -> Message:
+    ident, seq, at, sender, to, tag, declared, body, urgent, re_, thread, via, path, status, progress = row
+    if bytes in map(type, row):  # text that is no UTF-8, in a header that somebody wrote by hand
+        at, sender, to, tag, declared, status = map(loaded, (at, sender, to, tag, declared, status))
+    return Message(
+        ident,
+        seq,
+        at,
+        sender,
+        to,
+        tag,
+        type_of(tag, to, declared),
+        loaded(body),
+        bool(urgent),
+        loaded(re_),
+        loaded(thread),
+        via,
+        path or "",
+        status,
+        progress,
+    )
+
+
+def _messages(rows: Iterable[Sequence[Any]]) -> list[Message]:
+    return [_message(row) for row in rows]
+
+
+_UNREAD = (
+    "FROM (SELECT seq FROM inbox WHERE rcpt = ? AND seq > ? UNION SELECT seq FROM inbox WHERE rcpt = ? AND seq > ?) u "
+    "JOIN messages m ON m.seq = u.seq LEFT JOIN sources s ON s.src = m.src "
+    "WHERE m.hidden != 1 AND (m.sender != ? OR EXISTS (SELECT 1 FROM inbox d WHERE d.rcpt = ? AND d.seq = m.seq)) "
+    "AND NOT EXISTS (SELECT 1 FROM state.receipts r WHERE r.reader = ? AND r.id = m.id)"
+)
+
+
+def _unread_values(reader: str, floor: int, joined: int) -> list[Any]:
+    return [reader, floor, ALL, max(floor, joined), reader, reader, reader]
+
+
+def unread(
+    db: sqlite3.Connection, reader: str, floor: int, joined: int, wanted: Filter, limit: int | None
+) -> list[Message]:
+    """What `reader` has not been given beyond sequence number `floor`, broadcasts from `joined` on.
+
+    In order of arrival; cut by `limit`, the urgent ones come first.
+    """
+    condition, values = wanted.where()
+    order = " ORDER BY m.seq" if limit is None else " ORDER BY m.urgent DESC, m.seq LIMIT ?"
+    sql = f"SELECT {_COLUMNS} {_UNREAD}{condition}{order}"
+    arguments = [*_unread_values(reader, floor, joined), *values, *([] if limit is None else [limit])]
+    return _messages(db.execute(sql, arguments))
+
+
+def unread_facts(db: sqlite3.Connection, reader: str, floor: int, joined: int) -> tuple[int, int | None]:
+    """How many messages `reader` has not been given, and the lowest sequence number among them."""
+    row = db.execute(f"SELECT count(*), min(m.seq) {_UNREAD}", _unread_values(reader, floor, joined)).fetchone()
+    return row[0], row[1]
+
+
+def visible(db: sqlite3.Connection, reader: str, wanted: Filter, limit: int | None) -> list[Message]:
+    """All that is to or from `reader` or for everybody, oldest first; `limit` keeps the newest."""
+    condition, values = wanted.where()
+    sql = (
+        f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden != 1 AND (m.sender = ? OR m.seq IN (SELECT seq FROM inbox "
+        f"WHERE rcpt IN (?, ?))){condition} ORDER BY m.seq DESC LIMIT ?"
+    )
+    rows = db.execute(sql, [reader, reader, ALL, *values, -1 if limit is None else limit]).fetchall()
+    return _messages(reversed(rows))
+
+
+def history(db: sqlite3.Connection, wanted: Filter, limit: int | None) -> list[Message]:
+    """Everything, oldest first; `limit` keeps the newest."""
+    condition, values = wanted.where()
+    sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden != 1{condition} ORDER BY m.seq DESC LIMIT ?"
+    rows = db.execute(sql, [*values, -1 if limit is None else limit]).fetchall()
+    return _messages(reversed(rows))
+
+
+def by_ids(db: sqlite3.Connection, ids: Sequence[str]) -> list[Message]:
+    """The messages with these ids that there are, hidden ones too, in order of arrival."""
+    found = []
+    for start in range(0, len(ids), 500):
+        part = list(ids[start : start + 500])
+        marks = ",".join("?" * len(part))
+        found += _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.id IN ({marks})", part))
+    return sorted(found, key=lambda message: message.seq or 0)
+
+
+def search(db: sqlite3.Connection, query: str, limit: int) -> list[Message]:
+    """Full-text search, best first. Every word must occur; "a phrase" and prefix* are understood."""
+    terms = [
+        '"' + word.replace('"', "") + '"' + ("*" if star else "")
+        for word, star in (
+            (quoted or plain, star)
+            for quoted, plain, star in re.findall(r'"([^"]+)"|([^\s"*]+)(\*?)', _UNSEARCHABLE.sub(" ", query))
+        )
+    ]
+    if not terms:
+        return []
+    sql = (
+        f"SELECT {_COLUMNS} FROM words w JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src "
+        "WHERE words MATCH ? AND m.hidden = 0 ORDER BY w.rank, m.seq LIMIT ?"
+    )
+    return _messages(db.execute(sql, (" ".join(terms), limit)))
+
+
+def index_words(db: sqlite3.Connection) -> None:
+    """Bring the word index up to the messages. The caller is in a write transaction."""
+    upto = words_upto(db)
+    db.execute("INSERT INTO words (rowid, body) SELECT seq, body FROM messages WHERE seq > ?", (upto,))
+    db.execute("INSERT OR REPLACE INTO meta SELECT 'words', coalesce(max(seq), 0) FROM messages")
+
+
+def words_upto(db: sqlite3.Connection) -> int:
+    """The last sequence number whose words are indexed."""
+    row = db.execute("SELECT value FROM meta WHERE key = 'words'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def last_seq(db: sqlite3.Connection) -> int:
+    """The highest sequence number given out."""
+    return int(db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0])
+
+
+def generation(db: sqlite3.Connection) -> str:
+    """Names this build of the index: what was cached against another build does not count."""
+    return str(db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+
+
+def sent_by(db: sqlite3.Connection, sender: str, ident: str | None, limit: int) -> list[Message]:
+    """The newest messages of a sender, or the one with this id, oldest first."""
+    condition, values = ("", [sender]) if ident is None else (" AND m.id = ?", [sender, ident])
+    sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.sender = ?{condition} ORDER BY m.seq DESC LIMIT ?"
+    return _messages(reversed(db.execute(sql, [*values, limit]).fetchall()))
+
+
+def acted(db: sqlite3.Connection, message: Message, name: str, tags: Sequence[str]) -> Message | None:
+    """The first answer or report of completion by `name` to `message`: by reference, else in its thread."""
+    marks = ",".join("?" * len(tags))
+    start, end = f"SELECT {_COLUMNS} {_FROM} WHERE", f"m.sender = ? AND m.tag IN ({marks}) ORDER BY m.seq LIMIT 1"
+    found = _messages(db.execute(f"{start} m.re = ? AND {end}", (message.id, name, *tags)))
+    if not found and message.thread is not None:
+        sql = f"{start} m.thread = ? AND m.seq > ? AND {end}"
+        found = _messages(db.execute(sql, (message.thread, message.seq, name, *tags)))
+    return found[0] if found else None
+
+
+def counts(db: sqlite3.Connection) -> tuple[int, int]:
+    """How many messages there are, and how many of them the archive holds."""
+    row = db.execute(
+        "SELECT count(*), coalesce(sum(src IN (SELECT src FROM sources WHERE path LIKE 'archive/%')), 0) FROM messages"
+    ).fetchone()
+    return int(row[0]), int(row[1]) - live_count(db)
+
+
+def latest_status(db: sqlite3.Connection) -> list[Message]:
+    """The latest message with a status code of each sender."""
+    sql = (
+        f"SELECT {_COLUMNS} {_FROM} WHERE m.seq IN "
+        "(SELECT max(seq) FROM messages WHERE status IS NOT NULL AND hidden != 1 GROUP BY sender) ORDER BY m.seq"
+    )
+    return _messages(db.execute(sql))
+
+
+def live_count(db: sqlite3.Connection) -> int:
+    """How many messages are on the page."""
+    return int(db.execute(f"SELECT count(*) {_PAGE}").fetchone()[0])
+
+
+def on_page(db: sqlite3.Connection) -> list[str]:
+    """The ids of the messages that are to be on the page, in order of arrival."""
+    return [row[0] for row in db.execute(f"SELECT m.id {_PAGE} ORDER BY m.seq")]
+
+
+def off_page(db: sqlite3.Connection) -> list[Message]:
+    """What people deleted by hand, or what is missing and was left so, in order of arrival."""
+    return _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden > 0 ORDER BY m.seq"))
+
+
+def older_bodies(db: sqlite3.Connection, ident: str) -> list[str]:
+    """The texts that a message had before the present one, oldest first."""
+    rows = db.execute("SELECT body FROM versions WHERE id = ? ORDER BY n", (ident,)).fetchall()
+    return [loaded(row[0]) for row in rows]
+
+
+def texts(db: sqlite3.Connection, ident: str) -> list[Message]:
+    """A message with every text that it had, oldest first, the present one last; nothing if there is none."""
+    present = by_ids(db, [ident])
+    return [present[0]._replace(body=body) for body in older_bodies(db, ident)] + present if present else []
+
+
+def unfinished(db: sqlite3.Connection) -> list[str]:
+    """The ids of messages that are to be redacted, where nobody noted that it was done."""
+    return [row[0] for row in db.execute("SELECT id FROM traces WHERE redacted = 1")]
+
+
+def holding(db: sqlite3.Connection, text: str) -> list[Message]:
+    """Every message whose body holds `text`, letter by letter."""
+    return _messages(
+        db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE instr(m.body, ?) > 0 ORDER BY m.seq", (stored(text),))
+    )

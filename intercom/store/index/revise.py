@@ -1,0 +1,198 @@
+"""Owns what happens to messages that the index has already: another text or header, in ours or in other logs.
+
+Of our own messages the ledger says which text counts: the last one there. Beside another machine's log there is no
+ledger of ours. Its file is all we have, so:
+
+- another text under the id of a message that we have from this file is that message, edited. Under the id of one from
+  elsewhere it is nothing: nobody's log but its own can change a message.
+- where an entry with an id stands twice in the file, not under the same header or not alike, somebody copied a block as
+  the pattern for a new message: the second is that. So is one under the id of any other message that we have, neither
+  under its header nor like it: its block was the pattern, or was typed over.
+- an entry without an id has one made of its content, so an edit gives it another. It is the message that we had from
+  this file under the same header, with a time to the second, if that text is gone and the two are alike. The message
+  goes by the new id then, as it will after a rebuild, and keeps its number, its receipts and its older texts.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from intercom.format import MESSAGE, Entry
+from intercom.format.grammar import SECONDS
+from intercom.format.likeness import similarity
+from intercom.store.index.control import new_generation
+from intercom.store.index.values import loaded, stored, stored_row
+
+INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?)"
+ALIKE = 0.6  #: texts under one header at least so alike are one message, as in `reconcile`
+_STATE = "SELECT 1 FROM pragma_database_list WHERE name = 'state'"
+
+
+class Source(NamedTuple):
+    """Where entries come from. `trusted`: a segment of our own ledger, whose meta lines only we write."""
+
+    src: int
+    trusted: bool
+    copy: bool = False  #: what a sync tool made of a live log, perhaps before or after somebody edited it
+    ours: bool = False  #: of our own: what our tools wrote we have, so all else in it is by hand
+
+
+#: Of messages that the index has, by id: number, source, and what an Entry says from its stamp to its body.
+Rows = Mapping[str, tuple[int, int, tuple[Any, ...]] | None]
+
+
+def inbox_rows(rcpt: str, seq: int) -> Iterable[tuple[str, int]]:
+    """A row for each reader that a message is for."""
+    return [(rcpt, seq)] if "," not in rcpt else [(name, seq) for name in dict.fromkeys(rcpt.split(", "))]
+
+
+def told_apart(source: Source, entries: Sequence[Entry], rows: Rows, before: set[str] | None = None) -> list[Entry]:
+    """The entries of another's log, those that were written on the pattern of another message without its id.
+
+    `rows` is what we have under these ids. `before` are the ids that stand before these entries in the file, to which
+    theirs are added; None if that is all that we have from it.
+    """
+    seen: dict[str, Entry] = {}
+    out = []
+    for entry in entries:
+        ident = entry.id if entry.kind == MESSAGE else None
+        if ident is None:
+            out.append(entry)
+            continue
+        first, row = seen.get(ident), rows.get(ident)
+        stands = row is not None and row[1] == source.src and (before is None or ident in before)
+        other = first is not None and _another(first, entry, both=True)
+        if other or (row is not None and _another(_of(row[2]), entry, both=stands)):
+            out.append(entry._replace(id=None, at=None))
+        else:
+            seen.setdefault(ident, entry)
+            out.append(entry)
+    if before is not None:
+        before.update(seen)
+    return out
+
+
+def _of(said: Sequence[Any]) -> Entry:
+    stamp, sender, to, tag, urgent, body = map(loaded, said)
+    return Entry(MESSAGE, 0, b"", stamp, sender, to, tag, bool(urgent), body)
+
+
+def _another(one: Entry, other: Entry, *, both: bool) -> bool:
+    """Whether they are two messages: where one still stands beside the other, header and text must `both` say not."""
+    same = _header(one) == _header(other)
+    if same and one.body == other.body:
+        return False
+    if both:
+        return not (same and _alike(one.body, other.body))
+    return not (same or _alike(one.body, other.body))
+
+
+def follow(db: sqlite3.Connection, source: Source, edited: Iterable[tuple[str, Entry]]) -> None:
+    """Let newer texts count, where we have the ids from this source: a hand is on them now."""
+    for ident, entry in edited:
+        sql = "SELECT sender, rcpt, tag, body FROM messages WHERE id = ? AND src = ?"
+        row = db.execute(sql, (ident, source.src)).fetchone() if entry.id else None
+        if row is not None and tuple(map(loaded, row)) != (entry.sender, entry.to, entry.tag, entry.body):
+            revise(db, ident, entry._replace(via="hand"), source)
+
+
+def take_edits(db: sqlite3.Connection, source: Source, named: Iterable[tuple[str, Entry]]) -> list[tuple[str, int]]:
+    """Find the messages of this source whose texts were edited where they have no id; return (new id, number).
+
+    `named` is all of it, from its start.
+    """
+    present: set[str] = set()
+    strangers: dict[str, Entry] = {}
+    for ident, entry in named:
+        present.add(ident)
+        if entry.id is None and SECONDS.search(entry.stamp) and not _has(db, ident):
+            strangers[ident] = entry
+    if not strangers:
+        return []
+    out = []
+    gone = _by_header(db, source, present, {entry.stamp for entry in strangers.values()})
+    for ident, entry in strangers.items():
+        for old, number, body in gone.get(_header(entry), ()):
+            if _alike(body, entry.body) and not _has(db, ident):
+                _rename(db, old, ident)
+                revise(db, ident, entry._replace(via="hand"), source)
+                gone[_header(entry)].remove((old, number, body))
+                out.append((ident, number))
+                break
+    return out
+
+
+def _by_header(
+    db: sqlite3.Connection, source: Source, present: set[str], stamps: set[str]
+) -> dict[tuple[str, ...], list[tuple[str, int, str]]]:
+    """What we have from this source, with these stamps, and is there no more."""
+    gone: dict[tuple[str, ...], list[tuple[str, int, str]]] = {}
+    sql = "SELECT id, seq, body, stamp, sender, rcpt, tag FROM messages WHERE src = ?"
+    for row in db.execute(sql, (source.src,)):
+        if row[0] not in present and loaded(row[3]) in stamps:
+            ident, number, body, *header = map(loaded, row)
+            gone.setdefault(tuple(header), []).append((ident, number, body))
+    return gone
+
+
+def _rename(db: sqlite3.Connection, old: str, new: str) -> None:
+    """Let a message go by a new id, here and in the state: its number and its receipts are kept by id."""
+    db.execute("UPDATE versions SET id = ? WHERE id = ?", (new, old))
+    db.execute("UPDATE messages SET id = ? WHERE id = ?", (new, old))
+    if db.execute(_STATE).fetchone():
+        db.execute("DELETE FROM state.numbers WHERE id = ?", (old,))
+        db.execute("UPDATE OR REPLACE state.receipts SET id = ? WHERE id = ?", (new, old))
+
+
+def _has(db: sqlite3.Connection, ident: str) -> bool:
+    return db.execute("SELECT 1 FROM messages WHERE id = ?", (ident,)).fetchone() is not None
+
+
+def _header(entry: Entry) -> tuple[str, str, str, str]:
+    return entry.stamp, entry.sender, entry.to, entry.tag
+
+
+def _alike(one: str, other: str) -> bool:
+    return similarity(one, other) >= ALIKE
+
+
+def revise(db: sqlite3.Connection, ident: str, entry: Entry, source: Source) -> None:
+    """Let the newer text of a known message count; keep the older as a version."""
+    sql = "SELECT seq, body, at, src, stamp, sender, rcpt, tag, urgent FROM messages WHERE id = ?"
+    seq, body, at, src, *before = db.execute(sql, (ident,)).fetchone()
+    new = stored(entry.body)
+    _readdress(db, seq, entry)
+    if source.trusted and not is_own(db, src):
+        db.execute("UPDATE messages SET src = ? WHERE seq = ?", (source.src, seq))
+    if new == body:
+        return
+    db.execute("DELETE FROM versions WHERE id = ? AND body = ?", (ident, new))
+    number = db.execute("SELECT coalesce(max(n), 0) FROM versions WHERE id = ?", (ident,)).fetchone()[0]
+    db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (ident, number + 1, at, *before, body))
+    upto = db.execute("SELECT value FROM meta WHERE key = 'words'").fetchone()
+    if upto is not None and seq <= upto[0]:
+        db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (seq, body))
+        db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (seq, new))
+    db.execute("UPDATE messages SET body = ?, via = ? WHERE seq = ?", (new, entry.via or "tool", seq))
+
+
+def _readdress(db: sqlite3.Connection, seq: int, entry: Entry) -> None:
+    """Let the newer header of a known message count: a person may have corrected the name it is for."""
+    now = (*map(stored, (entry.sender, entry.to, entry.tag)), 1 if entry.urgent else 0, stored(entry.stamp))
+    before = db.execute("SELECT sender, rcpt, tag, urgent, stamp FROM messages WHERE seq = ?", (seq,)).fetchone()
+    if now != before:
+        sql = "UPDATE messages SET sender = ?, rcpt = ?, tag = ?, urgent = ?, stamp = ?, via = ? WHERE seq = ?"
+        db.execute(sql, (*now, entry.via or "tool", seq))
+        old = inbox_rows(loaded(before[1]), seq)
+        db.executemany("DELETE FROM inbox WHERE rcpt = ? AND seq = ?", map(stored_row, old))
+        if now[1] != before[1]:
+            new_generation(db)
+        db.executemany(INBOX, map(stored_row, inbox_rows(entry.to, seq)))
+
+
+def is_own(db: sqlite3.Connection, src: int) -> bool:
+    """Whether a source is a segment of our own ledger."""
+    row = db.execute("SELECT own FROM sources WHERE src = ?", (src,)).fetchone()
+    return row is not None and bool(row[0])

@@ -1,0 +1,213 @@
+"""Owns the one act of sending: a record to the ledger, synced, then the same bytes to the page.
+
+The sync of the ledger is the commit: after it, neither a kill nor a power cut loses the message or whose it is, and
+whatever fails later the answer is "accepted". The page never comes before that, and is not synced: the next look
+puts there what it lacks. What other programs leave unfinished on the page is closed off with a newline, never touched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+from intercom.core.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config
+from intercom.core.errors import StorageError
+from intercom.format import MESSAGE, digest, parse
+from intercom.format.record import END, META, START, seal
+from intercom.store.log.base import Bases
+from intercom.store.log.ledger import Ledger, Position
+from intercom.store.log.replace import gather
+from intercom.system.files import make_private_folder, read_from, storage, write_all
+from intercom.system.folders import file_size
+from intercom.system.lock import WriterLock
+
+_LONG = 4 * 1024 * 1024  #: bytes; whoever works on less is done before anybody loses patience
+_PACE = 2 / 1_000_000  #: seconds per byte that may be needed with the lock held: ten times what it takes
+_OPEN = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+
+
+class Appended(NamedTuple):
+    """What an append left behind: what the caller needs to decide whether to compact."""
+
+    messages: int  #: on the page, about
+    size: int  #: bytes of the page
+    notices: tuple[str, ...] = ()  #: what a person should be told: the message is accepted all the same
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the page is to be compacted."""
+        many = self.messages > COMPACT_ABOVE
+        return many or (self.size > COMPACT_BYTES and self.messages > COMPACT_KEEP)
+
+    @property
+    def full(self) -> bool:
+        """Whether the next message makes it too long."""
+        return self.messages >= COMPACT_ABOVE
+
+
+class Log:
+    """Ledger, page and base of one bus. Cheap to create; opens files only to work on them."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.live = config.log
+        self.ledger = Ledger(config)
+        self.base = Bases(config.private, config.log)
+        #: What versions before the ledger kept beside the page; one of them may still be running.
+        self.journal = config.private / "journal.md"
+        self._lock = WriterLock(config.private / "lock")
+
+    @contextmanager
+    def locked(self, wait: float | None = None) -> Iterator[None]:
+        """Hold the writer lock (creating our folders first), waiting for so many seconds at most.
+
+        LockTimeout, StorageError.
+        """
+        make_private_folder(self._config.private)
+        with self._lock.held() if wait is None else self._lock.held(wait):
+            size = file_size(self.live) + file_size(self.base.path)
+            if size > _LONG:
+                self.promise(size)
+            yield
+
+    def promise(self, size: int) -> None:
+        """Say to those who wait for the lock that so many bytes are worked on with it held; the caller holds it."""
+        self._lock.promise(size * _PACE)
+
+    def mend(self) -> None:
+        """Put right what a writer that died left torn; fetch what was written into a page that was replaced.
+
+        StorageError. The caller holds the lock.
+        """
+        self.ledger.mend(self._accepted)
+        with storage(f"add to {self.live} what was written into the file that it replaced", "nothing was read"):
+            gather(self.live, self._known)
+
+    def _accepted(self, name: str) -> bool:
+        """Whether page or base have a message of this id: no tool puts it there before the ledger has it."""
+        mark = META + name.encode() + b" "
+        return bool(name) and any(mark in (read_from(path) or b"") for path in (self.live, self.base.path))
+
+    def _known(self) -> set[str]:
+        """Digests of what may stand in a page that was replaced not long ago."""
+        recent = self.ledger.segments()[-2:]
+        texts = (read_from(path) or b"" for path in (self.live, *map(self.ledger.path, recent)))
+        return {digest(entry) for text in texts for entry in parse(text) if entry.kind == MESSAGE}
+
+    def append(self, block: bytes, first: Callable[[], bytes]) -> Appended:
+        """Append one rendered message to ledger and page; `first` makes the beginning of a page that is empty.
+
+        Returns after the ledger is synced. On any StorageError neither file holds anything of the message. The
+        caller holds the lock.
+        """
+        record = seal(block)
+        page = self._open_page()
+        try:
+            with storage(f"prepare {self.live}", "nothing was sent"):
+                last = self.ledger.mend(self._accepted)
+                if not self._seen():
+                    _complete(page, last)
+                size = os.fstat(page).st_size
+            # A page that is empty though messages are known is being saved just now, or is to be repaired: no new top.
+            new = not size and not self.ledger.exists()
+            top = first() if new else b""
+            end = self.ledger.append([record])
+            text = (top or _joint(page, size)) + record
+            notice = self._put(page, size, text)
+            if new and not notice:
+                began = Position(end.number, end.offset - len(record))
+                self.base.write(self.ledger.id, began, top, {}, ())
+            return Appended(self._count(page, size + len(text)), size + len(text), (notice,) if notice else ())
+        finally:
+            os.close(page)
+
+    def _seen(self) -> bool:
+        """Whether the page was seen to hold all that the ledger has: what is torn there since, somebody cut."""
+        found = self.base.opened()
+        if found is None:
+            return False
+        found[1].close()
+        end = self.ledger.end()
+        return end is not None and found[0].seen >= end
+
+    def to_look_at(self) -> bool:
+        """Whether the page has to be looked at before anything is added to it.
+
+        Nobody has taken in what people wrote before the first tool came, a version before the ledger kept it, or a
+        power cut may have torn it.
+        """
+        if os.access(self.journal, os.F_OK):
+            return True
+        found = self.base.opened()
+        if found is None:
+            return self.ledger.exists() or self.live.exists()
+        found[1].close()
+        return found[0].rebooted
+
+    def _open_page(self) -> int:
+        try:
+            return os.open(self.live, _OPEN | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StorageError(f"cannot open {self.live}: {error.strerror}; nothing was sent.") from error
+
+    def _count(self, page: int, size: int) -> int:
+        """How many messages the page holds, further copies not counted; about, where that is not noted."""
+        found = self.base.opened()
+        if found is None:
+            return (b"\n" + os.pread(page, size, 0)).count(b"\n## [")
+        head, file = found
+        file.close()
+        return head.own + self.ledger.tail(head.at).count(META)
+
+    def _put(self, page: int, size: int, text: bytes) -> str:
+        """Write what the ledger has to the page; what to tell a person where that fails: the message is accepted."""
+        try:
+            write_all(page, text)
+        except OSError as error:
+            # Only what we wrote is taken back: if somebody appended meanwhile, their bytes stay.
+            with suppress(OSError):
+                if text.startswith(os.pread(page, len(text) + 1, size)):
+                    os.ftruncate(page, size)
+            return (
+                f"the message was accepted and is delivered, but cannot be written to {self.live}: {error.strerror}; "
+                "it is put there as soon as that works"
+            )
+        return ""
+
+    def learn(self, records: Sequence[bytes], outcome: str = "what was written by hand is not delivered yet") -> None:
+        """Append records to the ledger alone: what somebody wrote into the page, or what became of messages.
+
+        StorageError, which says the `outcome`. The caller holds the lock.
+        """
+        if records:
+            self.ledger.append(records, outcome)
+
+
+def _joint(page: int, size: int) -> bytes:
+    """What must stand between the page's present end and a new record. OSError."""
+    if not size:
+        return b""
+    end = os.pread(page, 2, max(0, size - 2))
+    if end.endswith(b"\n\n") or (size == 1 and end == b"\n"):
+        return b""
+    return b"\n" if end.endswith(b"\n") else b"\n\n"
+
+
+def _complete(page: int, last: bytes) -> None:
+    """Write the missing rest of the ledger's last record where a killed writer left the page torn. OSError.
+
+    The torn record begins with the last header in the file, as none stands in a text that we render.
+    """
+    size = os.fstat(page).st_size
+    start = max(0, size - len(last))
+    tail = os.pread(page, size - start, start)
+    if not last or tail == last:
+        return
+    begin = tail.rfind(b"\n## [") + 1
+    if tail[(line := tail.rfind(b"\n") + 1) :] and tail[:line].endswith(END) and START.startswith(tail[line:]):
+        begin = line  # less than the beginning of a header
+    length = len(tail) - begin
+    if (begin or start == 0) and 0 < length < len(last) and last.startswith(tail[begin:]):
+        write_all(page, last[length:])

@@ -1,0 +1,233 @@
+"""Owns replacing a file that other programs write to: no word that they still write into the old one is lost.
+
+A program that has the old file open goes on writing into it, though it has no name any more. So the old file keeps
+a name in `.intercom/replaced` while somebody may write to it. What was written by the time we are done is carried
+over at once; what comes later, at the next look: what was added is added, and of a text that was written anew the
+messages that nobody knows. The file's name there says how much of it was carried over, and whether somebody began
+to carry over more: who dies in between has left us to see how far he came. Once nobody has it open for writing, it
+goes. Where the system does not tell who has a file open, only the first moment counts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Container
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.format import MESSAGE, digest, parse
+from intercom.system.files import append, being_written, has_writer, holds, joined, read_from, whole, write_pieces
+
+_LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
+_STEP = 0.001
+_PRIVATE, _FOLDER = ".intercom", "replaced"
+
+
+class Replaced(NamedTuple):
+    """A replaced file that somebody may still write to, by its name: `TURN [SIZE PROOF [END]]`."""
+
+    path: Path
+    size: int = -1  #: bytes; so much was carried over. -1 where we died before that was noted
+    proof: str = ""  #: their digest
+    end: int | None = -1  #: how long the log was when somebody began to add what came after; None: nobody did
+
+    def holds(self, data: bytes) -> bool:
+        """Whether `data` begins with what was carried over."""
+        return len(data) >= self.size >= 0 and _proof(data[: self.size]) == self.proof
+
+    def named(self, data: bytes, end: int | None = None) -> Path:
+        """Its name once `data` was carried over."""
+        turn = self.path.name.partition(" ")[0]
+        return self.path.with_name(f"{turn} {len(data)} {_proof(data)}{'' if end is None else f' {end}'}")
+
+
+def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool:
+    """Replace a file that others write to, atomically, unless it is not `before` any more; whether it was done.
+
+    What an editor or a shell still wrote into the old file while it was replaced is carried over. It need not be
+    synced where there is a base. The caller holds the writer lock, so the others are no tools of ours.
+    OSError as the system gives it.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if before:
+            return False
+        handle = -1
+    try:
+        temporary = write_pieces(path, (after,), sync=sync)
+        if handle >= 0 and not (_same(handle, path) and holds(handle, before)):
+            temporary.unlink()
+            return False
+        kept = _keep(path) if handle >= 0 else None
+        os.replace(temporary, path)  # not brought to the disk: the old one is known, should it come back
+        if handle >= 0:
+            carried = _carry_over(handle, path, before, after)
+            if kept is not None:
+                _let_go(Replaced(kept), carried)
+    finally:
+        if handle >= 0:
+            os.close(handle)
+    return True
+
+
+def news(log: Path) -> bool:
+    """Whether there is something to `gather` for this log; a file that is about to be replaced is still the log."""
+    for one in _replaced(log):
+        with suppress(FileNotFoundError):
+            found = one.path.stat()
+            if os.path.samestat(found, log.stat()):
+                continue
+            if found.st_size != one.size or not being_written(one.path):
+                return True
+    return False
+
+
+def gather(log: Path, known: Callable[[], Container[str]]) -> None:
+    """Add to the log what was written into files that it replaced; `known` gives the digests of known messages.
+
+    The caller holds the writer lock. StorageError, OSError.
+    """
+    for one in _replaced(log):
+        writing = being_written(one.path)  # before we read: who is gone by now has written all
+        data = read_from(one.path)
+        if data is None or not log.exists():
+            continue
+        ours = os.path.samestat(one.path.stat(), log.stat())  # we died before we replaced it
+        more = not ours and not (len(data) == one.size and one.holds(data))
+        _let_go(_add(log, one, data, known) if more else one, data if writing and not ours else None)
+
+
+def overwrite(kept: Path, before: bytes, after: bytes) -> None:
+    """Put a text of the same length over the one that a replaced file has; who writes to it goes on behind. OSError."""
+    one = _named(kept)
+    handle = os.open(kept, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(handle, after, 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if one.holds(before):
+        os.replace(kept, one.named(after[: one.size], one.end))
+
+
+def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[str]]) -> Replaced:
+    """Add what came late; return how the file goes by the name that it has since."""
+    if one.holds(data):
+        late, lead = [data[one.size :]], data[max(0, one.size - _STEP_BACK) : one.size]
+    else:
+        marks = known()
+        found = [entry for entry in parse(data) if entry.kind == MESSAGE and digest(entry) not in marks]
+        late, lead = [entry.raw for entry in found], b""
+    text = read_from(log) or b""
+    end = len(text) if one.end is None else one.end
+    news, since = _fitted(text[: max(0, end)], lead, late), text[max(0, end) :]
+    if 0 <= end <= len(text) and news.startswith(since):
+        news = news[len(since) :]  # who began it may have added nothing, half of it, or all
+    else:
+        news = _fitted(text, b"", [part for part in late if part.strip() not in text])
+    if not news.strip():
+        return one
+    if one.end is None:
+        begun = one.path.with_name(f"{one.path.name} {end}")
+        os.replace(one.path, begun)
+        one = one._replace(path=begun, end=end)
+    append(log, news)
+    return one
+
+
+def _fitted(text: bytes, lead: bytes, late: list[bytes]) -> bytes:
+    """What came late as it is to stand at the end of a text: where it was interrupted, or a blank line below."""
+    end = text[-_STEP_BACK:]
+    return b"".join(late) if lead and end.endswith(lead) else joined([end, *late])[len(end) :]
+
+
+_STEP_BACK = 256  #: bytes by which it is seen that nothing came in between
+
+
+def _replaced(log: Path) -> list[Replaced]:
+    """The replaced files of this log, oldest first."""
+    folder = f"{os.path.dirname(log)}/{_PRIVATE}/{_FOLDER}"
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    return [_named(Path(folder, name)) for name in names]
+
+
+def _named(path: Path) -> Replaced:
+    """What the name of a replaced file says."""
+    match path.name.split(" "):
+        case [_, size, proof, *end] if size.isdigit():
+            return Replaced(path, int(size), proof, int(end[0]) if end and end[0].isdigit() else None)
+    return Replaced(path)
+
+
+def _keep(path: Path) -> Path | None:
+    """Give the file a second name; None where that cannot be, as without a private folder beside it."""
+    folder = path.parent / _PRIVATE / _FOLDER
+    kept = folder / f"{time.time_ns()}"
+    for _ in range(2):
+        try:
+            os.link(path, kept)
+        except FileNotFoundError:
+            with suppress(OSError):
+                folder.mkdir(mode=0o700)
+        except OSError:
+            return None
+        else:
+            return kept
+    return None
+
+
+def _let_go(one: Replaced, carried: bytes | None) -> None:
+    """Note what was carried over of a replaced file; None if nobody will write to it any more."""
+    if carried is not None:
+        os.replace(one.path, one.named(carried))
+        return
+    one.path.unlink(missing_ok=True)
+    with suppress(OSError):
+        one.path.parent.rmdir()  # each look lists it: quicker where there is none
+
+
+def _proof(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def _same(handle: int, path: Path) -> bool:
+    """Whether the open file is the one that has the name now: an editor may have renamed another over it."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> bytes | None:
+    """Bring what others still write into the replaced file, open as `handle`, into the one that has its place.
+
+    What was carried over by now, None if nothing more will come.
+    """
+    writing = _wait_for_writers(handle)
+    if holds(handle, before):
+        return before if writing else None
+    late = whole(handle)
+    if late.startswith(before):
+        append(path, late[len(before) :])
+    elif late and read_from(path) == after:
+        os.replace(write_pieces(path, (late,), sync=False), path)  # somebody saved the whole file: as if a moment later
+    elif late or writing:
+        return before  # it is to be looked at again
+    return late if writing else None
+
+
+def _wait_for_writers(handle: int) -> bool:
+    """Wait a moment until nobody has the file open for writing any more; whether somebody still has."""
+    deadline = time.monotonic() + _LINGER
+    while has_writer(handle):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(_STEP)
+    return False

@@ -1,0 +1,29 @@
+"""Owns what a log begins with where none was: front matter, a word to people, and git's ignore rule for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from intercom.system.resources import text
+
+
+def fresh_log(machine: str, agents: Iterable[str]) -> bytes:
+    """The beginning of a log that does not exist yet: front matter and a word to people."""
+    import frontmatter
+
+    post = frontmatter.loads(text("log.md"))
+    post["machine"], post["agents"] = machine, list(agents)
+    post.content = post.content.replace("{machine}", machine)
+    return f"{frontmatter.dumps(post, sort_keys=False, allow_unicode=True).rstrip()}\n\n".encode()
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """Have git ignore a folder of logs that a message begins, without an `init`. What cannot be written is left."""
+    with (
+        suppress(OSError),
+        open(os.open(folder / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+    ):
+        file.write(b"# Logs are private; intercom init writes a rule for the whole project.\n*\n")

@@ -1,0 +1,204 @@
+"""Owns what a crash may have left of a page: pure rules by which it is finished, or trimmed, without a word.
+
+The page is never synced, so after a power cut it may be old, short, or hold NULs where bytes never reached the disk;
+after a kill it may lack what the ledger has, or still hold what a compaction was about to take out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from intercom.format import MARKER, MESSAGE, Entry, Parser, marker, parse
+from intercom.format.record import PAGE, START, is_control
+from intercom.store.log.base import Base, Mark
+from intercom.store.log.ledger import Position
+
+_PIECE = 1024 * 1024  #: bytes that are parsed at once
+_COMPACTED = b"### COMPACTED"
+_TORN_META = re.compile(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
+
+
+def entries_of(data: bytes) -> Iterator[Entry]:
+    """The entries of a file one after the other: not all of them are held at once."""
+    parser = Parser()
+    for at in range(0, len(data), _PIECE):
+        yield from parser.feed(data[at : at + _PIECE])
+    yield from parser.close()
+
+
+class Left(NamedTuple):
+    """What a compaction's record says: which messages stay, how many left the page so far, and when."""
+
+    kept: tuple[str, ...]
+    archived: int
+    stamp: str
+
+
+def left(entry: Entry) -> Left:
+    """The same from the record."""
+    first, *kept = entry.body.splitlines() or ["0 left"]
+    number = first.split(" ")[0]
+    return Left(tuple(kept), int(number) if number.isdecimal() else 0, entry.stamp)
+
+
+Tail = Sequence[tuple[Position, bytes]]
+
+
+def last_compaction(tail: Tail) -> Left | None:
+    """The last compaction's record among what the ledger gained."""
+    found = None
+    for _, data in tail:
+        for entry in parse(data):
+            if entry.kind == MESSAGE and is_control(entry) and entry.tag == PAGE:
+                found = left(entry)
+    return found
+
+
+def completed(page: bytes, base: Base | None, tail: Tail, *, torn: bool) -> bytes | None:
+    """The page as a crash would have left it, finished; None if it is not what a crash leaves.
+
+    A kill takes at most what was never seen on the page. `torn`: the power may have been cut since, which takes any
+    end and leaves NULs anywhere.
+    """
+    if base is None:
+        return None
+    for wanted, seen, _ in _wanted(base, tail):
+        if page == wanted:
+            return page
+        if torn:
+            if len(page) <= len(wanted) and _like(page, wanted):
+                return wanted
+        elif seen <= len(page) < len(wanted) and wanted.startswith(page):
+            return wanted
+    return None
+
+
+def unbroken(page: bytes, base: Base | None, tail: Tail) -> bytes:
+    """The page without the beginning of a record at its end, where a writer died before anybody had seen it there.
+
+    Somebody else may have written right before it. NULs at the end are nobody's text.
+    """
+    end = page.rstrip(b"\0")
+    if base is None:
+        return end
+    last = end.rfind(b"\n") + 1
+    at = last if START.startswith(end[last:]) else end.rfind(b"\n" + START) + 1
+    rest = end[at:]
+    if base.head.rebooted and _TORN_META.search(rest):
+        return end[:at]
+    for (number, start), data in tail if rest else ():
+        for entry in parse(data):
+            unseen = Position(number, start + entry.start) >= base.head.seen
+            if unseen and entry.kind == MESSAGE and not is_control(entry) and entry.raw.startswith(rest):
+                return end if rest == entry.raw else end[:at]
+    return end
+
+
+def as_it_was(base: Base, tail: Tail) -> bytes | None:
+    """What the page is expected to hold, where that is certain to the byte; None where it is not."""
+    return next((whole for whole, _, last in _wanted(base, tail) if last), None)
+
+
+def unholed(page: bytes, top: Callable[[], bytes]) -> bytes:
+    """The page without what is no message and has NULs in it; at its top stands `top` then."""
+    if b"\0" not in page:
+        return page
+    parts: list[bytes] = []
+    for entry in entries_of(page):
+        if entry.kind == MESSAGE or b"\0" not in entry.raw:
+            parts.append(entry.raw)
+        elif not parts:
+            parts.append(top())
+    return b"".join(parts)
+
+
+def top_of(page: bytes) -> bytes:
+    """What stands above the first message."""
+    out = []
+    for entry in entries_of(page):
+        if entry.kind == MESSAGE:
+            break
+        out.append(entry.raw)
+    return b"".join(out)
+
+
+def _wanted(base: Base, tail: Tail) -> Iterator[tuple[bytes, int, bool]]:
+    """What the page may be expected to hold, and how much of it was seen there: before a compaction, and after.
+
+    The last one says so: it is left out where somebody wrote by hand since, in words of their own.
+    """
+    parts, seen, size = [base.page], len(base.page), len(base.page)
+    for (number, start), data in tail:
+        for entry in parse(data):
+            if entry.kind != MESSAGE:
+                return
+            if not is_control(entry):
+                if entry.via == "hand":
+                    return
+                parts.append(entry.raw)
+                size += len(entry.raw)
+                if Position(number, start + entry.start) < base.head.seen:
+                    seen = size
+            elif entry.tag == PAGE:
+                whole = b"".join(parts)
+                yield whole, seen, False
+                said = left(entry)
+                whole, _ = without(whole, base.marks, Others(said.kept), said.archived, said.stamp)
+                parts, seen, size = [whole], len(whole), len(whole)
+            elif entry.tag != "OPEN":
+                return
+    yield b"".join(parts), seen, True
+
+
+def _like(page: bytes, wanted: bytes) -> bool:
+    """Whether a page is the beginning of another, but for NULs."""
+    if wanted.startswith(page):
+        return True
+    at = 0
+    for part in page.split(b"\0"):
+        if part and wanted[at : at + len(part)] != part:
+            return False
+        at += len(part) + 1
+    return True
+
+
+class Others:
+    """Every id but these."""
+
+    def __init__(self, kept: Sequence[str]) -> None:
+        self._kept = frozenset(kept)
+
+    def __contains__(self, ident: object) -> bool:
+        return ident not in self._kept
+
+
+def without(
+    page: bytes, marks: Mapping[int, Mark], gone: Container[str], count: int, stamp: str
+) -> tuple[bytes, dict[int, Mark]]:
+    """A page without the messages that are `gone`, the marker line in their place; and the marks of what is left.
+
+    `count` and `stamp` are the marker's. What is no message stays, and so do copies.
+    """
+    kept: list[bytes] = []
+    left_: dict[int, Mark] = {}
+    place, number, now = None, -1, 0
+    for entry in entries_of(page):
+        drop = entry.kind == MARKER and entry.raw.startswith(_COMPACTED)
+        if entry.kind == MESSAGE:
+            number += 1
+            mark = marks.get(number, Mark(entry.id or ""))
+            drop = bool(mark.id) and not mark.copy and mark.id in gone
+            if not drop:
+                if number in marks:
+                    left_[now] = mark
+                now += 1
+        if drop:
+            place = len(kept) if place is None else place
+        else:
+            kept.append(entry.raw)
+    place = len(kept) if place is None else place
+    lead, rest = b"".join(kept[:place]), b"".join(kept[place:])
+    joint = b"" if not lead or lead.endswith(b"\n\n") else b"\n" if lead.endswith(b"\n") else b"\n\n"
+    return lead + joint + marker(count, stamp) + rest, left_

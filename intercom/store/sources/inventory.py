@@ -1,0 +1,105 @@
+"""Owns which files the index is made of, and in which order: our ledger, then other machines' logs and archives."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from intercom.core.config import Config, log_machine
+from intercom.store.log.ledger import Ledger
+from intercom.system.folders import Names
+
+#: What sync and merge tools, file managers and people put behind the name of a log that they copy. No machine's name
+#: has the first three; of what it may have only what tools are known for counts: `web.prod` is no copy of `web`.
+_COPIED = re.compile(
+    r"[ ~(]|\.sync-conflict-|[._]conflict|[._](?:backup|base|local|remote)[._]\d|\.(?:bak|orig|old|backup|copy|tmp)\b"
+)
+
+
+class File(NamedTuple):
+    """A file that the index is made of. `path` is below `.claude/local`."""
+
+    path: str
+    own: bool = False  #: a segment of our ledger, or of the archive that was there before it
+    sealed: bool = False  #: of the ledger: its records have seals
+    number: int = 0  #: of a segment
+
+
+class Listing:
+    """The files that the index of one bus is made of.
+
+    As long as no name comes or goes, what `all` and `near` give are the same objects.
+    """
+
+    def __init__(self, config: Config, ledger: Ledger) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._archive = Names(config.archive)
+        self._beside = Names(config.folder)
+        self._made: tuple[object, ...] = ()  # of which lists the following were made
+        self._all: list[File] = []
+        self._near: list[File] = []
+        self._copies: dict[str, bool] = {}  # path -> whether it is a copy of ours
+
+    def all(self) -> list[File]:
+        """Every file, in order of arrival."""
+        made = self._ledger.segments(), self._archive.now(), self._beside.now()
+        if len(self._made) != len(made) or any(one is not other for one, other in zip(self._made, made, strict=True)):
+            self._list()
+            self._made = made
+        return self._all
+
+    def near(self) -> list[File]:
+        """Those of them outside the archive, and the segment that is added to."""
+        self.all()
+        return self._near
+
+    def forget(self) -> None:
+        """List the folders again, whatever their times say."""
+        self._ledger.forget()
+        self._archive.forget()
+        self._beside.forget()
+
+    def copy(self, path: str) -> tuple[bool, bool]:
+        """Whether a file is by its name a copy that a tool laid beside a log; and whether that one is ours."""
+        return path in self._copies, self._copies.get(path, False)
+
+    def _list(self) -> None:
+        segments = self._ledger.segments()
+        own = [File(f"archive/{one.name}", own=True, sealed=one.sealed, number=one.number) for one in segments]
+        taken = {file.path for file in own}
+        archived = [f"archive/{name}" for name in self._archive.now() if log_machine(name)]
+        beside = [name for name in self._beside.now() if log_machine(name)]
+        others = [path for path in archived if path not in taken]
+        outside = [name for name in beside if name != self._config.log.name]
+        self._copies = self._copies_among(beside, others)
+        # Copies last: what they have too is known by then.
+        self._near = [*own[-1:], *map(File, sorted(outside, key=self._is_copy))]
+        self._all = [*own, *map(File, sorted(others + outside, key=self._is_copy))]
+
+    def _is_copy(self, path: str) -> bool:
+        return path in self._copies
+
+    def _copies_among(self, names: list[str], archived: list[str]) -> dict[str, bool]:
+        """Those of the logs in our folder that are copies of others, and of what is archived that of ours."""
+        ours = _stem(self._config.log.name)
+        stems, copies = {ours, *map(_stem, names)}, dict[str, bool]()
+        for name in names:
+            of = [before for before in _before_marks(_stem(name)) if before in stems]
+            if of:
+                copies[name] = of[0] == ours
+        segments = {_stem(segment.name) for segment in self._ledger.segments()}
+        for path in archived:
+            name = path.removeprefix("archive/")
+            if self._ledger.is_named(name) or any(before in segments for before in _before_marks(_stem(name))):
+                copies[path] = True
+        return copies
+
+
+def _stem(name: str) -> str:
+    return name[: -len(".md")].casefold()
+
+
+def _before_marks(stem: str) -> list[str]:
+    """What stands before anything that may have been put behind the name of a log."""
+    return [stem[: mark.start()] for mark in _COPIED.finditer(stem)]

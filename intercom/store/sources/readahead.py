@@ -1,0 +1,199 @@
+"""Owns reading whole sources for a rebuild: our own archive ahead, in a second process, while the first stores.
+
+Reading a message costs about as much as storing it, so on a long history two processes need little more
+than half of the time of one. Whatever goes wrong with the second, the first reads on by itself and
+makes the same of it: the other only ever spares work. It ends by itself once nobody reads what it writes.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO, Any, BinaryIO, NamedTuple
+
+from intercom.core.errors import IntercomError
+from intercom.format import Entry
+from intercom.store.index import Builder, Control, Source, plain_rows, split
+from intercom.store.sources.tail import pieces, proof_before, records, young
+from intercom.system.files import storage
+from intercom.system.folders import file_mark, file_size
+
+_WORTH = 8 * 1024 * 1024  #: bytes; reading less than that takes no longer than starting a process
+_MUCH = 8 * 1024 * 1024  #: bytes; less is soon added to what there is
+_MOST = 16 * 1024 * 1024  #: bytes of one segment: no more is held in memory at once
+_PIPE = 1024 * 1024  #: bytes that may wait for the first process
+_SIZE = 8  #: bytes before each segment's data that say how many follow
+
+
+class Segment(NamedTuple):
+    """What is in one segment: its mark before it was read, and the rows and counts that a Builder takes."""
+
+    mark: str
+    settled: int
+    proof: str
+    path: str
+    rows: list[tuple[Any, ...]]
+    hands: dict[str, int]
+    controls: list[Control]
+
+
+def mostly_new(db: sqlite3.Connection, root: str, paths: Sequence[str]) -> bool:
+    """Whether these sources have so much that the index has not, that building it anew is quicker and holds less."""
+    sizes = {path: file_size(Path(root, path)) for path in paths}
+    if sum(sizes.values()) < _MUCH:
+        return False
+    read = dict(db.execute("SELECT path, settled FROM sources").fetchall())
+    new = sum(max(0, size - read.get(path, 0)) for path, size in sizes.items())
+    return bool(new >= max(_MUCH, sum(read.values()) // 4))
+
+
+Found = tuple[str, int, str]  #: a source's mark, where the next parse begins, the proof of what stands before that
+
+
+def load(builder: Builder, source: Source, path: Path, mark: str, tell: Callable[[int], None]) -> Found | None:
+    """Add all of another machine's file; None if it is gone. `tell` is told the offset after each piece.
+
+    StorageError.
+    """
+    settled = 0
+    hands: dict[str, int] = {}
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    with file, storage(f"read {path}", "nothing was read"):
+        hold = young(file)
+        for entries, settled in pieces(file, 0, None, hold=hold):
+            builder.add(source, entries, hands)
+            tell(settled)
+        mark = "" if hold and not settled else mark
+        return mark, settled, proof_before(file, settled, whole=True)
+
+
+def load_segment(
+    builder: Builder,
+    source: Source,
+    path: Path,
+    mark: str,
+    end: int | None,
+    tell: Callable[[int], None],
+    *,
+    sealed: bool,
+) -> Found:
+    """As `load`, for what counts of a segment of ours. StorageError."""
+    settled = 0
+    hands: dict[str, int] = {}
+    with storage(f"read {path}", "nothing was read"), path.open("rb") as file:
+        for entries, settled in _read(file, end, sealed=sealed):
+            messages, controls = split(entries) if sealed else (entries, [])
+            builder.put(source, plain_rows(source, messages, hands), hands, controls)
+            tell(settled)
+        return mark, settled, proof_before(file, settled, whole=False)
+
+
+def _read(file: BinaryIO, end: int | None, *, sealed: bool) -> Iterator[tuple[list[Entry], int]]:
+    return records(file, 0, end) if sealed else pieces(file, 0, end, hold=False)
+
+
+def read_segment(path: str, *, sealed: bool) -> Segment:
+    """Read a segment of ours in one go. OSError."""
+    mark, settled = file_mark(path), 0
+    rows: list[tuple[Any, ...]] = []
+    hands: dict[str, int] = {}
+    found: list[Control] = []
+    with open(path, "rb") as file:
+        for entries, settled in _read(file, None, sealed=sealed):  # noqa: B007  # the last one counts
+            messages, controls = split(entries) if sealed else (entries, [])
+            found += [control._replace(before=control.before + len(rows)) for control in controls]
+            rows += plain_rows(Source(0, trusted=True), messages, hands)
+        return Segment(mark, settled, proof_before(file, settled, whole=False), path, rows, hands, found)
+
+
+class Ahead:
+    """Segments of ours, read by a second process in this order: where each is, and whether its records have seals.
+
+    Close it, read to the end or not.
+
+    Where that is not worth it, or the process cannot be had or fails, `next` gives None.
+    """
+
+    def __init__(self, segments: Sequence[tuple[Path, bool]]) -> None:
+        sizes = [(os.fspath(path), file_size(path)) for path, _ in segments]
+        small = {path for path, size in sizes if size <= _MOST}
+        wanted = [(os.fspath(path), sealed) for path, sealed in segments if os.fspath(path) in small]
+        self._held = ExitStack()
+        self._paths: Iterator[str] = iter(())
+        self._wanted = ""
+        if sum(size for _, size in sizes if size <= _MOST) >= _WORTH and (os.cpu_count() or 1) > 1:
+            self._start(wanted)
+
+    def _start(self, wanted: list[tuple[str, bool]]) -> None:
+        from intercom.system.proc import piped
+
+        home = os.fspath(Path(__file__).resolve().parents[3])
+        code = f"import sys; sys.path.append({home!r}); from intercom.store.sources.readahead import main; main()"
+        try:
+            # Isolated: nothing that lies about, and nothing in the environment, changes what it runs.
+            command = [sys.executable, "-I", "-S", "-c", code]
+            asked = b"\0".join(b"%d%s" % (sealed, os.fsencode(path)) for path, sealed in wanted)
+            self._pipe = self._held.enter_context(piped(command, asked))
+        except (IntercomError, OSError):
+            return
+        with suppress(AttributeError, OSError):  # Linux alone has it; else the two wait for each other a little more
+            import fcntl
+
+            fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+        self._paths = iter([path for path, _ in wanted])
+        self._wanted = next(self._paths, "")
+
+    def next(self, path: Path) -> Segment | None:
+        """The segment at `path`; None if the caller has to read it. Ask in the order of the paths, for each."""
+        if os.fspath(path) != self._wanted:
+            return None
+        try:
+            found = _received(self._pipe, self._wanted)
+        except (OSError, EOFError, ValueError, TypeError):
+            found = None
+        if found is None:
+            self.close()
+        self._wanted = next(self._paths, "") if found is not None else ""
+        return found
+
+    def close(self) -> None:
+        """End the process, if it still runs."""
+        self._wanted = ""
+        self._held.close()
+
+
+def _received(pipe: IO[bytes], path: str) -> Segment | None:
+    """The next segment that the other process has sent; None if it is not whole, or not that of `path`."""
+    head = pipe.read(_SIZE)
+    size = int.from_bytes(head, "big")
+    data = pipe.read(size) if 0 < size < 1 << 32 else b""
+    if len(head) < _SIZE or len(data) < size:
+        return None
+    found = Segment(*marshal.loads(data))  # noqa: S302  # our own process wrote it
+    found = found._replace(controls=[Control(*control) for control in found.controls])
+    return found if found.path == path else None
+
+
+def main() -> None:
+    """The second process: paths on its input, separated by NUL; what is in them on its output."""
+    import gc
+
+    gc.disable()  # rows hold nothing that holds them, and there are many
+    out = sys.stdout.buffer
+    try:
+        for name in filter(None, sys.stdin.buffer.read().split(b"\0")):
+            found = read_segment(os.fsdecode(name[1:]), sealed=name[:1] == b"1")
+            data = marshal.dumps((*found[:-1], [tuple(control) for control in found.controls]))
+            out.write(len(data).to_bytes(_SIZE, "big"))
+            out.write(data)
+        out.flush()
+    except (OSError, ValueError):
+        os._exit(1)  # nobody reads any more, or a segment cannot be read: the first process says so

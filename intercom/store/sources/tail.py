@@ -1,0 +1,120 @@
+"""Owns reading a source of the index piece by piece: what shows that it changed, what proves that it only grew."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import BinaryIO
+
+from intercom.format import MESSAGE, Entry, Parser, one
+from intercom.format.record import END, extent
+from intercom.store.log.checkpoint import LEAD, Grown
+
+CHUNK = 4 * 1024 * 1024
+_GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no cycles meanwhile: reading makes many objects, and none of those."""
+    import gc
+
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def proof_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
+    """Digest of what stands before `settled`, of ours the end of it; "" where the file does not reach so far.
+
+    What others write may have changed anywhere.
+    """
+    at = 0 if whole else max(0, settled - LEAD)
+    found = blake2b(digest_size=16)
+    file.seek(at)
+    while at < settled and (data := file.read(min(CHUNK, settled - at))):
+        found.update(data)
+        at += len(data)
+    return found.hexdigest() if at == settled else ""
+
+
+def young(file: BinaryIO) -> bool:
+    """Whether another machine's log changed so lately that its end may still be on its way."""
+    return time.time() - os.fstat(file.fileno()).st_ctime < _GROWING
+
+
+def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterator[tuple[list[Entry], int]]:
+    """The entries of a file from `start` on, in pieces, each with the offset from which a later parse resumes.
+
+    Where the last entry is not closed, more of it may come: then the whole file is read again when it has
+    changed, and with `hold` that entry is left for later.
+    """
+    parser = Parser(start)
+    file.seek(start)
+    position = start
+    found: list[Entry] = []
+    while data := file.read(CHUNK if end is None else max(0, min(CHUNK, end - position))):
+        if found:
+            yield found, parser.settled
+        position += len(data)
+        found = parser.feed(data)
+    rest = parser.close()
+    whole = not rest or rest[-1].raw.endswith(END)
+    if hold and not whole and rest[-1].kind == MESSAGE:
+        rest = rest[:-1]
+    yield found + rest, parser.settled if whole else 0  # the last two at once: mostly they are all there is
+
+
+def records(file: BinaryIO, start: int, end: int | None) -> Iterator[tuple[list[Entry], int]]:
+    """The records of a segment of our ledger from `start` to `end`, in pieces, each with where the next one begins.
+
+    A record that does not fit its seal was changed by somebody and counts as written by hand, but for a torn end:
+    that one does not count at all.
+    """
+    parser = Parser(start)
+    file.seek(start)
+    position = start
+    while data := file.read(CHUNK if end is None else max(0, min(CHUNK, end - position))):
+        position += len(data)
+        found = [_proven(entry) for entry in parser.feed(data)]
+        if found:
+            yield found, parser.settled
+    for entry in parser.close():
+        whole = extent(entry.raw)
+        if whole or entry.raw.endswith(END):
+            yield [_proven(entry)], entry.start + (whole or len(entry.raw))
+
+
+def _proven(entry: Entry) -> Entry:
+    """A record as it was written; where somebody changed it, by that hand."""
+    if entry.kind != MESSAGE:
+        return entry
+    whole = extent(entry.raw)
+    if whole == len(entry.raw):
+        return entry
+    if whole:
+        return one(entry.raw[:whole], entry.start)
+    return entry._replace(via="hand")
+
+
+def parsed(grown: Grown, start: int) -> list[Entry]:
+    """The messages of what is in hand already, from `start` in the segment on, in one piece."""
+    parser = Parser(start or 1)  # a segment begins with its OPEN record and so has no front matter
+    return parser.feed(grown.data[start - grown.start :]) + parser.close()
+
+
+def proof_at(grown: Grown, offset: int) -> str:
+    """What `proof_before` would give at this offset of the segment; "" where too little is in hand."""
+    held = grown.before + grown.data
+    at = offset - grown.start + len(grown.before)
+    if at < min(LEAD, offset):
+        return ""
+    return blake2b(held[max(0, at - LEAD) : at], digest_size=16).hexdigest()

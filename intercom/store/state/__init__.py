@@ -1,0 +1,1 @@
+"""Owns `state.db`: what no log can tell."""

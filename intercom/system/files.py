@@ -1,0 +1,248 @@
+"""Owns the idioms for files that survive a crash: atomic replacement, private folders, whole writes.
+
+Every OSError on the way to disk becomes a StorageError here, with one line that says what did not happen.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from intercom.core.errors import StorageError
+
+_PIECE = 1024 * 1024  #: bytes that are written at once
+
+
+@contextmanager
+def storage(doing: str, outcome: str = "nothing was written") -> Iterator[None]:
+    """Turn an OSError in the block into a StorageError: "cannot <doing>: <reason>; <outcome>."."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot {doing}: {reason}; {outcome}.") from error
+
+
+def make_private_folder(path: Path) -> None:
+    """Create `path` and what is missing above it, with mode 0700. StorageError if it cannot.
+
+    But `.claude` and what is above that are shared with others, and get the usual mode.
+    """
+    if path.is_dir():
+        return
+    shared = path.name == ".claude"
+    if not shared:
+        make_private_folder(path.parent)
+    with storage(f"create the folder {path}"):
+        path.mkdir(mode=0o777 if shared else 0o700, parents=shared, exist_ok=True)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of `data`, going on after a short write; OSError as the system gives it."""
+    written = os.write(handle, data)
+    while written < len(data):
+        written += os.write(handle, data[written:])
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add `data` at the end of a file that is there. OSError as the system gives it."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        write_all(handle, data)
+    finally:
+        os.close(handle)
+
+
+def read_from(path: Path, offset: int = 0) -> bytes | None:
+    """The bytes of `path` from `offset` on, or None if there is no such file. StorageError if unreadable."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}; nothing was read.") from error
+    try:
+        return whole(handle, offset)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}; nothing was read.") from error
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Make a rename or creation in `path` durable. OSError as the system gives it."""
+    sync_file(path)
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to `path` durable, whoever wrote it. OSError as the system gives it."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_temporary(path: Path, data: bytes) -> Path:
+    """Write `data`, synced, to a new private file beside `path`; the caller renames or unlinks it."""
+    return write_pieces(path, (data,))
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], *, sync: bool = True) -> Path:
+    """As `write_temporary`, piece by piece; the file does not stay if there is an error where they come from."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        for data in _together(pieces):
+            write_all(handle, data)
+        if sync:
+            os.fsync(handle)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)
+    return temporary
+
+
+def _together(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces: a call of the system for every message would take longer than its writing."""
+    held: list[bytes] = []
+    size = 0
+    for data in pieces:
+        held.append(data)
+        size += len(data)
+        if size >= _PIECE:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Replace `path` atomically and durably: temporary file, fsync, rename, fsync of the folder."""
+    with storage(f"write {path}"):
+        temporary = write_temporary(path, data)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+class Drafts:
+    """What several files are to hold, beside them; what was not put in its place by the end of the block goes."""
+
+    def __init__(self) -> None:
+        self._written: list[Path] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for path in self._written:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def write(self, path: Path, pieces: Iterable[bytes]) -> Path:
+        """Write a draft, not synced; return where it is, for the caller to rename. StorageError."""
+        with storage(f"write {path}"):
+            self._written.append(write_pieces(path, pieces, sync=False))
+        return self._written[-1]
+
+    def sync(self) -> None:
+        """Sync all of them side by side: that takes hardly longer than the one that takes longest. StorageError."""
+        import threading
+
+        failed: list[OSError] = []
+
+        def sync(path: Path) -> None:
+            try:
+                sync_file(path)
+            except OSError as error:
+                failed.append(error)
+
+        first, *others = self._written
+        threads = [threading.Thread(target=sync, args=(path,)) for path in others]
+        for thread in threads:
+            thread.start()
+        sync(first)
+        for thread in threads:
+            thread.join()
+        with storage(f"write {first.parent}"):
+            if failed:
+                raise failed[0]
+
+
+def being_written(path: Path) -> bool:
+    """Whether some program has the file open for writing, as far as the system tells."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return has_writer(handle)
+    finally:
+        os.close(handle)
+
+
+def has_writer(handle: int) -> bool:
+    """Whether the open file can be written to by anybody: then the system refuses us a read lease."""
+    import fcntl
+    import signal
+
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # losing the lease at once must not kill us
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False
+
+
+def whole(handle: int, offset: int = 0) -> bytes:
+    """The bytes of an open file from `offset` on, as many as it has now."""
+    left = os.fstat(handle).st_size - offset
+    first = os.pread(handle, left, offset) if left > 0 else b""
+    if len(first) == max(0, left):
+        return first
+    parts = [first]
+    while parts[-1]:  # a huge file comes in several parts
+        offset += len(parts[-1])
+        left -= len(parts[-1])
+        parts.append(os.pread(handle, left, offset))
+    return b"".join(parts)
+
+
+def begins(handle: int, data: bytes) -> bool:
+    """Whether the open file begins with `data`, byte for byte; piece by piece, for both may be very long. OSError."""
+    at, view = 0, memoryview(data)
+    while at < len(data) and (part := os.pread(handle, min(_PIECE, len(data) - at), at)):
+        if part != view[at : at + len(part)]:
+            return False
+        at += len(part)
+    return at == len(data)
+
+
+def holds(handle: int, data: bytes) -> bool:
+    """Whether the open file is `data`, byte for byte. OSError."""
+    return begins(handle, data) and os.fstat(handle).st_size == len(data)
+
+
+def joined(parts: list[bytes]) -> bytes:
+    """Pieces of a log, with a blank line between any two."""
+    out: list[bytes] = []
+    end = b""
+    for part in filter(None, parts):
+        if end and end != b"\n\n":
+            out.append(b"\n" if end.endswith(b"\n") else b"\n\n")
+            end += out[-1]
+        out.append(part)
+        end = (end + part[-2:])[-2:]
+    return b"".join(out)

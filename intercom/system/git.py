@@ -1,0 +1,59 @@
+"""Owns every word said to git: in English, asking nobody, about the repository that is meant."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from intercom.core.display import value
+from intercom.core.errors import IntercomError
+from intercom.system import proc
+
+#: who commits what is kept of a worktree; a machine without a git identity must not lose work
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Intercom"), ("EMAIL", "intercom@localhost"))
+}
+
+
+def some(names: tuple[str, ...] | list[str]) -> str:
+    """The first few of `names`, for a message."""
+    shown = ", ".join(map(value, names[:10]))
+    return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def ok(path: Path, *args: str) -> bool:
+    """Whether git, run in `path`, said yes."""
+    return git(path, *args, check=False).code == 0
+
+
+def git(path: Path, *args: str, check: bool = True, index: str | None = None, stdin: str = "") -> proc.Done:
+    """Run git in `path`; `index` is another index file than the checkout's own.
+
+    Raises IntercomError with git's own words where it fails (with `check`), ProgramMissing.
+    """
+    env = environment() | IDENTITY
+    if index is not None:
+        env["GIT_INDEX_FILE"] = index
+    line = ["git", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false", *args]
+    done = proc.run(line, cwd=path, env=env, stdin=stdin, timeout=300, check=False)
+    if check and done.code:
+        raise failure(path, args[0], done)
+    return done
+
+
+def failure(path: Path, command: str, done: proc.Done) -> IntercomError:
+    """The error for a git command that failed in `path`, with git's own words."""
+    return IntercomError(f"git {command} failed in {path}: {proc.last_words(done)}")
+
+
+def environment() -> dict[str, str]:
+    """The environment without what would point git at another repository or make it ask."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    return env | {
+        "LC_ALL": "C.UTF-8",
+        "LANGUAGE": "",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }

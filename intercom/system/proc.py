@@ -1,0 +1,313 @@
+"""Owns every process that Intercom starts, looks at or ends; nothing else calls subprocess or kill.
+
+A process is known by its pid *and* the mark of its start (`intercom.system.liveness`), because pids are reused.
+Looking at processes (`children`) costs no import; `subprocess` is imported only by the functions that
+start something.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from intercom.core.display import value
+from intercom.core.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
+from intercom.system.liveness import alive, started
+
+if TYPE_CHECKING:
+    import subprocess
+
+INSTALL = {
+    "git": "install git (apt install git, brew install git)",
+    "tmux": "install tmux 3.2 or newer (apt install tmux, brew install tmux)",
+    "claude": "install Claude Code (npm install -g @anthropic-ai/claude-code)",
+}
+
+
+class Done(NamedTuple):
+    """A finished command: its exit status (negative: the signal) and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Process(NamedTuple):
+    """A process by its pid and the opaque mark of its start (None: whichever has that pid)."""
+
+    pid: int
+    started: str | None
+
+
+def run(
+    args: Sequence[str],
+    *,
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    timeout: float = 30.0,
+    check: bool = True,
+    log: str | os.PathLike[str] | None = None,
+) -> Done:
+    """Run `args` (never through a shell) to its end and return what it said.
+
+    Text is UTF-8 with surrogates for other bytes, both ways. `env` replaces the environment;
+    `timeout` is in seconds, after which the command and everything it started is killed. With
+    `log` both outputs go to that file (0600) and `out` and `err` are empty. Raises ProgramMissing,
+    CommandFailed (timeout; with `check`, a status other than 0) or UsageError (NUL in an argument).
+    """
+    import subprocess
+
+    data = stdin.encode("utf-8", "surrogateescape")
+    sink = _open_log(log) if log is not None else None
+    try:
+        child = _start(
+            args,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if sink is None else sink,
+            stderr=subprocess.PIPE if sink is None else sink,
+        )
+    finally:
+        if sink is not None:
+            os.close(sink)
+    with child:
+        try:
+            out, err = child.communicate(data, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            _kill_group(child.pid)
+            child.communicate()
+            said = f"{args[0]} did not finish within {timeout:g} s and was ended"
+            raise CommandFailed(f"{said}: {_shown(args)}") from None
+        except BaseException:
+            _kill_group(child.pid)
+            raise
+    done = Done(child.returncode, _text(out), _text(err))
+    if check and done.code:
+        raise CommandFailed(f"{_shown(args)} failed ({_status(done.code)}): {last_words(done)}")
+    return done
+
+
+@contextmanager
+def piped(args: Sequence[str], data: bytes) -> Iterator[IO[bytes]]:
+    """Run `args` beside the block, which reads what it prints; it takes `data` in before it prints anything.
+
+    It is killed, if need be, where the block ends; what it says to stderr is lost. Raises as `_start`:
+    ProgramMissing, CommandFailed, UsageError, IntercomError.
+    """
+    import subprocess
+
+    pipe = subprocess.PIPE
+    child = _start(args, cwd=None, env=None, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+    try:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with suppress(BrokenPipeError), child.stdin as file:  # it may have ended: then there is nothing to read either
+            file.write(data)
+        yield child.stdout
+    finally:
+        _kill_group(child.pid)  # not waited for yet, so the number is still its own
+        with child:
+            pass
+
+
+def detach(
+    args: Sequence[str],
+    *,
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    log: str | os.PathLike[str] = os.devnull,
+) -> Process:
+    """Start `args` in a session of its own, its output in `log`, and do not wait for it.
+
+    Raises as `run` does. A thread reaps the child, so that it is never left as a zombie of ours.
+    """
+    import subprocess
+    import threading
+
+    sink = _open_log(log)
+    try:
+        child = _start(args, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+    finally:
+        os.close(sink)
+    found = Process(child.pid, started(child.pid))
+    threading.Thread(target=child.wait, name=f"reap-{child.pid}", daemon=True).start()
+    return found
+
+
+def find(program: str, *, path: str | None = None) -> str:
+    """The full path of `program`; ProgramMissing, with what to install, if there is none."""
+    from shutil import which
+
+    found = which(program, path=path)
+    if found is None:
+        raise missing(program)
+    return found
+
+
+def missing(program: str) -> ProgramMissing:
+    """The error that says that `program` is not there and what to do about it."""
+    name = os.path.basename(program)
+    advice = INSTALL.get(name, "install it or correct the command")
+    return ProgramMissing(f"{_shown([program])} was not found; nothing was started: {advice}.")
+
+
+def children(pid: int) -> list[Process]:
+    """All live descendants of `pid`, parents before their children."""
+    below: dict[int, list[int]] = {}
+    for child, parent in _parents():
+        below.setdefault(parent, []).append(child)
+    found, queue = [], list(below.get(pid, ()))
+    while queue:
+        child = queue.pop(0)
+        since = started(child)
+        if since is not None:
+            found.append(Process(child, since))
+        queue.extend(below.get(child, ()))
+    return found
+
+
+def end(pid: int, since: str | None = None, *, grace: float = 3.0) -> bool:
+    """End process `pid`: TERM, KILL after `grace` seconds, and return when it is gone.
+
+    False if it was gone already, or `pid` is another process by now. Raises CommandFailed where
+    it cannot be ended (another user's).
+    """
+    return bool(end_all([Process(pid, since)], grace=grace))
+
+
+def end_tree(pid: int, since: str | None = None, *, grace: float = 3.0) -> list[Process]:
+    """End `pid` and all its descendants as `end` does; returns those that were still running."""
+    if not alive(pid, since):
+        return []
+    return end_all([Process(pid, since), *children(pid)], grace=grace)
+
+
+def end_all(processes: Iterable[Process], *, grace: float = 3.0) -> list[Process]:
+    """End several processes side by side, as `end` does; returns those that were still running."""
+    import signal
+
+    running = [one for one in processes if one.pid != os.getpid() and alive(*one)]
+    known = [Process(one.pid, one.started or started(one.pid)) for one in running]
+    left = known
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+        for one in left:
+            _signal(one, number)
+        left = _wait_gone(left, patience)
+        if not left:
+            return known
+    raise CommandFailed(f"process {left[0].pid} could not be ended, not even with SIGKILL.")
+
+
+def wait_gone(processes: Iterable[Process], timeout: float) -> list[Process]:
+    """Wait until all of them are gone or `timeout` seconds are over; returns those still there."""
+    return _wait_gone(list(processes), timeout)
+
+
+def last_words(done: Done) -> str:
+    """The most telling line of a command's output, for an error message."""
+    lines = [line.strip() for line in (done.err or done.out).splitlines() if line.strip()]
+    first = next((line for line in lines if line.startswith(("fatal:", "error:"))), None)
+    return first or (lines[-1] if lines else "it said nothing")
+
+
+def _start(
+    args: Sequence[str],
+    *,
+    cwd: str | os.PathLike[str] | None,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    stdout: int,
+    stderr: int,
+) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    try:
+        return subprocess.Popen(
+            list(args),
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except ValueError as error:
+        raise UsageError(f"{_shown(args)} cannot be run: {error}.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        if cwd is not None and not os.path.isdir(cwd):
+            raise IntercomError(f"{os.fspath(cwd)!r} is no folder; nothing was started.") from None
+        raise missing(args[0]) from None
+    except OSError as error:
+        raise CommandFailed(f"{_shown(args)} could not be started: {error.strerror}.") from None
+
+
+def _open_log(path: str | os.PathLike[str]) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def _kill_group(pid: int) -> None:
+    import signal
+
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _signal(process: Process, number: int) -> None:
+    if not alive(*process):
+        return
+    try:
+        os.kill(process.pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        raise CommandFailed(f"process {process.pid} belongs to somebody else.") from None
+
+
+def _wait_gone(left: list[Process], timeout: float) -> list[Process]:
+    """Poll with growing steps: portable, and cheap for the seconds that this ever takes."""
+    until, step = time.monotonic() + timeout, 0.005
+    while left := [one for one in left if alive(*one)]:
+        if time.monotonic() >= until:
+            break
+        time.sleep(step)
+        step = min(step * 1.5, 0.1)
+    return left
+
+
+def _parents() -> list[tuple[int, int]]:
+    """(pid, parent) of every process that can be seen."""
+    if not os.path.exists("/proc/self/stat"):
+        rows = run(["ps", "-axo", "pid=,ppid="]).out.split()
+        return [(int(a), int(b)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    found.append((int(name), int(file.read().rpartition(b") ")[2].split()[1])))
+            except OSError:
+                continue  # it ended while we looked
+    return found
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode("utf-8", "surrogateescape")
+
+
+def _shown(args: Sequence[str]) -> str:
+    """A command for an error message: short, on one line."""
+    import shlex
+
+    line = value(" ".join(shlex.quote(word) for word in args))
+    return line if len(line) <= 160 else line[:157] + "..."
+
+
+def _status(code: int) -> str:
+    return f"status {code}" if code > 0 else f"signal {-code}"

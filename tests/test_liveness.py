@@ -1,0 +1,70 @@
+"""Whether a process is still the one we knew."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from intercom.system.liveness import alive, mark_alive, own_mark, started
+
+
+def test_this_process() -> None:
+    """It is alive under its own mark, and under no other."""
+    mark = started(os.getpid())
+    assert mark is not None
+    assert alive(os.getpid(), mark)
+    assert alive(os.getpid(), None)
+    assert not alive(os.getpid(), "1")
+    assert own_mark() == f"{os.getpid()}.{mark}"
+    assert mark_alive(own_mark())
+    assert mark_alive(own_mark() + ".more")
+
+
+def test_a_child_from_birth_to_burial() -> None:
+    """Alive while it runs; dead once it has ended, before and after its parent looked."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    mark = started(child.pid)
+    assert mark is not None
+    assert alive(child.pid, mark)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not alive(child.pid, mark)
+    child.wait()
+    assert not alive(child.pid, mark)
+    assert child.stdin is not None
+    child.stdin.close()
+
+
+def test_a_name_with_brackets() -> None:
+    """The start time is found behind any process name."""
+    code = "import ctypes; ctypes.CDLL(None).prctl(15, b'a) R 1 (b', 0, 0, 0); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        before = started(child.pid)
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert started(child.pid) == before
+        child.kill()
+
+
+def test_marks_that_are_none() -> None:
+    """Rubbish is nobody's mark."""
+    for mark in ("", ".", "x.1", "-1.5", "0.0", "99999999.1", "²."):
+        assert not mark_alive(mark)
+    assert started(2**22 + 7) is None
+
+
+def test_a_forked_child_has_its_own_mark() -> None:
+    """What a parent knew of itself does not count for its child."""
+    mine = own_mark()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, own_mark().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        theirs = pipe.read().decode()
+    assert theirs.startswith(f"{child}.")
+    assert theirs != mine

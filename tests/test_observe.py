@@ -1,0 +1,100 @@
+"""What hooks, file and screen say together: the rules of `judge`, each by an example, and what holds for all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intercom.fleet import observe
+from intercom.fleet.crew import Crew
+from intercom.fleet.observe import judge
+from intercom.fleet.sessions import STATES, SessionRow
+
+SHOWN = (
+    "ready",
+    "idle",
+    "running",
+    "blocked",
+    "plan",
+    "question",
+    "trust",
+    "bypass",
+    "draft",
+    "menu",
+    "copy_mode",
+    "unknown",
+)
+
+
+@pytest.mark.parametrize(
+    ("hooks", "told", "shown", "state", "disagrees"),
+    [
+        ("idle", "idle", "idle", "idle", False),
+        ("idle", "idle", "draft", "idle", False),
+        ("running", "running", "running", "running", False),
+        ("running", None, "unknown", "running", False),
+        ("running", "asked", "question", "blocked", False),  # a question has no hook of its own
+        ("idle", "idle", "plan", "blocked", True),
+        ("running", "idle", "idle", "idle", True),  # a person broke the turn off: no hook says so
+        ("running", "running", "idle", "running", True),
+        ("idle", "running", "idle", "idle", True),
+        ("starting", None, "trust", "trust", False),
+        ("starting", "idle", "ready", "starting", False),
+        ("unknown", "idle", "idle", "idle", False),
+        ("gone", "idle", "idle", "idle", False),
+        ("unknown", None, "unknown", "unknown", False),
+    ],
+)
+def test_judgement(hooks: str, told: str | None, shown: str, state: str, *, disagrees: bool) -> None:
+    """Each rule of the docstring."""
+    found = judge(hooks, told, shown, living=True, age=3.0)
+    assert (found.state, bool(found.disagreement)) == (state, disagrees)
+
+
+def test_what_hooks_have_just_said_is_newer_than_the_screen() -> None:
+    """While the hooks of a prompt run, file and screen still show the time before it."""
+    assert judge("running", "idle", "idle", living=True, age=0.5).state == "running"
+    assert judge("running", "idle", "idle", living=True, age=2.5).state == "idle"
+
+
+def test_hooks_that_stay_silent_stop_counting_as_starting() -> None:
+    """After a while the screen is believed: a session without our hooks."""
+    assert judge("starting", "idle", "ready", living=True, age=60).state == "idle"
+
+
+@given(
+    st.sampled_from(STATES),
+    st.sampled_from([None, "idle", "running", "asked"]),
+    st.sampled_from([None, *SHOWN]),
+    st.booleans(),
+    st.floats(0, 100),
+)
+def test_always_a_state_and_never_idle_under_a_dialog(
+    hooks: str, told: str | None, shown: str | None, living: bool, age: float
+) -> None:
+    """Whatever the sources say: a dead process is gone, and a dialog on the screen is never overlooked."""
+    state, _ = judge(hooks, told, shown, living=living, age=age)
+    assert state in STATES
+    assert (state == "gone") == (not living)
+    if living and shown in ("blocked", "plan", "question", "trust", "bypass"):
+        assert state in ("blocked", "trust", "bypass")
+
+
+def test_a_row_whose_process_is_gone(project: Path) -> None:
+    """By pid and start mark, whatever its last hook said."""
+    with Crew.open(project, environ={}) as crew:
+        child = subprocess.Popen([sys.executable, "-c", ""])
+        child.wait()
+        pid = child.pid
+        crew.sessions.put(
+            SessionRow("worker-1", None, pid, "1", "running", "{}", "2026-01-01T00:00:00.000Z", heard="x")
+        )
+        seen = observe.look(crew, "worker-1")
+        assert seen.state == "gone"
+        assert "running" in seen.disagreement
+        assert observe.look(crew, "worker-2").state == "unknown"
