@@ -8,15 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from intercom.core.config import Config
-
-WAKE = 2  #: exit status by which the waiter wakes its session
-_LONGEST_LOG = 256 * 1024
 _LONGEST_INPUT = 64 << 20
 
 
@@ -43,6 +36,8 @@ def run(event: str, root: str | None = None) -> int:
     except BrokenPipeError:
         return 0  # nobody listens any more
     except Exception as error:  # noqa: BLE001  # the edge: no fault of ours reaches the session
+        from intercom.hooks.faults import note_fault
+
         note_fault(config, event, error)
         return 0
     return code
@@ -53,31 +48,3 @@ def _go_home(environ: Mapping[str, str]) -> None:
     home = environ.get("CLAUDE_PROJECT_DIR")
     if home and os.path.isdir(home):
         os.chdir(home)
-
-
-def note_fault(config: Config | None, event: str, error: BaseException) -> None:
-    """A line in `.claude/local/.intercom/errors.log`, if there is such a folder."""
-    import traceback
-
-    from intercom.core.display import sentence
-
-    if config is None or not config.private.is_dir():
-        return
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    where = f" at {os.path.basename(last[0].filename)}:{last[0].lineno}" if last else ""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = sentence(f"{stamp} hook {event}: {type(error).__name__}: {error}{where}")
-    path = config.private / "errors.log"
-    try:
-        if path.exists() and path.stat().st_size > _LONGEST_LOG:
-            os.replace(path, path.with_name("errors.log.1"))
-        sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(sink, (line[:2000] + "\n").encode("utf-8", "backslashreplace"))
-        finally:
-            os.close(sink)
-    except OSError:
-        pass  # there is nobody left to tell
-
-
-Answer = dict[str, Any]

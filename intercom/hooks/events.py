@@ -1,122 +1,36 @@
 """Owns what each event means: the state it tells, the messages it delivers, what it proves.
 
-    SessionStart        ready; who this is. Messages wait for the waiter: text here starts no turn.
-    UserPromptSubmit    running; proves a wake by its nonce; all that is unread
-    PreToolUse          running with this tool; nothing is given: a tool that is refused takes it along
-    PermissionRequest   blocked; see `ask`
-    Notification        blocked, or idle
-    PostToolUse(Failure) running; what was given before was seen; what is urgent
-    Stop                all that is unread, and the turn goes on with it; else idle
-    StopFailure         idle
-    SessionEnd          gone
-    wait                see `waiter`
-
-What a hook gives counts as given to the agent process once it is out, and as received at a later hook.
+SessionStart        ready; who this is. Messages wait for the waiter: text here starts no turn.
+UserPromptSubmit    running; proves a wake by its nonce; all that is unread
+PreToolUse          running with this tool; nothing is given: a tool that is refused takes it along
+PermissionRequest   blocked; see `permission`
+Notification        blocked, or idle
+PostToolUse(Failure) running; what was given before was seen; what is urgent
+Stop                all that is unread, and the turn goes on with it; else idle
+StopFailure         idle
+SessionEnd          gone
+wait                see `waiter`
 """
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from intercom.core.display import value
-from intercom.core.errors import UnknownName
 from intercom.fleet.sessions import Sessions
-from intercom.hooks import Answer
-from intercom.hooks.identity import Who, identify
+from intercom.hooks.call import Answer, Call, Json
+from intercom.hooks.deliver import added, context
+from intercom.hooks.identity import identify
 from intercom.store.state.db import State
 
 if TYPE_CHECKING:
-    from intercom.bus.bus import Bus
     from intercom.core.config import Config
 
 NONCE = re.compile(r"\[intercom:([0-9a-z]{4,40})\]")
 _INTERACTIVE = ("AskUserQuestion", "ExitPlanMode")
-_COMES = 2.0  #: seconds after which the transcript is asked for a wake that had no prompt of its own
-_CAME = 60.0  #: seconds after which it must have come
 _HEAD = 200  #: characters of a prompt or text kept as detail
-Json = Mapping[str, Any]
-
-
-class Call(NamedTuple):
-    """One event of one session of ours."""
-
-    config: Config
-    state: State
-    sessions: Sessions
-    who: Who
-    payload: Json
-    environ: Mapping[str, str]
-
-    @property
-    def event(self) -> str:
-        """As Claude Code names it in the payload."""
-        return str(self.payload.get("hook_event_name") or "")
-
-    def record(self, state: str, detail: Json | None = None, *, pane: str | None = None) -> None:
-        """Note the state of the session."""
-        path = self.payload.get("transcript_path")
-        socket = (self.environ.get("TMUX") or "").split(",")[0] if pane else None
-        self.sessions.record(
-            self.who.name,
-            state=state,
-            detail=detail,
-            session_id=self.who.session_id,
-            pid=self.who.pid,
-            transcript=path if isinstance(path, str) else None,
-            pane=pane if socket else None,
-            socket=socket or None,
-        )
-
-    def confirm(self, nonces: Iterable[str] = (), *, begins: bool = False, stopped: bool = False) -> None:
-        """The session goes on: it has what hooks and its server gave it before, and the wakes with these nonces.
-
-        Where a turn `begins` and the one before broke off, its transcript tells what it has; the rest is given again.
-        """
-        if begins:
-            self._give_back()
-        marks = {self.who.mark, *(waiter_mark(self.who.mark, nonce) for nonce in nonces)}
-        if stopped:
-            self.settle_wakes()
-        instance = self.state.instance(self.who.name)
-        if instance is not None and instance.pid is not None and instance.started is not None:
-            marks.add(f"{instance.pid}.{instance.started}")
-        self.sessions.confirm(self.who.name, marks)
-
-    def settle_wakes(self) -> None:
-        """A wake into a running turn has no prompt of its own: some time after it, it came, or it never will.
-
-        It does not come where its waiter was killed on its way out; then what it gave is given again.
-        """
-        path, late = self.payload.get("transcript_path"), set(self.sessions.wakes(self.who.name, older=_CAME))
-        for nonce in self.sessions.wakes(self.who.name, older=_COMES):
-            mark = waiter_mark(self.who.mark, nonce)
-            given = set(self.sessions.given(self.who.name, mark))
-            if given and isinstance(path, str):
-                from intercom.fleet.programs.claude.transcript import came
-
-                if nonce in late:
-                    self.sessions.give_back(self.who.name, mark, given - came(path, given, queued=True))
-                elif given - came(path, given):
-                    continue
-            if given and (nonce in late or isinstance(path, str)):
-                self.sessions.confirm(self.who.name, {mark})
-
-    def _give_back(self) -> None:
-        path = self.payload.get("transcript_path")
-        given = self.sessions.given(self.who.name, self.who.mark)
-        if given and isinstance(path, str):
-            from intercom.fleet.programs.claude.transcript import kept
-
-            lost = set(given) - kept(path, given)
-            self.sessions.give_back(self.who.name, self.who.mark, lost)
-
-
-def waiter_mark(mark: str, nonce: str) -> str:
-    """Under which a session has what its waiter gave it, until it is seen to go on with it."""
-    return f"{mark}.{nonce}.w"
 
 
 def serve(config: Config, event: str, payload: Json, environ: Mapping[str, str]) -> tuple[Answer | None, int]:
@@ -138,62 +52,6 @@ def serve(config: Config, event: str, payload: Json, environ: Mapping[str, str])
         return handler(call), 0
     finally:
         state.close()
-
-
-# -- delivering ---------------------------------------------------------------------------------------
-
-
-def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = False, mark: str | None = None) -> bool:
-    """Give what is unread to `write`, as far as a page goes; whether there was anything.
-
-    First it counts as given to this process, and only when it is out, to the session: killed between, it is
-    given again. Nothing is given inside a subagent, whose context ends with it.
-    """
-    if call.payload.get("agent_id"):
-        return False
-    from intercom.bus.bus import Bus
-
-    with Bus(call.config) as bus:
-        bus.confirms = False
-        try:
-            text = unread_page(bus, call.who.name, urgent_only=urgent_only)
-        except UnknownName:
-            return False  # its server has not registered it yet, or it has signed off
-    if not text:
-        return False
-    write(text)
-    call.sessions.adopt(call.who.name, mark or call.who.mark)
-    return True
-
-
-def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
-    """One page of what is unread for `name`, noted as given to this process; "" if there is nothing."""
-    if not bus.unread(name):
-        return ""
-    from intercom.hooks import wording as text
-
-    masters = {known.name for known in bus.instances() if known.role == "master"}
-    found = bus.read(name, fits=text.fitting(masters, urgent_only=urgent_only))
-    if not found:
-        return ""
-    return text.page(name, found, masters, 0 if urgent_only else bus.unread(name))
-
-
-def context(call: Call, *, urgent_only: bool = False) -> bool:
-    """Deliver as context of this event, at once; whether there was anything."""
-
-    def write(text: str) -> None:
-        import json
-
-        sys.stdout.write(json.dumps(added(call.event, text)))
-        sys.stdout.flush()
-
-    return deliver(call, write, urgent_only=urgent_only)
-
-
-def added(event: str, text: str) -> Answer:
-    """The answer that adds `text` to what the model sees."""
-    return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
 
 
 # -- the events ---------------------------------------------------------------------------------------

@@ -17,13 +17,13 @@ from intercom.core.errors import UsageError
 from intercom.core.message import SYSTEM, USER, Message, local_stamp, new_id, utc
 from intercom.fleet.programs.claude import process_file
 from intercom.fleet.programs.claude.permissions import Ask, deciding
-from intercom.hooks import Answer, note_fault
+from intercom.hooks.call import Answer, Call
+from intercom.hooks.faults import note_fault
 from intercom.system.liveness import alive
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.core.config import Config
-    from intercom.hooks.events import Call
 
 WAIT = 50.0  #: seconds for the master to answer
 LONGEST = 570.0  #: seconds; the hook itself is given 600

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Self
 from intercom.core.errors import UnknownName
 from intercom.core.message import new_id, utc
 from intercom.fleet.programs.claude import process_file
-from intercom.hooks import WAKE
+from intercom.hooks.call import WAKE, Call, waiter_mark
+from intercom.hooks.deliver import deliver
 from intercom.system.liveness import alive, started
 
 if TYPE_CHECKING:
     from intercom.fleet.sessions import SessionRow
-    from intercom.hooks.events import Call
 
 LOOK_ANYWAY = 30.0  #: seconds between looks when nothing changes
 _BLIND = 0.5  #: seconds between looks at the agent process where the system has no pidfd
@@ -61,8 +61,7 @@ def _import_ahead() -> None:
 
     from intercom.bus import bus  # noqa: F401
     from intercom.fleet.programs.claude import transcript  # noqa: F401
-    from intercom.hooks import events  # noqa: F401
-    from intercom.hooks import wording as text  # noqa: F401
+    from intercom.hooks import wording  # noqa: F401
     from intercom.repair import intake, repair, takeover  # noqa: F401
     from intercom.system import proc, watch  # noqa: F401
 
@@ -155,8 +154,6 @@ def _idle(call: Call, row: SessionRow, begun: str) -> bool:
 
 def _wake(call: Call) -> bool:
     """Give what is unread to the session; whether there was anything."""
-    from intercom.hooks.events import deliver, waiter_mark
-
     nonce = new_id()
 
     def write(text: str) -> None:

@@ -1,0 +1,101 @@
+"""Owns one call of a hook: whose session it is, what the event says, and what it proves about what was given before.
+
+What a hook gives counts as given to the agent process once it is out, and as received at a later hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from intercom.fleet.sessions import Sessions
+from intercom.hooks.identity import Who
+from intercom.store.state.db import State
+
+if TYPE_CHECKING:
+    from intercom.core.config import Config
+
+WAKE = 2  #: exit status by which the waiter wakes its session
+_COMES = 2.0  #: seconds after which the transcript is asked for a wake that had no prompt of its own
+_CAME = 60.0  #: seconds after which it must have come
+Json = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+class Call(NamedTuple):
+    """One event of one session of ours."""
+
+    config: Config
+    state: State
+    sessions: Sessions
+    who: Who
+    payload: Json
+    environ: Mapping[str, str]
+
+    @property
+    def event(self) -> str:
+        """As Claude Code names it in the payload."""
+        return str(self.payload.get("hook_event_name") or "")
+
+    def record(self, state: str, detail: Json | None = None, *, pane: str | None = None) -> None:
+        """Note the state of the session."""
+        path = self.payload.get("transcript_path")
+        socket = (self.environ.get("TMUX") or "").split(",")[0] if pane else None
+        self.sessions.record(
+            self.who.name,
+            state=state,
+            detail=detail,
+            session_id=self.who.session_id,
+            pid=self.who.pid,
+            transcript=path if isinstance(path, str) else None,
+            pane=pane if socket else None,
+            socket=socket or None,
+        )
+
+    def confirm(self, nonces: Iterable[str] = (), *, begins: bool = False, stopped: bool = False) -> None:
+        """The session goes on: it has what hooks and its server gave it before, and the wakes with these nonces.
+
+        Where a turn `begins` and the one before broke off, its transcript tells what it has; the rest is given again.
+        """
+        if begins:
+            self._give_back()
+        marks = {self.who.mark, *(waiter_mark(self.who.mark, nonce) for nonce in nonces)}
+        if stopped:
+            self.settle_wakes()
+        instance = self.state.instance(self.who.name)
+        if instance is not None and instance.pid is not None and instance.started is not None:
+            marks.add(f"{instance.pid}.{instance.started}")
+        self.sessions.confirm(self.who.name, marks)
+
+    def settle_wakes(self) -> None:
+        """A wake into a running turn has no prompt of its own: some time after it, it came, or it never will.
+
+        It does not come where its waiter was killed on its way out; then what it gave is given again.
+        """
+        path, late = self.payload.get("transcript_path"), set(self.sessions.wakes(self.who.name, older=_CAME))
+        for nonce in self.sessions.wakes(self.who.name, older=_COMES):
+            mark = waiter_mark(self.who.mark, nonce)
+            given = set(self.sessions.given(self.who.name, mark))
+            if given and isinstance(path, str):
+                from intercom.fleet.programs.claude.transcript import came
+
+                if nonce in late:
+                    self.sessions.give_back(self.who.name, mark, given - came(path, given, queued=True))
+                elif given - came(path, given):
+                    continue
+            if given and (nonce in late or isinstance(path, str)):
+                self.sessions.confirm(self.who.name, {mark})
+
+    def _give_back(self) -> None:
+        path = self.payload.get("transcript_path")
+        given = self.sessions.given(self.who.name, self.who.mark)
+        if given and isinstance(path, str):
+            from intercom.fleet.programs.claude.transcript import kept
+
+            lost = set(given) - kept(path, given)
+            self.sessions.give_back(self.who.name, self.who.mark, lost)
+
+
+def waiter_mark(mark: str, nonce: str) -> str:
+    """Under which a session has what its waiter gave it, until it is seen to go on with it."""
+    return f"{mark}.{nonce}.w"

@@ -1,0 +1,66 @@
+"""Owns giving a session what is unread for it, as text that its program puts before the model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from intercom.core.errors import UnknownName
+from intercom.hooks.call import Answer, Call
+
+if TYPE_CHECKING:
+    from intercom.bus.bus import Bus
+
+
+def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = False, mark: str | None = None) -> bool:
+    """Give what is unread to `write`, as far as a page goes; whether there was anything.
+
+    First it counts as given to this process, and only when it is out, to the session: killed between, it is
+    given again. Nothing is given inside a subagent, whose context ends with it.
+    """
+    if call.payload.get("agent_id"):
+        return False
+    from intercom.bus.bus import Bus
+
+    with Bus(call.config) as bus:
+        bus.confirms = False
+        try:
+            text = unread_page(bus, call.who.name, urgent_only=urgent_only)
+        except UnknownName:
+            return False  # its server has not registered it yet, or it has signed off
+    if not text:
+        return False
+    write(text)
+    call.sessions.adopt(call.who.name, mark or call.who.mark)
+    return True
+
+
+def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
+    """One page of what is unread for `name`, noted as given to this process; "" if there is nothing."""
+    if not bus.unread(name):
+        return ""
+    from intercom.hooks import wording
+
+    masters = {known.name for known in bus.instances() if known.role == "master"}
+    found = bus.read(name, fits=wording.fitting(masters, urgent_only=urgent_only))
+    if not found:
+        return ""
+    return wording.page(name, found, masters, 0 if urgent_only else bus.unread(name))
+
+
+def context(call: Call, *, urgent_only: bool = False) -> bool:
+    """Deliver as context of this event, at once; whether there was anything."""
+
+    def write(text: str) -> None:
+        import json
+
+        sys.stdout.write(json.dumps(added(call.event, text)))
+        sys.stdout.flush()
+
+    return deliver(call, write, urgent_only=urgent_only)
+
+
+def added(event: str, text: str) -> Answer:
+    """The answer that adds `text` to what the model sees."""
+    return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
