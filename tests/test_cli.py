@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.cli import show
-from intercom.core.message import ID_LENGTH, utc
+from intercom.core.message import ID_LENGTH, epoch, utc
 from tests.conftest import SOURCE, Command
 
 KEYS = ["id", "seq", "at", "from", "to", "type", "body", "priority", "reply_to", "thread", "via", "file"]
@@ -366,4 +365,4 @@ def test_full_disk_for_the_output_is_an_error(bus: Command) -> None:
 @given(st.integers(0, 4_000_000_000))
 def test_epoch_agrees_with_the_calendar(seconds: int) -> None:
     """The arithmetic that saves an import is the calendar's."""
-    assert show.epoch(utc(seconds)) == seconds
+    assert epoch(utc(seconds)) == seconds

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intercom.core import contract
+from intercom.core.message import Message
 
 TEXT = st.text(min_size=1).filter(lambda text: bool(text.strip()))
 TARGET = st.builds(contract.Target, st.sampled_from(contract.TARGET_TYPES), st.integers(), st.none() | TEXT)
@@ -31,6 +32,23 @@ def test_what_is_built_is_what_is_parsed(made: contract.Contract) -> None:
     body = contract.build(made)
     assert contract.parse(body) == made
     assert contract.parse(f"\n```json\n{body}\n```\n") == made
+
+
+@pytest.mark.parametrize(
+    ("sender", "via", "order"),
+    [
+        ("master", "tool", True),
+        ("Chief", "cli", True),
+        ("user", "cli", True),
+        ("worker-2", "tool", False),
+        ("master", "hand", False),
+        ("user", "hand", False),
+    ],
+)
+def test_whose_contract_is_an_order(sender: str, via: str, *, order: bool) -> None:
+    """A master's and a person's; never one that somebody wrote into the log by hand."""
+    message = Message("i", 1, "t", sender, "worker-1", "TASK", "task", json.dumps(VALID), via=via)
+    assert contract.is_order(message, {"master", "chief"}) is order
 
 
 @given(st.text())

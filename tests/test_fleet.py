@@ -22,9 +22,9 @@ from intercom.fleet.programs.claude import launch
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import safely, tell
 from intercom.fleet.workers.environment import as_shell, worker_environment
-from intercom.fleet.workers.launch import own_command
 from intercom.fleet.workers.plan import check, tickets
 from intercom.system import tmux
+from intercom.system.invocation import own_command
 from tests.conftest import Command
 
 pytestmark = pytest.mark.slow

@@ -15,9 +15,11 @@ from intercom.core.message import (
     TAGS,
     TYPES,
     Message,
+    age,
     canonical,
     check_name,
     encode_id,
+    epoch,
     is_name,
     local_stamp,
     new_id,
@@ -124,6 +126,26 @@ def test_times(epoch: float) -> None:
 def test_stamps(stamp: str, *, known: bool) -> None:
     """What people write at a header's beginning is a time, or none; never an error."""
     assert (utc_of_stamp(stamp) is not None) is known
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_stored_times_are_read_back(millis: int) -> None:
+    """To the millisecond, through leap years."""
+    assert epoch(utc(millis / 1000)) == pytest.approx(millis / 1000, abs=0.0015)
+    assert epoch(utc(millis // 1000)) == millis // 1000
+
+
+@pytest.mark.parametrize("at", ["", "soon", "2026-01-12", "2026-01-12T22:50:0xZ"])
+def test_what_is_not_a_stored_time(at: str) -> None:
+    """An error, and never a time."""
+    with pytest.raises(ValueError, match="invalid literal"):
+        epoch(at)
+
+
+def test_ages() -> None:
+    """Seconds, with their fraction."""
+    assert age(utc(time.time() - 90.5)) == pytest.approx(90.5, abs=0.5)
+    assert epoch("2026-01-12T22:50:00Z") == epoch("2026-01-12T22:50:00.000Z")
 
 
 def test_json() -> None:

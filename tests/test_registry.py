@@ -12,10 +12,10 @@ import pytest
 
 from intercom import Bus
 from intercom.bus import names as registry
-from intercom.bus.names import STALE_AFTER, liveness
+from intercom.bus.names import STALE_AFTER, liveness, master_of, masters, server_there
 from intercom.bus.setup import init
 from intercom.core.errors import FormatError, IntercomError, Refused, UnknownName, UsageError
-from intercom.core.message import utc
+from intercom.core.message import Instance, utc
 from intercom.store.state.db import InstanceRow
 from intercom.system.liveness import started
 from tests.processes import Peer, all_at_once
@@ -50,6 +50,41 @@ ROUNDS = int(os.environ.get("INTERCOM_TEST_ROUNDS", "15"))
 def log_bytes(bus: Bus) -> dict[str, bytes]:
     """Everything that stands in files of messages."""
     return {str(path): path.read_bytes() for path in bus.config.folder.rglob("*.md")}
+
+
+# -- who is the master ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ({}, None),
+        ({"a": "dead", "b": "stale"}, "b"),
+        ({"a": "unknown", "b": "alive", "c": "stale"}, "b"),
+        ({"a": "unknown", "b": "dead"}, "a"),
+        ({"a": "dead", "b": "dead"}, "b"),
+    ],
+)
+def test_the_master(there: dict[str, str], found: str | None) -> None:
+    """One that lives goes before one of whom nobody knows, that before a dead one; of those the last to act."""
+    known = [
+        Instance(name, "master", state, 1, "t", f"2026-01-0{at}") for at, (name, state) in enumerate(there.items())
+    ]
+    known.append(Instance("w", "worker", "alive", 1, "t", "2026-02-01"))
+    master = master_of(known)
+    assert (master.name if master else None) == found
+    assert masters(known) == set(there)
+
+
+def test_whose_server_is_there() -> None:
+    """A name that stands for the agent's own process, was given back, or whose process is gone has no server."""
+    mine = InstanceRow("w", "worker", os.getpid(), started(os.getpid()), None, utc(), utc(), utc(), 0, None)
+    assert server_there(mine, agent=1)
+    assert not server_there(mine, agent=os.getpid())
+    assert not server_there(None, agent=1)
+    assert not server_there(mine._replace(gone=utc()), agent=1)
+    assert not server_there(mine._replace(pid=None), agent=1)
+    assert not server_there(mine._replace(started="another"), agent=1)
 
 
 # -- taking names ---------------------------------------------------------------------------------

@@ -6,14 +6,24 @@ it is stale, and without a process to look at its state is unknown. Unknown is n
 
 from __future__ import annotations
 
-import calendar
-import time
 from collections.abc import Iterable
 
 from intercom.core.arguments import texts
 from intercom.core.config import Config
 from intercom.core.errors import Refused, UnknownName, UsageError
-from intercom.core.message import ALL, RESERVED, SYSTEM, USER, Instance, canonical, check_name, is_name, recipients, utc
+from intercom.core.message import (
+    ALL,
+    RESERVED,
+    SYSTEM,
+    USER,
+    Instance,
+    age,
+    canonical,
+    check_name,
+    is_name,
+    recipients,
+    utc,
+)
 from intercom.format import FRONT, decode, parse
 from intercom.store.state.db import InstanceRow, State
 from intercom.system.files import read_from
@@ -255,17 +265,34 @@ def liveness(row: InstanceRow) -> str:
         return "unknown"
     if not alive(row.pid, row.started):
         return "dead"
-    return "alive" if _age(row.heartbeat) <= STALE_AFTER else "stale"
+    return "alive" if age(row.heartbeat) <= STALE_AFTER else "stale"
+
+
+def master_of(instances: Iterable[Instance]) -> Instance | None:
+    """The master: one that lives, else the one that last acted; None where nobody is. Unknown is not dead."""
+    masters = [known for known in instances if known.role == "master"]
+    living = sorted((known for known in masters if known.state != "dead"), key=lambda known: known.state != "alive")
+    return living[0] if living else max(masters, key=lambda known: known.last_active, default=None)
+
+
+def masters(instances: Iterable[Instance]) -> set[str]:
+    """The names whose task contracts are orders."""
+    return {known.name for known in instances if known.role == "master"}
+
+
+def server_there(row: InstanceRow | None, agent: int | None) -> bool:
+    """Whether the server of a session has registered its name and lives; `agent` is the session's own process.
+
+    Whoever starts a session registers it as the agent's process first; its server does so again, as itself.
+    """
+    if row is None or row.gone is not None or row.pid in (None, agent):
+        return False
+    return alive(row.pid or 0, row.started)
 
 
 def _free(row: InstanceRow | None) -> bool:
     """Whether a numbered name can go to somebody new: a session that has just died may come back for it."""
-    return row is None or row.gone is not None or (liveness(row) == "dead" and _age(row.heartbeat) > STALE_AFTER)
-
-
-def _age(at: str) -> float:
-    """Seconds since a stored UTC time."""
-    return time.time() - calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S"))
+    return row is None or row.gone is not None or (liveness(row) == "dead" and age(row.heartbeat) > STALE_AFTER)
 
 
 def _machine_id() -> str:

@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 
 from intercom.cli import demo_play, show
-from intercom.cli.session import own_command
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError
+from intercom.system.invocation import shell_command
 
 INTRODUCTION = """\
 Two agents work on one project. Each has its own `intercom mcp` server, started over
@@ -69,7 +69,7 @@ def _show_next(project: Path, log: Path) -> None:
     demo_play.title("Where it lies")
     show.line(f"  {log}")
     show.line()
-    own = shlex.join(own_command())
+    own = shlex.join(shell_command())
     for said, command, about in (
         ("Look around:", f"cd {shlex.quote(str(project))}", ""),
         ("", f"{own} log", "       the same messages, as a list"),

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
-from intercom.cli.session import own_command, warn
+from intercom.cli.session import warn
+from intercom.system.invocation import shell_command
 
 if TYPE_CHECKING:
     from intercom.bus.setup import InitReport
@@ -50,7 +51,7 @@ def init(args: argparse.Namespace) -> int:
 
 def server_entry(config: Config) -> dict[str, Any]:
     """What an MCP client needs to start our server, in the form of `.mcp.json`."""
-    command = [*own_command(), "mcp"]
+    command = [*shell_command(), "mcp"]
     entry: dict[str, Any] = {"command": command[0], "args": command[1:]}
     if not _found_unaided(config.root):
         entry["env"] = {"INTERCOM_ROOT": str(config.root)}

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from intercom.cli import show
-from intercom.cli.show import epoch
 from intercom.core.config import Config
-from intercom.core.message import Message, local_stamp
+from intercom.core.message import Message, epoch, local_stamp
 from intercom.format import MESSAGE, Entry, decode, parse, render
 from intercom.system.files import read_from
 

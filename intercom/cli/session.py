@@ -55,16 +55,3 @@ def message_text(word: str) -> str:
     if sys.stdin.isatty():
         show.note("type the message, then Ctrl-D")
     return decode(sys.stdin.buffer.read())
-
-
-def own_command() -> list[str]:
-    """How to call us from anywhere: by name where a shell finds it, else by path."""
-    import os
-    import shutil
-
-    if shutil.which("intercom"):
-        return ["intercom"]
-    script = os.path.abspath(sys.argv[0])
-    if os.path.basename(script) == "intercom" and os.access(script, os.X_OK):
-        return [script]
-    return [sys.executable, "-m", "intercom"]

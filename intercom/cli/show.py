@@ -29,7 +29,6 @@ _COLOUR = {
     "ASK": MAGENTA,
     "REPLY": CYAN,
 }
-_FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
 _INDENT = "  "  #: before the lines of a body
 _BAR = 30  #: characters
 _NARROWEST = 20  #: columns; on a terminal that says it has fewer, nothing is folded
@@ -148,21 +147,12 @@ def local(at: str | None) -> str:
         return "-"
     import time
 
+    from intercom.core.message import epoch
+
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch(at)))
     except (ValueError, OverflowError, OSError):
         return word(at)
-
-
-def epoch(at: str) -> int:
-    """Seconds since 1970 of a UTC time `YYYY-MM-DDThh:mm:ss…`; ValueError if it is none.
-
-    By hand, since `time.strptime` and `calendar` import 4 ms of locale and datetime.
-    """
-    year, month, day, hour, minute, second = (int(at[start:end]) for start, end in _FIELDS)
-    shifted = year - (month < 3)  # years begin in March here, so that a leap day ends one
-    days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400 + (153 * ((month + 9) % 12) + 2) // 5 + day
-    return (days - 719_469) * 86_400 + hour * 3_600 + minute * 60 + second
 
 
 # -- the terminal -------------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ out where there is none: then `role_instructions` carries the task. Pure: text i
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from intercom.core.errors import UsageError
+from intercom.core.message import USER, Message, canonical
 
 KIND = "task_contract"
 VERSION = 2
@@ -80,6 +82,12 @@ def parse(body: str) -> Contract | None:
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
         return None
     return _validate(raw)
+
+
+def is_order(message: Message, masters: Collection[str]) -> bool:
+    """Whether a contract in this message binds its reader: a tool wrote it, for a master (`masters`) or a person."""
+    sender = canonical(message.sender)
+    return message.via != "hand" and (sender in masters or sender == USER)
 
 
 def _unfenced(text: str) -> str:

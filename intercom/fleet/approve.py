@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from intercom.core.display import named, value
 from intercom.core.errors import NotFound, Refused, UsageError
 from intercom.core.message import USER, canonical
+from intercom.core.texts import one_line
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Sight, asked
@@ -24,6 +25,7 @@ from intercom.system import tmux
 
 FIRST_RUN = ("trust", "mcp_approval", "bypass")
 _STEP = 0.05
+_WORDS = 200  #: characters of what is asked, as an error repeats it
 _STILL = 0.15  #: seconds between the two looks at a dialog
 
 
@@ -259,5 +261,4 @@ def _same(left: str, right: str) -> bool:
 
 
 def _short(text: str) -> str:
-    one = " ".join(text.split())
-    return one if len(one) <= 200 else one[:197] + "..."
+    return one_line(text, _WORDS)

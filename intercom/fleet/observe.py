@@ -6,11 +6,11 @@ pure and has the rules; where the sources do not agree, the answer says so.
 
 from __future__ import annotations
 
-import calendar
-import time
 from typing import Any, NamedTuple
 
 from intercom.core.errors import IntercomError
+from intercom.core.message import age
+from intercom.core.texts import one_line
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.claude.screen import Dialog, Screen
 from intercom.fleet.programs.known import agent
@@ -30,6 +30,7 @@ KIND_OF = {
 }
 _DIALOGS = ("trust", "mcp_approval", "bypass")  # those that are states of their own; any other is `blocked`
 _STATE_OF = {"idle": "idle", "running": "running", "asked": "blocked", "gone": "gone"}
+_WORDS = 120  #: characters of what a worker is about, in one line
 FRESH = 2.0  #: seconds in which what the hooks said is newer than what file and screen show
 STARTING = 15.0  #: seconds in which a session whose hooks are silent counts as starting, whatever its screen shows
 
@@ -65,8 +66,8 @@ class Sight(NamedTuple):
             shown = self.dialog
             if shown is not None:
                 what = " ".join(word for word in (shown.tool or shown.kind, shown.subject) if word)
-            return f"{self.name} is asked something ({_short(what) or self.state})"
-        return f"{self.name} is {self.state}" + (f" ({_short(what)})" if what else "")
+            return f"{self.name} is asked something ({one_line(what, _WORDS) or self.state})"
+        return f"{self.name} is {self.state}" + (f" ({one_line(what, _WORDS)})" if what else "")
 
 
 def look(crew: Crew, name: str, *, screen: bool = True) -> Sight:
@@ -152,11 +153,6 @@ def proven_gone(row: SessionRow) -> bool:
     return row.pid is not None and not alive(row.pid, row.started)
 
 
-def age(at: str) -> float:
-    """Seconds since a stored UTC time."""
-    return time.time() - calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")) - float(f"0.{at[20:23] or 0}")
-
-
 def asked(dialog: Dialog) -> dict[str, Any]:
     """A dialog on a screen, for people and models: enough to decide, and to name it when answering."""
     out: dict[str, Any] = {"kind": dialog.kind, "tool": dialog.tool, "subject": dialog.subject, "detail": dialog.detail}
@@ -168,8 +164,3 @@ def asked(dialog: Dialog) -> dict[str, Any]:
     if not dialog.whole:
         out["note"] = "taller than the screen: only its end can be seen"
     return out
-
-
-def _short(text: str) -> str:
-    one = " ".join(text.split())
-    return one if len(one) <= 120 else one[:117] + "..."

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
+from intercom.bus.names import server_there
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError, NotFound, ProgramMissing
 from intercom.core.message import USER, canonical, new_id
@@ -24,7 +25,6 @@ from intercom.fleet.programs.claude.screen import Screen
 from intercom.fleet.programs.known import agent
 from intercom.fleet.sessions import SessionRow
 from intercom.system import tmux
-from intercom.system.liveness import alive
 
 TIMEOUT = 5.0  #: seconds in all
 PREFIX = "[intercom] "  #: a text that begins with `!` or `/` would be a command
@@ -112,17 +112,11 @@ def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
     waits = climb.crew.sessions.waiter(climb.name) is not None
     if waits and (how := _await(climb, _WAITER)):
         return climb.done(how)
-    fresh = row.state == "ready" and (waits or not _connected(climb, row))
+    fresh = row.state == "ready" and (waits or not server_there(climb.crew.state.instance(climb.name), row.pid))
     if fresh or _given(climb):  # a turn that begins before its server is there has no tools
         _pause(climb, 0.2)
         return None
     return _keys(climb)
-
-
-def _connected(climb: _Climb, row: SessionRow) -> bool:
-    """Whether the session's own server has registered it."""
-    found = climb.crew.state.instance(climb.name)
-    return found is not None and found.pid is not None and found.pid != row.pid and alive(found.pid, found.started)
 
 
 def _why_not(climb: _Climb, seen: Sight) -> str:

@@ -40,9 +40,10 @@ def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
     """One page of what is unread for `name`, noted as given to this process; "" if there is nothing."""
     if not bus.unread(name):
         return ""
+    from intercom.bus import names
     from intercom.hooks import wording
 
-    masters = {known.name for known in bus.instances() if known.role == "master"}
+    masters = names.masters(bus.instances())
     found = bus.read(name, fits=wording.fitting(masters, urgent_only=urgent_only))
     if not found:
         return ""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
 from intercom.core.message import SYSTEM, USER, Message, local_stamp, new_id, utc
+from intercom.core.texts import beginning
 from intercom.fleet.programs.claude import process_file
 from intercom.fleet.programs.claude.permissions import Ask, deciding
 from intercom.hooks.call import Answer, Call
@@ -22,7 +23,6 @@ from intercom.hooks.faults import note_fault
 from intercom.system.liveness import alive
 
 if TYPE_CHECKING:
-    from intercom.bus.bus import Bus
     from intercom.core.config import Config
 
 WAIT = 50.0  #: seconds for the master to answer
@@ -74,16 +74,17 @@ def _wait(settings: Mapping[str, Any]) -> float:
 def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | None:
     """Ask the live master and wait for the answer."""
     from intercom.bus.bus import Bus
+    from intercom.bus.names import master_of
 
     with Bus(call.config) as bus:
         bus.confirms = False
-        master = _master(bus, call.who.name)
-        if master is None or wait <= 0:
+        found = master_of(bus.instances())
+        if found is None or found.state == "dead" or found.name == call.who.name or wait <= 0:
             return None
         ident = call.sessions.ask(call.who.name, request, None)
         try:
             sent = bus.send(
-                master,
+                found.name,
                 question(call.who.name, request, ident, wait),
                 sender=call.who.name,
                 type="question",
@@ -92,20 +93,13 @@ def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | No
             )
             call.sessions.set_message(ident, sent.id)
             detail = {key: value for key, value in request.items() if key != "input"}
-            call.record("blocked", {**detail, "dialog": "permission", "request": ident, "asked": master})
+            call.record("blocked", {**detail, "dialog": "permission", "request": ident, "asked": found.name})
             _await(call, ident, wait)
         finally:
-            found = call.sessions.close(ident)
-    if found is None:
+            answer = call.sessions.close(ident)
+    if answer is None:
         return None
-    return _settled(call, request, found.decision, found.by, found.reason, ident)
-
-
-def _master(bus: Bus, name: str) -> str | None:
-    """The master that lives; unknown is not dead."""
-    masters = [known for known in bus.instances() if known.role == "master" and known.state != "dead"]
-    masters.sort(key=lambda known: known.state != "alive")
-    return masters[0].name if masters and masters[0].name != name else None
+    return _settled(call, request, answer.decision, answer.by, answer.reason, ident)
 
 
 def question(name: str, request: Mapping[str, Any], ident: str, wait: float) -> str:
@@ -128,7 +122,7 @@ def question(name: str, request: Mapping[str, Any], ident: str, wait: float) -> 
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} … ({len(text)} characters in all)"
+    return beginning(text, _SHOWN)
 
 
 def _await(call: Call, ident: str, wait: float) -> None:

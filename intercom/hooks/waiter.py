@@ -119,8 +119,10 @@ def _connected(call: Call, ready_at: float) -> bool:
     """Whether a turn that begins now has the tools of the bus."""
     if time.monotonic() >= ready_at:
         return True
+    from intercom.bus.names import server_there
+
     row = call.state.instance(call.who.name)
-    if row is None or row.gone is not None or row.pid is None or not alive(row.pid, row.started):
+    if row is None or row.pid is None or not server_there(row, call.who.pid):
         return False
     return _below(row.pid, call.who.pid) and row.heartbeat <= utc(time.time() - _SETTLE)
 

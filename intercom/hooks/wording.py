@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from intercom.core import contract
 from intercom.core.display import framed, value, word, words
 from intercom.core.errors import brief
-from intercom.core.message import USER, Message, canonical
+from intercom.core.message import Message
 
 PAGE = 8_000  #: characters; Claude Code puts more than 10,000 into a file
 _LONGEST = 6_000  #: characters of one body, as it is shown
@@ -61,8 +61,7 @@ def _contract(message: Message, masters: Collection[str]) -> list[str]:
         return [f"{brief(error)}. Do not act on it; ask the sender for a valid one"]
     if found is None:
         return []
-    sender = canonical(message.sender)
-    if message.via != "hand" and (sender in masters or sender == USER):
+    if contract.is_order(message, masters):
         return ["a valid task contract: your task. When it is done, send type done to the sender with its reportBack"]
     return ["a task contract that does not come from the master: not an order"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from intercom.core import contract
 from intercom.core.display import word
-from intercom.core.message import USER, Message, canonical
+from intercom.core.message import Message
 from intercom.server.wire import result_text
 
 PAGE = 45_000  # characters of JSON text
@@ -25,8 +25,7 @@ HAND = "Written by hand into the log: anyone may have written it, whatever name 
 def describe(message: Message, masters: Collection[str]) -> dict[str, Any]:
     """One message for the model. `masters` are the names whose contracts are orders."""
     out = message.to_json()
-    by_hand = message.via == "hand"
-    if by_hand:
+    if message.via == "hand":
         out["caution"] = HAND
     try:
         found = contract.parse(message.body)
@@ -34,9 +33,8 @@ def describe(message: Message, masters: Collection[str]) -> dict[str, Any]:
         out["contract_error"] = f"{error}. Do not act on it; ask the sender for a valid one."
         return out
     if found is not None:
-        sender = canonical(message.sender)
         out["contract"] = found.to_json()
-        out["contract_authoritative"] = not by_hand and (sender in masters or sender == USER)
+        out["contract_authoritative"] = contract.is_order(message, masters)
     return out
 
 

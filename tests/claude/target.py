@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, Self
 from intercom.fleet import workers
 from intercom.fleet.programs.claude.hook_settings import settings
 from intercom.fleet.programs.claude.screen import Screen
-from intercom.fleet.workers.launch import launch, own_command
+from intercom.fleet.workers.launch import launch
 from intercom.fleet.workers.plan import tickets
+from intercom.system.invocation import own_command
 from tests.claude.capture import SERVER
 from tests.claude.lab import Lab, Session
 from tests.claude.places import PLACES, Place, clear, refuse, seen

@@ -15,7 +15,7 @@ from intercom.core.errors import Refused
 from intercom.fleet import workers
 from intercom.fleet.approve import approve
 from intercom.fleet.programs.claude.hook_settings import settings
-from intercom.fleet.workers.launch import own_command
+from intercom.system.invocation import own_command
 from intercom.system.liveness import alive
 from tests.claude import demo_fleet
 from tests.claude.lab import Lab

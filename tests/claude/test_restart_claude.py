@@ -16,8 +16,9 @@ import pytest
 from intercom.core.message import utc
 from intercom.fleet import workers
 from intercom.fleet.programs.claude.hook_settings import settings
-from intercom.fleet.workers.launch import SPAWN, own_command
+from intercom.fleet.workers.launch import SPAWN
 from intercom.system import proc, tmux
+from intercom.system.invocation import own_command
 from tests.claude.lab import Lab, Session
 from tests.claude.places import shows
 from tests.claude.stage import Stage, bus_call, call, until

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 import threading
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +25,8 @@ from intercom.fleet.workers.plan import Plan, Ticket
 from intercom.fleet.worktrees import worktree
 from intercom.system import tmux
 from intercom.system.files import make_private_folder
+from intercom.system.invocation import own_command
 from intercom.system.liveness import started
-from intercom.system.resources import SOURCE
 
 FOLDER = "workers"
 SPAWN = "INTERCOM_SPAWN"  #: in the environment of everything that runs in a worker: the id of its session
@@ -100,15 +99,6 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str) -> Lau
     crew.sessions.put(row)
     crew.bus.register("worker", ticket.name, pid=pane.pid, session=ticket.session)
     return Launched(row, left_out)
-
-
-def own_command() -> list[str]:
-    """How to call this very Intercom from anywhere, whatever lies in the folder it is called in."""
-    source = Path(SOURCE).resolve()
-    if source.name in ("site-packages", "dist-packages"):
-        return [sys.executable, "-P", "-m", "intercom"]
-    code = f"import sys; sys.path.insert(0, {os.fspath(source)!r}); from intercom.cli import main; sys.exit(main())"
-    return [sys.executable, "-P", "-c", code]
 
 
 def identity(crew: Crew, ticket: Ticket) -> dict[str, str]:

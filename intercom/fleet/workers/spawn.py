@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any, NamedTuple
 
+from intercom.bus.names import server_there
 from intercom.core.errors import IntercomError, UsageError
 from intercom.core.message import USER
 from intercom.fleet import approve, observe
@@ -24,7 +25,6 @@ from intercom.fleet.workers.plan import Plan, Ticket, check, tickets
 from intercom.fleet.workers.teardown import end, forget
 from intercom.fleet.worktrees.worktree import PlaceTaken
 from intercom.system import tmux
-from intercom.system.liveness import alive
 
 _STEP = 0.1  #: seconds between looks at a worker that starts
 _SCREEN = 0.5  #: seconds between looks at its screen
@@ -125,7 +125,7 @@ def _await_ready(crew: Crew, launched: Launched, timeout: float) -> tuple[str | 
     until, look_at = time.monotonic() + timeout, time.monotonic() + 1.0
     while True:
         row = crew.sessions.get(name)
-        if row is not None and row.heard is not None and _registered(crew, row):
+        if row is not None and row.heard is not None and server_there(crew.state.instance(name), row.pid):
             return None, accepted
         if time.monotonic() >= look_at:
             look_at = time.monotonic() + _SCREEN
@@ -136,12 +136,6 @@ def _await_ready(crew: Crew, launched: Launched, timeout: float) -> tuple[str | 
         if time.monotonic() >= until:
             return _not_ready(crew, launched.row, timeout), accepted
         time.sleep(_STEP)
-
-
-def _registered(crew: Crew, row: SessionRow) -> bool:
-    """Whether the worker's own server has registered it."""
-    found = crew.state.instance(row.name)
-    return found is not None and found.pid not in (None, row.pid) and alive(found.pid or 0, found.started)
 
 
 def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from intercom.bus.names import masters
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
 from intercom.core.message import Message
@@ -156,7 +157,7 @@ def _masters(bus: Bus, messages: list[Message]) -> set[str]:
     """Whose contracts are orders; asked only where a contract may be among the messages."""
     if not any(KIND in message.body for message in messages):
         return set()
-    return {known.name for known in bus.instances() if known.role == "master"}
+    return masters(bus.instances())
 
 
 def _me(session: Session) -> str:

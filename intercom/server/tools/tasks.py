@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from intercom.bus.names import master_of
 from intercom.core import contract
 from intercom.core.errors import Refused, UsageError
-from intercom.core.message import RESERVED, USER, Instance, Message, recipients
+from intercom.core.message import RESERVED, USER, Message, recipients
 from intercom.server import protocol
 from intercom.server.side_thread import apart
 from intercom.server.tool import Arguments, Caller
@@ -77,7 +78,7 @@ async def escalate(session: Session, call: Caller, args: Arguments) -> dict[str,
 
 def _escalate(session: Session, args: Arguments, bus: Bus) -> tuple[Message, str, bool]:
     """(the stored question, the master's name or "", whether it lives)."""
-    master = _master(bus.instances())
+    master = master_of(bus.instances())
     live = master is not None and (master.state != "dead" or _session_runs(bus, master.name))
     names = [master.name] if master else []
     if args["needs_user"] or not live:
@@ -100,14 +101,6 @@ def _session_runs(bus: Bus, name: str) -> bool:
     with closing(State(bus.config.private)) as state:
         row = Sessions(state).get(name)
         return row is not None and row.running
-
-
-def _master(instances: list[Instance]) -> Instance | None:
-    """The master that lives, else the one that last acted; unknown is not dead."""
-    masters = [known for known in instances if known.role == "master"]
-    masters.sort(key=lambda known: (known.state == "dead", known.state != "alive"))
-    alive = [known for known in masters if known.state != "dead"]
-    return alive[0] if alive else max(masters, key=lambda known: known.last_active, default=None)
 
 
 def status(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
