@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.fleet.approve import approve, describe, key_for, matches
+from intercom.fleet.approve import approve, describe, matches
 from intercom.fleet.crew import Crew
-from intercom.fleet.programs.claude.screen import Choice, Dialog
+from intercom.fleet.programs.claude.dialog import key_for
+from intercom.fleet.programs.screen import Choice, Dialog
 from intercom.fleet.sessions import Request
 
 ASKS = {"tool": "Bash", "command": "touch a b", "subject": "touch a b", "input": {"command": "touch a b"}}

@@ -18,8 +18,8 @@ import pytest
 from intercom import cli
 from intercom.bus import names
 from intercom.bus.bus import Bus
-from intercom.doctor import programs
-from intercom.doctor import project as place
+from intercom.doctor import project as project_checks
+from intercom.doctor import runtime
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.store.state.db import State
 from tests.conftest import SOURCE, Command
@@ -306,7 +306,7 @@ def test_file_systems(
     says: str,
 ) -> None:
     """What other machines write to as well is called unsafe."""
-    monkeypatch.setattr(place, "_kind", lambda _: kind)
+    monkeypatch.setattr(project_checks, "_kind", lambda _: kind)
     code = cli.main(["doctor", "--json"])
     rows = {row["check"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert (rows["file system"]["state"], says in rows["file system"]["says"]) == (state, True)
@@ -347,14 +347,17 @@ MOUNTS = """\
 )
 def test_the_file_system_of_a_path(path: str, kind: str) -> None:
     """The nearest mount counts, and of two on one place the later."""
-    assert place.kind_in(MOUNTS, path) == kind
+    assert project_checks.kind_in(MOUNTS, path) == kind
 
 
 def test_the_file_systems_of_other_systems() -> None:
     """What `mount` prints on macOS."""
     text = "/dev/disk3s1 on / (apfs, sealed, local)\n//a@b/c on /Volumes/My Share (smbfs, nodev)\n"
-    seen = place._as_mountinfo(text)
-    assert (place.kind_in(seen, "/Users/a"), place.kind_in(seen, "/Volumes/My Share/x")) == ("apfs", "smbfs")
+    seen = project_checks._as_mountinfo(text)
+    assert (project_checks.kind_in(seen, "/Users/a"), project_checks.kind_in(seen, "/Volumes/My Share/x")) == (
+        "apfs",
+        "smbfs",
+    )
 
 
 @pytest.mark.parametrize(
@@ -383,12 +386,12 @@ def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
         wanted = tomllib.load(file)["project"]["dependencies"]
     ours = [
         f"{name}>={'.'.join(map(str, oldest))}{f',<{too_new[0]}' if too_new else ''}"
-        for name, (oldest, too_new) in programs.PACKAGES.items()
+        for name, (oldest, too_new) in runtime.PACKAGES.items()
     ]
     assert ours == wanted
-    assert programs.packages().state == "ok"
-    monkeypatch.setattr(programs, "PACKAGES", {"filelock": ((99,), None), "mcp": ((1,), (2,)), "no-such": ((1,), None)})
-    found = programs.packages()
+    assert runtime.packages().state == "ok"
+    monkeypatch.setattr(runtime, "PACKAGES", {"filelock": ((99,), None), "mcp": ((1,), (2,)), "no-such": ((1,), None)})
+    found = runtime.packages()
     assert found.state == "wrong"
     for words in ("needed 99 or newer", "needed 1 or newer and before 2", "no-such is not installed"):
         assert words in found.says

@@ -30,8 +30,9 @@ from intercom.fleet.workers import Spawned, Torn
 from intercom.fleet.worktrees.register import Entry, Worktrees
 from intercom.fleet.worktrees.worktree import Removed
 from intercom.format.text import encode, quote
+from intercom.hooks import permission, wording
 from intercom.hooks.deliver import unread_page
-from intercom.hooks.faults import note_fault, permission, wording
+from intercom.hooks.faults import note_fault
 from intercom.server.app import App
 from intercom.server.session import Session
 from intercom.server.session import Spawned as Started

@@ -19,6 +19,7 @@ from intercom.core.errors import IntercomError, NotFound, ProgramMissing, Refuse
 from intercom.fleet import workers
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.claude import launch
+from intercom.fleet.programs.claude.program import Claude
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import safely, tell
 from intercom.fleet.workers.environment import as_shell, worker_environment
@@ -146,12 +147,12 @@ def test_what_workers_have_in_their_environment(project: Path) -> None:
     usual = {"PATH": "/bin", "LANG": "C", "AWS_PROFILE": "mine"}
     environ = {**usual, "DATABASE_URL": "secret", "OTHER": "stays", "CLAUDECODE": "1", "TMUX": "x"}
     with Crew.open(project, environ=environ) as crew:
-        assert worker_environment(crew) == usual
+        assert worker_environment(crew, Claude()) == usual
     lines = ["[fleet.env]", "NODE_ENV = 'a $(touch x); b'", "DATABASE_URL = true", "AWS_PROFILE = false"]
     settings(project, "\n".join([*lines, "NOT_THERE = true", "LANG = 'de_DE'"]))
     with Crew.open(project, environ=environ) as crew:
         given = {"NODE_ENV": "a $(touch x); b", "DATABASE_URL": "secret", "LANG": "de_DE"}
-        assert worker_environment(crew) == {"PATH": "/bin", **given}
+        assert worker_environment(crew, Claude()) == {"PATH": "/bin", **given}
 
 
 def test_what_a_bootstrap_has_in_its_environment(

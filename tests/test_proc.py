@@ -41,8 +41,10 @@ def test_failures_are_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a program")
     with pytest.raises(CommandFailed, match="could not be started"):
         proc.run([str(tmp_path / "file")])
-    with pytest.raises(ProgramMissing, match="npm install"):
-        proc.find("claude", path=str(tmp_path))
+    with pytest.raises(ProgramMissing, match="nothing was started: npm install it"):
+        proc.find("no-such-program", path=str(tmp_path), install="npm install it")
+    with pytest.raises(ProgramMissing, match="apt install git"):
+        proc.find("git", path=str(tmp_path))
 
 
 def test_timeout_ends_the_whole_family(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intercom.fleet.programs.claude.ansi import rows
-from intercom.fleet.programs.claude.screen import Screen, read
+from intercom.fleet.programs.claude.screen import read
+from intercom.fleet.programs.screen import Screen
 
 FOLDER = Path(__file__).parent / "screens"
 FILES = sorted(FOLDER.glob("*.txt"))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
 from intercom.cli.session import warn
+from intercom.fleet.programs.known import programs
+from intercom.fleet.programs.program import SERVER
 from intercom.system.invocation import shell_command
 
 if TYPE_CHECKING:
     from intercom.bus.setup import InitReport
     from intercom.core.config import Config
-
-SERVER = "intercomm"
 
 
 def init(args: argparse.Namespace) -> int:
@@ -73,12 +72,6 @@ def _found_unaided(root: Path) -> bool:
     return True
 
 
-def claude_line(entry: dict[str, Any]) -> str:
-    """The command that adds the entry to Claude Code."""
-    env = [part for key, value in entry.get("env", {}).items() for part in ("--env", f"{key}={value}")]
-    return shlex.join(["claude", "mcp", "add", SERVER, *env, "--", entry["command"], *entry["args"]])
-
-
 def _tell(config: Config, report: InitReport, entry: dict[str, Any]) -> None:
     """The report for a person."""
     show.line(f"log     {report.log}" + ("" if report.created else " (was there, left as it is)"))
@@ -90,10 +83,11 @@ def _tell(config: Config, report: InitReport, entry: dict[str, Any]) -> None:
     }
     show.line(f"git     {rule[report.ignored]}")
     show.line()
-    show.line("Connect Claude Code, in this folder:")
-    show.line()
-    show.line(f"  {claude_line(entry)}")
-    show.line()
+    for program in programs():
+        show.line(f"Connect {program.title}, in this folder:")
+        show.line()
+        show.line(f"  {program.add_server(entry)}")
+        show.line()
     show.line(f"or any MCP client, with this entry (.mcp.json in {config.root}):")
     show.line()
     block = json.dumps({"mcpServers": {SERVER: entry}}, indent=2)

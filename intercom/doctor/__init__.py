@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError
-from intercom.doctor import claude_code, programs, project, storage
+from intercom.doctor import connection, project, runtime, storage
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
+from intercom.fleet.programs.known import programs
 
 __all__ = ["OK", "WARNING", "WRONG", "Finding", "examine", "runs_on"]
 
 
 def runs_on() -> Iterator[Finding]:
     """What can be said without a bus."""
-    yield programs.python()
-    yield programs.packages()
+    yield runtime.python()
+    yield runtime.packages()
 
 
 def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -33,11 +35,12 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         with closing(storage.Seen(config.private)) as seen:
             yield from _kept(config, seen)
         yield from _one("hooks' errors", lambda: storage.faults(config))
-    yield from _one("server entry", lambda: claude_code.server(config, environ))
-    yield from _one("hooks", lambda: claude_code.hooks(config, environ))
+    for program in programs():
+        yield from _one("server entry", partial(connection.server, config, environ, program))
+        yield from _one("hooks", partial(connection.hooks, config, environ, program))
     given = config.section("fleet").get("env", {})
     path = given.get("PATH") if isinstance(given, Mapping) else None
-    yield from programs.fleet({**environ, **({"PATH": path} if isinstance(path, str) else {})})
+    yield from runtime.fleet({**environ, **({"PATH": path} if isinstance(path, str) else {})})
 
 
 def _kept(config: Config, seen: storage.Seen) -> Iterator[Finding]:

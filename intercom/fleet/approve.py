@@ -18,12 +18,11 @@ from intercom.core.texts import one_line
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Sight, asked
-from intercom.fleet.programs.claude.screen import Dialog, Screen
-from intercom.fleet.programs.known import agent
+from intercom.fleet.programs.known import program
+from intercom.fleet.programs.screen import FIRST_RUN, Dialog, Screen
 from intercom.fleet.sessions import DECISIONS, Request, SessionRow
 from intercom.system import tmux
 
-FIRST_RUN = ("trust", "mcp_approval", "bypass")
 _STEP = 0.05
 _WORDS = 200  #: characters of what is asked, as an error repeats it
 _STILL = 0.15  #: seconds between the two looks at a dialog
@@ -173,7 +172,7 @@ def _on_screen(crew: Crew, seen: Sight, by: str, decision: str | None, expect: s
         raise Refused(
             f"{seen.name} shows {dialog.kind} about {dialog.subject!r}, not {expect!r}; nothing was answered."
         )
-    key = key_for(dialog, wanted)
+    key = program(row.program).key_for(dialog, wanted)
     if key is None:
         raise Refused(
             f"the {dialog.kind} on {seen.name}'s screen has no plain {wanted}; nothing was answered. "
@@ -207,24 +206,6 @@ def _check(name: str, dialog: Dialog, expect: str | None) -> None:
         )
 
 
-def key_for(dialog: Dialog, decision: str) -> str | None:
-    """The key of the choice that allows once, or denies; None where there is no such plain choice."""
-    labels = [(choice.key, choice.label) for choice in dialog.choices if choice.key]
-    if dialog.kind == "permission":
-        plain = [key for key, label in labels if (label == "Yes" if decision == "allow" else label.startswith("No"))]
-    elif dialog.kind == "trust":
-        plain = [key for key, label in labels if label.startswith("Yes" if decision == "allow" else "No")]
-    elif dialog.kind == "mcp_approval":
-        plain = [
-            key for key, label in labels if label.startswith("Use this MCP" if decision == "allow" else "Continue")
-        ]
-    elif dialog.kind == "bypass":
-        plain = [key for key, label in labels if label.startswith("Yes" if decision == "allow" else "No")]
-    else:
-        plain = []
-    return plain[0] if len(plain) == 1 else None
-
-
 def press(crew: Crew, row: SessionRow, dialog: Dialog, key: str, until: float) -> bool:
     """Press `key` if the screen shows just this dialog, twice; wait for it to go. False: it was another, no key."""
     for pause in (_STILL, 0.0):
@@ -240,8 +221,7 @@ def press(crew: Crew, row: SessionRow, dialog: Dialog, key: str, until: float) -
 
 def _screen(crew: Crew, row: SessionRow) -> Screen:
     assert row.pane is not None
-    pane, text = tmux.look(crew.tmux_of(row.socket), row.pane)
-    return agent(row.agent).read(text, title=pane.title, in_mode=pane.in_mode, dead=pane.dead)
+    return observe.shown(crew.tmux_of(row.socket), row.pane, program(row.program))[1]
 
 
 def _shows(screen: Screen, dialog: Dialog) -> bool:

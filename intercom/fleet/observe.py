@@ -12,8 +12,9 @@ from intercom.core.errors import IntercomError
 from intercom.core.message import age
 from intercom.core.texts import one_line
 from intercom.fleet.crew import Crew
-from intercom.fleet.programs.claude.screen import Dialog, Screen
-from intercom.fleet.programs.known import agent
+from intercom.fleet.programs.known import program
+from intercom.fleet.programs.program import Program
+from intercom.fleet.programs.screen import FIRST_RUN, Dialog, Screen
 from intercom.fleet.sessions import SessionRow
 from intercom.system import proc, tmux
 from intercom.system.liveness import alive
@@ -28,7 +29,6 @@ KIND_OF = {
     "asked": "asked",
     "gone": "gone",
 }
-_DIALOGS = ("trust", "mcp_approval", "bypass")  # those that are states of their own; any other is `blocked`
 _STATE_OF = {"idle": "idle", "running": "running", "asked": "blocked", "gone": "gone"}
 _WORDS = 120  #: characters of what a worker is about, in one line
 FRESH = 2.0  #: seconds in which what the hooks said is newer than what file and screen show
@@ -62,7 +62,7 @@ class Sight(NamedTuple):
         """The state in a few words, with what it is about."""
         about = self.row.about() if self.row else {}
         what = " ".join(str(about[key]) for key in ("tool", "subject") if about.get(key))
-        if self.state in ("blocked", *_DIALOGS):
+        if self.state in ("blocked", *FIRST_RUN):
             shown = self.dialog
             if shown is not None:
                 what = " ".join(word for word in (shown.tool or shown.kind, shown.subject) if word)
@@ -79,13 +79,13 @@ def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) ->
     """As `look`, for a row that is known."""
     if row is None:
         return Sight(name, "unknown", None, None, None, None)
-    program = agent(row.agent)
-    pane, shown = see(crew, row) if screen else (None, None)
+    pane, seen = see(crew, row) if screen else (None, None)
     living = row.running if row.pid is not None else bool(pane and not pane.dead)
-    told = program.told(row.pid, crew.environ) if row.pid is not None and living else None
-    state = (shown.under or shown.state) if shown else None  # copy mode hides what goes on from a person, not from us
+    said = program(row.program).status(row.pid, crew.environ) if row.pid is not None and living else None
+    told = (said.state or None) if said else None
+    state = (seen.under or seen.state) if seen else None  # copy mode hides what goes on from a person, not from us
     verdict = judge(row.state, told, state, living=living, age=age(row.since))
-    return Sight(name, verdict.state, row, told, pane, shown, verdict.disagreement)
+    return Sight(name, verdict.state, row, told, pane, seen, verdict.disagreement)
 
 
 def see(crew: Crew, row: SessionRow) -> tuple[tmux.Pane | None, Screen | None]:
@@ -93,12 +93,16 @@ def see(crew: Crew, row: SessionRow) -> tuple[tmux.Pane | None, Screen | None]:
     if row.pane is None:
         return None, None
     try:
-        pane, text = tmux.look(crew.tmux_of(row.socket), row.pane)
+        pane, screen = shown(crew.tmux_of(row.socket), row.pane, program(row.program))
     except IntercomError:
         return None, None
-    if not _sits_in(row, pane):
-        return None, None
-    return pane, agent(row.agent).read(text, title=pane.title, in_mode=pane.in_mode, dead=pane.dead)
+    return (pane, screen) if _sits_in(row, pane) else (None, None)
+
+
+def shown(server: tmux.Server, pane: str, runs: Program) -> tuple[tmux.Pane, Screen]:
+    """A pane, and what it shows if that program runs in it. NotFound, CommandFailed."""
+    found, text = tmux.look(server, pane)
+    return found, runs.read(text, title=found.title, in_mode=found.in_mode, dead=found.dead)
 
 
 def _sits_in(row: SessionRow, pane: tmux.Pane) -> bool:
@@ -129,7 +133,7 @@ def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age:
     said = _disagreement(hooks, told, shown, kinds)
     if kinds["screen"] == "asked":
         kind = kinds["hooks"]
-        return Verdict(shown if shown in _DIALOGS and shown else "blocked", said if kind == "idle" else "")
+        return Verdict(shown if shown in FIRST_RUN and shown else "blocked", said if kind == "idle" else "")
     if hooks == "starting" and age < STARTING:
         return Verdict("starting", "")
     if kinds["hooks"] is None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import new_id, utc
+from intercom.fleet.programs.known import DEFAULT
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, mark_alive, own_mark, started
 
@@ -57,7 +58,7 @@ class SessionRow(NamedTuple):
     pane: str | None = None  #: tmux pane id
     socket: str | None = None  #: tmux server
     worktree: str | None = None
-    agent: str = "claude"  #: which program
+    program: str = DEFAULT  #: which agent program it runs
     transcript: str | None = None
     spawned_by: str | None = None  #: None for a session that a person started
     heard: str | None = None  #: when a hook last said something

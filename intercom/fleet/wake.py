@@ -21,8 +21,9 @@ from intercom.core.message import USER, canonical, new_id
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Sight
-from intercom.fleet.programs.claude.screen import Screen
-from intercom.fleet.programs.known import agent
+from intercom.fleet.programs import known
+from intercom.fleet.programs.program import Program
+from intercom.fleet.programs.screen import Screen
 from intercom.fleet.sessions import SessionRow
 from intercom.system import tmux
 
@@ -217,7 +218,7 @@ def _keys(climb: _Climb) -> Woken | None:
     text = f"{PREFIX}There is a new message for you. If it is not below, call intercomm_read. [intercom:{nonce}]"
     climb.crew.sessions.expect_nonce(nonce, climb.name, "keys")
     server = climb.crew.tmux_of(row.socket)
-    trouble = _type(climb, server, seen.pane.id, row.agent, text)
+    trouble = _type(climb, server, seen.pane.id, known.program(row.program), text)
     if trouble is None:
         return None
     if trouble:
@@ -229,37 +230,36 @@ def _keys(climb: _Climb) -> Woken | None:
     return climb.failed(f"a line was typed to {seen.name}, and no hook confirmed it in time")
 
 
-def _type(climb: _Climb, server: tmux.Server, pane: str, program: str, text: str) -> str | None:
+def _type(climb: _Climb, server: tmux.Server, pane: str, program: Program, text: str) -> str | None:
     """Paste, look again, Enter. What went wrong, "" if nothing did; None: taken out again, as a turn had begun."""
     tmux.paste(server, pane, text)
     time.sleep(_SECOND_LOOK)
     now = _screen(server, pane, program)
     if not _is_ours(now, text):
         return _taken_back(server, pane, program, text, now)
-    tmux.send_key(server, pane, "Enter")
+    tmux.send_key(server, pane, program.submit)
     until = min(time.monotonic() + _TAKEN, climb.until)
     while _is_ours(_screen(server, pane, program), text):
         if time.monotonic() >= until:
-            tmux.send_key(server, pane, "Enter")  # an Enter can be lost; the box has still nothing but our line
+            tmux.send_key(server, pane, program.submit)  # an Enter can be lost; the box has still nothing but our line
             break
         time.sleep(2 * _STEP)
     return ""
 
 
-def _taken_back(server: tmux.Server, pane: str, program: str, text: str, now: Screen) -> str | None:
+def _taken_back(server: tmux.Server, pane: str, program: Program, text: str, now: Screen) -> str | None:
     """The box does not hold just our line: take the line out again where it stands alone."""
     time.sleep(0.1)
     again = _screen(server, pane, program)
     if again.state == "running" and again.draft is not None and _same(again.draft, text):
-        tmux.send_key(server, pane, "C-u")
+        tmux.send_key(server, pane, program.clear)
         return None
     asks = " (our line is in its box, not sent)" if again.draft is None else ""
     return f"its screen changed while a line was typed (it shows {now.state}){asks}, so Enter was not pressed"
 
 
-def _screen(server: tmux.Server, pane: str, program: str) -> Screen:
-    found, text = tmux.look(server, pane)
-    return agent(program).read(text, title=found.title, in_mode=found.in_mode, dead=found.dead)
+def _screen(server: tmux.Server, pane: str, program: Program) -> Screen:
+    return observe.shown(server, pane, program)[1]
 
 
 def _is_ours(screen: Screen, text: str) -> bool:
@@ -281,23 +281,27 @@ def _not_typeable(name: str, screen: Screen) -> str:
 
 
 def wake_pane(crew: Crew, target: str, text: str, *, timeout: float = TIMEOUT) -> Woken:
-    """Type `text` to whoever sits in a tmux pane, if that is Claude Code at an empty box. NotFound.
+    """Type `text` to whoever sits in a tmux pane, if that is a program that we know, at an empty box. NotFound.
 
     Without hooks of ours nothing can confirm it: then `woke` is False even where it was typed.
     """
     began = time.monotonic()
     climb = _Climb(crew, target, "", began, began + max(timeout - _LAST, 0.0))
     pane = tmux.pane(crew.server, target)
-    screen = _screen(crew.server, pane.id, "claude")
-    if not screen.typeable:
-        return climb.failed(f"{target} shows {screen.state}, not Claude Code at an empty box, so nothing was typed")
+    screens = {one.name: _screen(crew.server, pane.id, one) for one in known.programs()}
+    sits = next((one for one in known.programs() if screens[one.name].typeable), None)
+    if sits is None:
+        titles = " or ".join(one.title for one in known.programs())
+        return climb.failed(
+            f"{target} shows {screens[known.DEFAULT].state}, not {titles} at an empty box, so nothing was typed"
+        )
     nonce = new_id()
     first, *more = framed(text, "")
     line = f"{PREFIX}{first} [intercom:{nonce}]"
     if more or len(line) > 700:
         return climb.failed("the text is too long to type; send it as a message to a name on the bus")
     crew.sessions.expect_nonce(nonce, target, "keys")
-    trouble = _type(climb, crew.server, pane.id, "claude", line)
+    trouble = _type(climb, crew.server, pane.id, sits, line)
     if trouble != "":
         return climb.failed(trouble or f"{target} began to work while a line was typed; it was taken out again")
     while time.monotonic() < climb.until:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import RESERVED, canonical
+from intercom.fleet.programs.known import session_of
 from intercom.server.carried import Tray
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Spawned(NamedTuple):
         name, role = environ.get("INTERCOM_NAME"), environ.get("INTERCOM_ROLE")
         if role not in ("master", "worker"):
             role = "worker" if name else None
-        return cls(name or None, role, environ.get("CLAUDE_CODE_SESSION_ID") or None)
+        return cls(name or None, role, session_of(environ))
 
 
 class Session:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 INSTALL = {
     "git": "install git (apt install git, brew install git)",
     "tmux": "install tmux 3.2 or newer (apt install tmux, brew install tmux)",
-    "claude": "install Claude Code (npm install -g @anthropic-ai/claude-code)",
 }
 
 
@@ -139,20 +138,19 @@ def detach(
     return found
 
 
-def find(program: str, *, path: str | None = None) -> str:
-    """The full path of `program`; ProgramMissing, with what to install, if there is none."""
+def find(program: str, *, path: str | None = None, install: str | None = None) -> str:
+    """The full path of `program`; ProgramMissing, with what to `install`, if there is none."""
     from shutil import which
 
     found = which(program, path=path)
     if found is None:
-        raise missing(program)
+        raise missing(program, install)
     return found
 
 
-def missing(program: str) -> ProgramMissing:
+def missing(program: str, install: str | None = None) -> ProgramMissing:
     """The error that says that `program` is not there and what to do about it."""
-    name = os.path.basename(program)
-    advice = INSTALL.get(name, "install it or correct the command")
+    advice = install or INSTALL.get(os.path.basename(program), "install it or correct the command")
     return ProgramMissing(f"{_shown([program])} was not found; nothing was started: {advice}.")
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from intercom.fleet.programs.claude import screen
+from intercom.fleet.programs.screen import Screen
 from intercom.system import tmux
 from tests.claude.capture import QUESTION
 from tests.claude.lab import Session
@@ -35,13 +36,13 @@ class Place(NamedTuple):
     draft: str = ""  #: what a person has typed there, and finds in the box afterwards
 
 
-def seen(session: Session) -> screen.Screen:
+def seen(session: Session) -> Screen:
     """What its screen shows."""
     pane, text = tmux.look(session.lab.server, session.pane)
     return screen.read(text, title=pane.title, in_mode=pane.in_mode, dead=pane.dead)
 
 
-def shows(session: Session, *states: str, seconds: float = 20.0) -> screen.Screen:
+def shows(session: Session, *states: str, seconds: float = 20.0) -> Screen:
     """Its screen once it shows one of these; fails with the screen after `seconds`."""
     end = time.monotonic() + seconds
     while (found := seen(session)).state not in states:

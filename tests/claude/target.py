@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from intercom.fleet import workers
 from intercom.fleet.programs.claude.hook_settings import settings
-from intercom.fleet.programs.claude.screen import Screen
+from intercom.fleet.programs.screen import Screen
 from intercom.fleet.workers.launch import launch
 from intercom.fleet.workers.plan import tickets
 from intercom.system.invocation import own_command

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from intercom.fleet.programs.claude.screen import Screen, read
+from intercom.fleet.programs.claude.screen import read
+from intercom.fleet.programs.screen import Screen
 from intercom.system import proc, tmux
 from intercom.system.liveness import alive
 from tests.claude import lab as harness

@@ -1,36 +1,45 @@
-"""Owns the table of agent programs that can be workers: how each starts, and where its state is read.
+"""Owns the list of agent programs that can be workers.
 
-Claude Code is the first. Another one is another row: everything above asks the row, never the program.
+Claude Code is the first. Another one is a package beside it and a row here: everything above asks the program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
 
 from intercom.core.errors import UsageError
-from intercom.fleet.programs.claude import launch
-from intercom.fleet.programs.claude.screen import Screen, read
+from intercom.fleet.programs.program import Program
+
+DEFAULT = "claude"
 
 
-class Agent(NamedTuple):
-    """One program. `check` raises ProgramMissing with what to install, and returns the version."""
+def _claude() -> Program:
+    from intercom.fleet.programs.claude.program import Claude
 
-    name: str
-    check: Callable[[Sequence[str], Mapping[str, str]], str]
-    words: Callable[[Sequence[str], launch.Start], list[str]]  #: the whole command line
-    settings: Callable[[Path, Path, str, Mapping[str, str]], tuple[dict[str, Any], tuple[str, ...]]]
-    told: Callable[[int, Mapping[str, str]], str | None]  #: its own word on its state: idle, running, asked
-    read: Callable[..., Screen]  #: as `intercom.fleet.programs.claude.screen.read`
+    return Claude()
 
 
-AGENTS = {"claude": Agent("claude", launch.check, launch.words, launch.settings, launch.told, read)}
+PROGRAMS: dict[str, Callable[[], Program]] = {DEFAULT: _claude}
 
 
-def agent(name: str) -> Agent:
-    """The row of a program. UsageError for one that is not in the table."""
-    found = AGENTS.get(name)
+def program(name: str) -> Program:
+    """The program of that name. UsageError for one that is not in the list."""
+    found = PROGRAMS.get(name)
     if found is None:
-        raise UsageError(f"{name!r} is no agent program that Intercom knows; there are {', '.join(AGENTS)}.")
-    return found
+        raise UsageError(f"{name!r} is not an agent program that Intercom knows; there are {', '.join(PROGRAMS)}.")
+    return found()
+
+
+def programs() -> list[Program]:
+    """All of them."""
+    return [make() for make in PROGRAMS.values()]
+
+
+def session_of(environ: Mapping[str, str]) -> str | None:
+    """The id of the session that a process with this environment runs in, whichever program's it is."""
+    return next((found for one in programs() if (found := one.session_of(environ))), None)
+
+
+def project_of(environ: Mapping[str, str]) -> str | None:
+    """The project of that session, None where nothing says."""
+    return next((found for one in programs() if (found := one.project_of(environ))), None)

@@ -18,21 +18,21 @@ from typing import Any
 
 from intercom.core.errors import UsageError
 from intercom.fleet.crew import Crew
+from intercom.fleet.programs.program import Program
 from intercom.system import git
 
 _INHERITED = re.compile(
-    r"(?:PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|COLORTERM|TMPDIR|SSH_AUTH_SOCK|IS_SANDBOX|PYTHONPATH"
-    r"|VIRTUAL_ENV|XDG_\w+|NODE_\w+|SSL_CERT_\w+|ANTHROPIC_\w+|AWS_\w+|GOOGLE_\w+|CLOUD_ML_REGION|VERTEX_\w+|DISABLE_\w+"
-    r"|CLAUDE_CONFIG_DIR|CLAUDE_CODE_USE_\w+|CLAUDE_CODE_DISABLE_\w+|CLAUDE_CODE_MAX_\w+|CLAUDE_CODE_SKIP_\w+"
-    r"|CLAUDE_CODE_OAUTH_TOKEN|MCP_\w+|BASH_\w+_\w+|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY)\Z"
+    r"(?:PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|COLORTERM|TMPDIR|SSH_AUTH_SOCK|PYTHONPATH"
+    r"|VIRTUAL_ENV|XDG_\w+|NODE_\w+|SSL_CERT_\w+|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY)\Z"
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _OURS = ("INTERCOM_", "INTERCOMM_")
 
 
-def worker_environment(crew: Crew) -> dict[str, str]:
-    """The environment of a worker of this project. UsageError for settings that cannot be."""
-    return _with_settings(crew, {key: value for key, value in crew.environ.items() if _INHERITED.match(key)})
+def worker_environment(crew: Crew, program: Program) -> dict[str, str]:
+    """The environment of a worker of this project that runs `program`. UsageError for settings that cannot be."""
+    taken = {key: value for key, value in crew.environ.items() if _INHERITED.match(key) or program.inherits(key)}
+    return _with_settings(crew, taken)
 
 
 def bootstrap_environment(crew: Crew) -> dict[str, str]:

@@ -7,7 +7,6 @@ by it, so that no secret stands on a command line.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import threading
@@ -16,9 +15,8 @@ from typing import NamedTuple
 
 from intercom.core.message import utc
 from intercom.fleet.crew import Crew
-from intercom.fleet.programs.claude import launch as claude
-from intercom.fleet.programs.claude.hook_settings import settings as hooks_settings
-from intercom.fleet.programs.known import agent
+from intercom.fleet.programs import known
+from intercom.fleet.programs.program import Start
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.workers.environment import as_shell, bootstrap_environment, worker_environment
 from intercom.fleet.workers.plan import Plan, Ticket
@@ -65,20 +63,15 @@ def prepare(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path) -> str | None:
 
 def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str) -> Launched:
     """Start the worker in `cwd` and note it in the sessions. CommandFailed, Refused, StorageError."""
-    program = agent(plan.agent)
-    settings, left_out = program.settings(crew.bus.config.root, cwd, plan.perm_mode, crew.environ)
-    command = own_command()
-    settings.update(hooks_settings(command))
+    program = known.program(plan.program)
     own = identity(crew, ticket)
-    server = {"command": command[0], "args": [*command[1:], "mcp"], "env": own}
-    start = claude.Start(
-        ticket.session,
-        _file(crew, f"{ticket.name}.settings.json", json.dumps(settings, indent=2)),
-        _file(crew, f"{ticket.name}.mcp.json", json.dumps({"mcpServers": {claude.SERVER: server}}, indent=2)),
-        plan.perm_mode,
+    mode, root = plan.perm_mode, crew.bus.config.root
+    start = Start(ticket.session, root, cwd, mode, own_command(), own, crew.environ)
+    prepared = program.prepare(
+        shlex.split(plan.claude_cmd), start, lambda end, text: _file(crew, f"{ticket.name}.{end}", text)
     )
-    env = _file(crew, f"{ticket.name}.env", as_shell({**worker_environment(crew), **own}))
-    words = program.words(shlex.split(plan.claude_cmd), start)
+    env = _file(crew, f"{ticket.name}.env", as_shell({**worker_environment(crew, program), **own}))
+    _file(crew, f"{ticket.name}.spawn", ticket.session)
     row = SessionRow(
         ticket.name,
         None,
@@ -89,16 +82,16 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str) -> Lau
         utc(),
         socket=crew.server.socket,
         worktree=str(cwd) if plan.worktrees else None,
-        agent=plan.agent,
+        program=plan.program,
         spawned_by=by,
     )
     crew.sessions.put(row)  # first: should we be killed as it starts, a teardown still knows whose it is
     # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
-    pane = tmux.new_session(crew.server, ticket.name, ["sh", "-c", _SCRIPT, str(env), *words], cwd=cwd)
+    pane = tmux.new_session(crew.server, ticket.name, ["sh", "-c", _SCRIPT, str(env), *prepared.words], cwd=cwd)
     row = row._replace(pid=pane.pid, started=started(pane.pid), pane=pane.id)
     crew.sessions.put(row)
     crew.bus.register("worker", ticket.name, pid=pane.pid, session=ticket.session)
-    return Launched(row, left_out)
+    return Launched(row, prepared.left_out)
 
 
 def identity(crew: Crew, ticket: Ticket) -> dict[str, str]:
@@ -125,15 +118,15 @@ def folder(crew: Crew) -> Path:
 def spawn_id(crew: Crew, name: str) -> str | None:
     """The spawn id of a worker that was launched here, None if there is none any more."""
     try:
-        raw = json.loads((crew.bus.config.private / FOLDER / f"{name}.mcp.json").read_bytes())
-        return str(raw["mcpServers"][claude.SERVER]["env"][SPAWN])
-    except (OSError, ValueError, KeyError, TypeError):
+        return (crew.bus.config.private / FOLDER / f"{name}.spawn").read_text(encoding="ascii") or None
+    except (OSError, ValueError):
         return None
 
 
 def forget_files(crew: Crew, name: str) -> None:
-    """Delete a worker's own files; the output of its bootstrap stays."""
-    for end in ("settings.json", "mcp.json", "env"):
+    """Delete a worker's own files, whatever program it ran; the output of its bootstrap stays."""
+    ends = {"env", "spawn", *(end for program in known.programs() for end in program.files)}
+    for end in ends:
         (crew.bus.config.private / FOLDER / f"{name}.{end}").unlink(missing_ok=True)
 
 

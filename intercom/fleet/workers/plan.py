@@ -15,6 +15,7 @@ from intercom.core.limits import MOST_WORKERS, PERMISSION_MODES
 from intercom.core.message import RESERVED, check_name
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew
+from intercom.fleet.programs.known import DEFAULT
 from intercom.fleet.worktrees.worktree import default_path
 from intercom.system import tmux
 
@@ -34,7 +35,7 @@ class Plan(NamedTuple):
     bootstrap: str | None = None
     ready_timeout: float = 20.0
     wake: bool = True
-    agent: str = "claude"
+    program: str = DEFAULT
 
 
 def begins(name: str, prefix: str) -> bool:

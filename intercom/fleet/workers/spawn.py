@@ -16,7 +16,8 @@ from intercom.core.errors import IntercomError, UsageError
 from intercom.core.message import USER
 from intercom.fleet import approve, observe
 from intercom.fleet.crew import Crew
-from intercom.fleet.programs.known import agent
+from intercom.fleet.programs.known import program
+from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import wake
 from intercom.fleet.workers.environment import worker_environment
@@ -57,7 +58,8 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
         raise UsageError(f"claude_cmd {plan.claude_cmd!r} is no command line: {error}; nothing was started.") from None
     if not words:
         raise UsageError("claude_cmd is empty; nothing was started.")
-    agent(plan.agent).check(words, {**crew.environ, **worker_environment(crew)})
+    runs = program(plan.program)
+    runs.check(words, {**crew.environ, **worker_environment(crew, runs)})
     taken = tickets(crew, plan)
     results: dict[str, Spawned] = {}
     threads = [
@@ -151,9 +153,9 @@ def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:
             [],
             f"it asks for a login ({dialog.question if dialog else screen.reason}); see: intercom attach {row.name}",
         )
-    if dialog is None or dialog.kind not in approve.FIRST_RUN:
+    if dialog is None or dialog.kind not in FIRST_RUN:
         return [], None
-    key = approve.key_for(dialog, "deny" if dialog.kind == "mcp_approval" else "allow")
+    key = program(row.program).key_for(dialog, "deny" if dialog.kind == "mcp_approval" else "allow")
     if key is None or (dialog.kind == "trust" and not _own_folder(crew, row, dialog.subject)):
         return [], f"it asks something unexpected ({dialog.kind}: {dialog.subject}); see: intercom attach {row.name}"
     if not approve.press(crew, row, dialog, key, time.monotonic() + 3):

@@ -18,8 +18,7 @@ import re
 from typing import NamedTuple
 
 from intercom.fleet.programs.claude.ansi import Row
-
-PERMISSION = "permission"
+from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 
 _RULE = re.compile(r"─{10,}(?: .*─)?\Z")
 _TABS = re.compile(r"(?:←  | ?)[☐☒✔] ")
@@ -50,36 +49,6 @@ _QUESTIONS = {
 }
 _CALL = re.compile(r"(.+?) - ([^\s(]+)\((.*)\) \(MCP\)\Z", re.DOTALL)
 _PATH_OF = re.compile(r"Do you want to (?:make this edit to|create|overwrite|write(?: to)?) (.+)\?\Z")
-
-
-class Choice(NamedTuple):
-    """One answer: the key that gives it at once ("" where it is ticked), and its words."""
-
-    key: str
-    label: str
-
-
-class Dialog(NamedTuple):
-    """What is being asked.
-
-    `kind`: permission, trust, mcp_approval, bypass, api_key, login, theme, notes, plan, question,
-    elicitation or menu. `subject` is the command, address, call, plan or server that it is about,
-    as shown (a long line is wrapped by the screen); `detail` what the model said about it.
-    `default` is the position of the choice that Enter takes. `text` is the whole dialog as it stands
-    on the screen: two looks that show the same text show the same dialog.
-    """
-
-    kind: str
-    header: str
-    question: str
-    choices: tuple[Choice, ...]
-    default: int | None
-    whole: bool
-    text: str
-    tool: str = ""
-    subject: str = ""
-    detail: str = ""
-    paths: tuple[str, ...] = ()
 
 
 class _Parts(NamedTuple):
@@ -127,6 +96,24 @@ def rules(rows: list[Row]) -> list[int]:
 def is_choice(text: str) -> bool:
     """Whether a row is the marked choice of a dialog."""
     return "❯ " in text[:6] and _CHOICE.match(text) is not None
+
+
+def key_for(dialog: Dialog, decision: str) -> str | None:
+    """The key of the choice that allows once, or denies; None where there is no such plain choice."""
+    labels = [(choice.key, choice.label) for choice in dialog.choices if choice.key]
+    if dialog.kind == "permission":
+        plain = [key for key, label in labels if (label == "Yes" if decision == "allow" else label.startswith("No"))]
+    elif dialog.kind == "trust":
+        plain = [key for key, label in labels if label.startswith("Yes" if decision == "allow" else "No")]
+    elif dialog.kind == "mcp_approval":
+        plain = [
+            key for key, label in labels if label.startswith("Use this MCP" if decision == "allow" else "Continue")
+        ]
+    elif dialog.kind == "bypass":
+        plain = [key for key, label in labels if label.startswith("Yes" if decision == "allow" else "No")]
+    else:
+        plain = []
+    return plain[0] if len(plain) == 1 else None
 
 
 def _cut(rows: list[Row]) -> _Parts:

@@ -1,4 +1,4 @@
-"""Owns what Intercom knows about starting Claude Code and about the file in which it tells its state.
+"""Owns what Intercom knows about starting Claude Code: its version, its flags, the settings that a worker is given.
 
 Everything that a worker needs is passed on its command line (`--settings`, `--mcp-config`); the user's
 own files are read and never written.
@@ -9,33 +9,24 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from intercom.core.errors import CommandFailed, ProgramMissing
-from intercom.fleet.programs.claude import process_file
+from intercom.fleet.programs.claude import hook_settings
+from intercom.fleet.programs.program import SERVER, Prepared, Start
 from intercom.system import proc
 from intercom.system.resources import text
 
+NAME = "claude"  #: of the program's file
 OLDEST = (2, 1)
-SERVER = "intercomm"
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)\S* \(Claude Code\)")
-_TOLD = {"idle": "idle", "busy": "running", "shell": "running", "waiting": "asked"}
 
 
-class Start(NamedTuple):
-    """What a new session is given."""
-
-    session: str  #: its session id, a UUID
-    settings: Path
-    mcp: Path
-    perm_mode: str
-
-
-def check(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """The version of the program. ProgramMissing where it is not there, too old, or something else."""
-    proc.find(argv[0], path=environ.get("PATH"))
+def check(argv: Sequence[str], environ: Mapping[str, str], install: str) -> str:
+    """The version of the program. ProgramMissing, with how to `install` it, where it is not there or too old."""
+    proc.find(argv[0], path=environ.get("PATH"), install=install if os.path.basename(argv[0]) == NAME else None)
     try:
         done = proc.run([*argv, "--version"], env=environ, timeout=20, check=False)
     except CommandFailed as error:
@@ -46,20 +37,27 @@ def check(argv: Sequence[str], environ: Mapping[str, str]) -> str:
         words = f"said {said[0][:80]!r}" if said else "said nothing"
         raise ProgramMissing(
             f"`{argv[0]} --version` {words}, which is no version of Claude Code that is known; nothing was started: "
-            f"{proc.INSTALL['claude']}."
+            f"{install}."
         )
     if (int(found[1]), int(found[2])) < OLDEST:
         raise ProgramMissing(
-            f"Claude Code {found[1]}.{found[2]}.{found[3]} is too old for workers; nothing was started: "
-            f"{proc.INSTALL['claude']}."
+            f"Claude Code {found[1]}.{found[2]}.{found[3]} is too old for workers; nothing was started: {install}."
         )
     return f"{found[1]}.{found[2]}.{found[3]}"
 
 
-def words(argv: Sequence[str], start: Start) -> list[str]:
-    """The command line of a worker. No prompt: one in the first seconds would find no tools yet."""
-    flags = ["--session-id", start.session, "--permission-mode", start.perm_mode]
-    return [*argv, *flags, "--settings", str(start.settings), "--mcp-config", str(start.mcp)]
+def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+    """Write the settings and the server entry of a worker; its command line.
+
+    No prompt: one in the first seconds would find no tools yet.
+    """
+    given, left_out = settings(start.root, start.cwd, start.mode, start.environ)
+    given.update(hook_settings.settings(start.command))
+    server = {"command": start.command[0], "args": [*start.command[1:], "mcp"], "env": dict(start.identity)}
+    first = write("settings.json", json.dumps(given, indent=2))
+    second = write("mcp.json", json.dumps({"mcpServers": {SERVER: server}}, indent=2))
+    flags = ["--session-id", start.session, "--permission-mode", start.mode]
+    return Prepared([*argv, *flags, "--settings", str(first), "--mcp-config", str(second)], left_out)
 
 
 def settings(
@@ -81,12 +79,6 @@ def settings(
     if left_out:
         out["disabledMcpjsonServers"] = list(left_out)
     return out, left_out
-
-
-def told(pid: int, environ: Mapping[str, str]) -> str | None:
-    """What Claude Code's own file says of the process: idle, running or asked; None where it says nothing."""
-    found = process_file.read(pid, environ)
-    return _TOLD.get(found.status) if found else None
 
 
 def home(environ: Mapping[str, str]) -> Path:

@@ -11,7 +11,10 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from intercom.fleet.programs.program import Status
 from intercom.system.liveness import started
+
+_STATES = {"idle": "idle", "busy": "running", "shell": "running", "waiting": "asked"}
 
 
 class FileStatus(NamedTuple):
@@ -48,3 +51,9 @@ def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | Non
         found.get("cwd"),
         updated,
     )
+
+
+def status(pid: int, environ: Mapping[str, str] | None = None) -> Status | None:
+    """What it says of the process in words that are no program's own; None where it says nothing."""
+    found = read(pid, environ)
+    return Status(_STATES.get(found.status, ""), found.updated) if found else None

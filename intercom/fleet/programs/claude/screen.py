@@ -16,11 +16,8 @@ import re
 from typing import NamedTuple
 
 from intercom.fleet.programs.claude.ansi import Row, rows
-from intercom.fleet.programs.claude.dialog import PERMISSION, Choice, Dialog, is_choice, parse, rules
-
-__all__ = ["Choice", "Dialog", "Screen", "read"]
-
-TYPEABLE = frozenset({"ready", "idle", "error"})  #: an empty box, nothing running, nothing asked
+from intercom.fleet.programs.claude.dialog import is_choice, parse, rules
+from intercom.fleet.programs.screen import PERMISSION, Screen
 
 _STATE_OF = {
     PERMISSION: "blocked",
@@ -48,33 +45,6 @@ _OVERLAY = re.compile(r"❯|\b(Enter|Esc|Tab) to |search prompts:|/ for commands
 _OWN_FOOTER = re.compile(r"\? for shortcuts|← for agents|esc to interrupt|shift\+tab to cycle")
 _PLACEHOLDERS = re.compile(r"Press up to edit queued messages\Z|Try \".*\"\Z")
 _PROMPTS = ("❯\u00a0", "!\u00a0")
-
-
-class Screen(NamedTuple):
-    """What a pane shows.
-
-    `state`: trust, mcp_approval, bypass, login (login, API key, theme, first-run notes), blocked (a
-    permission is asked for; `dialog` says which, or is None while it is about to appear), plan,
-    question, elicitation, menu, shell_mode, running, draft, ready (a fresh, empty box), idle (an
-    empty box after a turn), error (the same, the turn having failed; or a start that failed),
-    copy_mode, gone (the command has ended), unknown.
-    `draft` is the text in the input box, "" if it is empty, None where there is no box.
-    `mode` is the permission mode, "" where the footer does not tell. `reason` says more where
-    the state alone does not: the error, or why it is unknown. `under` is the state beneath copy mode.
-    """
-
-    state: str
-    dialog: Dialog | None = None
-    draft: str | None = None
-    queued: bool = False
-    mode: str = ""
-    reason: str = ""
-    under: str = ""
-
-    @property
-    def typeable(self) -> bool:
-        """Whether text may be put into the box: it is empty, and nothing else would take the keys."""
-        return self.state in TYPEABLE and self.draft == ""
 
 
 class _Box(NamedTuple):

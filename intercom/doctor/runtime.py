@@ -1,4 +1,4 @@
-"""Owns the checks of what Intercom runs on: Python and packages, and, for workers, tmux, git and Claude Code."""
+"""Owns the checks of what Intercom runs on: Python and packages, and, for workers, tmux, git and agent programs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from intercom.core.errors import IntercomError
 from intercom.core.version import __version__
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
-from intercom.fleet.programs.claude import launch as claude
+from intercom.fleet.programs.known import programs
+from intercom.fleet.programs.program import Program
 from intercom.fleet.worktrees import worktree
 from intercom.system import proc, tmux
 
@@ -67,19 +69,20 @@ def _wanted(oldest: tuple[int, ...], too_new: tuple[int, ...] | None) -> str:
 
 def fleet(environ: Mapping[str, str]) -> list[Finding]:
     """The programs that workers need; without them all else works."""
-    return [
-        _program("tmux", _tmux),
-        _program("git", _git),
-        _program("claude", lambda: f"Claude Code {claude.check(['claude'], environ)}"),
-    ]
+    found = [_program("tmux", _tmux, proc.INSTALL["tmux"]), _program("git", _git, proc.INSTALL["git"])]
+    return found + [_program(one.name, partial(_agent, one, environ), one.install) for one in programs()]
 
 
-def _program(name: str, look: Callable[[], str]) -> Finding:
+def _agent(program: Program, environ: Mapping[str, str]) -> str:
+    return f"{program.title} {program.check([program.command], environ)}"
+
+
+def _program(name: str, look: Callable[[], str], install: str) -> Finding:
     try:
         return Finding(name, OK, look())
     except IntercomError as error:
         said, _, advice = str(error).partition("; nothing was started: ")
-        advice = (advice or proc.INSTALL[name]).rstrip(".")
+        advice = (advice or install).rstrip(".")
         return Finding(name, WARNING, f"{said.rstrip('.')} ({_FLEET})", advice)
 
 

@@ -1,0 +1,100 @@
+"""Owns how Claude Code is connected to a bus: the server entry that it would start, and the hooks that it would call.
+
+Its files are read, never written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from intercom.fleet.programs.claude import launch
+from intercom.fleet.programs.program import SERVER, Connection
+
+Json = dict[str, Any]
+
+
+def connection(root: Path, environ: Mapping[str, str]) -> Connection:
+    """How a session in `root` would be connected."""
+    servers = [(place, entry) for place, name, entry in _entries(root, environ) if _ours(name, entry)]
+    servers += [(place, {"command": "intercom"}) for place in _plugin(root, environ)]
+    settings = _settings(root, environ)
+    off = [str(name) for raw in settings.values() for name in raw.get("disabledMcpjsonServers") or []]
+    hooks = [place for place, raw in settings.items() if "intercom" in _commands(raw)]
+    hooks += [f"the plugin ({place})" for place in _plugin(root, environ)]
+    switched = SERVER in off and ".mcp.json" in [place for place, _ in servers]
+    return Connection(tuple(servers), ".mcp.json" if switched else "", tuple(hooks))
+
+
+def add_server(entry: Mapping[str, Any]) -> str:
+    """The shell line by which a person adds an entry for our server."""
+    env = [part for key, value in entry.get("env", {}).items() for part in ("--env", f"{key}={value}")]
+    return shlex.join(["claude", "mcp", "add", SERVER, *env, "--", entry["command"], *entry["args"]])
+
+
+def _entries(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str, Json]]:
+    """(place, name, entry) of every MCP server that a session in the root would have."""
+    own = launch.home(environ)
+    state = (own if environ.get("CLAUDE_CONFIG_DIR") else own.parent) / ".claude.json"
+    person = _read(state)
+    project = _table(_table(person, "projects"), os.fspath(root))
+    for place, raw in (
+        (".mcp.json", _read(root / ".mcp.json")),
+        (os.fspath(state), person),
+        (os.fspath(state), project),
+    ):
+        for name, entry in _table(raw, "mcpServers").items():
+            if isinstance(entry, dict):
+                yield place, name, entry
+
+
+def _ours(name: str, entry: Json) -> bool:
+    words = [str(entry.get("command") or ""), *(entry.get("args") or [])]
+    return name == SERVER or any(os.path.basename(str(word)) == "intercom" for word in words)
+
+
+def _settings(root: Path, environ: Mapping[str, str]) -> dict[str, Json]:
+    """Claude Code's settings that hold in the root, by place."""
+    inside = root / ".claude"
+    files = {
+        ".claude/settings.json": inside / "settings.json",
+        ".claude/settings.local.json": inside / "settings.local.json",
+        os.fspath(launch.home(environ) / "settings.json"): launch.home(environ) / "settings.json",
+    }
+    return {place: _read(path) for place, path in files.items()}
+
+
+def _plugin(root: Path, environ: Mapping[str, str]) -> list[str]:
+    """Where our plugin is turned on."""
+    found = {place: _table(raw, "enabledPlugins") for place, raw in _settings(root, environ).items()}
+    return [place for place, on in found.items() if any(on[name] and name.split("@")[0] == "intercom" for name in on)]
+
+
+def _commands(raw: Json) -> str:
+    """The commands of all hooks in a settings file that call one of ours, "" if none does."""
+    text = [
+        str(hook.get("command") or "")
+        for groups in _table(raw, "hooks").values()
+        for group in (groups if isinstance(groups, list) else [])
+        if isinstance(group, dict)
+        for hook in group.get("hooks") or []
+        if isinstance(hook, dict)
+    ]
+    return " ".join(line for line in text if " hook " in line)
+
+
+def _table(raw: Json, key: str) -> Json:
+    found = raw.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _read(path: Path) -> Json:
+    try:
+        raw = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return raw if isinstance(raw, dict) else {}

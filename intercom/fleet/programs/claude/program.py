@@ -1,0 +1,86 @@
+"""Owns Claude Code as a program: where in this package each answer is found.
+
+The parts are imported when they are asked for: a hook is a short process and needs one of them, or two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from intercom.fleet.programs.program import Connection, Prepared, Start, Status
+from intercom.fleet.programs.screen import Dialog, Screen
+
+_INHERITED = re.compile(
+    r"(?:ANTHROPIC_\w+|AWS_\w+|GOOGLE_\w+|CLOUD_ML_REGION|VERTEX_\w+|DISABLE_\w+|MCP_\w+|BASH_\w+_\w+|IS_SANDBOX"
+    r"|CLAUDE_CONFIG_DIR|CLAUDE_CODE_(?:USE|DISABLE|MAX|SKIP)_\w+|CLAUDE_CODE_OAUTH_TOKEN)\Z"
+)
+
+
+class Claude:
+    """Claude Code, as `intercom.fleet.programs.program.Program` says."""
+
+    name = "claude"
+    title = "Claude Code"
+    command = "claude"
+    install = "install Claude Code (npm install -g @anthropic-ai/claude-code)"
+    switch = "/mcp"
+    files: tuple[str, ...] = ("settings.json", "mcp.json")
+    submit = "Enter"
+    clear = "C-u"
+
+    def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
+        """As `launch.check`."""
+        from intercom.fleet.programs.claude import launch
+
+        return launch.check(argv, environ, self.install)
+
+    def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """As `launch.prepare`."""
+        from intercom.fleet.programs.claude import launch
+
+        return launch.prepare(argv, start, write)
+
+    def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:
+        """As `connection.connection`."""
+        from intercom.fleet.programs.claude import connection
+
+        return connection.connection(root, environ)
+
+    def add_server(self, entry: Mapping[str, Any]) -> str:
+        """As `connection.add_server`."""
+        from intercom.fleet.programs.claude.connection import add_server
+
+        return add_server(entry)
+
+    def inherits(self, variable: str) -> bool:
+        """What it reads: accounts, gateways, its own switches. Nothing of the session that spawns."""
+        return _INHERITED.match(variable) is not None
+
+    def session_of(self, environ: Mapping[str, str]) -> str | None:
+        """It tells its MCP servers."""
+        return environ.get("CLAUDE_CODE_SESSION_ID") or None
+
+    def project_of(self, environ: Mapping[str, str]) -> str | None:
+        """It tells its hooks."""
+        return environ.get("CLAUDE_PROJECT_DIR") or None
+
+    def status(self, pid: int, environ: Mapping[str, str]) -> Status | None:
+        """From its file of the process."""
+        from intercom.fleet.programs.claude import process_file
+
+        return process_file.status(pid, environ)
+
+    def read(self, text: str, *, title: str = "", in_mode: bool = False, dead: bool = False) -> Screen:
+        """As `screen.read`."""
+        from intercom.fleet.programs.claude import screen
+
+        return screen.read(text, title=title, in_mode=in_mode, dead=dead)
+
+    def key_for(self, dialog: Dialog, decision: str) -> str | None:
+        """As `dialog.key_for`."""
+        from intercom.fleet.programs.claude.dialog import key_for
+
+        return key_for(dialog, decision)

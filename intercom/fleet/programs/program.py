@@ -1,0 +1,92 @@
+"""Owns what Intercom asks of an agent program, whichever it is. What one program alone knows stands in its package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from intercom.fleet.programs.screen import Dialog, Screen
+
+SERVER = "intercomm"  #: the name of our MCP server
+
+
+class Start(NamedTuple):
+    """A session that is to begin."""
+
+    session: str  #: its id, a UUID
+    root: Path  #: the project
+    cwd: Path  #: where it works
+    mode: str  #: its permission mode
+    command: Sequence[str]  #: how Intercom is called from anywhere
+    identity: Mapping[str, str]  #: who it is: the environment of its server
+    environ: Mapping[str, str]  #: of whoever starts it
+
+
+class Prepared(NamedTuple):
+    """How it begins."""
+
+    words: list[str]  #: the whole command line
+    left_out: tuple[str, ...]  #: MCP servers of the project that it goes without
+
+
+class Status(NamedTuple):
+    """What a program says of one of its processes in a file of its own."""
+
+    state: str  #: idle, running or asked; "" for a word that is not known
+    since: float  #: seconds since 1970
+
+
+class Connection(NamedTuple):
+    """How a program's own settings connect it to a bus."""
+
+    servers: tuple[tuple[str, Mapping[str, Any]], ...]  #: entries for our server: (where it stands, the entry)
+    off: str  #: where an entry stands that is turned off again, "" if none is
+    hooks: tuple[str, ...]  #: where our hooks stand
+
+
+class Program(Protocol):
+    """One agent program. Its files are read and never written, but for those that a worker is given."""
+
+    name: str  #: as it stands in settings and sessions
+    title: str  #: as people know it
+    command: str  #: how it is called where nothing else is said
+    install: str  #: what to do where it is missing
+    switch: str  #: where a person turns a server on or off
+    files: tuple[str, ...]  #: ends of the names of the files that `prepare` writes
+    submit: str  #: the key that sends what is in the box
+    clear: str  #: the key that empties the box
+
+    def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
+        """The version of the program. ProgramMissing where it is not there, too old, or something else."""
+
+    def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """Get a session ready to begin; `write` stores a text under one of `files` and says where. No prompt."""
+
+    def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:
+        """How a session in `root` would be connected to the bus."""
+
+    def add_server(self, entry: Mapping[str, Any]) -> str:
+        """The shell line by which a person adds this entry (command, args, env) for our server."""
+
+    def inherits(self, variable: str) -> bool:
+        """Whether a worker has this variable of the environment of whoever starts it, for this program's sake."""
+
+    def session_of(self, environ: Mapping[str, str]) -> str | None:
+        """The id of the session that a process with this environment runs in, None if it is none of this program."""
+
+    def project_of(self, environ: Mapping[str, str]) -> str | None:
+        """The project of that session, None where it does not say."""
+
+    def status(self, pid: int, environ: Mapping[str, str]) -> Status | None:
+        """What the program itself says of its process `pid`; None where it says nothing."""
+
+    def read(self, text: str, *, title: str = "", in_mode: bool = False, dead: bool = False) -> Screen:
+        """What a captured pane shows.
+
+        `text` is what `tmux capture-pane -p` printed, best with `-e`, `title` the pane's title, `in_mode` and `dead`
+        are tmux's own facts about the pane.
+        """
+
+    def key_for(self, dialog: Dialog, decision: str) -> str | None:
+        """The key of the choice that allows once, or denies; None where there is no such plain choice."""

@@ -1,0 +1,70 @@
+"""Owns what a screen of an agent program can show, in words that are no program's own: a state, a dialog, choices.
+
+The screen is the second source of a session's state, after its hooks, because its wording drifts between versions.
+So the rule everywhere is: what a program's package does not recognise is `unknown`, and nothing is ever typed there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PERMISSION = "permission"
+FIRST_RUN = ("trust", "mcp_approval", "bypass")  #: dialogs of a first start, and states of their own
+TYPEABLE = frozenset({"ready", "idle", "error"})  #: an empty box, nothing running, nothing asked
+
+
+class Choice(NamedTuple):
+    """One answer: the key that gives it at once ("" where it is ticked), and its words."""
+
+    key: str
+    label: str
+
+
+class Dialog(NamedTuple):
+    """What is being asked.
+
+    `kind`: permission, trust, mcp_approval, bypass, api_key, login, theme, notes, plan, question,
+    elicitation or menu. `subject` is the command, address, call, plan or server that it is about,
+    as shown (a long line is wrapped by the screen); `detail` what the model said about it.
+    `default` is the position of the choice that Enter takes. `text` is the whole dialog as it stands
+    on the screen: two looks that show the same text show the same dialog.
+    """
+
+    kind: str
+    header: str
+    question: str
+    choices: tuple[Choice, ...]
+    default: int | None
+    whole: bool
+    text: str
+    tool: str = ""
+    subject: str = ""
+    detail: str = ""
+    paths: tuple[str, ...] = ()
+
+
+class Screen(NamedTuple):
+    """What a pane shows.
+
+    `state`: trust, mcp_approval, bypass, login (login, API key, theme, first-run notes), blocked (a
+    permission is asked for; `dialog` says which, or is None while it is about to appear), plan,
+    question, elicitation, menu, shell_mode, running, draft, ready (a fresh, empty box), idle (an
+    empty box after a turn), error (the same, the turn having failed; or a start that failed),
+    copy_mode, gone (the command has ended), unknown.
+    `draft` is the text in the input box, "" if it is empty, None where there is no box.
+    `mode` is the permission mode, "" where the footer does not tell. `reason` says more where
+    the state alone does not: the error, or why it is unknown. `under` is the state beneath copy mode.
+    """
+
+    state: str
+    dialog: Dialog | None = None
+    draft: str | None = None
+    queued: bool = False
+    mode: str = ""
+    reason: str = ""
+    under: str = ""
+
+    @property
+    def typeable(self) -> bool:
+        """Whether text may be put into the box: it is empty, and nothing else would take the keys."""
+        return self.state in TYPEABLE and self.draft == ""
