@@ -206,7 +206,7 @@ def hooks_twice(root: Path) -> None:
         (unignored, "ignore rule", "warning", "by accident", "intercom init"),
         (open_to_all, "folder", "warning", "(755)", "intercom init"),
         (misspelt, "settings", "warning", "nobody reads agent, permissions.alow", "correct the name"),
-        (silent_rules, "settings", "wrong", "'bash(npm test)', 'Bash(rm:*', 'WebFetch(evil.com)'", "Claude Code's"),
+        (silent_rules, "settings", "wrong", "'bash(npm test)', 'Bash(rm:*', 'WebFetch(evil.com)'", "Bash(npm run:*)"),
         (no_list_of_rules, "settings", "wrong", "permissions.deny", "a list"),
         (unreadable, "root", "wrong", "not valid TOML", ""),
         (damaged_state, "state", "wrong", "cannot be used", "messages stay"),

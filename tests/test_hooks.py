@@ -20,10 +20,13 @@ from hypothesis import strategies as st
 from intercom.bus.bus import Bus
 from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import Message, utc
+from intercom.fleet.programs import event as events
 from intercom.fleet.programs.claude import process_file
 from intercom.fleet.programs.claude.hook_settings import EVENTS, settings
+from intercom.fleet.programs.claude.hooks import KINDS
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.hooks import wording
+from intercom.hooks.events import HANDLERS
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, own_mark, started
 from tests.conftest import SOURCE, Command
@@ -684,10 +687,9 @@ def test_sessions_keep_what_is_known(hooks: Hooks) -> None:
 
 def test_settings_name_every_event_with_a_handler() -> None:
     """Each hook is called with `exec`, so that its parent is the agent; waiters wake, and outlast a weekend."""
-    from intercom.hooks.events import HANDLERS
-
     found = settings(["/a path/python", "-m", "intercom"])["hooks"]
-    assert {*found, "wait"} == set(HANDLERS)
+    assert set(found) == set(KINDS)
+    assert set(HANDLERS) == {kind for kind in events.KINDS if kind}
     entries = [entry for groups in found.values() for group in groups for entry in group["hooks"]]
     assert all(entry["command"].startswith("exec '/a path/python' -m intercom hook ") for entry in entries)
     waiters = [entry for entry in entries if entry.get("asyncRewake")]

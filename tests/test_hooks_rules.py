@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.fleet.programs.claude.permissions import Ask, deciding
+from intercom.fleet.programs.claude.permissions import deciding
+from intercom.fleet.programs.event import Ask
 
 
 def bash(command: str) -> Ask:

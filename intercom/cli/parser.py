@@ -223,7 +223,8 @@ def _nothing(_: argparse.ArgumentParser) -> None:
 
 
 def _hook(add: argparse.ArgumentParser) -> None:
-    add.add_argument("event", metavar="EVENT", help="as Claude Code names it, or wait; others are let pass")
+    add.add_argument("event", metavar="EVENT", help="as the agent program names it, or wait; others are let pass")
+    add.add_argument("--program", metavar="NAME", default="claude", help="whose event it is (default: claude)")
 
 
 def _keep(default: int) -> Add:
@@ -257,7 +258,7 @@ COMMANDS = (
     Command("clear", "upkeep", "compact", "the same, by InterComm's name; deletes nothing", _keep(100)),
     Command("rebuild", "upkeep", "rebuild", "make the index anew from the logs", _nothing),
     Command("doctor", "doctor", "doctor", "check that all is as it must be; changes nothing", _nothing),
-    Command("spawn", "fleet", "spawn", "start workers: Claude Code in tmux, side by side", words_fleet.spawn),
+    Command("spawn", "fleet", "spawn", "start workers in tmux, side by side", words_fleet.spawn),
     Command("scan", "fleet", "scan", "what each worker does and asks", words_fleet.prefix),
     Command("wake", "fleet", "wake", "store a message for a worker and wake it", words_fleet.wake),
     Command("approve", "fleet", "approve", "answer what a worker asks permission for", words_fleet.approve),
@@ -267,7 +268,7 @@ COMMANDS = (
         "worktree", "fleet", "worktree", "workers' git worktrees: add, list, set-status, remove", words_fleet.worktree
     ),
     Command("mcp", "mcp", "mcp", "the MCP server, on standard input and output", _nothing, json=False),
-    Command("hook", "hook", "hook", "serve a hook of Claude Code; its settings call this", _hook, json=False),
+    Command("hook", "hook", "hook", "serve a hook of an agent program; its settings call this", _hook, json=False),
     Command("demo", "demo", "demo", "two agents talk through a log, in a scratch folder", _nothing, json=False),
 )
 

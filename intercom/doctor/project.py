@@ -11,7 +11,7 @@ from pathlib import Path
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
-from intercom.fleet.programs.claude.permissions import speaks
+from intercom.fleet.programs.known import programs
 from intercom.store.log.ledger import Ledger
 from intercom.system import git, proc
 from intercom.system.git_index import tracked
@@ -75,11 +75,11 @@ def _rules(config: Config) -> Finding | None:
             return Finding(
                 "settings", WRONG, f"permissions.{key} is no list of texts; no rule counts", "make it a list"
             )
-        silent += [rule for rule in found if not speaks(rule)]
+        silent += [rule for rule in found if not any(program.speaks(rule) for program in programs())]
     if not silent:
         return None
     says = f"no call is ever meant by {', '.join(map(repr, silent))} under [permissions]"
-    return Finding("settings", WRONG, says, "write it as Claude Code's own rules: Bash(npm run:*), Edit(src/**) …")
+    return Finding("settings", WRONG, says, "write it as agent programs do: Bash(npm run:*), Edit(src/**) …")
 
 
 def folder(config: Config) -> Finding:

@@ -164,6 +164,7 @@ class Sessions:
         transcript: str | None = None,
         pane: str | None = None,
         socket: str | None = None,
+        program: str | None = None,
     ) -> SessionRow:
         """Note what a hook said; None leaves what was known (but a detail belongs to its state and goes with it)."""
         _check_state(state)
@@ -181,6 +182,7 @@ class Sessions:
                 transcript=transcript or before.transcript,
                 pane=pane or before.pane,
                 socket=socket or before.socket,
+                program=program or before.program,
                 heard=now,
             )
             _put(db, row)

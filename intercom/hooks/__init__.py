@@ -1,4 +1,4 @@
-"""Owns `intercom hook EVENT`: Claude Code's hooks, in which a session says what it does and gets its messages.
+"""Owns `intercom hook EVENT`: an agent program's hooks, in which a session says what it does and gets its messages.
 
 One short process for each event, so nothing is imported that the event does not need. A hook never breaks the
 session that it runs in: on any fault it says nothing, exits with 0, and leaves a line in `errors.log`.
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+
+from intercom.fleet.programs import known
+from intercom.fleet.programs.known import DEFAULT
 
 _LONGEST_INPUT = 64 << 20
 
 
-def run(event: str, root: str | None = None) -> int:
-    """Serve one event; the exit status for the process."""
+def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
+    """Serve one event of a session of this agent program; the exit status for the process."""
     config = None
     try:
         import json
 
         given = sys.stdin.buffer.read(_LONGEST_INPUT)  # all of it, even for nothing: who writes it must not be stopped
-        _go_home(os.environ)
+        runs = known.program(program)
+        _go_home(runs.project_of(os.environ))
         from intercom.core.config import load
 
         config = load(root)
@@ -29,7 +32,7 @@ def run(event: str, root: str | None = None) -> int:
         payload = json.loads(given or b"{}")
         from intercom.hooks.events import serve
 
-        answer, code = serve(config, event, payload if isinstance(payload, dict) else {}, os.environ)
+        answer, code = serve(config, event, runs, payload if isinstance(payload, dict) else {}, os.environ)
         if answer and sys.stdout is not None:
             sys.stdout.write(json.dumps(answer))
             sys.stdout.flush()
@@ -43,8 +46,7 @@ def run(event: str, root: str | None = None) -> int:
     return code
 
 
-def _go_home(environ: Mapping[str, str]) -> None:
+def _go_home(home: str | None) -> None:
     """Look for the bus where the session's MCP server does: in its project, wherever a tool has gone since."""
-    home = environ.get("CLAUDE_PROJECT_DIR")
     if home and os.path.isdir(home):
         os.chdir(home)

@@ -14,6 +14,8 @@ from intercom.store.state.db import State
 
 if TYPE_CHECKING:
     from intercom.core.config import Config
+    from intercom.fleet.programs.event import Event
+    from intercom.fleet.programs.program import Program
 
 WAKE = 2  #: exit status by which the waiter wakes its session
 _COMES = 2.0  #: seconds after which the transcript is asked for a wake that had no prompt of its own
@@ -29,17 +31,12 @@ class Call(NamedTuple):
     state: State
     sessions: Sessions
     who: Who
-    payload: Json
+    event: Event
     environ: Mapping[str, str]
-
-    @property
-    def event(self) -> str:
-        """As Claude Code names it in the payload."""
-        return str(self.payload.get("hook_event_name") or "")
+    program: Program
 
     def record(self, state: str, detail: Json | None = None, *, pane: str | None = None) -> None:
         """Note the state of the session."""
-        path = self.payload.get("transcript_path")
         socket = (self.environ.get("TMUX") or "").split(",")[0] if pane else None
         self.sessions.record(
             self.who.name,
@@ -47,9 +44,10 @@ class Call(NamedTuple):
             detail=detail,
             session_id=self.who.session_id,
             pid=self.who.pid,
-            transcript=path if isinstance(path, str) else None,
+            transcript=self.event.transcript,
             pane=pane if socket else None,
             socket=socket or None,
+            program=self.program.name,
         )
 
     def confirm(self, nonces: Iterable[str] = (), *, begins: bool = False, stopped: bool = False) -> None:
@@ -72,27 +70,23 @@ class Call(NamedTuple):
 
         It does not come where its waiter was killed on its way out; then what it gave is given again.
         """
-        path, late = self.payload.get("transcript_path"), set(self.sessions.wakes(self.who.name, older=_CAME))
+        path, late = self.event.transcript, set(self.sessions.wakes(self.who.name, older=_CAME))
         for nonce in self.sessions.wakes(self.who.name, older=_COMES):
             mark = waiter_mark(self.who.mark, nonce)
             given = set(self.sessions.given(self.who.name, mark))
-            if given and isinstance(path, str):
-                from intercom.fleet.programs.claude.transcript import came
-
+            if given and path is not None:
                 if nonce in late:
-                    self.sessions.give_back(self.who.name, mark, given - came(path, given, queued=True))
-                elif given - came(path, given):
+                    self.sessions.give_back(self.who.name, mark, given - self.program.came(path, given, queued=True))
+                elif given - self.program.came(path, given):
                     continue
-            if given and (nonce in late or isinstance(path, str)):
+            if given and (nonce in late or path is not None):
                 self.sessions.confirm(self.who.name, {mark})
 
     def _give_back(self) -> None:
-        path = self.payload.get("transcript_path")
+        path = self.event.transcript
         given = self.sessions.given(self.who.name, self.who.mark)
-        if given and isinstance(path, str):
-            from intercom.fleet.programs.claude.transcript import kept
-
-            lost = set(given) - kept(path, given)
+        if given and path is not None:
+            lost = set(given) - self.program.kept(path, given)
             self.sessions.give_back(self.who.name, self.who.mark, lost)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from intercom.core.errors import UnknownName
-from intercom.hooks.call import Answer, Call
+from intercom.hooks.call import Call
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
@@ -19,7 +19,7 @@ def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = Fal
     First it counts as given to this process, and only when it is out, to the session: killed between, it is
     given again. Nothing is given inside a subagent, whose context ends with it.
     """
-    if call.payload.get("agent_id"):
+    if call.event.inside:
         return False
     from intercom.bus.bus import Bus
 
@@ -56,12 +56,7 @@ def context(call: Call, *, urgent_only: bool = False) -> bool:
     def write(text: str) -> None:
         import json
 
-        sys.stdout.write(json.dumps(added(call.event, text)))
+        sys.stdout.write(json.dumps(call.program.context(call.event, text)))
         sys.stdout.flush()
 
     return deliver(call, write, urgent_only=urgent_only)
-
-
-def added(event: str, text: str) -> Answer:
-    """The answer that adds `text` to what the model sees."""
-    return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}

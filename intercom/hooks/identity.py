@@ -1,14 +1,14 @@
 """Owns who a hook speaks for: the name on the bus, and the agent process behind it.
 
 A name comes from the environment of a spawned session, else from the bus, where the session registered itself.
-A claude that a worker starts inherits the worker's environment, and is not the worker.
+An agent that a worker starts inherits the worker's environment, and is not the worker.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from intercom.core.message import RESERVED, canonical, is_name
 from intercom.fleet.sessions import SessionRow, Sessions
@@ -34,13 +34,11 @@ class Who(NamedTuple):
 
 
 def identify(
-    state: State, sessions: Sessions, payload: Mapping[str, Any], environ: Mapping[str, str], pid: int | None = None
+    state: State, sessions: Sessions, session_id: str | None, environ: Mapping[str, str], pid: int | None = None
 ) -> Who | None:
     """Whose hook this is; None for a session that is none of ours."""
     pid = agent_pid() if pid is None else pid
     since = started(pid)
-    given = payload.get("session_id")
-    session_id = given if isinstance(given, str) and given else None
     name = canonical(environ.get("INTERCOM_NAME") or "") or _registered(state, sessions, session_id, pid, since)
     if not name or not is_name(name) or name in RESERVED:
         return None

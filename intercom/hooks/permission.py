@@ -16,8 +16,7 @@ from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
 from intercom.core.message import SYSTEM, USER, Message, local_stamp, new_id, utc
 from intercom.core.texts import beginning
-from intercom.fleet.programs.claude import process_file
-from intercom.fleet.programs.claude.permissions import Ask, deciding
+from intercom.fleet.programs.event import Ask
 from intercom.hooks.call import Answer, Call
 from intercom.hooks.faults import note_fault
 from intercom.system.liveness import alive
@@ -29,23 +28,22 @@ WAIT = 50.0  #: seconds for the master to answer
 LONGEST = 570.0  #: seconds; the hook itself is given 600
 _LOOK = 1.0  #: seconds between looks at whether the dialog is still there
 _SHOWN = 20_000  #: characters of a command or input in the question
-_PEOPLE = ("AskUserQuestion", "ExitPlanMode")  #: to allow one of these is to answer it, which no hook can
 
 
 def decide(call: Call, detail: dict[str, Any]) -> Answer | None:
     """What to say to a permission request, None for nothing."""
     settings = call.config.section("permissions")
-    given = call.payload.get("tool_input")
+    given = call.event.inputs
     inputs: dict[str, Any] = given if isinstance(given, dict) else {}
-    cwd = str(call.payload.get("cwd") or os.getcwd())
-    if not detail["tool"] or detail["tool"] in _PEOPLE:
+    cwd = call.event.cwd or os.getcwd()
+    if not detail["tool"] or call.event.people:
         return None
     try:
-        ask = Ask(detail["tool"], inputs, cwd, call.environ.get("CLAUDE_PROJECT_DIR") or cwd)
-        ruled = deciding(ask, _rules(settings, "allow"), _rules(settings, "deny"))
+        ask = Ask(detail["tool"], inputs, cwd, call.program.project_of(call.environ) or cwd)
+        ruled = call.program.ruled(ask, _rules(settings, "allow"), _rules(settings, "deny"))
         wait = _wait(settings)
     except UsageError as error:
-        note_fault(call.config, "PermissionRequest", error)
+        note_fault(call.config, call.event.name, error)
         ruled, wait = None, WAIT
     request = {**detail, "input": inputs, "cwd": cwd}
     if ruled is not None:
@@ -140,7 +138,7 @@ def _await(call: Call, ident: str, wait: float) -> None:
 
 
 class _Dialog:
-    """The dialog as Claude Code's file tells it: no hook says that a person answered one with no."""
+    """The dialog as the program's own word tells it: no hook says that a person answered one with no."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -150,11 +148,11 @@ class _Dialog:
 
     def went(self) -> bool:
         """Whether it was up and is no more, or the whole turn is over."""
-        file = process_file.read(self._call.who.pid, self._call.environ)
-        if file is None or file.status == "waiting":
-            self._was_up, self._down = self._was_up or file is not None, None
+        said = self._call.program.status(self._call.who.pid, self._call.environ)
+        if said is None or said.state == "asked":
+            self._was_up, self._down = self._was_up or said is not None, None
             return False
-        if not self._was_up and not (file.status == "idle" and file.updated > self._asked):
+        if not self._was_up and not (said.state == "idle" and said.since > self._asked):
             return False
         self._down = self._down or time.monotonic()
         return time.monotonic() - self._down >= _LOOK / 2  # a moment: one dialog may follow another
@@ -172,10 +170,8 @@ def _settled(
     verb = "allowed" if decision == "allow" else "denied"
     announce(call.config, f"{verb} for {call.who.name} by {by}{about}\n{what}", thread)
     call.record("running", {key: request[key] for key in ("tool", "subject") if key in request})
-    answer: dict[str, Any] = {"behavior": decision}
-    if decision == "deny":
-        answer["message"] = f"Denied by {by}{about}. Do not try another way to do the same; say so if you cannot go on."
-    return {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": answer}}
+    refusal = f"Denied by {by}{about}. Do not try another way to do the same; say so if you cannot go on."
+    return call.program.decision(call.event, decision, refusal if decision == "deny" else None)
 
 
 def _what(request: Mapping[str, Any]) -> list[str]:

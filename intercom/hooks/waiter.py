@@ -1,11 +1,11 @@
 """Owns the waiter: a hook that stays beside an idle session and wakes it with what arrives for it.
 
-Claude Code runs it with `asyncRewake`: when it ends with status 2, its standard error becomes the next turn. It
+The program runs it so that, when it ends with status 2, its standard error becomes the next turn. It
 types nothing and answers no dialog. One for each session; it sleeps until a log changes or the agent process
 ends, and outlives that by no more than a moment.
 
 While the session is running the hooks deliver and the waiter stays quiet. A turn that a person broke off ends
-without a hook: then Claude Code's own file says idle.
+without a hook: then the program's own word is that it is idle.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 from intercom.core.errors import UnknownName
 from intercom.core.message import new_id, utc
-from intercom.fleet.programs.claude import process_file
+from intercom.fleet.programs.event import BEGINS, PROMPT
 from intercom.hooks.call import WAKE, Call, waiter_mark
 from intercom.hooks.deliver import deliver
 from intercom.system.liveness import alive, started
@@ -33,7 +33,7 @@ _BLIND = 0.5  #: seconds between looks at the agent process where the system has
 _PENDING = (0.2, 2.0)  #: seconds, first and longest, between looks while a message waits for the session to be idle
 _WAKING = 5.0  #: seconds that a session has to begin the turn for which another waiter woke it
 _CONNECTING = 0.2  #: seconds between looks at whether it is connected
-_BROKEN_OFF = 1.0  #: seconds that Claude Code's file must have said idle
+_BROKEN_OFF = 1.0  #: seconds for which the program's own word must have been idle
 _CONNECT = 10.0  #: seconds that a new session has for connecting to its server; a turn before that has no tools
 _SETTLE = 0.5  #: seconds from the server's registration until the session has its tools
 _TAKE_OVER = 1.5  #: seconds for the waiter of a session that has just ended to be gone
@@ -44,6 +44,7 @@ def wait(call: Call) -> int:
     if not _hold(call):
         return 0
     _import_ahead()
+    call.program.import_ahead()
     try:
         with Changes(call.config.folder, call.who.pid, call.who.started) as changes:
             return _attend(call, changes)
@@ -60,7 +61,6 @@ def _import_ahead() -> None:
     import frontmatter  # noqa: F401
 
     from intercom.bus import bus  # noqa: F401
-    from intercom.fleet.programs.claude import transcript  # noqa: F401
     from intercom.hooks import wording  # noqa: F401
     from intercom.repair import intake, repair, takeover  # noqa: F401
     from intercom.system import proc, watch  # noqa: F401
@@ -111,7 +111,7 @@ def _unread(call: Call) -> bool:
 
 def _ready_at(call: Call) -> float:
     """Until when (monotonic) a session that has just begun may be left to connect to its server."""
-    fresh = call.event == "SessionStart" and call.payload.get("source") in {"startup", "resume"}
+    fresh = call.event.kind == BEGINS and call.event.fresh
     return time.monotonic() + (_CONNECT if fresh else 0)
 
 
@@ -141,17 +141,17 @@ def _below(pid: int, above: int) -> bool:
 
 
 def _idle(call: Call, row: SessionRow, begun: str) -> bool:
-    """Whether the session waits for a prompt: by its hooks, or by Claude Code's file where that is newer.
+    """Whether the session waits for a prompt: by its hooks, or by the program's own word where that is newer.
 
     A waiter that a prompt began starts beside the hook that will say "running": what was idle before is over.
     """
-    since = begun if call.event == "UserPromptSubmit" else ""
+    since = begun if call.event.kind == PROMPT else ""
     if row.state in {"ready", "idle"} and row.since >= since:
         return True
-    found = process_file.read(call.who.pid, call.environ)
-    if found is None or found.status != "idle" or time.time() - found.updated < _BROKEN_OFF:
+    said = call.program.status(call.who.pid, call.environ)
+    if said is None or said.state != "idle" or time.time() - said.since < _BROKEN_OFF:
         return False
-    return max(row.heard or "", since) < utc(found.updated)
+    return max(row.heard or "", since) < utc(said.since)
 
 
 def _wake(call: Call) -> bool:

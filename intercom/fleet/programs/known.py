@@ -6,9 +6,10 @@ Claude Code is the first. Another one is a package beside it and a row here: eve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from intercom.core.errors import UsageError
-from intercom.fleet.programs.program import Program
+if TYPE_CHECKING:
+    from intercom.fleet.programs.program import Program
 
 DEFAULT = "claude"
 
@@ -26,6 +27,8 @@ def program(name: str) -> Program:
     """The program of that name. UsageError for one that is not in the list."""
     found = PROGRAMS.get(name)
     if found is None:
+        from intercom.core.errors import UsageError
+
         raise UsageError(f"{name!r} is not an agent program that Intercom knows; there are {', '.join(PROGRAMS)}.")
     return found()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.screen import Dialog, Screen
 
 SERVER = "intercomm"  #: the name of our MCP server
@@ -80,6 +81,30 @@ class Program(Protocol):
 
     def status(self, pid: int, environ: Mapping[str, str]) -> Status | None:
         """What the program itself says of its process `pid`; None where it says nothing."""
+
+    def heard(self, event: str, payload: Mapping[str, Any]) -> Event | None:
+        """What a hook was told; None for an event that nobody knows. For `wait`, the event that began the waiter."""
+
+    def context(self, event: Event, text: str) -> dict[str, Any]:
+        """The hook's answer that adds `text` to what the model sees."""
+
+    def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:
+        """The hook's answer that allows or denies a tool; `message` says why."""
+
+    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:
+        """("deny" or "allow", the rule) by rules in the program's own syntax, None where none speaks. Deny is first."""
+
+    def speaks(self, rule: str) -> bool:
+        """Whether such a rule can be about any call at all."""
+
+    def kept(self, transcript: str, idents: Iterable[str]) -> set[str]:
+        """Which of these messages the conversation has from hooks, and keeps."""
+
+    def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
+        """Which of these messages came into the conversation by a wake; `queued`: or wait for their turn."""
+
+    def import_ahead(self) -> None:
+        """Import all that a waiter may need of this program: in its days, an upgrade may replace the package."""
 
     def read(self, text: str, *, title: str = "", in_mode: bool = False, dead: bool = False) -> Screen:
         """What a captured pane shows.

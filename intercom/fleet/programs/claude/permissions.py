@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+
+from intercom.fleet.programs.event import Ask
 
 _RULE = re.compile(r"(?P<tool>[A-Za-z_][\w.*-]*)(?:\((?P<about>.*)\))?\Z", re.DOTALL)
 _NOT_PLAIN = re.compile(r"[;&|<>$`(){}\\]|[^\S \t]|[\x00-\x08\x0e-\x1f\x7f]|\A\s*!")
@@ -41,15 +42,6 @@ _PATHS = ("file_path", "notebook_path", "path")
 _ELSEWHERE = re.compile(r"\.\.|(?:\A|[{,])\s*[/~]")  # a Glob pattern that leaves the folder it is given for
 _PLAIN_ADDRESS = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(?::[0-9]+)?(?:[/?#]|\Z)", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*(?P<host>[^/?#]*)")
-
-
-class Ask(NamedTuple):
-    """A call of a tool that wants permission."""
-
-    tool: str
-    inputs: Mapping[str, Any]
-    cwd: str
-    project: str  #: what a leading / in a pattern stands for
 
 
 def deciding(ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:

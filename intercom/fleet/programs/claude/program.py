@@ -6,12 +6,15 @@ The parts are imported when they are asked for: a hook is a short process and ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from intercom.fleet.programs.program import Connection, Prepared, Start, Status
-from intercom.fleet.programs.screen import Dialog, Screen
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from intercom.fleet.programs.event import Ask, Event
+    from intercom.fleet.programs.program import Connection, Prepared, Start, Status
+    from intercom.fleet.programs.screen import Dialog, Screen
 
 _INHERITED = re.compile(
     r"(?:ANTHROPIC_\w+|AWS_\w+|GOOGLE_\w+|CLOUD_ML_REGION|VERTEX_\w+|DISABLE_\w+|MCP_\w+|BASH_\w+_\w+|IS_SANDBOX"
@@ -72,6 +75,52 @@ class Claude:
         from intercom.fleet.programs.claude import process_file
 
         return process_file.status(pid, environ)
+
+    def heard(self, event: str, payload: Mapping[str, Any]) -> Event | None:
+        """As `hooks.heard`."""
+        from intercom.fleet.programs.claude import hooks
+
+        return hooks.heard(event, payload)
+
+    def context(self, event: Event, text: str) -> dict[str, Any]:
+        """As `hooks.context`."""
+        from intercom.fleet.programs.claude import hooks
+
+        return hooks.context(event, text)
+
+    def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:  # noqa: ARG002  # of one kind
+        """As `hooks.decision`."""
+        from intercom.fleet.programs.claude import hooks
+
+        return hooks.decision(decision, message)
+
+    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:
+        """As `permissions.deciding`."""
+        from intercom.fleet.programs.claude.permissions import deciding
+
+        return deciding(ask, allow, deny)
+
+    def speaks(self, rule: str) -> bool:
+        """As `permissions.speaks`."""
+        from intercom.fleet.programs.claude.permissions import speaks
+
+        return speaks(rule)
+
+    def kept(self, transcript: str, idents: Iterable[str]) -> set[str]:
+        """As `transcript.kept`."""
+        from intercom.fleet.programs.claude.transcript import kept
+
+        return kept(transcript, idents)
+
+    def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
+        """As `transcript.came`."""
+        from intercom.fleet.programs.claude.transcript import came
+
+        return came(transcript, idents, queued=queued)
+
+    def import_ahead(self) -> None:
+        """Its file of the process, and the transcript."""
+        from intercom.fleet.programs.claude import hooks, process_file, transcript  # noqa: F401
 
     def read(self, text: str, *, title: str = "", in_mode: bool = False, dead: bool = False) -> Screen:
         """As `screen.read`."""
