@@ -15,7 +15,7 @@ from intercom.system.invocation import shell_command
 
 INTRODUCTION = """\
 Two agents work on one project. Each has its own `intercom mcp` server, started over
-stdio the way Claude Code starts it. They talk through MCP tools; what they say is a
+stdio the way an agent starts it. They talk through MCP tools; what they say is a
 markdown file that you can read, and write into. No network, no model: their lines are
 scripted, everything else is real."""
 

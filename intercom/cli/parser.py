@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from intercom.cli import words_fleet
 from intercom.core.display import sentence
 from intercom.core.version import __version__
+from intercom.fleet.programs.known import DEFAULT
 
 Add = Callable[[argparse.ArgumentParser], None]
 
@@ -224,7 +225,7 @@ def _nothing(_: argparse.ArgumentParser) -> None:
 
 def _hook(add: argparse.ArgumentParser) -> None:
     add.add_argument("event", metavar="EVENT", help="as the agent program names it, or wait; others are let pass")
-    add.add_argument("--program", metavar="NAME", default="claude", help="whose event it is (default: claude)")
+    add.add_argument("--program", metavar="NAME", default=DEFAULT, help=f"whose event it is (default: {DEFAULT})")
 
 
 def _keep(default: int) -> Add:

@@ -125,7 +125,7 @@ def _home(env: Mapping[str, str]) -> Path | None:
 
 
 def _is_programs(folder: Path) -> bool:
-    """Whether a `.claude/local` at home is where Claude Code's local installer puts the program, and no bus."""
+    """Whether a `.claude/local` at home is where an agent program's local installer puts it, and no bus."""
     try:
         found = os.listdir(folder)
     except OSError:

@@ -81,7 +81,7 @@ class FormatError(IntercomError):
 
 
 class ProgramMissing(IntercomError):
-    """A program that this command needs (tmux, git, claude) is not installed or far too old."""
+    """A program that this command needs (tmux, git, an agent) is not installed or far too old."""
 
 
 class CommandFailed(IntercomError):

@@ -12,7 +12,7 @@ from intercom.core.display import framed, value, word, words
 from intercom.core.errors import brief
 from intercom.core.message import Message
 
-PAGE = 8_000  #: characters; Claude Code puts more than 10,000 into a file
+PAGE = 8_000  #: characters; an agent program puts more than 10,000 into a file
 _LONGEST = 6_000  #: characters of one body, as it is shown
 _SHORT = 200  #: characters of a name, a thread or an id
 

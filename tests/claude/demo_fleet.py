@@ -20,7 +20,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from intercom.bus.setup import init
 from intercom.cli import demo_play, show
 from intercom.core.config import load
-from intercom.fleet.workers.launch import SPAWN
+from intercom.fleet.programs.known import SPAWN
 from intercom.system import tmux
 from tests.claude.lab import Lab
 from tests.claude.stage import bus_call, call

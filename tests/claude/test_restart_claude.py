@@ -16,7 +16,7 @@ import pytest
 from intercom.core.message import utc
 from intercom.fleet import workers
 from intercom.fleet.programs.claude.hook_settings import settings
-from intercom.fleet.workers.launch import SPAWN
+from intercom.fleet.programs.known import SPAWN
 from intercom.system import proc, tmux
 from intercom.system.invocation import own_command
 from tests.claude.lab import Lab, Session

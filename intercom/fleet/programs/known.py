@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.program import Program
 
 DEFAULT = "claude"
+SPAWN = "INTERCOM_SPAWN"  #: in the environment of everything that runs in a worker: the id of its session
 
 
 def _claude() -> Program:
@@ -39,8 +40,11 @@ def programs() -> list[Program]:
 
 
 def session_of(environ: Mapping[str, str]) -> str | None:
-    """The id of the session that a process with this environment runs in, whichever program's it is."""
-    return next((found for one in programs() if (found := one.session_of(environ))), None)
+    """The id of the session that a process with this environment runs in, whichever program's it is.
+
+    A program that does not tell its servers is believed to be the one that was spawned.
+    """
+    return next((found for one in programs() if (found := one.session_of(environ))), None) or environ.get(SPAWN)
 
 
 def project_of(environ: Mapping[str, str]) -> str | None:

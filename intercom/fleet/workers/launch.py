@@ -16,6 +16,7 @@ from typing import NamedTuple
 from intercom.core.message import utc
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs import known
+from intercom.fleet.programs.known import SPAWN
 from intercom.fleet.programs.program import Start
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.workers.environment import as_shell, bootstrap_environment, worker_environment
@@ -27,7 +28,6 @@ from intercom.system.invocation import own_command
 from intercom.system.liveness import started
 
 FOLDER = "workers"
-SPAWN = "INTERCOM_SPAWN"  #: in the environment of everything that runs in a worker: the id of its session
 _SCRIPT = 'set -a; . "$0"; set +a; command -p rm -f -- "$0"; exec "$@"'  # -p: whatever PATH it has been given
 
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from intercom.core.errors import IntercomError, NotFound, UnknownName
 from intercom.fleet.crew import Crew
+from intercom.fleet.programs.known import SPAWN
 from intercom.fleet.sessions import SessionRow
-from intercom.fleet.workers.launch import SPAWN, forget_files, spawn_id
+from intercom.fleet.workers.launch import forget_files, spawn_id
 from intercom.fleet.workers.plan import begins
 from intercom.system import proc, tmux
 from intercom.system.liveness import alive, started
