@@ -19,7 +19,7 @@ from intercom.cli import parser
 from intercom.core import contract
 from intercom.fleet import workers
 from intercom.fleet.crew import Crew
-from intercom.server.tool import Tool
+from intercom.server.tool import ON_BUS, Tool
 from intercom.server.toolbox import BY_NAME
 from intercom.system import tmux
 from tests.server_client import BareClient
@@ -54,7 +54,7 @@ VALUES = [
     "",
     " ",
 ]
-FLEET = [name for name in BY_NAME if BY_NAME[name].patient is not None and name != "intercomm_read"]
+FLEET = [name for name in BY_NAME if BY_NAME[name].on != ON_BUS and name != "intercomm_read"]
 #: what a call needs beside the argument that is tried; a worker is `w-1`, and has a worktree
 NEEDED: dict[str, dict[str, Any]] = {
     "intercomm_spawn": {"count": 1, "worktrees": True, "ready_timeout": 1, "wake": False},

@@ -35,6 +35,7 @@ _MAY = {
     "fleet/workers/plan.py",
     "server/toolbox.py",
     "cli/words_fleet.py",
+    "fleet/verbs.py",
     "core/message.py",
 }
 

@@ -23,7 +23,8 @@ from intercom.core.version import __version__
 from intercom.server import protocol
 from intercom.server.bus_thread import Desk
 from intercom.server.session import Session
-from intercom.server.tool import ANY, MASTER, WORKER, Arguments, Handler, Tool
+from intercom.server.side_thread import apart
+from intercom.server.tool import ANY, MASTER, ON_BUS, ON_LOOP, WORKER, Tool
 from intercom.server.toolbox import BY_NAME, TOOLS
 from intercom.server.wire import result_text
 
@@ -98,16 +99,18 @@ class App:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BY_NAME)}"
             raise Refused(f"There is no tool {ascii(name)[:80]}; {hint}")
         args = tool.arguments(arguments)
-        if tool.handler is not None:
-            return await self.desk.call(functools.partial(self._handle, tool, tool.handler, args))
+        if tool.on == ON_BUS:
+            return await self.desk.call(functools.partial(self._handle, tool, args))
         if tool.who != ANY or self.session.name:
             await self.desk.call(functools.partial(self._prepared, tool))
-        assert tool.patient is not None
-        return await tool.patient(self.session, self.desk.call, args)
+        if tool.on == ON_LOOP:
+            return await tool.function(self.session, self.desk.call, **args)
+        done = await apart(self.session, lambda crew: tool.function(crew, by=self.session.name, **args))
+        return tool.show(done) if tool.show else done
 
-    def _handle(self, tool: Tool, handler: Handler, args: Arguments, bus: Bus) -> Any:
+    def _handle(self, tool: Tool, args: dict[str, Any], bus: Bus) -> Any:
         self._prepared(tool, bus)
-        return handler(self.session, bus, args)
+        return tool.function(self.session, bus, **args)
 
     def _prepared(self, tool: Tool, bus: Bus) -> None:
         """On the desk, before the tool: is it allowed? And what was shown before counts as received."""

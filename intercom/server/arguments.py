@@ -1,5 +1,6 @@
 """Owns the arguments of tools: their JSON schemas, and whether a call's fit, in words a model can mend its call by.
 
+Both are made of the signature of the function behind the tool.
 The validator is the one that the MCP SDK stands on and has loaded anyway, made of the same schema that
 the client sees.
 """
@@ -7,9 +8,11 @@ the client sees.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from intercom.core.errors import UsageError
+from intercom.core.signature import Parameter
 
 Properties = dict[str, dict[str, Any]]
 
@@ -23,53 +26,60 @@ _TYPES = {
 _SHOWN = 80  #: characters of a wrong value that the answer repeats
 
 
-def text(about: str = "", **more: Any) -> dict[str, Any]:
-    """Schema of a text argument."""
-    return {"type": "string", **({"description": about} if about else {}), **more}
+def schema_of(takes: Iterable[Parameter]) -> dict[str, Any]:
+    """The JSON schema of the arguments; nothing unknown passes."""
+    properties = {one.name: _property(one) for one in takes}
+    required = [one.name for one in takes if one.required]
+    out: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**out, "required": required} if required else out
 
 
-def choice(*words: str, default: str | None = None) -> dict[str, Any]:
-    """Schema of an argument that is one of a few words."""
-    return {"type": "string", "enum": list(words), **({"default": default} if default else {})}
-
-
-def whole(low: int, high: int | None = None, **more: Any) -> dict[str, Any]:
-    """Schema of a whole number with bounds."""
-    return {"type": "integer", "minimum": low, **({"maximum": high} if high is not None else {}), **more}
-
-
-def flag(about: str = "", *, default: bool = False) -> dict[str, Any]:
-    """Schema of a yes-or-no argument."""
-    return {"type": "boolean", "default": default, **({"description": about} if about else {})}
+def _property(one: Parameter) -> dict[str, Any]:
+    """The schema of one argument."""
+    out: dict[str, Any] = {"type": one.kinds[0] if len(one.kinds) == 1 else [*one.kinds]}
+    if one.arg.words:
+        out["enum"] = [*one.arg.words]
+    if one.kinds == ("array",):
+        out["items"] = {"type": "string"}
+    bounds = {"minimum": one.arg.low, "maximum": one.arg.high}
+    out |= {side: value for side, value in bounds.items() if value is not None}
+    if one.default is not None:
+        out["default"] = [*one.default] if isinstance(one.default, tuple) else one.default
+    return {**out, "description": one.arg.about} if one.arg.about else out
 
 
 class Fitting:
     """Checks the arguments of one tool."""
 
-    def __init__(self, tool: str, properties: Properties, required: tuple[str, ...]) -> None:
+    def __init__(self, tool: str, takes: Sequence[Parameter]) -> None:
         from pydantic_core import SchemaValidator
 
         self._tool = tool
-        self._properties = properties
-        self._defaults = {name: spec["default"] for name, spec in properties.items() if "default" in spec}
-        self._optional = set(properties).difference(required)
+        self._properties: Properties = schema_of(takes)["properties"]
+        self._optional = {one.name for one in takes if not one.required}
+        self._python = {one.name: one.python for one in takes}
         fields = {
-            name: {"type": "typed-dict-field", "schema": _core(spec), "required": name in required}
-            for name, spec in properties.items()
+            one.name: {
+                "type": "typed-dict-field",
+                "schema": _core(self._properties[one.name]),
+                "required": one.required,
+            }
+            for one in takes
         }
         self._validator = SchemaValidator({"type": "typed-dict", "fields": fields, "extra_behavior": "forbid"})
 
     def fitted(self, given: dict[str, Any]) -> dict[str, Any]:
-        """`given` with the defaults filled in, null being as good as nothing; UsageError where it does not fit."""
+        """`given` as the function takes it, null being as good as nothing; UsageError where it does not fit."""
         from pydantic_core import ValidationError
 
         meant = {name: value for name, value in given.items() if value is not None or name not in self._optional}
         try:
-            return {**self._defaults, **self._validator.validate_python(meant)}
+            found = self._validator.validate_python(meant)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             said = self._words(first["type"], first["loc"], first["input"])
             raise UsageError(f"{self._tool}: {said}; nothing was done.") from None
+        return {self._python[name]: value for name, value in found.items()}
 
     def _words(self, kind: str, place: tuple[int | str, ...], value: Any) -> str:
         """One sentence about what does not fit: its kind, where it is, what stands there."""

@@ -1,62 +1,79 @@
-"""Owns what a tool is: a row of name, description, arguments, who may use it, and the function behind it."""
+"""Owns what a tool is: a row of name, description, the function behind it, and who may use it.
+
+What it takes is read from the function's signature, after its two first arguments, or, of a verb of the fleet, after
+the crew and who asks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from intercom.server.arguments import Fitting, Properties
+from intercom.core.signature import parameters
+from intercom.server.arguments import Fitting, schema_of
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
-    from intercom.server.session import Session
 
-Arguments = dict[str, Any]
-#: A plain handler runs on the desk's thread, with its bus.
-Handler = Callable[["Session", "Bus", Arguments], Any]
-#: A patient handler runs on the event loop and asks the desk itself (`Caller` is `Desk.call`).
+#: Asks the bus thread to do a job: `BusThread.call`.
 Caller = Callable[[Callable[["Bus"], Any]], Awaitable[Any]]
-Patient = Callable[["Session", Caller, Arguments], Awaitable[Any]]
 
 ANY = "any"  #: also before registering
 REGISTERED = "registered"
 WORKER = "worker"
 MASTER = "master"
 
+ON_BUS = "bus"  #: function(session, bus, …) runs on the bus thread
+ON_LOOP = "loop"  #: async function(session, call, …) runs on the event loop and asks the bus thread itself
+ON_CREW = "crew"  #: verb(crew, by=…, …) of the fleet runs on a thread of its own
 
-class Tool(NamedTuple):
-    """One row of the table. Exactly one of `handler` and `patient` is set."""
 
-    name: str
-    description: str
-    properties: Properties
-    required: tuple[str, ...] = ()
-    who: str = REGISTERED
-    handler: Handler | None = None
-    patient: Patient | None = None
-    always: bool = False  #: asks a client that loads tools late to have this one at hand
+class Tool:
+    """One row of the table. `show` makes a public form of what the function returns, where that is not one."""
 
-    @property
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        function: Callable[..., Any],
+        *,
+        on: str = ON_BUS,
+        who: str = REGISTERED,
+        show: Callable[[Any], Any] | None = None,
+        always: bool = False,
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.function = function
+        self.on = on
+        self.who = who
+        self.show = show
+        self._always = always  # asks a client that loads tools late to have this one at hand
+        self._takes = parameters(function, 2)
+
+    @cached_property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments; nothing unknown passes."""
-        out: dict[str, Any] = {"type": "object", "properties": self.properties, "additionalProperties": False}
-        if self.required:
-            out["required"] = list(self.required)
-        return out
+        return schema_of(self._takes)
+
+    @property
+    def properties(self) -> dict[str, dict[str, Any]]:
+        """The schema of each argument."""
+        found: dict[str, dict[str, Any]] = self.schema["properties"]
+        return found
 
     def listing(self) -> dict[str, Any]:
         """The entry in `tools/list`."""
         out: dict[str, Any] = {"name": self.name, "description": self.description, "inputSchema": self.schema}
-        if self.always:
+        if self._always:
             out["_meta"] = {"anthropic/alwaysLoad": True}
         return out
 
-    def arguments(self, given: Arguments | None) -> Arguments:
-        """`given` with the defaults filled in; UsageError, in words, where it breaks the schema."""
-        fitting = _FITTINGS.get(self.name)
-        if fitting is None:
-            fitting = _FITTINGS[self.name] = Fitting(self.name, self.properties, self.required)
-        return fitting.fitted(given or {})
+    @cached_property
+    def _fitting(self) -> Fitting:
+        return Fitting(self.name, self._takes)
 
-
-_FITTINGS: dict[str, Fitting] = {}
+    def arguments(self, given: dict[str, Any] | None) -> dict[str, Any]:
+        """`given` as the function takes it; UsageError, in words, where it breaks the schema."""
+        return self._fitting.fitted(given or {})

@@ -5,27 +5,35 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.bus.names import masters
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
-from intercom.core.message import Message
+from intercom.core.message import STATUS_CODES, Message
+from intercom.core.signature import Arg
 from intercom.server import pages
 from intercom.server.carried import Filters, Hand
-from intercom.server.tool import Arguments, Caller
+from intercom.server.tool import Caller
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.server.session import Session
 
+TYPE = "task, status, question, answer, announce, done, or a tag of the log such as warn"
 BATCH = 200  # messages taken from the bus for one page
 
 
-def register(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+def register(
+    session: Session,
+    bus: Bus,
+    *,
+    role: Literal["master", "worker"] = "worker",
+    name: Annotated[str | None, Arg("a name of your own, or an agent's from the settings (claude-code, roo …)")] = None,
+) -> dict[str, Any]:
     """Bind this session to a name."""
     before = session.name
-    session.register(bus, args["role"], args.get("name"))
+    session.register(bus, role, name)
     assert session.name
     out: dict[str, Any] = {"name": session.name, "role": session.role, "unread": bus.unread(session.name)}
     out["root"] = str(bus.config.root)
@@ -37,7 +45,7 @@ def register(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
     return out
 
 
-def signoff(session: Session, bus: Bus, _args: Arguments) -> dict[str, Any]:
+def signoff(session: Session, bus: Bus) -> dict[str, Any]:
     """Leave the bus."""
     name = _me(session)
     bus.signoff(name)
@@ -45,46 +53,66 @@ def signoff(session: Session, bus: Bus, _args: Arguments) -> dict[str, Any]:
     return {"signed_off": name}
 
 
-def send(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+def send(
+    session: Session,
+    bus: Bus,
+    *,
+    to: Annotated[str, Arg("a name, user or all")],
+    message: str,
+    type: Annotated[str, Arg(TYPE)] = "status",
+    priority: Literal["normal", "urgent"] | None = None,
+    reply_to: Annotated[str | None, Arg("id of the message this answers")] = None,
+    thread: Annotated[str | None, Arg("a word that ties messages together")] = None,
+    status: Annotated[str | None, Arg(words=STATUS_CODES)] = None,
+    progress: Annotated[int | None, Arg(low=0, high=100)] = None,
+) -> dict[str, Any]:
     """Store one message for a recipient."""
-    progress = args.get("progress")
     sent = bus.send(
-        args["to"],
-        args["message"],
+        to,
+        message,
         sender=_me(session),
-        type=args["type"],
-        priority=args.get("priority"),
-        reply_to=args.get("reply_to"),
-        thread=args.get("thread"),
-        status=args.get("status"),
-        progress=None if progress is None else int(progress),
+        type=type,
+        priority=priority,
+        reply_to=reply_to,
+        thread=thread,
+        status=status,
+        progress=progress,
         via="tool",
     )
     return _stored(sent)
 
 
-def broadcast(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+def broadcast(session: Session, bus: Bus, *, message: str, type: str = "announce") -> dict[str, Any]:
     """Store one message for everybody."""
-    return _stored(bus.broadcast(args["message"], sender=_me(session), type=args["type"], via="tool"))
+    return _stored(bus.broadcast(message, sender=_me(session), type=type, via="tool"))
 
 
 def _stored(sent: Message) -> dict[str, Any]:
     return {"id": sent.id, "to": sent.to, "type": sent.type, "at": sent.at, "stored": True}
 
 
-async def read(session: Session, call: Caller, args: Arguments) -> dict[str, Any]:
+async def read(
+    session: Session,
+    call: Caller,
+    *,
+    all: Annotated[bool, Arg("history you may see, instead of what is new; marks nothing as read")] = False,
+    thread: str | None = None,
+    query: Annotated[str | None, Arg("words to search for")] = None,
+    from_: Annotated[str | None, Arg("only this sender")] = None,
+    limit: Annotated[int | None, Arg(low=1)] = None,
+    wait: Annotated[float, Arg("seconds", low=0, high=3600)] = 0,
+) -> dict[str, Any]:
     """New messages for this session, or (`all`) the history it may see."""
-    filters = Filters(args.get("thread"), args.get("query"), args.get("from"))
-    limit = int(args["limit"]) if "limit" in args else None
-    if args["all"]:
+    filters = Filters(thread, query, from_)
+    if all:
         history: dict[str, Any] = await call(functools.partial(_history, session, filters, limit))
         return history
     hand = Hand()
     job = functools.partial(look, session, hand, filters, limit)
     try:
         answer: dict[str, Any] = await call(job)
-        if not answer["messages"] and args["wait"] > 0:
-            answer = await _wait(session, call, job, args["wait"])
+        if not answer["messages"] and wait > 0:
+            answer = await _wait(session, call, job, wait)
     except BaseException:  # cancelled, most likely: nobody will see what was taken
         session.tray.drop(hand)
         raise

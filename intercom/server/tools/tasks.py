@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.bus.names import master_of
 from intercom.core import contract
 from intercom.core.errors import Refused, UsageError
 from intercom.core.message import RESERVED, USER, Message, recipients
+from intercom.core.signature import Arg
 from intercom.server import protocol
 from intercom.server.side_thread import apart
-from intercom.server.tool import Arguments, Caller
+from intercom.server.tool import Caller
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
@@ -21,20 +23,33 @@ RECEIPTS = 100  # receipts shown at once
 GLIMPSE = 200  # characters of a latest status shown in the overview
 
 
-async def assign(session: Session, call: Caller, args: Arguments) -> dict[str, Any]:
+async def assign(
+    session: Session,
+    call: Caller,
+    *,
+    worker: str,
+    role: str = "worker",
+    role_instructions: Annotated[str, Arg("what to do, how, and when it is done")],
+    target_type: Annotated[str | None, Arg(words=contract.TARGET_TYPES)] = None,
+    target_id: int | None = None,
+    target_slug: str | None = None,
+    report_back: Annotated[Sequence[str], Arg("what the done message must name")] = contract.REPORT_BACK,
+    wake: bool = True,
+) -> dict[str, Any]:
     """Store a task contract for a worker, then wake it."""
-    sent = await call(functools.partial(_assign, session, args))
+    target = _target(target_type, target_id, target_slug)
+    task = contract.Contract(role, role_instructions, target, tuple(report_back))
+    sent = await call(functools.partial(_assign, session, worker, task))
     out: dict[str, Any] = {"id": sent.id, "to": sent.to, "stored": True}
-    if not args["wake"]:
+    if not wake:
         return {**out, "woke": False, "reason": "not asked for"}
     return {**out, **await _wake(session, sent.to, sent.id)}
 
 
-def _assign(session: Session, args: Arguments, bus: Bus) -> Message:
-    worker, *others = recipients(args["worker"]) or ("",)
+def _assign(session: Session, to: str, task: contract.Contract, bus: Bus) -> Message:
+    worker, *others = recipients(to) or ("",)
     if others or worker == session.name or worker in RESERVED:
-        raise Refused(f"A task cannot be assigned to {args['worker']!r}; nothing was stored. Name one worker.")
-    task = contract.Contract(args["role"], args["role_instructions"], _target(args), tuple(args["report_back"]))
+        raise Refused(f"A task cannot be assigned to {to!r}; nothing was stored. Name one worker.")
     try:
         body = contract.build(task)
     except contract.ContractError as error:
@@ -50,9 +65,8 @@ async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
     return woken.to_json()
 
 
-def _target(args: Arguments) -> contract.Target | None:
+def _target(kind: str | None, number: int | None, slug: str | None) -> contract.Target | None:
     """The AIMFP entity that the arguments name; UsageError where they do not fit together."""
-    kind, number, slug = args.get("target_type"), args.get("target_id"), args.get("target_slug")
     if kind is None and number is None and slug is None:
         return None
     if kind is None or (number is None) == (slug is None):
@@ -60,12 +74,23 @@ def _target(args: Arguments) -> contract.Target | None:
             "An AIMFP target is target_type with exactly one of target_id and target_slug; nothing was stored. "
             "Without AIMFP leave all three out and put the task into role_instructions."
         )
-    return contract.Target(kind, None if number is None else int(number), slug)
+    return contract.Target(kind, number, slug)
 
 
-async def escalate(session: Session, call: Caller, args: Arguments) -> dict[str, Any]:
+async def escalate(
+    session: Session,
+    call: Caller,
+    *,
+    message: str,
+    kind: Literal["question", "decision"] = "question",
+    needs_user: Annotated[bool, Arg("only a person can answer")] = False,
+) -> dict[str, Any]:
     """Store a worker's question for the master, and for the user where no master can answer; wake the master."""
-    sent, master, live = await call(functools.partial(_escalate, session, args))
+    marks = {"decision": kind == "decision", "needs user": needs_user}
+    special = [word for word, on in marks.items() if on]
+    body = f"[{', '.join(special)}] {message}" if special else message
+    store = functools.partial(_escalate, session, body, urgent=bool(special), needs_user=needs_user)
+    sent, master, live = await call(store)
     out: dict[str, Any] = {"persisted": True, "id": sent.id, "to": sent.to}
     if live:
         return {**out, **await _wake(session, master, sent.id)}
@@ -76,17 +101,14 @@ async def escalate(session: Session, call: Caller, args: Arguments) -> dict[str,
     return {**out, "woke": False, "reason": reason}
 
 
-def _escalate(session: Session, args: Arguments, bus: Bus) -> tuple[Message, str, bool]:
+def _escalate(session: Session, body: str, bus: Bus, *, urgent: bool, needs_user: bool) -> tuple[Message, str, bool]:
     """(the stored question, the master's name or "", whether it lives)."""
     master = master_of(bus.instances())
     live = master is not None and (master.state != "dead" or _session_runs(bus, master.name))
     names = [master.name] if master else []
-    if args["needs_user"] or not live:
+    if needs_user or not live:
         names.append(USER)
-    marks = {"decision": args["kind"] == "decision", "needs user": args["needs_user"]}
-    special = [word for word, on in marks.items() if on]
-    body = f"[{', '.join(special)}] {args['message']}" if special else args["message"]
-    priority = "urgent" if special else None
+    priority = "urgent" if urgent else None
     sent = bus.send(", ".join(names), body, sender=session.name or "", type="question", priority=priority, via="tool")
     return sent, master.name if master else "", live
 
@@ -103,7 +125,12 @@ def _session_runs(bus: Bus, name: str) -> bool:
         return row is not None and row.running
 
 
-def status(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+def status(
+    session: Session,
+    bus: Bus,
+    *,
+    receipts: Annotated[bool | str, Arg("true, or a message id: was what I sent shown and acted on?")] = False,
+) -> dict[str, Any]:
     """Who is here, what waits, and on request what became of what this session sent."""
     found = bus.status()
     out: dict[str, Any] = {
@@ -123,8 +150,8 @@ def status(session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
         out["warnings"] = list(found.warnings)
     if not session.name:
         out["next"] = f"{session.trouble or ''} Call intercomm_register to take part.".lstrip()
-    if args["receipts"] is not False:
-        out.update(_receipts(session, bus, args["receipts"]))
+    if receipts is not False:
+        out.update(_receipts(session, bus, receipts))
     return out
 
 
@@ -144,9 +171,9 @@ def _receipts(session: Session, bus: Bus, wanted: bool | str) -> dict[str, Any]:
     return out
 
 
-def clear(_session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
+def clear(_session: Session, bus: Bus, *, keep: Annotated[int, Arg(low=0)] = 100) -> dict[str, Any]:
     """Move older messages from the live log into the archive. Nothing is deleted."""
-    done = bus.compact(int(args["keep"]))
+    done = bus.compact(keep)
     return {
         "archived": done.archived,
         "kept": done.kept,
@@ -155,6 +182,6 @@ def clear(_session: Session, bus: Bus, args: Arguments) -> dict[str, Any]:
     }
 
 
-async def get_protocol(session: Session, _call: Caller, _args: Arguments) -> str:
+async def get_protocol(session: Session, _call: Caller) -> str:
     """The full protocol for the caller's role."""
     return protocol.for_role(session.role if session.name or session.spawned.name else None)

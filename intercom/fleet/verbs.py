@@ -1,0 +1,166 @@
+"""Owns what can be asked of the fleet, a typed function each: what the MCP tools and the commands are made of.
+
+Each takes the crew and, by name, who asks (`by`) and its arguments. What they need is imported when they run, so
+that a list of tools is made, and a command's help shown, without the fleet.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from intercom.core.limits import MOST_WORKERS, PERMISSION_MODES, WORKTREE_STATUSES
+from intercom.core.signature import Arg
+
+if TYPE_CHECKING:
+    from intercom.fleet.approve import Approved
+    from intercom.fleet.crew import Crew
+    from intercom.fleet.workers import Spawned, Torn
+    from intercom.fleet.worktrees.register import Entry
+
+Prefix = Annotated[str, Arg(help="names that begin so")]
+Worker = Annotated[str, Arg(metavar="WORKER")]
+Seconds = Annotated[float, Arg(help="how long to wait", low=0, high=60, metavar="SECONDS")]
+FORCE = "also with unsaved work, which is kept under a git ref"
+
+
+class Workers(NamedTuple):
+    """What is said of several workers, and, where there are none, which were looked for."""
+
+    found: list[dict[str, Any]]
+    note: str = ""
+
+
+class Removed(NamedTuple):
+    """A worktree that is gone, and the ref that keeps what was unsaved in it, if anything was."""
+
+    path: Path
+    ref: str | None
+    files: tuple[str, ...]
+
+
+def spawn(
+    crew: Crew,
+    *,
+    by: str,
+    count: Annotated[int, Arg(help="how many workers", low=1, high=MOST_WORKERS, metavar="COUNT")],
+    prefix: Annotated[str, Arg(help="their names are PREFIX-1, PREFIX-2 …")] = "worker",
+    perm_mode: Annotated[str, Arg(help="permission mode", words=PERMISSION_MODES)] = "acceptEdits",
+    claude_cmd: Annotated[str, Arg(help="how to call Claude Code", metavar="CMD")] = "claude",
+    worktrees: Annotated[bool, Arg("a git worktree of its own for each")] = False,
+    worktree_base: Annotated[str, Arg(help="what they begin at", metavar="BASE")] = "main",
+    bootstrap: Annotated[str | None, Arg("shell line to run in each new worktree", metavar="LINE")] = None,
+    ready_timeout: Annotated[float, Arg(help="how long each may take", low=1, high=600, metavar="SECONDS")] = 20,
+    wake: Annotated[
+        bool, Arg("let each begin with the protocol", "do not let them begin with the protocol", option="--no-wake")
+    ] = True,
+) -> list[Spawned]:
+    """Start workers side by side. UsageError, ProgramMissing, Refused: then nothing was started."""
+    from intercom.fleet.workers import Plan
+    from intercom.fleet.workers import spawn as bring_up
+
+    plan = Plan(
+        count,
+        prefix=prefix,
+        perm_mode=perm_mode,
+        claude_cmd=claude_cmd,
+        worktrees=worktrees,
+        worktree_base=worktree_base,
+        bootstrap=bootstrap,
+        ready_timeout=ready_timeout,
+        wake=wake,
+    )
+    return bring_up(crew, plan, by=by)
+
+
+def scan(crew: Crew, *, by: str, prefix: Prefix = "worker") -> Workers:  # noqa: ARG001  # as the others
+    """What each worker does and asks."""
+    from intercom.fleet.workers import scan as see
+
+    found = see(crew, prefix)
+    return Workers(found, "" if found else f"no worker's name begins with {prefix}")
+
+
+def wake(
+    crew: Crew,
+    *,
+    by: str,
+    worker: Annotated[str, Arg(help="a name on the bus, or a tmux session or pane (%%3)", metavar="WORKER")],
+    message: Annotated[str, Arg(help="the text; - reads it from standard input", metavar="MESSAGE", stdin=True)],
+) -> dict[str, Any]:
+    """Store a message for a worker and wake it. UnknownName, NotFound, StorageError."""
+    from intercom.fleet.wake import tell
+
+    return tell(crew, worker, message, by=by)
+
+
+def approve(
+    crew: Crew,
+    *,
+    by: str,
+    worker: Worker,
+    timeout: Seconds = 5,
+    decision: Annotated[Literal["allow", "deny"] | None, Arg(help="without it, show what is asked")] = None,
+    expect: Annotated[
+        str | None,
+        Arg(
+            "the command, path, call or request id that you read; anything else is left alone",
+            "the command, path, call or request id that is meant",
+            metavar="TEXT",
+        ),
+    ] = None,
+) -> Approved:
+    """Answer what a worker asks, or say what that is. NotFound, Refused, UsageError: then nothing was answered."""
+    from intercom.fleet.approve import approve as answer
+
+    return answer(crew, worker, by=by, decision=decision, expect=expect, timeout=timeout)
+
+
+def teardown(
+    crew: Crew,
+    *,
+    by: str,  # noqa: ARG001  # as the others
+    prefix: Prefix = "worker",
+    worktrees: Annotated[bool, Arg("remove theirs too", "remove their worktrees too")] = False,
+    force: Annotated[bool, Arg(help=FORCE)] = False,
+) -> tuple[list[Torn], str]:
+    """End workers that a spawn started: what became of each, and, where there are none, which were looked for."""
+    from intercom.fleet.workers import teardown as end
+
+    found = end(crew, prefix, worktrees=worktrees, force=force)
+    return found, "" if found else f"no worker that a spawn started begins with {prefix}"
+
+
+def worktree_add(
+    crew: Crew,
+    *,
+    by: str,  # noqa: ARG001  # as the others
+    worker_id: str,
+    base: str = "main",
+    path: str | None = None,
+) -> Entry:
+    """Create a worktree and register it. Refused, NotFound, UsageError: then nothing was created."""
+    return crew.worktrees.add(worker_id, base, path)
+
+
+def worktree_list(crew: Crew, *, by: str) -> list[dict[str, Any]]:  # noqa: ARG001  # as the others
+    """All worktrees, with what git says about each."""
+    return crew.worktrees.list()
+
+
+def worktree_set_status(
+    crew: Crew,
+    *,
+    by: str,  # noqa: ARG001  # as the others
+    worker_id: str,
+    status: Annotated[str, Arg(words=WORKTREE_STATUSES)],
+    branch: str | None = None,
+) -> Entry:
+    """Note how far the work in a worktree is; `done` is checked. Refused, NotFound, UsageError."""
+    return crew.worktrees.set_status(worker_id, status, branch)
+
+
+def worktree_remove(crew: Crew, *, by: str, worker_id: str, force: bool = False) -> Removed:  # noqa: ARG001  # same
+    """Remove a worktree. Refused while work in it is unsaved, unless forced; NotFound."""
+    gone = crew.worktrees.remove(worker_id, force=force)
+    return Removed(gone.path, gone.ref, gone.kept)
