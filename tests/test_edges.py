@@ -176,7 +176,7 @@ def calls(value: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for tool in TOOLS:
         if tool.name in {"intercomm_signoff", "intercomm_get_protocol"}:
             continue
-        least = {name: one for name, one in fitting(tool.properties).items() if name in tool.required}
+        least = {name: one for name, one in fitting(tool.properties).items() if name in tool.schema.get("required", ())}
         for name, spec in tool.properties.items():
             if "string" in spec["type"]:
                 yield tool.name, {**least, name: value}

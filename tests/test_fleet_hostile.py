@@ -15,7 +15,7 @@ import pytest
 
 from intercom import cli
 from intercom.bus.bus import Bus
-from intercom.cli import parser
+from intercom.cli import arguments, parser
 from intercom.core import contract
 from intercom.fleet import workers
 from intercom.fleet.crew import Crew
@@ -147,10 +147,10 @@ def argvs() -> Iterator[list[str]]:
     """Every argument of every command of the fleet, with each value that a command line can hold."""
     plain = {"count": "1", "worker": "w-1", "message": "x", "action": "add", "decision": "allow", "status": "queued"}
     for command in parser.COMMANDS:
-        if command.module != "fleet":
+        if not command.function.startswith("fleet."):
             continue
         sub = argparse.ArgumentParser(add_help=False)
-        command.arguments(sub)
+        arguments.add(sub, command.takes())
         actions = sub._actions
         needed = [action for action in actions if not action.option_strings]
         for tried in actions:

@@ -34,7 +34,6 @@ _MAY = {
     "fleet/programs/known.py",
     "fleet/workers/plan.py",
     "server/toolbox.py",
-    "cli/words_fleet.py",
     "fleet/verbs.py",
     "core/message.py",
 }

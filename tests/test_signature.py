@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import pytest
 
+from intercom.cli import arguments
 from intercom.core.errors import UsageError
 from intercom.core.signature import Arg, parameters
 from intercom.server.arguments import Fitting, schema_of
@@ -76,6 +78,38 @@ def test_what_fits_is_given_under_the_names_of_the_function() -> None:
     }
     with pytest.raises(UsageError, match="from must be one of a, b, not 'c'; nothing was done"):
         fitting.fitted({"to": "x", "seconds": 1, "from": "c"})
+
+
+@pytest.mark.parametrize(
+    ("argv", "found"),
+    [
+        (["x", "--seconds", "1"], {"to": "x", "seconds": 1.0}),
+        (["x", "--seconds", "0.5", "--from", "b", "--number", "7"], {"from_": "b", "number": 7, "seconds": 0.5}),
+        (
+            ["--many", "1", "--seconds", "2", "--many", "2", "x", "--how", "now"],
+            {"many": ["x", "1", "2"], "how": "now"},
+        ),
+    ],
+)
+def test_its_command_line(argv: list[str], found: dict[str, Any]) -> None:
+    """What is given by place and what by name, as the function has it."""
+    parser = argparse.ArgumentParser()
+    takes = [one for one in parameters(verb, 1) if one.name != "either"]  # one or the other is for models
+    arguments.add(parser, takes)
+    given = arguments.given(parser.parse_args(argv), takes)
+    assert found.items() <= given.items()
+    assert given["to"] == "x"
+
+
+@pytest.mark.parametrize("argv", [[], ["x"], ["x", "--seconds", "-1"], ["x", "--seconds", "1", "--from", "c"]])
+def test_what_does_not_fit_a_command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong usage, and which argument."""
+    parser = argparse.ArgumentParser()
+    arguments.add(parser, [one for one in parameters(verb, 1) if one.name != "either"])
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(argv)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
 
 
 def test_what_is_no_kind_of_argument() -> None:

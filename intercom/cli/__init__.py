@@ -38,16 +38,19 @@ def run() -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `intercom` with `argv` (default: the process's own arguments) and return the exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    if len(words) == 2 and words[0] == "hook" and not words[1].startswith("-"):
+        from intercom.hooks import run as serve  # at every step of every session: without so much as the parser
+
+        return serve(words[1])
     from intercom.cli.parser import parse
 
-    args = parse(sys.argv[1:] if argv is None else argv)
+    args = parse(words)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a lone surrogate must not end a listing half way
             stream.reconfigure(errors="backslashreplace")
     try:
-        import importlib
-
-        code: int = getattr(importlib.import_module(f"intercom.cli.{args.module}"), args.function)(args)
+        code: int = args.run(args)
         if sys.stdout is not None:
             sys.stdout.flush()
     except IntercomError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import shlex
 import tempfile
 from pathlib import Path
 
 from intercom.cli import demo_play, show
+from intercom.cli.session import Asked
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError
 from intercom.system.invocation import shell_command
@@ -20,7 +20,7 @@ markdown file that you can read, and write into. No network, no model: their lin
 scripted, everything else is real."""
 
 
-def demo(_: argparse.Namespace) -> int:
+def demo(_: Asked) -> int:
     """Play the demo in a new folder, which stays."""
     project = Path(tempfile.mkdtemp(prefix="intercom-demo-")).resolve()
     show.line()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 
 from intercom.cli import show
+from intercom.cli.session import Asked
 from intercom.core import config as configuration
 from intercom.core.display import sentence
 from intercom.core.errors import IntercomError
@@ -15,13 +15,13 @@ from intercom.doctor import OK, WARNING, WRONG, Finding, examine, runs_on
 _COLOUR = {OK: show.GREEN, WARNING: show.YELLOW, WRONG: show.RED}
 
 
-def doctor(args: argparse.Namespace) -> int:
+def doctor(asked: Asked) -> int:
     """Print a line for each check as it is made; 1 if something is wrong."""
     worst = OK
-    for found in _findings(args):
+    for found in _findings(asked):
         if found.state == WRONG or worst == OK:
             worst = found.state
-        if args.json:
+        if asked.json:
             show.json_line(found._asdict())
             continue
         state = show.paint(f"{found.state:<8}", _COLOUR[found.state])
@@ -31,10 +31,10 @@ def doctor(args: argparse.Namespace) -> int:
     return 1 if worst == WRONG else 0
 
 
-def _findings(args: argparse.Namespace) -> Iterator[Finding]:
+def _findings(asked: Asked) -> Iterator[Finding]:
     yield from runs_on()
     try:
-        config = configuration.load(args.root)
+        config = configuration.load(asked.root)
     except IntercomError as error:
         yield Finding("root", WRONG, str(error))
         return

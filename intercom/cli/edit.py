@@ -6,17 +6,17 @@ append meanwhile can be lost, and a message that is not right yet is not sent. T
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from intercom.cli import show
-from intercom.cli.session import open_bus
+from intercom.cli.session import Asked, open_bus
 from intercom.core.errors import IntercomError, NotFound, UsageError
 from intercom.core.message import USER, local_stamp, tag_of
+from intercom.core.signature import Arg
 from intercom.format import MESSAGE, Entry, digest, parse
 from intercom.system.files import joined, make_private_folder, read_from, replace
 
@@ -27,17 +27,22 @@ _PLUS_LINE = {"vi", "vim", "nvim", "view", "nano", "emacs", "micro", "joe", "kak
 _GOTO = {"code", "codium", "cursor", "windsurf"}
 
 
-def edit(args: argparse.Namespace) -> int:
+def edit(
+    asked: Asked,
+    *,
+    to: Annotated[str, Arg(help="who the prepared message is for")] = "all",
+    type: Annotated[str, Arg(help="its type, as it stands in the log", metavar="T")] = "INFO",
+) -> int:
     """Open the log; send what the person wrote as `user`, and take over what else was changed."""
-    tag, _ = tag_of(args.type)
-    with open_bus(args) as bus:
-        to = bus.addressees(args.to)  # before somebody writes to nobody
+    tag, _ = tag_of(type)
+    with open_bus(asked) as bus:
+        names = bus.addressees(to)  # before somebody writes to nobody
         copy = bus.config.private / "edit" / bus.config.log.name
         make_private_folder(copy.parent)
         bus.unread(USER)  # the log is in order before it is shown
         base = read_from(bus.config.log) or b""
         draft = read_from(copy.with_suffix(".draft")) or b"\n"
-        header = f"## [{local_stamp(time.time())}] {USER} \u2192 {to} [{tag}]\n".encode()
+        header = f"## [{local_stamp(time.time())}] {USER} \u2192 {names} [{tag}]\n".encode()
         lead = base if not base or base.endswith(b"\n\n") else base + (b"\n" if base.endswith(b"\n") else b"\n\n")
         replace(copy, lead + header + b"\n" + draft)
         _run_editor(copy, (lead + header).count(b"\n") + 2)

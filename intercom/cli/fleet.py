@@ -1,92 +1,73 @@
-"""Owns `intercom spawn | scan | wake | approve | teardown | attach | worktree`: the fleet, for people."""
+"""Owns the fleet for people: how the answers of its verbs read on a terminal, and `intercom attach | worktree`."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.cli import show
-from intercom.cli.session import message_text, warn
+from intercom.cli.session import Asked, warn
 from intercom.core.display import named
 from intercom.core.errors import NotFound, Refused, UsageError
+from intercom.core.limits import WORKTREE_STATUSES
 from intercom.core.message import USER, canonical
+from intercom.core.signature import Arg
+from intercom.fleet import verbs
 
 if TYPE_CHECKING:
+    from intercom.fleet.approve import Approved
     from intercom.fleet.crew import Crew
+    from intercom.fleet.verbs import Workers
+    from intercom.fleet.workers import Spawned, Torn
 
 
 @contextmanager
-def _crew(args: argparse.Namespace) -> Iterator[Crew]:
+def crew_of(asked: Asked) -> Iterator[Crew]:
     """The crew of `--root` or of the working directory; its warnings go to stderr."""
     from intercom.fleet.crew import Crew
 
-    with Crew.open(args.root) as crew:
+    with Crew.open(asked.root) as crew:
         warn(crew.bus.config)
         yield crew
 
 
-def spawn(args: argparse.Namespace) -> int:
-    """Start workers; 1 unless all are ready."""
-    from intercom.fleet import workers
-
-    plan = workers.Plan(
-        args.count,
-        prefix=args.prefix,
-        perm_mode=args.perm_mode,
-        claude_cmd=args.claude_cmd,
-        worktrees=args.worktrees,
-        worktree_base=args.worktree_base,
-        bootstrap=args.bootstrap,
-        ready_timeout=args.ready_timeout,
-        wake=args.wake,
-    )
-    with _crew(args) as crew:
-        found = [one.to_json() for one in workers.spawn(crew, plan, by=USER)]
-    for one in found:
-        if args.json:
+def spawned(asked: Asked, found: list[Spawned]) -> int:
+    """What became of each worker that was to start; 1 unless all are ready."""
+    for one in (each.to_json() for each in found):
+        if asked.json:
             show.json_line(one)
             continue
         _line(one["name"], "ready" if one["ready"] else "NOT READY", one.get("reason", ""), f"{one['seconds']} s")
         _rest(one, ("worktree", "bootstrap_log", "left_out", "accepted", "note", "not_woken", "left"))
-    return 0 if all(one["ready"] for one in found) else 1
+    return 0 if all(one.ready for one in found) else 1
 
 
-def scan(args: argparse.Namespace) -> int:
+def scanned(asked: Asked, found: Workers) -> int:
     """What each worker does."""
-    from intercom.fleet import workers
-
-    with _crew(args) as crew:
-        found = workers.scan(crew, args.prefix)
-    for one in found:
-        if args.json:
+    for one in found.found:
+        if asked.json:
             show.json_line(one)
             continue
         sources = ", ".join(f"{source}: {word}" for source, word in one["by"].items())
         _line(one["name"], one["state"], f"({sources})", f"unread {one.get('unread', '-')}")
         _rest(one, ("disagreement", "worktree"))
-        for asked in one.get("asks", []):
-            what = asked.get("command") or ", ".join(asked.get("paths", [])) or asked.get("url") or asked.get("input")
-            _line("asks", str(asked.get("tool")), str(what), f"[{asked['request']}]", indent=True)
+        for asks in one.get("asks", []):
+            what = asks.get("command") or ", ".join(asks.get("paths", [])) or asks.get("url") or asks.get("input")
+            _line("asks", str(asks.get("tool")), str(what), f"[{asks['request']}]", indent=True)
         if "dialog" in one and "asks" not in one:
             dialog = one["dialog"]
             _line("asks", str(dialog.get("tool") or dialog["kind"]), str(dialog.get("subject", "")), indent=True)
-    if not found and not args.json:
-        show.line(f"no worker's name begins with {args.prefix}")
+    if found.note and not asked.json:
+        show.line(found.note)
     return 0
 
 
-def wake(args: argparse.Namespace) -> int:
-    """Store a message and wake its reader; 1 where the wake is not proven."""
-    from intercom.fleet.wake import tell
-
-    text = message_text(args.message)
-    with _crew(args) as crew:
-        done = tell(crew, args.worker, text, by=USER)
-    if args.json:
+def woken(asked: Asked, done: dict[str, Any]) -> int:
+    """Whether somebody was woken; 1 where that is not proven."""
+    if asked.json:
         show.json_line(done)
     elif done["woke"]:
         show.line(f"{done['to']} is awake ({done['how']}, {done['seconds']} s)")
@@ -95,15 +76,10 @@ def wake(args: argparse.Namespace) -> int:
     return 0 if done["woke"] else 1
 
 
-def approve(args: argparse.Namespace) -> int:
-    """Answer what a worker asks, or show it."""
-    from intercom.fleet.approve import approve as answer
-
-    with _crew(args) as crew:
-        done = answer(
-            crew, args.worker, by=USER, decision=args.decision, expect=args.expect, timeout=args.timeout
-        ).to_json()
-    if args.json:
+def approved(asked: Asked, answer: Approved) -> int:
+    """What was answered, or what is asked."""
+    done = answer.to_json()
+    if asked.json:
         show.json_line(done)
     else:
         asks = done.get("asks", {})
@@ -112,45 +88,40 @@ def approve(args: argparse.Namespace) -> int:
                 show.block(named(key, ", ".join(value) if isinstance(value, list) else str(value)))
         if done["answered"]:
             verb = "allowed" if done["decision"] == "allow" else "denied"
-            show.line(f"{verb} for {args.worker}" + (f"; {done['note']}" if "note" in done else ""))
+            show.line(f"{verb} for {answer.worker}" + (f"; {done['note']}" if "note" in done else ""))
         else:
             show.line(done["note"])
-    return 0 if done["answered"] or (args.decision is None and "asks" in done) else 1
+    return 0 if answer.answered or answer.asks is not None else 1
 
 
-def teardown(args: argparse.Namespace) -> int:
-    """End workers; 1 where something was kept or could not be ended."""
-    from intercom.fleet import workers
-
-    with _crew(args) as crew:
-        found = [
-            one.to_json() for one in workers.teardown(crew, args.prefix, worktrees=args.worktrees, force=args.force)
-        ]
-    for one in found:
-        if args.json:
+def torn(asked: Asked, ended: tuple[list[Torn], str]) -> int:
+    """What became of the workers that were to end; 1 where something was kept or could not be ended."""
+    found, note = ended
+    for one in (each.to_json() for each in found):
+        if asked.json:
             show.json_line(one)
             continue
         tree = f"worktree {one['worktree']}" if "worktree" in one else ""
         _line(one["name"], f"{one['ended']} processes ended", tree, one.get("reason", ""))
         if "kept" in one:
             _line(f"kept under {one['kept']['ref']}:", ", ".join(one["kept"]["files"]), indent=True)
-    if not found and not args.json:
-        show.line(f"no worker that a spawn started begins with {args.prefix}")
-    return 1 if any("reason" in one for one in found) else 0
+    if note and not asked.json:
+        show.line(note)
+    return 1 if any(one.reason is not None for one in found) else 0
 
 
-def attach(args: argparse.Namespace) -> int:
+def attach(asked: Asked, worker: verbs.Worker) -> int:
     """Show a worker's terminal in this one, until it is left (tmux: prefix, then d)."""
     from intercom.fleet import observe
     from intercom.system import proc, tmux
 
     program = proc.find("tmux")
-    with _crew(args) as crew:
-        row = crew.sessions.get(canonical(args.worker))
+    with crew_of(asked) as crew:
+        row = crew.sessions.get(canonical(worker))
         pane = observe.see(crew, row)[0] if row is not None else None
         if row is None or pane is None:
             names = ", ".join(one.name for one in crew.sessions.all() if observe.see(crew, one)[0]) or "none"
-            raise NotFound(f"{args.worker!r} has no terminal to show. Workers that have one: {names}.")
+            raise NotFound(f"{worker!r} has no terminal to show. Workers that have one: {names}.")
         server = crew.tmux_of(row.socket)
         inside = tmux.inside(server, os.environ)
     words = tmux.attach_words(server, pane, inside=inside)
@@ -161,21 +132,40 @@ def attach(args: argparse.Namespace) -> int:
     os.execve(program, words, environ)  # noqa: S606  # this process becomes tmux; no shell reads the words
 
 
-def worktree(args: argparse.Namespace) -> int:
+def worktree(
+    asked: Asked,
+    action: Literal["add", "list", "set-status", "remove"],
+    worker: Annotated[str | None, Arg(help="whose; not for list")] = None,
+    status: Annotated[str | None, Arg(help=f"for set-status: {', '.join(WORKTREE_STATUSES)}")] = None,
+    *,
+    base: Annotated[str, Arg(help="add: what it begins at", metavar="BASE")] = "main",
+    path: Annotated[str | None, Arg(help="add: where (default: beside the project)")] = None,
+    branch: Annotated[str | None, Arg(help="set-status: the branch that carries the work")] = None,
+    force: Annotated[bool, Arg(help="remove: also with unsaved work, kept under a git ref")] = False,
+) -> int:
     """Create, list, mark or remove worktrees."""
-    if args.action != "list" and not args.worker:
-        raise UsageError(f"intercom worktree {args.action} needs a WORKER; nothing was done.")
-    if args.action == "set-status" and not args.status:
-        raise UsageError("intercom worktree set-status needs a WORKER and a STATUS; nothing was changed.")
-    extra = args.worker if args.action == "list" else args.status if args.action != "set-status" else None
+    extra = worker if action == "list" else status if action != "set-status" else None
     if extra:
-        raise UsageError(f"intercom worktree {args.action} has no use for {extra!r}; nothing was done.")
-    with _crew(args) as crew:
-        found = _worktree(crew, args)
-    if not found and not args.json:
+        raise UsageError(f"intercom worktree {action} has no use for {extra!r}; nothing was done.")
+    with crew_of(asked) as crew:
+        if action == "list":
+            found = verbs.worktree_list(crew, by=USER)
+        elif not worker:
+            raise UsageError(f"intercom worktree {action} needs a WORKER; nothing was done.")
+        elif action == "add":
+            where = os.path.abspath(path) if path else None
+            found = [verbs.worktree_add(crew, by=USER, worker_id=worker, base=base, path=where).to_json()]
+        elif action == "remove":
+            found = [_removed(worker, verbs.worktree_remove(crew, by=USER, worker_id=worker, force=force))]
+        elif not status:
+            raise UsageError("intercom worktree set-status needs a WORKER and a STATUS; nothing was changed.")
+        else:
+            noted = verbs.worktree_set_status(crew, by=USER, worker_id=worker, status=status, branch=branch)
+            found = [noted.to_json()]
+    if not found and not asked.json:
         show.line("no worktrees")
     for one in found:
-        if args.json:
+        if asked.json:
             show.json_line(one)
         else:
             _line(str(one.get("worker") or "-"), str(one.get("status") or "-"), str(one["path"]))
@@ -183,17 +173,9 @@ def worktree(args: argparse.Namespace) -> int:
     return 0
 
 
-def _worktree(crew: Crew, args: argparse.Namespace) -> list[dict[str, Any]]:
-    if args.action == "add":
-        path = os.path.abspath(args.path) if args.path else None
-        return [crew.worktrees.add(args.worker, args.base, path).to_json()]
-    if args.action == "list":
-        return crew.worktrees.list()
-    if args.action == "set-status":
-        return [crew.worktrees.set_status(args.worker, args.status, args.branch).to_json()]
-    gone = crew.worktrees.remove(args.worker, force=args.force)
-    kept = {"kept": {"ref": gone.ref, "files": list(gone.kept)}} if gone.ref else {}
-    return [{"worker": args.worker, "status": "removed", "path": str(gone.path), **kept}]
+def _removed(worker: str, gone: verbs.Removed) -> dict[str, Any]:
+    kept = {"kept": {"ref": gone.ref, "files": list(gone.files)}} if gone.ref else {}
+    return {"worker": worker, "status": "removed", "path": str(gone.path), **kept}
 
 
 def _line(*words: str, indent: bool = False) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import Annotated
+
+from intercom.cli.session import Asked
+from intercom.core.signature import Arg
+from intercom.fleet.programs.known import DEFAULT
 
 
-def hook(args: argparse.Namespace) -> int:
+def hook(
+    asked: Asked,
+    event: Annotated[str, Arg(help="as the agent program names it, or wait; others are let pass")],
+    *,
+    program: Annotated[str, Arg(help="whose event it is", metavar="NAME")] = DEFAULT,
+) -> int:
     """Serve the event on standard input; 0 whatever goes wrong, so that no session is ever held up by us."""
     from intercom.hooks import run
 
-    return run(args.event, args.root, args.program)
+    return run(event, asked.root, program)

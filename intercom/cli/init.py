@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from intercom.cli import show
-from intercom.cli.session import warn
+from intercom.cli.session import Asked, warn
+from intercom.core.signature import Arg
 from intercom.fleet.programs.known import programs
 from intercom.fleet.programs.program import SERVER
 from intercom.system.invocation import shell_command
@@ -18,19 +19,33 @@ if TYPE_CHECKING:
     from intercom.core.config import Config
 
 
-def init(args: argparse.Namespace) -> int:
+def init(
+    asked: Asked,
+    *,
+    machine: Annotated[
+        str | None, Arg(help="this machine's name in the log's file name (default: the host's)", metavar="NAME")
+    ] = None,
+    agents: Annotated[
+        Sequence[str],
+        Arg(
+            help="an agent that may send and receive without registering; repeatable (default: claude-code and roo)",
+            option="--agent",
+            metavar="NAME",
+        ),
+    ] = (),
+) -> int:
     """Make folder, log and ignore rule; name the agents; print the server entry."""
     from intercom.bus import setup
     from intercom.bus.bus import Bus
     from intercom.core import config as configuration
 
-    config = configuration.load(args.root, machine=args.machine)
+    config = configuration.load(asked.root, machine=machine)
     warn(config)
-    report = setup.init(config, args.agents or config.agents, remember=args.machine is not None)
-    with Bus.open(args.root) as bus:
+    report = setup.init(config, agents or config.agents, remember=machine is not None)
+    with Bus.open(asked.root) as bus:
         bus.add_agents(report.agents)
     entry = server_entry(config)
-    if args.json:
+    if asked.json:
         show.json_line(
             {
                 "root": str(config.root),

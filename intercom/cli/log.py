@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import time
+from collections.abc import Sequence
+from typing import Annotated
 
 from intercom.cli import show
-from intercom.cli.session import open_bus
+from intercom.cli.filters import Sender, Thread, Type
+from intercom.cli.session import Asked, open_bus
 from intercom.core.errors import UsageError
 from intercom.core.message import utc
+from intercom.core.signature import Arg
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def log(args: argparse.Namespace) -> int:
+def log(
+    asked: Asked,
+    *,
+    thread: Thread = None,
+    sender: Sender = None,
+    type: Type = None,
+    limit: Annotated[int | None, Arg(help="the newest N", metavar="N")] = None,
+    to: Annotated[str | None, Arg(help="only to this recipient", metavar="T")] = None,
+    since: Annotated[
+        str | None, Arg(help="2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d", metavar="WHEN")
+    ] = None,
+    raw: Annotated[bool, Arg(help="the markdown itself")] = False,
+) -> int:
     """Print messages, oldest first."""
-    since = moment(args.since) if args.since else None
-    with open_bus(args) as bus:
-        found = bus.history(
-            thread=args.thread, sender=args.sender, to=args.to, type=args.type, since=since, limit=args.limit
-        )
-        if args.raw and not args.json:
-            from intercom.cli.raw import raw
+    after = moment(since) if since else None
+    with open_bus(asked) as bus:
+        found = bus.history(thread=thread, sender=sender, to=to, type=type, since=after, limit=limit)
+        if raw and not asked.json:
+            from intercom.cli.raw import write_raw
 
-            raw(bus.config, found)
+            write_raw(bus.config, found)
             return 0
-    show.messages(found, as_json=args.json)
-    if not found and not args.json:
+    show.messages(found, as_json=asked.json)
+    if not found and not asked.json:
         show.line("No messages.")
     return 0
 
 
-def search(args: argparse.Namespace) -> int:
+def search(
+    asked: Asked,
+    query: Annotated[Sequence[str], Arg(help="words that a message must hold")],
+    *,
+    limit: Annotated[int, Arg(help="at most N, the best first", metavar="N")] = 50,
+) -> int:
     """Print the messages that hold the words."""
-    query = " ".join(args.query)
-    with open_bus(args) as bus:
-        found = bus.search(query, limit=args.limit)
-    show.messages(found, as_json=args.json)
-    if not found and not args.json:
+    with open_bus(asked) as bus:
+        found = bus.search(" ".join(query), limit=limit)
+    show.messages(found, as_json=asked.json)
+    if not found and not asked.json:
         show.line("Nothing found.")
-    elif len(found) == args.limit:
-        show.note(f"showing {args.limit}; there may be more (--limit)")
+    elif len(found) == limit:
+        show.note(f"showing {limit}; there may be more (--limit)")
     return 0
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
+from intercom.cli.session import Asked
 
 
-def mcp(args: argparse.Namespace) -> int:
+def mcp(asked: Asked) -> int:
     """Serve until the client closes standard input."""
     from intercom import server
 
-    return server.main(args.root)
+    return server.main(asked.root)

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import Annotated
 
 from intercom.cli import show
 from intercom.cli.log import moment
-from intercom.cli.session import open_bus
+from intercom.cli.session import Asked, open_bus
 from intercom.core.errors import UsageError
+from intercom.core.signature import Arg
+
+Id = Annotated[str, Arg(help="the message")]
 
 
-def restore(args: argparse.Namespace) -> int:
+def restore(
+    asked: Asked,
+    id: Annotated[str | None, Arg(help="this message; without an argument, list what could come back")] = None,
+    *,
+    since: Annotated[
+        str | None, Arg(help="those sent since then: 2026-01-31, 2026-01-31T09:30, 10m, 2h, 3d", metavar="WHEN")
+    ] = None,
+    all: Annotated[bool, Arg(help="all of them")] = False,
+) -> int:
     """Bring back what was deleted by hand or lost; without an argument, list it."""
-    if sum((args.id is not None, args.since is not None, args.all)) > 1:
+    if sum((id is not None, since is not None, all)) > 1:
         raise UsageError("give one of ID, --since and --all; nothing was restored.")
-    listing = args.id is None and args.since is None and not args.all
-    since = moment(args.since) if args.since else None
-    with open_bus(args) as bus:
-        found = bus.missing() if listing else bus.restore(args.id, since=since)
-    show.messages(found, as_json=args.json)
-    if args.json:
+    listing = id is None and since is None and not all
+    after = moment(since) if since else None
+    with open_bus(asked) as bus:
+        found = bus.missing() if listing else bus.restore(id, since=after)
+    show.messages(found, as_json=asked.json)
+    if asked.json:
         return 0
     if listing:
         show.line(
@@ -33,12 +44,12 @@ def restore(args: argparse.Namespace) -> int:
     return 0
 
 
-def history(args: argparse.Namespace) -> int:
+def history(asked: Asked, id: Id) -> int:
     """Print every text that a message had, oldest first."""
-    with open_bus(args) as bus:
-        found = bus.versions(args.id)
+    with open_bus(asked) as bus:
+        found = bus.versions(id)
     for number, message in enumerate(found, 1):
-        if args.json:
+        if asked.json:
             show.json_line({"version": number, "current": number == len(found), **message.to_json()})
         else:
             show.line(f"Version {number} of {len(found)}{', the present one' if number == len(found) else ''}:")
@@ -46,11 +57,11 @@ def history(args: argparse.Namespace) -> int:
     return 0
 
 
-def redact(args: argparse.Namespace) -> int:
+def redact(asked: Asked, id: Id, *, yes: Annotated[bool, Arg(help="do not ask")] = False) -> int:
     """Destroy the text of a message everywhere."""
-    with open_bus(args) as bus:
-        if not args.yes:
-            text = bus.versions(args.id)[-1]
+    with open_bus(asked) as bus:
+        if not yes:
+            text = bus.versions(id)[-1]
             if not sys.stdin.isatty():
                 raise UsageError(
                     "redact destroys a text for good; nothing was changed. Say --yes where nobody can be asked."
@@ -59,8 +70,8 @@ def redact(args: argparse.Namespace) -> int:
             if input("Destroy this text for good? [y/N] ").strip().lower() not in {"y", "yes"}:
                 show.line("Nothing was changed.")
                 return 1
-        done = bus.redact(args.id)
-    if args.json:
+        done = bus.redact(id)
+    if asked.json:
         lists = {"files": list(done.files), "quoted_in": list(done.quoted_in), "left_in": list(done.left_in)}
         show.json_line({"id": done.id, **lists})
         return 0

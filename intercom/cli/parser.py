@@ -1,22 +1,22 @@
-"""Owns the words of the command line: every command, argument and help text, and nothing that runs.
+"""Owns the table of commands, and parsing the command line by it.
 
-A command names the module and function that run it; `cli.main` imports only that one.
+A command names the function that runs it, and is imported when it is the one; its arguments are that function's.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from intercom.cli import words_fleet
+from intercom.cli import arguments
+from intercom.cli.session import Asked
 from intercom.core.display import sentence
+from intercom.core.signature import Parameter, parameters
 from intercom.core.version import __version__
-from intercom.fleet.programs.known import DEFAULT
-
-Add = Callable[[argparse.ArgumentParser], None]
 
 DESCRIPTION = """\
 A message bus for AI coding agents. The messages are a markdown file that people can read and edit:
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandParser(Parser):
-    """A command's parser, which gets its arguments when that command is the one (building all costs 4 ms)."""
+    """A command's parser, which gets its arguments when that command is the one: only its module is imported."""
 
     command: Command | None = None
 
@@ -71,11 +71,11 @@ class CommandParser(Parser):
         """Add the arguments, once."""
         command, self.command = self.command, None
         if command is not None:
-            command.arguments(self)
+            arguments.add(self, command.takes())
             _root(self, argparse.SUPPRESS)
             if command.json:
                 self.add_argument("--json", action="store_true", help="JSON, one object a line")
-            self.set_defaults(module=command.module, function=command.function)
+            self.set_defaults(run=command.run)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Complete the parser, then parse."""
@@ -84,193 +84,76 @@ class CommandParser(Parser):
 
 
 class Command(NamedTuple):
-    """One row of the command table."""
+    """One row of the command table. What it takes is read from the function that runs it.
+
+    That is `function(asked, …)` in its module here, which gives the exit status. Of a `verb` of the fleet it is the
+    verb that takes the arguments, and `function(asked, found)` prints what the verb found.
+    """
 
     name: str
-    module: str  #: under intercom.cli
-    function: str
+    function: str  #: under intercom.cli, as module.name
     help: str
-    arguments: Add
     json: bool = True
+    verb: str = ""
 
+    def _function(self) -> Callable[..., Any]:
+        module, _, name = self.function.partition(".")
+        found: Callable[..., Any] = getattr(importlib.import_module(f"intercom.cli.{module}"), name)
+        return found
 
-def _count(text: str) -> int:
-    if not text.strip().isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
-    return int(text)
+    def takes(self) -> tuple[Parameter, ...]:
+        """Its arguments."""
+        if self.verb:
+            from intercom.fleet import verbs
 
+            return parameters(getattr(verbs, self.verb), 2)
+        return parameters(self._function(), 1)
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 up")
-    return value
+    def run(self, args: argparse.Namespace) -> int:
+        """Run it; the exit status."""
+        asked = Asked(args.root, self.json and args.json)
+        given = arguments.given(args, self.takes())
+        if not self.verb:
+            return int(self._function()(asked, **given))
+        from intercom.cli.fleet import crew_of
+        from intercom.core.message import USER
+        from intercom.fleet import verbs
 
-
-_count.__name__, _seconds.__name__ = "number", "number of seconds"  # argparse shows these to people
-
-
-def _init(add: argparse.ArgumentParser) -> None:
-    add.add_argument(
-        "--machine", metavar="NAME", help="this machine's name in the log's file name (default: the host's)"
-    )
-    add.add_argument(
-        "--agent",
-        metavar="NAME",
-        action="append",
-        dest="agents",
-        help="an agent that may send and receive without registering; repeatable (default: claude-code and roo)",
-    )
-
-
-def _register(add: argparse.ArgumentParser) -> None:
-    add.add_argument("role", nargs="?", choices=("master", "worker"), default="worker", help="default: worker")
-    add.add_argument("--name", metavar="N", help="default: master, or the lowest free worker-N")
-
-
-def _signoff(add: argparse.ArgumentParser) -> None:
-    add.add_argument("--id", metavar="ID", required=True, help="the name that leaves")
-
-
-def _from(add: argparse.ArgumentParser) -> None:
-    add.add_argument("--from", metavar="ID", dest="sender", required=True, help="who sends; `user` for a person")
-
-
-def _type(add: argparse.ArgumentParser, default: str) -> None:
-    add.add_argument(
-        "--type",
-        metavar="T",
-        default=default,
-        help=f"task, status, question, answer, announce, done, or a tag such as WARN (default: {default})",
-    )
-
-
-def _send(add: argparse.ArgumentParser) -> None:
-    _from(add)
-    add.add_argument("to", metavar="TO", help="a registered name, an agent, user, or all")
-    add.add_argument("message", metavar="MESSAGE", help="the text; - reads it from standard input")
-    _type(add, "status")
-    add.add_argument("--priority", choices=("normal", "urgent"), help="urgent marks it [URGENT]")
-    add.add_argument("--reply-to", metavar="ID", help="id of the message this one answers")
-    add.add_argument("--thread", metavar="ID", help="a word that ties messages together")
-
-
-def _broadcast(add: argparse.ArgumentParser) -> None:
-    _from(add)
-    add.add_argument("message", metavar="MESSAGE", help="the text; - reads it from standard input")
-    _type(add, "announce")
-
-
-def _filters(add: argparse.ArgumentParser, limit: str) -> None:
-    add.add_argument("--thread", metavar="T", help="only this thread")
-    add.add_argument("--from", metavar="F", dest="sender", help="only from this sender")
-    add.add_argument("--type", metavar="T", help="only this type, in either vocabulary (question or ASK)")
-    add.add_argument("--limit", metavar="N", type=_count, help=limit)
-
-
-def _read(add: argparse.ArgumentParser) -> None:
-    add.add_argument("--id", metavar="ID", required=True, help="who reads")
-    add.add_argument("--all", action="store_true", help="everything ID may see, read or not; marks nothing as read")
-    add.add_argument("--wait", metavar="SECONDS", type=_seconds, help="wait until there is a message, at most so long")
-    _filters(add, "at most N messages, urgent ones first; the rest stay unread")
-
-
-def _log(add: argparse.ArgumentParser) -> None:
-    _filters(add, "the newest N")
-    add.add_argument("--to", metavar="T", help="only to this recipient")
-    add.add_argument("--since", metavar="WHEN", help="2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d")
-    add.add_argument("--raw", action="store_true", help="the markdown itself")
-
-
-def _search(add: argparse.ArgumentParser) -> None:
-    add.add_argument("query", metavar="QUERY", nargs="+", help="words that a message must hold")
-    add.add_argument("--limit", metavar="N", type=_count, default=50, help="at most N, the best first (default: 50)")
-
-
-def _receipts(add: argparse.ArgumentParser) -> None:
-    add.add_argument("--from", metavar="ID", dest="sender", required=True, help="whose messages")
-    add.add_argument("message_id", metavar="MESSAGE_ID", nargs="?", help="only this one")
-
-
-def _restore(add: argparse.ArgumentParser) -> None:
-    add.add_argument("id", metavar="ID", nargs="?", help="this message; without an argument, list what could come back")
-    add.add_argument("--since", metavar="WHEN", help="those sent since then: 2026-01-31, 2026-01-31T09:30, 10m, 2h, 3d")
-    add.add_argument("--all", action="store_true", help="all of them")
-
-
-def _one(add: argparse.ArgumentParser) -> None:
-    add.add_argument("id", metavar="ID", help="the message")
-
-
-def _redact(add: argparse.ArgumentParser) -> None:
-    _one(add)
-    add.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _edit(add: argparse.ArgumentParser) -> None:
-    add.add_argument("--to", metavar="TO", default="all", help="who the prepared message is for (default: all)")
-    add.add_argument("--type", metavar="T", default="INFO", help="its type, as it stands in the log (default: INFO)")
-
-
-def _watch(add: argparse.ArgumentParser) -> None:
-    add.add_argument("--limit", metavar="N", type=_count, default=10, help="begin with the last N (default: 10)")
-
-
-def _nothing(_: argparse.ArgumentParser) -> None:
-    """A command without arguments of its own."""
-
-
-def _hook(add: argparse.ArgumentParser) -> None:
-    add.add_argument("event", metavar="EVENT", help="as the agent program names it, or wait; others are let pass")
-    add.add_argument("--program", metavar="NAME", default=DEFAULT, help=f"whose event it is (default: {DEFAULT})")
-
-
-def _keep(default: int) -> Add:
-    def add(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--keep", metavar="N", type=_count, default=default, help=f"messages that stay (default: {default})"
-        )
-
-    return add
+        with crew_of(asked) as crew:
+            found = getattr(verbs, self.verb)(crew, by=USER, **given)
+        return int(self._function()(asked, found))
 
 
 COMMANDS = (
-    Command("init", "init", "init", "make the log in this project; safe to repeat", _init),
-    Command("register", "people", "register", "take a name on the bus", _register),
-    Command("signoff", "people", "signoff", "give a name back", _signoff),
-    Command("send", "send", "send", "send a message; prints its id", _send),
-    Command("broadcast", "send", "broadcast", "send a message to everybody", _broadcast),
-    Command("read", "read", "read", "new messages for a name", _read),
-    Command("log", "log", "log", "history, archives included; marks nothing as read", _log),
-    Command("search", "log", "search", "find words in all messages", _search),
-    Command("receipts", "receipts", "receipts", "what became of sent messages", _receipts),
-    Command("status", "status", "status", "who is here, what is unread", _nothing),
-    Command("watch", "watch", "watch", "follow the log as it grows", _watch),
-    Command("edit", "edit", "edit", "write a message, or mend the log, in $EDITOR", _edit, json=False),
-    Command("restore", "mend", "restore", "bring back what was deleted by hand or lost", _restore),
-    Command("history", "mend", "history", "every text that an edited message had", _one),
-    Command(
-        "redact", "mend", "redact", "destroy the text of a message everywhere; the only command that does", _redact
-    ),
-    Command("compact", "upkeep", "compact", "move older messages to the archive", _keep(50)),
-    Command("clear", "upkeep", "compact", "the same, by InterComm's name; deletes nothing", _keep(100)),
-    Command("rebuild", "upkeep", "rebuild", "make the index anew from the logs", _nothing),
-    Command("doctor", "doctor", "doctor", "check that all is as it must be; changes nothing", _nothing),
-    Command("spawn", "fleet", "spawn", "start workers in tmux, side by side", words_fleet.spawn),
-    Command("scan", "fleet", "scan", "what each worker does and asks", words_fleet.prefix),
-    Command("wake", "fleet", "wake", "store a message for a worker and wake it", words_fleet.wake),
-    Command("approve", "fleet", "approve", "answer what a worker asks permission for", words_fleet.approve),
-    Command("teardown", "fleet", "teardown", "end workers that spawn started", words_fleet.teardown),
-    Command("attach", "fleet", "attach", "show a worker's terminal in this one", words_fleet.attach, json=False),
-    Command(
-        "worktree", "fleet", "worktree", "workers' git worktrees: add, list, set-status, remove", words_fleet.worktree
-    ),
-    Command("mcp", "mcp", "mcp", "the MCP server, on standard input and output", _nothing, json=False),
-    Command("hook", "hook", "hook", "serve a hook of an agent program; its settings call this", _hook, json=False),
-    Command("demo", "demo", "demo", "two agents talk through a log, in a scratch folder", _nothing, json=False),
+    Command("init", "init.init", "make the log in this project; safe to repeat"),
+    Command("register", "people.register", "take a name on the bus"),
+    Command("signoff", "people.signoff", "give a name back"),
+    Command("send", "send.send", "send a message; prints its id"),
+    Command("broadcast", "send.broadcast", "send a message to everybody"),
+    Command("read", "read.read", "new messages for a name"),
+    Command("log", "log.log", "history, archives included; marks nothing as read"),
+    Command("search", "log.search", "find words in all messages"),
+    Command("receipts", "receipts.receipts", "what became of sent messages"),
+    Command("status", "status.status", "who is here, what is unread"),
+    Command("watch", "watch.watch", "follow the log as it grows"),
+    Command("edit", "edit.edit", "write a message, or mend the log, in $EDITOR", json=False),
+    Command("restore", "mend.restore", "bring back what was deleted by hand or lost"),
+    Command("history", "mend.history", "every text that an edited message had"),
+    Command("redact", "mend.redact", "destroy the text of a message everywhere; the only command that does"),
+    Command("compact", "upkeep.compact", "move older messages to the archive"),
+    Command("clear", "upkeep.clear", "the same, by InterComm's name; deletes nothing"),
+    Command("rebuild", "upkeep.rebuild", "make the index anew from the logs"),
+    Command("doctor", "doctor.doctor", "check that all is as it must be; changes nothing"),
+    Command("spawn", "fleet.spawned", "start workers in tmux, side by side", verb="spawn"),
+    Command("scan", "fleet.scanned", "what each worker does and asks", verb="scan"),
+    Command("wake", "fleet.woken", "store a message for a worker and wake it", verb="wake"),
+    Command("approve", "fleet.approved", "answer what a worker asks permission for", verb="approve"),
+    Command("teardown", "fleet.torn", "end workers that spawn started", verb="teardown"),
+    Command("attach", "fleet.attach", "show a worker's terminal in this one", json=False),
+    Command("worktree", "fleet.worktree", "workers' git worktrees: add, list, set-status, remove"),
+    Command("mcp", "mcp.mcp", "the MCP server, on standard input and output", json=False),
+    Command("hook", "hook.hook", "serve a hook of an agent program; its settings call this", json=False),
+    Command("demo", "demo.demo", "two agents talk through a log, in a scratch folder", json=False),
 )
 
 

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import Annotated, Literal
 
 from intercom.cli import show
-from intercom.cli.session import open_bus
+from intercom.cli.session import Asked, open_bus
+from intercom.core.signature import Arg
 
 
-def register(args: argparse.Namespace) -> int:
+def register(
+    asked: Asked,
+    role: Literal["master", "worker"] = "worker",
+    *,
+    name: Annotated[str | None, Arg(help="default: master, or the lowest free worker-N", metavar="N")] = None,
+) -> int:
     """Take a name and print it, alone.
 
     The process is a shell's that ends at once, so the name is not tied to a process: it holds until signoff.
     """
-    with open_bus(args) as bus:
-        instance = bus.register(args.role, args.name)
-    if args.json:
+    with open_bus(asked) as bus:
+        instance = bus.register(role, name)
+    if asked.json:
         show.json_line(instance._asdict())
     else:
         show.line(instance.name)
     return 0
 
 
-def signoff(args: argparse.Namespace) -> int:
+def signoff(asked: Asked, *, id: Annotated[str, Arg(help="the name that leaves")]) -> int:
     """Give a name back."""
-    with open_bus(args) as bus:
-        bus.signoff(args.id)
-    if args.json:
-        show.json_line({"signed_off": args.id})
+    with open_bus(asked) as bus:
+        bus.signoff(id)
+    if asked.json:
+        show.json_line({"signed_off": id})
     else:
-        show.line(f"{args.id} signed off")
+        show.line(f"{id} signed off")
     return 0

@@ -13,7 +13,7 @@ from intercom.format import MESSAGE, Entry, decode, parse, render
 from intercom.system.files import read_from
 
 
-def raw(config: Config, found: Iterable[Message]) -> None:
+def write_raw(config: Config, found: Iterable[Message]) -> None:
     """Write the markdown of `found`, in that order, to standard output."""
     files: dict[str, _File] = {}
     for message in found:

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import Annotated
 
 from intercom.cli import show
-from intercom.cli.session import open_bus
+from intercom.cli.filters import Sender, Thread, Type
+from intercom.cli.session import Asked, open_bus
 from intercom.core.errors import UsageError
+from intercom.core.signature import Arg
 
 
-def read(args: argparse.Namespace) -> int:
+def read(
+    asked: Asked,
+    *,
+    id: Annotated[str, Arg(help="who reads")],
+    all: Annotated[bool, Arg(help="everything ID may see, read or not; marks nothing as read")] = False,
+    wait: Annotated[float | None, Arg(help="wait until there is a message, at most so long", metavar="SECONDS")] = None,
+    thread: Thread = None,
+    sender: Sender = None,
+    type: Type = None,
+    limit: Annotated[
+        int | None, Arg(help="at most N messages, urgent ones first; the rest stay unread", metavar="N")
+    ] = None,
+) -> int:
     """Print new messages; one that is killed before they are out gets them again."""
-    if args.all and args.wait is not None:
+    if all and wait is not None:
         raise UsageError("--all shows history and --wait waits for news; nothing was read. Use one of them.")
-    filters = {"thread": args.thread, "sender": args.sender, "type": args.type, "limit": args.limit}
-    with open_bus(args) as bus:
-        if args.wait is not None:
-            messages = bus.wait(args.id, args.wait, **filters)
+    with open_bus(asked) as bus:
+        if wait is not None:
+            messages = bus.wait(id, wait, thread=thread, sender=sender, type=type, limit=limit)
         else:
-            messages = bus.read(args.id, all=args.all, **filters)
-        show.messages(messages, as_json=args.json)
-        if not messages and not args.json:
-            show.line(f"No messages for {args.id}." if args.all else f"No new messages for {args.id}.")
+            messages = bus.read(id, all=all, thread=thread, sender=sender, type=type, limit=limit)
+        show.messages(messages, as_json=asked.json)
+        if not messages and not asked.json:
+            show.line(f"No messages for {id}." if all else f"No new messages for {id}.")
         if sys.stdout is not None:
             sys.stdout.flush()
-        if not args.all:
-            bus.confirm(args.id)
-            left = bus.unread(args.id) if args.limit is not None else 0
+        if not all:
+            bus.confirm(id)
+            left = bus.unread(id) if limit is not None else 0
             if left:
-                show.note(f"{left} more unread for {args.id}")
+                show.note(f"{left} more unread for {id}")
     return 0

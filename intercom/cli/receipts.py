@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import Annotated
 
 from intercom.cli import show
-from intercom.cli.session import open_bus
+from intercom.cli.session import Asked, open_bus
+from intercom.core.signature import Arg
 
 
-def receipts(args: argparse.Namespace) -> int:
+def receipts(
+    asked: Asked,
+    message_id: Annotated[str | None, Arg(help="only this one")] = None,
+    *,
+    sender: Annotated[str, Arg(help="whose messages", option="--from", metavar="ID")],
+) -> int:
     """Print a line for each message and recipient."""
-    with open_bus(args) as bus:
-        found = bus.receipts(args.sender, args.message_id)
-    if args.json:
+    with open_bus(asked) as bus:
+        found = bus.receipts(sender, message_id)
+    if asked.json:
         for receipt in found:
             show.json_line(receipt._asdict())
         return 0
     if not found:
-        show.line(f"{args.sender} has sent nothing.")
+        show.line(f"{sender} has sent nothing.")
         return 0
     rows = [("MESSAGE", "TO", "STORED", "SHOWN", "ACTED ON")]
     for one in found:

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from intercom.cli import show
-from intercom.cli.session import message_text, open_bus
+from intercom.cli.session import Asked, open_bus
+from intercom.core.signature import Arg
 
 if TYPE_CHECKING:
     from intercom.core.message import Message
 
+TYPES = "task, status, question, answer, announce, done, or a tag such as WARN"
+Text = Annotated[str, Arg(help="the text; - reads it from standard input", stdin=True)]
+Author = Annotated[str, Arg(help="who sends; `user` for a person", option="--from", metavar="ID")]
 
-def send(args: argparse.Namespace) -> int:
+
+def send(
+    asked: Asked,
+    to: Annotated[str, Arg(help="a registered name, an agent, user, or all")],
+    message: Text,
+    *,
+    sender: Author,
+    type: Annotated[str, Arg(help=TYPES, metavar="T")] = "status",
+    priority: Annotated[Literal["normal", "urgent"] | None, Arg(help="urgent marks it [URGENT]")] = None,
+    reply_to: Annotated[str | None, Arg(help="id of the message this one answers", metavar="ID")] = None,
+    thread: Annotated[str | None, Arg(help="a word that ties messages together", metavar="ID")] = None,
+) -> int:
     """Store one message and print its id, alone."""
-    with open_bus(args) as bus:
-        message = bus.send(
-            args.to,
-            message_text(args.message),
-            sender=args.sender,
-            type=args.type,
-            priority=args.priority,
-            reply_to=args.reply_to,
-            thread=args.thread,
+    with open_bus(asked) as bus:
+        sent = bus.send(
+            to,
+            message,
+            sender=sender,
+            type=type,
+            priority=priority,
+            reply_to=reply_to,
+            thread=thread,
             via="cli",
         )
-    return _told(args, message)
+    return _told(asked, sent)
 
 
-def broadcast(args: argparse.Namespace) -> int:
+def broadcast(
+    asked: Asked, message: Text, *, sender: Author, type: Annotated[str, Arg(help=TYPES, metavar="T")] = "announce"
+) -> int:
     """Store one message to everybody and print its id, alone."""
-    with open_bus(args) as bus:
-        message = bus.broadcast(message_text(args.message), sender=args.sender, type=args.type, via="cli")
-    return _told(args, message)
+    with open_bus(asked) as bus:
+        sent = bus.broadcast(message, sender=sender, type=type, via="cli")
+    return _told(asked, sent)
 
 
-def _told(args: argparse.Namespace, message: Message) -> int:
-    if args.json:
+def _told(asked: Asked, message: Message) -> int:
+    if asked.json:
         show.json_line(message.to_json())
     else:
         show.line(message.id)

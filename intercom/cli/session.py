@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from intercom.cli import show
 
@@ -15,12 +14,19 @@ if TYPE_CHECKING:
     from intercom.core.config import Config
 
 
+class Asked(NamedTuple):
+    """What every command can be told."""
+
+    root: str | None = None  #: the project
+    json: bool = False  #: answer in JSON, one object a line
+
+
 @contextmanager
-def open_bus(args: argparse.Namespace) -> Iterator[Bus]:
+def open_bus(asked: Asked) -> Iterator[Bus]:
     """The bus of `--root` or of the working directory; its warnings and notices go to stderr, a line each."""
     from intercom.bus.bus import Bus
 
-    with Bus.open(args.root) as bus:
+    with Bus.open(asked.root) as bus:
         warn(bus.config)
         try:
             yield bus

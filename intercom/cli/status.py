@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
-from intercom.cli.session import open_bus
+from intercom.cli.session import Asked, open_bus
 
 if TYPE_CHECKING:
     from intercom.bus.status import Status
 
 
-def status(args: argparse.Namespace) -> int:
+def status(asked: Asked) -> int:
     """Print the state of the bus; `--json` gives one object."""
-    with open_bus(args) as bus:
+    with open_bus(asked) as bus:
         now = bus.status()
-    if args.json:
+    if asked.json:
         show.json_line(_as_json(now))
         return 0
     show.line(f"log      {now.log}")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from typing import Annotated
 
 from intercom.cli import show
-from intercom.cli.session import open_bus
+from intercom.cli.session import Asked, open_bus
+from intercom.core.signature import Arg
+
+Keep = Annotated[int, Arg(help="messages that stay", metavar="N")]
 
 
-def compact(args: argparse.Namespace) -> int:
+def compact(asked: Asked, *, keep: Keep = 50) -> int:
     """Move all but the newest messages from the live log to an archive segment."""
-    with open_bus(args) as bus:
-        done = bus.compact(args.keep)
-    if args.json:
+    with open_bus(asked) as bus:
+        done = bus.compact(keep)
+    if asked.json:
         show.json_line({**done._asdict(), "segment": os.fspath(done.segment) if done.segment else None})
     elif done.archived:
         show.line(f"Archived {_messages(done.archived)} in {done.segment}; {done.kept} stay in the log.")
@@ -23,14 +26,19 @@ def compact(args: argparse.Namespace) -> int:
     return 0
 
 
-def rebuild(args: argparse.Namespace) -> int:
+def clear(asked: Asked, *, keep: Keep = 100) -> int:
+    """The same, as InterComm has it."""
+    return compact(asked, keep=keep)
+
+
+def rebuild(asked: Asked) -> int:
     """Make the index anew, with a progress bar where a person watches."""
-    watched = sys.stderr is not None and sys.stderr.isatty() and not args.json
-    with open_bus(args) as bus:
+    watched = sys.stderr is not None and sys.stderr.isatty() and not asked.json
+    with open_bus(asked) as bus:
         found = bus.rebuild(show.bar if watched else None)
     if watched:
         show.no_bar()
-    if args.json:
+    if asked.json:
         show.json_line({"messages": found})
     else:
         show.line(f"Indexed {_messages(found)}.")

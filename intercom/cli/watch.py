@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from intercom.cli import show
-from intercom.cli.session import open_bus
+from intercom.cli.session import Asked, open_bus
 from intercom.core.errors import NotFound, StorageError, brief
+from intercom.core.signature import Arg
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 _LOOK_AGAIN = 5.0  #: seconds; a look although nothing seems to have changed
 
 
-def watch(args: argparse.Namespace) -> int:
+def watch(asked: Asked, *, limit: Annotated[int, Arg(help="begin with the last N", metavar="N")] = 10) -> int:
     """Print the last messages, then each new one as it comes, until interrupted."""
     from intercom.system.watch import Watch
 
-    with open_bus(args) as bus, Watch(bus.config.folder) as changes:
-        found = bus.history(limit=max(args.limit, 1))
+    with open_bus(asked) as bus, Watch(bus.config.folder) as changes:
+        found = bus.history(limit=max(limit, 1))
         last = found[-1] if found else None
-        show.messages(found[len(found) - args.limit :], as_json=args.json)
+        show.messages(found[len(found) - limit :], as_json=asked.json)
         trouble = ""
         while True:
             sys.stdout.flush()
@@ -33,7 +33,7 @@ def watch(args: argparse.Namespace) -> int:
                 found, said = _since(bus, last), ""
             except StorageError as error:  # a person keeps this open: it may pass
                 found, said = [], brief(error)
-            show.messages(found, as_json=args.json)
+            show.messages(found, as_json=asked.json)
             last = found[-1] if found else last
             for text in [*bus.notices, *([said] if said != trouble else [])]:
                 if text:

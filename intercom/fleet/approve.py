@@ -36,10 +36,11 @@ class Approved(NamedTuple):
     how: str | None = None  #: hook or keys
     asks: dict[str, Any] | None = None
     note: str | None = None
+    worker: str = ""  #: whose request it is
 
     def to_json(self) -> dict[str, Any]:
-        """The public form."""
-        return {key: value for key, value in self._asdict().items() if value is not None}
+        """The public form; whoever asked knows the worker."""
+        return {key: value for key, value in self._asdict().items() if value is not None and key != "worker"}
 
 
 def approve(
@@ -66,13 +67,13 @@ def approve(
         seen = observe.look(crew, name)
         open_ones = crew.sessions.open_requests(name)
         if open_ones:
-            return _through_hook(crew, name, open_ones, by, decision, expect, until)
+            return _through_hook(crew, name, open_ones, by, decision, expect, until)._replace(worker=name)
         if seen.dialog is not None and seen.row is not None:
-            return _on_screen(crew, seen, by, decision, expect, until)
+            return _on_screen(crew, seen, by, decision, expect, until)._replace(worker=name)
         if time.monotonic() >= until or seen.state == "gone":
             break
         time.sleep(4 * _STEP)
-    return Approved(False, note=f"{seen.why()}; nothing is asked, so nothing was answered")
+    return Approved(False, note=f"{seen.why()}; nothing is asked, so nothing was answered", worker=name)
 
 
 # -- through the hook ---------------------------------------------------------------------------------

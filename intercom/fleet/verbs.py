@@ -1,6 +1,6 @@
 """Owns what can be asked of the fleet, a typed function each: what the MCP tools and the commands are made of.
 
-Each takes the crew and, by name, who asks (`by`) and its arguments. What they need is imported when they run, so
+Each takes the crew, who asks (`by`), and its arguments. What they need is imported when they run, so
 that a list of tools is made, and a command's help shown, without the fleet.
 """
 
@@ -41,9 +41,9 @@ class Removed(NamedTuple):
 
 def spawn(
     crew: Crew,
-    *,
     by: str,
     count: Annotated[int, Arg(help="how many workers", low=1, high=MOST_WORKERS, metavar="COUNT")],
+    *,
     prefix: Annotated[str, Arg(help="their names are PREFIX-1, PREFIX-2 …")] = "worker",
     perm_mode: Annotated[str, Arg(help="permission mode", words=PERMISSION_MODES)] = "acceptEdits",
     claude_cmd: Annotated[str, Arg(help="how to call Claude Code", metavar="CMD")] = "claude",
@@ -73,7 +73,7 @@ def spawn(
     return bring_up(crew, plan, by=by)
 
 
-def scan(crew: Crew, *, by: str, prefix: Prefix = "worker") -> Workers:  # noqa: ARG001  # as the others
+def scan(crew: Crew, by: str, *, prefix: Prefix = "worker") -> Workers:  # noqa: ARG001  # as the others
     """What each worker does and asks."""
     from intercom.fleet.workers import scan as see
 
@@ -83,7 +83,6 @@ def scan(crew: Crew, *, by: str, prefix: Prefix = "worker") -> Workers:  # noqa:
 
 def wake(
     crew: Crew,
-    *,
     by: str,
     worker: Annotated[str, Arg(help="a name on the bus, or a tmux session or pane (%%3)", metavar="WORKER")],
     message: Annotated[str, Arg(help="the text; - reads it from standard input", metavar="MESSAGE", stdin=True)],
@@ -96,11 +95,11 @@ def wake(
 
 def approve(
     crew: Crew,
-    *,
     by: str,
     worker: Worker,
-    timeout: Seconds = 5,
     decision: Annotated[Literal["allow", "deny"] | None, Arg(help="without it, show what is asked")] = None,
+    *,
+    timeout: Seconds = 5,
     expect: Annotated[
         str | None,
         Arg(
@@ -118,8 +117,8 @@ def approve(
 
 def teardown(
     crew: Crew,
-    *,
     by: str,  # noqa: ARG001  # as the others
+    *,
     prefix: Prefix = "worker",
     worktrees: Annotated[bool, Arg("remove theirs too", "remove their worktrees too")] = False,
     force: Annotated[bool, Arg(help=FORCE)] = False,
@@ -133,8 +132,8 @@ def teardown(
 
 def worktree_add(
     crew: Crew,
-    *,
     by: str,  # noqa: ARG001  # as the others
+    *,
     worker_id: str,
     base: str = "main",
     path: str | None = None,
@@ -143,15 +142,15 @@ def worktree_add(
     return crew.worktrees.add(worker_id, base, path)
 
 
-def worktree_list(crew: Crew, *, by: str) -> list[dict[str, Any]]:  # noqa: ARG001  # as the others
+def worktree_list(crew: Crew, by: str) -> list[dict[str, Any]]:  # noqa: ARG001  # as the others
     """All worktrees, with what git says about each."""
     return crew.worktrees.list()
 
 
 def worktree_set_status(
     crew: Crew,
-    *,
     by: str,  # noqa: ARG001  # as the others
+    *,
     worker_id: str,
     status: Annotated[str, Arg(words=WORKTREE_STATUSES)],
     branch: str | None = None,
@@ -160,7 +159,7 @@ def worktree_set_status(
     return crew.worktrees.set_status(worker_id, status, branch)
 
 
-def worktree_remove(crew: Crew, *, by: str, worker_id: str, force: bool = False) -> Removed:  # noqa: ARG001  # same
+def worktree_remove(crew: Crew, by: str, *, worker_id: str, force: bool = False) -> Removed:  # noqa: ARG001  # same
     """Remove a worktree. Refused while work in it is unsaved, unless forced; NotFound."""
     gone = crew.worktrees.remove(worker_id, force=force)
     return Removed(gone.path, gone.ref, gone.kept)

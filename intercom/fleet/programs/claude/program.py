@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.program import Connection, Prepared, Start, Status
     from intercom.fleet.programs.screen import Dialog, Screen
 
-_INHERITED = re.compile(
+_INHERITED = (
     r"(?:ANTHROPIC_\w+|AWS_\w+|GOOGLE_\w+|CLOUD_ML_REGION|VERTEX_\w+|DISABLE_\w+|MCP_\w+|BASH_\w+_\w+|IS_SANDBOX"
     r"|CLAUDE_CONFIG_DIR|CLAUDE_CODE_(?:USE|DISABLE|MAX|SKIP)_\w+|CLAUDE_CODE_OAUTH_TOKEN)\Z"
 )
@@ -60,7 +60,7 @@ class Claude:
 
     def inherits(self, variable: str) -> bool:
         """What it reads: accounts, gateways, its own switches. Nothing of the session that spawns."""
-        return _INHERITED.match(variable) is not None
+        return re.match(_INHERITED, variable) is not None
 
     def session_of(self, environ: Mapping[str, str]) -> str | None:
         """It tells its MCP servers."""

@@ -1,0 +1,76 @@
+"""Owns the arguments of a command: a parser made of the signature of the function that runs it, and back again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import Any
+
+from intercom.core.signature import Parameter
+
+
+def add(parser: argparse.ArgumentParser, takes: Iterable[Parameter]) -> None:
+    """Give a parser these arguments."""
+    for one in takes:
+        if one.keyword:
+            option = one.arg.option or f"--{one.name.replace('_', '-')}"
+            parser.add_argument(option, dest=one.python, **_how(one), required=one.required)
+        else:
+            more = {} if one.required else {"nargs": "?"}
+            parser.add_argument(one.python, **{**more, **_how(one)})
+
+
+def _how(one: Parameter) -> dict[str, Any]:
+    """What argparse is to know of an argument."""
+    out: dict[str, Any] = {"help": _help(one), "default": one.default}
+    if one.kinds == ("boolean",):
+        return {**out, "action": "store_false" if one.default else "store_true"}
+    if one.arg.words:
+        out["choices"] = one.arg.words
+    if one.arg.metavar or not one.arg.words:
+        out["metavar"] = one.arg.metavar or one.name.upper()
+    if one.kinds == ("array",):
+        out |= {"action": "append", "default": [*one.default]} if one.keyword else {"nargs": "+"}
+    if one.kinds[0] in _TYPES:
+        out["type"] = _TYPES[one.kinds[0]]
+    return out
+
+
+def _help(one: Parameter) -> str:
+    said = one.arg.help or one.arg.about
+    if one.default in (None, True, False, ()):
+        return said
+    return f"{said} (default: {one.default})" if said else f"default: {one.default}"
+
+
+def given(namespace: argparse.Namespace, takes: Iterable[Parameter]) -> dict[str, Any]:
+    """What was typed, as the function takes it; `-` is standard input where that may be."""
+    found = {one.python: getattr(namespace, one.python) for one in takes}
+    for one in takes:
+        if one.arg.stdin:
+            from intercom.cli.session import message_text
+
+            found[one.python] = message_text(found[one.python])
+    return found
+
+
+def count(text: str) -> int:
+    """A whole number from 0 up."""
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds from 0 up."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 up")
+    return value
+
+
+count.__name__, seconds.__name__ = "number", "number of seconds"  # argparse shows these to people
+_TYPES = {"integer": count, "number": seconds}
