@@ -426,12 +426,12 @@ def test_huge_numbers(bus: Bus) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"priority": "high"}, "'high' is no priority; nothing was sent. Use normal or urgent"),
-        ({"status": "busy"}, "'busy' is no status; nothing was sent. Use one of working"),
+        ({"priority": "high"}, "'high' is not a priority; nothing was sent. Use normal or urgent"),
+        ({"status": "busy"}, "'busy' is not a status; nothing was sent. Use one of working"),
         ({"progress": 101}, "progress is 101; nothing was sent"),
-        ({"via": "hand"}, "'hand' is no way to send; nothing was sent"),
-        ({"type": "what?"}, "'what\\?' is no message type; nothing was sent. Use one of task"),
-        ({"type": "INFO]\n## [x"}, "is no message type; nothing was sent"),
+        ({"via": "hand"}, "'hand' is not a way to send; nothing was sent"),
+        ({"type": "what?"}, "'what\\?' is not a message type; nothing was sent. Use one of task"),
+        ({"type": "INFO]\n## [x"}, "is not a message type; nothing was sent"),
     ],
 )
 def test_wrong_words(bus: Bus, values: dict[str, Any], said: str) -> None:
@@ -445,7 +445,7 @@ def test_wrong_words(bus: Bus, values: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize("since", ["yesterday", "2026-13-45", "12.1.2026", "\udc80", "9" * 100])
 def test_what_is_no_time(bus: Bus, since: str) -> None:
     """Refused with a form that is one."""
-    with pytest.raises(UsageError, match=r"which is no time; nothing was read\. Write 2026-01-31"):
+    with pytest.raises(UsageError, match=r"which is not a time; nothing was read\. Write 2026-01-31"):
         bus.history(since=since)
 
 

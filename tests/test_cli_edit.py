@@ -68,7 +68,7 @@ def test_a_type_in_either_vocabulary(bus: Bus, command: Command, editor: Editor)
     before = bus.config.log.read_bytes()
     done = command("edit", "--to", "roo", "--type", "x]\n## [y", EDITOR=editor(words), VISUAL="")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "is no message type; nothing was sent" in done.stderr
+    assert "is not a message type; nothing was sent" in done.stderr
     assert bus.config.log.read_bytes() == before
 
 

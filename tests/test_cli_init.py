@@ -77,7 +77,7 @@ def test_what_cannot_be_done_is_said(project: Path) -> None:
             setup.init(config.load(project), ["roo", name])
     assert not (project / ".claude").exists()
     (project / ".claude/local/INTERCOM-testbox.md").mkdir(parents=True)
-    with pytest.raises(StorageError, match="no file"):
+    with pytest.raises(StorageError, match="not a file"):
         setup.init(config.load(project), [])
 
 

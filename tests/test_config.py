@@ -160,9 +160,9 @@ def test_a_git_file_that_leads_nowhere(place: Path) -> None:
 def test_a_root_that_is_none(place: Path, root: str) -> None:
     """One line that says which setting is wrong."""
     (place / "file").touch()
-    with pytest.raises(UsageError, match=r"root .* \(argument\) is no directory; nothing was opened"):
+    with pytest.raises(UsageError, match=r"root .* \(argument\) is not a directory; nothing was opened"):
         load(root)
-    with pytest.raises(UsageError, match=r"root .* \(INTERCOMM_DB_ROOT\) is no directory"):
+    with pytest.raises(UsageError, match=r"root .* \(INTERCOMM_DB_ROOT\) is not a directory"):
         load(environ={"INTERCOMM_DB_ROOT": root})
 
 

@@ -369,7 +369,7 @@ def test_the_file_systems_of_other_systems() -> None:
         ({}, "git", "git was not found", "install git"),
         ({}, "claude", "claude was not found", "npm install -g @anthropic-ai/claude-code"),
         ({"claude": "echo '1.0.17 (Claude Code)'"}, "claude", "too old", "npm install"),
-        ({"claude": "echo something"}, "claude", "no version of Claude Code", "npm install"),
+        ({"claude": "echo something"}, "claude", "not a version of Claude Code", "npm install"),
     ],
 )
 def test_what_workers_need(

@@ -223,7 +223,7 @@ def test_our_own_command_runs_anywhere(tmp_path: Path) -> None:
     [
         (None, "claude was not found"),
         ("echo 1.0.17 '(Claude Code)'", "too old"),
-        ("echo something else", "no version of Claude Code"),
+        ("echo something else", "not a version of Claude Code"),
         ("exit 1", "said nothing"),
     ],
 )

@@ -34,7 +34,7 @@ def test_failures_are_one_clear_line(tmp_path: Path) -> None:
         proc.run(["sh", "-c", "echo told you >&2; exit 3"])
     with pytest.raises(ProgramMissing, match="no-such-program was not found"):
         proc.run(["no-such-program"])
-    with pytest.raises(IntercomError, match="is no folder"):
+    with pytest.raises(IntercomError, match="is not a folder"):
         proc.run(["true"], cwd=tmp_path / "none")
     with pytest.raises(UsageError, match="null byte"):
         proc.run(["echo", "a\0b"])

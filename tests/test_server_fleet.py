@@ -78,7 +78,7 @@ def test_without_claude_the_answers_say_what_to_do(master: BareClient) -> None:
         ({"tmux": "echo tmux 2.9"}, "tmux 2.9 is too old", "install tmux 3.2"),
         ({"tmux": "echo tmux 3.4"}, "claude was not found", "npm install -g @anthropic-ai/claude-code"),
         ({"tmux": "echo tmux 3.4", "claude": "echo '1.0.17 (Claude Code)'"}, "1.0.17 is too old", "npm install"),
-        ({"tmux": "echo tmux 3.4", "claude": "echo 9"}, "no version of Claude Code that is known", "npm install"),
+        ({"tmux": "echo tmux 3.4", "claude": "echo 9"}, "not a version of Claude Code that we know", "npm install"),
     ],
 )
 def test_programs_that_will_not_do(

@@ -173,7 +173,7 @@ def test_no_server_is_an_empty_list(server: tmux.Server) -> None:
 
 def test_a_missing_folder_or_too_long_command_is_said(server: tmux.Server, tmp_path: Path) -> None:
     """The error names the folder, or says that the command is too long; no session is left."""
-    with pytest.raises(Exception, match="no folder"):
+    with pytest.raises(Exception, match="not a folder"):
         tmux.new_session(server, "x", CAT, cwd=tmp_path / "none")
     with pytest.raises(CommandFailed, match="too long"):
         tmux.new_session(server, "x", ["echo", "y" * 100_000], cwd=tmp_path)

@@ -242,7 +242,7 @@ def test_done_is_checked(root: Path) -> None:
     assert "not on branch 'old'" in worktree.check_done(root, tree, "old", first)[0]
     for branch in ("topc", "topic~1", "-x", "topic^{commit}"):
         assert "no branch" in worktree.check_done(root, tree, branch, first)[0]
-    assert "no commit hash" in worktree.check_done(root, tree, "topic", "HEAD")[0]
+    assert "not a commit hash" in worktree.check_done(root, tree, "topic", "HEAD")[0]
     assert "no commit" in worktree.check_done(root, tree, "topic", "0" * 40)[0]
     (tree / "left over").write_text("x")
     assert worktree.check_done(root, tree, "topic", first) == ("the worktree has uncommitted files: left over.",)

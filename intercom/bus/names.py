@@ -52,7 +52,7 @@ class Registry:
         return list(dict.fromkeys([*named, *(self._config.agents if settings is not None or not named else ())]))
 
     def known_agents(self) -> list[str]:
-        """As `agents`, and those that the log's own front matter names; dearer, as the log is looked at."""
+        """As `agents`, and those that the log's own front matter names; slower, as it reads the log."""
         return list(dict.fromkeys([*self.agents(), *self._front_matter_agents()]))
 
     def names(self) -> list[str]:
@@ -139,7 +139,7 @@ class Registry:
         try:
             named = frontmatter.loads(decode(first[0].raw).lstrip("\ufeff")).get("agents")
         except (yaml.YAMLError, ValueError, RecursionError):
-            return []  # written by hand: what is no YAML names nobody (a date that is none is a ValueError)
+            return []  # written by hand: what is not YAML names nobody (an impossible date is a ValueError)
         found = [canonical(str(name)) for name in named] if isinstance(named, list) else []
         return [name for name in found if is_name(name) and name not in RESERVED]
 
@@ -171,9 +171,9 @@ class Registry:
         return row.joined if row is not None and row.gone is None else 0
 
     def register(self, role: str, name: str | None, *, pid: int | None, session: str | None, last_seq: int) -> Instance:
-        """Take a name, atomically across processes. Refused where it is held, FormatError where it is none."""
+        """Take a name, atomically across processes. Refused where it is held, FormatError where it cannot be one."""
         if role not in ROLES:
-            raise UsageError(f"{role!r} is no role; nothing was registered. Use master or worker.")
+            raise UsageError(f"{role!r} is not a role; nothing was registered. Use master or worker.")
         wanted = check_name(name) if name is not None else None
         if wanted in RESERVED:
             raise Refused(f"{wanted!r} is reserved; nothing was registered. Choose another name.")
@@ -236,7 +236,7 @@ class Registry:
         return row is not None and row.gone is None and (row.pid == pid or bool(session and row.session == session))
 
     def heartbeat(self, name: str) -> None:
-        """Note that the process of `name` is there; of nobody, nothing."""
+        """Note that the process of `name` is there; a name that is not one is ignored."""
         found = canonical(name)
         if is_name(found):
             self._state.touch(found, acted=False)

@@ -58,7 +58,9 @@ def _make_log(config: Config, agents: Iterable[str]) -> bool:
     """Create the log where there is none. True if it was created."""
     if config.log.exists():
         if not config.log.is_file():
-            raise StorageError(f"{config.log} is there but is no file; no log was made. Move it away, then init again.")
+            raise StorageError(
+                f"{config.log} is there but is not a file; no log was made. Move it away, then init again."
+            )
         return False
     first = fresh_log(config.machine, agents)
     with Log(config).locked():

@@ -82,7 +82,7 @@ def _drop_output() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, sys.stdout.fileno())
-    except (OSError, ValueError):  # stdout is no real file, as under a test's capture
+    except (OSError, ValueError):  # stdout is not a real file, as under a test's capture
         pass
     finally:
         os.close(null)

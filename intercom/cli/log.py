@@ -77,5 +77,5 @@ def moment(text: str, now: float | None = None) -> str:
         return utc(datetime.fromisoformat(text.strip()).timestamp())
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"{text!r} is no time; nothing was read. Write 2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d."
+            f"{text!r} is not a time; nothing was read. Write 2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d."
         ) from error

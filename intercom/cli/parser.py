@@ -142,7 +142,7 @@ COMMANDS = (
     Command("redact", "mend.redact", "destroy the text of a message everywhere; the only command that does"),
     Command("compact", "upkeep.compact", "move older messages to the archive"),
     Command("clear", "upkeep.clear", "the same, by InterComm's name; deletes nothing"),
-    Command("rebuild", "upkeep.rebuild", "make the index anew from the logs"),
+    Command("rebuild", "upkeep.rebuild", "rebuild the index from the logs"),
     Command("doctor", "doctor.doctor", "check that all is as it must be; changes nothing"),
     Command("spawn", "fleet.spawned", "start workers in tmux, side by side", verb="spawn"),
     Command("scan", "fleet.scanned", "what each worker does and asks", verb="scan"),

@@ -32,7 +32,7 @@ def clear(asked: Asked, *, keep: Keep = 100) -> int:
 
 
 def rebuild(asked: Asked) -> int:
-    """Make the index anew, with a progress bar where a person watches."""
+    """Rebuild the index, with a progress bar where a person watches."""
     watched = sys.stderr is not None and sys.stderr.isatty() and not asked.json
     with open_bus(asked) as bus:
         found = bus.rebuild(show.bar if watched else None)

@@ -46,7 +46,7 @@ def check_limit(value: object) -> int | None:
 
 
 def check_seconds(value: object) -> float:
-    """How long to wait, in seconds; below 0 is 0. UsageError for what is no number."""
+    """How long to wait, in seconds; below 0 is 0. UsageError for what is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124  # NaN
         raise UsageError(f"seconds must be a number, not {_kind(value)}; nothing was read.")
     return max(0.0, float(min(value, _MANY)))
@@ -70,22 +70,23 @@ def check_since(value: str | None) -> str | None:
         return utc((found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp())
     except (ValueError, OverflowError):
         raise UsageError(
-            f"since is {value!r}, which is no time; nothing was read. Write 2026-01-31 or 2026-01-31T09:30:00Z (UTC)."
+            f"since is {value!r}, which is not a time; nothing was read. "
+            "Write 2026-01-31 or 2026-01-31T09:30:00Z (UTC)."
         ) from None
 
 
 def check_values(priority: str | None, status: str | None, progress: object, via: str) -> None:
     """The small values of a message that is to be sent; all texts are texts already."""
     if priority not in {None, "normal", "urgent"}:
-        raise UsageError(f"{priority!r} is no priority; nothing was sent. Use normal or urgent.")
+        raise UsageError(f"{priority!r} is not a priority; nothing was sent. Use normal or urgent.")
     if status is not None and status not in STATUS_CODES:
-        raise UsageError(f"{status!r} is no status; nothing was sent. Use one of {', '.join(STATUS_CODES)}.")
+        raise UsageError(f"{status!r} is not a status; nothing was sent. Use one of {', '.join(STATUS_CODES)}.")
     if progress is not None and (isinstance(progress, bool) or not isinstance(progress, int)):
         raise UsageError(f"progress must be a whole number, not {_kind(progress)}; nothing was sent.")
     if progress is not None and not 0 <= progress <= 100:
         raise UsageError(f"progress is {_number(progress)}; nothing was sent. Give a percentage from 0 to 100.")
     if via not in {"tool", "cli"}:
-        raise UsageError(f"{via!r} is no way to send; nothing was sent. Use tool or cli.")
+        raise UsageError(f"{via!r} is not a way to send; nothing was sent. Use tool or cli.")
 
 
 def _kind(value: object) -> str:

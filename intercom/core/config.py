@@ -69,7 +69,7 @@ def load(
 ) -> Config:
     """Find the bus for the working directory, or take the one at `root`.
 
-    Raises UsageError for a root that is no directory or settings that do not parse, and Refused for a
+    Raises UsageError for a root that is not a directory or settings that do not parse, and Refused for a
     machine name that could leave the folder or where a symbolic link leads out of the root.
     """
     env = os.environ if environ is None else environ
@@ -99,7 +99,7 @@ def _root(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> tuple[
         if pinned:
             path = Path(os.path.expanduser(pinned))
             if not path.is_dir():
-                raise UsageError(f"the root {os.fspath(pinned)!r} ({origin}) is no directory; nothing was opened.")
+                raise UsageError(f"the root {os.fspath(pinned)!r} ({origin}) is not a directory; nothing was opened.")
             return path.resolve(), origin
     try:
         here = Path.cwd().resolve()
@@ -252,7 +252,7 @@ def _log_name(folder: Path, machine: str) -> str:
 
 
 def log_machine(name: str) -> str | None:
-    """The machine whose live log a file name is, or None if it is none (nor UTF-8: no machine is called so)."""
+    """The machine whose live log this file name is; None if it is not one, or not UTF-8, as machines' names are."""
     match = _LOG_NAME.match(name)
     return match.group(1) if match and not _SURROGATE.search(name) else None
 

@@ -65,7 +65,7 @@ def build(contract: Contract) -> str:
 
 
 def parse(body: str) -> Contract | None:
-    """The contract in a message body, or None where the body is no contract at all.
+    """The contract in a message body, or None where the body is not a contract at all.
 
     Raises ContractError where the body means to be a contract and is not a valid one. A fence
     around the JSON is allowed, because people put one there.

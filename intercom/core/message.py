@@ -139,11 +139,11 @@ def tag_of(word: str) -> tuple[str, str | None]:
     upper = word.upper()
     if upper == "URGENT":
         raise FormatError(
-            "'urgent' is a priority, no message type; nothing was sent. Give priority urgent beside a type."
+            "'urgent' is a priority, not a message type; nothing was sent. Give priority urgent beside a type."
         )
     if not _TAG.match(upper):
         raise FormatError(
-            f"{word!r} is no message type; nothing was sent. Use one of {', '.join(TYPES)}, "
+            f"{word!r} is not a message type; nothing was sent. Use one of {', '.join(TYPES)}, "
             f"or a tag of the log such as {', '.join(TAGS)}."
         )
     return upper, None
@@ -222,7 +222,7 @@ def age(at: str) -> float:
 
 
 def utc_of_stamp(stamp: str) -> str | None:
-    """UTC of a header's local time (`YYYY-MM-DD HH:MM[:SS]`), or None if it is no such time."""
+    """UTC of a header's local time (`YYYY-MM-DD HH:MM[:SS]`), or None if it is not a time."""
     for pattern in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"):
         try:
             return utc(time.mktime(time.strptime(stamp.strip(), pattern)))

@@ -41,7 +41,7 @@ class Parameter(NamedTuple):
 
 
 def parameters(function: Callable[..., Any], skip: int) -> tuple[Parameter, ...]:
-    """What `function` takes after its first `skip` arguments. TypeError for an annotation of no kind we know."""
+    """What `function` takes after its first `skip` arguments. TypeError for an annotation of a kind we do not know."""
     code = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     plain = function.__defaults__ or ()

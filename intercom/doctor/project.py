@@ -73,7 +73,7 @@ def _rules(config: Config) -> Finding | None:
         found = config.section("permissions").get(key, [])
         if not isinstance(found, list) or not all(isinstance(rule, str) for rule in found):
             return Finding(
-                "settings", WRONG, f"permissions.{key} is no list of texts; no rule counts", "make it a list"
+                "settings", WRONG, f"permissions.{key} is not a list of texts; no rule counts", "make it a list"
             )
         silent += [rule for rule in found if not any(program.speaks(rule) for program in programs())]
     if not silent:
@@ -210,7 +210,7 @@ def ignored(config: Config) -> Finding:
         do = "git rm -r -f --cached .claude/local"
         return Finding("ignore rule", WRONG, f"git tracks {listed(found)}; a push publishes it", do)
     if not any((one / ".git").exists() for one in (config.root, *config.root.parents)):
-        return Finding("ignore rule", OK, "not needed: this is no git repository")
+        return Finding("ignore rule", OK, "not needed: this is not a git repository")
     try:
         if git.ok(config.root, "check-ignore", "--quiet", ".claude/local/x"):
             return Finding("ignore rule", OK, "git ignores .claude/local/")

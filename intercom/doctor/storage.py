@@ -56,7 +56,7 @@ def state(config: Config, seen: Seen) -> Finding:
     """Whether the one file that cannot be derived is whole."""
     if not seen.path.exists():
         return Finding("state", OK, "not there yet")
-    move = f"move {seen.path} away: names and read positions start anew, messages stay"
+    move = f"move {seen.path} away: names and read positions start afresh, messages stay"
     try:
         seen.verify()
         theirs = other_machine(seen)
@@ -98,7 +98,7 @@ def index(config: Config) -> Finding:
         if found.seal_fits():
             return Finding("index", OK, f"sealed ({found.path.stat().st_size >> 10} KiB)")
     says = "it is not as Intercom leaves it (another program, a crash, a restart of the machine)"
-    return Finding("index", WARNING, f"{says}; the next command that reads makes it anew", "intercom rebuild")
+    return Finding("index", WARNING, f"{says}; the next command that reads rebuilds it", "intercom rebuild")
 
 
 def people(seen: Seen) -> Finding:

@@ -53,13 +53,13 @@ def approve(
     NotFound, Refused, UsageError: then nothing was answered.
     """
     if decision is not None and decision not in DECISIONS:
-        raise UsageError(f"{decision!r} is no decision; nothing was answered. Use allow or deny.")
+        raise UsageError(f"{decision!r} is not a decision; nothing was answered. Use allow or deny.")
     if not 0 <= timeout < float("inf"):
         raise UsageError(f"timeout must be a number of seconds from 0 up, not {timeout}; nothing was answered.")
     name = canonical(worker)
     if crew.sessions.get(name) is None:
         raise NotFound(
-            f"{worker!r} is no session that Intercom knows of; nothing was answered. "
+            f"{worker!r} is not a session that Intercom knows of; nothing was answered. "
             "`intercom scan`, or intercomm_scan, lists those there are."
         )
     until = time.monotonic() + timeout

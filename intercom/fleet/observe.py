@@ -106,7 +106,7 @@ def shown(server: tmux.Server, pane: str, runs: Program) -> tuple[tmux.Pane, Scr
 
 
 def _sits_in(row: SessionRow, pane: tmux.Pane) -> bool:
-    """Whether the session still is what runs in that pane: a new tmux server begins its ids anew."""
+    """Whether the session still is what runs in that pane: a new tmux server starts its ids again from 0."""
     if pane.pid == row.pid:
         return True
     if row.pid is None or not row.running:

@@ -288,7 +288,7 @@ class Sessions:
     def answer(self, request_id: str, decision: str, by: str, reason: str | None = None) -> bool:
         """Decide a request: True if its session still waits and will do as told. NotFound, UsageError."""
         if decision not in DECISIONS:
-            raise UsageError(f"{decision!r} is no decision; nothing was answered. Use allow or deny.")
+            raise UsageError(f"{decision!r} is not a decision; nothing was answered. Use allow or deny.")
         with self._changing() as db:
             row = db.execute("SELECT mark, decision, closed FROM requests WHERE id = ?", (request_id,)).fetchone()
             if row is None:
@@ -326,4 +326,4 @@ def _put(db: sqlite3.Connection, row: SessionRow) -> None:
 
 def _check_state(state: str) -> None:
     if state not in STATES:
-        raise UsageError(f"{state!r} is no state of a session; nothing was noted. Use one of {', '.join(STATES)}.")
+        raise UsageError(f"{state!r} is not a state of a session; nothing was noted. Use one of {', '.join(STATES)}.")

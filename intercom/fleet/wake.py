@@ -277,7 +277,7 @@ def _not_typeable(name: str, screen: Screen) -> str:
     return f"{name} is idle but {said}, so nothing was typed"
 
 
-# -- panes that are no session of ours -----------------------------------------------------------------
+# -- panes that are not a session of ours ---------------------------------------------------------------
 
 
 def wake_pane(crew: Crew, target: str, text: str, *, timeout: float = TIMEOUT) -> Woken:
@@ -331,7 +331,7 @@ def of_pane(crew: Crew, target: str) -> str | None:
 def tell(crew: Crew, target: str, text: str, *, by: str) -> dict[str, Any]:
     """Store `text` for `target` (a name on the bus, or the tmux pane of one) and wake it; the public form.
 
-    A pane of nobody on the bus gets the text typed, and nothing is stored. UnknownName, NotFound, StorageError.
+    A pane of somebody not on the bus gets the text typed; nothing is stored. UnknownName, NotFound, StorageError.
     """
     name = canonical(target)
     known = crew.sessions.get(name) is not None or any(one.name == name for one in crew.bus.instances())

@@ -62,7 +62,7 @@ def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int) -> En
 
 
 def other(raw: bytes, offset: int, *, marker: bool) -> list[Entry]:
-    """A stretch that is no message: a marker line with the loose text after it, or a preamble."""
+    """A stretch that is not a message: a marker line with the loose text after it, or a preamble."""
     if not marker:
         return [Entry(PREAMBLE, offset, raw)] if raw else []
     line = raw.find(b"\n") + 1
@@ -106,7 +106,7 @@ def tolerant(buffer: bytes, match: re.Match[bytes], stop: int, offset: int) -> E
 
 
 def _rest(match: re.Match[bytes]) -> re.Match[bytes] | None:
-    """The header after its stamp, in pieces; None if it is no header."""
+    """The header after its stamp, in pieces; None if it is not a header."""
     if match.group(REST) is None:
         return None
     return HEADER_REST.match(match.string, *match.span(REST))

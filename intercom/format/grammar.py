@@ -31,7 +31,7 @@ import re
 from typing import NamedTuple
 
 FRONT = "front"
-PREAMBLE = "preamble"  #: text that is no message: before the first, or loose after a marker
+PREAMBLE = "preamble"  #: text that is not a message: before the first, or loose after a marker
 MESSAGE = "message"
 MARKER = "marker"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 _LOOK = 1 << 16  #: characters of a text that are compared
-_TELLING = 16  #: a text this long that survives whole inside the other is no coincidence
+_TELLING = 16  #: a text this long that survives whole inside the other is not a coincidence
 
 
 def similarity(old: str, new: str) -> float:

@@ -36,7 +36,7 @@ class Who(NamedTuple):
 def identify(
     state: State, sessions: Sessions, session_id: str | None, environ: Mapping[str, str], pid: int | None = None
 ) -> Who | None:
-    """Whose hook this is; None for a session that is none of ours."""
+    """Whose hook this is; None for a session that is not ours."""
     pid = agent_pid() if pid is None else pid
     since = started(pid)
     name = canonical(environ.get("INTERCOM_NAME") or "") or _registered(state, sessions, session_id, pid, since)

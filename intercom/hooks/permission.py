@@ -147,7 +147,7 @@ class _Dialog:
         self._down: float | None = None  # since when
 
     def went(self) -> bool:
-        """Whether it was up and is no more, or the whole turn is over."""
+        """Whether it was up and has gone, or the whole turn is over."""
         said = self._call.program.status(self._call.who.pid, self._call.environ)
         if said is None or said.state == "asked":
             self._was_up, self._down = self._was_up or said is not None, None

@@ -218,7 +218,7 @@ class Changes:
 
 
 def _pidfd(pid: int) -> int | None:
-    """A descriptor that can be read when the process has ended; None where the system has none such."""
+    """A descriptor that can be read when the process has ended; None where the system does not offer that."""
     if not hasattr(os, "pidfd_open"):
         return None
     try:

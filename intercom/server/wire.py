@@ -17,7 +17,7 @@ INVALID_REQUEST = -32600
 
 
 class BadLine(Exception):
-    """A line that is no JSON-RPC message: the error code, and the id to answer where one was seen."""
+    """A line that is not a JSON-RPC message: the error code, and the id to answer where one was seen."""
 
     def __init__(self, code: int, reason: str, request_id: str | int | None = None) -> None:
         super().__init__(reason)

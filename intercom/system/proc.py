@@ -238,7 +238,7 @@ def _start(
         raise UsageError(f"{_shown(args)} cannot be run: {error}.") from None
     except (FileNotFoundError, NotADirectoryError):
         if cwd is not None and not os.path.isdir(cwd):
-            raise IntercomError(f"{os.fspath(cwd)!r} is no folder; nothing was started.") from None
+            raise IntercomError(f"{os.fspath(cwd)!r} is not a folder; nothing was started.") from None
         raise missing(args[0]) from None
     except OSError as error:
         raise CommandFailed(f"{_shown(args)} could not be started: {error.strerror}.") from None

@@ -181,7 +181,7 @@ def paste(server: Server, target: str, text: str) -> None:
 def send_key(server: Server, target: str, key: str) -> None:
     """Press one key, by tmux's name for it. Raises UsageError for one not in KEYS."""
     if key not in KEYS:
-        raise UsageError(f"{key!r} is no key that Intercom presses; nothing was sent.")
+        raise UsageError(f"{key!r} is not a key that Intercom presses; nothing was sent.")
     _tmux(server, ["send-keys", "-t", _target(target), key])
 
 

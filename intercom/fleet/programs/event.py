@@ -1,4 +1,4 @@
-"""Owns what a hook of an agent program says, in words that are no program's own.
+"""Owns what a hook of an agent program says, in words that belong to no program.
 
 begins    a session begins, or begins anew after its conversation was cleared or compacted
 prompt    a turn begins

@@ -74,7 +74,7 @@ class Program(Protocol):
         """Whether a worker has this variable of the environment of whoever starts it, for this program's sake."""
 
     def session_of(self, environ: Mapping[str, str]) -> str | None:
-        """The id of the session that a process with this environment runs in, None if it is none of this program."""
+        """The id of the session that a process with this environment runs in; None if it is not this program's."""
 
     def project_of(self, environ: Mapping[str, str]) -> str | None:
         """The project of that session, None where it does not say."""

@@ -1,4 +1,4 @@
-"""Owns what a screen of an agent program can show, in words that are no program's own: a state, a dialog, choices.
+"""Owns what a screen of an agent program can show, in words that belong to no program: a state, a dialog, choices.
 
 The screen is the second source of a session's state, after its hooks, because its wording drifts between versions.
 So the rule everywhere is: what a program's package does not recognise is `unknown`, and nothing is ever typed there.

@@ -5,7 +5,7 @@
     DATABASE_URL = true    # as it is where `spawn` is called: no secret need stand in a file
     AWS_PROFILE = false    # not at all, though workers inherit it
 
-Nothing else of the session that spawns goes along: a worker is no part of that session. Its bootstrap is, and so
+Nothing else is passed on from the session that spawns: a worker is not part of that session. Its bootstrap is, and so
 has all that the session has, and these.
 """
 

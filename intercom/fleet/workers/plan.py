@@ -64,7 +64,8 @@ def check(plan: Plan) -> Plan:
         )
     if plan.perm_mode not in PERMISSION_MODES:
         raise UsageError(
-            f"{plan.perm_mode!r} is no permission mode; nothing was started. Use one of {', '.join(PERMISSION_MODES)}."
+            f"{plan.perm_mode!r} is not a permission mode; nothing was started. "
+            f"Use one of {', '.join(PERMISSION_MODES)}."
         )
     if plan.bootstrap and not plan.worktrees:
         raise UsageError(

@@ -55,7 +55,9 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
     try:
         words = shlex.split(plan.claude_cmd)
     except ValueError as error:
-        raise UsageError(f"claude_cmd {plan.claude_cmd!r} is no command line: {error}; nothing was started.") from None
+        raise UsageError(
+            f"claude_cmd {plan.claude_cmd!r} is not a command line: {error}; nothing was started."
+        ) from None
     if not words:
         raise UsageError("claude_cmd is empty; nothing was started.")
     runs = program(plan.program)

@@ -1,7 +1,7 @@
 """Owns the end of workers: only of those that Intercom started, and all of what runs for them.
 
 What runs for a worker is the tree below its pane, and whatever else carries its spawn id in its environment: a
-server that its model put into the background is no child of it any more.
+server that its model put into the background is no longer a child of it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def forget(crew: Crew, name: str) -> None:
 
 
 def _own_pane(server: tmux.Server, row: SessionRow, mark: str | None) -> tmux.Pane | None:
-    """The pane we started the worker in, if it still is that one: ids begin anew with a new tmux server.
+    """The pane we started the worker in, if it still is that one: a new tmux server starts its ids again from 0.
 
     What runs in it may be a script around the agent, and no longer the process that we started. Where whoever
     started it was killed before noting the pane, the session's name leads to it.

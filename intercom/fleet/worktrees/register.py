@@ -102,7 +102,7 @@ class Worktrees:
         found = []
         for entry in self.entries():
             tree = seen.pop(entry.path, None)
-            gone = {} if tree or entry.status == "removed" else {"note": "git knows no such worktree any more"}
+            gone = {} if tree or entry.status == "removed" else {"note": "git no longer knows this worktree"}
             found.append({**entry.to_json(), **_facts(tree), **gone})
         for path, tree in seen.items():
             found.append({"worker": tree.worker or None, "path": path, "status": None, **_facts(tree)})
@@ -113,7 +113,7 @@ class Worktrees:
         entry = self._known(worker)
         if status not in WORKTREE_STATUSES:
             raise UsageError(
-                f"{status!r} is no status; nothing was changed. Use one of {', '.join(WORKTREE_STATUSES)}."
+                f"{status!r} is not a status; nothing was changed. Use one of {', '.join(WORKTREE_STATUSES)}."
             )
         _storable("changed", branch or "")
         named = branch or entry.branch
@@ -151,7 +151,7 @@ class Worktrees:
         return entry
 
     def living(self, worker: str) -> Path | None:
-        """Where the worktree of `worker` is, None if it has none that git knows."""
+        """Where the worktree of `worker` is, None if git knows of none."""
         entry = self.get(worker)
         try:
             path = Path(entry.path) if entry else None

@@ -114,7 +114,7 @@ def check_done(root: Path, path: Path, branch: str, commit: str) -> tuple[str, .
     if not known:
         problems.append(f"there is no branch {branch!r}.")
     if not _COMMIT.match(commit):
-        problems.append(f"{commit!r} is no commit hash (7 to 64 hex digits).")
+        problems.append(f"{commit!r} is not a commit hash (7 to 64 hex digits).")
     elif not ok(root, "cat-file", "-e", commit + "^{commit}"):
         problems.append(f"there is no commit {commit}.")
     elif known and not ok(root, "merge-base", "--is-ancestor", commit, ref):

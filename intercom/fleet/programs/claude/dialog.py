@@ -64,7 +64,7 @@ class _Parts(NamedTuple):
 
 
 def parse(rows: list[Row]) -> Dialog | None:
-    """The dialog at the bottom of the screen, or None if there is none that we know the shape of."""
+    """The dialog at the bottom of the screen, or None if there is none whose shape we know."""
     parts = _cut(rows)
     kind = _kind(parts)
     if kind is None:
@@ -177,7 +177,7 @@ def _ticks(rows: list[Row]) -> tuple[int, int, tuple[Choice, ...], int | None]:
 
 
 def _kind(parts: _Parts) -> str | None:
-    """What sort of dialog it is, or None for what is none that we know."""
+    """What sort of dialog it is, or None for one that we do not know."""
     hints = " ".join(row.text.strip() for row in parts.hints)
     labels = [choice.label for choice in parts.choices]
     if labels and (hints.startswith("Enter to select") or _TABS.match(parts.header)):

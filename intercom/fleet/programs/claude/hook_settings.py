@@ -21,7 +21,7 @@ EVENTS = (
 WAITING = ("SessionStart", "UserPromptSubmit", "Stop")  #: a waiter is begun here, unless there is one
 _SECONDS = 30
 _PERMISSION = 600
-_WAITER = 14 * 86_400  # more than 2^31 ms would be no time at all
+_WAITER = 14 * 86_400  # more than 2^31 ms would count as no time at all
 
 
 def settings(command: Sequence[str], *, optional: bool = False) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def check(argv: Sequence[str], environ: Mapping[str, str], install: str) -> str:
         said = (done.out or done.err).strip().splitlines()
         words = f"said {said[0][:80]!r}" if said else "said nothing"
         raise ProgramMissing(
-            f"`{argv[0]} --version` {words}, which is no version of Claude Code that is known; nothing was started: "
+            f"`{argv[0]} --version` {words}, which is not a version of Claude Code that we know; nothing was started: "
             f"{install}."
         )
     if (int(found[1]), int(found[2])) < OLDEST:

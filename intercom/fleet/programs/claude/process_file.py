@@ -54,6 +54,6 @@ def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | Non
 
 
 def status(pid: int, environ: Mapping[str, str] | None = None) -> Status | None:
-    """What it says of the process in words that are no program's own; None where it says nothing."""
+    """What it says of the process in words that belong to no program; None where it says nothing."""
     found = read(pid, environ)
     return Status(_STATES.get(found.status, ""), found.updated) if found else None

@@ -3,7 +3,7 @@
 A prompt that a person takes back before the model has said anything leaves the conversation, and what a hook put
 beside it goes with it. Its lines stay in the file; only nothing follows on them. Each line is one JSON object:
 
-    user, assistant   `uuid`, `parentUuid`: the turn of somebody, and what it follows on
+    user, assistant   `uuid`, `parentUuid`: somebody's turn, and what it follows
     attachment        the same, with `attachment.hookEvent` and what that hook said
     queue-operation   what waits for its turn: a wake that came while another turn ran
 """
@@ -50,7 +50,7 @@ def _stays(one: dict[str, Any], followed: set[str]) -> bool:
 
 
 def _lines(path: str) -> list[tuple[bytes, dict[str, Any]]]:
-    """The last lines, each with what it says; what is no object is left out."""
+    """The last lines, each with what it says; what is not an object is left out."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))
