@@ -10,19 +10,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
-from intercom.core.message import SYSTEM, USER, Message, local_stamp, new_id, utc
+from intercom.core.message import new_id
 from intercom.core.texts import beginning
 from intercom.fleet.programs.event import Ask
 from intercom.hooks.call import Answer, Call
 from intercom.hooks.faults import note_fault
 from intercom.system.liveness import alive
-
-if TYPE_CHECKING:
-    from intercom.core.config import Config
 
 WAIT = 50.0  #: seconds for the master to answer
 LONGEST = 570.0  #: seconds; the hook itself is given 600
@@ -168,7 +165,9 @@ def _settled(
     about = f": {sentence(reason)}" if reason else ""
     by, what = value(by), "\n".join(_what(request))
     verb = "allowed" if decision == "allow" else "denied"
-    announce(call.config, f"{verb} for {call.who.name} by {by}{about}\n{what}", thread)
+    from intercom.store.log.announce import announce
+
+    announce(call.config, f"{verb} for {call.who.name} by {by}{about}\n{what}", thread=thread)
     call.record("running", {key: request[key] for key in ("tool", "subject") if key in request})
     refusal = f"Denied by {by}{about}. Do not try another way to do the same; say so if you cannot go on."
     return call.program.decision(call.event, decision, refusal if decision == "deny" else None)
@@ -185,20 +184,3 @@ def _what(request: Mapping[str, Any]) -> list[str]:
     if len(found) == 1:
         found.append(f"input: {_short(escaped(json.dumps(request['input'], ensure_ascii=False)))}")
     return found
-
-
-def announce(config: Config, text: str, thread: str) -> Message:
-    """Write a line of Intercom's own into the log, to the people. StorageError, LockTimeout."""
-    from intercom.format import render
-    from intercom.store.log.log import Log
-    from intercom.store.log.template import fresh_log
-
-    now = time.time()
-    message = Message(
-        new_id(), None, utc(now), SYSTEM, USER, "INFO", "status", text, thread=thread, file=config.log.name
-    )
-    log = Log(config)
-    block = render(message, local_stamp(now))
-    with log.locked():
-        log.append(block, lambda: fresh_log(config.machine, list(config.agents)))
-    return message

@@ -1,0 +1,33 @@
+"""Owns what Intercom itself says in the log: a message by `system`, to the people."""
+
+from __future__ import annotations
+
+import time
+
+from intercom.core.config import Config
+from intercom.core.message import SYSTEM, USER, Message, local_stamp, new_id, utc
+from intercom.format import render
+from intercom.store.log.log import Log
+from intercom.store.log.template import fresh_log, keep_out_of_git
+
+
+def announcement(text: str, *, tag: str = "INFO", thread: str | None = None, file: str = "") -> tuple[Message, bytes]:
+    """A message of Intercom's own, and its block for the log."""
+    now = time.time()
+    kind = "status" if tag == "INFO" else tag.lower()
+    message = Message(new_id(), None, utc(now), SYSTEM, USER, tag, kind, text, thread=thread, file=file)
+    return message, render(message, local_stamp(now))
+
+
+def announce(config: Config, text: str, *, thread: str | None = None) -> Message:
+    """Append one. A log that is too long by now is left to the next send. StorageError, LockTimeout."""
+    message, block = announcement(text, thread=thread, file=config.log.name)
+
+    def first() -> bytes:
+        keep_out_of_git(config.folder)
+        return fresh_log(config.machine, list(config.agents))
+
+    log = Log(config)
+    with log.locked():
+        log.append(block, first)
+    return message
