@@ -197,7 +197,7 @@ async def told(root: Path, started: Started, value: str) -> list[dict[str, Any]]
     async with app.running(bind=bool(started.name)):
         for name, arguments in calls(value):
             found.append(await app._call(None, SimpleNamespace(name=name, arguments=arguments)))
-    assert app.desk.close()
+    assert app.bus_thread.close()
     return found
 
 

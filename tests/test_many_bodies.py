@@ -356,7 +356,7 @@ class Tool:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        assert self._app.desk.close()
+        assert self._app.bus_thread.close()
 
     def send(self, given: dict[str, Any], _sender: str) -> str | None:
         """Call the tool: the id that it answers, None where it refuses."""

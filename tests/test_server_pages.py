@@ -1,4 +1,4 @@
-"""Pages and the tray: what is shown fits, nothing is left out silently, nothing unseen counts as received."""
+"""Pages and what is carried: what is shown fits, nothing is left out silently, nothing unseen counts as received."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intercom.core import contract
 from intercom.core.message import Message, new_id
 from intercom.server import pages
-from intercom.server.carried import Filters, Hand, Tray
+from intercom.server.carried import Carried, Filters, Hand
 from intercom.server.protocol import INSTRUCTIONS_LIMIT, PARTS, for_role, instructions, parts
 from intercom.server.wire import result_text
 
@@ -77,25 +77,25 @@ def test_a_bad_contract_is_shown_with_its_reason() -> None:
 
 def test_a_cancelled_answer_is_carried_to_the_next() -> None:
     """What was in its hand comes first, once, in order."""
-    tray, hand, again = Tray(), Hand(), Hand()
+    carried, hand, again = Carried(), Hand(), Hand()
     messages = [made(str(number)) for number in range(3)]
-    tray.fill(hand, messages)
-    tray.drop(hand)
-    assert tray.count() == 3
-    tray.take(again, Filters(), 2, len)
+    carried.fill(hand, messages)
+    carried.drop(hand)
+    assert carried.count() == 3
+    carried.take(again, Filters(), 2, len)
     assert again.messages == messages[:2]
-    assert tray.count() == 1
+    assert carried.count() == 1
 
 
 def test_an_answer_that_is_filled_after_its_caller_left_is_carried() -> None:
-    """The desk may come to a read after it was cancelled."""
-    tray, hand = Tray(), Hand()
-    tray.drop(hand)
-    tray.fill(hand, [made()])
+    """The bus thread may come to a read after it was cancelled."""
+    carried, hand = Carried(), Hand()
+    carried.drop(hand)
+    carried.fill(hand, [made()])
     assert hand.messages == []
-    tray.take(hand, Filters(), None, len)
+    carried.take(hand, Filters(), None, len)
     assert hand.messages == []
-    assert tray.count() == 1
+    assert carried.count() == 1
 
 
 def test_filters_of_carried_messages() -> None:

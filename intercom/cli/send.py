@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from intercom.cli import show
 from intercom.cli.session import Asked, open_bus
+from intercom.core.message import TYPES_SHOWN
 from intercom.core.signature import Arg
 
 if TYPE_CHECKING:
     from intercom.core.message import Message
 
-TYPES = "task, status, question, answer, announce, done, or a tag such as WARN"
 Text = Annotated[str, Arg(help="the text; - reads it from standard input", stdin=True)]
 Author = Annotated[str, Arg(help="who sends; `user` for a person", option="--from", metavar="ID")]
 
@@ -22,7 +22,7 @@ def send(
     message: Text,
     *,
     sender: Author,
-    type: Annotated[str, Arg(help=TYPES, metavar="T")] = "status",
+    type: Annotated[str, Arg(help=TYPES_SHOWN, metavar="T")] = "status",
     priority: Annotated[Literal["normal", "urgent"] | None, Arg(help="urgent marks it [URGENT]")] = None,
     reply_to: Annotated[str | None, Arg(help="id of the message this one answers", metavar="ID")] = None,
     thread: Annotated[str | None, Arg(help="a word that ties messages together", metavar="ID")] = None,
@@ -43,7 +43,11 @@ def send(
 
 
 def broadcast(
-    asked: Asked, message: Text, *, sender: Author, type: Annotated[str, Arg(help=TYPES, metavar="T")] = "announce"
+    asked: Asked,
+    message: Text,
+    *,
+    sender: Author,
+    type: Annotated[str, Arg(help=TYPES_SHOWN, metavar="T")] = "announce",
 ) -> int:
     """Store one message to everybody and print its id, alone."""
     with open_bus(asked) as bus:

@@ -19,19 +19,22 @@ USER = "user"  #: the people at the keyboard; no MCP client can take or send as 
 SYSTEM = "system"  #: Intercom itself, in announcements about repairs
 RESERVED = frozenset({ALL, USER, SYSTEM})
 
+#: Type, as tools and JSON say it, and the tag for it in the log. Of INFO's two, the recipient tells which is meant.
+KINDS = (
+    ("task", "TASK"),
+    ("status", "INFO"),
+    ("question", "ASK"),
+    ("answer", "REPLY"),
+    ("announce", "INFO"),
+    ("done", "DONE"),
+)
+TYPES = tuple(word for word, _ in KINDS)  #: InterComm's
 TAGS = ("INFO", "TASK", "DONE", "WARN", "ERROR", "ASK", "REPLY")  #: the INTERCOM protocol's
-TYPES = ("task", "status", "question", "answer", "announce", "done")  #: InterComm's
+TYPES_SHOWN = f"{', '.join(TYPES)}, or a tag of the log such as warn"  #: what a type can be, for people and models
 STATUS_CODES = ("working", "waiting", "blocked", "done", "failed")
 
-_TAG_OF = {
-    "task": "TASK",
-    "status": "INFO",
-    "announce": "INFO",
-    "question": "ASK",
-    "answer": "REPLY",
-    "done": "DONE",
-}
-_TYPE_OF = {"TASK": "task", "DONE": "done", "ASK": "question", "REPLY": "answer"}
+_TAG_OF = dict(KINDS)
+_TYPE_OF = {tag: word for word, tag in KINDS if tag != "INFO"}
 _TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?\Z")

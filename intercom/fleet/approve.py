@@ -17,7 +17,7 @@ from intercom.core.message import USER, canonical
 from intercom.core.texts import one_line
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew
-from intercom.fleet.observe import Sight, asked
+from intercom.fleet.observe import Observation, asked
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.screen import FIRST_RUN, Dialog, Screen
 from intercom.fleet.sessions import DECISIONS, Request, SessionRow
@@ -158,7 +158,9 @@ def _words(one: Request) -> str:
 # -- on the screen ------------------------------------------------------------------------------------
 
 
-def _on_screen(crew: Crew, seen: Sight, by: str, decision: str | None, expect: str | None, until: float) -> Approved:
+def _on_screen(
+    crew: Crew, seen: Observation, by: str, decision: str | None, expect: str | None, until: float
+) -> Approved:
     """Answer the dialog on the screen by its keys."""
     dialog, row = seen.dialog, seen.row
     assert dialog is not None

@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
     disagreement: str
 
 
-class Sight(NamedTuple):
+class Observation(NamedTuple):
     """One worker at one moment."""
 
     name: str
@@ -70,22 +70,22 @@ class Sight(NamedTuple):
         return f"{self.name} is {self.state}" + (f" ({one_line(what, _WORDS)})" if what else "")
 
 
-def look(crew: Crew, name: str, *, screen: bool = True) -> Sight:
+def look(crew: Crew, name: str, *, screen: bool = True) -> Observation:
     """What can be said of `name` now. `screen` False leaves the screen out. Never raises for a worker that is gone."""
     return of(crew, name, crew.sessions.get(name), screen=screen)
 
 
-def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) -> Sight:
+def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) -> Observation:
     """As `look`, for a row that is known."""
     if row is None:
-        return Sight(name, "unknown", None, None, None, None)
+        return Observation(name, "unknown", None, None, None, None)
     pane, seen = see(crew, row) if screen else (None, None)
     living = row.running if row.pid is not None else bool(pane and not pane.dead)
     said = program(row.program).status(row.pid, crew.environ) if row.pid is not None and living else None
     told = (said.state or None) if said else None
     state = (seen.under or seen.state) if seen else None  # copy mode hides what goes on from a person, not from us
     verdict = judge(row.state, told, state, living=living, age=age(row.since))
-    return Sight(name, verdict.state, row, told, pane, seen, verdict.disagreement)
+    return Observation(name, verdict.state, row, told, pane, seen, verdict.disagreement)
 
 
 def see(crew: Crew, row: SessionRow) -> tuple[tmux.Pane | None, Screen | None]:

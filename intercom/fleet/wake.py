@@ -20,7 +20,7 @@ from intercom.core.errors import IntercomError, NotFound, ProgramMissing
 from intercom.core.message import USER, canonical, new_id
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew
-from intercom.fleet.observe import Sight
+from intercom.fleet.observe import Observation
 from intercom.fleet.programs import known
 from intercom.fleet.programs.program import Program
 from intercom.fleet.programs.screen import Screen
@@ -91,7 +91,7 @@ def wake(crew: Crew, name: str, message: str, *, timeout: float = TIMEOUT) -> Wo
             return climb.failed(_why_not(climb, seen))
 
 
-def _rung(climb: _Climb, seen: Sight) -> Woken | None:
+def _rung(climb: _Climb, seen: Observation) -> Woken | None:
     """Try what fits the state; None: look again."""
     if how := _proof(climb):
         return climb.done(how)
@@ -120,7 +120,7 @@ def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
     return _keys(climb)
 
 
-def _why_not(climb: _Climb, seen: Sight) -> str:
+def _why_not(climb: _Climb, seen: Observation) -> str:
     """The state as a reason."""
     if seen.state == "running":
         return f"{seen.why()}; its hooks give it the message at its next tool call or when it stops"

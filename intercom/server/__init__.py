@@ -27,7 +27,7 @@ def main(root: str | None = None, machine: str | None = None) -> int:
 
         bus = Bus.open(root, machine=machine)
         bus.confirms = False  # a cancelled call's messages are carried: the session says when they were shown
-        bus.tidies = False  # the desk does, when it has answered
+        bus.tidies = False  # the bus thread does, when it has answered
         return bus
 
     spawned = session.Spawned.of(os.environ)
@@ -37,7 +37,7 @@ def main(root: str | None = None, machine: str | None = None) -> int:
         asyncio.run(_on_pipes(served, bind=known))
     else:
         asyncio.run(_on_files(served, bind=known))
-    served.desk.close()
+    served.bus_thread.close()
     return 0
 
 

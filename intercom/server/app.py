@@ -21,9 +21,9 @@ from intercom.core.display import framed
 from intercom.core.errors import IntercomError, Refused, brief
 from intercom.core.version import __version__
 from intercom.server import protocol
-from intercom.server.bus_thread import Desk
+from intercom.server.bus_thread import BusThread
 from intercom.server.session import Session
-from intercom.server.side_thread import apart
+from intercom.server.side_thread import on_side_thread
 from intercom.server.tool import ANY, MASTER, ON_BUS, ON_LOOP, WORKER, Tool
 from intercom.server.toolbox import BY_NAME, TOOLS
 from intercom.server.wire import result_text
@@ -37,11 +37,11 @@ _COMPLETE = {"resultType": "complete"}  # asked for by the protocol of 2026; the
 
 
 class App:
-    """One session's server: the SDK's `Server` over our table, with a desk for the bus."""
+    """One session's server: the SDK's `Server` over our table, with a thread for the bus."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.desk = Desk(session.open_bus)
+        self.bus_thread = BusThread(session.open_bus)
         self._tasks: set[asyncio.Task[None]] = set()
         self.server: Server[Any] = Server(
             "intercomm",
@@ -54,8 +54,8 @@ class App:
 
     @contextlib.asynccontextmanager
     async def running(self, *, bind: bool) -> AsyncIterator[App]:
-        """The desk and the heartbeat, for as long as the client is there. `bind`: take a known name at once."""
-        self.desk.start()
+        """The bus thread and the heartbeat, for as long as the client is there. `bind`: take a known name at once."""
+        self.bus_thread.start()
         if bind:
             self._spawn(self._bind())
         self._spawn(self._beat())
@@ -100,12 +100,12 @@ class App:
             raise Refused(f"There is no tool {ascii(name)[:80]}; {hint}")
         args = tool.arguments(arguments)
         if tool.on == ON_BUS:
-            return await self.desk.call(functools.partial(self._handle, tool, args))
+            return await self.bus_thread.call(functools.partial(self._handle, tool, args))
         if tool.who != ANY or self.session.name:
-            await self.desk.call(functools.partial(self._prepared, tool))
+            await self.bus_thread.call(functools.partial(self._prepared, tool))
         if tool.on == ON_LOOP:
-            return await tool.function(self.session, self.desk.call, **args)
-        done = await apart(self.session, lambda crew: tool.function(crew, by=self.session.name, **args))
+            return await tool.function(self.session, self.bus_thread.call, **args)
+        done = await on_side_thread(self.session, lambda crew: tool.function(crew, by=self.session.name, **args))
         return tool.show(done) if tool.show else done
 
     def _handle(self, tool: Tool, args: dict[str, Any], bus: Bus) -> Any:
@@ -113,7 +113,7 @@ class App:
         return tool.function(self.session, bus, **args)
 
     def _prepared(self, tool: Tool, bus: Bus) -> None:
-        """On the desk, before the tool: is it allowed? And what was shown before counts as received."""
+        """On the bus thread, before the tool: is it allowed? And what was shown before counts as received."""
         session = self.session
         session.settle(bus)
         if tool.who != ANY and not session.name:
@@ -124,20 +124,20 @@ class App:
             )
         if session.name and not _allowed(tool, session.role):
             raise Refused(_not_yours(tool, session))
-        if session.name and not session.tray.count():
+        if session.name and not session.carried.count():
             with contextlib.suppress(Exception):  # not confirmed means given again, never lost
                 bus.confirm(session.name)
 
     async def _bind(self) -> None:
         with contextlib.suppress(Exception):  # told to the client at its first call
-            await self.desk.call(self.session.bind)
+            await self.bus_thread.call(self.session.bind)
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
             if self.session.name:
                 with contextlib.suppress(Exception):  # the process itself is the other proof of life
-                    await self.desk.call(self.session.beat)
+                    await self.bus_thread.call(self.session.beat)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Desk:
+class BusThread:
     """A thread with a bus of its own. `start` it inside the event loop whose calls it serves."""
 
     def __init__(self, open_bus: Callable[[], Bus]) -> None:

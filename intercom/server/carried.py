@@ -3,7 +3,7 @@
 The bus counts what it gave us as received when this session acts again. A call that is cancelled in
 between was given messages that nobody saw: they are carried here, and come first in the next read.
 
-Locked, because the desk fills a hand while the event loop may drop it.
+Locked, because the bus thread fills a hand while the event loop may drop it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Hand:
         self.dropped = False
 
 
-class Tray:
+class Carried:
     """Messages that the bus gave and no answer has shown."""
 
     def __init__(self) -> None:

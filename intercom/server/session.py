@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import RESERVED, canonical
 from intercom.fleet.programs.known import session_of
-from intercom.server.carried import Tray
+from intercom.server.carried import Carried
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
@@ -43,7 +43,7 @@ class Spawned(NamedTuple):
 
 
 class Session:
-    """The state of one client's session. Its bus methods run on the desk's thread, one at a time."""
+    """The state of one client's session. Its bus methods run on the bus thread, one at a time."""
 
     def __init__(self, open_bus: Callable[[], Bus], spawned: Spawned | None = None) -> None:
         self.open_bus = open_bus
@@ -51,7 +51,7 @@ class Session:
         self.name: str | None = None
         self.role: str | None = self.spawned.role
         self.trouble: str | None = None  #: why the name from the environment could not be taken
-        self.tray = Tray()
+        self.carried = Carried()
         self.closing = False
         self._waiting: set[asyncio.Event] = set()
 
@@ -105,13 +105,13 @@ class Session:
 
     def forget(self) -> None:
         """Become nobody again, after a sign-off."""
-        self.tray.clear()
+        self.carried.clear()
         self.name, self.role = None, self.spawned.role
 
     def _take(self, bus: Bus, role: str, name: str | None) -> None:
         found = bus.register(role, name, pid=os.getpid(), session=self.spawned.session)
         if found.name != self.name:
-            self.tray.clear()
+            self.carried.clear()
         self.name, self.role, self.trouble = found.name, found.role, None
 
     def _resume(self, bus: Bus, session: str) -> None:

@@ -1,4 +1,4 @@
-"""Owns the threads beside the desk: work that takes seconds and must not keep messages waiting.
+"""Owns the threads beside the one that talks to the bus: work that takes seconds and must not keep messages waiting.
 
 Each has a bus of its own. They are daemons: a server whose client has gone does not stay for them, and what they
 had begun stands in the state, where the next scan finds it.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def apart(session: Session, job: Callable[[Crew], T]) -> T:
+async def on_side_thread(session: Session, job: Callable[[Crew], T]) -> T:
     """Run `job` on a thread of its own; its result or its exception."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -45,5 +45,5 @@ async def apart(session: Session, job: Callable[[Crew], T]) -> T:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=run, name="intercom-apart", daemon=True).start()
+    threading.Thread(target=run, name="intercom-side", daemon=True).start()
     return await future

@@ -92,7 +92,7 @@ class Stage:
         """Give a task; its lines that begin with % are the model's script."""
         return self.send(to, contract.build(contract.Contract("worker", text)), type_="task")
 
-    def look(self, name: str) -> observe.Sight:
+    def look(self, name: str) -> observe.Observation:
         """A worker, at this moment."""
         return observe.look(self.crew, name)
 
@@ -100,10 +100,10 @@ class Stage:
         """What a worker does."""
         return self.look(name).state
 
-    def wait_state(self, name: str, *states: str, seconds: float = 15.0) -> observe.Sight:
+    def wait_state(self, name: str, *states: str, seconds: float = 15.0) -> observe.Observation:
         """The worker once it is in one of these states."""
 
-        def look() -> observe.Sight | None:
+        def look() -> observe.Observation | None:
             seen = observe.look(self.crew, name)
             return seen if seen.state in states else None
 

@@ -8,7 +8,7 @@ from intercom.core.errors import UnknownName
 from intercom.fleet import observe
 from intercom.fleet.approve import describe
 from intercom.fleet.crew import Crew
-from intercom.fleet.observe import Sight, asked
+from intercom.fleet.observe import Observation, asked
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.workers.plan import begins
 
@@ -41,7 +41,7 @@ def _one(crew: Crew, row: SessionRow) -> dict[str, Any]:
     return {key: value for key, value in out.items() if value is not None}
 
 
-def _sources(seen: Sight) -> dict[str, str]:
+def _sources(seen: Observation) -> dict[str, str]:
     """What each source says, word for word."""
     row = seen.row
     words = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from intercom.bus.names import masters
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
-from intercom.core.message import STATUS_CODES, Message
+from intercom.core.message import STATUS_CODES, TYPES_SHOWN, Message
 from intercom.core.signature import Arg
 from intercom.server import pages
 from intercom.server.carried import Filters, Hand
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.server.session import Session
 
-TYPE = "task, status, question, answer, announce, done, or a tag of the log such as warn"
 BATCH = 200  # messages taken from the bus for one page
 
 
@@ -59,7 +58,7 @@ def send(
     *,
     to: Annotated[str, Arg("a name, user or all")],
     message: str,
-    type: Annotated[str, Arg(TYPE)] = "status",
+    type: Annotated[str, Arg(TYPES_SHOWN)] = "status",
     priority: Literal["normal", "urgent"] | None = None,
     reply_to: Annotated[str | None, Arg("id of the message this answers")] = None,
     thread: Annotated[str | None, Arg("a word that ties messages together")] = None,
@@ -114,7 +113,7 @@ async def read(
         if not answer["messages"] and wait > 0:
             answer = await _wait(session, call, job, wait)
     except BaseException:  # cancelled, most likely: nobody will see what was taken
-        session.tray.drop(hand)
+        session.carried.drop(hand)
         raise
     return answer
 
@@ -137,14 +136,14 @@ async def _wait(session: Session, call: Caller, job: Callable[[Bus], Any], secon
 def look(session: Session, hand: Hand, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:
     """One page of new messages, into `hand`; what does not fit stays unread. Refused where the name is lost."""
     session.settle(bus)  # a read may have waited for an hour
-    name, tray = _me(session), session.tray
-    tray.take(hand, filters, limit, functools.partial(_fitting, bus))
+    name, carried = _me(session), session.carried
+    carried.take(hand, filters, limit, functools.partial(_fitting, bus))
     if not hand.messages and not hand.dropped:
         fits = functools.partial(_fitting, bus)
-        tray.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, **filters.given()))
+        carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, **filters.given()))
     shown = list(hand.messages)
     rows, _ = pages.fill(shown, _masters(bus, shown))
-    left = tray.count() + bus.unread(name)
+    left = carried.count() + bus.unread(name)
     answer: dict[str, Any] = {"messages": rows, "unread_left": left}
     said = [pages.note(shown)] if rows else []
     if left and not rows and any(filters.given().values()):
@@ -169,7 +168,7 @@ def _history(session: Session, filters: Filters, limit: int | None, bus: Bus) ->
     found = bus.read(name, all=True, limit=limit or 10 * BATCH, **filters.given())
     found.sort(key=lambda message: message.seq or 0)
     rows, used = pages.fill(found[::-1], _masters(bus, found))
-    answer: dict[str, Any] = {"messages": rows[::-1], "unread_left": session.tray.count() + bus.unread(name)}
+    answer: dict[str, Any] = {"messages": rows[::-1], "unread_left": session.carried.count() + bus.unread(name)}
     said = [pages.note(used)]
     if len(used) < len(found) or (limit is None and len(found) == 10 * BATCH):
         said.append(

@@ -12,7 +12,7 @@ from intercom.core.errors import Refused, UsageError
 from intercom.core.message import RESERVED, USER, Message, recipients
 from intercom.core.signature import Arg
 from intercom.server import protocol
-from intercom.server.side_thread import apart
+from intercom.server.side_thread import on_side_thread
 from intercom.server.tool import Caller
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def _assign(session: Session, to: str, task: contract.Contract, bus: Bus) -> Mes
 
 
 async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
-    """Climb the ladder for a message that is stored, beside the desk."""
+    """Climb the ladder for a message that is stored, beside the bus thread."""
     from intercom.fleet.wake import safely
 
-    woken = await apart(session, lambda crew: safely(crew, name, message))
+    woken = await on_side_thread(session, lambda crew: safely(crew, name, message))
     return woken.to_json()
 
 
