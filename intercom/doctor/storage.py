@@ -1,4 +1,4 @@
-"""Owns the checks of what a bus keeps: log and journal, index, state, who is there, and what went wrong in hooks.
+"""Owns the checks of what a bus keeps: log and ledger, index, state, who is there, and what went wrong in hooks.
 
 The state is opened for reading only, by a connection of its own: a check-up changes nothing.
 """

@@ -41,7 +41,7 @@ def render(message: Message, stamp: str) -> bytes:
 
 
 def rendered(entry: Entry, ident: str, via: str, at: str) -> bytes:
-    """A parsed entry as a block of ours, under this id: how a hand-written message enters the journal."""
+    """A parsed entry as a block of ours, under this id: how a hand-written message enters the ledger."""
     declared = entry.declared or type_of(entry.tag, entry.to)
     message = Message(
         ident,

@@ -1,6 +1,6 @@
 """Owns mutual exclusion between processes: the writer lock and the index lock.
 
-The *writer lock* (filelock) is held by whoever changes the live log, the journal or the archive. The
+The *writer lock* (filelock) is held by whoever changes the page, its base or the ledger. The
 *index lock* is a bare flock(2) around transactions of the derived index: reading must not pay for
 importing filelock, and the index may be thrown away at any time. The kernel drops both when their
 process dies, so nobody ever waits for the dead.
