@@ -220,3 +220,15 @@ def test_cut_off_behind_a_copy(bus: Bus, known: bool) -> None:
     save(bus, f"{one}{one}## [2".encode())
     assert bodies(bus.read("roo")) == ["once"]
     assert bodies(bus.history()) == ["once"]
+
+
+def test_a_message_is_edited_and_its_block_pasted_again(bus: Bus) -> None:
+    """The new text counts, which stands there twice, and is the one that a copy of the log brings."""
+    save(bus, by_hand("one").encode())
+    bus.history()
+    save(bus, by_hand("one, corrected").encode() * 2)
+    copy = bus.config.log.with_name(f"{bus.config.log.stem}.sync-conflict-20260112.md")
+    copy.write_bytes(bus.config.log.read_bytes())
+    assert bodies(bus.read("roo")) == ["one, corrected"]
+    assert bodies(bus.history()) == ["one, corrected"]
+    assert bus.read("roo") == []

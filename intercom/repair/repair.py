@@ -252,9 +252,13 @@ class Heal:
         if not decision.version and not undone:
             return []
         version = by_hand(entry, decision.id, at)
-        if decision.verdict == rules.DUPLICATE:
+        if decision.verdict != rules.DUPLICATE:
+            return [version]
+        edited = next((one for one in self._outcome.having(rules.EDITED) if one.id == decision.id), None)
+        if edited is None:
             return [version, as_is(known)]  # the rival is kept in the history; what counted goes on counting
-        return [version]
+        counts = self._view.entry(edited.place)
+        return [version, by_hand(counts, decision.id, at)] if digest(counts) != digest(entry) else []
 
     def _rival(self, decision: Decision) -> list[bytes]:
         """A second text of a message that is itself new: kept in its history; the first goes on counting."""
