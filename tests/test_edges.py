@@ -255,7 +255,6 @@ SILENT = {"mcp": "speaks JSON-RPC", "hook": "speaks JSON", "demo": "plays with w
 def commands(value: str) -> list[list[str]]:
     """Each command as it works, and with the value in its arguments."""
     word = value.replace("\0", "")
-    whole = word.encode("utf-8", "replace").decode()
     return [
         ["status"],
         ["log"],
@@ -283,7 +282,7 @@ def commands(value: str) -> list[list[str]]:
         ["send", "--from", "user", word, "x"],
         ["send", "--from", word, "roo", "x"],
         ["send", "--from", "user", "roo", "x", "--type", word],
-        ["send", "--from", "user", "roo", "x", "--reply-to", word, "--thread", whole],
+        ["send", "--from", "user", "roo", "x", "--reply-to", word, "--thread", word],
         ["send", "--from", "user", "roo", "x", "--priority", word],
         ["broadcast", "--from", "user", word],
         ["receipts", "--from", "user"],

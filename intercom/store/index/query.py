@@ -288,7 +288,7 @@ def acted(db: sqlite3.Connection, message: Message, name: str, tags: Sequence[st
     found = _messages(db.execute(f"{start} m.re = ? AND {end}", (message.id, name, *tags)))
     if not found and message.thread is not None:
         sql = f"{start} m.thread = ? AND m.seq > ? AND {end}"
-        found = _messages(db.execute(sql, (message.thread, message.seq, name, *tags)))
+        found = _messages(db.execute(sql, (stored(message.thread), message.seq, name, *tags)))
     return found[0] if found else None
 
 
