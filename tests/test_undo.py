@@ -232,3 +232,16 @@ def test_a_message_is_edited_and_its_block_pasted_again(bus: Bus) -> None:
     assert bodies(bus.read("roo")) == ["one, corrected"]
     assert bodies(bus.history()) == ["one, corrected"]
     assert bus.read("roo") == []
+
+
+def test_a_short_message_is_corrected_and_moved(bus: Bus) -> None:
+    """Between two looks it got more words and another place: its header to the second says which one it is."""
+    save(
+        bus, (by_hand("on it", stamp="2026-01-12 10:00:01") + by_hand("and this", stamp="2026-01-12 10:00:02")).encode()
+    )
+    assert len(bus.read("roo")) == 2
+    said = bus.history()
+    moved = by_hand("and this", stamp="2026-01-12 10:00:02") + by_hand("on it until noon", stamp="2026-01-12 10:00:01")
+    save(bus, (by_hand("new", stamp="2026-01-12 10:00:03") + moved).encode())
+    assert bodies(bus.read("roo")) == ["new"]
+    assert [message.body for message in bus.versions(said[0].id)] == ["on it", "on it until noon"]

@@ -11,10 +11,10 @@
 4. *Without id*, only for a message whose text is gone from the file: a text it once had is that message. Under the
    very same header, if its stamp is a time to the second, an entry is the message edited if it stands in the place of
    the old text, between the same neighbours, whatever it says now and whether or not the old text was read (and unless
-   it has another's id), or if it is similar; of several the likest. Entries with different such stamps are different
-   messages, however alike. Under another header, or a vaguer one, an edit stays in its place, keeps sender (or exact
-   stamp), and is similar. What fits none of this is taken as a new message: delivering one edit too many is better
-   than losing a message. So two texts in one second are two messages, however alike, as long as the first stands in
+   it has another's id), or if it is similar or one of the two begins with the other; of several the likest. Entries
+   with different such stamps are different messages, however alike. Under another header, or a vaguer one,
+   an edit stays in its place, keeps sender (or exact stamp), and is similar. What fits none of this is taken as a new
+   message: delivering one edit too many is better than losing a message. So two texts in one second are two messages, however alike, as long as the first stands in
    the file, or has left the live log: nothing without an id is compared with what is past but to the letter (6).
 """
 
@@ -138,10 +138,17 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
         here = [k for k in gone if gaps.known[k] == gaps.found[f] and not _another(table, f, k)]
         best = here[0] if here else OPEN
         if gone and len(here) != 1:
-            score, likest = max((table.alike(table.known[k].id, f), -k) for k in gone)
+            score, likest = max((1.0 if _goes_on(table, k, f) else table.alike(table.known[k].id, f), -k) for k in gone)
             best = -likest if score >= table.limits.similar else OPEN
         if best != OPEN:
             table.hold(best, f, REDACTED if table.known[best].redacted else EDITED)
+
+
+def _goes_on(table: Table, k: int, f: int) -> bool:
+    """Whether entry `f` is message `k` with more behind it, or less of it, to the word."""
+    text = table.text(table.known[k].id)
+    short, long = sorted(((text or "").strip(), table.found[f].body.strip()), key=len)
+    return bool(short) and long.startswith(short) and long[len(short) : len(short) + 1].isspace()
 
 
 def _another(table: Table, f: int, k: int) -> bool:
