@@ -245,3 +245,13 @@ def test_a_short_message_is_corrected_and_moved(bus: Bus) -> None:
     save(bus, (by_hand("new", stamp="2026-01-12 10:00:03") + moved).encode())
     assert bodies(bus.read("roo")) == ["new"]
     assert [message.body for message in bus.versions(said[0].id)] == ["on it", "on it until noon"]
+
+
+def test_a_copy_holds_whole_what_was_cut_off_in_the_log(bus: Bus) -> None:
+    """Before anybody looked: a short text of which only the beginning is left beside a whole copy comes once."""
+    whole = by_hand("first\n\n---\n\nand a second part", stamp="2026-01-12 10:00:01")
+    save(bus, whole[: whole.index("---") + 2].encode())
+    copy = bus.config.log.with_name(f"{bus.config.log.stem}.sync-conflict-20260112.md")
+    copy.write_text(whole, encoding="utf-8")
+    assert [text.split()[0] for text in bodies(bus.read("roo"))] == ["first"]
+    assert bus.read("roo") == []

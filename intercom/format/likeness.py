@@ -32,6 +32,19 @@ def similarity(old: str, new: str) -> float:
     return max(kept / long, shared)
 
 
+def goes_on(one: str, other: str) -> bool:
+    """Whether one of two texts is the other with more behind it, to the word; a piece of a closing rule is no word."""
+    short, long = sorted((_unruled(one), _unruled(other)), key=len)
+    return bool(short) and long.startswith(short) and not long[len(short) : len(short) + 1].strip()
+
+
+def _unruled(text: str) -> str:
+    """A text without the piece of a closing rule that a cut left at its end."""
+    text = text.strip()
+    last = text.rpartition("\n")[2]
+    return text[: -len(last)].rstrip() if last in {"-", "--"} and len(last) < len(text) else text
+
+
 def _plain(text: str) -> str:
     return " ".join(text[:_LOOK].casefold().split())
 

@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from intercom.format.grammar import Header
+from intercom.format.likeness import goes_on
 from intercom.repair.rules import torn
 from intercom.repair.rules.table import OPEN, Gaps, Table
 from intercom.repair.rules.values import ARCHIVED, DELETED, DROPPED, EDITED, REDACTED, Past
@@ -146,9 +147,7 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
 
 def _goes_on(table: Table, k: int, f: int) -> bool:
     """Whether entry `f` is message `k` with more behind it, or less of it, to the word."""
-    text = table.text(table.known[k].id)
-    short, long = sorted(((text or "").strip(), table.found[f].body.strip()), key=len)
-    return bool(short) and long.startswith(short) and long[len(short) : len(short) + 1].isspace()
+    return goes_on(table.text(table.known[k].id) or "", table.found[f].body)
 
 
 def _another(table: Table, f: int, k: int) -> bool:

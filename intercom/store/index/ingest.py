@@ -17,7 +17,7 @@ from typing import Any
 from intercom.core.message import SYSTEM, utc_of_stamp
 from intercom.format import MESSAGE, Entry, digest, hand_id
 from intercom.format.grammar import SECONDS
-from intercom.format.likeness import similarity
+from intercom.format.likeness import goes_on, similarity
 from intercom.format.record import is_systems_own
 from intercom.store.index.control import Control, apply
 from intercom.store.index.revise import ALIKE, INBOX, Source, follow, inbox_rows, is_own, revise, take_edits, told_apart
@@ -285,7 +285,10 @@ class _Written:
     def has(self, entry: Entry) -> bool:
         """Whether an entry of a copy is one of them."""
         bodies = self._bodies.get((entry.stamp, entry.sender, entry.to, entry.tag), ())
-        return entry.id is None and any(similarity(body, entry.body) >= ALIKE for body in bodies)
+        exact = SECONDS.search(entry.stamp) is not None
+        return entry.id is None and any(
+            similarity(body, entry.body) >= ALIKE or (exact and goes_on(body, entry.body)) for body in bodies
+        )
 
 
 def _known(db: sqlite3.Connection, idents: list[str]) -> dict[str, tuple[int, int, tuple[Any, ...]] | None]:
