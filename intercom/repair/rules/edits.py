@@ -10,12 +10,13 @@
    the second and to the letter another message is left to rule 6, whatever id it claims.
 4. *Without id*, only for a message whose text is gone from the file: a text it once had is that message. Under the
    very same header, if its stamp is a time to the second, an entry is the message edited if it stands in the place of
-   the old text, between the same neighbours, whatever it says now and whether or not the old text was read (and unless
-   it has another's id), or if it is similar or one of the two begins with the other; of several the likest. Entries
-   with different such stamps are different messages, however alike. Under another header, or a vaguer one,
-   an edit stays in its place, keeps sender (or exact stamp), and is similar. What fits none of this is taken as a new
-   message: delivering one edit too many is better than losing a message. So two texts in one second are two messages, however alike, as long as the first stands in
-   the file, or has left the live log: nothing without an id is compared with what is past but to the letter (6).
+   the old text, between the same neighbours, whatever it says now and whether or not the old text was read (and
+   unless it has another's id), or if it is similar or one of the two begins with the other; of several the likest.
+   Entries with different such stamps are different messages, however alike. Under another header, or a vaguer one, an
+   edit stays in its place, keeps sender (or exact stamp), and is similar. What fits none of this is taken as a new
+   message: delivering one edit too many is better than losing a message. So two texts in one second are two messages,
+   however alike, as long as the first stands in the file, or has left the live log: nothing without an id is compared
+   with what is past but to the letter (6).
 """
 
 from __future__ import annotations
