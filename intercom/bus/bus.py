@@ -52,7 +52,7 @@ class Bus:
         self.tidies = True  #: a send that finds the log too long compacts it; off for a caller that calls `tidy` later
         self._full = False
         self._state = State(config.private)
-        self._log = Log(config)
+        self._log = Log(config, self.notices)
         self._index = Index(config.private)
         self._registry = Registry(config, self._state)
         self._delivery = Delivery(self._state, self._index)

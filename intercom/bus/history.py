@@ -63,7 +63,7 @@ class Upkeep:
         """Compact a log that grew too long; the caller holds the lock and has sent already: trouble is only noted."""
         try:
             self._compact(COMPACT_KEEP)
-        except IntercomError as error:
+        except (IntercomError, OSError) as error:
             self._notices.append(f"the message was sent, but the log could not be compacted: {error}")
 
     # -- restoring --------------------------------------------------------------------------------

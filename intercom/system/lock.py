@@ -33,8 +33,10 @@ _SLOW_POLL = 0.02  #: for who waits so long that it makes no difference
 class WriterLock:
     """The one writer at a time, across processes and threads. Re-entrant within a thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, notices: list[str] | None = None) -> None:
         self._path = path
+        #: Where it is said that the lock could not be released.
+        self._notices: list[str] = [] if notices is None else notices
         self._until = path.with_name(path.name + ".until")
         self._lock: FileLock | None = None
         self._said = False  # whether we promised something
@@ -72,7 +74,22 @@ class WriterLock:
                 self._said = False
                 with suppress(OSError):
                     self._until.unlink(missing_ok=True)
-            self._lock.release()
+            self._release(self._lock)
+
+    def _release(self, lock: FileLock) -> None:
+        """Give the lock back. Where the system refuses that, what was done with it held was done all the same."""
+        try:
+            lock.release()
+        except OSError as error:
+            with suppress(OSError):
+                lock.release()  # as after a signal: it does no harm where it was released
+                return
+            self._lock = None
+            _abandon(lock)
+            self._notices.append(
+                f"{self._path} could not be unlocked ({error.strerror or error}); what was done with it stands. "
+                "Should others wait for it in vain, end this process."
+            )
 
     def promise(self, seconds: float) -> None:
         """Say to those who wait that the lock may be held so much longer; the caller holds it.
@@ -92,6 +109,20 @@ class WriterLock:
         except OSError:
             return 0.0
         return left if left <= MOST else 0.0
+
+
+def _abandon(lock: FileLock) -> None:
+    """Close the file of a lock that cannot be released: the kernel drops a lock with the last that has it open."""
+    held = getattr(getattr(lock, "_context", None), "lock_file_fd", None)
+    if held is None:
+        return
+    with suppress(OSError):
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.dup2(nothing, held, inheritable=False)  # the number stays taken: filelock still knows it
+        finally:
+            os.close(nothing)
+        lock.release(force=True)
 
 
 @contextmanager

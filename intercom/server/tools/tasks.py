@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.bus.names import master_of
 from intercom.core import contract
-from intercom.core.errors import Refused, UsageError
+from intercom.core.errors import IntercomError, Refused, UsageError
 from intercom.core.message import RESERVED, USER, Message, recipients
 from intercom.core.signature import Arg
 from intercom.server import protocol
@@ -61,7 +61,10 @@ async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
     """Climb the ladder for a message that is stored, beside the bus thread."""
     from intercom.fleet.wake import safely
 
-    woken = await on_side_thread(session, lambda crew: safely(crew, name, message))
+    try:
+        woken = await on_side_thread(session, lambda crew: safely(crew, name, message))
+    except (IntercomError, OSError) as error:
+        return {"woke": False, "reason": f"{error} The message is stored and {name} gets it later"}
     return woken.to_json()
 
 

@@ -340,7 +340,8 @@ def _append(path: Path, records: Sequence[bytes]) -> int:
             raise
         return before + len(data)
     finally:
-        os.close(handle)
+        with suppress(OSError):  # what was synced is on the disk, whatever is said now
+            os.close(handle)
 
 
 def _mended(handle: int, accepted: Callable[[str], bool]) -> bytes:

