@@ -87,6 +87,19 @@ class Bases:
             return None
         return head, file
 
+    def head(self) -> Head | None:
+        """What the first line says, None if there is none to trust."""
+        try:
+            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return _parsed(os.read(handle, _LINE))
+        except OSError:
+            return None
+        finally:
+            os.close(handle)
+
     def read(self, ledger: str) -> Base | None:
         """The base, proven; None if there is none of this ledger to trust."""
         found = self.opened()

@@ -71,6 +71,7 @@ class Ledger:
         self._segments: list[Segment] = []
         self._heads: dict[str, tuple[str, str] | None] = {}  # name -> (ledger, what it follows); None: not a segment
         self._id = ""
+        self._whole: tuple[Path | None, int, bytes] = None, 0, b""  # a segment as we left it, and its last record
 
     # -- which segments there are -----------------------------------------------------------------
 
@@ -175,6 +176,8 @@ class Ledger:
                     segment = self._make(segment.number + 1, segment.name)
                     path = self.path(segment)
                 size = _append(path, batch)
+        if records and len(records[-1]) < _WINDOW:
+            self._whole = path, size, records[-1]
         return Position(segment.number, size)
 
     def begin(self, records: Iterable[bytes] = ()) -> Position:
@@ -239,6 +242,8 @@ class Ledger:
         if segment is None:
             return b""
         path = self.path(segment)
+        if self._whole[:2] == (path, file_size(path)):
+            return self._whole[2]
         with storage(f"open {path}", _TORN):
             handle = os.open(path, _READ_WRITE)
         try:

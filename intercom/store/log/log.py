@@ -16,7 +16,7 @@ from intercom.core.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Con
 from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import END, META, START, seal
-from intercom.store.log.base import Bases
+from intercom.store.log.base import Bases, Head
 from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
 from intercom.system.files import make_private_folder, read_from, storage, write_all
@@ -60,6 +60,8 @@ class Log:
         #: What versions before the ledger kept beside the page; one of them may still be running.
         self.journal = config.private / "journal.md"
         self._lock = WriterLock(config.private / "lock", self.notices)
+        self._looked = False  # whether the page need not be looked at any more, in this start of the machine
+        self._counted: tuple[Position, Position, int] | None = None  # base, how far, how many messages since
 
     @contextmanager
     def locked(self, wait: float | None = None) -> Iterator[None]:
@@ -108,17 +110,19 @@ class Log:
         page = self._open_page()
         try:
             with storage(f"prepare {self.live}", "nothing was sent"):
-                last = self.ledger.mend(self._accepted)
-                if not self._seen():
-                    _complete(page, last)
+                last, head = self.ledger.mend(self._accepted), self.base.head()
+                if head is None or head.seen < (self.ledger.end() or head.seen):
+                    _complete(page, last)  # what is torn there since it was seen whole, somebody cut
                 size = os.fstat(page).st_size
                 joint = _joint(page, size)
             # A page that is empty though messages are known is being saved just now, or is to be repaired: no new top.
             new = not size and not self.ledger.exists()
             top = first() if new else b""
             end = self.ledger.append([record])
-            began = Position(end.number, end.offset - len(record)) if new else None
-            appended = self._accepted_with(page, size, top, joint + record, began)
+            began = end._replace(offset=end.offset - len(record))
+            if new:
+                head = None
+            appended = self._accepted_with(page, size, top, joint + record, (began, end), head)
         except BaseException:
             with suppress(OSError):
                 os.close(page)
@@ -129,26 +133,20 @@ class Log:
             return appended._replace(notices=(*appended.notices, self._not_shown(error)))
         return appended
 
-    def _accepted_with(self, page: int, size: int, top: bytes, text: bytes, began: Position | None) -> Appended:
+    def _accepted_with(
+        self, page: int, size: int, top: bytes, text: bytes, at: tuple[Position, Position], head: Head | None
+    ) -> Appended:
         """Do all that follows the commit: none of it can undo that, so trouble is only told."""
         notice = self._put(page, size, top + text)
         notices, count, length = [notice] if notice else [], 0, size + len(top) + len(text)
         try:
-            if began is not None and not notices:
-                self.base.write(self.ledger.id, began, top, {}, ())
-            count = self._count(page, length)
+            if top and not notices:
+                self.base.write(self.ledger.id, at[0], top, {}, ())
+                head = self.base.head()
+            count = self._count(page, length, head, *at)
         except (OSError, StorageError) as error:
             notices.append(f"the message was accepted and is delivered, but what else was to be done was not: {error}")
         return Appended(count, length, tuple(notices))
-
-    def _seen(self) -> bool:
-        """Whether the page was seen to hold all that the ledger has: what is torn there since, somebody cut."""
-        found = self.base.opened()
-        if found is None:
-            return False
-        found[1].close()
-        end = self.ledger.end()
-        return end is not None and found[0].seen >= end
 
     def to_look_at(self) -> bool:
         """Whether the page has to be looked at before anything is added to it.
@@ -158,11 +156,10 @@ class Log:
         """
         if os.access(self.journal, os.F_OK):
             return True
-        found = self.base.opened()
-        if found is None:
-            return self.ledger.exists() or self.live.exists()
-        found[1].close()
-        return found[0].rebooted
+        if not self._looked:
+            head = self.base.head()
+            self._looked = not (self.ledger.exists() or self.live.exists() if head is None else head.rebooted)
+        return not self._looked
 
     def _open_page(self) -> int:
         try:
@@ -170,14 +167,17 @@ class Log:
         except OSError as error:
             raise StorageError(f"cannot open {self.live}: {error.strerror}; nothing was sent.") from error
 
-    def _count(self, page: int, size: int) -> int:
+    def _count(self, page: int, size: int, head: Head | None, began: Position, end: Position) -> int:
         """How many messages the page holds, further copies not counted; about, where that is not noted."""
-        found = self.base.opened()
-        if found is None:
+        if head is None:
             return (b"\n" + os.pread(page, size, 0)).count(b"\n## [")
-        head, file = found
-        file.close()
-        return head.own + self.ledger.tail(head.at).count(META)
+        known = self._counted
+        if known is not None and known[:2] == (head.at, began):
+            since = known[2] + 1
+        else:
+            since = self.ledger.tail(head.at).count(META)
+        self._counted = head.at, end, since
+        return head.own + since
 
     def _put(self, page: int, size: int, text: bytes) -> str:
         """Write what the ledger has to the page; what to tell a person where that fails: the message is accepted."""
