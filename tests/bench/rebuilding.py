@@ -21,7 +21,7 @@ def rebuild(run: Run) -> Iterator[Row]:
     size = fill(root, count)
     ours, floor = [], []
     with opened(root) as bus:
-        rows = _rows(bus.config.private / "index.db")
+        rows = _rows(bus.config.private / "index2.db")
         for _ in range(run.rounds(3, 2)):
             gc.collect()
             gc.freeze()  # a million rows that are only ours must not slow down the product's collector
