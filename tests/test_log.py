@@ -201,3 +201,24 @@ def test_each_record_proves_itself(ours: Log) -> None:
         assert extent(record[:at]) == 0
         changed = record[:at] + bytes([record[at] ^ 1]) + record[at + 1 :]
         assert extent(changed) != len(record)
+
+
+def test_a_closed_segment_that_somebody_changed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every record in it is proven again: the one that was changed is by hand, the others are their tools' own."""
+    monkeypatch.setattr(ledger, "SEGMENT_BYTES", 400)
+    with Bus.open(project) as bus:
+        bus.register("master")
+        for n in range(6):
+            bus.send("roo", f"number {n}", sender="master")
+        segments = Log(bus.config).ledger.segments()
+        assert len(segments) > 3
+        assert all(segment.digest for segment in segments[:-1])
+        path = bus.config.archive / segments[1].name
+        changed = path.read_bytes()
+        path.write_bytes(changed.replace(b"number 2", b"number X"))
+        assert path.read_bytes() != changed
+        bus.rebuild()
+        # The page has its text still: that counts, as somebody's word.
+        assert [(m.body, m.via) for m in bus.history()] == [
+            (f"number {n}", "hand" if n == 2 else "tool") for n in range(6)
+        ]

@@ -119,7 +119,7 @@ def test_a_process_that_fails(history: Bus, monkeypatch: pytest.MonkeyPatch, tmp
 def test_a_process_that_is_not_read_to_the_end(history: Bus) -> None:
     """It ends, and nothing waits for what it had to say."""
     paths = sorted(history.config.archive.glob(f"INTERCOM-{history.config.machine}-*.md"))
-    ahead = readahead.Ahead([(path, path != paths[0]) for path in paths])
+    ahead = readahead.Ahead([(path, path != paths[0], "") for path in paths])
     first = ahead.next(paths[0])
     assert first == readahead.read_segment(str(paths[0]), sealed=False)
     ahead.close()

@@ -41,7 +41,7 @@ def fill(
         if progress is not None:
             progress(done + upto, max(total, done + upto))
 
-    closed = [(part.path, part.file.sealed) for part in parts if part.file.own and part.end is None]
+    closed = [(part.path, part.file.sealed, part.file.digest) for part in parts if part.file.own and part.end is None]
     with closing(Ahead(closed)) as ahead:
         for src, part in enumerate(parts, 1):
             found = _read(builder, src, part, ahead, tell)
@@ -61,7 +61,10 @@ def _read(builder: Builder, src: int, part: Part, ahead: Ahead, tell: Callable[[
     source = Source(src, trusted=True)
     segment = ahead.next(part.path)
     if segment is None:
-        return load_segment(builder, source, part.path, part.mark, part.end, tell, sealed=part.file.sealed)
+        file = part.file
+        return load_segment(
+            builder, source, part.path, part.mark, part.end, tell, sealed=file.sealed, digest=file.digest
+        )
     builder.put(source, segment.rows, segment.hands, segment.controls)
     tell(segment.settled)
     return segment[:3]

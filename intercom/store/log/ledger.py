@@ -20,6 +20,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -38,7 +39,7 @@ _TORN = "the ledger's end could not be mended"
 _NAME = re.compile(r"INTERCOM-.+-([0-9]{6,9})\.md\Z", re.IGNORECASE)
 _OPENED = re.compile(
     rb"## \[[^\]\n]*\] system \xe2\x86\x92 system \[OPEN\]\n<!-- intercom [^\n]*-->\n\n"
-    rb"ledger ([0-9a-z]{12})\nfollows ([^\n]*)\n"
+    rb"ledger ([0-9a-z]{12})\nfollows ([^\n]*)\n(?:whole ([0-9a-f]{32})\n)?"
 )
 _NOTHING = "-"
 _READ_WRITE = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
@@ -57,6 +58,20 @@ class Segment(NamedTuple):
     name: str
     number: int
     sealed: bool = True
+    digest: str = ""  #: what `whole` gave for it when the next one was begun
+
+
+class _Opened(NamedTuple):
+    """What the first record of a segment says of it, and of the one before."""
+
+    ledger: str
+    follows: str
+    digest: str
+
+
+def whole(data: bytes) -> str:
+    """A digest of a segment: as long as it fits, each record in it does."""
+    return blake2b(data, digest_size=16).hexdigest()
 
 
 class Ledger:
@@ -69,7 +84,7 @@ class Ledger:
         self._names = Names(config.archive)
         self._listed: list[str] | None = None  # the names of which `_segments` was made
         self._segments: list[Segment] = []
-        self._heads: dict[str, tuple[str, str] | None] = {}  # name -> (ledger, what it follows); None: not a segment
+        self._heads: dict[str, _Opened | None] = {}  # name -> what its first record says; None: not a segment
         self._id = ""
         self._whole: tuple[Path | None, int, bytes] = None, 0, b""  # a segment as we left it, and its last record
 
@@ -121,9 +136,11 @@ class Ledger:
         noted = (read_from(self._note) or b"").decode("ascii", "replace").strip()
         mine = noted or next((head[0] for _, name, head in heads if self.is_named(name)), "")
         chain: list[Segment] = []
-        for number, name, (ledger, follows) in heads:
+        for number, name, (ledger, follows, digest) in heads:
             if ledger != mine or (chain and follows != chain[-1].name) or (not chain and self._follows_ours(follows)):
                 continue
+            if chain:
+                chain[-1] = chain[-1]._replace(digest=digest)
             chain.append(Segment(name, number))
         self._id = mine
         if not chain:
@@ -132,7 +149,7 @@ class Ledger:
 
     def is_named(self, name: str) -> bool:
         """Whether a file has the name of a segment of this machine's, whosever it is."""
-        return name.casefold().startswith(f"intercom-{self._machine}-".casefold()) and _rest(name, self._machine)
+        return re.fullmatch(rf"INTERCOM-{re.escape(self._machine)}-[0-9]{{6,9}}\.md", name, re.IGNORECASE) is not None
 
     def _follows_ours(self, follows: str) -> bool:
         """Whether a segment follows another of this ledger, so that it cannot be the first."""
@@ -146,7 +163,7 @@ class Ledger:
         older = [line.removeprefix("older ") for line in body if line.startswith("older ")]
         return [Segment(name, _number(name), sealed=False) for name in older if name in present]
 
-    def _head(self, name: str) -> tuple[str, str] | None:
+    def _head(self, name: str) -> _Opened | None:
         """Which ledger a file belongs to, and which segment it follows; None if it does not say."""
         if name not in self._heads:
             try:
@@ -154,7 +171,8 @@ class Ledger:
                     found = _OPENED.match(file.read(_HEAD))
             except OSError:
                 return None
-            self._heads[name] = (found[1].decode(), found[2].decode("utf-8", "replace")) if found else None
+            said = [part.decode("utf-8", "replace") for part in found.groups(b"")] if found else []
+            self._heads[name] = _Opened(*said) if said else None
         return self._heads[name]
 
     # -- appending --------------------------------------------------------------------------------
@@ -201,7 +219,7 @@ class Ledger:
             try:
                 for part in _parts(records):
                     path = self._free(number)
-                    follows, older = (drafts[-1][1].name, ()) if drafts else (_NOTHING, old)
+                    follows, older = (drafts[-1], ()) if drafts else (None, old)
                     drafts.append((write_pieces(path, chain([self._first(follows, older)], part)), path))
                     number = _number(path.name) + 1
                 for draft, path in drafts:
@@ -217,7 +235,8 @@ class Ledger:
     def _make(self, number: int, follows: str) -> Segment:
         """A new segment under its final name, synced, with its folder. OSError."""
         path = self._free(number)
-        os.replace(write_pieces(path, [self._first(follows)]), path)
+        before = self.folder / follows
+        os.replace(write_pieces(path, [self._first((before, before))]), path)
         sync_folder(self.folder)
         self.forget()
         return Segment(path.name, _number(path.name))
@@ -228,8 +247,12 @@ class Ledger:
             number += 1
         return path
 
-    def _first(self, follows: str, older: Iterable[str] = ()) -> bytes:
-        lines = [f"ledger {self._id}", f"follows {follows}", f"machine {self._machine}"]
+    def _first(self, follows: tuple[Path, Path] | None, older: Iterable[str] = ()) -> bytes:
+        """The OPEN record of a segment that follows another: where that is now, and where it will be."""
+        lines = [f"ledger {self._id}", f"follows {follows[1].name if follows else _NOTHING}"]
+        if follows is not None and (data := read_from(follows[0])) is not None:
+            lines.append(f"whole {whole(data)}")
+        lines.append(f"machine {self._machine}")
         return control(OPEN, [*lines, *(f"older {name}" for name in older), ""], time.time())
 
     def mend(self, accepted: Callable[[str], bool]) -> bytes:
@@ -311,11 +334,6 @@ def _parts(records: Iterable[bytes]) -> Iterator[Iterator[bytes]]:
         yield part()
 
 
-def _rest(name: str, machine: str) -> bool:
-    """Whether nothing but a number stands behind the machine's name."""
-    return re.fullmatch(r"-[0-9]{6,9}\.md", name[len("INTERCOM-") + len(machine) :], re.IGNORECASE) is not None
-
-
 def _batches(records: Sequence[bytes]) -> Iterable[list[bytes]]:
     """The records in their order, no more of them together than one segment takes at once."""
     batch: list[bytes] = []
@@ -354,12 +372,12 @@ def _mended(handle: int, accepted: Callable[[str], bool]) -> bytes:
     while True:
         size = os.fstat(handle).st_size
         start, raw = _last(handle, size)
-        whole = extent(raw)
-        if whole == len(raw) or not raw:
+        length = extent(raw)
+        if length == len(raw) or not raw:
             return raw
-        if whole:
-            os.ftruncate(handle, start + whole)
-            return raw[:whole]
+        if length:
+            os.ftruncate(handle, start + length)
+            return raw[:length]
         if start == 0 or (raw.endswith(END) and accepted(ident(raw))):
             return b""
         os.ftruncate(handle, start)

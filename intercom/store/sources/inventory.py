@@ -23,6 +23,7 @@ class File(NamedTuple):
     own: bool = False  #: a segment of our ledger, or of the archive that was there before it
     sealed: bool = False  #: of the ledger: its records have seals
     number: int = 0  #: of a segment
+    digest: str = ""  #: of a closed segment: as long as it fits, no record need be proven
 
 
 class Listing:
@@ -66,7 +67,7 @@ class Listing:
 
     def _list(self) -> None:
         segments = self._ledger.segments()
-        own = [File(f"archive/{one.name}", own=True, sealed=one.sealed, number=one.number) for one in segments]
+        own = [File(f"archive/{name}", True, sealed, number, digest) for name, number, sealed, digest in segments]
         taken = {file.path for file in own}
         archived = [f"archive/{name}" for name in self._archive.now() if log_machine(name)]
         beside = [name for name in self._beside.now() if log_machine(name)]

@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO, NamedTuple
 from intercom.core.errors import IntercomError
 from intercom.format import Entry
 from intercom.store.index import Builder, Control, Source, plain_rows, split
-from intercom.store.sources.tail import pieces, proof_before, records, young
+from intercom.store.sources.tail import fits, pieces, proof_before, records, young
 from intercom.system.files import storage
 from intercom.system.folders import file_mark, file_size
 
@@ -84,30 +84,33 @@ def load_segment(
     tell: Callable[[int], None],
     *,
     sealed: bool,
+    digest: str,
 ) -> Found:
     """As `load`, for what counts of a segment of ours. StorageError."""
     settled = 0
     hands: dict[str, int] = {}
     with storage(f"read {path}", "nothing was read"), path.open("rb") as file:
-        for entries, settled in _read(file, end, sealed=sealed):
+        for entries, settled in _read(file, end, sealed=sealed, digest=digest):
             messages, controls = split(entries) if sealed else (entries, [])
             builder.put(source, plain_rows(source, messages, hands), hands, controls)
             tell(settled)
         return mark, settled, proof_before(file, settled, whole=False)
 
 
-def _read(file: BinaryIO, end: int | None, *, sealed: bool) -> Iterator[tuple[list[Entry], int]]:
-    return records(file, 0, end) if sealed else pieces(file, 0, end, hold=False)
+def _read(file: BinaryIO, end: int | None, *, sealed: bool, digest: str) -> Iterator[tuple[list[Entry], int]]:
+    if not sealed:
+        return pieces(file, 0, end, hold=False)
+    return records(file, 0, end, proven=fits(file, digest))
 
 
-def read_segment(path: str, *, sealed: bool) -> Segment:
+def read_segment(path: str, *, sealed: bool, digest: str = "") -> Segment:
     """Read a segment of ours in one go. OSError."""
     mark, settled = file_mark(path), 0
     rows: list[tuple[Any, ...]] = []
     hands: dict[str, int] = {}
     found: list[Control] = []
     with open(path, "rb") as file:
-        for entries, settled in _read(file, None, sealed=sealed):  # noqa: B007  # the last one counts
+        for entries, settled in _read(file, None, sealed=sealed, digest=digest):  # noqa: B007  # the last one counts
             messages, controls = split(entries) if sealed else (entries, [])
             found += [control._replace(before=control.before + len(rows)) for control in controls]
             rows += plain_rows(Source(0, trusted=True), messages, hands)
@@ -115,24 +118,24 @@ def read_segment(path: str, *, sealed: bool) -> Segment:
 
 
 class Ahead:
-    """Segments of ours, read by a second process in this order: where each is, and whether its records have seals.
+    """Segments of ours, read by a second process in this order: where each is, whether it is sealed, its digest.
 
     Close it, read to the end or not.
 
     Where that is not worth it, or the process cannot be had or fails, `next` gives None.
     """
 
-    def __init__(self, segments: Sequence[tuple[Path, bool]]) -> None:
-        sizes = [(os.fspath(path), file_size(path)) for path, _ in segments]
+    def __init__(self, segments: Sequence[tuple[Path, bool, str]]) -> None:
+        sizes = [(os.fspath(path), file_size(path)) for path, *_ in segments]
         small = {path for path, size in sizes if size <= _MOST}
-        wanted = [(os.fspath(path), sealed) for path, sealed in segments if os.fspath(path) in small]
+        wanted = [(os.fspath(path), sealed, digest) for path, sealed, digest in segments if os.fspath(path) in small]
         self._held = ExitStack()
         self._paths: Iterator[str] = iter(())
         self._wanted = ""
         if sum(size for _, size in sizes if size <= _MOST) >= _WORTH and (os.cpu_count() or 1) > 1:
             self._start(wanted)
 
-    def _start(self, wanted: list[tuple[str, bool]]) -> None:
+    def _start(self, wanted: list[tuple[str, bool, str]]) -> None:
         from intercom.system.proc import piped
 
         home = os.fspath(Path(__file__).resolve().parents[3])
@@ -140,7 +143,9 @@ class Ahead:
         try:
             # Isolated: nothing that lies about, and nothing in the environment, changes what it runs.
             command = [sys.executable, "-I", "-S", "-c", code]
-            asked = b"\0".join(b"%d%s" % (sealed, os.fsencode(path)) for path, sealed in wanted)
+            asked = b"\0".join(
+                b"%d %s %s" % (sealed, digest.encode(), os.fsencode(path)) for path, sealed, digest in wanted
+            )
             self._pipe = self._held.enter_context(piped(command, asked))
         except (IntercomError, OSError):
             return
@@ -148,7 +153,7 @@ class Ahead:
             import fcntl
 
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE)
-        self._paths = iter([path for path, _ in wanted])
+        self._paths = iter([path for path, *_ in wanted])
         self._wanted = next(self._paths, "")
 
     def next(self, path: Path) -> Segment | None:
@@ -190,7 +195,8 @@ def main() -> None:
     out = sys.stdout.buffer
     try:
         for name in filter(None, sys.stdin.buffer.read().split(b"\0")):
-            found = read_segment(os.fsdecode(name[1:]), sealed=name[:1] == b"1")
+            sealed, digest, path = name.split(b" ", 2)
+            found = read_segment(os.fsdecode(path), sealed=sealed == b"1", digest=digest.decode())
             data = marshal.dumps((*found[:-1], [tuple(control) for control in found.controls]))
             out.write(len(data).to_bytes(_SIZE, "big"))
             out.write(data)

@@ -73,18 +73,29 @@ def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterat
     yield found + rest, parser.settled if whole else 0  # the last two at once: mostly they are all there is
 
 
-def records(file: BinaryIO, start: int, end: int | None) -> Iterator[tuple[list[Entry], int]]:
+def fits(file: BinaryIO, digest: str) -> bool:
+    """Whether a segment is, byte for byte, what it was when the next one was begun."""
+    if not digest:
+        return False
+    found = blake2b(digest_size=16)
+    file.seek(0)
+    while data := file.read(CHUNK):
+        found.update(data)
+    return found.hexdigest() == digest
+
+
+def records(file: BinaryIO, start: int, end: int | None, *, proven: bool = False) -> Iterator[tuple[list[Entry], int]]:
     """The records of a segment of our ledger from `start` to `end`, in pieces, each with where the next one begins.
 
     A record that does not fit its seal was changed by somebody and counts as written by hand, but for a torn end:
-    that one does not count at all.
+    that one does not count at all. `proven`: each is known to fit.
     """
     parser = Parser(start)
     file.seek(start)
     position = start
     while data := file.read(CHUNK if end is None else max(0, min(CHUNK, end - position))):
         position += len(data)
-        found = [_proven(entry) for entry in parser.feed(data)]
+        found = parser.feed(data) if proven else [_proven(entry) for entry in parser.feed(data)]
         if found:
             yield found, parser.settled
     for entry in parser.close():
