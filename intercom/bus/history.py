@@ -21,7 +21,7 @@ from intercom.store.index import Index, query
 from intercom.store.log.checkpoint import quick
 from intercom.store.log.compact import Compaction, compact
 from intercom.store.log.log import Log
-from intercom.store.log.replace import swap
+from intercom.store.log.replace import check_names, swap
 from intercom.store.sources.inventory import Listing
 from intercom.system.files import joined, read_from, storage
 
@@ -81,6 +81,7 @@ class Upkeep:
             names = [message.id for message in chosen]
             back = [as_is(found[0]) for name in names if (found := entry_of(db, name)) is not None]
             if names:
+                check_names(self._log.live, "nothing was restored")
                 self._log.learn([control(RETURNED, names, time.time())], "nothing was restored")
                 self._append(back)
         self._sync.db()
@@ -90,6 +91,7 @@ class Upkeep:
         """Put an edit that was made from `base` into the page, and keep what came meanwhile."""
         self._sync.db()
         with self._log.locked(), storage(f"write {self._log.live}", "the log is as it was"):
+            check_names(self._log.live, "the log is as it was")
             for _ in range(_TRIES):
                 live = read_from(self._log.live) or b""
                 if swap(self._log.live, live, _merged(base, edited, live)):
@@ -124,6 +126,7 @@ class Upkeep:
                     f"{ident} stands in {file}, which is another machine's and never written here; "
                     "nothing was redacted. Redact it on that machine, or take it out of the file by hand."
                 )
+            check_names(self._log.live, "nothing was redacted")
             self._log.learn([control(REDACTED, [ident], time.time())], "nothing was redacted")
             done = purge.run(texts)
             self._index.discard()

@@ -67,7 +67,8 @@ class Purge:
             copies = [folder / file.path for file in self._listing.all() if self._listing.copy(file.path)[1]]
             files += [path for path in sorted(copies) if self._purge(path, texts, stub, near=True)]
             self._agree(texts, stub)
-            for where in (folder, self._config.archive, self._config.private):
+            page = Path(os.path.realpath(self._log.live)).parent
+            for where in {folder, self._config.archive, self._config.private, page}:
                 sync_folder(where)  # so no older file comes back under its name
             self._log.learn([control(PURGED, [ident], time.time())], "the text is destroyed, but that is not noted")
         left = tuple(path for path in self.theirs if _tells(read_from(folder / path) or b"", texts, stub))

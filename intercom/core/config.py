@@ -261,10 +261,20 @@ def _stay_inside(root: Path, log: Path) -> None:
     """Refuse a folder, log or private folder that a symbolic link takes out of the root."""
     private = log.parent / ".intercom"
     own = (private / name for name in ("ledger", "state.db", "index2.db", "lock"))
-    for path in (log.parent, log, private, *own, log.parent / "archive"):
-        real = os.path.realpath(path)
-        if real != os.fspath(root) and not real.startswith(os.fspath(root).rstrip(os.sep) + os.sep):
+    stay_inside(root, log.parent, log, private, *own, log.parent / "archive")
+
+
+def stay_inside(root: Path, *paths: Path) -> None:
+    """Refused if a symbolic link takes one of these out of the root."""
+    for path in paths:
+        if not is_inside(root, path):
             raise Refused(
-                f"{path} leads out of {root} (to {real}) by a symbolic link; nothing was opened. "
+                f"{path} leads out of {root} (to {os.path.realpath(path)}) by a symbolic link; nothing was opened. "
                 "Remove the link, or set INTERCOM_ROOT to where it leads."
             )
+
+
+def is_inside(root: Path, path: str | Path) -> bool:
+    """Whether a path is below the root once all symbolic links are followed."""
+    real = os.path.realpath(path)
+    return real == os.fspath(root) or real.startswith(os.fspath(root).rstrip(os.sep) + os.sep)

@@ -28,7 +28,7 @@ from intercom.repair.sides import Expected, Pastime, View, identified
 from intercom.store.index import query
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.log import Log
-from intercom.store.log.replace import swap
+from intercom.store.log.replace import shared, swap
 from intercom.store.log.template import fresh_log
 from intercom.store.log.unfinished import (
     Tail,
@@ -210,9 +210,12 @@ class Heal:
         if not self._exists and not data:
             data = self._becomes.top()
         if data != self.live:
+            parted = shared(self._log.live)
             with storage(f"write {self._log.live}", "the log is as it was; what it lost is still delivered"):
                 if not swap(self._log.live, self.live, data, sync=not self._began):
                     return None
+            if parted:
+                notices.append(f"{self._log.live} had a further name (a hard link): that file is not the log any more")
         self._agree(data, marks)
         return notices
 

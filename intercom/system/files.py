@@ -123,8 +123,12 @@ def _together(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Replace `path` atomically and durably: temporary file, fsync, rename, fsync of the folder."""
+    """Replace `path` atomically and durably: temporary file, fsync, rename, fsync of the folder.
+
+    A symbolic link stays: what it points to is replaced.
+    """
     with storage(f"write {path}"):
+        path = Path(os.path.realpath(path))
         temporary = write_temporary(path, data)
         try:
             os.replace(temporary, path)

@@ -16,7 +16,7 @@ from intercom.core.message import local_stamp
 from intercom.format.record import META, PAGE, control
 from intercom.store.log.base import Base
 from intercom.store.log.log import Log
-from intercom.store.log.replace import swap
+from intercom.store.log.replace import check_names, swap
 from intercom.store.log.unfinished import without
 from intercom.system.files import begins, storage
 
@@ -53,6 +53,7 @@ def compact(log: Log, keep: int) -> Compaction | None:
     going = frozenset(arrived[: len(arrived) - len(kept)])
     if not going:
         return Compaction(0, len(kept), None)
+    check_names(log.live, "nothing was compacted")
     now, earlier = time.time(), _COUNT.search(page)
     count = len(going) + (int(earlier[1]) if earlier else 0)
     log.learn([control(PAGE, [f"{count} left", *kept], now)], "nothing was compacted")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from intercom.core.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config
+from intercom.core.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config, stay_inside
 from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import END, META, START, seal
@@ -67,9 +67,10 @@ class Log:
     def locked(self, wait: float | None = None) -> Iterator[None]:
         """Hold the writer lock (creating our folders first), waiting for so many seconds at most.
 
-        LockTimeout, StorageError.
+        LockTimeout, StorageError; Refused where the log leads out of the root by now.
         """
         make_private_folder(self._config.private)
+        stay_inside(self._config.root, self.live)
         with self._lock.held() if wait is None else self._lock.held(wait):
             size = file_size(self.live) + file_size(self.base.path)
             if size > _LONG:

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
 from intercom.system.files import append, being_written, has_writer, holds, joined, read_from, whole, write_pieces
 
@@ -49,8 +50,10 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
 
     What an editor or a shell still wrote into the old file while it was replaced is carried over. It need not be
     synced where there is a base. The caller holds the writer lock, so the others are no tools of ours.
-    OSError as the system gives it.
+    A symbolic link stays: what it points to is replaced. A hard link does not: see `shared`. OSError as the system
+    gives it.
     """
+    link, path = path, Path(os.path.realpath(path))
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -62,7 +65,7 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
         if handle >= 0 and not (_same(handle, path) and holds(handle, before)):
             temporary.unlink()
             return False
-        kept = _keep(path) if handle >= 0 else None
+        kept = _keep(link, path) if handle >= 0 else None
         os.replace(temporary, path)  # not brought to the disk: the old one is known, should it come back
         if handle >= 0:
             carried = _carry_over(handle, path, before, after)
@@ -72,6 +75,34 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
         if handle >= 0:
             os.close(handle)
     return True
+
+
+def shared(log: Path) -> bool:
+    """Whether the log's file has a further name that is none of ours, from which replacing the log parts it.
+
+    To write it anew in place would keep them one file, but whoever is killed in the middle leaves a mixture of two
+    texts that would count as somebody's edit, and what others append at that moment would be lost.
+    """
+    try:
+        found = os.stat(log)
+    except FileNotFoundError:
+        return False
+    return found.st_nlink > 1 and found.st_nlink > 1 + sum(_is(one.path, found) for one in _replaced(log))
+
+
+def check_names(log: Path, outcome: str) -> None:
+    """StorageError if the log's file has a further name: what can wait is not worth parting them."""
+    if shared(log):
+        raise StorageError(
+            f"{log} has a further name somewhere (a hard link), from which this would part it; {outcome}. "
+            f"Find that name (find DIR -inum {os.stat(log).st_ino}) and remove it, or make it a symbolic link."
+        )
+
+
+def _is(path: Path, found: os.stat_result) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), found)
+    return False
 
 
 def news(log: Path) -> bool:
@@ -166,9 +197,9 @@ def _named(path: Path) -> Replaced:
     return Replaced(path)
 
 
-def _keep(path: Path) -> Path | None:
-    """Give the file a second name; None where that cannot be, as without a private folder beside it."""
-    folder = path.parent / _PRIVATE / _FOLDER
+def _keep(log: Path, path: Path) -> Path | None:
+    """Give the log's file a second name; None where that cannot be, as without a private folder beside the log."""
+    folder = log.parent / _PRIVATE / _FOLDER
     kept = folder / f"{time.time_ns()}"
     for _ in range(2):
         try:
