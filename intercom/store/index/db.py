@@ -26,7 +26,7 @@ from typing import Final
 
 from intercom.core.errors import StorageError
 from intercom.system.boot import boot_id
-from intercom.system.files import storage
+from intercom.system.files import put, storage
 from intercom.system.lock import flocked
 
 SCHEMA_VERSION = 2
@@ -274,7 +274,7 @@ class Index:
         self.close()
         for suffix in ("-journal", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        os.replace(path, self.path)
+        put(path, self.path)
         self._seal()
 
     def discard(self) -> None:

@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 from intercom.core.config import BASE
 from intercom.store.log.ledger import Position
 from intercom.system.boot import boot_id
-from intercom.system.files import storage, sync_folder, write_pieces
+from intercom.system.files import put, storage, sync_folder, write_pieces
 
 _LATE = "late\n"  # and this behind those
 _LINE = 320  # bytes, padded
@@ -146,7 +146,7 @@ class Bases:
             draft = write_pieces(self.path, pieces(), sync=False)
             _put(draft, Head(ledger, at, at, count, size, len(more), found.hexdigest(), boot_id()))
             first = not self.path.exists()
-            os.replace(draft, self.path)
+            put(draft, self.path)
             if first:  # else the one before does as well, should the machine stop now
                 sync_folder(self.path.parent)
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
-from intercom.system.files import append, being_written, has_writer, holds, joined, read_from, whole, write_pieces
+from intercom.system.files import append, being_written, has_writer, holds, joined, put, read_from, whole, write_pieces
 
 _LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
 _STEP = 0.001
@@ -66,7 +66,7 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
             temporary.unlink()
             return False
         kept = _keep(link, path) if handle >= 0 else None
-        os.replace(temporary, path)  # not brought to the disk: the old one is known, should it come back
+        put(temporary, path)  # not brought to the disk: the old one is known, should it come back
         if handle >= 0:
             carried = _carry_over(handle, path, before, after)
             if kept is not None:
@@ -248,7 +248,7 @@ def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> bytes |
     if late.startswith(before):
         append(path, late[len(before) :])
     elif late and read_from(path) == after:
-        os.replace(write_pieces(path, (late,), sync=False), path)  # somebody saved the whole file: as if a moment later
+        put(write_pieces(path, (late,), sync=False), path)  # somebody saved the whole file: as if a moment later
     elif late or writing:
         return before  # it is to be looked at again
     return late if writing else None
