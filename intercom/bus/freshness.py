@@ -338,6 +338,7 @@ class Sync:
         with self._index.locked():
             if because and self._index.sound():
                 return 0  # another process was quicker
+            self._index.sweep()
             temporary = self._index.path.with_name(f"index.{os.getpid()}.new")
             try:
                 with self._index.guarded():

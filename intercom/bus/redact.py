@@ -125,7 +125,8 @@ class Purge:
 
         What a writer that died had drafted goes, too: nobody else has the lock.
         """
-        for path in (*self._log.base.others(), *self._drafts()):
+        self._log.sweep()
+        for path in self._log.base.others():
             path.unlink(missing_ok=True)
         base, end = self._log.base.read(self._log.ledger.id), self._log.ledger.end()
         page = read_from(self._log.live) or b""
@@ -138,10 +139,6 @@ class Purge:
             self._log.base.write(self._log.ledger.id, end, page, base.marks, [*base.arrived, *names], base.late)
         else:
             self._log.base.drop()
-
-    def _drafts(self) -> Iterable[Path]:
-        folders = (self._config.folder, self._config.archive, self._config.private)
-        return (path for folder in folders for path in folder.glob(".*INTERCOM-*.tmp") if os.path.isfile(path))
 
 
 def _mine(entry: Entry, texts: list[Message], stub: Message, *, near: bool = False) -> bool:

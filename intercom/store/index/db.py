@@ -277,10 +277,16 @@ class Index:
         put(path, self.path)
         self._seal()
 
+    def sweep(self) -> None:
+        """Remove what builders that died left. The caller holds the lock, so nobody builds."""
+        for path in self.path.parent.glob("index.*.new*"):
+            path.unlink(missing_ok=True)
+
     def discard(self) -> None:
         """Throw the index away, for good: the next use rebuilds it from the logs."""
         self.close()
         with self.locked():
+            self.sweep()
             for path in (self.path, self.path.with_name(self.path.name + "-journal"), self._seal_path):
                 path.unlink(missing_ok=True)
 

@@ -7,9 +7,12 @@ puts there what it lacks. What other programs leave unfinished on the page is cl
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from intercom.core.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config, stay_inside
@@ -25,6 +28,7 @@ from intercom.system.lock import WriterLock
 
 _LONG = 4 * 1024 * 1024  #: bytes; whoever works on less is done before anybody loses patience
 _PACE = 2 / 1_000_000  #: seconds per byte that may be needed with the lock held: ten times what it takes
+_DRAFT = re.compile(r"\.(?:INTERCOM-.*\.md.*|base\.INTERCOM-.*|ledger)\.\d+\.tmp", re.IGNORECASE | re.DOTALL)
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
@@ -86,9 +90,24 @@ class Log:
 
         StorageError. The caller holds the lock.
         """
+        self.sweep()
         self.ledger.mend(self._accepted)
         with storage(f"add to {self.live} what was written into the file that it replaced", "nothing was read"):
             gather(self.live, self._known)
+
+    def sweep(self) -> None:
+        """Remove the drafts of writers that died: they hold texts that may be redacted. The caller holds the lock."""
+        page = Path(os.path.realpath(self.live))
+        folders = (self._config.folder, self._config.archive, self._config.archive / "damaged", self._config.private)
+        for folder in folders:
+            with suppress(OSError):
+                for name in os.listdir(folder):
+                    if _DRAFT.fullmatch(name):
+                        (folder / name).unlink()
+        for draft in page.parent.glob(f".{glob.escape(page.name)}.*.tmp"):
+            if draft.name[len(page.name) + 2 : -len(".tmp")].isdecimal():
+                with suppress(OSError):
+                    draft.unlink()
 
     def _accepted(self, name: str) -> bool:
         """Whether page or base have a message of this id: no tool puts it there before the ledger has it."""

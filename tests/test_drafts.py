@@ -1,0 +1,71 @@
+"""What writers that were killed had drafted holds texts, too: it goes with the next look, and with a redaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from intercom import Bus
+
+_LOG = "INTERCOM-testbox"
+LEFT = (
+    f".{_LOG}.md.99999.tmp",
+    f"archive/.{_LOG}-000001.md.99999.tmp",
+    f"archive/damaged/.{_LOG}-20260112-100000-001.md.99999.tmp",
+    f".intercom/.base.{_LOG}.99999.tmp",
+    ".intercom/.ledger.99999.tmp",
+)
+BUILT = (".intercom/index.99999.new", ".intercom/index.99999.new-journal")
+MINE = (".notes.99999.tmp", f".{_LOG}.md.tmp", f"archive/{_LOG}.tmp")
+
+
+@pytest.fixture
+def talk(project: Path) -> Iterator[Bus]:
+    """A bus with a secret, and drafts of it that nobody will finish."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "the secret of the cake", sender="claude-code")
+        bus.history()
+        (bus.config.archive / "damaged").mkdir()
+        for name in LEFT + BUILT + MINE:
+            (bus.config.folder / name).write_text("secret" if name not in MINE else "mine")
+        yield bus
+
+
+def _there(bus: Bus, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if (bus.config.folder / name).exists()]
+
+
+def test_they_go_when_the_page_is_taken_in(talk: Bus) -> None:
+    """All that we write beside a file, and nothing else; of the index when it is built."""
+    assert talk.history()
+    with talk.config.log.open("a") as file:
+        file.write("\n## [2026-01-12 10:00:00] user -> roo [INFO]\n\nby hand\n\n---\n")
+    assert len(talk.history()) == 2
+    assert _there(talk, LEFT) == []
+    talk.rebuild()
+    assert _there(talk, BUILT) == []
+    assert _there(talk, MINE) == list(MINE)
+
+
+def test_a_redaction_reaches_them(talk: Bus) -> None:
+    """Nothing of a secret is left anywhere."""
+    talk.redact(talk.history()[0].id)
+    assert _there(talk, LEFT + BUILT) == []
+    assert not any(b"secret" in path.read_bytes() for path in talk.config.folder.rglob("*") if path.is_file())
+    assert _there(talk, MINE) == list(MINE)
+
+
+def test_beside_a_page_that_is_a_link(talk: Bus, project: Path) -> None:
+    """Where the page is a link, its drafts are written beside what it points to."""
+    own = project / "talk.md"
+    os.rename(talk.config.log, own)
+    talk.config.log.symlink_to(own)
+    draft, mine = project / ".talk.md.99999.tmp", project / ".talk.md.mine.tmp"
+    for path in (draft, mine):
+        path.write_text("secret")
+    talk.redact(talk.history()[0].id)
+    assert not draft.exists()
+    assert mine.exists()
