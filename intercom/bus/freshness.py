@@ -239,11 +239,17 @@ class Sync:
             if touched and file.own and not sweep and known is not None and not known.startswith(_UPTO):
                 continue  # a closed segment, read to its end
             mark = self._mark(file)
-            if mark and known != mark and not _beyond(known, mark):
+            if mark and known != mark and not _beyond(known, mark) and self._usable(file):
                 changed.append(file)
         if sweep:
             self._swept = time.monotonic()
         return changed
+
+    def _usable(self, file: File) -> bool:
+        text = f"{file.path} is not read: it is not a file, or a symbolic link out of {self._config.root}"
+        usable = self._listing.usable(file)
+        self._notices += [text] * (not usable and text not in self._notices)
+        return usable
 
     def _mark(self, file: File) -> str:
         """What tells whether a source changed: of the open segment how far it counts, else the file's own times."""
@@ -358,7 +364,7 @@ class Sync:
         """Fill a new index at `temporary`; return the number of messages. StorageError, OSError."""
         archive = file_mark(self._config.archive)
         self._listing.forget()
-        files = [file for file in self._listing.all() if file.own or not alone]
+        files = [file for file in self._listing.all() if file.own or (not alone and self._usable(file))]
         parts = [
             Part(
                 self._config.folder / file.path, file, self._mark(file), self._end(file), self._listing.copy(file.path)

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from intercom.core.errors import StorageError
 
@@ -58,10 +58,25 @@ def append(path: Path, data: bytes) -> None:
         os.close(handle)
 
 
+def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
+    """Open a file that is nothing else, without ever waiting for who is at the other end. OSError."""
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    mode = os.fstat(handle).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is refused where it is read
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return handle
+
+
+def opened(path: str | Path) -> BinaryIO:
+    """The same, to be read, for the caller to close. OSError."""
+    return open(open_regular(path), "rb")
+
+
 def read_from(path: Path, offset: int = 0) -> bytes | None:
     """The bytes of `path` from `offset` on, or None if there is no such file. StorageError if unreadable."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = open_regular(path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 from intercom.core.config import BASE
 from intercom.store.log.ledger import Position
 from intercom.system.boot import boot_id
-from intercom.system.files import put, storage, sync_folder, write_pieces
+from intercom.system.files import opened, put, storage, sync_folder, write_pieces
 
 _LATE = "late\n"  # and this behind those
 _LINE = 320  # bytes, padded
@@ -75,7 +75,7 @@ class Bases:
     def opened(self) -> tuple[Head, BinaryIO] | None:
         """The head, and the file at the start of the copy, for the caller to close; None if there is none to trust."""
         try:
-            file = open(self.path, "rb")  # noqa: SIM115  # the caller closes it
+            file = opened(self.path)
         except OSError:
             return None
         try:

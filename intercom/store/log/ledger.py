@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 from intercom.core.config import Config
 from intercom.core.message import new_id
 from intercom.format.record import END, OPEN, START, control, extent, ident
-from intercom.system.files import make_private_folder, read_from, storage, sync_folder, write_all, write_pieces
+from intercom.system.files import make_private_folder, opened, read_from, storage, sync_folder, write_all, write_pieces
 from intercom.system.folders import Names, file_size
 
 SEGMENT_BYTES = 512 * 1024  #: a segment that has reached this size is not added to
@@ -167,7 +167,7 @@ class Ledger:
         """Which ledger a file belongs to, and which segment it follows; None if it does not say."""
         if name not in self._heads:
             try:
-                with open(f"{self.folder}/{name}", "rb") as file:
+                with opened(f"{self.folder}/{name}") as file:
                     found = _OPENED.match(file.read(_HEAD))
             except OSError:
                 return None

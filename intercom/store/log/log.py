@@ -22,7 +22,7 @@ from intercom.format.record import END, META, START, seal
 from intercom.store.log.base import Bases, Head
 from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
-from intercom.system.files import make_private_folder, read_from, storage, write_all
+from intercom.system.files import make_private_folder, open_regular, read_from, storage, write_all
 from intercom.system.folders import file_size
 from intercom.system.lock import WriterLock
 
@@ -183,7 +183,7 @@ class Log:
 
     def _open_page(self) -> int:
         try:
-            return os.open(self.live, _OPEN | os.O_CREAT, 0o600)
+            return open_regular(self.live, _OPEN | os.O_CREAT)
         except OSError as error:
             raise StorageError(f"cannot open {self.live}: {error.strerror}; nothing was sent.") from error
 

@@ -20,7 +20,18 @@ from typing import NamedTuple
 
 from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
-from intercom.system.files import append, being_written, has_writer, holds, joined, put, read_from, whole, write_pieces
+from intercom.system.files import (
+    append,
+    being_written,
+    has_writer,
+    holds,
+    joined,
+    open_regular,
+    put,
+    read_from,
+    whole,
+    write_pieces,
+)
 
 _LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
 _STEP = 0.001
@@ -55,7 +66,7 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
     """
     link, path = path, Path(os.path.realpath(path))
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = open_regular(path)
     except FileNotFoundError:
         if before:
             return False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from typing import NamedTuple
 
-from intercom.core.config import Config, log_machine
+from intercom.core.config import Config, is_inside, log_machine
 from intercom.store.log.ledger import Ledger
 from intercom.system.folders import Names
 
@@ -54,6 +56,15 @@ class Listing:
         """Those of them outside the archive, and the segment that is added to."""
         self.all()
         return self._near
+
+    def usable(self, file: File) -> bool:
+        """Whether a file may be read: others' only where they are files, and no link leads out of the root."""
+        path = f"{self._config.folder}/{file.path}"
+        try:
+            plain = stat.S_ISREG(os.stat(path).st_mode)
+        except OSError:
+            return True  # gone, or it is said elsewhere why it cannot be read
+        return file.own or (plain and (not os.path.islink(path) or is_inside(self._config.root, path)))
 
     def forget(self) -> None:
         """List the folders again, whatever their times say."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from intercom.core.errors import StorageError
 from intercom.core.message import utc
 from intercom.system.boot import boot_id
-from intercom.system.files import make_private_folder
+from intercom.system.files import make_private_folder, opened
 from intercom.system.lock import flocked
 
 _SCHEMA_VERSION = 1
@@ -338,7 +338,7 @@ def _is_kept(folder: Path) -> bool:
     if any(name.startswith(_SINCE) for name in os.listdir(folder)):
         return True
     for name in os.listdir(archive) if archive.is_dir() else ():
-        with suppress(OSError), open(archive / name, "rb") as file:
+        with suppress(OSError), opened(archive / name) as file:
             if _OPENED in file.read(_HEAD):
                 return True
     return False

@@ -1,0 +1,101 @@
+"""What is no file where one should be, and what leads out of the root: named in one line, never waited for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from intercom import Bus
+from intercom.core.config import load
+from intercom.core.errors import StorageError, UsageError
+
+_TYPED = "## [2026-01-12 10:00:00] zoo -> roo [INFO]\n\n{}\n\n---\n\n"
+
+
+@pytest.mark.parametrize("name", ["INTERCOM-other.md", "archive/INTERCOM-other-000001.md"])
+@pytest.mark.parametrize("late", [False, True])
+def test_another_machines_file_that_leads_out(project: Path, tmp_path: Path, name: str, late: bool) -> None:
+    """It is not followed, however late it became a link, and named; a link that stays inside is."""
+    secret, inside = tmp_path / "secret.md", project / "inside.md"
+    secret.write_text(_TYPED.format("outside"))
+    inside.write_text(_TYPED.format("inside"))
+    with Bus.open(project) as bus:
+        bus.send("roo", "ours", sender="claude-code")
+        path = bus.config.folder / name
+        if late:
+            path.write_text(_TYPED.format("theirs"))
+            assert [message.body for message in bus.history()] == ["ours", "theirs"]
+            path.unlink()
+        path.symlink_to(secret)
+        bus._sync._swept = 0.0
+        assert "outside" not in [message.body for message in bus.history()]
+        assert any(text.startswith(f"{name} is not read: ") for text in bus.notices)
+        bus.rebuild()
+        assert [message.body for message in bus.history()] == ["ours"]
+        path.unlink()
+        path.symlink_to(inside)
+        bus.rebuild()
+        assert [message.body for message in bus.history()] == ["ours", "inside"]
+
+
+@pytest.mark.parametrize("name", ["INTERCOM-other.md", "archive/INTERCOM-other-000001.md", "INTERCOM-folder.md/x"])
+def test_a_pipe_of_another_machine(project: Path, name: str) -> None:
+    """What can never be read is left, and the rest works."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "ours", sender="claude-code")
+        path = bus.config.folder / name
+        if path.name == "x":
+            path.parent.mkdir()
+        else:
+            os.mkfifo(path)
+        assert [message.body for message in bus.history()] == ["ours"]
+        assert len(bus.notices) == 1
+        bus.rebuild()
+        assert [message.body for message in bus.read("roo")] == ["ours"]
+
+
+@pytest.mark.parametrize("name", ["INTERCOM-testbox.md", ".intercom/ledger"])
+def test_a_pipe_where_a_file_of_ours_should_be(project: Path, name: str) -> None:
+    """It is named, and nobody waits for it."""
+    path = project / ".claude" / "local" / name
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with Bus.open(project) as bus, pytest.raises(StorageError, match=f"{path.name}: it is not a regular file; nothing"):
+        bus.send("roo", "never", sender="claude-code")
+
+
+def test_a_pipe_for_a_base(project: Path) -> None:
+    """The base is derived: without one the page is looked at again."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "ours", sender="claude-code")
+        bus._log.base.path.unlink()
+        os.mkfifo(bus._log.base.path)
+        assert [message.body for message in bus.history()] == ["ours"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a." * 100_000 + "a = 1", "a = " + "[" * 100_000, "a = " + "9" * 10_000, "# " + "x" * 1_100_000, None],
+    ids=["keys", "lists", "number", "size", "pipe"],
+)
+def test_settings_that_nobody_wrote_by_hand(project: Path, text: str | None) -> None:
+    """One line that names the file."""
+    path = project / ".claude" / "intercom.toml"
+    path.parent.mkdir()
+    if text is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=r"intercom\.toml.*; nothing was opened") as caught:
+        load(project)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_for_the_machines_name(project: Path) -> None:
+    """It is as if no name had been given."""
+    path = project / ".claude" / "local" / ".intercom" / "machine"
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    assert load(project, environ={}).machine
