@@ -31,15 +31,20 @@ def storage(doing: str, outcome: str = "nothing was written") -> Iterator[None]:
 def make_private_folder(path: Path) -> None:
     """Create `path` and what is missing above it, with mode 0700. StorageError if it cannot.
 
-    But `.claude` and what is above that are shared with others, and get the usual mode.
+    But `.claude` is shared with others and gets the usual mode, and what is above that is never made.
     """
     if path.is_dir():
         return
     shared = path.name == ".claude"
     if not shared:
         make_private_folder(path.parent)
+    if shared and not path.parent.is_dir():  # it was there when the bus was opened
+        raise StorageError(
+            f"{path.parent} is gone: it was renamed or removed; nothing was written. "
+            "Start again where the project is now."
+        )
     with storage(f"create the folder {path}"):
-        path.mkdir(mode=0o777 if shared else 0o700, parents=shared, exist_ok=True)
+        path.mkdir(mode=0o777 if shared else 0o700, exist_ok=True)
 
 
 def write_all(handle: int, data: bytes) -> None:
