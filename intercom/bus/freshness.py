@@ -16,7 +16,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -29,7 +29,7 @@ from intercom.store.index.db import RESTARTED
 from intercom.store.index.query import attach_state
 from intercom.store.log.checkpoint import Grown, legacy, quick
 from intercom.store.log.log import Log
-from intercom.store.sources.inventory import File, Listing
+from intercom.store.sources.inventory import UPTO, File, Listing, beyond
 from intercom.store.sources.readahead import mostly_new
 from intercom.store.sources.tail import parsed, pieces, proof_at, proof_before, records, uncollected, young
 from intercom.store.state.db import State
@@ -45,7 +45,6 @@ _SEEN_NEAR = (
 )
 _READ = "UPDATE sources SET seen = ?, settled = ?, proof = ? WHERE src = ?"
 _NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-_UPTO = "upto"  #: begins the mark of the open segment
 _EXPECTED = {"there is no index yet", RESTARTED}  #: why an index is made anew without anybody being told
 _TRIES = 4
 _UNSETTLED = 10  #: looks at a damaged file that keeps changing before it is repaired as it is
@@ -149,6 +148,7 @@ class Sync:
                 if self._agreed():
                     return
                 self._log.ledger.settle()
+                self._refill()
                 self._to_end()
                 past = self._past()
                 repair.repair_settings(self._config)
@@ -168,6 +168,19 @@ class Sync:
                 before = surgeon.live
                 del surgeon  # a long log is not to be held twice
             time.sleep(repair.SETTLE_DAMAGE)  # an editor may be in the middle of saving
+
+    def _refill(self) -> None:
+        """Write anew what the ledger lost of what is to be on the page; the caller holds the writer lock."""
+        from intercom.repair import refill
+
+        with suppress(IndexLost):
+            db = self._index.db()
+            with self._index.guarded():
+                count = refill.refill(self._log, db)
+            if not count:
+                return
+            self._index.condemn()
+            self._notices.append(f"the ledger in archive/ had been cut short: {count} messages were written anew")
 
     def _finish(self) -> None:
         """Go on with redactions that were killed. StorageError, LockTimeout."""
@@ -236,10 +249,10 @@ class Sync:
         changed = []
         for file in files:
             known = seen.get(file.path)
-            if touched and file.own and not sweep and known is not None and not known.startswith(_UPTO):
+            if touched and file.own and not sweep and known is not None and not known.startswith(UPTO):
                 continue  # a closed segment, read to its end
             mark = self._mark(file)
-            if mark and known != mark and not _beyond(known, mark) and self._usable(file):
+            if mark and known != mark and not beyond(known, mark) and self._usable(file):
                 changed.append(file)
         if sweep:
             self._swept = time.monotonic()
@@ -254,7 +267,7 @@ class Sync:
     def _mark(self, file: File) -> str:
         """What tells whether a source changed: of the open segment how far it counts, else the file's own times."""
         end = self._end(file)
-        return file_mark(f"{self._root}/{file.path}") if end is None else f"{_UPTO} {end}"
+        return file_mark(f"{self._root}/{file.path}") if end is None else f"{UPTO} {end}"
 
     def _read(self, changed: list[File], noted: dict[str, str]) -> None:
         """Take in what is new in these sources, in one transaction. IndexLost."""
@@ -391,10 +404,3 @@ def _opened(path: str) -> Iterator[BinaryIO]:
             raise _Rewritten from None
         with file:
             yield file
-
-
-def _beyond(known: str | None, mark: str) -> bool:
-    """Whether the index has the open segment further than it is to be read now: another process was there."""
-    if known is None or not (known.startswith(_UPTO) and mark.startswith(_UPTO)):
-        return False
-    return int(known.split()[1]) >= int(mark.split()[1])

@@ -51,12 +51,16 @@ def quick(log: Log) -> Grown | None:
         grown = _compared(log, head.at, last, page[size:])
         if grown is None or grown.end is None or (grown.behind and head.rebooted):
             return None  # a page that is short after a power cut may be an old one
+        if not grown.behind and grown.end < head.seen:
+            return None  # page and ledger are both older than what was seen of them
         log.base.saw(file, head, grown.end)
         return grown
 
 
 def _compared(log: Log, at: Position, last: Segment, grown: bytes) -> Grown | None:
     """What the page has grown by beside what the ledger has since; None where they differ."""
+    if at.number > last.number:
+        return None  # the segment that held it is gone
     if at.number != last.number:  # rarely: a segment was begun since
         *earlier, (at, newest) = log.ledger.since(at)
         rest = without_open(at, newest)
@@ -67,6 +71,8 @@ def _compared(log: Log, at: Position, last: Segment, grown: bytes) -> Grown | No
     lead = min(at.offset, LEAD)
     tail = read_from(log.ledger.path(last), at.offset - lead) or b""
     before, data = tail[:lead], tail[lead:]
+    if len(before) < lead:
+        return None  # it is shorter than it was
     behind = grown != data
     if behind and not (data.startswith(grown) and data.startswith(START, len(grown))):
         return None

@@ -180,6 +180,10 @@ class Ledger:
     def append(self, records: Sequence[bytes], outcome: str = "nothing was sent") -> Position:
         """Append records and sync them; return where they end. StorageError: then none of them is there."""
         segment = self.open()
+        if segment is not None and not file_size(self.path(segment)):  # somebody emptied it: it is a segment no more
+            self._heads.pop(segment.name, None)
+            self.forget()
+            segment = self.open()
         if segment is None:
             self.begin()
             segment = self.segments()[-1]

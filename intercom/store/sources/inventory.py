@@ -16,6 +16,7 @@ from intercom.system.folders import Names
 _COPIED = re.compile(
     r"[ ~(]|\.sync-conflict-|[._]conflict|[._](?:backup|base|local|remote)[._]\d|\.(?:bak|orig|old|backup|copy|tmp)\b"
 )
+UPTO = "upto"  #: begins the mark of the open segment
 
 
 class File(NamedTuple):
@@ -106,6 +107,13 @@ class Listing:
             if self._ledger.is_named(name) or any(before in segments for before in _before_marks(_stem(name))):
                 copies[path] = True
         return copies
+
+
+def beyond(known: str | None, mark: str) -> bool:
+    """Whether the index has the open segment further than it is to be read now: another process was there."""
+    if known is None or not (known.startswith(UPTO) and mark.startswith(UPTO)):
+        return False
+    return int(known.split()[1]) >= int(mark.split()[1])
 
 
 def _stem(name: str) -> str:

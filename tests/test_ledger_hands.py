@@ -1,0 +1,79 @@
+"""What somebody's hand does to the ledger itself: deleted, shortened, renamed and changed segments."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from intercom import Bus
+from intercom.store.log import ledger
+
+
+@pytest.fixture
+def bus(project: Path) -> Iterator[Bus]:
+    """A bus of two agents."""
+    with Bus.open(project) as bus:
+        yield bus
+
+
+@pytest.fixture
+def segments(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Path], list[str]]:
+    """Three segments or more, all of whose messages are on the page and were seen there; and their ids."""
+    monkeypatch.setattr(ledger, "SEGMENT_BYTES", 3000)
+    ids = [bus.send("roo", f"message {number}", sender="claude-code").id for number in range(40)]
+    assert [message.id for message in bus.history()] == ids
+    found = sorted(bus.config.archive.glob("INTERCOM-*.md"))
+    assert len(found) >= 3
+    return found, ids
+
+
+def told(bus: Bus) -> dict[str, str]:
+    """Every message but our own announcements, and where it comes from; each once, also after a rebuild."""
+    with Bus.open(bus.config.root) as again:
+        found = [message for message in again.history() if message.sender != "system"]
+        said = {message.id: message.via for message in found}
+        assert len(found) == len(said)
+        again.rebuild()
+        assert {message.id: message.via for message in again.history() if message.sender != "system"} == said
+    return said
+
+
+def shortened(paths: list[Path]) -> None:
+    """Less of the newest, as an old copy has it."""
+    os.truncate(paths[-1], paths[-1].stat().st_size // 2)
+
+
+LOSSES: dict[str, Callable[[list[Path]], object]] = {
+    "the first": lambda paths: paths[0].unlink(),
+    "the middle": lambda paths: paths[1].unlink(),
+    "the newest": lambda paths: paths[-1].unlink(),
+    "all": lambda paths: shutil.rmtree(paths[0].parent),
+    "the end of the newest": shortened,
+    "the text of the newest": lambda paths: os.truncate(paths[-1], 0),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_the_page_shows_survives_the_ledger(bus: Bus, segments: tuple[list[Path], list[str]], loss: str) -> None:
+    """Whatever is gone of the ledger, the page's messages are delivered once, under their ids and their senders."""
+    paths, ids = segments
+    LOSSES[loss](paths)
+    sent = bus.send("roo", "and one more", sender="claude-code").id
+    assert told(bus) == dict.fromkeys([*ids, sent], "tool")
+    bus.compact(0)
+    assert told(bus) == dict.fromkeys([*ids, sent], "tool")
+    given = [message.id for message in bus.read("roo")]
+    assert sorted(given) == sorted([*ids, sent])
+
+
+def test_without_the_index_the_page_is_taken_in(bus: Bus, segments: tuple[list[Path], list[str]]) -> None:
+    """Nobody is left to say who wrote what: the messages come all the same, by hand."""
+    paths, ids = segments
+    shutil.rmtree(paths[0].parent)
+    for path in bus.config.private.glob("index*"):
+        path.unlink()
+    assert told(bus) == dict.fromkeys(ids, "hand")
