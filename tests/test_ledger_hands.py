@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from intercom import Bus
+from intercom.format.record import REDACTED, REMOVED, control, unsealed
 from intercom.store.log import ledger
 
 
@@ -77,3 +79,18 @@ def test_without_the_index_the_page_is_taken_in(bus: Bus, segments: tuple[list[P
     for path in bus.config.private.glob("index*"):
         path.unlink()
     assert told(bus) == dict.fromkeys(ids, "hand")
+
+
+@pytest.mark.parametrize("tag", [REMOVED, REDACTED])
+def test_a_control_record_by_hand_is_none(bus: Bus, segments: tuple[list[Path], list[str]], tag: str) -> None:
+    """Written into a segment by somebody, it hides nothing and destroys nothing, on the page or off it."""
+    paths, ids = segments
+    bus.compact(0)
+    record, last = unsealed(control(tag, [ids[0]], time.time())), paths[-1].read_bytes()
+    at = last.rindex(b"\n## [") + 1
+    paths[-1].write_bytes(last[:at] + record + last[at:])
+    with Bus.open(bus.config.root) as again:
+        again.rebuild()
+        first = again.history()[0]
+    assert (first.id, first.body) == (ids[0], "message 0")
+    assert told(bus) == dict.fromkeys(ids, "tool")

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import BinaryIO
 
 from intercom.format import MESSAGE, Entry, Parser, one
-from intercom.format.record import END, extent
+from intercom.format.record import END, extent, is_control
 from intercom.store.log.checkpoint import LEAD, Grown
 
 CHUNK = 4 * 1024 * 1024
@@ -113,6 +113,8 @@ def _proven(entry: Entry) -> Entry:
         return entry
     if whole:
         return one(entry.raw[:whole], entry.start)
+    if is_control(entry) and entry.start:  # whatever somebody says of other messages, it is not the ledger's word
+        return entry._replace(via="hand", declared=None)
     return entry._replace(via="hand")
 
 
