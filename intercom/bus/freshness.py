@@ -15,11 +15,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from intercom.bus.rebuild import Part, fill
 from intercom.core.config import Config
@@ -31,7 +31,17 @@ from intercom.store.log.checkpoint import Grown, legacy, quick
 from intercom.store.log.log import Log
 from intercom.store.sources.inventory import UPTO, File, Listing, beyond
 from intercom.store.sources.readahead import mostly_new
-from intercom.store.sources.tail import parsed, pieces, proof_at, proof_before, records, uncollected, young
+from intercom.store.sources.tail import (
+    Rewritten,
+    opened_segment,
+    parsed,
+    pieces,
+    proof_at,
+    proof_before,
+    records,
+    uncollected,
+    young,
+)
 from intercom.store.state.db import State
 from intercom.system.files import being_written, make_private_folder, storage
 from intercom.system.folders import file_mark, file_size
@@ -55,10 +65,6 @@ class _Row(NamedTuple):
     seen: str
     settled: int
     proof: str
-
-
-class _Rewritten(Exception):  # a condition, not a fault
-    """A segment of our ledger is not what it was."""
 
 
 class Sync:
@@ -287,7 +293,7 @@ class Sync:
                 # Through this connection: the transaction holds the attached state, too.
                 if fixed:
                     db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
-        except _Rewritten:
+        except Rewritten:
             self._index.condemn()
             raise IndexLost("a segment of the ledger was changed") from None
 
@@ -301,7 +307,7 @@ class Sync:
         return _Row(*found)
 
     def _read_own(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> None:
-        """Take in what a segment has grown by. _Rewritten."""
+        """Take in what a segment has grown by. Rewritten."""
         row, grown, mark, end = self._row(db, file), self._grown, self._mark(file), self._end(file)
         source = Source(row.src, trusted=True)
         in_hand = end is not None and grown.start <= row.settled < end and bool(row.settled)
@@ -309,9 +315,9 @@ class Sync:
             add_records(db, source, parsed(grown, row.settled), (), reserved=numbers)
             db.execute(_READ, (mark, end, proof_at(grown, end or 0), row.src))
             return
-        with _opened(f"{self._root}/{file.path}") as opened:
+        with opened_segment(f"{self._root}/{file.path}") as opened:
             if row.settled and proof_before(opened, row.settled, whole=False) != row.proof:
-                raise _Rewritten
+                raise Rewritten
             settled = row.settled
             read = records(opened, settled, end) if file.sealed else pieces(opened, settled, None, hold=False)
             for entries, settled in read:  # noqa: B007  # the last one counts
@@ -392,15 +398,3 @@ class Sync:
             return count
         finally:
             db.close()
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    """A segment of ours, opened. StorageError; _Rewritten where it is gone."""
-    with storage(f"read {path}", "nothing was read"):
-        try:
-            file = open(path, "rb")  # noqa: SIM115  # closed below
-        except FileNotFoundError:
-            raise _Rewritten from None
-        with file:
-            yield file

@@ -239,8 +239,7 @@ class Ledger:
     def _make(self, number: int, follows: str) -> Segment:
         """A new segment under its final name, synced, with its folder. OSError."""
         path = self._free(number)
-        before = self.folder / follows
-        os.replace(write_pieces(path, [self._first((before, before))]), path)
+        os.replace(write_pieces(path, [self._first((self.folder / follows,) * 2)]), path)
         sync_folder(self.folder)
         self.forget()
         return Segment(path.name, _number(path.name))
