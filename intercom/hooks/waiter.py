@@ -60,9 +60,10 @@ def _import_ahead() -> None:
     import filelock  # noqa: F401
     import frontmatter  # noqa: F401
 
-    from intercom.bus import bus  # noqa: F401
-    from intercom.hooks import wording  # noqa: F401
-    from intercom.repair import intake, repair, takeover  # noqa: F401
+    from intercom.bus import bus, redact  # noqa: F401
+    from intercom.hooks import faults, wording  # noqa: F401
+    from intercom.repair import intake, refill, repair, takeover  # noqa: F401
+    from intercom.store.log import template  # noqa: F401
     from intercom.system import proc, watch  # noqa: F401
 
 

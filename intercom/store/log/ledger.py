@@ -84,7 +84,7 @@ class Ledger:
         self._names = Names(config.archive)
         self._listed: list[str] | None = None  # the names of which `_segments` was made
         self._segments: list[Segment] = []
-        self._heads: dict[str, _Opened | None] = {}  # name -> what its first record says; None: not a segment
+        self._heads: dict[str, tuple[object, _Opened | None]] = {}  # name -> which file, what its first record says
         self._id = ""
         self._whole: tuple[Path | None, int, bytes] = None, 0, b""  # a segment as we left it, and its last record
 
@@ -125,7 +125,6 @@ class Ledger:
     def forget(self) -> None:
         """List the folder again, whatever its times say."""
         self._names.forget()
-        self._heads = {name: head for name, head in self._heads.items() if head is not None}
         self._listed = None
 
     def _chain(self, names: Sequence[str]) -> list[Segment]:
@@ -165,15 +164,16 @@ class Ledger:
 
     def _head(self, name: str) -> _Opened | None:
         """Which ledger a file belongs to, and which segment it follows; None if it does not say."""
-        if name not in self._heads:
-            try:
+        try:
+            stat = os.stat(f"{self.folder}/{name}")
+            if self._heads.get(name, (0,))[0] != (mark := (stat.st_ino, stat.st_ctime_ns)):  # a name outlives its file
                 with opened(f"{self.folder}/{name}") as file:
                     found = _OPENED.match(file.read(_HEAD))
-            except OSError:
-                return None
-            said = [part.decode("utf-8", "replace") for part in found.groups(b"")] if found else []
-            self._heads[name] = _Opened(*said) if said else None
-        return self._heads[name]
+                said = [part.decode("utf-8", "replace") for part in found.groups(b"")] if found else []
+                self._heads[name] = mark, _Opened(*said) if said else None
+        except OSError:
+            return None
+        return self._heads[name][1]
 
     # -- appending --------------------------------------------------------------------------------
 
@@ -181,7 +181,6 @@ class Ledger:
         """Append records and sync them; return where they end. StorageError: then none of them is there."""
         segment = self.open()
         if segment is not None and not file_size(self.path(segment)):  # somebody emptied it: it is a segment no more
-            self._heads.pop(segment.name, None)
             self.forget()
             segment = self.open()
         if segment is None:
