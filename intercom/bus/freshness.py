@@ -105,7 +105,7 @@ class Sync:
         db = self._index.db()
         with self._index.guarded():
             if self._attached != (beside := (db, self._state.opened())):
-                self._state.instances()  # should the state be damaged, that is no fault of the index's
+                self._state.instances()  # should the state be damaged, the index is not to blame
                 attach_state(db, self._state.path)
                 self._attached = beside
             noted = dict(db.execute(_SEEN_NEAR, (self._open_path(),)).fetchall())

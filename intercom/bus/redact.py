@@ -7,7 +7,6 @@ afterwards. Whoever finds the first without the second goes on: so a redaction t
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +18,7 @@ from intercom.core.errors import StorageError
 from intercom.core.message import Message, local_stamp, utc, utc_of_stamp
 from intercom.format import MESSAGE, Entry, parse, rendered
 from intercom.format.likeness import similarity
-from intercom.format.record import META, PURGED, control, seal
+from intercom.format.record import PURGED, control, idents, seal
 from intercom.repair.rules import Thresholds
 from intercom.store.index import query
 from intercom.store.log.log import Log
@@ -30,7 +29,6 @@ from intercom.system.files import read_from, replace, storage, sync_folder
 
 _TRIES = 20
 _STUB = "[redacted "
-_IDS = re.compile(META + rb"([0-9a-z]{1,12})")
 _TELLING = 8  #: characters; a line of a secret at least so long is searched for in damaged copies
 
 
@@ -134,7 +132,7 @@ class Purge:
             self._log.base.drop()
             return
         since = page[len(before) :] if page.startswith(before := _purged(base.page, texts, stub, sealed=True)) else None
-        names = [name.decode() for name in _IDS.findall(since or b"")]
+        names = idents(since or b"")
         if since is not None and since.count(b"\n## [") + since.startswith(b"## [") == len(names):
             self._log.base.write(self._log.ledger.id, end, page, base.marks, [*base.arrived, *names], base.late)
         else:

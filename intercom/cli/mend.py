@@ -35,12 +35,12 @@ def restore(
         return 0
     if listing:
         show.line(
-            f"{_messages(len(found))} deleted or lost. `intercom restore ID` or `--all` brings back."
+            f"{show.counted(len(found))} deleted or lost. `intercom restore ID` or `--all` brings back."
             if found
             else "Nothing is missing."
         )
     else:
-        show.line(f"Restored {_messages(len(found))}." if found else "Nothing was missing.")
+        show.line(f"Restored {show.counted(len(found))}." if found else "Nothing was missing.")
     return 0
 
 
@@ -82,7 +82,3 @@ def redact(asked: Asked, id: Id, *, yes: Annotated[bool, Arg(help="do not ask")]
         show.line(f"It still stands in {', '.join(done.left_in)}, which is another machine's: redact it there, too.")
     show.line("Copies outside Intercom stay: editor backups, git history, other machines, what agents have read.")
     return 0
-
-
-def _messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count} messages"

@@ -49,6 +49,11 @@ def paint(text: str, *codes: int) -> Painted:
     return Painted(text, codes)
 
 
+def counted(count: int) -> str:
+    """So many messages, in words."""
+    return "1 message" if count == 1 else f"{count} messages"
+
+
 # -- lines --------------------------------------------------------------------------------------------
 
 

@@ -20,9 +20,9 @@ def compact(asked: Asked, *, keep: Keep = 50) -> int:
     if asked.json:
         show.json_line({**done._asdict(), "segment": os.fspath(done.segment) if done.segment else None})
     elif done.archived:
-        show.line(f"Archived {_messages(done.archived)} in {done.segment}; {done.kept} stay in the log.")
+        show.line(f"Archived {show.counted(done.archived)} in {done.segment}; {done.kept} stay in the log.")
     else:
-        show.line(f"Nothing to archive: the log holds {_messages(done.kept)}.")
+        show.line(f"Nothing to archive: the log holds {show.counted(done.kept)}.")
     return 0
 
 
@@ -41,9 +41,5 @@ def rebuild(asked: Asked) -> int:
     if asked.json:
         show.json_line({"messages": found})
     else:
-        show.line(f"Indexed {_messages(found)}.")
+        show.line(f"Indexed {show.counted(found)}.")
     return 0
-
-
-def _messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count} messages"

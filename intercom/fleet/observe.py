@@ -17,7 +17,6 @@ from intercom.fleet.programs.program import Program
 from intercom.fleet.programs.screen import FIRST_RUN, Dialog, Screen
 from intercom.fleet.sessions import SessionRow
 from intercom.system import proc, tmux
-from intercom.system.liveness import alive
 
 #: What a state comes to. States of one kind do not contradict each other.
 KIND_OF = {
@@ -150,11 +149,6 @@ def _disagreement(hooks: str, told: str | None, shown: str | None, kinds: dict[s
         return ""
     words = {"hooks": hooks, "file": told, "screen": shown}
     return "; ".join(f"{source}: {words[source]}" for source, kind in kinds.items() if kind)
-
-
-def proven_gone(row: SessionRow) -> bool:
-    """Whether the session's process was known and is not there any more."""
-    return row.pid is not None and not alive(row.pid, row.started)
 
 
 def asked(dialog: Dialog) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _CONTROL = "control"
 _SEAL = re.compile(rb" size=([0-9]{1,12}) sum=([0-9a-f]{10})\Z")
 _LONGEST_SEAL = 40  # bytes
 _META_END = b" -->\n"
+_IDS = re.compile(META + rb"([0-9a-z]{1,12})")
 
 
 def seal(block: bytes) -> bytes:
@@ -58,17 +59,15 @@ def extent(raw: bytes) -> int:
     return size if whole else 0
 
 
-def unsealed(block: bytes) -> bytes:
-    """A record without its seal, and so without its length in it."""
-    at = block.find(_META_END)
-    found = _SEAL.search(block, max(0, at - _LONGEST_SEAL), at) if at > 0 else None
-    return block if found is None else block[: found.start()] + block[at:]
-
-
 def ident(block: bytes) -> str:
     """The id in a record's meta line; "" where there is none."""
     start = block.find(META)
     return block[start + len(META) : start + len(META) + 64].split(maxsplit=1)[0].decode("ascii") if start > 0 else ""
+
+
+def idents(text: bytes) -> list[str]:
+    """The ids in all meta lines of a text of records, in its order."""
+    return [found.decode("ascii") for found in _IDS.findall(text)]
 
 
 def _sum(head: bytes, rest: bytes | memoryview) -> bytes:

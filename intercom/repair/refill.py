@@ -6,17 +6,13 @@ ledger anew, under its id and with its sender's authority; without the index, re
 
 from __future__ import annotations
 
-import re
 import sqlite3
 
-from intercom.format.record import META, as_is
+from intercom.format.record import as_is
 from intercom.repair.sides import entry_of
 from intercom.store.index import query
 from intercom.store.log.log import Log
-from intercom.system.files import read_from
 from intercom.system.folders import file_size
-
-_IDS = re.compile(META + rb"([0-9a-z]{1,12})")
 
 
 def _is_short(log: Log, db: sqlite3.Connection) -> bool:
@@ -34,8 +30,7 @@ def refill(log: Log, db: sqlite3.Connection) -> int:
     """
     if not _is_short(log, db):
         return 0
-    texts = (read_from(log.ledger.path(segment)) or b"" for segment in log.ledger.segments())
-    there = {ident.decode() for text in texts for ident in _IDS.findall(text)}
+    there = log.idents()
     gone = [entry_of(db, ident) for ident in query.on_page(db) if ident not in there]
     records = [as_is(found[0]) for found in gone if found is not None]
     if not records:

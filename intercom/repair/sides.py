@@ -20,7 +20,7 @@ from intercom.format import MARKER, MESSAGE, Entry, digest, hand_id, one, parse
 from intercom.format.record import RETURNED, is_control
 from intercom.repair.rules import DELETED, REDACTED, Found, Header, Known, Past, trimmed
 from intercom.store.index import query
-from intercom.store.index.values import loaded
+from intercom.store.index.values import entry_of_row, loaded
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
 from intercom.store.log.unfinished import entries_of
@@ -150,7 +150,7 @@ def index_rows(db: sqlite3.Connection, idents: Sequence[str]) -> Iterator[Row]:
     """The messages of these ids, those that the index has."""
     for row in _asked(db, _ROWS, idents):
         ident, seq, via, hidden, returned, redacted, *said = row
-        entry = _entry(said)
+        entry = entry_of_row(said)
         yield Row(ident, seq, digest(entry), _header(entry), intern(via), hidden, returned, bool(redacted))
 
 
@@ -169,16 +169,11 @@ def _asked(db: sqlite3.Connection, sql: str, idents: Sequence[str]) -> Iterator[
         yield from db.execute(f"{sql}({','.join('?' * len(part))})", part)
 
 
-def _entry(said: Sequence[Any]) -> Entry:
-    stamp, sender, to, tag, urgent, body = map(loaded, said)
-    return Entry(MESSAGE, 0, b"", stamp, sender, to, tag, bool(urgent), body)
-
-
 def former(db: sqlite3.Connection, idents: Sequence[str]) -> dict[str, frozenset[str]]:
     """Digests of the texts that these messages had before."""
     found: dict[str, set[str]] = {}
     for ident, *said in _asked(db, _FORMER, idents):
-        found.setdefault(ident, set()).add(digest(_entry(said)))
+        found.setdefault(ident, set()).add(digest(entry_of_row(said)))
     return {ident: frozenset(marks) for ident, marks in found.items()}
 
 

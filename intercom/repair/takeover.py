@@ -7,7 +7,6 @@ takes what the ledger has not; so it does where an old server is still running a
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,14 +16,13 @@ from typing import NamedTuple
 
 from intercom.core.message import utc, utc_of_stamp
 from intercom.format import MESSAGE, Entry, digest
-from intercom.format.record import LEFT, META, PURGED, REDACTED, REMOVED, RETURNED, as_is, by_hand, control
+from intercom.format.record import LEFT, PURGED, REDACTED, REMOVED, RETURNED, as_is, by_hand, control, idents
 from intercom.store.log.base import Mark
 from intercom.store.log.log import Log
 from intercom.store.log.unfinished import entries_of
 from intercom.store.state.db import State
 from intercom.system.files import read_from, storage
 
-_IDS = re.compile(META + rb"([0-9a-z]{1,12})")
 _TABLES = ("hidden", "repaired", "copies", "redacted")
 _NOTES = ("agreed", "order", "traces")
 _DELETED = "deleted by hand"
@@ -48,7 +46,7 @@ def take_over(log: Log, state: State) -> None:
     if data is None:
         return
     noted, fresh = _noted(state), not log.ledger.exists()
-    known = set() if fresh else _known(log)
+    known = set() if fresh else log.idents()
     records = [*_records(data, known), *_controls(noted)]
     if fresh:
         log.ledger.begin(records)
@@ -69,12 +67,6 @@ def _records(journal: bytes, known: set[str]) -> Iterator[bytes]:
                 yield as_is(entry._replace(declared=None if entry.declared == "control" else entry.declared))
             else:
                 yield by_hand(entry, entry.id, entry.at or utc_of_stamp(entry.stamp) or utc())
-
-
-def _known(log: Log) -> set[str]:
-    """Every id in the ledger."""
-    texts = (read_from(log.ledger.path(segment)) or b"" for segment in log.ledger.segments())
-    return {ident.decode() for text in texts for ident in _IDS.findall(text)}
 
 
 def _controls(noted: _Noted) -> list[bytes]:
@@ -127,7 +119,7 @@ def _agree(log: Log, journal: bytes, noted: _Noted) -> None:
 
 
 def _order(journal: bytes) -> dict[str, None]:
-    return dict.fromkeys(ident.decode() for ident in _IDS.findall(journal))
+    return dict.fromkeys(idents(journal))
 
 
 def _identified(page: bytes, journal: bytes) -> tuple[dict[int, Mark], set[str]]:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from intercom.core.errors import StorageError
 
@@ -181,50 +181,6 @@ def _resemble(draft: Path, found: os.stat_result, path: Path) -> None:
     for name in os.listxattr(path) if kept and hasattr(os, "listxattr") else ():  # with access control lists
         with suppress(OSError):
             os.setxattr(draft, name, os.getxattr(path, name))
-
-
-class Drafts:
-    """What several files are to hold, beside them; what was not put in its place by the end of the block goes."""
-
-    def __init__(self) -> None:
-        self._written: list[Path] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for path in self._written:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-
-    def write(self, path: Path, pieces: Iterable[bytes]) -> Path:
-        """Write a draft, not synced; return where it is, for the caller to rename. StorageError."""
-        with storage(f"write {path}"):
-            self._written.append(write_pieces(path, pieces, sync=False))
-        return self._written[-1]
-
-    def sync(self) -> None:
-        """Sync all of them side by side: that takes hardly longer than the one that takes longest. StorageError."""
-        import threading
-
-        failed: list[OSError] = []
-
-        def sync(path: Path) -> None:
-            try:
-                sync_file(path)
-            except OSError as error:
-                failed.append(error)
-
-        first, *others = self._written
-        threads = [threading.Thread(target=sync, args=(path,)) for path in others]
-        for thread in threads:
-            thread.start()
-        sync(first)
-        for thread in threads:
-            thread.join()
-        with storage(f"write {first.parent}"):
-            if failed:
-                raise failed[0]
 
 
 def being_written(path: Path) -> bool:

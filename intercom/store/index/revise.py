@@ -23,7 +23,7 @@ from intercom.format import MESSAGE, Entry
 from intercom.format.grammar import SECONDS
 from intercom.format.likeness import similarity
 from intercom.store.index.control import new_generation
-from intercom.store.index.values import loaded, stored, stored_row
+from intercom.store.index.values import entry_of_row, loaded, stored, stored_row
 
 INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?)"
 ALIKE = 0.6  #: texts under one header at least so alike are one message, as in `reconcile`
@@ -64,7 +64,7 @@ def told_apart(source: Source, entries: Sequence[Entry], rows: Rows, before: set
         first, row = seen.get(ident), rows.get(ident)
         stands = row is not None and row[1] == source.src and (before is None or ident in before)
         other = first is not None and _another(first, entry, both=True)
-        if other or (row is not None and _another(_of(row[2]), entry, both=stands)):
+        if other or (row is not None and _another(entry_of_row(row[2]), entry, both=stands)):
             out.append(entry._replace(id=None, at=None))
         else:
             seen.setdefault(ident, entry)
@@ -72,11 +72,6 @@ def told_apart(source: Source, entries: Sequence[Entry], rows: Rows, before: set
     if before is not None:
         before.update(seen)
     return out
-
-
-def _of(said: Sequence[Any]) -> Entry:
-    stamp, sender, to, tag, urgent, body = map(loaded, said)
-    return Entry(MESSAGE, 0, b"", stamp, sender, to, tag, bool(urgent), body)
 
 
 def _another(one: Entry, other: Entry, *, both: bool) -> bool:

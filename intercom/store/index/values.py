@@ -5,9 +5,10 @@ A byte that is not UTF-8, in a header that somebody wrote by hand, must not stop
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from intercom.format import decode, encode
+from intercom.format import MESSAGE, Entry, decode, encode
 
 
 def stored(text: str) -> str | bytes:
@@ -24,6 +25,12 @@ def stored(text: str) -> str | bytes:
 def loaded(value: Any) -> Any:
     """The inverse of `stored`, for any column's value."""
     return decode(value) if isinstance(value, bytes) else value
+
+
+def entry_of_row(said: Sequence[Any]) -> Entry:
+    """The message without an id that these columns hold: stamp, sender, recipient, tag, urgent, body."""
+    stamp, sender, to, tag, urgent, body = map(loaded, said)
+    return Entry(MESSAGE, 0, b"", stamp, sender, to, tag, bool(urgent), body)
 
 
 def stored_row(row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -13,14 +13,13 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from intercom.core.message import local_stamp
-from intercom.format.record import META, PAGE, control
+from intercom.format.record import PAGE, control, idents
 from intercom.store.log.base import Base
 from intercom.store.log.log import Log
 from intercom.store.log.replace import check_names, swap
 from intercom.store.log.unfinished import without
 from intercom.system.files import begins, storage
 
-_ID = re.compile(META + rb"([0-9a-z]{1,12})")
 _ADDED = re.compile(rb"\s*#{1,3} *\[")  #: begins what somebody appended, unless it goes on with the last message
 _TRIES = 5
 _COUNT = re.compile(rb"^### COMPACTED: (\d{1,18}) ", re.MULTILINE)
@@ -47,7 +46,7 @@ def compact(log: Log, keep: int) -> Compaction | None:
     page = _agreed(log, base, tail)
     if page is None:
         return None
-    arrived, given = [*base.arrived, *map(bytes.decode, _ID.findall(tail))], base.marks
+    arrived, given = [*base.arrived, *idents(tail)], base.marks
     del base  # its copy of the page may be long
     kept = arrived[max(0, len(arrived) - keep) :] if keep else []
     going = frozenset(arrived[: len(arrived) - len(kept)])

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from intercom.core.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config, stay_inside
 from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
-from intercom.format.record import END, META, START, seal
+from intercom.format.record import END, META, START, idents, seal
 from intercom.store.log.base import Bases, Head
 from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
@@ -216,6 +216,11 @@ class Log:
             f"the message was accepted and is delivered, but cannot be written to {self.live}: {error.strerror}; "
             "it is put there as soon as that works"
         )
+
+    def idents(self) -> set[str]:
+        """Every id in the ledger. It reads all of it."""
+        texts = (read_from(self.ledger.path(segment)) or b"" for segment in self.ledger.segments())
+        return {ident for text in texts for ident in idents(text)}
 
     def learn(self, records: Sequence[bytes], outcome: str = "what was written by hand is not delivered yet") -> None:
         """Append records to the ledger alone: what somebody wrote into the page, or what became of messages.

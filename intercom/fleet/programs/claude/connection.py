@@ -5,7 +5,6 @@ Its files are read, never written.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -40,10 +39,10 @@ def _entries(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str,
     """(place, name, entry) of every MCP server that a session in the root would have."""
     own = launch.home(environ)
     state = (own if environ.get("CLAUDE_CONFIG_DIR") else own.parent) / ".claude.json"
-    person = _read(state)
+    person = launch.settings_in(state)
     project = _table(_table(person, "projects"), os.fspath(root))
     for place, raw in (
-        (".mcp.json", _read(root / ".mcp.json")),
+        (".mcp.json", launch.settings_in(root / ".mcp.json")),
         (os.fspath(state), person),
         (os.fspath(state), project),
     ):
@@ -65,7 +64,7 @@ def _settings(root: Path, environ: Mapping[str, str]) -> dict[str, Json]:
         ".claude/settings.local.json": inside / "settings.local.json",
         os.fspath(launch.home(environ) / "settings.json"): launch.home(environ) / "settings.json",
     }
-    return {place: _read(path) for place, path in files.items()}
+    return {place: launch.settings_in(path) for place, path in files.items()}
 
 
 def _plugin(root: Path, environ: Mapping[str, str]) -> list[str]:
@@ -90,11 +89,3 @@ def _commands(raw: Json) -> str:
 def _table(raw: Json, key: str) -> Json:
     found = raw.get(key)
     return found if isinstance(found, dict) else {}
-
-
-def _read(path: Path) -> Json:
-    try:
-        raw = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return raw if isinstance(raw, dict) else {}

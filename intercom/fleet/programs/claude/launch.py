@@ -89,7 +89,7 @@ def home(environ: Mapping[str, str]) -> Path:
 
 
 def _servers(path: Path) -> list[str]:
-    found = _json(path).get("mcpServers")
+    found = settings_in(path).get("mcpServers")
     return [str(name) for name in found] if isinstance(found, dict) else []
 
 
@@ -102,14 +102,15 @@ def _approved(root: Path, environ: Mapping[str, str]) -> tuple[set[str], bool]:
         root / ".claude" / "settings.local.json",
         home(environ) / "settings.json",
     )
-    for raw in map(_json, files):
+    for raw in map(settings_in, files):
         listed = raw.get("enabledMcpjsonServers")
         names |= {str(name) for name in listed} if isinstance(listed, list) else set()
         every = every or raw.get("enableAllProjectMcpServers") is True
     return names, every
 
 
-def _json(path: Path) -> dict[str, Any]:
+def settings_in(path: Path) -> dict[str, Any]:
+    """The table that one of Claude Code's JSON files holds; empty where there is none."""
     try:
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError):
