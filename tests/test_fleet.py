@@ -100,7 +100,7 @@ def test_a_session_that_comes_up_meanwhile_costs_only_the_name(repository: Path,
             assert "its command ended" in (found.reason or "")
             assert [pane.session for pane in tmux.panes(crew.server)] == ["worker-1"]
             assert (crew.bus.instances(), crew.sessions.all()) == ([], [])
-            assert not any((tmp_path / ".intercomm-worktrees").iterdir())
+            assert not any((tmp_path / ".intercomm-worktrees").glob("*/*"))
         finally:
             tmux.kill_session(crew.server, "worker-1")
 
@@ -109,9 +109,9 @@ def test_a_session_that_comes_up_meanwhile_costs_only_the_name(repository: Path,
 def test_a_folder_that_comes_up_meanwhile_costs_only_the_name(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """A project beside this one makes a worktree of that name, before or after we look for the last time."""
+    """Somebody makes a folder of that name, before or after we look for the last time."""
     program(tmp_path / "bin", "claude", 'case "$1" in --version) echo "2.1.197 (Claude Code)";; *) exit 3;; esac')
-    theirs = tmp_path / ".intercomm-worktrees" / "worker-1" / "theirs"
+    theirs = tmp_path / ".intercomm-worktrees" / repository.name / "worker-1" / "theirs"
     git = f'case "$*" in *"{moment}"*) mkdir -p {theirs};; esac; exec {shutil.which("git")} "$@"'
     program(tmp_path / "bin", "git", git)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
@@ -274,7 +274,7 @@ def test_the_register_of_worktrees(repository: Path, crew: Crew) -> None:
     """Added, listed with what git says, done only when git agrees, removed only when nothing is lost."""
     made = crew.worktrees.add("Worker-1")
     path = Path(made.path)
-    assert path == repository.parent / ".intercomm-worktrees" / "worker-1"
+    assert path == repository.parent / ".intercomm-worktrees" / repository.name / "worker-1"
     with pytest.raises(Refused, match="on no branch"):
         crew.worktrees.set_status("worker-1", "done")
     with pytest.raises(UsageError, match="shiny"):
@@ -301,7 +301,7 @@ def test_worktrees_on_the_command_line(repository: Path, command: Command) -> No
     assert command("worktree", "set-status", "w-1", "queued", "--branch", "b").returncode == 0
     row = json.loads(command("worktree", "list", "--json").stdout)
     assert (row["worker"], row["status"], row["branch"]) == ("w-1", "queued", "b")
-    (repository.parent / ".intercomm-worktrees" / "w-1" / "x").write_text("x")
+    (repository.parent / ".intercomm-worktrees" / repository.name / "w-1" / "x").write_text("x")
     assert command("worktree", "remove", "w-1").returncode == 1
     done = command("worktree", "remove", "w-1", "--force")
     assert (done.returncode, "refs/intercom/kept/" in done.stdout) == (0, True)

@@ -203,6 +203,6 @@ def test_a_hostile_project_folder(place: Path, tmp_path: Path) -> None:
         (done,) = workers.spawn(crew, workers.Plan(1, ready_timeout=2, worktrees=True), by="user")
         assert "left running" in str(done.reason), done
         where, _, settings = seen.read_text().partition("\n")
-        assert where == str(tmp_path / ".intercomm-worktrees" / "worker-1") == done.about["worktree"]
+        assert where == str(tmp_path / ".intercomm-worktrees" / root.name / "worker-1") == done.about["worktree"]
         assert "hooks" in json.loads(settings)
         assert workers.teardown(crew, worktrees=True)[0].worktree == "removed"

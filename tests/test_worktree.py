@@ -50,7 +50,7 @@ def commit(tree: Path, name: str = "b.txt", message: str = "work") -> str:
 def test_added_listed_removed(root: Path, name: str) -> None:
     """A fresh worktree is detached at the base, beside the project, clean, and goes without a word."""
     made = worktree.add(root, name)
-    assert made.path == root.parent / ".intercomm-worktrees" / name
+    assert made.path == root.parent / ".intercomm-worktrees" / root.name / name
     assert (made.path / "a.txt").read_text() == "one\n"
     assert made.head == sh(root, "rev-parse", "main")
     [seen] = worktree.worktrees(root)
@@ -69,6 +69,30 @@ def test_a_name_that_could_leave_the_folder(root: Path, name: str) -> None:
     with pytest.raises(UsageError):
         worktree.add(root, name)
     assert not (root.parent / worktree.FOLDER).exists()
+
+
+def test_projects_side_by_side(root: Path) -> None:
+    """Each has its worktrees in a folder of its own: the same worker's name in both is no collision."""
+    other = root.parent / "other"
+    other.mkdir()
+    sh(other, "init", "-q", "-b", "main")
+    commit(other)
+    first, second = worktree.add(root, "worker-1"), worktree.add(other, "worker-1")
+    assert first.path != second.path
+    assert [one.path for one in worktree.worktrees(root)] == [first.path]
+    assert worktree.find(other, "worker-1").path == second.path
+
+
+def test_without_a_main_it_begins_at_what_is_checked_out(root: Path) -> None:
+    """The default base alone: any other name that does not exist is an error."""
+    sh(root, "branch", "-m", "trunk")
+    assert worktree.base_of(root, "main") == "trunk"
+    assert worktree.add(root, "w").head == sh(root, "rev-parse", "trunk")
+    with pytest.raises(NotFound, match="'master'"):
+        worktree.add(root, "v", "master")
+    sh(root, "switch", "-q", "--detach")
+    assert worktree.base_of(root, "main") == "HEAD"
+    assert worktree.add(root, "v").head == sh(root, "rev-parse", "trunk")
 
 
 def test_refusals_of_add(root: Path, tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ def spawn(
     perm_mode: Annotated[str, Arg(help="permission mode", words=PERMISSION_MODES)] = "acceptEdits",
     claude_cmd: Annotated[str, Arg(help="how to call Claude Code", metavar="CMD")] = "claude",
     worktrees: Annotated[bool, Arg("a git worktree of its own for each")] = False,
-    worktree_base: Annotated[str, Arg(help="what they begin at", metavar="BASE")] = "main",
+    worktree_base: Annotated[
+        str, Arg(help="what they begin at; without a main, what is checked out", metavar="BASE")
+    ] = "main",
     bootstrap: Annotated[str | None, Arg("shell line to run in each new worktree", metavar="LINE")] = None,
     ready_timeout: Annotated[float, Arg(help="how long each may take", low=1, high=600, metavar="SECONDS")] = 20,
     wake: Annotated[

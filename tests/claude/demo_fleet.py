@@ -159,7 +159,7 @@ def left_over(lab: Lab, project: Path) -> list[str]:
             continue
         if f"{SPAWN}=".encode() in environ and str(project).encode() in environ:
             found.append(f"process {folder.name}")
-    return [*found, *(f"worktree {path}" for path in (project.parent / ".intercomm-worktrees").glob("*"))]
+    return [*found, *(f"worktree {path}" for path in (project.parent / ".intercomm-worktrees").glob("*/*"))]
 
 
 def main(folder: Path | None = None) -> int:

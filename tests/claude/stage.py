@@ -143,4 +143,4 @@ class Stage:
     @property
     def worktrees(self) -> Path:
         """Where the workers' worktrees are."""
-        return self.project.parent / ".intercomm-worktrees"
+        return self.project.parent / ".intercomm-worktrees" / self.project.name

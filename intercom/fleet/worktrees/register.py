@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
     worker: str
     path: str
-    base: str  #: the branch or commit it began at, as it was asked for
+    base: str  #: the branch or commit it began at
     branch: str | None  #: the branch that carries its result, as far as somebody said
     status: str  #: one of WORKTREE_STATUSES
     created: str
@@ -77,11 +77,11 @@ class Worktrees:
             sql = f"SELECT {_COLUMNS} FROM worktrees ORDER BY worker"  # noqa: S608  # our own words
             return [Entry(*row) for row in self._db().execute(sql)]
 
-    def add(self, worker: str, base: str = "main", path: str | None = None) -> Entry:
+    def add(self, worker: str, base: str = worktree.DEFAULT_BASE, path: str | None = None) -> Entry:
         """Create and register a worktree, with the settings that a session in it needs. As `worktree.add`."""
         name, now = check_name(worker), utc()
         where = worktree.place(self._root, name, Path(path) if path else None)
-        before = self.get(name)
+        before, base = self.get(name), worktree.base_of(self._root, base)
         _storable("created", base, str(where))
         entry = self._put(Entry(name, str(where), base, None, "active", now, now))
         try:  # registered first: should we be killed while git makes it, a teardown still knows of it

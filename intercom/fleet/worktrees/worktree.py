@@ -18,7 +18,8 @@ from intercom.fleet.worktrees.unsaved import KEPT, Unsaved
 from intercom.system import proc
 from intercom.system.git import environment, failure, git, ok, some
 
-FOLDER = ".intercomm-worktrees"
+FOLDER = ".intercomm-worktrees"  #: beside the project; in it a folder of each project's own, by the project's name
+DEFAULT_BASE = "main"  #: where there is none such, what is checked out
 OLDEST_GIT = (2, 36)  #: the first with `worktree list -z`
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}\Z")
 
@@ -54,7 +55,8 @@ def default_path(root: Path, worker: str) -> Path:
     """Where `worker`'s worktree goes: beside the project. Raises UsageError for a name with `/`."""
     if not worker or worker.startswith(".") or "/" in worker or not worker.isprintable():
         raise UsageError(f"{worker!r} cannot name a worktree; nothing was created.")
-    return root.resolve().parent / FOLDER / worker
+    here = root.resolve()
+    return here.parent / FOLDER / here.name / worker
 
 
 def place(root: Path, worker: str, path: Path | None = None) -> Path:
@@ -62,7 +64,7 @@ def place(root: Path, worker: str, path: Path | None = None) -> Path:
     return default_path(root, worker) if path is None else Path(os.path.abspath(root / path))
 
 
-def add(root: Path, worker: str, base: str = "main", path: Path | None = None) -> Worktree:
+def add(root: Path, worker: str, base: str = DEFAULT_BASE, path: Path | None = None) -> Worktree:
     """Create `worker`'s worktree, detached at `base`, at `path` or beside the project.
 
     Raises PlaceTaken, Refused (not a repository's top, bare, path unusable), NotFound (no such base, no commit
@@ -70,7 +72,7 @@ def add(root: Path, worker: str, base: str = "main", path: Path | None = None) -
     """
     where = place(root, worker, path)
     _check_repository(root)
-    commit = _base(root, base)
+    commit = _base(root, base_of(root, base))
     taken = next((one for one in _registered(root) if one.path == where), None)
     if taken is not None and not taken.missing:
         raise PlaceTaken(f"{where} is already a worktree of this repository; nothing was created.")
@@ -79,6 +81,7 @@ def add(root: Path, worker: str, base: str = "main", path: Path | None = None) -
             raise PlaceTaken(f"{where} is in use and not an empty folder; nothing was created.")
         _check_surroundings(root, where, chosen=path is not None)
         if path is None:
+            where.parent.parent.mkdir(mode=0o700, exist_ok=True)
             where.parent.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise Refused(f"{where} cannot be used ({error.strerror}); nothing was created.") from error
@@ -199,6 +202,14 @@ def _check_repository(root: Path) -> None:
         )
 
 
+def base_of(root: Path, base: str) -> str:
+    """What a worktree that is to begin at `base` begins at: where there is no `main`, what is checked out."""
+    if base != DEFAULT_BASE or ok(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}"):
+        return base
+    branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD", check=False).out.strip()
+    return branch or "HEAD"
+
+
 def _base(root: Path, base: str) -> str:
     """The commit that `base` names."""
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options")
@@ -241,7 +252,7 @@ def _registered(root: Path) -> list[Worktree]:
         path = Path(facts["worktree"][:-1])
         branch = facts.get("branch", "")[:-1].removeprefix("refs/heads/")
         locked = facts["locked"].rstrip(" ") if "locked" in facts else None
-        worker = path.name if path.parent.name == FOLDER else ""
+        worker = path.name if FOLDER in (path.parent.name, path.parent.parent.name) else ""
         missing = not (path / ".git").exists()
         found.append(Worktree(worker, path, facts.get("HEAD", "")[:-1], branch or None, locked, missing))
     return found
