@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from intercom.bus.delivery import Delivery, Fits
 from intercom.bus.freshness import Sync
 from intercom.bus.names import Registry
+from intercom.bus.outbox import Outbox
 from intercom.core import arguments
 from intercom.core.config import COMPACT_KEEP, Config, load
 from intercom.core.errors import NotFound, StorageError
@@ -50,13 +51,13 @@ class Bus:
         self.notices: list[str] = []  #: what a person should be told; whoever shows it clears it
         self.confirms = True  #: every call of a reader confirms; off for a caller that shows later what it was given
         self.tidies = True  #: a send that finds the log too long compacts it; off for a caller that calls `tidy` later
-        self._full = False
         self._state = State(config.private)
         self._log = Log(config, self.notices)
         self._index = Index(config.private)
         self._registry = Registry(config, self._state)
         self._delivery = Delivery(self._state, self._index)
         self._sync = Sync(config, self._log, self._index, self._state, self.notices)
+        self._outbox = Outbox(config, self._log, self._sync, self._registry, self._upkeep, self.notices)
 
     @classmethod
     def open(cls, root: str | os.PathLike[str] | None = None, *, machine: str | None = None) -> Bus:
@@ -108,29 +109,12 @@ class Bus:
         what = tag, declared or type_of(tag, recipient), message, priority == "urgent", reply_to or None, thread or None
         sent = Message(new_id(), None, utc(now), name, recipient, *what, via, self.config.log.name, status, progress)
         self._acts(name)
-        self._store(render(sent, local_stamp(now)))
+        self._outbox.store(render(sent, local_stamp(now)), tidies=self.tidies)
         return sent
-
-    def _store(self, block: bytes) -> None:
-        if self._log.to_look_at():
-            try:
-                self._sync.db()  # what people wrote before the first tool came was said before this
-            except StorageError as error:
-                raise type(error)(f"{error} So nothing was sent.") from error
-        with self._log.locked():
-            appended = self._log.append(block, self._first)
-            self.notices += appended.notices
-            if appended.too_long:
-                self._upkeep.maintain()
-            else:
-                self._full = appended.full and not self.tidies
 
     def tidy(self) -> None:
         """Compact a log that the next send would make too long, where `tidies` is off. LockTimeout."""
-        if self._full:
-            self._full = False
-            with self._log.locked():
-                self._upkeep.maintain()
+        self._outbox.tidy()
 
     def broadcast(
         self, message: str, *, sender: str, type: str = "announce", priority: str | None = None, via: str = "tool"
@@ -323,7 +307,6 @@ class Bus:
 
     # -- upkeep -----------------------------------------------------------------------------------
 
-    @property
     def _upkeep(self) -> Upkeep:
         """Imported when there is something to do: most sends and reads never need it."""
         from intercom.bus.history import Upkeep
@@ -332,7 +315,7 @@ class Bus:
 
     def compact(self, keep: int = COMPACT_KEEP) -> Compaction:
         """Move all but the newest `keep` messages to the archive; nothing is deleted. UsageError, StorageError."""
-        return self._upkeep.compact(arguments.check_count("keep", keep, "nothing was compacted", least=0))
+        return self._upkeep().compact(arguments.check_count("keep", keep, "nothing was compacted", least=0))
 
     def restore(self, ident: str | None = None, *, since: str | None = None) -> list[Message]:
         """Bring back what was deleted by hand or lost: one, all, or those since a time. NotFound, StorageError."""
@@ -342,7 +325,7 @@ class Bus:
         def wanted(message: Message) -> bool:
             return (ident is None or message.id == ident) and (since is None or message.at >= since)
 
-        found = self._upkeep.restore(wanted)
+        found = self._upkeep().restore(wanted)
         if ident is not None and not found:
             raise NotFound(
                 f"{ident!r} is not among what was deleted; nothing was restored. `intercom restore` lists it."
@@ -351,32 +334,25 @@ class Bus:
 
     def save(self, base: bytes, edited: bytes) -> None:
         """Put a person's edit of the live log into it: made from `base`, whatever came meanwhile. StorageError."""
-        self._upkeep.save(base, edited)
+        self._upkeep().save(base, edited)
 
     def missing(self) -> list[Message]:
         """What `restore` could bring back, in order of arrival."""
-        return self._upkeep.missing()
+        return self._upkeep().missing()
 
     def versions(self, ident: str) -> list[Message]:
         """Every text that a message had, oldest first, the present one last. NotFound."""
         arguments.idents("nothing was read", ident=ident)
-        return self._fresh(lambda db: self._upkeep.versions(db, ident))
+        return self._fresh(lambda db: self._upkeep().versions(db, ident))
 
     def redact(self, ident: str) -> Redaction:
         """Destroy the text of a message everywhere; a stub stays in its place. NotFound, Refused, StorageError."""
         arguments.idents("nothing was redacted", ident=ident)
-        return self._upkeep.redact(ident)
+        return self._upkeep().redact(ident)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Make the index anew from the logs; return how many messages it has. `progress(done, total)` in bytes."""
         return self._sync.remake(progress)
-
-    def _first(self) -> bytes:
-        """How a log begins that does not exist yet."""
-        from intercom.store.log.template import fresh_log, keep_out_of_git
-
-        keep_out_of_git(self.config.folder)
-        return fresh_log(self.config.machine, self._registry.agents())
 
     def _acts(self, name: str) -> None:
         if self.confirms:

@@ -1,0 +1,264 @@
+"""Owns bringing the index up to what its sources hold: the ledger, which only ever grows, and other machines' files.
+
+Content proves, times hint: another machine's file that grew is read from where we were if the bytes before are the
+ones we knew; otherwise it is read again from its start, and ids tell what is new. A segment of ours that is not what
+it was (a redaction, somebody's hand) has the index made anew. The page itself is never read here.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.bus.rebuild import Part, fill
+from intercom.core.config import Config
+from intercom.core.errors import StorageError
+from intercom.store.index import Index, IndexLost, Source, add_records, add_source, split
+from intercom.store.index.db import RESTARTED
+from intercom.store.index.query import attach_state
+from intercom.store.log.checkpoint import Grown
+from intercom.store.log.log import Log
+from intercom.store.sources.inventory import UPTO, File, Listing, beyond
+from intercom.store.sources.readahead import mostly_new
+from intercom.store.sources.tail import (
+    Rewritten,
+    opened_segment,
+    parsed,
+    pieces,
+    proof_at,
+    proof_before,
+    records,
+    uncollected,
+    young,
+)
+from intercom.store.state.db import State
+from intercom.system.files import make_private_folder, storage
+from intercom.system.folders import file_mark, file_size
+
+_SWEEP = 2.0  #: seconds between looks at every single archive segment; the folder is looked at each time
+_SEEN = "SELECT path, seen FROM sources"
+#: By the index, of the files outside the archive and the segment that is added to; and what was noted with them.
+_SEEN_NEAR = (
+    "SELECT path, seen FROM sources WHERE path < 'archive/' OR path >= 'archive0' OR path = ? "
+    "UNION ALL SELECT key, value FROM meta WHERE key IN ('archive', 'log', 'pending')"
+)
+_READ = "UPDATE sources SET seen = ?, settled = ?, proof = ? WHERE src = ?"
+_NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+_EXPECTED = {"there is no index yet", RESTARTED}  #: why an index is made anew without anybody being told
+
+
+class _Row(NamedTuple):
+    src: int
+    seen: str
+    settled: int
+    proof: str
+
+
+class Indexing:
+    """The index of one bus and its sources. `notices` collects what a person should be told."""
+
+    def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str]) -> None:
+        self.grown = Grown(None)  #: what the last look showed page and ledger to agree on
+        self.pending = False  #: whether a redaction was not finished
+        self.listing = Listing(config, log.ledger)
+        self._config = config
+        self._log = log
+        self._index = index
+        self._state = state
+        self._notices = notices
+        self._root = os.fspath(config.folder)
+        self._attached: tuple[sqlite3.Connection, int] | None = None  # which has which state beside it
+        self._swept = -_SWEEP
+
+    def current(self, *, own: bool = False) -> sqlite3.Connection:
+        """A connection to the index after reading what its sources (or only our `own`) have that it has not."""
+        db = self._index.db()
+        with self._index.guarded():
+            if self._attached != (beside := (db, self._state.opened())):
+                self._state.instances()  # should the state be damaged, the index is not to blame
+                attach_state(db, self._state.path)
+                self._attached = beside
+            noted = dict(db.execute(_SEEN_NEAR, (self._open_path(),)).fetchall())
+            changed = [file for file in self._changed(db, noted) if file.own or not own]
+            self._swept = -_SWEEP if own else self._swept  # the others' archives were not looked at
+            own_ones = [file.path for file in changed if file.own]
+            if (len(own_ones) > 1 or not self.grown.data) and mostly_new(db, self._root, own_ones):
+                self.rebuild(own=own)
+                return self.current(own=own)
+            if changed or noted.get("log") != self._config.log.name:
+                self._read(changed, noted)
+                noted = dict(self._index.db().execute(_SEEN_NEAR, ("",)).fetchall())
+            self.pending = noted.get("pending", 0) not in {0, "0"}
+        return self._index.db()
+
+    # -- its sources ------------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """Bytes of all its sources."""
+        return sum(file_size(f"{self._root}/{file.path}") for file in self.listing.all())
+
+    def _open_path(self) -> str:
+        """The segment that is added to; "" while there is no ledger."""
+        segment = self._log.ledger.open()
+        return f"archive/{segment.name}" if segment else ""
+
+    def _end(self, file: File) -> int | None:
+        """How much of a source counts, where that is less than all it has."""
+        end = self.grown.end
+        return end.offset if end is not None and file.sealed and file.number == end.number else None
+
+    def _changed(self, db: sqlite3.Connection, seen: dict[str, str]) -> list[File]:
+        """The sources that are not as the index last saw them.
+
+        Every segment is looked at now and then; in between, where the archive was touched, new ones and those of
+        other machines.
+        """
+        sweep = time.monotonic() - self._swept > _SWEEP
+        touched = sweep or seen.get("archive", "") != file_mark(f"{self._root}/archive")
+        touched = touched or self._open_path() not in seen
+        files = self.listing.near()
+        if touched:
+            files, seen = self.listing.all(), dict(db.execute(_SEEN).fetchall())
+        changed = []
+        for file in files:
+            known = seen.get(file.path)
+            if touched and file.own and not sweep and known is not None and not known.startswith(UPTO):
+                continue  # a closed segment, read to its end
+            mark = self._mark(file)
+            if mark and known != mark and not beyond(known, mark) and self._usable(file):
+                changed.append(file)
+        if sweep:
+            self._swept = time.monotonic()
+        return changed
+
+    def _usable(self, file: File) -> bool:
+        text = f"{file.path} is not read: it is not a file, or a symbolic link out of {self._config.root}"
+        usable = self.listing.usable(file)
+        self._notices += [text] * (not usable and text not in self._notices)
+        return usable
+
+    def _mark(self, file: File) -> str:
+        """What tells whether a source changed: of the open segment how far it counts, else the file's own times."""
+        end = self._end(file)
+        return file_mark(f"{self._root}/{file.path}") if end is None else f"{UPTO} {end}"
+
+    def _read(self, changed: list[File], noted: dict[str, str]) -> None:
+        """Take in what is new in these sources, in one transaction. IndexLost."""
+        archive = file_mark(f"{self._root}/archive")
+        numbers = self._state.numbers()
+        fixed: list[tuple[str, int]] = []
+        try:
+            with uncollected(), self._index.writing() as db:
+                for file in changed:
+                    if file.own:
+                        self._read_own(db, file, numbers)
+                    else:
+                        fixed += self._read_others(db, file, numbers)
+                for key, value in (("archive", archive), ("log", self._config.log.name)):
+                    if noted.get(key) != value:
+                        db.execute(_NOTE, (key, value))
+                # Through this connection: the transaction holds the attached state, too.
+                if fixed:
+                    db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
+        except Rewritten:
+            self._index.condemn()
+            raise IndexLost("a segment of the ledger was changed") from None
+
+    def _row(self, db: sqlite3.Connection, file: File) -> _Row:
+        """What the index knows of a source; it is there afterwards."""
+        sql = "SELECT src, seen, settled, proof FROM sources WHERE path = ?"
+        found = db.execute(sql, (file.path,)).fetchone()
+        if found is None:
+            db.execute("INSERT INTO sources VALUES (NULL, ?, ?, '', 0, '')", (file.path, int(file.own)))
+            found = db.execute(sql, (file.path,)).fetchone()
+        return _Row(*found)
+
+    def _read_own(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> None:
+        """Take in what a segment has grown by. Rewritten."""
+        row, grown, mark, end = self._row(db, file), self.grown, self._mark(file), self._end(file)
+        source = Source(row.src, trusted=True)
+        in_hand = end is not None and grown.start <= row.settled < end and bool(row.settled)
+        if in_hand and proof_at(grown, row.settled) == row.proof:
+            add_records(db, source, parsed(grown, row.settled), (), reserved=numbers)
+            db.execute(_READ, (mark, end, proof_at(grown, end or 0), row.src))
+            return
+        with opened_segment(f"{self._root}/{file.path}") as opened:
+            if row.settled and proof_before(opened, row.settled, whole=False) != row.proof:
+                raise Rewritten
+            settled = row.settled
+            read = records(opened, settled, end) if file.sealed else pieces(opened, settled, None, hold=False)
+            for entries, settled in read:  # noqa: B007  # the last one counts
+                add_records(db, source, *(split(entries) if file.sealed else (entries, ())), reserved=numbers)
+            proof = proof_before(opened, settled, whole=False)
+        db.execute(_READ, (mark, settled, proof, row.src))
+
+    def _read_others(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> list[tuple[str, int]]:
+        """Take in what another machine's file has; return what was added: ids and numbers."""
+        mark = self._mark(file)
+        try:
+            opened = open(f"{self._root}/{file.path}", "rb")  # noqa: SIM115  # closed below
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(f"cannot read {file.path}: {error.strerror}; nothing was read.") from error
+        row = self._row(db, file)
+        with opened, storage(f"read {file.path}", "nothing was read"):
+            start = row.settled if proof_before(opened, row.settled, whole=True) == row.proof else 0
+            source = Source(row.src, False, *self.listing.copy(file.path))
+            hold = young(opened)
+            read = partial(pieces, opened, start, None, hold=hold)
+            added, settled = add_source(db, source, read, reserved=numbers, fresh=start == 0)
+            proof = proof_before(opened, settled, whole=True)
+            db.execute(_READ, ("" if hold and not settled else mark, settled, proof, row.src))
+        return added
+
+    # -- rebuilding -------------------------------------------------------------------------------
+    def rebuild(
+        self, progress: Callable[[int, int], None] | None = None, *, because: str = "", own: bool = False
+    ) -> int:
+        """Make the index anew from the logs; return the number of messages. `progress(done, total)` in bytes.
+
+        With `own` from ours alone: the others are read when next the index is brought up to date.
+        """
+        make_private_folder(self._config.private)
+        with self._index.locked():
+            if because and self._index.sound():
+                return 0  # another process was quicker
+            self._index.sweep()
+            temporary = self._index.path.with_name(f"index.{os.getpid()}.new")
+            try:
+                with self._index.guarded():
+                    count = self._built(temporary, progress, alone=own)
+                self._index.install(temporary)
+            except IndexLost as lost:
+                raise StorageError(f"cannot build {self._index.path}: {lost}; nothing was read.") from lost
+            except OSError as error:
+                raise StorageError(f"cannot write {self._index.path}: {error.strerror}; nothing was read.") from error
+            finally:
+                temporary.unlink(missing_ok=True)
+        if because and because not in _EXPECTED:
+            self._notices.append(f"{because}; it was rebuilt from the logs")
+        return count
+
+    def _built(self, temporary: Path, progress: Callable[[int, int], None] | None, *, alone: bool) -> int:
+        """Fill a new index at `temporary`; return the number of messages. StorageError, OSError."""
+        archive = file_mark(self._config.archive)
+        self.listing.forget()
+        files = [file for file in self.listing.all() if file.own or (not alone and self._usable(file))]
+        parts = [
+            Part(self._config.folder / file.path, file, self._mark(file), self._end(file), self.listing.copy(file.path))
+            for file in files
+        ]
+        db = self._index.create(temporary)
+        try:
+            db.executemany(_NOTE, [("archive", archive), ("log", self._config.log.name)])
+            count, foreign = fill(db, parts, self._state.numbers(), progress)
+            self._state.add_numbers(foreign)
+            return count
+        finally:
+            db.close()

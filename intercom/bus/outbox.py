@@ -1,0 +1,68 @@
+"""Owns what a send does once its message is rendered: page looked at, record appended, page kept short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from intercom.core.config import Config
+from intercom.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from intercom.bus.freshness import Sync
+    from intercom.bus.history import Upkeep
+    from intercom.bus.names import Registry
+    from intercom.store.log.log import Log
+
+
+class Outbox:
+    """The sending end of one bus. `notices` collects what a person should be told."""
+
+    def __init__(
+        self,
+        config: Config,
+        log: Log,
+        sync: Sync,
+        registry: Registry,
+        upkeep: Callable[[], Upkeep],
+        notices: list[str],
+    ) -> None:
+        self._config = config
+        self._log = log
+        self._sync = sync
+        self._registry = registry
+        self._upkeep = upkeep
+        self._notices = notices
+        self._full = False  # whether the next send would make the page too long
+
+    def store(self, block: bytes, *, tidies: bool) -> None:
+        """Append a rendered message; `tidies`: a page that is too long by then is compacted. StorageError, LockTimeout.
+
+        Without `tidies` that waits for `tidy`, or for the next send.
+        """
+        if self._log.to_look_at():
+            try:
+                self._sync.db()  # what people wrote before the first tool came was said before this
+            except StorageError as error:
+                raise type(error)(f"{error} So nothing was sent.") from error
+        with self._log.locked():
+            appended = self._log.append(block, self._first)
+            self._notices += appended.notices
+            if appended.too_long:
+                self._upkeep().maintain()
+            else:
+                self._full = appended.full and not tidies
+
+    def tidy(self) -> None:
+        """Compact a page that the next send would make too long. LockTimeout."""
+        if self._full:
+            self._full = False
+            with self._log.locked():
+                self._upkeep().maintain()
+
+    def _first(self) -> bytes:
+        """How a page begins that does not exist yet."""
+        from intercom.store.log.template import fresh_log, keep_out_of_git
+
+        keep_out_of_git(self._config.folder)
+        return fresh_log(self._config.machine, self._registry.agents())
