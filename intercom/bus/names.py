@@ -13,8 +13,10 @@ from intercom.core.config import Config
 from intercom.core.errors import Refused, UnknownName, UsageError
 from intercom.core.message import (
     ALL,
+    CLI,
     RESERVED,
     SYSTEM,
+    UNPROVEN,
     USER,
     Instance,
     age,
@@ -76,7 +78,7 @@ class Registry:
     def check_sender(self, name: str, via: str) -> str:
         """The canonical name of somebody who may send. UnknownName, or Refused for a name that is not theirs."""
         found = canonical(name)
-        if found == USER and via == "cli":
+        if found == USER and via in {CLI, UNPROVEN}:
             return found
         if found in RESERVED:
             raise Refused(

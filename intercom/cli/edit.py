@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from intercom.cli import show
-from intercom.cli.session import Asked, open_bus
+from intercom.cli.session import Asked, author, open_bus
 from intercom.core.errors import IntercomError, NotFound, UsageError
 from intercom.core.message import USER, local_stamp, tag_of
 from intercom.core.signature import Arg
@@ -96,7 +96,9 @@ def _send(bus: Bus, entry: Entry) -> None:
     """Send one message, if there is anything in it."""
     if entry.body.strip():
         priority = "urgent" if entry.urgent else None
-        show.line(bus.send(entry.to, entry.body, sender=USER, type=entry.tag, priority=priority, via="cli").id)
+        by = author(bus, USER)
+        sent = bus.send(entry.to, entry.body, sender=by.sender, type=entry.tag, priority=priority, via=by.via)
+        show.line(sent.id)
 
 
 def _run_editor(path: Path, line: int) -> None:

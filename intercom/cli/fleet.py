@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from intercom.fleet.workers import Spawned, Torn
 
 
+_LOOKS = frozenset({"scan", "worktree_list"})
+
+
 @contextmanager
 def crew_of(asked: Asked) -> Iterator[Crew]:
     """The crew of `--root` or of the working directory; its warnings go to stderr."""
@@ -32,6 +35,16 @@ def crew_of(asked: Asked) -> Iterator[Crew]:
     with Crew.open(asked.root) as crew:
         warn(crew.bus.config)
         yield crew
+
+
+def asker(crew: Crew, verb: str, given: Mapping[str, Any]) -> str:
+    """Who asks: a person, or a master in its own shell; anybody may look. Refused for a worker."""
+    from intercom.fleet.speaker import authority, speaker
+
+    decides = verb == "approve" and given.get("decision") is not None
+    if verb in _LOOKS or (verb == "approve" and not decides):
+        return USER
+    return authority(speaker(crew.state, os.environ), consent=decides)
 
 
 def spawned(asked: Asked, found: list[Spawned]) -> int:
@@ -148,19 +161,20 @@ def worktree(
     if extra:
         raise UsageError(f"intercom worktree {action} has no use for {extra!r}; nothing was done.")
     with crew_of(asked) as crew:
+        by = asker(crew, f"worktree_{action}", {})
         if action == "list":
             found = verbs.worktree_list(crew, by=USER)
         elif not worker:
             raise UsageError(f"intercom worktree {action} needs a WORKER; nothing was done.")
         elif action == "add":
             where = os.path.abspath(path) if path else None
-            found = [verbs.worktree_add(crew, by=USER, worker_id=worker, base=base, path=where).to_json()]
+            found = [verbs.worktree_add(crew, by=by, worker_id=worker, base=base, path=where).to_json()]
         elif action == "remove":
-            found = [_removed(worker, verbs.worktree_remove(crew, by=USER, worker_id=worker, force=force))]
+            found = [_removed(worker, verbs.worktree_remove(crew, by=by, worker_id=worker, force=force))]
         elif not status:
             raise UsageError("intercom worktree set-status needs a WORKER and a STATUS; nothing was changed.")
         else:
-            noted = verbs.worktree_set_status(crew, by=USER, worker_id=worker, status=status, branch=branch)
+            noted = verbs.worktree_set_status(crew, by=by, worker_id=worker, status=status, branch=branch)
             found = [noted.to_json()]
     if not found and not asked.json:
         show.line("no worktrees")

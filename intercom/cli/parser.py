@@ -115,12 +115,11 @@ class Command(NamedTuple):
         given = arguments.given(args, self.takes())
         if not self.verb:
             return int(self._function()(asked, **given))
-        from intercom.cli.fleet import crew_of
-        from intercom.core.message import USER
+        from intercom.cli.fleet import asker, crew_of
         from intercom.fleet import verbs
 
         with crew_of(asked) as crew:
-            found = getattr(verbs, self.verb)(crew, by=USER, **given)
+            found = getattr(verbs, self.verb)(crew, by=asker(crew, self.verb, given), **given)
         return int(self._function()(asked, found))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from intercom.cli import show
-from intercom.cli.session import Asked, open_bus
+from intercom.cli.session import Asked, open_bus, whose
 from intercom.core.signature import Arg
+from intercom.fleet.speaker import joining, leaving
 
 
 def register(
@@ -20,6 +21,7 @@ def register(
     The process is a shell's that ends at once, so the name is not tied to a process: it holds until signoff.
     """
     with open_bus(asked) as bus:
+        joining(whose(bus.config), name)
         instance = bus.register(role, name)
     if asked.json:
         show.json_line(instance._asdict())
@@ -31,6 +33,7 @@ def register(
 def signoff(asked: Asked, *, id: Annotated[str, Arg(help="the name that leaves")]) -> int:
     """Give a name back."""
     with open_bus(asked) as bus:
+        leaving(whose(bus.config), id)
         bus.signoff(id)
     if asked.json:
         show.json_line({"signed_off": id})

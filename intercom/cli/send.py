@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from intercom.cli import show
-from intercom.cli.session import Asked, open_bus
+from intercom.cli.session import Asked, author, open_bus
 from intercom.core.message import TYPES_SHOWN
 from intercom.core.signature import Arg
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from intercom.core.message import Message
 
 Text = Annotated[str, Arg(help="the text; - reads it from standard input", stdin=True)]
-Author = Annotated[str, Arg(help="who sends; `user` for a person", option="--from", metavar="ID")]
+Author = Annotated[
+    str | None,
+    Arg(help="who sends (default: user; in an agent's session that agent)", option="--from", metavar="ID"),
+]
 
 
 def send(
@@ -21,7 +24,7 @@ def send(
     to: Annotated[str, Arg(help="a registered name, an agent, user, or all")],
     message: Text,
     *,
-    sender: Author,
+    sender: Author = None,
     type: Annotated[str, Arg(help=TYPES_SHOWN, metavar="T")] = "status",
     priority: Annotated[Literal["normal", "urgent"] | None, Arg(help="urgent marks it [URGENT]")] = None,
     reply_to: Annotated[str | None, Arg(help="id of the message this one answers", metavar="ID")] = None,
@@ -29,15 +32,16 @@ def send(
 ) -> int:
     """Store one message and print its id, alone."""
     with open_bus(asked) as bus:
+        by = author(bus, sender)
         sent = bus.send(
             to,
             message,
-            sender=sender,
             type=type,
             priority=priority,
             reply_to=reply_to,
             thread=thread,
-            via="cli",
+            sender=by.sender,
+            via=by.via,
         )
     return _told(asked, sent)
 
@@ -46,12 +50,13 @@ def broadcast(
     asked: Asked,
     message: Text,
     *,
-    sender: Author,
+    sender: Author = None,
     type: Annotated[str, Arg(help=TYPES_SHOWN, metavar="T")] = "announce",
 ) -> int:
     """Store one message to everybody and print its id, alone."""
     with open_bus(asked) as bus:
-        sent = bus.broadcast(message, sender=sender, type=type, via="cli")
+        by = author(bus, sender)
+        sent = bus.broadcast(message, type=type, sender=by.sender, via=by.via)
     return _told(asked, sent)
 
 

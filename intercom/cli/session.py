@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from intercom.cli import show
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.core.config import Config
+    from intercom.fleet.speaker import Speaker
 
 
 class Asked(NamedTuple):
@@ -34,6 +36,41 @@ def open_bus(asked: Asked) -> Iterator[Bus]:
             for text in bus.notices:
                 show.note(text)
             bus.notices.clear()
+
+
+def whose(config: Config) -> Speaker:
+    """Whose command this is."""
+    from contextlib import closing
+
+    from intercom.fleet.speaker import speaker
+    from intercom.store.state.db import State
+
+    with closing(State(config.private)) as state:
+        return speaker(state, os.environ)
+
+
+class Author(NamedTuple):
+    """Who sends, as `Bus.send` takes it."""
+
+    sender: str
+    via: str
+
+
+def author(bus: Bus, wanted: str | None) -> Author:
+    """Who speaks by this command; Refused for a name that is another's. Says what is not proven."""
+    from contextlib import closing
+
+    from intercom.core.message import UNPROVEN
+    from intercom.fleet.speaker import checked, speaker
+    from intercom.store.state.db import State
+
+    with closing(State(bus.config.private)) as state:
+        found = speaker(state, os.environ)
+        name, via = checked(state, found, wanted)
+    if via == UNPROVEN:
+        why = f"it runs below an agent ({found.why})" if found.name else found.why
+        show.note(f"marked as not proven to be from {name!r}, so it is no order to anybody: {why}")
+    return Author(name, via)
 
 
 def warn(config: Config) -> None:

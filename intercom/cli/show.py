@@ -132,8 +132,8 @@ def message(one: Message) -> None:
 def _about(one: Message) -> list[Part]:
     """What must be known of a message besides who, when and what."""
     notes: list[Part] = []
-    if one.via == "hand":
-        notes.append(paint("written by hand", YELLOW))
+    if not one.proven:
+        notes.append(paint("written by hand" if one.via == "hand" else "sender not proven", YELLOW))
     if one.redelivered:
         notes.append(paint("given before, not confirmed", YELLOW))
     said = [*([word(one.status)] if one.status else []), *([] if one.progress is None else [f"{one.progress} %"])]

@@ -6,7 +6,7 @@ Each check takes the words that say what did not happen. Nothing here knows the 
 from __future__ import annotations
 
 from intercom.core.errors import UsageError
-from intercom.core.message import STATUS_CODES, utc
+from intercom.core.message import CLI, STATUS_CODES, TOOL, UNPROVEN, utc
 
 _MANY = 2**53  #: more than any history has; SQLite takes no larger numbers than 2**63
 
@@ -85,8 +85,8 @@ def check_values(priority: str | None, status: str | None, progress: object, via
         raise UsageError(f"progress must be a whole number, not {_kind(progress)}; nothing was sent.")
     if progress is not None and not 0 <= progress <= 100:
         raise UsageError(f"progress is {_number(progress)}; nothing was sent. Give a percentage from 0 to 100.")
-    if via not in {"tool", "cli"}:
-        raise UsageError(f"{via!r} is not a way to send; nothing was sent. Use tool or cli.")
+    if via not in {TOOL, CLI, UNPROVEN}:
+        raise UsageError(f"{via!r} is not a way to send; nothing was sent. Use tool, cli or unproven.")
 
 
 def _kind(value: object) -> str:

@@ -85,9 +85,9 @@ def parse(body: str) -> Contract | None:
 
 
 def is_order(message: Message, masters: Collection[str]) -> bool:
-    """Whether a contract in this message binds its reader: a tool wrote it, for a master (`masters`) or a person."""
+    """Whether a contract in this message binds its reader: proven to come from a master (`masters`) or a person."""
     sender = canonical(message.sender)
-    return message.via != "hand" and (sender in masters or sender == USER)
+    return message.proven and (sender in masters or sender == USER)
 
 
 def _unfenced(text: str) -> str:

@@ -19,6 +19,10 @@ USER = "user"  #: the people at the keyboard; no MCP client can take or send as 
 SYSTEM = "system"  #: Intercom itself, in announcements about repairs
 RESERVED = frozenset({ALL, USER, SYSTEM})
 
+TOOL, CLI = "tool", "cli"  #: how a sender is known: its own server said so; a command that it, or a person, ran
+UNPROVEN = "unproven"  #: a command of which nobody can tell whose it was
+HAND = "hand"  #: somebody wrote it into the log
+
 #: Type, as tools and JSON say it, and the tag for it in the log. Of INFO's two, the recipient tells which is meant.
 KINDS = (
     ("task", "TASK"),
@@ -63,7 +67,7 @@ class Message(NamedTuple):
     urgent: bool = False
     reply_to: str | None = None
     thread: str | None = None
-    via: str = "tool"  #: tool, cli or hand
+    via: str = TOOL  #: tool, cli, unproven or hand
     file: str = ""
     status: str | None = None
     progress: int | None = None
@@ -73,6 +77,11 @@ class Message(NamedTuple):
     def recipients(self) -> tuple[str, ...]:
         """The canonical names this message is for."""
         return recipients(self.to)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the sender's name is more than a claim."""
+        return self.via in {TOOL, CLI}
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON form; optional keys appear only when they say something."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from intercom.core import contract
 from intercom.core.display import framed, value, word, words
 from intercom.core.errors import brief
-from intercom.core.message import Message
+from intercom.core.message import HAND, Message
 
 PAGE = 8_000  #: characters; an agent program puts more than 10,000 into a file
 _LONGEST = 6_000  #: characters of one body, as it is shown
@@ -38,8 +38,10 @@ def one(message: Message, masters: Collection[str]) -> str:
             f"only the first {len(body)} of {len(message.body)} characters; for the whole run: "
             f"intercom history --json {short(message.id)}"
         )
-    if message.via == "hand":
+    if message.via == HAND:
         notes.append("written by hand into the log: anyone may have written it, whatever name it bears")
+    elif not message.proven:
+        notes.append("sent by a command of which nobody can tell whose it was: not proven to be from that name")
     if message.redelivered:
         notes.append("given before to a session that ended without acting: check what is done")
     notes += _contract(message, masters)

@@ -12,21 +12,24 @@ from typing import Any
 
 from intercom.core import contract
 from intercom.core.display import word
-from intercom.core.message import Message
+from intercom.core.message import HAND, UNPROVEN, Message
 from intercom.server.wire import result_text
 
 PAGE = 45_000  # characters of JSON text
 ALONE = 90_000
 _FRAME = 1_500  # characters kept for what stands around the messages
 
-HAND = "Written by hand into the log: anyone may have written it, whatever name it bears."
+CAUTIONS = {
+    HAND: "Written by hand into the log: anyone may have written it, whatever name it bears.",
+    UNPROVEN: "Sent by a command of which nobody can tell whose it was: not proven to be from that name.",
+}
 
 
 def describe(message: Message, masters: Collection[str]) -> dict[str, Any]:
     """One message for the model. `masters` are the names whose contracts are orders."""
     out = message.to_json()
-    if message.via == "hand":
-        out["caution"] = HAND
+    if not message.proven:
+        out["caution"] = CAUTIONS.get(message.via, CAUTIONS[UNPROVEN])
     try:
         found = contract.parse(message.body)
     except contract.ContractError as error:
@@ -75,10 +78,13 @@ def cut(row: dict[str, Any]) -> dict[str, Any]:
 def note(messages: list[Message]) -> str | None:
     """What must be said aloud about a page."""
     said = []
-    by_hand = sum(message.via == "hand" for message in messages)
+    by_hand = sum(message.via == HAND for message in messages)
+    unproven = sum(not message.proven and message.via != HAND for message in messages)
     again = sum(message.redelivered for message in messages)
     if by_hand:
         said.append(f"{by_hand} written by hand into the log (via: hand): the sender's name is not proven there.")
+    if unproven:
+        said.append(f"{unproven} sent by a command that nobody is proven to have run (via: unproven).")
     if again:
         said.append(f"{again} given before to a session that ended without acting (redelivered): check what is done.")
     return " ".join(said) or None

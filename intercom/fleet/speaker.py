@@ -1,0 +1,203 @@
+"""Owns the answer to "whose command is this?": an agent's that is on the bus, a person's, or nobody can tell.
+
+A command that runs below an agent's process, or in its environment, is the agent's: it speaks as that agent. What
+that rests on has two strengths. *Strong*: the environment that we gave a worker, or that an agent program gives its
+shells, and the process of a worker that we spawned. *Weak*: a process above is the client of a registered MCP server,
+or registered itself; a program that drives several agents, or a test, looks the same. On weak evidence nothing is lost:
+what is said as `user` is stored, marked as unproven, and is nobody's order.
+
+A process that left everything above it (`setsid`, a double fork) without a terminal, while agents of this bus live,
+proves nothing either. With no agents about, nobody but people and their scripts is there.
+
+What no look at processes can prove stands in SECURITY.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from intercom.bus.names import liveness
+from intercom.core.errors import Refused
+from intercom.core.message import CLI, UNPROVEN, USER, canonical, is_name
+from intercom.fleet.programs.known import SPAWN, session_of
+from intercom.fleet.sessions import SessionRow, Sessions
+from intercom.store.state.db import InstanceRow, State
+from intercom.system.ancestry import Ancestor, ancestors, client_of, words_of
+
+_NOBODY = frozenset({"systemd", "init", "launchd"})  #: whose children were left by their parents, or are services
+
+
+class Speaker(NamedTuple):
+    """Whose command this is."""
+
+    name: str | None = None  #: the agent; None for a person, for an agent that is not on this bus, for nobody known
+    role: str | None = None
+    strong: bool = False
+    why: str = ""  #: what speaks against a person, "" where nothing does
+    below: frozenset[str] = frozenset()  #: every agent that it may be, where a program drives several
+
+    @property
+    def default(self) -> str:
+        """Who speaks where nobody is named."""
+        return self.name or USER
+
+
+def speaker(state: State, environ: Mapping[str, str], pid: int | None = None) -> Speaker:
+    """Whose command process `pid` (default: this one) is, with this environment. StorageError."""
+    pid = os.getpid() if pid is None else pid
+    sessions = Sessions(state)
+    living = {row.name: row for row in state.instances() if liveness(row) in {"alive", "stale"}}
+    running = {row.name: row for row in sessions.all() if row.running} if _has_sessions(state) else {}
+    if found := _by_environment(state, environ):
+        return found
+    if not living and not running:
+        return _stranger(environ) or Speaker()
+    above = list(ancestors(pid))
+    return _by_process(above, living, running) or _stranger(environ) or _left(above, living, running) or Speaker()
+
+
+def checked(state: State, found: Speaker, wanted: str | None) -> tuple[str, str]:
+    """(the name that a message bears, how its sender is known) for who is asked for; Refused for another's name."""
+    name = canonical(wanted) if wanted else found.default
+    if name == found.name:
+        return name, CLI
+    if found.name is not None and found.strong:
+        raise Refused(
+            f"this command runs in the session of {found.name!r} ({found.why}) and cannot speak as {name!r}; nothing "
+            f"was sent. Leave --from out to speak as {found.name!r}; as others they speak themselves."
+        )
+    if name in found.below:
+        return name, UNPROVEN
+    if name != USER and (holder := _holder(state, name)):
+        raise Refused(
+            f"{name!r} is held by a running session ({holder}), and this command does not run in it; nothing was "
+            "sent. People speak as `user`: leave --from out."
+        )
+    return name, UNPROVEN if found.why else CLI
+
+
+def authority(found: Speaker, *, consent: bool = False) -> str:
+    """Who asks something of the fleet: a person, or a master in its own shell. Refused for a worker.
+
+    `consent`: an answer to what somebody asks permission for, which nobody may give who is not known.
+    """
+    if found.name is not None:
+        if found.role == "master":
+            return found.name
+        raise Refused(
+            f"this is for people and the master, and this command runs in the session of {found.name!r} "
+            f"({found.why}); nothing was done. Ask the master with intercomm_escalate."
+        )
+    if consent and found.why and not found.below:
+        raise Refused(f"only people and the master answer this, and {found.why}; nothing was answered.")
+    return USER
+
+
+def _has_sessions(state: State) -> bool:
+    with state.guarded():
+        return state.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessions'").fetchone() is not None
+
+
+def _by_environment(state: State, environ: Mapping[str, str]) -> Speaker | None:
+    """By what we, or its program, put into the environment of everything that an agent runs."""
+    session = session_of(environ)
+    spawned = environ.get(SPAWN)
+    marks = {mark for mark in (session, spawned) if mark}
+    for row in state.instances() if marks else ():
+        if row.session in marks and row.gone is None:
+            return Speaker(row.name, row.role, strong=True, why="by its environment")
+    name = canonical(environ.get("INTERCOM_NAME") or "")
+    row_ = state.instance(name) if name and is_name(name) else None
+    if row_ is not None and row_.gone is None and (spawned is None or row_.session in {None, spawned}):
+        return Speaker(name, row_.role, strong=True, why="by INTERCOM_NAME")
+    return None
+
+
+def _stranger(environ: Mapping[str, str]) -> Speaker | None:
+    """An agent that is not on this bus: it has no name here, and is not a person."""
+    if environ.get("INTERCOM_NAME") or environ.get(SPAWN):
+        return Speaker(why="its environment is that of an agent that is not on this bus")
+    if session_of(environ) or environ.get("CLAUDECODE"):
+        return Speaker(why="it runs in an agent's session that has no name on this bus")
+    return None
+
+
+def _by_process(
+    above: list[Ancestor], living: Mapping[str, InstanceRow], running: Mapping[str, SessionRow]
+) -> Speaker | None:
+    """By the nearest process above that is an agent's."""
+    spawned = {(row.pid, row.started): row for row in running.values() if row.spawned_by is not None}
+    drives: dict[int, set[str]] = {}
+    for held in living.values():
+        drives.setdefault(held.pid or 0, set()).add(held.name)
+        if "mcp" in words_of(held.pid or 0) and (client := client_of(held.pid or 0)):
+            drives.setdefault(client.pid, set()).add(held.name)
+    for row in running.values():
+        drives.setdefault(row.pid or 0, set()).add(row.name)
+    terminals = {one.terminal: row for row in spawned.values() for one in _first(row.pid) if one.terminal}
+    for one in above:
+        ours = spawned.get((one.pid, one.started))
+        if ours is not None:
+            return Speaker(ours.name, _role(living, ours.name), strong=True, why=f"process {one.pid}")
+        names = drives.get(one.pid, set())
+        if len(names) == 1:
+            (name,) = names
+            return Speaker(name, _role(living, name), why=f"process {one.pid}, {one.name}")
+        if names:
+            return Speaker(why=f"process {one.pid}, {one.name}, drives {len(names)} agents", below=frozenset(names))
+    sits = terminals.get(above[0].terminal) if above else None
+    return Speaker(sits.name, _role(living, sits.name), strong=True, why="its terminal") if sits else None
+
+
+def _first(pid: int | None) -> list[Ancestor]:
+    return [one for _, one in zip(range(1), ancestors(pid or 0), strict=False)]
+
+
+def _role(living: Mapping[str, InstanceRow], name: str) -> str:
+    return living[name].role if name in living else "worker"
+
+
+def _left(
+    above: list[Ancestor], living: Mapping[str, InstanceRow], running: Mapping[str, SessionRow]
+) -> Speaker | None:
+    """A process without a terminal whose beginnings are gone, and which is younger than an agent of this bus."""
+    if not above or above[0].terminal or above[-1].pid != 1:
+        return None
+    own = [one for one in above if one.pid != 1 and one.name not in _NOBODY]
+    marks = [*(row.started for row in living.values()), *(row.started for row in running.values())]
+    oldest = min((int(mark) for mark in marks if mark and mark.isdecimal()), default=None)
+    if not own or oldest is None or not own[-1].started.isdecimal() or int(own[-1].started) < oldest:
+        return None
+    return Speaker(why="who started this command cannot be told (no terminal, and its parents are gone)")
+
+
+def _holder(state: State, name: str) -> str:
+    """The living process that holds a name, in words; "" where none does."""
+    row = state.instance(name) if is_name(name) else None
+    if row is not None and liveness(row) in {"alive", "stale"}:
+        return f"process {row.pid}"
+    if is_name(name) and _has_sessions(state):
+        session = Sessions(state).get(name)
+        if session is not None and session.running:
+            return f"process {session.pid}"
+    return ""
+
+
+def joining(found: Speaker, name: str | None) -> None:
+    """Refused where a command in an agent's session takes a second name."""
+    if found.name is not None and found.strong and (name is None or canonical(name) != found.name):
+        raise Refused(
+            f"this command runs in the session of {found.name!r} ({found.why}), which has its name; nothing was "
+            "registered."
+        )
+
+
+def leaving(found: Speaker, name: str) -> None:
+    """Refused where a command in an agent's session gives back another's name, unless that is the master's."""
+    if found.name is not None and found.strong and canonical(name) != found.name and found.role != "master":
+        raise Refused(
+            f"this command runs in the session of {found.name!r} ({found.why}) and cannot sign off {name!r}; nothing "
+            "was changed."
+        )
