@@ -9,6 +9,8 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 py
 
 # What the tests need and only the system can bring, as Debian's packages; nothing where it is all there.
 MISSING = $(shell PYTHON='$(PYTHON)' sh tests/needs.sh)
+# Two at a time; the tests of one folder below tests/ share programs and run one after the other.
+PYTEST  = $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadgroup
 SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
 APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
 
@@ -48,10 +50,10 @@ soak: needs $(STAMP) claude
 	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/test_many_bodies.py tests/test_powercut.py
 
 test: needs $(STAMP) claude prettier
-	@$(BIN)/python -m pytest -q
+	@$(PYTEST)
 
 quick: $(STAMP)
-	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not slow" --ignore=tests/claude
+	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow" --ignore=tests/claude
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -30,6 +30,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 _OURS = ("INTERCOM_", "INTERCOMM_", "CLAUDE", "TMUX", "GIT_")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder below this one in one process: they share the program that they drive."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent != here:
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Point HOME and the default root into a temporary folder for the whole run."""
