@@ -11,9 +11,10 @@ from contextlib import closing
 from typing import NamedTuple
 
 from intercom.format.record import START
-from intercom.store.log.ledger import Position, Segment, without_open
+from intercom.store.log.ledger import Position, without_open
 from intercom.store.log.log import Log
 from intercom.store.log.replace import news
+from intercom.store.log.segments import Segment
 from intercom.system.files import read_from
 
 LEAD = 512  #: bytes of our own segments before some point that must be what they were
