@@ -18,6 +18,7 @@ from intercom.core.errors import LockTimeout, StorageError
 from intercom.store.index import Index, IndexLost
 from intercom.store.log.checkpoint import Grown, legacy, quick
 from intercom.store.log.log import Log
+from intercom.store.sources.tail import Rewritten
 from intercom.store.state.db import State
 from intercom.system.files import being_written
 
@@ -47,6 +48,11 @@ class Sync:
                 self._finish()
             except IndexLost as lost:
                 self._indexing.rebuild(because=str(lost))
+            except Rewritten:
+                with self._log.locked():
+                    self._log.mend()
+                    self._renew(own=False)
+                self._agree()
         self._state.verify()
         raise StorageError(
             f"the index {self._index.path} keeps being changed by another program; nothing was read. "
@@ -108,17 +114,26 @@ class Sync:
             time.sleep(repair.SETTLE_DAMAGE)  # an editor may be in the middle of saving
 
     def _refill(self) -> None:
-        """Write anew what the ledger lost of what is to be on the page; the caller holds the writer lock."""
+        """Write anew what the ledger lost and the index still has; the caller holds the writer lock."""
         from intercom.repair import refill
 
         with suppress(IndexLost):
             db = self._index.db()
             with self._index.guarded():
                 count = refill.refill(self._log, db)
-            if not count:
+            if count is None:
                 return
             self._index.condemn()
-            self._notices.append(f"the ledger in archive/ had been cut short: {count} messages were written anew")
+            self._notices.append(
+                f"part of the ledger in archive/ was deleted or cut off: {count} messages were written there anew; "
+                "`intercom redact ID` destroys a text"
+            )
+
+    def _renew(self, *, own: bool) -> None:
+        """Somebody changed a segment: save what it lost, and make the index anew; the caller holds the writer lock."""
+        self._refill()
+        self._index.condemn()
+        self._indexing.rebuild(because="a segment of the ledger was changed", own=own)
 
     def _finish(self) -> None:
         """Go on with redactions that were killed. StorageError, LockTimeout."""
@@ -157,10 +172,15 @@ class Sync:
             except IndexLost as lost:
                 self._log.promise(self._indexing.size())
                 self._indexing.rebuild(because=str(lost), own=True)
+            except Rewritten:
+                self._renew(own=True)
         self._state.verify()
         raise StorageError(f"the index {self._index.path} keeps being changed by another program; nothing was read.")
 
     def remake(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Rebuild because somebody asked for it."""
         self._agree()
+        with self._log.locked():
+            self._log.mend()
+            self._refill()
         return self._indexing.rebuild(progress)

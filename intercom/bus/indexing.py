@@ -124,6 +124,7 @@ class Indexing:
         files = self.listing.near()
         if touched:
             files, seen = self.listing.all(), dict(db.execute(_SEEN).fetchall())
+            self._check_all_there(db)
         changed = []
         for file in files:
             known = seen.get(file.path)
@@ -135,6 +136,14 @@ class Indexing:
         if sweep:
             self._swept = time.monotonic()
         return changed
+
+    def _check_all_there(self, db: sqlite3.Connection) -> None:
+        """Rewritten, if a segment that the index has read is gone."""
+        read = {row[0] for row in db.execute("SELECT path FROM sources WHERE own")}
+        if not read <= {file.path for file in self.listing.all() if file.own}:
+            self.listing.forget()  # its list may be older than what another process has read
+            if not read <= {file.path for file in self.listing.all() if file.own}:
+                raise Rewritten
 
     def _usable(self, file: File) -> bool:
         text = f"{file.path} is not read: it is not a file, or a symbolic link out of {self._config.root}"
@@ -148,26 +157,22 @@ class Indexing:
         return file_mark(f"{self._root}/{file.path}") if end is None else f"{UPTO} {end}"
 
     def _read(self, changed: list[File], noted: dict[str, str]) -> None:
-        """Take in what is new in these sources, in one transaction. IndexLost."""
+        """Take in what is new in these sources, in one transaction. IndexLost, Rewritten."""
         archive = file_mark(f"{self._root}/archive")
         numbers = self._state.numbers()
         fixed: list[tuple[str, int]] = []
-        try:
-            with uncollected(), self._index.writing() as db:
-                for file in changed:
-                    if file.own:
-                        self._read_own(db, file, numbers)
-                    else:
-                        fixed += self._read_others(db, file, numbers)
-                for key, value in (("archive", archive), ("log", self._config.log.name)):
-                    if noted.get(key) != value:
-                        db.execute(_NOTE, (key, value))
-                # Through this connection: the transaction holds the attached state, too.
-                if fixed:
-                    db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
-        except Rewritten:
-            self._index.condemn()
-            raise IndexLost("a segment of the ledger was changed") from None
+        with uncollected(), self._index.writing() as db:
+            for file in changed:
+                if file.own:
+                    self._read_own(db, file, numbers)
+                else:
+                    fixed += self._read_others(db, file, numbers)
+            for key, value in (("archive", archive), ("log", self._config.log.name)):
+                if noted.get(key) != value:
+                    db.execute(_NOTE, (key, value))
+            # Through this connection: the transaction holds the attached state, too.
+            if fixed:
+                db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
 
     def _row(self, db: sqlite3.Connection, file: File) -> _Row:
         """What the index knows of a source; it is there afterwards."""

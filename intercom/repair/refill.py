@@ -1,18 +1,24 @@
 """Owns what becomes of a ledger that lost some of what it had: a segment was deleted, or replaced by a shorter one.
 
-The index had read what is gone, and nobody but Intercom writes it. So what is to be on the page is written into the
-ledger anew, under its id and with its sender's authority; without the index, repair takes the page in as it stands.
+Nobody but Intercom writes the ledger, and the index had read what is gone. So it is written into the ledger anew, under
+its ids and with its senders' authority, and so is what had become of messages: the records that said so may be gone,
+too. Without the index, repair takes in the page as it stands.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Iterator
 
-from intercom.format.record import as_is
+from intercom.format.record import PAGE, as_is, control
 from intercom.repair.sides import entry_of
 from intercom.store.index import query
+from intercom.store.index.control import Control, standing
 from intercom.store.log.log import Log
 from intercom.system.folders import file_size
+
+_MANY = 1000  #: messages that are written at once
 
 
 def _is_short(log: Log, db: sqlite3.Connection) -> bool:
@@ -22,21 +28,31 @@ def _is_short(log: Log, db: sqlite3.Connection) -> bool:
     return any(there.get(path, -1) < settled for path, settled in read)
 
 
-def refill(log: Log, db: sqlite3.Connection) -> int:
-    """Write anew what the ledger lost of what is to be on the page; return how many messages. StorageError.
+def refill(log: Log, db: sqlite3.Connection) -> int | None:
+    """Write anew what the ledger lost; return how many messages, None if nothing is missing. StorageError.
 
-    Where there are any, the base goes, first: it speaks of places that are not what they were; and the index `db` is to
-    be made anew afterwards. The caller holds the writer lock.
+    The base goes, first: it speaks of places that are not what they were. The index `db` is to be made anew afterwards.
+    The caller holds the writer lock.
     """
+    log.ledger.forget()
     if not _is_short(log, db):
-        return 0
+        return None
     there = log.idents()
-    gone = [entry_of(db, ident) for ident in query.on_page(db) if ident not in there]
-    records = [as_is(found[0]) for found in gone if found is not None]
-    if not records:
-        return 0
+    gone = [ident for ident in query.own_ids(db) if ident not in there]
+    if not gone:
+        return None
     log.base.drop()
     if not log.ledger.exists():
         log.ledger.begin()
-    log.learn(records, "what the ledger lost is not written anew yet")
-    return len(records)
+    for some in _batches(gone):
+        found = [entry_of(db, ident) for ident in some]
+        log.learn([as_is(one[0]) for one in found if one is not None], "what the ledger lost is not written anew yet")
+    said = [*standing(db), Control(PAGE, tuple(query.on_page(db)))]
+    now = time.time()
+    log.learn([control(one.tag, one.ids, now) for one in said], "what was deleted is shown again")
+    return len(gone)
+
+
+def _batches(idents: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(idents), _MANY):
+        yield idents[start : start + _MANY]

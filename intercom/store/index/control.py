@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from intercom.format import Entry
@@ -62,6 +63,26 @@ def apply(db: sqlite3.Connection, control: Control) -> None:
         db.execute("INSERT OR REPLACE INTO meta SELECT 'pending', count(*) FROM traces WHERE redacted = 1")
 
 
+def standing(db: sqlite3.Connection) -> list[Control]:
+    """What all control records but PAGE say together, for a ledger that lost some of them."""
+    ids = partial(_column, db)
+    deleted, left = ids(_HIDDEN, DELETED), ids(_HIDDEN, OFF_PAGE)
+    unfinished, purged = ids(_TRACED, PENDING), ids(_TRACED, DONE)
+    said = [
+        Control(REMOVED, deleted),
+        Control(LEFT, left),
+        Control(REDACTED, unfinished + purged),
+        Control(PURGED, purged),
+    ]
+    return [control for control in said if control.ids]
+
+
+def _column(db: sqlite3.Connection, sql: str, value: int) -> tuple[str, ...]:
+    return tuple(row[0] for row in db.execute(sql, (value,)))
+
+
+_HIDDEN = "SELECT id FROM messages WHERE hidden = ? ORDER BY seq"
+_TRACED = "SELECT id FROM traces WHERE redacted = ?"
 _FIRST = "follows -"  # in the OPEN record of the ledger's first segment
 _HIDES = {REMOVED: DELETED, LEFT: OFF_PAGE}
 _REDACTS = {REDACTED: PENDING, PURGED: DONE}

@@ -319,6 +319,15 @@ def on_page(db: sqlite3.Connection) -> list[str]:
     return [row[0] for row in db.execute(f"SELECT m.id {_PAGE} ORDER BY m.seq")]
 
 
+def own_ids(db: sqlite3.Connection) -> list[str]:
+    """The ids of all messages of our own ledger whose text is not to be destroyed, in order of arrival."""
+    sql = (
+        "SELECT m.id FROM messages m JOIN sources s ON s.src = m.src WHERE s.own "
+        "AND m.id NOT IN (SELECT id FROM traces WHERE redacted = 1) ORDER BY m.seq"
+    )
+    return [row[0] for row in db.execute(sql)]
+
+
 def off_page(db: sqlite3.Connection) -> list[Message]:
     """What people deleted by hand, or what is missing and was left so, in order of arrival."""
     return _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden > 0 ORDER BY m.seq"))
