@@ -12,7 +12,9 @@ from intercom.fleet.speaker import joining, leaving
 
 def register(
     asked: Asked,
-    role: Literal["master", "worker"] = "worker",
+    role: Annotated[
+        Literal["master", "worker", "agent"] | None, Arg(help="default: agent for a name of the settings, else worker")
+    ] = None,
     *,
     name: Annotated[str | None, Arg(help="default: master, or the lowest free worker-N", metavar="N")] = None,
 ) -> int:

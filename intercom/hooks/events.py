@@ -74,7 +74,8 @@ def begins(call: Call) -> Answer | None:
         pane = None if known else call.environ.get("TMUX_PANE")
         call.record("ready", {"source": call.event.source}, pane=pane)
     _withdraw(call)
-    role = call.environ.get("INTERCOM_ROLE") or "worker"
+    held = call.state.instance(call.who.name)
+    role = call.environ.get("INTERCOM_ROLE") or (held.role if held else "worker")
     return call.program.context(
         call.event,
         f"[intercom] You are {value(call.who.name)} ({value(role)}) on the Intercom message bus. Messages for you "

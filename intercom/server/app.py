@@ -24,7 +24,7 @@ from intercom.server import protocol
 from intercom.server.bus_thread import BusThread
 from intercom.server.session import Session
 from intercom.server.side_thread import on_side_thread
-from intercom.server.tool import ANY, MASTER, ON_BUS, ON_LOOP, WORKER, Tool
+from intercom.server.tool import AGENT, ANY, MASTER, ON_BUS, ON_LOOP, WORKER, Tool
 from intercom.server.toolbox import BY_NAME, TOOLS
 from intercom.server.wire import result_text
 
@@ -71,7 +71,7 @@ class App:
 
     def visible(self) -> list[Tool]:
         """The tools this session may use, as far as its role is known."""
-        return [tool for tool in TOOLS if _allowed(tool, self.session.role)]
+        return [tool for tool in TOOLS if _allowed(tool, self.session.role, listing=True)]
 
     async def _list(self, _context: Any, _params: Any) -> dict[str, Any]:
         return {"tools": [tool.listing() for tool in self.visible()], "ttlMs": 0, "cacheScope": "private", **_COMPLETE}
@@ -79,6 +79,7 @@ class App:
     async def _call(self, context: Any, params: Any) -> dict[str, Any]:
         try:
             before = self.session.role
+            self.session.called(_client(context))
             answer = await self.call(params.name, params.arguments)
             if self.session.role != before and params.name == "intercomm_register":
                 with contextlib.suppress(Exception):  # the news is a courtesy; every call is checked anyway
@@ -99,6 +100,7 @@ class App:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BY_NAME)}"
             raise Refused(f"There is no tool {ascii(name)[:80]}; {hint}")
         args = tool.arguments(arguments)
+        self.session.carried.proven((arguments or {}).values())
         if tool.on == ON_BUS:
             return await self.bus_thread.call(functools.partial(self._handle, tool, args))
         if tool.who != ANY or self.session.name:
@@ -145,16 +147,27 @@ class App:
         task.add_done_callback(self._tasks.discard)
 
 
-def _allowed(tool: Tool, role: str | None) -> bool:
-    """Whether somebody with this role may use the tool; without a role everything is shown."""
+def _client(context: Any) -> str:
+    """The name of the client, as it gave it at connect, or with this call; "" where it gave none."""
+    params = context.session.client_params
+    return str(params.client_info.name) if params is not None else ""
+
+
+def _allowed(tool: Tool, role: str | None, *, listing: bool = False) -> bool:
+    """Whether somebody with this role may use the tool; an agent, who may come to lead, sees the master's, too."""
     if role is None:
         return True
     if tool.who == MASTER:
-        return role == "master"
-    return tool.who != WORKER or role != "master"
+        return role in (MASTER, AGENT) if listing else role == MASTER
+    return tool.who != WORKER or role != MASTER
 
 
 def _not_yours(tool: Tool, session: Session) -> str:
+    if tool.who == MASTER and session.role == AGENT:
+        return (
+            f"{tool.name} is for the master, and {session.name} is an agent beside it; nothing was done. "
+            'If you are to lead, call intercomm_register(role="master") first; else ask with intercomm_send.'
+        )
     if tool.who == MASTER:
         return (
             f"{tool.name} is for the master and {session.name} is a {session.role}; nothing was done. "

@@ -36,7 +36,8 @@ def schema_of(takes: Iterable[Parameter]) -> dict[str, Any]:
 
 def _property(one: Parameter) -> dict[str, Any]:
     """The schema of one argument."""
-    out: dict[str, Any] = {"type": one.kinds[0] if len(one.kinds) == 1 else [*one.kinds]}
+    kinds = [{"type": kind} for kind in one.kinds]  # not as a list of types, which strict readers complain of
+    out: dict[str, Any] = {**kinds[0]} if len(kinds) == 1 else {"anyOf": kinds}
     if one.arg.words:
         out["enum"] = [*one.arg.words]
     if one.kinds == ("array",):
@@ -98,9 +99,9 @@ class Fitting:
         for side, least in (("minimum", "at least"), ("maximum", "at most")):
             if kind == {"minimum": "greater_than_equal", "maximum": "less_than_equal"}[side]:
                 return f"{name} must be {least} {spec[side]}, not {_shown(value)}"
-        if spec["type"] == "array" and len(place) > 1:
+        if spec.get("type") == "array" and len(place) > 1:
             return f"{name}.{place[1]} must be {_TYPES[spec['items']['type']]}, not {_shown(value)}"
-        kinds = spec["type"] if isinstance(spec["type"], list) else [spec["type"]]
+        kinds = [one["type"] for one in spec.get("anyOf", [spec])]
         return f"{name} must be {' or '.join(_TYPES[one] for one in kinds)}, not {_shown(value)}"
 
 
@@ -114,9 +115,9 @@ def _core(spec: dict[str, Any]) -> Any:
     if "enum" in spec:
         return {"type": "literal", "expected": spec["enum"]}
     bounds = {short: spec[long] for short, long in (("ge", "minimum"), ("le", "maximum")) if long in spec}
+    if "anyOf" in spec:
+        return {"type": "union", "choices": [_core(one) for one in spec["anyOf"]]}
     match spec["type"]:
-        case [*kinds]:
-            return {"type": "union", "choices": [_core({"type": kind}) for kind in kinds]}
         case "string":  # any str: what no UTF-8 can hold is refused further in, by what it is an argument for
             return {"type": "is-instance", "cls": str}
         case "boolean":

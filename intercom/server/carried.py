@@ -1,7 +1,8 @@
-"""Owns what a read took from the bus until it is in an answer, so that a cancelled call loses nothing.
+"""Owns what a read took from the bus until it is in an answer that arrived, so that a call given up loses nothing.
 
 The bus counts what it gave us as received when this session acts again. A call that is cancelled in
-between was given messages that nobody saw: they are carried here, and come first in the next read.
+between was given messages that nobody saw: they are carried here, and come first in the next read. So are those
+whose answer went out when the client may have stopped listening, marked as redelivered, until it shows that it has them.
 
 Locked, because the bus thread fills a hand while the event loop may drop it.
 """
@@ -9,7 +10,7 @@ Locked, because the bus thread fills a hand while the event loop may drop it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from intercom.core.message import Message, canonical
@@ -70,8 +71,26 @@ class Carried:
         """The answer of `hand` will never go out."""
         with self._lock:
             hand.dropped = True
-            self._carried[:0] = hand.messages
+            gone = {message.id for message in hand.messages}
+            self._carried = [*hand.messages, *(message for message in self._carried if message.id not in gone)]
             hand.messages = []
+
+    def doubt(self, hand: Hand) -> None:
+        """The answer of `hand` goes out, but maybe to nobody: what is in it comes again, marked."""
+        with self._lock:
+            if not hand.dropped:
+                self._carried += [message._replace(redelivered=True) for message in hand.messages]
+
+    def proven(self, said: Iterable[object]) -> None:
+        """The client names messages in what it says now: it has them."""
+        with self._lock:
+            if self._carried:
+                words = [text for text in said if isinstance(text, str)]
+                self._carried = [
+                    message
+                    for message in self._carried
+                    if not (message.redelivered and any(message.id in text for text in words))
+                ]
 
     def count(self) -> int:
         """How many messages are carried."""

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from intercom.clients.habits import Habits, habits
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import RESERVED, canonical
 from intercom.fleet.programs.known import session_of
@@ -37,8 +38,8 @@ class Spawned(NamedTuple):
     def of(cls, environ: Mapping[str, str]) -> Spawned:
         """Read INTERCOM_NAME, INTERCOM_ROLE and the client's own session id."""
         name, role = environ.get("INTERCOM_NAME"), environ.get("INTERCOM_ROLE")
-        if role not in ("master", "worker"):
-            role = "worker" if name else None
+        if role not in ("master", "worker", "agent"):
+            role = None
         return cls(name or None, role, session_of(environ))
 
 
@@ -53,7 +54,14 @@ class Session:
         self.trouble: str | None = None  #: why the name from the environment could not be taken
         self.carried = Carried()
         self.closing = False
+        self.client = Habits()  #: how the client treats a call that takes long
+        self.calls = 0  #: how many it has made
         self._waiting: set[asyncio.Event] = set()
+
+    def called(self, client: str) -> None:
+        """The client of this name makes a call."""
+        self.client = habits(client)
+        self.calls += 1
 
     # -- identity -------------------------------------------------------------------------------
 
@@ -61,13 +69,13 @@ class Session:
         """Take the name we were spawned with, or the one this client session had before a restart."""
         try:
             if self.spawned.name:
-                self._take(bus, self.spawned.role or "worker", self.spawned.name)
+                self._take(bus, self.spawned.role, self.spawned.name)
             elif self.spawned.session:
                 self._resume(bus, self.spawned.session)
         except IntercomError as error:
             self.trouble = str(error)
 
-    def register(self, bus: Bus, role: str, name: str | None) -> None:
+    def register(self, bus: Bus, role: str | None, name: str | None) -> None:
         """Take a name and role. Repeating it is harmless; changing it leaves the old name behind."""
         wanted = canonical(name) if name else None
         if wanted in RESERVED:
@@ -76,14 +84,14 @@ class Session:
                 "Call intercomm_register without a name, or with one of your own."
             )
         own = canonical(self.spawned.name) if self.spawned.name else None
-        if own and (wanted not in (None, own) or role != self.role):
+        if own and (wanted not in (None, own) or (role and self.role and role != self.role)):
             raise Refused(
-                f"This session was started as {self.spawned.role} {self.spawned.name!r} and keeps that; nothing was "
-                f"changed. Call intercomm_register(role={self.spawned.role!r}) without a name."
+                f"This session was started as {self.role} {self.spawned.name!r} and keeps that; nothing was "
+                f"changed. Call intercomm_register(role={self.role!r}) without a name."
             )
         self.settle(bus)
         before = self.name
-        if before and wanted in (None, before) and role == self.role:
+        if before and wanted in (None, before) and role in (None, self.role):
             bus.heartbeat(before)
             return
         self._take(bus, role, wanted or self.spawned.name)
@@ -108,7 +116,7 @@ class Session:
         self.carried.clear()
         self.name, self.role = None, self.spawned.role
 
-    def _take(self, bus: Bus, role: str, name: str | None) -> None:
+    def _take(self, bus: Bus, role: str | None, name: str | None) -> None:
         found = bus.register(role, name, pid=os.getpid(), session=self.spawned.session)
         if found.name != self.name:
             self.carried.clear()
@@ -117,8 +125,7 @@ class Session:
     def _resume(self, bus: Bus, session: str) -> None:
         for known in bus.instances():
             if known.session == session and known.state != "alive":
-                role = known.role if known.role == "master" else "worker"
-                self._take(bus, role, known.name)
+                self._take(bus, known.role, known.name)
                 return
 
     # -- waiting --------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ ANY = "any"  #: also before registering
 REGISTERED = "registered"
 WORKER = "worker"
 MASTER = "master"
+AGENT = "agent"  #: of the settings: nobody's worker
 
 ON_BUS = "bus"  #: function(session, bus, …) runs on the bus thread
 ON_LOOP = "loop"  #: async function(session, call, …) runs on the event loop and asks the bus thread itself

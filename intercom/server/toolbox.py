@@ -13,8 +13,10 @@ from intercom.server.tools import messages, tasks, workers
 TOOLS: tuple[Tool, ...] = (
     Tool(
         "intercomm_register",
-        "Join the bus. Call it once, before anything else. Workers get the next free name (worker-1, worker-2 …); "
-        "there is one master at a time.",
+        "Join the bus of this project's agents and people. Call it once, before anything else; then "
+        "intercomm_get_protocol, then intercomm_read. Read after each step and before you stop; to wait: "
+        "intercomm_read(wait=50). Speak through these tools, never by editing the log. Workers get the next free name "
+        "(worker-1 …); there is one master at a time.",
         messages.register,
         who=ANY,
         always=True,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.bus.names import masters
+from intercom.clients.habits import LATE
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
 from intercom.core.message import STATUS_CODES, TYPES_SHOWN, Message
@@ -27,7 +29,10 @@ def register(
     session: Session,
     bus: Bus,
     *,
-    role: Literal["master", "worker"] = "worker",
+    role: Annotated[
+        Literal["master", "worker", "agent"] | None,
+        Arg("default: agent for a name of the settings, else worker"),
+    ] = None,
     name: Annotated[str | None, Arg("a name of your own, or an agent's from the settings (claude-code, roo …)")] = None,
 ) -> dict[str, Any]:
     """Bind this session to a name."""
@@ -99,7 +104,7 @@ async def read(
     query: Annotated[str | None, Arg("words to search for")] = None,
     from_: Annotated[str | None, Arg("only this sender")] = None,
     limit: Annotated[int | None, Arg(low=1)] = None,
-    wait: Annotated[float, Arg("seconds", low=0, high=3600)] = 0,
+    wait: Annotated[float, Arg("seconds; best 50: many clients cut at 60", low=0, high=3600)] = 0,
 ) -> dict[str, Any]:
     """New messages for this session, or (`all`) the history it may see."""
     filters = Filters(thread, query, from_)
@@ -107,15 +112,27 @@ async def read(
         history: dict[str, Any] = await call(functools.partial(_history, session, filters, limit))
         return history
     hand = Hand()
-    job = functools.partial(look, session, hand, filters, limit)
+    job = functools.partial(look, session, hand, filters, limit, doubts=_doubts(session))
+    longest = session.client.longest
     try:
         answer: dict[str, Any] = await call(job)
         if not answer["messages"] and wait > 0:
-            answer = await _wait(session, call, job, wait)
+            answer = await _wait(session, call, job, wait if longest is None else min(wait, longest))
+            if not answer["messages"] and longest is not None and wait > longest:
+                answer["note"] += f" Waited {longest:g} of the {wait:g} seconds, as this client cuts longer calls."
     except BaseException:  # cancelled, most likely: nobody will see what was taken
         session.carried.drop(hand)
         raise
     return answer
+
+
+def _doubts(session: Session) -> Callable[[], bool]:
+    """Whether the client may have given up the call that begins now, without a word of that.
+
+    It may where it is not known to cancel, and the call takes long, or it has called again meanwhile.
+    """
+    begun, calls = time.monotonic(), session.calls
+    return lambda: not session.client.says_so and (time.monotonic() - begun > LATE or session.calls != calls)
 
 
 async def _wait(session: Session, call: Caller, job: Callable[[Bus], Any], seconds: float) -> dict[str, Any]:
@@ -133,17 +150,28 @@ async def _wait(session: Session, call: Caller, job: Callable[[Bus], Any], secon
                 return answer
 
 
-def look(session: Session, hand: Hand, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:
-    """One page of new messages, into `hand`; what does not fit stays unread. Refused where the name is lost."""
+def look(
+    session: Session,
+    hand: Hand,
+    filters: Filters,
+    limit: int | None,
+    bus: Bus,
+    doubts: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """One page of new messages, into `hand`; what does not fit stays unread. Refused where the name is lost.
+
+    Where it `doubts` that anybody still waits for the answer, they come once more.
+    """
     session.settle(bus)  # a read may have waited for an hour
     name, carried = _me(session), session.carried
     carried.take(hand, filters, limit, functools.partial(_fitting, bus))
     if not hand.messages and not hand.dropped:
         fits = functools.partial(_fitting, bus)
         carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, **filters.given()))
-    shown = list(hand.messages)
+    shown, left = list(hand.messages), carried.count() + bus.unread(name)
+    if doubts():
+        carried.doubt(hand)
     rows, _ = pages.fill(shown, _masters(bus, shown))
-    left = carried.count() + bus.unread(name)
     answer: dict[str, Any] = {"messages": rows, "unread_left": left}
     said = [pages.note(shown)] if rows else []
     if left and not rows and any(filters.given().values()):

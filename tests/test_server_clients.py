@@ -1,0 +1,156 @@
+"""Clients as they are: those that give up a call, with or without a word, and those that leave after an answer."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intercom import Bus
+from intercom.clients.habits import habits
+from intercom.server.toolbox import BY_NAME, TOOLS
+from intercom.system import resources
+from tests.server_client import INITIALIZE, BareClient
+
+pytestmark = pytest.mark.slow
+
+#: Runs in a server's process: a client that nobody knows may have given up after a moment.
+SOON = "import intercom.server.tools.messages as messages; messages.LATE = 0.2\n"
+#: The same, and a call of a client that cuts at 60 seconds is answered after half a second.
+BRIEF = "import intercom.clients.habits as habits; habits._MARGIN = 59.5\n"
+
+
+def connected(project: Path, name: str, **more: Any) -> BareClient:
+    """A client of this name, connected."""
+    client = BareClient(project, **more)
+    client.request("initialize", {**INITIALIZE, "clientInfo": {"name": name, "version": "1"}})
+    client.write({"jsonrpc": "2.0", "method": "notifications/initialized"})
+    return client
+
+
+def read(client: BareClient, **how: Any) -> list[tuple[str, bool]]:
+    """What is new, each with whether it came before."""
+    found = client.call("intercomm_read", **how)["messages"]
+    return [(row["body"], row.get("redelivered", False)) for row in found]
+
+
+def test_a_late_answer_does_not_count_as_read(project: Path) -> None:
+    """A client that gave up without a word gets the message once more, marked; then never again."""
+    with BareClient(project, prelude=SOON) as client, Bus.open(project) as bus:
+        client.call("intercomm_register")
+        given_up = client.begin("intercomm_read", wait=20)
+        time.sleep(0.4)  # it gives up meanwhile
+        bus.send("worker-1", "too late", sender="roo")
+        client.finish(given_up)
+        client.call("intercomm_send", to="roo", message="going on")
+        assert read(client) == [("too late", True)]
+        assert read(client) == []
+        assert bus.receipts("roo")[0].shown
+
+
+def test_an_answer_that_the_client_speaks_of_did_arrive(project: Path) -> None:
+    """Whoever names the message has it."""
+    with BareClient(project, prelude=SOON) as client, Bus.open(project) as bus:
+        client.call("intercomm_register")
+        reading = client.begin("intercomm_read", wait=20)
+        client.call("intercomm_status")
+        sent = bus.send("worker-1", "which?", sender="roo", type="question")
+        assert client.finish(reading)["messages"][0]["id"] == sent.id
+        client.call("intercomm_send", to="roo", message="that", type="answer", reply_to=sent.id)
+        assert read(client) == []
+
+
+def test_a_client_that_cancels_is_believed(project: Path) -> None:
+    """Its late answers arrive; nothing comes twice."""
+    client = connected(project, "codex-mcp-client", prelude=SOON)
+    with Bus.open(project) as bus:
+        client.call("intercomm_register")
+        reading = client.begin("intercomm_read", wait=20)
+        time.sleep(0.4)
+        bus.send("worker-1", "late", sender="roo")
+        client.finish(reading)
+        assert read(client) == []
+    assert client.close() == 0
+
+
+def test_a_read_that_was_overtaken_may_have_been_given_up(project: Path) -> None:
+    """A second read beside one that waits gets what the first was given, at once and marked."""
+    with BareClient(project) as client, Bus.open(project) as bus:
+        client.call("intercomm_register")
+        client.begin("intercomm_read", wait=20)
+        client.call("intercomm_status")
+        second = client.begin("intercomm_read", wait=20)
+        client.call("intercomm_status")
+        bus.send("worker-1", "news", sender="roo")
+        assert [row["body"] for row in client.finish(second)["messages"]] == ["news"]
+        client.call("intercomm_status")
+    with Bus.open(project) as bus:
+        assert bus.unread("worker-1") == 0
+
+
+@pytest.mark.parametrize("name", ["Cline", "@cline/core", "opencode", "kilo", "continue-cli-client"])
+def test_a_client_that_cuts_calls_is_answered_before(project: Path, name: str) -> None:
+    """And its model is told why it is empty."""
+    client = connected(project, name, prelude=BRIEF)
+    client.call("intercomm_register")
+    answer = client.call("intercomm_read", wait=600)
+    assert answer["messages"] == []
+    assert "Waited 0.5 of the 600 seconds" in answer["note"]
+    assert client.close() == 0
+
+
+def test_how_long_clients_wait() -> None:
+    """By name, whatever its letters; of an unknown one nothing is known."""
+    assert habits("Cline").longest == 50
+    assert habits("qwen-cli-mcp-client-intercomm").longest == 290
+    assert habits("claude-code").longest is None
+    assert habits("claude-code").says_so
+    assert habits("something new") == habits("") == (None, False)
+
+
+def test_an_agent_of_the_settings_is_nobodys_worker(project: Path) -> None:
+    """It keeps its name and role, sees every tool, and learns how agents work together; leading is a step of its own."""
+    with BareClient(project) as client:
+        every = set(client.tools())
+        assert client.call("intercomm_register", name="roo")["role"] == "agent"
+        assert set(client.tools()) == every
+        assert 'intercomm_register(role="master")' in client.refused("intercomm_clear")
+        assert client.call("intercomm_register")["name"] == "roo"
+        told = client.request("tools/call", {"name": "intercomm_get_protocol", "arguments": {}})
+        assert "neither master nor worker" in told["content"][0]["text"]
+        assert "# For a worker" not in told["content"][0]["text"]
+        assert client.call("intercomm_register", role="master")["role"] == "master"
+        assert "archived" in client.call("intercomm_clear")
+    with BareClient(project, INTERCOM_NAME="claude-code") as client:
+        assert client.call("intercomm_status")["you"] == {"name": "claude-code", "role": "agent"}
+    with BareClient(project) as client:
+        assert "init --agent" in client.refused("intercomm_register", role="agent", name="stranger")
+        assert client.call("intercomm_register", name="stranger")["role"] == "worker"
+        assert client.call("intercomm_register", name="stranger")["role"] == "worker"
+
+
+def test_an_agent_comes_back_as_an_agent(project: Path) -> None:
+    """A client session that is resumed has its name and role again."""
+    for _ in range(2):
+        with BareClient(project, CLAUDE_CODE_SESSION_ID="s-1") as client:
+            if client.call("intercomm_status")["you"] is None:
+                client.call("intercomm_register", name="roo")
+            assert client.call("intercomm_status")["you"] == {"name": "roo", "role": "agent"}
+
+
+def test_no_schema_has_a_list_of_types() -> None:
+    """Strict readers of schemas complain of one at every call."""
+    for tool in TOOLS:
+        assert all(isinstance(one.get("type", ""), str) for one in tool.properties.values()), tool.name
+    (either,) = [one for one in BY_NAME["intercomm_status"].properties.values() if "anyOf" in one]
+    assert either["anyOf"] == [{"type": "boolean"}, {"type": "string"}]
+
+
+def test_who_sees_no_instructions_sees_the_essentials() -> None:
+    """Some clients never show a server's instructions: the first tool says what must be known."""
+    said = BY_NAME["intercomm_register"].description
+    for word in ("intercomm_get_protocol", "intercomm_read", "wait=50", "before you stop", "never by editing"):
+        assert word in said
+    assert "wait=60" not in resources.text("protocol.md") + resources.text("instructions.md")
