@@ -58,6 +58,10 @@ class Hooks:
         answer = self(event, **payload)
         if answer is None:
             return ""
+        if event == "Stop":  # the form that other programs with such hooks take, too
+            assert set(answer) == {"decision", "reason"}
+            assert answer["decision"] == "block"
+            return str(answer["reason"])
         assert answer["hookSpecificOutput"]["hookEventName"] == event
         return str(answer["hookSpecificOutput"]["additionalContext"])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from intercom import Bus
 from intercom.clients.habits import habits
 from intercom.server.toolbox import BY_NAME, TOOLS
 from intercom.system import resources
-from tests.server_client import INITIALIZE, BareClient
+from tests.people_kit import until
+from tests.server_client import HERE, INITIALIZE, BareClient
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +23,15 @@ pytestmark = pytest.mark.slow
 SOON = "import intercom.server.tools.messages as messages; messages.LATE = 0.2\n"
 #: The same, and a call of a client that cuts at 60 seconds is answered after half a second.
 BRIEF = "import intercom.clients.habits as habits; habits._MARGIN = 59.5\n"
+#: A client that registers, reads, says how many there were, and stays.
+CLIENT = (
+    "import pathlib, sys\n"
+    "from tests.server_client import BareClient\n"
+    "with BareClient(pathlib.Path(sys.argv[1])) as client:\n"
+    "    client.call('intercomm_register', name='roo')\n"
+    "    print(len(client.call('intercomm_read')['messages']), flush=True)\n"
+    "    sys.stdin.read()\n"
+)
 
 
 def connected(project: Path, name: str, **more: Any) -> BareClient:
@@ -154,3 +166,43 @@ def test_who_sees_no_instructions_sees_the_essentials() -> None:
     for word in ("intercomm_get_protocol", "intercomm_read", "wait=50", "before you stop", "never by editing"):
         assert word in said
     assert "wait=60" not in resources.text("protocol.md") + resources.text("instructions.md")
+
+
+def test_who_leaves_after_the_answer_has_it(project: Path) -> None:
+    """A run that ends with a read, by the end of input or told to stop, does not get the same again in the next."""
+    with Bus.open(project) as bus:
+        for number, end in enumerate((BareClient.close, lambda client: client.process.terminate())):
+            bus.send("roo", f"n{number}", sender="claude-code")
+            with BareClient(project) as client:
+                client.call("intercomm_register", name="roo")
+                assert read(client) == [(f"n{number}", False)]
+                end(client)
+                assert client.process.wait(10) == 0
+            with BareClient(project) as client:
+                client.call("intercomm_register", name="roo")
+                assert read(client) == []
+
+
+def test_who_is_killed_after_the_answer_gets_it_again(project: Path) -> None:
+    """A client that is gone lets go of both pipes: nobody knows what it did with the answer."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "was it read?", sender="claude-code")
+        line = [sys.executable, "-c", CLIENT, str(project)]
+        with subprocess.Popen(line, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+            assert client.stdout
+            assert client.stdout.readline() == b"1\n"
+            client.kill()
+        until(lambda: bus.instances()[0].state == "dead")
+        with BareClient(project) as again:
+            again.call("intercomm_register", name="roo")
+            assert read(again) == [("was it read?", True)]
+
+
+def test_a_worker_that_ends_leaves_the_answer_to_its_heir(project: Path) -> None:
+    """Whoever ends a worker ends its client and its server as politely."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "was it done?", sender="claude-code")
+        for again in (False, True):
+            with BareClient(project, INTERCOM_SPAWN="s-1") as client:
+                client.call("intercomm_register", name="roo")
+                assert read(client) == [("was it done?", again)]

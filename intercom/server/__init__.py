@@ -63,6 +63,8 @@ async def _on_pipes(served: Any, *, bind: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(number, lines.end)
     async with served.running(bind=bind):
         await served.server.run(reader, writer, served.options())
+        if reader.quiet and await writer.heard():
+            await served.parted()
     await writer.flush()
 
 

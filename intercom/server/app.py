@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import sys
 import traceback
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError, Refused, brief
 from intercom.core.version import __version__
+from intercom.fleet.programs.known import SPAWN
 from intercom.server import protocol
 from intercom.server.bus_thread import BusThread
 from intercom.server.session import Session
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from intercom.bus.bus import Bus
 
 HEARTBEAT = 10.0  # seconds
+PARTING = 2.0  # seconds that the last receipts may take
 _LOGGED = 4_000  # characters of a fault that go to stderr: not every client reads it, and a full pipe stops us
 _COMPLETE = {"resultType": "complete"}  # asked for by the protocol of 2026; the SDK drops it for older clients
 
@@ -129,6 +132,15 @@ class App:
         if session.name and not session.carried.count():
             with contextlib.suppress(Exception):  # not confirmed means given again, never lost
                 bus.confirm(session.name)
+
+    async def parted(self) -> None:
+        """The client took leave after it had its last answer: what that held was received.
+
+        But a worker has heirs, and hooks that know better.
+        """
+        if self.session.name and not os.environ.get(SPAWN) and not self.session.carried.count():
+            with contextlib.suppress(Exception):  # not confirmed means given again
+                await asyncio.wait_for(self.bus_thread.call(lambda bus: bus.confirm(self.session.name or "")), PARTING)
 
     async def _bind(self) -> None:
         with contextlib.suppress(Exception):  # told to the client at its first call

@@ -28,6 +28,7 @@ from intercom.server.framing import MAX_LINE, Lines
 from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode
 
 DRAIN = 2.0  # seconds
+_BOTH = 0.05  # seconds within which a client that dies is seen to have let go of both pipes
 _NOTES = "notifications/"  # begins what nobody waits for; anything else with an id is a request, whatever the id
 
 
@@ -92,6 +93,12 @@ class Writer(asyncio.BaseProtocol, Closing):
         if not self._flowing.is_set():
             await self._flowing.wait()
 
+    async def heard(self) -> bool:
+        """Whether all that was written is out, and still has a reader."""
+        await asyncio.sleep(_BOTH)
+        there = self._transport is not None and not self._transport.is_closing()
+        return there and self._transport.get_write_buffer_size() == 0  # type: ignore[union-attr]
+
     async def flush(self) -> None:
         """Close, and wait (at most DRAIN seconds) until everything buffered went out."""
         if self._transport is not None:
@@ -107,6 +114,7 @@ class Reader(Closing):
         self._lines = lines
         self._writer = writer
         self._on_end = on_end
+        self.quiet = False  #: the input ended while nothing was asked
         self._open: set[str | int | None] = set()
         self._idle = asyncio.Event()
         writer.answered = self._settle
@@ -170,6 +178,7 @@ class Reader(Closing):
 
     async def _drain(self) -> None:
         """Give the requests that were already read the time to be answered."""
+        self.quiet = not self._open
         self._on_end()
         if self._open:
             self._idle.clear()

@@ -96,7 +96,7 @@ def carried(reminders: str) -> str:
 
 def told(now: Turn) -> list[Call]:
     """The script of a turn: of its prompt, and of what came over the bus."""
-    return script(now.prompt) + script(carried(now.reminders))
+    return script(now.prompt) + script(carried(f"{now.prompt}\n{now.reminders}"))  # a stop's comes as a prompt
 
 
 def turns(request: Json) -> list[Turn]:
