@@ -42,6 +42,10 @@ def connected(project: Path, name: str, **more: Any) -> BareClient:
     return client
 
 
+def _told_to_stop(client: BareClient) -> None:
+    client.process.terminate()
+
+
 def read(client: BareClient, **how: Any) -> list[tuple[str, bool]]:
     """What is new, each with whether it came before."""
     found = client.call("intercomm_read", **how)["messages"]
@@ -123,7 +127,7 @@ def test_how_long_clients_wait() -> None:
 
 
 def test_an_agent_of_the_settings_is_nobodys_worker(project: Path) -> None:
-    """It keeps its name and role, sees every tool, and learns how agents work together; leading is a step of its own."""
+    """It keeps its name and role, sees every tool, learns how agents work together; leading is a step of its own."""
     with BareClient(project) as client:
         every = set(client.tools())
         assert client.call("intercomm_register", name="roo")["role"] == "agent"
@@ -171,7 +175,7 @@ def test_who_sees_no_instructions_sees_the_essentials() -> None:
 def test_who_leaves_after_the_answer_has_it(project: Path) -> None:
     """A run that ends with a read, by the end of input or told to stop, does not get the same again in the next."""
     with Bus.open(project) as bus:
-        for number, end in enumerate((BareClient.close, lambda client: client.process.terminate())):
+        for number, end in enumerate((BareClient.close, _told_to_stop)):
             bus.send("roo", f"n{number}", sender="claude-code")
             with BareClient(project) as client:
                 client.call("intercomm_register", name="roo")

@@ -2,7 +2,7 @@
 
 The bus counts what it gave us as received when this session acts again. A call that is cancelled in
 between was given messages that nobody saw: they are carried here, and come first in the next read. So are those
-whose answer went out when the client may have stopped listening, marked as redelivered, until it shows that it has them.
+whose answer went out when the client may have stopped listening, marked as redelivered, until it shows to have them.
 
 Locked, because the bus thread fills a hand while the event loop may drop it.
 """
