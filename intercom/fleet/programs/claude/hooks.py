@@ -94,7 +94,7 @@ def tool(payload: Json) -> dict[str, Any]:
 
 
 def context(event: Event, text: str) -> dict[str, Any]:
-    """The answer that adds `text` to what the model sees. At a stop it is why the turn goes on, as others say it, too."""
+    """The answer that adds `text` to what the model sees. At a stop it is why the turn goes on."""
     if event.kind == events.STOPS:
         return {"decision": "block", "reason": text}
     return {"hookSpecificOutput": {"hookEventName": event.name, "additionalContext": text}}
