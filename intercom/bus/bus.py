@@ -252,19 +252,22 @@ class Bus:
     # -- who there is -----------------------------------------------------------------------------
 
     def register(
-        self, role: str | None = None, name: str | None = None, *, pid: int | None = None, session: str | None = None
+        self, role: str = "worker", name: str | None = None, *, pid: int | None = None, session: str | None = None
     ) -> Instance:
         """Take a name: the one asked for, `master`, or the lowest free `worker-N`. Atomic across processes.
-
-        Without a `role` it is agent for a name of the settings, worker for any other.
         `pid` is the process whose life is the instance's (None: unknown); `session` lets a session that
         comes back have its name again. Refused, FormatError.
         """
-        arguments.maybe_texts("nothing was registered", role=role, name=name, session=session)
+        arguments.texts("nothing was registered", role=role)
+        arguments.maybe_texts("nothing was registered", name=name, session=session)
         arguments.check_pid(pid)
         self._registry.check_machine()
         last = self._fresh(index_query.last_seq)
         return self._registry.register(role, name, pid=pid, session=session, last_seq=last)
+
+    def role_of(self, name: str | None) -> str:
+        """The role of whoever takes this name and says none: agent for a name of the settings, else worker."""
+        return self._registry.role_of(name)
 
     def holds(self, name: str, *, pid: int, session: str | None = None) -> bool:
         """Whether `name` is still that of process `pid`, or of the client session of this id."""

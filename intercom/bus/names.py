@@ -172,25 +172,23 @@ class Registry:
         row = self._state.instance(reader)
         return row.joined if row is not None and row.gone is None else 0
 
-    def register(
-        self, role: str | None, name: str | None, *, pid: int | None, session: str | None, last_seq: int
-    ) -> Instance:
-        """Take a name, atomically across processes. Refused where it is held, FormatError where it cannot be one.
+    def role_of(self, name: str | None) -> str:
+        """The role of whoever takes this name and says no role: agent for one of the settings, else worker."""
+        return "agent" if name is not None and canonical(name) in self.known_agents() else "worker"
 
-        Without a role, a name of the settings is an agent's, which is nobody's worker; any other is a worker's.
-        """
-        if role is not None and role not in ROLES:
+    def register(self, role: str, name: str | None, *, pid: int | None, session: str | None, last_seq: int) -> Instance:
+        """Take a name, atomically across processes. Refused where it is held, FormatError where it cannot be one."""
+        if role not in ROLES:
             raise UsageError(f"{role!r} is not a role; nothing was registered. Use master, worker or agent.")
         wanted = check_name(name) if name is not None else None
-        own = wanted is not None and wanted in self.known_agents()
-        if role == "agent" and not own:
+        if role == "agent" and self.role_of(wanted) != role:
             raise Refused(
                 f"{name!r} is not an agent of this project's settings; nothing was registered. "
                 "Register as worker, or a person names it: `intercom init --agent NAME`."
             )
         if wanted in RESERVED:
             raise Refused(f"{wanted!r} is reserved; nothing was registered. Choose another name.")
-        if wanted == "master" and role not in {None, "master"}:
+        if wanted == "master" and role != "master":
             raise Refused(
                 "'master' is the master's name; nothing was registered. Choose another, or register as master."
             )
@@ -199,8 +197,6 @@ class Registry:
         with self._state.transaction() as db:
             rows = {row.name: row for row in self._state.instances()}
             before = self._before(rows, role, wanted, session)
-            again = before is not None and session is not None and before.session == session
-            role = role or (before.role if before and again else "agent" if own else "worker")
             if role == "master":
                 self._no_other_master(rows.values(), before.name if before else None)
             taken = before.name if before else self._free_name(rows, role, wanted)
@@ -212,12 +208,12 @@ class Registry:
         return self._instance(row)
 
     def _before(
-        self, rows: dict[str, InstanceRow], role: str | None, wanted: str | None, session: str | None
+        self, rows: dict[str, InstanceRow], role: str, wanted: str | None, session: str | None
     ) -> InstanceRow | None:
         """The identity that a session which comes back had before."""
         for row in rows.values():
             same = session is not None and row.session == session and row.gone is None
-            if same and role in {None, row.role} and wanted in {None, row.name}:
+            if same and row.role == role and wanted in {None, row.name}:
                 return row
         row_ = rows.get(wanted) if wanted else None
         return row_ if row_ is not None and row_.gone is None and liveness(row_) == "dead" else None

@@ -24,7 +24,7 @@ def register(
     """
     with open_bus(asked) as bus:
         joining(whose(bus.config), name)
-        instance = bus.register(role, name)
+        instance = bus.register(role or bus.role_of(name), name)
     if asked.json:
         show.json_line(instance._asdict())
     else:

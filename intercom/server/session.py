@@ -117,7 +117,7 @@ class Session:
         self.name, self.role = None, self.spawned.role
 
     def _take(self, bus: Bus, role: str | None, name: str | None) -> None:
-        found = bus.register(role, name, pid=os.getpid(), session=self.spawned.session)
+        found = bus.register(role or bus.role_of(name), name, pid=os.getpid(), session=self.spawned.session)
         if found.name != self.name:
             self.carried.clear()
         self.name, self.role, self.trouble = found.name, found.role, None
