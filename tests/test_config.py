@@ -66,24 +66,64 @@ def test_the_order_of_precedence(place: Path, monkeypatch: pytest.MonkeyPatch) -
     assert load(environ={})[0::4] == (folders["empty"], "directory")
     (place / ".claude" / "local").mkdir(parents=True)
     assert load(environ={})[0::4] == (place, "ancestor")
-    home = {"HOME": os.fspath(place)}
-    assert load(environ=home)[0::4] == (place, "ancestor")
-    (place / ".claude" / "local" / "node_modules").mkdir()  # Claude Code's local installer put itself there
-    assert load(environ=home).origin == "directory"
-    (place / ".claude" / "local" / "INTERCOM-box.md").touch()
-    assert load(environ=home)[0::4] == (place, "ancestor")
+    monkeypatch.chdir(place)
+    (place / ".claude" / "local").rmdir()
+    project = {"CLAUDE_PROJECT_DIR": os.fspath(folders["empty"])}
+    assert load(environ=project)[0::4] == (folders["empty"], "CLAUDE_PROJECT_DIR")
+    assert load(environ={"CLAUDE_PROJECT_DIR": os.fspath(inside)}).root == place / "repo"
+    assert load(environ={"CLAUDE_PROJECT_DIR": "/not/there"})[0::4] == (place, "directory")
+
+
+@pytest.mark.parametrize("variable", ["HOME", "TMPDIR"])
+def test_a_home_or_a_temporary_folder_is_no_project(
+    place: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """No bus is made there unasked, and none that is there catches the projects below it."""
+    env = {variable: os.fspath(place)}
+    with pytest.raises(Refused, match=r"a bus is not made there unasked, and nothing was opened\. .*--root DIR"):
+        load(environ=env)
+    git(place, "init", "-q")  # a person's settings, kept in git
+    with pytest.raises(Refused):
+        load(environ=env)
+    with pytest.raises(Refused):
+        load(environ={**env, "CLAUDE_PROJECT_DIR": os.fspath(place)})
+    (place / ".claude" / "local" / "node_modules").mkdir(parents=True)  # an agent program's local installer
+    with pytest.raises(Refused):
+        load(environ=env)
+    (place / "one").mkdir()
+    monkeypatch.chdir(place / "one")
+    assert load(environ=env)[0::4] == (place / "one", "directory")
+    Bus.open(place).register()  # somebody asked for it
+    assert load(environ=env)[0::4] == (place / "one", "directory")
+    monkeypatch.chdir(place)
+    assert load(environ=env).root == place
+    assert load("/", environ=env).root == Path("/")
+    monkeypatch.chdir("/")
+    with pytest.raises(Refused, match="the root of the file system"):
+        load(environ=env)
 
 
 def test_another_root_is_said_aloud(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A root that was found elsewhere is a warning; one that somebody named is not."""
+    """A root that may surprise is a warning; one that somebody named, or that anybody expects, is not."""
     repo = repository(place / "repo")
     monkeypatch.chdir(repo)
     assert load(environ={}).warnings == ()
     (repo / "sub").mkdir()
     monkeypatch.chdir(repo / "sub")
-    assert load(environ={}).warnings == (f"the bus is at {repo} (found by git), not in {repo / 'sub'}",)
-    assert load(repo).warnings == ()
-    assert load(environ={"INTERCOM_ROOT": str(repo)}).warnings == ()
+    assert load(environ={}).warnings == ()  # as everybody expects
+    inner = repository(repo / "inner")
+    monkeypatch.chdir(inner)
+    assert load(environ={}).warnings == ()
+    Bus.open(repo).register()
+    said = f"the bus of this repository is at {inner}; {repo} has another, which is not this one"
+    assert load(environ={}).warnings == (said,)
+    (place / "plain" / "sub").mkdir(parents=True)
+    Bus.open(place / "plain").register()
+    monkeypatch.chdir(place / "plain" / "sub")
+    said = f"the bus is at {place / 'plain'} (found by ancestor), not in {place / 'plain' / 'sub'}"
+    assert load(environ={}).warnings == (said,)
+    assert load(place / "plain").warnings == ()
+    assert load(environ={"INTERCOM_ROOT": str(place / "plain")}).warnings == ()
 
 
 def test_linked_worktrees_share_one_bus(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +145,20 @@ def test_worktrees_of_a_bare_repository(place: Path, monkeypatch: pytest.MonkeyP
         git(place / "home" / ".bare", "worktree", "add", "-q", "--detach", str(place / "home" / name))
         monkeypatch.chdir(place / "home" / name)
         assert load(environ={}).root == place / "home"
+    monkeypatch.chdir(place / "home" / ".bare")
+    assert load(environ={}).root == place / "home"
+
+
+def test_bare_repositories_side_by_side(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a bus of its own, for its worktrees too; not one for the folder that holds both."""
+    repository(place / "repo")
+    for name in ("x.git", "y.git", ".z"):
+        git(place, "clone", "-q", "--bare", "repo", f"all/{name}")
+        git(place / "all" / name, "worktree", "add", "-q", "--detach", str(place / "all" / f"{name} tree"))
+    for name in ("x.git", "y.git", ".z"):
+        for where in (name, f"{name}/refs", f"{name} tree"):
+            monkeypatch.chdir(place / "all" / where)
+            assert load(environ={})[0::4] == (place / "all" / name, "git"), where
 
 
 def test_a_submodule(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

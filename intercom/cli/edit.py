@@ -35,7 +35,7 @@ def edit(
 ) -> int:
     """Open the log; send what the person wrote as `user`, and take over what else was changed."""
     tag, _ = tag_of(type)
-    with open_bus(asked) as bus:
+    with open_bus(asked, makes=True) as bus:
         names = bus.addressees(to)  # before somebody writes to nobody
         copy = bus.config.private / "edit" / bus.config.log.name
         make_private_folder(copy.parent)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.cli import show
-from intercom.cli.session import Asked, warn
+from intercom.cli.session import Asked, there, warn
 from intercom.core.display import named
 from intercom.core.errors import NotFound, Refused, UsageError
 from intercom.core.limits import WORKTREE_STATUSES
@@ -28,11 +28,13 @@ _LOOKS = frozenset({"scan", "worktree_list"})
 
 
 @contextmanager
-def crew_of(asked: Asked) -> Iterator[Crew]:
-    """The crew of `--root` or of the working directory; its warnings go to stderr."""
+def crew_of(asked: Asked, *, makes: bool = False) -> Iterator[Crew]:
+    """The crew of `--root` or of the working directory; its warnings go to stderr. NotFound as `open_bus`."""
     from intercom.fleet.crew import Crew
 
     with Crew.open(asked.root) as crew:
+        if not makes:
+            there(crew.bus.config)
         warn(crew.bus.config)
         yield crew
 
@@ -160,7 +162,7 @@ def worktree(
     extra = worker if action == "list" else status if action != "set-status" else None
     if extra:
         raise UsageError(f"intercom worktree {action} has no use for {extra!r}; nothing was done.")
-    with crew_of(asked) as crew:
+    with crew_of(asked, makes=action == "add") as crew:
         by = asker(crew, f"worktree_{action}", {})
         if action == "list":
             found = verbs.worktree_list(crew, by=USER)

@@ -74,8 +74,8 @@ def server_entry(config: Config) -> dict[str, Any]:
 
 def _found_unaided(root: Path) -> bool:
     """Whether a server that starts in `root` finds this bus by itself; then the entry is good on every machine."""
-    from intercom.core.config import git_common_parent
     from intercom.core.errors import UsageError
+    from intercom.core.root import git_common_parent
 
     for folder in (root, *root.parents):
         try:

@@ -118,7 +118,7 @@ class Command(NamedTuple):
         from intercom.cli.fleet import asker, crew_of
         from intercom.fleet import verbs
 
-        with crew_of(asked) as crew:
+        with crew_of(asked, makes=self.verb in {"spawn", "wake"}) as crew:
             found = getattr(verbs, self.verb)(crew, by=asker(crew, self.verb, given), **given)
         return int(self._function()(asked, found))
 

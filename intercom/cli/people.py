@@ -22,7 +22,7 @@ def register(
 
     The process is a shell's that ends at once, so the name is not tied to a process: it holds until signoff.
     """
-    with open_bus(asked) as bus:
+    with open_bus(asked, makes=True) as bus:
         joining(whose(bus.config), name)
         instance = bus.register(role or bus.role_of(name), name)
     if asked.json:

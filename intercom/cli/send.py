@@ -31,7 +31,7 @@ def send(
     thread: Annotated[str | None, Arg(help="a word that ties messages together", metavar="ID")] = None,
 ) -> int:
     """Store one message and print its id, alone."""
-    with open_bus(asked) as bus:
+    with open_bus(asked, makes=True) as bus:
         by = author(bus, sender)
         sent = bus.send(
             to,
@@ -54,7 +54,7 @@ def broadcast(
     type: Annotated[str, Arg(help=TYPES_SHOWN, metavar="T")] = "announce",
 ) -> int:
     """Store one message to everybody and print its id, alone."""
-    with open_bus(asked) as bus:
+    with open_bus(asked, makes=True) as bus:
         by = author(bus, sender)
         sent = bus.broadcast(message, type=type, sender=by.sender, via=by.via)
     return _told(asked, sent)

@@ -24,11 +24,16 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def open_bus(asked: Asked) -> Iterator[Bus]:
-    """The bus of `--root` or of the working directory; its warnings and notices go to stderr, a line each."""
+def open_bus(asked: Asked, *, makes: bool = False) -> Iterator[Bus]:
+    """The bus of `--root` or of the working directory; its warnings and notices go to stderr, a line each.
+
+    NotFound where there is none and the command does not make one.
+    """
     from intercom.bus.bus import Bus
 
     with Bus.open(asked.root) as bus:
+        if not makes:
+            there(bus.config)
         warn(bus.config)
         try:
             yield bus
@@ -71,6 +76,14 @@ def author(bus: Bus, wanted: str | None) -> Author:
         why = f"it runs below an agent ({found.why})" if found.name else found.why
         show.note(f"marked as not proven to be from {name!r}, so it is no order to anybody: {why}")
     return Author(name, via)
+
+
+def there(config: Config) -> None:
+    """NotFound where there is no bus: looking makes nothing."""
+    if not config.made:
+        from intercom.core.errors import NotFound
+
+        raise NotFound(f"there is no bus in {config.root}; nothing was read or made. `intercom init` makes one.")
 
 
 def warn(config: Config) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intercom.core import root as roots
 from intercom.core.arguments import maybe_texts
 from intercom.core.errors import FormatError, Refused, UsageError
 from intercom.core.message import RESERVED, check_name
@@ -30,8 +31,6 @@ _DEEP = re.compile(rf"(?:\.[^.\n]*){{{_DOTS + 1}}}")
 _OLDER_MARK = "kept."  # what versions before the ledger had in its place
 _MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_WORK_TREE = re.compile(r"^[ \t]*worktree[ \t]*=[ \t]*([^\n]+)", re.MULTILINE | re.IGNORECASE)
-_NOT_BARE = re.compile(r"^[ \t]*bare[ \t]*=[ \t]*false", re.MULTILINE | re.IGNORECASE)
 _LOG_NAME = re.compile(r"INTERCOM-(.+)\.md\Z", re.IGNORECASE)
 
 
@@ -61,6 +60,11 @@ class Config(NamedTuple):
         """Folder of what is Intercom's own: bases, index, state, lock."""
         return self.folder / ".intercom"
 
+    @property
+    def made(self) -> bool:
+        """Whether there is a bus here already."""
+        return roots.has_bus(self.root)
+
     def section(self, name: str) -> Mapping[str, Any]:
         """A table of `intercom.toml`, empty where the file does not have it."""
         found = self.settings.get(name, {})
@@ -76,11 +80,12 @@ def load(
     """Find the bus for the working directory, or take the one at `root`.
 
     Raises UsageError for a root that is not a directory or settings that do not parse, and Refused for a
-    machine name that could leave the folder or where a symbolic link leads out of the root.
+    machine name that could leave the folder, where a symbolic link leads out of the root, and in a folder that is no
+    project (the home folder, a temporary one) and that nobody named.
     """
     env = os.environ if environ is None else environ
     maybe_texts("nothing was opened", root=os.fspath(root) if isinstance(root, os.PathLike) else root, machine=machine)
-    found, origin = _root(root, env)
+    found, origin, surprise = roots.find(root, env)
     settings = _settings(found / ".claude" / "intercom.toml")
     name = machine or env.get("INTERCOM_MACHINE") or _remembered(found) or settings.get("machine")
     name = name or _kept(found) or _host_name()
@@ -92,99 +97,7 @@ def load(
     folder = found / ".claude" / "local"
     log = folder / _log_name(folder, name)
     _stay_inside(found, log)
-    warnings = []
-    if origin in {"git", "ancestor"} and found != (here := Path.cwd().resolve()):
-        warnings.append(f"the bus is at {found} (found by {origin}), not in {here}")
-    return Config(found, name, log, _agents(settings), origin, tuple(warnings), settings)
-
-
-def _root(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> tuple[Path, str]:
-    """The root folder and what decided it, in the order of precedence that the docs give."""
-    pins = (("argument", root), *((key, env.get(key)) for key in ("INTERCOM_ROOT", "INTERCOMM_DB_ROOT")))
-    for origin, pinned in pins:
-        if pinned:
-            path = Path(os.path.expanduser(pinned))
-            if not path.is_dir():
-                raise UsageError(f"the root {os.fspath(pinned)!r} ({origin}) is not a directory; nothing was opened.")
-            return path.resolve(), origin
-    try:
-        here = Path.cwd().resolve()
-    except OSError as error:
-        raise UsageError(
-            f"the working directory cannot be found ({error.strerror}); nothing was opened. "
-            "Change to one that exists, or set INTERCOM_ROOT."
-        ) from error
-    for folder in (here, *here.parents):
-        common = git_common_parent(folder)
-        if common is not None:
-            return common, "git"
-    for folder in (here, *here.parents):
-        local = folder / ".claude" / "local"
-        if local.is_dir() and not (folder == _home(env) and _is_programs(local)):
-            return folder, "ancestor"
-    return here, "directory"
-
-
-def _home(env: Mapping[str, str]) -> Path | None:
-    home = env.get("HOME")
-    return Path(os.path.realpath(home)) if home else None
-
-
-def _is_programs(folder: Path) -> bool:
-    """Whether a `.claude/local` at home is where an agent program's local installer puts it, and no bus."""
-    try:
-        found = os.listdir(folder)
-    except OSError:
-        return False
-    return "node_modules" in found and not any(name == ".intercom" or log_machine(name) for name in found)
-
-
-def git_common_parent(folder: Path) -> Path | None:
-    """The folder that every worktree of the repository at `folder` shares, or None.
-
-    Reads git's own files (gitrepository-layout(5)) rather than starting git: this runs in every
-    hook. A submodule or `--separate-git-dir` checkout is its own bus. UsageError in a worktree of such a
-    checkout, where git itself does not know the main one.
-    """
-    dot_git = folder / ".git"
-    if dot_git.is_dir():
-        return folder
-    try:
-        pointer = dot_git.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return None
-    if not pointer.startswith("gitdir:"):
-        return None
-    git_dir = folder / pointer[len("gitdir:") :].strip()
-    try:
-        shared = (git_dir / "commondir").read_text(encoding="utf-8", errors="surrogateescape").strip()
-    except OSError:
-        return folder
-    common = (git_dir / shared).resolve()
-    return _work_tree(common) or common.parent
-
-
-def _work_tree(common: Path) -> Path | None:
-    """Where a git directory says its main work tree is: a submodule's lies inside the outer `.git`, and says so.
-
-    None where it lies in the main work tree, or is bare. UsageError where it lies apart and says nothing.
-    """
-    if common.name == ".git":
-        return None
-    try:
-        text = (common / "config").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return None
-    found = _WORK_TREE.search(text)
-    tree = (common / found.group(1).strip().strip('"')).resolve() if found else None
-    if tree is not None and tree.is_dir():
-        return tree
-    if _NOT_BARE.search(text):
-        raise UsageError(
-            f"the git directory {common} does not say where its main work tree is; nothing was opened. "
-            "Set INTERCOM_ROOT to that folder, so that all its worktrees share one bus."
-        )
-    return None
+    return Config(found, name, log, _agents(settings), origin, (surprise,) if surprise else (), settings)
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
