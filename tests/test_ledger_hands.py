@@ -17,6 +17,10 @@ from intercom.format import render
 from intercom.format.record import OPEN, REDACTED, REMOVED, control, idents, seal
 from intercom.store.log import ledger
 from intercom.store.log.segments import whole
+from tests.killing import dies
+
+
+SOAK = bool(os.environ.get("INTERCOM_SOAK"))
 
 
 @pytest.fixture
@@ -93,6 +97,31 @@ def test_what_left_the_page_survives_the_ledger(bus: Bus, segments: tuple[list[P
     assert [message for message in bus.read("roo") if message.sender != "system"] == []
     assert bus.config.log.read_bytes().startswith(page)
     assert told(bus) == dict.fromkeys(ids, "tool")
+
+
+def look(root: str) -> None:
+    """What any reader does."""
+    with Bus.open(root) as bus:
+        bus.history()
+
+
+def test_writing_anew_can_be_killed(bus: Bus, segments: tuple[list[Path], list[str]], tmp_path: Path) -> None:
+    """At any call: the next one goes on, nothing is doubled, and what was deleted stays deleted."""
+    paths, ids = segments
+    bus.compact(5)
+    bus.delete(ids.pop(2))
+    bus.close()
+    for at in range(1, 1000, 1 if SOAK else 6):
+        copy = tmp_path / "copy" / str(at)
+        shutil.copytree(bus.config.root, copy)
+        look(os.fspath(copy))
+        (copy / paths[1].relative_to(bus.config.root)).unlink()
+        if not dies(look, copy, at):
+            break
+        with Bus.open(copy) as again:
+            assert told(again) == dict.fromkeys(ids, "tool"), at
+        shutil.rmtree(copy)
+    assert at > 30
 
 
 def test_a_segment_of_somebody_elses_making(bus: Bus, segments: tuple[list[Path], list[str]]) -> None:

@@ -255,3 +255,46 @@ def test_a_copy_holds_whole_what_was_cut_off_in_the_log(bus: Bus) -> None:
     copy.write_text(whole, encoding="utf-8")
     assert [text.split()[0] for text in bodies(bus.read("roo"))] == ["first"]
     assert bus.read("roo") == []
+
+
+@pytest.mark.parametrize("kind", ["a tool's", "by hand", "archived", "the last", "the only one"])
+def test_a_message_that_is_deleted_by_name(bus: Bus, kind: str) -> None:
+    """Whoever wrote it and whoever read it: it is off the page and reaches nobody, until it is restored."""
+    bus.send("roo", "one", sender="ann")
+    if kind == "by hand":
+        append(bus.config.log, by_hand("in question", sender="ann"))
+        ident = bus.history()[-1].id
+    else:
+        ident = bus.send("roo", "in question", sender="ann").id
+    if kind == "the only one":
+        bus.delete(bus.history()[0].id)
+    elif kind != "the last":
+        bus.send("roo", "three", sender="ann")
+    if kind == "archived":
+        bus.compact(1)
+    text = bus.config.log.read_bytes()
+    bus.delete(ident)
+    for _ in range(2):
+        assert "in question" not in bodies(bus.history())
+        assert b"in question" not in bus.config.log.read_bytes()
+        assert bus.delete(ident).id == ident
+        bus.rebuild()
+    assert [one.sender for one in bus.history() if one.sender == "system"] == []
+    with Bus.open(bus.config.root) as again:
+        assert "in question" not in bodies(again.read("roo"))
+    assert [one.id for one in bus.restore(ident)] == [ident]
+    assert bodies(bus.read("roo")) == ["in question"]
+    assert len(bus.config.log.read_bytes()) >= len(text)
+
+
+def test_what_cannot_be_deleted(bus: Bus, command: Command) -> None:
+    """A name that no message has, and a message that only another machine may change."""
+    assert command("delete", "nosuch").returncode == 1
+    other = bus.config.folder / "INTERCOM-laptop.md"
+    bus.send("roo", "one", sender="ann")
+    other.write_text(by_hand("theirs", sender="ann"))
+    (theirs,) = [one for one in bus.history() if one.body == "theirs"]
+    refused = command("delete", theirs.id)
+    assert (refused.returncode, "nothing was deleted" in refused.stderr) == (1, True)
+    assert "theirs" in bodies(bus.history())
+    assert command("delete", bus.history()[0].id).stdout.startswith("Deleted ")

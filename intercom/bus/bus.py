@@ -335,6 +335,11 @@ class Bus:
             )
         return found
 
+    def delete(self, ident: str) -> Message:
+        """Take a message off the page, and from whoever has not read it, until it is restored. NotFound, Refused."""
+        arguments.idents("nothing was deleted", ident=ident)
+        return self._upkeep().delete(ident)
+
     def save(self, base: bytes, edited: bytes) -> None:
         """Put a person's edit of the live log into it: made from `base`, whatever came meanwhile. StorageError."""
         self._upkeep().save(base, edited)

@@ -124,10 +124,11 @@ class Sync:
             if count is None:
                 return
             self._index.condemn()
-            self._notices.append(
-                f"part of the ledger in archive/ was deleted or cut off: {count} messages were written there anew; "
-                "`intercom redact ID` destroys a text"
-            )
+            if count:
+                self._notices.append(
+                    f"part of the ledger in archive/ was deleted or cut off: {count} messages were written there anew; "
+                    "`intercom redact ID` destroys a text"
+                )
 
     def _renew(self, *, own: bool) -> None:
         """Somebody changed a segment: save what it lost, and make the index anew; the caller holds the writer lock."""

@@ -15,13 +15,14 @@ from intercom.core.config import COMPACT_KEEP, Config
 from intercom.core.errors import IntercomError, NotFound, Refused, StorageError
 from intercom.core.message import Message
 from intercom.format import MESSAGE, digest, parse
-from intercom.format.record import REDACTED, RETURNED, as_is, control
+from intercom.format.record import REDACTED, REMOVED, RETURNED, as_is, control
 from intercom.repair.sides import entry_of
 from intercom.store.index import Index, query
 from intercom.store.log.checkpoint import quick
 from intercom.store.log.compact import Compaction, compact
 from intercom.store.log.log import Log
 from intercom.store.log.replace import check_names, swap
+from intercom.store.log.unfinished import without
 from intercom.store.sources.inventory import Listing
 from intercom.system.files import joined, read_from, storage
 
@@ -86,6 +87,33 @@ class Upkeep:
                 self._append(back)
         self._sync.db()
         return chosen
+
+    def delete(self, ident: str) -> Message:
+        """Take a message off the page and out of what is read; return it. NotFound, Refused, StorageError."""
+        self._sync.db()
+        with self._log.locked():
+            db = self._sync.db()
+            message = self.versions(db, ident)[-1]
+            if not query.is_ours(db, ident):
+                raise Refused(
+                    f"{ident} stands in {message.file}, which is another machine's and never written here; "
+                    "nothing was deleted. Delete it on that machine."
+                )
+            if ident not in {gone.id for gone in query.deleted(db)}:
+                check_names(self._log.live, "nothing was deleted")
+                self._take_off(ident)
+                self._log.learn([control(REMOVED, [ident], time.time())], "it is off the page, but not deleted")
+        self._sync.db()
+        return message
+
+    def _take_off(self, ident: str) -> None:
+        base = self._log.base.read(self._log.ledger.id)
+        marks = base.marks if base else {}
+        with storage(f"write {self._log.live}", "nothing was deleted"):
+            for _ in range(_TRIES):
+                live = read_from(self._log.live) or b""
+                if swap(self._log.live, live, without(live, marks, {ident})):
+                    break
 
     def save(self, base: bytes, edited: bytes) -> None:
         """Put an edit that was made from `base` into the page, and keep what came meanwhile."""

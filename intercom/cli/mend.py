@@ -1,4 +1,4 @@
-"""Owns `intercom restore`, `intercom history` and `intercom redact`: what became of single messages' texts."""
+"""Owns `intercom delete`, `restore`, `history` and `redact`: what became of single messages' texts."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ def restore(
         )
     else:
         show.line(f"Restored {show.counted(len(found))}." if found else "Nothing was missing.")
+    return 0
+
+
+def delete(asked: Asked, id: Id) -> int:
+    """Take a message off the page, and from whoever has not read it yet."""
+    with open_bus(asked) as bus:
+        message = bus.delete(id)
+    if asked.json:
+        show.json_line({"id": message.id, "deleted": True})
+    else:
+        show.line(f"Deleted {message.id}. `intercom restore {message.id}` brings it back.")
     return 0
 
 

@@ -136,6 +136,7 @@ COMMANDS = (
     Command("status", "status.status", "who is here, what is unread"),
     Command("watch", "watch.watch", "follow the log as it grows"),
     Command("edit", "edit.edit", "write a message, or mend the log, in $EDITOR", json=False),
+    Command("delete", "mend.delete", "take a message off the page, and from whoever has not read it"),
     Command("restore", "mend.restore", "bring back what was deleted by hand or lost"),
     Command("history", "mend.history", "every text that an edited message had"),
     Command("redact", "mend.redact", "destroy the text of a message everywhere; the only command that does"),

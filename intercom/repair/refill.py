@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from intercom.format.record import PAGE, as_is, control
 from intercom.repair.sides import entry_of
 from intercom.store.index import query
-from intercom.store.index.control import Control, standing
+from intercom.store.index.control import standing
 from intercom.store.log.log import Log
 from intercom.system.folders import file_size
 
@@ -31,6 +31,8 @@ def _is_short(log: Log, db: sqlite3.Connection) -> bool:
 def refill(log: Log, db: sqlite3.Connection) -> int | None:
     """Write anew what the ledger lost; return how many messages, None if nothing is missing. StorageError.
 
+    Whoever is killed in it does it again: the records of what became of messages come last, and each time.
+
     The base goes, first: it speaks of places that are not what they were. The index `db` is to be made anew afterwards.
     The caller holds the writer lock.
     """
@@ -39,17 +41,15 @@ def refill(log: Log, db: sqlite3.Connection) -> int | None:
         return None
     there = log.idents()
     gone = [ident for ident in query.own_ids(db) if ident not in there]
-    if not gone:
-        return None
     log.base.drop()
     if not log.ledger.exists():
         log.ledger.begin()
     for some in _batches(gone):
         found = [entry_of(db, ident) for ident in some]
         log.learn([as_is(one[0]) for one in found if one is not None], "what the ledger lost is not written anew yet")
-    said = [*standing(db), Control(PAGE, tuple(query.on_page(db)))]
-    now = time.time()
-    log.learn([control(one.tag, one.ids, now) for one in said], "what was deleted is shown again")
+    shown, now = query.on_page(db), time.time()
+    said = [control(one.tag, one.ids, now) for one in standing(db)]
+    log.learn([*said, control(PAGE, [f"{query.counts(db)[1]} left", *shown], now)], "what was deleted is shown again")
     return len(gone)
 
 

@@ -36,9 +36,9 @@ from intercom.store.log.unfinished import (
     completed,
     last_compaction,
     top_of,
+    trimmed,
     unbroken,
     unholed,
-    without,
 )
 from intercom.store.state.db import State
 from intercom.system.files import make_private_folder, read_from, replace, storage
@@ -322,7 +322,7 @@ class Heal:
         found = last_compaction(self._tail) if gone else None
         if found is None or marks is None:
             return data, marks
-        return without(data, marks, gone, found.archived, found.stamp)
+        return trimmed(data, marks, gone, found.archived, found.stamp)
 
     def _agree(self, data: bytes, marks: dict[int, Mark] | None) -> None:
         """Write the base of a page that holds these bytes now."""

@@ -333,6 +333,17 @@ def off_page(db: sqlite3.Connection) -> list[Message]:
     return _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden > 0 ORDER BY m.seq"))
 
 
+def deleted(db: sqlite3.Connection) -> list[Message]:
+    """What somebody deleted, in order of arrival."""
+    return _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden = 1 ORDER BY m.seq"))
+
+
+def is_ours(db: sqlite3.Connection, ident: str) -> bool:
+    """Whether a message is in our own ledger."""
+    sql = "SELECT 1 FROM messages m JOIN sources s ON s.src = m.src WHERE s.own AND m.id = ?"
+    return db.execute(sql, (ident,)).fetchone() is not None
+
+
 def older_bodies(db: sqlite3.Connection, ident: str) -> list[str]:
     """The texts that a message had before the present one, oldest first."""
     rows = db.execute("SELECT body FROM versions WHERE id = ? ORDER BY n", (ident,)).fetchall()

@@ -17,7 +17,7 @@ from intercom.format.record import PAGE, control, idents
 from intercom.store.log.base import Base
 from intercom.store.log.log import Log
 from intercom.store.log.replace import check_names, swap
-from intercom.store.log.unfinished import without
+from intercom.store.log.unfinished import trimmed
 from intercom.system.files import begins, storage
 
 _ADDED = re.compile(rb"\s*#{1,3} *\[")  #: begins what somebody appended, unless it goes on with the last message
@@ -56,7 +56,7 @@ def compact(log: Log, keep: int) -> Compaction | None:
     now, earlier = time.time(), _COUNT.search(page)
     count = len(going) + (int(earlier[1]) if earlier else 0)
     log.learn([control(PAGE, [f"{count} left", *kept], now)], "nothing was compacted")
-    after, marks = without(page, given, going, count, local_stamp(now))
+    after, marks = trimmed(page, given, going, count, local_stamp(now))
     with storage(f"write {log.live}", "its older messages stay there for now, too"):
         if not _swapped(log, page, after):
             return None

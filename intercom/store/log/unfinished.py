@@ -145,7 +145,7 @@ def _wanted(base: Base, tail: Tail) -> Iterator[tuple[bytes, int, bool]]:
                 whole = b"".join(parts)
                 yield whole, seen, False
                 said = left(entry)
-                whole, _ = without(whole, base.marks, Others(said.kept), said.archived, said.stamp)
+                whole, _ = trimmed(whole, base.marks, Others(said.kept), said.archived, said.stamp)
                 parts, seen, size = [whole], len(whole), len(whole)
             elif entry.tag != "OPEN":
                 return
@@ -174,7 +174,7 @@ class Others:
         return ident not in self._kept
 
 
-def without(
+def trimmed(
     page: bytes, marks: Mapping[int, Mark], gone: Container[str], count: int, stamp: str
 ) -> tuple[bytes, dict[int, Mark]]:
     """A page without the messages that are `gone`, the marker line in their place; and the marks of what is left.
@@ -183,12 +183,10 @@ def without(
     """
     kept: list[bytes] = []
     left_: dict[int, Mark] = {}
-    place, number, now = None, -1, 0
-    for entry in entries_of(page):
+    place, now = None, 0
+    for entry, number, mark in _marked(page, marks):
         drop = entry.kind == MARKER and entry.raw.startswith(_COMPACTED)
-        if entry.kind == MESSAGE:
-            number += 1
-            mark = marks.get(number, Mark(entry.id or ""))
+        if mark is not None:
             drop = bool(mark.id) and not mark.copy and mark.id in gone
             if not drop:
                 if number in marks:
@@ -202,3 +200,19 @@ def without(
     lead, rest = b"".join(kept[:place]), b"".join(kept[place:])
     joint = b"" if not lead or lead.endswith(b"\n\n") else b"\n" if lead.endswith(b"\n") else b"\n\n"
     return lead + joint + marker(count, stamp) + rest, left_
+
+
+def without(page: bytes, marks: Mapping[int, Mark], gone: Container[str]) -> bytes:
+    """A page without these messages, and without copies of them."""
+    return b"".join(entry.raw for entry, _, mark in _marked(page, marks) if mark is None or mark.id not in gone)
+
+
+def _marked(page: bytes, marks: Mapping[int, Mark]) -> Iterator[tuple[Entry, int, Mark | None]]:
+    """The entries of a page; with each message its number among them, and which one it is."""
+    number = -1
+    for entry in entries_of(page):
+        if entry.kind == MESSAGE:
+            number += 1
+            yield entry, number, marks.get(number, Mark(entry.id or ""))
+        else:
+            yield entry, number, None
