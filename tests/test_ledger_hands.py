@@ -19,7 +19,6 @@ from intercom.store.log import ledger
 from intercom.store.log.segments import whole
 from tests.killing import dies
 
-
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
 
 
