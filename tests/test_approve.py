@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from intercom.core.errors import NotFound, Refused, UsageError
+from intercom.fleet import settling
 from intercom.fleet.approve import approve, describe, matches
 from intercom.fleet.crew import Crew
-from intercom.fleet.programs.claude.dialog import key_for
+from intercom.fleet.programs.claude.choices import choice_for
 from intercom.fleet.programs.screen import Choice, Dialog
 from intercom.fleet.sessions import Request
 
@@ -55,20 +56,42 @@ def test_expect_of_files_and_of_tools_without_a_subject() -> None:
 @pytest.mark.parametrize(
     ("asked", "allow", "deny"),
     [
-        (dialog("permission", "Yes", "Yes, and don't ask again", "No"), "1", "3"),
-        (dialog("permission", "Yes, quickly", "No"), None, "2"),
-        (dialog("permission", "Yes", "Yes", "No"), None, "3"),
-        (dialog("trust", "Yes, I trust this folder", "No, exit"), "1", "2"),
-        (dialog("bypass", "No, exit", "Yes, I accept"), "2", "1"),
-        (dialog("mcp_approval", "Use this MCP server", "Use this and all future", "Continue without"), "1", "3"),
-        (dialog("plan", "Yes, and use auto mode", "Yes, manually", "No"), None, None),
+        (dialog("permission", "Yes", "Yes, and don't ask again", "No"), 0, 2),
+        (dialog("permission", "Yes", "Yes, and always", "Yes, and switch to auto mode", "No"), 0, 3),
+        (dialog("permission", "No", "Yes"), 1, 0),
+        (dialog("permission", "Yes, quickly", "No"), None, 1),
+        (dialog("permission", "Yes", "Yes", "No"), None, 2),
+        (dialog("trust", "No, exit", "Yes, I trust this folder"), 1, 0),
+        (dialog("bypass", "No, exit", "Yes, I accept"), 1, 0),
+        (dialog("mcp_approval", "Use this MCP server", "Use this and all future", "Continue without"), 0, 2),
+        (dialog("plan", "Yes, and use auto mode", "Yes, manually approve edits", "No"), 1, None),
         (dialog("question", "Postgres", "SQLite"), None, None),
+        (dialog("held", "Deny", "Deliver this message"), None, 0),
         (dialog("menu"), None, None),
     ],
 )
-def test_keys(asked: Dialog, allow: str | None, deny: str | None) -> None:
+def test_choices(asked: Dialog, allow: int | None, deny: int | None) -> None:
     """Only a plain yes, once, and only where there is one; a plan's first choice means more than yes."""
-    assert (key_for(asked, "allow"), key_for(asked, "deny")) == (allow, deny)
+    assert (choice_for(asked, "allow"), choice_for(asked, "deny")) == (allow, deny)
+
+
+@pytest.mark.parametrize(
+    ("expect", "shown", "fits"),
+    [
+        ("rm -rf /tmp/x", "rm -rf /tmp/x", True),
+        (" rm -rf /tmp/x\n", "rm -rf /tmp/x", True),
+        ("rm -rf /tmp/x", "rm -rf / tmp/x", False),
+        ("rm -rf / tmp/x", "rm -rf /tmp/x", False),
+        ("rm -rf /tmp", "rm -rf /\ntmp", False),
+        ("touch a\n  touch b", "touch a\n touch b", True),
+        ("echo " + "x" * 90, "echo " + "x" * 80 + "\n" + "x" * 10, True),
+        ("echo " + "x" * 70 + " y", "echo " + "x" * 70 + "\ny", True),
+        ("", "touch a", False),
+    ],
+)
+def test_a_text_is_what_the_screen_shows(expect: str, shown: str, *, fits: bool) -> None:
+    """But for where the screen breaks a line; white space within one counts."""
+    assert settling.same(expect, shown) is fits
 
 
 def test_answers_through_the_bus(project: Path) -> None:

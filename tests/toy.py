@@ -113,7 +113,7 @@ class Toy:
         draft = rest.strip()
         return Screen("running") if BUSY in rest else Screen("draft" if draft else "idle", draft=draft)
 
-    def key_for(self, dialog: Dialog, decision: str) -> str | None:
+    def choice_for(self, dialog: Dialog, decision: str) -> int | None:
         """It shows no dialogs."""
         return None
 

@@ -1,8 +1,8 @@
 """Owns answering what a worker asks: exactly the request that was read, through its hook, else by keys.
 
 A request that the worker's hook still holds is answered through the bus. A dialog that only stands on the
-screen is answered by the key of one of its choices, after it was read twice and both times was, whole and
-letter by letter, the one that is meant. First-run dialogs of workers that we started are accepted as part of
+screen is answered by one of its choices (`intercom.fleet.keys`), after it was read twice and both times was, whole
+and letter by letter, the one that is meant. First-run dialogs of workers that we started are accepted as part of
 starting them; anything else needs a decision, and `expect` says about what.
 """
 
@@ -13,19 +13,18 @@ from typing import Any, NamedTuple
 
 from intercom.core.display import named, value
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.core.message import USER, canonical
+from intercom.core.message import canonical
 from intercom.core.texts import one_line
-from intercom.fleet import observe
+from intercom.fleet import keys, observe, settling
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
 from intercom.fleet.programs.known import program
-from intercom.fleet.programs.screen import FIRST_RUN, Dialog, Screen
-from intercom.fleet.sessions import DECISIONS, Request, SessionRow
-from intercom.system import tmux
+from intercom.fleet.programs.screen import FIRST_RUN, PERMISSION, Dialog
+from intercom.fleet.sessions import DECISIONS, Request
 
 _STEP = 0.05
 _WORDS = 200  #: characters of what is asked, as an error repeats it
-_STILL = 0.15  #: seconds between the two looks at a dialog
+_PRESS = 3.0  #: seconds that keys have at least
 
 
 class Approved(NamedTuple):
@@ -73,7 +72,20 @@ def approve(
         if time.monotonic() >= until or seen.state == "gone":
             break
         time.sleep(4 * _STEP)
-    return Approved(False, note=f"{seen.why()}; nothing is asked, so nothing was answered", worker=name)
+    settling.ended(crew, seen)
+    return Approved(False, asks=_shown(seen), note=f"{_no_dialog(seen)}, so nothing was answered", worker=name)
+
+
+def _no_dialog(seen: Observation) -> str:
+    """Why nothing could be answered, as far as anybody can see."""
+    if seen.state == "unknown" or (seen.state == "blocked" and seen.screen is not None):
+        return f"what {seen.name} shows was not recognised; intercom attach {seen.name} shows it"
+    return f"{seen.name} is {seen.state}; nothing is asked"
+
+
+def _shown(seen: Observation) -> dict[str, Any] | None:
+    """A screen that was not recognised, as it stands, for a person to answer by hand."""
+    return {"screen": seen.screen.text} if seen.screen is not None and seen.screen.text else None
 
 
 # -- through the hook ---------------------------------------------------------------------------------
@@ -167,27 +179,51 @@ def _on_screen(
     assert row is not None
     shown = asked(dialog)
     if decision is None and not (dialog.kind in FIRST_RUN and row.spawned_by is not None):
-        return Approved(False, asks=shown, note="nothing was answered: give decision, and expect = the subject here")
+        note = "nothing was answered: give decision, and expect = the subject here"
+        if all(program(row.program).choice_for(dialog, one) is None for one in DECISIONS):
+            note = f"nothing was answered: only a person can choose; intercom attach {seen.name}"
+        return Approved(False, asks=shown, note=note)
     wanted = decision or "allow"
     if dialog.kind not in FIRST_RUN:
         _check(seen.name, dialog, expect)
-    elif expect is not None and not _same(expect, dialog.subject):
+    elif expect is not None and not settling.same(expect, dialog.subject):
         raise Refused(
             f"{seen.name} shows {dialog.kind} about {dialog.subject!r}, not {expect!r}; nothing was answered."
         )
-    key = program(row.program).key_for(dialog, wanted)
-    if key is None:
+    if seen.screen is not None and seen.screen.reason:
+        raise Refused(f"{seen.name}: {seen.screen.reason}; nothing was answered. intercom attach {seen.name} shows it.")
+    place = program(row.program).choice_for(dialog, wanted)
+    if place is None:
+        said = "; ".join(choice.label for choice in dialog.choices)
         raise Refused(
-            f"the {dialog.kind} on {seen.name}'s screen has no plain {wanted}; nothing was answered. "
-            f"Look at it: intercom attach {seen.name}"
+            f"the {dialog.kind} on {seen.name}'s screen has no choice that is a plain {wanted} "
+            f"({one_line(said, _WORDS)}); nothing was answered. A person can: intercom attach {seen.name}"
         )
+    return _by_keys(crew, seen, place, by, wanted, until)._replace(asks=shown)
+
+
+def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, until: float) -> Approved:
+    """Take this choice, and say in the log that it was taken; first, so that a person can see it afterwards."""
+    dialog, row = seen.dialog, seen.row
+    assert dialog is not None
+    assert row is not None
+    request = settling.asked_on(crew, seen.name, dialog) if dialog.kind == PERMISSION else None
     what = named(value(dialog.tool or dialog.kind), dialog.subject)
-    # Into the log first: nothing is approved that a person could not see afterwards.
-    note(crew, by, f"{'allowed' if wanted == 'allow' else 'denied'} for {seen.name} by {by}, by keys\n{what}")
-    if not press(crew, row, dialog, key, until):
-        note(crew, by, f"not answered after all: {seen.name}'s screen had changed\n{what}")
+    verb = "allowed" if decision == "allow" else "denied"
+    settling.note(crew, seen.name, f"{verb} for {seen.name} by {by}, by keys\n{what}", by=by, request=request)
+    came = keys.take(crew, row, dialog, place, max(until, time.monotonic() + _PRESS))
+    if came == keys.CHANGED:
+        text = f"not answered after all: {seen.name}'s screen had changed\n{what}"
+        settling.note(crew, seen.name, text, by=by, request=request)
         raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")
-    return Approved(True, wanted, "keys", shown)
+    if came == keys.STAYS:
+        note = "the key was pressed, and the same dialog is there still, or again: look at it"
+        return Approved(True, decision, "keys", note=note)
+    if request is not None:
+        crew.sessions.settle(request.id, decision, by)
+    if not crew.sessions.open_requests(seen.name):
+        crew.sessions.unblock(seen.name, "running" if decision == "allow" else "idle")
+    return Approved(True, decision, "keys")
 
 
 def _check(name: str, dialog: Dialog, expect: str | None) -> None:
@@ -202,45 +238,11 @@ def _check(name: str, dialog: Dialog, expect: str | None) -> None:
             f"{name}'s dialog is taller than its screen; nothing was answered. intercom attach {name} shows it."
         )
     names = {dialog.subject, f"{dialog.tool}({dialog.subject})", f"{dialog.tool}: {dialog.subject}", *dialog.paths}
-    if not any(_same(expect, text) for text in names if text):
+    if not any(settling.same(expect, text) for text in names if text):
         raise Refused(
             f"{name} asks something else than {_short(expect)!r}: {dialog.tool or dialog.kind} "
             f"{_short(dialog.subject)!r}; nothing was answered."
         )
-
-
-def press(crew: Crew, row: SessionRow, dialog: Dialog, key: str, until: float) -> bool:
-    """Press `key` if the screen shows just this dialog, twice; wait for it to go. False: it was another, no key."""
-    for pause in (_STILL, 0.0):
-        if not _shows(_screen(crew, row), dialog):
-            return False
-        time.sleep(pause)
-    assert row.pane is not None
-    tmux.send_key(crew.tmux_of(row.socket), row.pane, key)
-    while time.monotonic() < until and _shows(_screen(crew, row), dialog):
-        time.sleep(_STEP)
-    return True
-
-
-def _screen(crew: Crew, row: SessionRow) -> Screen:
-    assert row.pane is not None
-    return observe.shown(crew.tmux_of(row.socket), row.pane, program(row.program))[1]
-
-
-def _shows(screen: Screen, dialog: Dialog) -> bool:
-    """Whether the screen shows this dialog, and digits would answer it."""
-    return screen.dialog is not None and screen.dialog.text == dialog.text and not screen.reason
-
-
-def note(crew: Crew, by: str, text: str) -> None:
-    """Put a decision into the log, for the people."""
-    via = "cli" if by == USER else "tool"
-    crew.bus.send(USER, text, sender=by, type="status", via=via)
-
-
-def _same(left: str, right: str) -> bool:
-    """Equal but for white space: the screen wraps what is long."""
-    return "".join(left.split()) == "".join(right.split())
 
 
 def _short(text: str) -> str:

@@ -21,6 +21,7 @@ from intercom.system.liveness import alive, mark_alive, own_mark, started
 
 STATES = ("starting", "trust", "mcp_approval", "bypass", "blocked", "ready", "running", "idle", "gone", "unknown")
 DECISIONS = ("allow", "deny")
+ENDED = "ended"  #: how a request ended that nobody is known to have answered
 _NOBODY = "0.lost"  #: the mark of no process: what it was given counts as not given
 _NONCE_LIFE = 86_400.0  #: seconds after which nobody waits for a nonce any more
 _SCHEMA = """
@@ -312,10 +313,36 @@ class Sessions:
             db.execute("UPDATE requests SET closed = ? WHERE id = ?", (utc(), request_id))
         return self.answer_of(request_id)
 
+    def settle(self, request_id: str, decision: str, by: str) -> bool:
+        """Note how a request ended that no hook waits for: one of DECISIONS, or ENDED; True for the first to say."""
+        with self._changing() as db:
+            done = db.execute(
+                "UPDATE requests SET decision = ?, decided_by = ?, answered = ?, closed = coalesce(closed, ?4) "
+                "WHERE id = ?5 AND decision IS NULL",
+                (decision, by, utc(), utc(), request_id),
+            )
+            return done.rowcount > 0
+
+    def unsettled(self, name: str) -> list[Request]:
+        """What `name` asked and nobody has decided, waited for or not, oldest first."""
+        return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in self._undecided(name)]
+
+    def unblock(self, name: str, state: str) -> None:
+        """A dialog went, and no hook has said so: from `blocked` to this state."""
+        _check_state(state)
+        with self._changing() as db:
+            db.execute(
+                "UPDATE sessions SET state = ?, detail = '{}', since = ? WHERE name = ? AND state = 'blocked'",
+                (state, utc(), name),
+            )
+
+    def _undecided(self, name: str | None, where: str = "") -> list[Any]:
+        sql = f"{_REQUEST} WHERE decision IS NULL {where} AND (?1 IS NULL OR name = ?1) ORDER BY asked, id"
+        return self._all(sql, name)
+
     def open_requests(self, name: str | None = None) -> list[Request]:
         """What is asked and still waited for, oldest first; of one session or of all."""
-        sql = f"{_REQUEST} WHERE decision IS NULL AND closed IS NULL AND (?1 IS NULL OR name = ?1) ORDER BY asked, id"
-        rows = [row for row in self._all(sql, name) if mark_alive(row[4])]
+        rows = [row for row in self._undecided(name, "AND closed IS NULL") if mark_alive(row[4])]
         return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in rows]
 
 

@@ -167,12 +167,12 @@ def ends(call: Call) -> Answer | None:
 
 def _withdraw(call: Call, detail: Json | None = None) -> None:
     """Close requests that the session no longer waits for: all, or the one that is about this call of a tool."""
-    for request in call.sessions.open_requests(call.who.name):
-        if detail is None or (request.request.get("tool"), request.request.get("input")) == (
-            detail.get("tool"),
-            call.event.inputs,
-        ):
-            call.sessions.close(request.id)
+    for request in call.sessions.unsettled(call.who.name):
+        asks = (request.request.get("tool"), request.request.get("input"))
+        if detail is None or asks == (detail.get("tool"), call.event.inputs):
+            from intercom.hooks.permission import RAN, WENT, ended
+
+            ended(call, request, WENT if detail is None else RAN)
 
 
 Handler = Callable[[Call], Answer | None]

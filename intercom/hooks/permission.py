@@ -14,15 +14,18 @@ from typing import Any
 
 from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
-from intercom.core.message import new_id
+from intercom.core.message import USER, new_id
 from intercom.core.texts import beginning
 from intercom.fleet.programs.event import Ask
+from intercom.fleet.sessions import DECISIONS, ENDED, Request
 from intercom.hooks.call import Answer, Call
 from intercom.hooks.faults import note_fault
 from intercom.system.liveness import alive
 
 WAIT = 50.0  #: seconds for the master to answer
 LONGEST = 570.0  #: seconds; the hook itself is given 600
+RAN = "it was allowed at its terminal, and ran"
+WENT = "its dialog is gone: answered there, or taken back"
 _LOOK = 1.0  #: seconds between looks at whether the dialog is still there
 _SHOWN = 20_000  #: characters of a command or input in the question
 
@@ -89,10 +92,12 @@ def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | No
             call.sessions.set_message(ident, sent.id)
             detail = {key: value for key, value in request.items() if key != "input"}
             call.record("blocked", {**detail, "dialog": "permission", "request": ident, "asked": found.name})
-            _await(call, ident, wait)
+            why = _await(call, ident, wait)
         finally:
             answer = call.sessions.close(ident)
-    if answer is None:
+        if answer is None and why:
+            ended(call, Request(ident, call.who.name, request, sent.id, ""), why)
+    if answer is None or answer.decision not in DECISIONS:
         return None
     return _settled(call, request, answer.decision, answer.by, answer.reason, ident)
 
@@ -120,8 +125,29 @@ def _short(text: str) -> str:
     return beginning(text, _SHOWN)
 
 
-def _await(call: Call, ident: str, wait: float) -> None:
-    """Until the request is answered, or closed because the dialog went, or the time is up."""
+def ended(call: Call, request: Request, why: str) -> None:
+    """Say to whoever was asked that no answer is needed any more; the first to see it does."""
+    if not call.sessions.settle(request.id, ENDED, "") or request.message_id is None:
+        return
+    from intercom.bus.bus import Bus
+    from intercom.bus.names import master_of
+    from intercom.fleet.settling import gone
+
+    with Bus(call.config) as bus:
+        bus.confirms = False
+        master = master_of(bus.instances())
+        bus.send(
+            master.name if master is not None else USER,
+            gone(call.who.name, request, why),
+            sender=call.who.name,
+            type="status",
+            thread=request.id,
+            reply_to=request.message_id,
+        )
+
+
+def _await(call: Call, ident: str, wait: float) -> str:
+    """Until the request is answered ("") or its time is up (""), or its dialog went: then why it needs no answer."""
     from intercom.system.watch import Watch
 
     until, dialog = time.monotonic() + wait, _Dialog(call)
@@ -129,9 +155,12 @@ def _await(call: Call, ident: str, wait: float) -> None:
         while call.sessions.answer_of(ident) is None:
             left = until - time.monotonic()
             open_ones = {request.id for request in call.sessions.open_requests(call.who.name)}
-            if left <= 0 or dialog.went() or ident not in open_ones or not alive(call.who.pid, call.who.started):
-                return
+            if left <= 0 or ident not in open_ones:
+                return ""
+            if dialog.went() or not alive(call.who.pid, call.who.started):
+                return WENT
             watch.wait(min(left, _LOOK))
+    return ""
 
 
 class _Dialog:

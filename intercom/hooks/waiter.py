@@ -61,7 +61,8 @@ def _import_ahead() -> None:
     import frontmatter  # noqa: F401
 
     from intercom.bus import bus, redact  # noqa: F401
-    from intercom.hooks import faults, wording  # noqa: F401
+    from intercom.fleet import settling  # noqa: F401
+    from intercom.hooks import faults, permission, wording  # noqa: F401
     from intercom.repair import intake, refill, repair, takeover  # noqa: F401
     from intercom.store.log import template  # noqa: F401
     from intercom.system import proc, watch  # noqa: F401
@@ -84,12 +85,12 @@ def _attend(call: Call, changes: Changes) -> int:
     while changes.wait(pause):
         call.settle_wakes()
         unread = _unread(call)
-        row = call.sessions.get(call.who.name)  # after that: what is true now decides
+        row = _unblocked(call)  # after that: what is true now decides
         ours = row is not None and (row.pid, row.started) == (call.who.pid, call.who.started)
         if row is not None and not ours and row.running:
             return 0  # another process has the name
         if not unread:
-            pause = LOOK_ANYWAY
+            pause = LOOK_ANYWAY if row is None or row.state != "blocked" else _PENDING[1]
         elif row is None or not ours or not _connected(call, ready_at):
             pause = _CONNECTING  # the hook that says who is there runs beside us, and may come after
         elif not _idle(call, row, begun) or call.sessions.wakes(call.who.name, younger=_WAKING):
@@ -97,6 +98,21 @@ def _attend(call: Call, changes: Changes) -> int:
         elif _wake(call):
             return WAKE
     return 0
+
+
+def _unblocked(call: Call) -> SessionRow | None:
+    """What is known of the session. A dialog that was answered with no, or taken back, has no hook of its own."""
+    row = call.sessions.get(call.who.name)
+    if row is None or row.state != "blocked" or not _broken_off(call, row.heard or ""):
+        return row
+    from intercom.hooks.permission import WENT, ended
+
+    open_ones = {request.id for request in call.sessions.open_requests(call.who.name)}
+    for request in call.sessions.unsettled(call.who.name):
+        if request.id not in open_ones:
+            ended(call, request, WENT)
+    call.sessions.unblock(call.who.name, "idle")
+    return call.sessions.get(call.who.name)
 
 
 def _unread(call: Call) -> bool:
@@ -149,10 +165,18 @@ def _idle(call: Call, row: SessionRow, begun: str) -> bool:
     since = begun if call.event.kind == PROMPT else ""
     if row.state in {"ready", "idle"} and row.since >= since:
         return True
+    return _broken_off(call, max(row.heard or "", since))
+
+
+def _broken_off(call: Call, heard: str) -> bool:
+    """Whether the program's own word is that it is idle, and is newer than what hooks said."""
     said = call.program.status(call.who.pid, call.environ)
-    if said is None or said.state != "idle" or time.time() - said.since < _BROKEN_OFF:
-        return False
-    return max(row.heard or "", since) < utc(said.since)
+    return (
+        said is not None
+        and said.state == "idle"
+        and time.time() - said.since >= _BROKEN_OFF
+        and heard < utc(said.since)
+    )
 
 
 def _wake(call: Call) -> bool:

@@ -2,8 +2,9 @@
 
 `Lab` is a network namespace with loopback alone that holds the API of `api.py` and a tmux server.
 `Lab.start` opens claude in a pane there; `Session` looks at that pane and types into it.
-The pinned version is installed by `python -m tests.claude.lab install` (npm), into
-`$INTERCOM_CLAUDE_HOME` or `~/.cache/intercom-claude`.
+The tests run on the versions that `intercom.fleet.programs.claude.versions` names, or on the one that
+`$INTERCOM_CLAUDE` names. `python -m tests.claude.lab install [VERSION]` installs them (npm), each into a folder of
+its own below `$INTERCOM_CLAUDE_HOME` or `~/.cache/intercom-claude`.
 """
 
 from __future__ import annotations
@@ -21,52 +22,60 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from intercom.fleet.programs.claude.versions import NEWEST, OLDEST
 from intercom.system import proc, tmux
 
-VERSION = "2.1.197"
 KEY = "sk-ant-intercom-tests-0123456789abcdef"
 ROOT = Path(__file__).parents[2]
 
 
-def home() -> Path:
-    """Where the pinned claude is installed; by the account's home, since tests have another `$HOME`."""
+def versions() -> list[str]:
+    """What the tests run on, the newest first."""
+    chosen = os.environ.get("INTERCOM_CLAUDE")
+    return [chosen] if chosen else [str(NEWEST), str(OLDEST)]
+
+
+def home(version: str) -> Path:
+    """Where that claude is installed; by the account's home, since tests have another `$HOME`."""
     account = pwd.getpwuid(os.getuid()).pw_dir
-    return Path(os.environ.get("INTERCOM_CLAUDE_HOME") or Path(account, ".cache", "intercom-claude"))
+    return Path(os.environ.get("INTERCOM_CLAUDE_HOME") or Path(account, ".cache", "intercom-claude"), version)
 
 
-def binary() -> Path:
-    """The pinned claude. Fails, and says how to install it, where it is missing or another version."""
-    found = home() / "node_modules" / ".bin" / "claude"
-    advice = "install it with: python -m tests.claude.lab install"
+def binary(version: str) -> Path:
+    """That claude. Fails, and says how to install it, where it is missing or another version."""
+    found = home(version) / "node_modules" / ".bin" / "claude"
+    advice = f"install it with: python -m tests.claude.lab install {version}"
     if not found.exists():
         raise RuntimeError(f"the real claude is needed and is not at {found}; {advice}")
     said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
-    if VERSION not in said:
-        raise RuntimeError(f"{found} is {said.strip()!r}, not {VERSION}; {advice}")
+    if version not in said.split():
+        raise RuntimeError(f"{found} is {said.strip()!r}, not {version}; {advice}")
     return found
 
 
-def install() -> None:
-    """Install the pinned claude, unless it is there."""
+def install(version: str) -> None:
+    """Install that claude, unless it is there."""
     with contextlib.suppress(RuntimeError):
-        binary()
+        binary(version)
         return
-    home().mkdir(parents=True, exist_ok=True)
-    package = f"@anthropic-ai/claude-code@{VERSION}"
-    line = ["npm", "install", "--no-audit", "--no-fund", "--save-exact", "--prefix", str(home()), package]
+    place = home(version)
+    place.mkdir(parents=True, exist_ok=True)
+    package = f"@anthropic-ai/claude-code@{version}"
+    line = ["npm", "install", "--no-audit", "--no-fund", "--save-exact", "--prefix", str(place), package]
     subprocess.run(line, check=True)
     # npm 11 leaves the install script to be approved; it links the platform's binary.
-    package_folder = home() / "node_modules" / "@anthropic-ai" / "claude-code"
+    package_folder = place / "node_modules" / "@anthropic-ai" / "claude-code"
     subprocess.run(["node", "install.cjs"], cwd=package_folder, check=True)
-    binary()
+    binary(version)
 
 
 class Lab:
     """The offline world. A context manager; leaving it ends every process in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, version: str | None = None) -> None:
         self.folder = folder
-        self.claude = binary()
+        self.version = version or versions()[0]
+        self.claude = binary(self.version)
         self.server = tmux.Server(str(folder / "tmux"), "/dev/null")
         self._inside: subprocess.Popen[str] | None = None
         self.port = 0
@@ -243,6 +252,7 @@ class Session:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["install"]:
-        sys.exit("usage: python -m tests.claude.lab install")
-    install()
+    if sys.argv[1:2] != ["install"]:
+        sys.exit("usage: python -m tests.claude.lab install [VERSION …]")
+    for wanted in sys.argv[2:] or versions():
+        install(wanted)

@@ -27,9 +27,9 @@ MANY = 8 if os.environ.get("INTERCOM_SOAK") else 3
 
 
 @pytest.fixture
-def stage(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stage]:
+def stage(lab: Lab, place: str) -> Iterator[Stage]:
     """A project of this test's own."""
-    with Stage(lab, str(request.node.name)) as found:
+    with Stage(lab, place) as found:
         yield found
 
 

@@ -106,10 +106,9 @@ class Worker:
 
 
 @pytest.fixture
-def worker(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Worker]:
+def worker(lab: Lab, place: str, request: pytest.FixtureRequest) -> Iterator[Worker]:
     """A ready worker; no hook of it may have failed."""
-    name = str(request.node.name).replace("[", "-").strip("]")
-    found = Worker(lab, name, **getattr(request, "param", {}))
+    found = Worker(lab, place, **getattr(request, "param", {}))
     yield found
     found.end()
     assert found.errors() == ""

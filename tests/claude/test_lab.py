@@ -18,11 +18,10 @@ from tests.claude.lab import Lab, Session
 
 
 @pytest.fixture
-def session(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Session]:
+def session(lab: Lab, place: str) -> Iterator[Session]:
     """A fresh claude in a project of its own."""
-    name = str(request.node.name).replace("[", "-").strip("]")
-    home = lab.new_home(f"{name}/home")
-    found = lab.start(name, home=home, project=lab.new_project(home, f"{name}/project"))
+    home = lab.new_home(f"{place}/home")
+    found = lab.start(place, home=home, project=lab.new_project(home, f"{place}/project"))
     found.ready()
     yield found
     found.end()
@@ -90,12 +89,12 @@ def test_a_missing_claude_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("INTERCOM_CLAUDE_HOME", str(tmp_path))
     with pytest.raises(RuntimeError, match=r"python -m tests\.claude\.lab install"):
         Lab(tmp_path)
-    program = tmp_path / "node_modules" / ".bin" / "claude"
+    program = tmp_path / "1.2.3" / "node_modules" / ".bin" / "claude"
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\necho 1.0.0\n")
     program.chmod(0o755)
     with pytest.raises(RuntimeError, match=r"is '1\.0\.0', not"):
-        harness.binary()
+        harness.binary("1.2.3")
 
 
 def test_the_script_of_a_prompt() -> None:

@@ -31,9 +31,9 @@ TEN_MINUTES = 600.0
 
 
 @pytest.fixture
-def stage(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stage]:
+def stage(lab: Lab, place: str) -> Iterator[Stage]:
     """A project of this test's own."""
-    with Stage(lab, str(request.node.name).replace("[", "-").strip("]")) as found:
+    with Stage(lab, place) as found:
         yield found
 
 

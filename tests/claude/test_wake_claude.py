@@ -51,9 +51,9 @@ def together(*jobs: Callable[[], None]) -> None:
 
 
 @pytest.fixture
-def stage(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stage]:
+def stage(lab: Lab, place: str) -> Iterator[Stage]:
     """A project of this test's own."""
-    with Stage(lab, str(request.node.name)) as found:
+    with Stage(lab, place) as found:
         yield found
 
 

@@ -113,5 +113,5 @@ class Program(Protocol):
         are tmux's own facts about the pane.
         """
 
-    def key_for(self, dialog: Dialog, decision: str) -> str | None:
-        """The key of the choice that allows once, or denies; None where there is no such plain choice."""
+    def choice_for(self, dialog: Dialog, decision: str) -> int | None:
+        """The place of the choice that allows once, or denies, by its words; None unless just one says that."""

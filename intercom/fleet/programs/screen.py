@@ -14,7 +14,10 @@ TYPEABLE = frozenset({"ready", "idle", "error"})  #: an empty box, nothing runni
 
 
 class Choice(NamedTuple):
-    """One answer: the key that gives it at once ("" where it is ticked), and its words."""
+    """One answer: the key that gives it at once, and its words.
+
+    Without a key it is taken by arrows: they move the mark to it, and Enter takes what is marked.
+    """
 
     key: str
     label: str
@@ -24,10 +27,11 @@ class Dialog(NamedTuple):
     """What is being asked.
 
     `kind`: permission, trust, mcp_approval, bypass, api_key, login, theme, notes, plan, question,
-    elicitation or menu. `subject` is the command, address, call, plan or server that it is about,
+    elicitation or menu, or a name of its program's own for what
+    only that program asks. `subject` is the command, address, call, plan or server that it is about,
     as shown (a long line is wrapped by the screen); `detail` what the model said about it.
     `default` is the position of the choice that Enter takes. `text` is the whole dialog as it stands
-    on the screen: two looks that show the same text show the same dialog.
+    on the screen.
     """
 
     kind: str
@@ -42,6 +46,10 @@ class Dialog(NamedTuple):
     detail: str = ""
     paths: tuple[str, ...] = ()
 
+    def is_same(self, other: Dialog | None) -> bool:
+        """Whether another look showed this dialog, wherever its mark stands by now."""
+        return other is not None and self._replace(default=None, text="") == other._replace(default=None, text="")
+
 
 class Screen(NamedTuple):
     """What a pane shows.
@@ -51,7 +59,8 @@ class Screen(NamedTuple):
     question, elicitation, menu, shell_mode, running, draft, ready (a fresh, empty box), idle (an
     empty box after a turn), error (the same, the turn having failed; or a start that failed),
     copy_mode, gone (the command has ended), unknown.
-    `draft` is the text in the input box, "" if it is empty, None where there is no box.
+    `draft` is the text in the input box, "" if it is empty, None where there is no box. `text` is what
+    stands there where nothing of it was recognised, so that a person can be shown it.
     `mode` is the permission mode, "" where the footer does not tell. `reason` says more where
     the state alone does not: the error, or why it is unknown. `under` is the state beneath copy mode.
     """
@@ -63,6 +72,7 @@ class Screen(NamedTuple):
     mode: str = ""
     reason: str = ""
     under: str = ""
+    text: str = ""
 
     @property
     def typeable(self) -> bool:

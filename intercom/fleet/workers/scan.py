@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from intercom.core.errors import UnknownName
-from intercom.fleet import observe
+from intercom.fleet import observe, settling
 from intercom.fleet.approve import describe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
@@ -20,6 +20,7 @@ def scan(crew: Crew, prefix: str = "worker") -> list[dict[str, Any]]:
 
 def _one(crew: Crew, row: SessionRow) -> dict[str, Any]:
     seen = observe.of(crew, row.name, row)
+    settling.ended(crew, seen)
     out: dict[str, Any] = {"name": row.name, "state": seen.state, "since": row.since, "by": _sources(seen)}
     if seen.disagreement:
         out["disagreement"] = seen.disagreement
@@ -31,6 +32,8 @@ def _one(crew: Crew, row: SessionRow) -> dict[str, Any]:
         out["asks"] = [describe(one) for one in requests]
     if seen.dialog is not None:
         out["dialog"] = asked(seen.dialog)
+    if seen.screen is not None and seen.screen.text:
+        out["screen"] = seen.screen.text  # not recognised: a person can
     if seen.state != "gone":
         out["waiter"] = crew.sessions.waiter(row.name) is not None
     if row.worktree:

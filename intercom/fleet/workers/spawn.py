@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from intercom.bus.names import server_there
 from intercom.core.errors import IntercomError, UsageError
 from intercom.core.message import USER
-from intercom.fleet import approve, observe
+from intercom.fleet import keys, observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.screen import FIRST_RUN
@@ -157,10 +157,10 @@ def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:
         )
     if dialog is None or dialog.kind not in FIRST_RUN:
         return [], None
-    key = program(row.program).key_for(dialog, "deny" if dialog.kind == "mcp_approval" else "allow")
-    if key is None or (dialog.kind == "trust" and not _own_folder(crew, row, dialog.subject)):
+    place = program(row.program).choice_for(dialog, "deny" if dialog.kind == "mcp_approval" else "allow")
+    if place is None or (dialog.kind == "trust" and not _own_folder(crew, row, dialog.subject)):
         return [], f"it asks something unexpected ({dialog.kind}: {dialog.subject}); see: intercom attach {row.name}"
-    if not approve.press(crew, row, dialog, key, time.monotonic() + 3):
+    if keys.take(crew, row, dialog, place, time.monotonic() + 3) != keys.GONE:
         return [], None
     verb = "went without the MCP server" if dialog.kind == "mcp_approval" else f"accepted {dialog.kind}"
     return [f"{verb} {dialog.subject}".strip()], None

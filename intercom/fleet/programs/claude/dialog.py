@@ -1,10 +1,10 @@
 """Owns reading a dialog of Claude Code: what is asked, by which tool, and how it can be answered.
 
 A dialog stands at the bottom of the screen, in place of the input box, under a rule across the
-whole width:
+whole width, or, indented by two, under a line of `▔`:
 
-    dialog   = rule header *line question *choice *hint
-    choice   = [" "] ("❯ " / "  ") number ". " label      ; numbers in one column, 1, 2, 3 …
+    dialog   = rule header *note [frame *line frame] *note question *choice *hint
+    frame    = "╌╌╌…"                                      ; since 2.1.300 around what it is about
     hint     = "Esc to cancel · Tab to amend"
 
 Everything between header and question is what a model or a web page wrote. So what a dialog is, is
@@ -18,14 +18,12 @@ import re
 from typing import NamedTuple
 
 from intercom.fleet.programs.claude.ansi import Row
+from intercom.fleet.programs.claude.choices import FRAME, find, rules
 from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 
-_RULE = re.compile(r"─{10,}(?: .*─)?\Z")
+_MENU = re.compile(r"▔{10,}\Z")
 _TABS = re.compile(r"(?:←  | ?)[☐☒✔] ")
-_CHOICE = re.compile(r"( {0,4}(?:❯ )? {0,2})([1-9][0-9]?)\. (.+)\Z")
-_TICK = re.compile(r" +(❯ )?\[(.)\] (.+)\Z")
-_HINT = re.compile(r" {0,3}(?:(?:Esc|Enter|Space|Tab|↑/↓|←/→|ctrl\+\w) (?:.*\b)?to|Press Enter to) \w")
-_INNER = re.compile(r"╌{10,}\Z")
+_MORE = re.compile(r" *↑ \d+ more lines?\b")
 _TOOLS = {
     "Bash command": "Bash",
     "Edit file": "Edit",
@@ -41,12 +39,18 @@ _HEADERS = {
     "bypass": re.compile(r"WARNING: .*Bypass Permissions mode"),
     "elicitation": re.compile(r"MCP server .+ requests your input"),
     "plan": re.compile(r"Claude has written up a plan"),
+    "auto_check": re.compile(r"Auto mode can.t check actions"),
+    "auto_offer": re.compile(r"Make auto mode your default"),
+    "held": re.compile(r"Held message from another session"),
+    "settings": re.compile(r"Settings (?:Warning|Error)"),
 }
 _QUESTIONS = {
     "api_key": re.compile(r"Do you want to use this API key\?"),
     "login": re.compile(r"Select login method:"),
     "theme": re.compile(r"Choose the text style"),
 }
+_MCP = re.compile(r"(.+ — .+) Tool: \(MCP\)\Z")
+_LINE = re.compile(r"\A (?:│ ?)?")  #: what stands before each line in a frame
 _CALL = re.compile(r"(.+?) - ([^\s(]+)\((.*)\) \(MCP\)\Z", re.DOTALL)
 _PATH_OF = re.compile(r"Do you want to (?:make this edit to|create|overwrite|write(?: to)?) (.+)\?\Z")
 
@@ -60,24 +64,30 @@ class _Parts(NamedTuple):
     choices: tuple[Choice, ...]
     default: int | None
     hints: list[Row]
-    top: int | None
+    top: int | None  #: its rule; -1 for the line over a menu
+    whole: bool
 
 
 def parse(rows: list[Row]) -> Dialog | None:
     """The dialog at the bottom of the screen, or None if there is none whose shape we know."""
-    parts = _cut(rows)
+    menu = max((at for at, row in enumerate(rows) if _MENU.match(row.text)), default=None)
+    if menu is not None and menu > max(rules(rows), default=-1):
+        rows = [Row(row.text[2:], row.styles[2:]) for row in rows[menu + 1 :]]
+    else:
+        menu = None
+    parts = _cut(rows, -1 if menu is not None else None)
     kind = _kind(parts)
     if kind is None:
         return None
     tool, subject, detail, paths = _about(kind, parts)
-    start = 0 if parts.top is None else parts.top
+    start = 0 if parts.top is None else max(parts.top, 0)
     return Dialog(
         kind=kind,
         header=parts.header,
         question=parts.question,
         choices=parts.choices,
         default=parts.default,
-        whole=parts.top is not None,
+        whole=parts.whole,
         text="\n".join(row.text for row in rows[start:]).strip("\n"),
         tool=tool,
         subject=subject,
@@ -86,94 +96,29 @@ def parse(rows: list[Row]) -> Dialog | None:
     )
 
 
-def rules(rows: list[Row]) -> list[int]:
-    """Where there is a rule across the whole screen; what a model writes is indented, or shorter."""
-    found = [at for at, row in enumerate(rows) if _RULE.match(row.text)]
-    width = max((len(rows[at].text) for at in found), default=0)
-    return [at for at in found if len(rows[at].text) == width]
-
-
-def is_choice(text: str) -> bool:
-    """Whether a row is the marked choice of a dialog."""
-    return "❯ " in text[:6] and _CHOICE.match(text) is not None
-
-
-def key_for(dialog: Dialog, decision: str) -> str | None:
-    """The key of the choice that allows once, or denies; None where there is no such plain choice."""
-    labels = [(choice.key, choice.label) for choice in dialog.choices if choice.key]
-    if dialog.kind == "permission":
-        plain = [key for key, label in labels if (label == "Yes" if decision == "allow" else label.startswith("No"))]
-    elif dialog.kind == "trust":
-        plain = [key for key, label in labels if label.startswith("Yes" if decision == "allow" else "No")]
-    elif dialog.kind == "mcp_approval":
-        plain = [
-            key for key, label in labels if label.startswith("Use this MCP" if decision == "allow" else "Continue")
-        ]
-    elif dialog.kind == "bypass":
-        plain = [key for key, label in labels if label.startswith("Yes" if decision == "allow" else "No")]
-    else:
-        plain = []
-    return plain[0] if len(plain) == 1 else None
-
-
-def _cut(rows: list[Row]) -> _Parts:
-    first, end, choices, default = _choices(rows)
+def _cut(rows: list[Row], menu: int | None) -> _Parts:
+    first, end, choices, default = find(rows)
     over = [at for at in rules(rows) if at + 1 < min(first + 1, len(rows))]
     tabs = [at for at in over if _TABS.match(rows[at + 1].text)]  # what is asked may hold a rule
-    top: int | None = max(tabs or over, default=None)
+    top = max(tabs or over, default=menu)
     body = rows[0 if top is None else top + 1 : first]
     while body and not body[-1].text:
         body.pop()
     start = len(body)
-    while start and body[start - 1].text and not _INNER.match(body[start - 1].text):
+    while start and body[start - 1].text and not FRAME.match(body[start - 1].text):
         start -= 1
     question = " ".join(row.text.strip() for row in body[start:])
     head = next((at for at, row in enumerate(body) if row.text), 0)
     header = body[head].text.strip() if body and top is not None else ""
-    if top is not None and len(over) > 1 and header.startswith("Claude has written up a plan"):
-        top, body = over[-2], rows[over[-2] + 1 : over[-1]]
+    whole = top is not None and not any(_MORE.match(row.text) for row in rows[end:])
+    if top is not None and _HEADERS["plan"].match(header):  # the plan stands above that, under a rule of its own
+        above = over[-2] if len(over) > 1 else menu
+        whole, top = above is not None, top if above is None else above
+        body = rows[top + 1 : over[-1]] if over else []
     else:
         body = body[head + 1 if top is not None else 0 : max(start, head + 1)]
     hints = [row for row in rows[end:] if row.text]
-    return _Parts(header, body, question, choices, default, hints, top)
-
-
-def _choices(rows: list[Row]) -> tuple[int, int, tuple[Choice, ...], int | None]:
-    """(first row, row after the last, choices, default); without choices the hints are left over."""
-    found: list[tuple[int, str, bool]] = []
-    column = number = 0
-    for at in range(len(rows) - 1, -1, -1):
-        match = _CHOICE.match(rows[at].text)
-        if match is None or (found and (match.start(2), int(match[2])) != (column, number - 1)):
-            continue
-        column, number = match.start(2), int(match[2])
-        found.append((at, match[3].strip(), "❯" in match[1]))
-        if number == 1:
-            break
-    found.reverse()
-    marked = [place for place, (_, _, mark) in enumerate(found) if mark]
-    if number != 1 or len(marked) != 1 or len(rows) - found[-1][0] > 18:
-        return _ticks(rows)
-    end = found[-1][0] + 1
-    while end < len(rows) and rows[end].text.startswith(" " * (column + 1)):
-        end += 1  # a wrapped label, or what is said about the last choice
-    choices = tuple(Choice(str(place + 1), label) for place, (_, label, _) in enumerate(found))
-    return found[0][0], end, choices, marked[0]
-
-
-def _ticks(rows: list[Row]) -> tuple[int, int, tuple[Choice, ...], int | None]:
-    """Choices with boxes to tick, else none: then the hints begin after the last rule's text."""
-    ticked = [(at, match) for at, row in enumerate(rows) if (match := _TICK.match(row.text))]
-    hints = len(rows)
-    while hints and (not rows[hints - 1].text or _HINT.match(rows[hints - 1].text)):
-        hints -= 1
-    last_rule = max(rules(rows), default=len(rows))
-    ticked = [(at, match) for at, match in ticked if at > last_rule]
-    if not ticked:
-        return hints, hints, (), None
-    default = next((place for place, (_, match) in enumerate(ticked) if match[1]), None)
-    choices = tuple(Choice("", f"[{match[2]}] {match[3]}") for _, match in ticked)
-    return ticked[0][0], ticked[-1][0] + 1, choices, default
+    return _Parts(header, body, question, choices, default, hints, top, whole)
 
 
 def _kind(parts: _Parts) -> str | None:
@@ -188,51 +133,77 @@ def _kind(parts: _Parts) -> str | None:
     for kind, words in _QUESTIONS.items():
         if labels and words.match(parts.question):
             return kind
-    if labels and labels[0].startswith("Yes") and parts.question.startswith("Do you want to "):
+    if any(re.match(r"Yes\b", label) for label in labels) and parts.question.startswith("Do you want to "):
         return PERMISSION
+    if any(row.text.strip().startswith("Choose the text style") for row in parts.body):
+        return "theme"
     if hints.startswith("Press Enter to continue"):
         return "notes"
-    return "menu" if re.search(r"\b(Esc|Enter) to \w+", hints) else None
+    return "menu" if parts.top == -1 or re.search(r"\b(Esc|Enter) to \w+", hints) else None
 
 
 def _about(kind: str, parts: _Parts) -> tuple[str, str, str, tuple[str, ...]]:
     """(tool, subject, detail, paths) of a dialog."""
-    texts = [row.text.strip() for row in parts.body if row.text and not _INNER.match(row.text)]
+    texts = [row.text.strip() for row in parts.body if row.text and not FRAME.match(row.text)]
     if kind == "trust":
         path = texts[0] if texts else ""
         return "", path, "", (path,) if path else ()
     if kind == "mcp_approval":
-        names = parts.header.partition("project: ")[2] or ", ".join(c.label[4:] for c in parts.choices)
+        names = parts.header.partition("project: ")[2] or ", ".join(c.label[4:] for c in parts.choices if not c.key)
         return "", names, "", ()
     if kind == "elicitation":
         return "", re.sub(r"\AMCP server .|. requests your input\Z", "", parts.header), " ".join(texts), ()
     if kind == "plan":
-        return "ExitPlanMode", "\n".join(texts[2:]), "", ()
+        return "ExitPlanMode", "\n".join(line.strip() for line in _framed(parts)[1] if line.strip()), "", ()
     if kind == "question":
         return "AskUserQuestion", parts.question, "", ()
-    return _permission(parts, texts) if kind == PERMISSION else ("", "", "", ())
+    if kind == PERMISSION:
+        return _permission(parts, texts)
+    if kind == "held":
+        return "", "\n".join(_framed(parts)[1]), " ".join(_framed(parts)[0]), ()
+    if kind in ("api_key", "auto_check", "auto_offer", "settings"):
+        return "", texts[0] if kind in ("api_key", "settings") and texts else parts.header, " ".join(texts), ()
+    return "", "", "", ()
 
 
 def _permission(parts: _Parts, texts: list[str]) -> tuple[str, str, str, tuple[str, ...]]:
-    tool = _TOOLS.get(parts.header, "")
+    header = parts.header.partition(" · ")[0]  # what a subagent asks says which behind it
+    tool = _TOOLS.get(header, "")
     path = _PATH_OF.match(parts.question)
-    if tool in ("Edit", "Write") or (not parts.header and path):
-        named = texts[0] if parts.header and texts else path[1] if path else ""
+    if tool in ("Edit", "Write") or (not header and path):
+        named = texts[0] if header and texts else path[1] if path else ""
         kind = tool or ("Edit" if "make this edit" in parts.question else "Write")
         return kind, "\n".join(texts), "", (named,)
-    subject, detail = _split(parts)
-    if parts.header == "Tool use":
+    above, framed = _framed(parts)
+    subject, detail = ("\n".join(framed), " ".join(above)) if framed else _split(parts)
+    if header == "Tool use":
         call = _CALL.match(subject.replace("\n", " "))
-        tool = f"mcp__{call[1]}__{call[2]}" if call else subject.partition("(")[0].replace(" ", "")
+        named_above = _MCP.match(detail)
+        if call:
+            tool = f"mcp__{call[1]}__{call[2]}"
+        else:
+            tool = named_above[1] if named_above else subject.partition("(")[0].replace(" ", "")
     if not tool:
         explains = any("ctrl+e to explain" in row.text for row in parts.hints)
-        tool = parts.header or ("Bash" if explains else "")
+        tool = header or ("Bash" if explains else "")
     read = re.match(r"Read\((.+)\)\Z", subject, re.DOTALL)
     return tool, subject, detail, (read[1],) if read and tool == "Read" else ()
 
 
+def _framed(parts: _Parts) -> tuple[list[str], list[str]]:
+    """(what is said about it, what stands in the frame); without a frame, both are empty."""
+    frames = [at for at, row in enumerate(parts.body) if FRAME.match(row.text)]
+    if len(frames) < 2:
+        return [], []
+    said = [row for row in parts.body[: frames[0]] if row.text]
+    muted = parts.hints[0].colours() if parts.hints else set()
+    about = [row for row in said if row.colours() == muted] if muted else said[-1:]
+    inside = [_LINE.sub("", row.text) for row in parts.body[frames[0] + 1 : frames[-1]]]
+    return [_LINE.sub("", row.text).strip() for row in about or said], inside
+
+
 def _split(parts: _Parts) -> tuple[str, str]:
-    """(subject, detail) of the indented block under the header.
+    """(subject, detail) of the indented block under the header, as versions before 2.1.300 show it.
 
     The detail is the last line, in the colour of the hints; without colours, the last of several.
     """

@@ -128,8 +128,8 @@ class Claude:
 
         return screen.read(text, title=title, in_mode=in_mode, dead=dead)
 
-    def key_for(self, dialog: Dialog, decision: str) -> str | None:
-        """As `dialog.key_for`."""
-        from intercom.fleet.programs.claude.dialog import key_for
+    def choice_for(self, dialog: Dialog, decision: str) -> int | None:
+        """As `choices.choice_for`."""
+        from intercom.fleet.programs.claude.choices import choice_for
 
-        return key_for(dialog, decision)
+        return choice_for(dialog, decision)

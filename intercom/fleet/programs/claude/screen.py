@@ -16,14 +16,19 @@ import re
 from typing import NamedTuple
 
 from intercom.fleet.programs.claude.ansi import Row, rows
-from intercom.fleet.programs.claude.dialog import is_choice, parse, rules
-from intercom.fleet.programs.screen import PERMISSION, Screen
+from intercom.fleet.programs.claude.choices import is_choice, rules
+from intercom.fleet.programs.claude.dialog import parse
+from intercom.fleet.programs.screen import PERMISSION, Dialog, Screen
 
 _STATE_OF = {
     PERMISSION: "blocked",
     "api_key": "login",
     "theme": "login",
     "notes": "login",
+    "auto_check": "question",
+    "auto_offer": "question",
+    "held": "question",
+    "settings": "question",
 }
 _MODES = {
     "plan mode on": "plan",
@@ -31,9 +36,10 @@ _MODES = {
     "auto mode on": "auto",
     "don't ask on": "dontAsk",
     "bypass permissions on": "bypassPermissions",
+    "manual mode on": "default",
     "? for shortcuts": "default",
 }
-_SPINNER = re.compile(r"[^\w\s❯●!│╰╭─>-] .*(…|\.\.\.|Retrying in )")
+_SPINNER = re.compile(r"[^\w\s❯●!│╰╭─>-] .*(…|\.\.\.|[Rr]etrying in )")
 _WAITING = re.compile(r"  Waiting for permission(…|\.\.\.)\Z")
 _SPOKEN = re.compile(r"●\s|❯ |  ⎿\s")
 _FAILED = re.compile(
@@ -44,6 +50,7 @@ _FATAL = re.compile(r"Unable to connect to Anthropic services|cannot be used wit
 _OVERLAY = re.compile(r"❯|\b(Enter|Esc|Tab) to |search prompts:|/ for commands")
 _OWN_FOOTER = re.compile(r"\? for shortcuts|← for agents|esc to interrupt|shift\+tab to cycle")
 _PLACEHOLDERS = re.compile(r"Press up to edit queued messages\Z|Try \".*\"\Z")
+_SHOWN = 30  #: rows of a screen that was not recognised
 _PROMPTS = ("❯\u00a0", "!\u00a0")
 
 
@@ -81,13 +88,28 @@ def _live(lines: list[Row], title: str) -> Screen:
     if box is not None:
         return _at_prompt(box, title)
     if dialog is not None:
-        amending = dialog.kind == PERMISSION and dialog.choices[0].label != "Yes"
-        why = "an answer is being written into the dialog, where digits are text" if amending else ""
+        why = "an answer is being written into the dialog, where digits are text" if _amending(dialog) else ""
         return Screen(_STATE_OF.get(dialog.kind, dialog.kind), dialog, reason=why)
+    if _agents(lines):
+        return Screen("menu", reason="the agents view, in which its session went to the background")
     fatal = next((row.text.strip() for row in lines if _FATAL.search(row.text)), "")
     if fatal:
         return Screen("error", reason=fatal)
-    return Screen("unknown", reason="neither an input box nor a known dialog" if lines else "it is empty")
+    why = "neither an input box nor a known dialog" if lines else "it is empty"
+    return Screen("unknown", reason=why, text="\n".join(row.text for row in lines[-_SHOWN:]))
+
+
+def _amending(dialog: Dialog) -> bool:
+    """Whether words stand behind a plain yes or no."""
+    labels = [choice.label for choice in dialog.choices]
+    plain = "Yes" in labels and (dialog.choices[0].key or set(labels) == {"Yes", "No"})
+    return dialog.kind == PERMISSION and not plain
+
+
+def _agents(lines: list[Row]) -> bool:
+    """Whether it is the view of all agents: a box of its own, with another space behind its sign."""
+    across = rules(lines)
+    return len(across) > 1 and lines[across[-2] + 1].text.startswith("❯ ") and across[-1] - across[-2] == 2
 
 
 def _box(lines: list[Row]) -> _Box | None:
@@ -142,12 +164,19 @@ def _at_prompt(box: _Box, title: str) -> Screen:
     if "esc to interrupt" in footer or _spins(box.above) or "\u2801" <= title[:1] <= "\u28ff":
         return screen._replace(state="running")
     if box.draft:
-        return screen._replace(state="draft")
+        return screen._replace(state="menu" if _listed(box) else "draft")
     failed = _failure(box.above) or ("Not logged in" if "Not logged in" in footer else "")
     if failed:
         return screen._replace(state="error", reason=failed)
     talked = any(row.text.startswith(("❯ ", "● ", "! ")) for row in box.above)
     return screen if talked else screen._replace(state="ready")
+
+
+def _listed(box: _Box) -> bool:
+    """Whether names to choose from stand right over the box, as they do since 2.1.300."""
+    over = box.above[-1].text if box.above else ""
+    called = box.draft.startswith("/") or re.search(r"(?:\A|\s)@\S*\Z", box.draft)
+    return bool(called) and over.startswith("  ") and not over.startswith(" " * 40)
 
 
 def _spins(above: list[Row]) -> bool:

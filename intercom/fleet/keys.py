@@ -1,0 +1,92 @@
+"""Owns answering a dialog on a screen by keys: the choice that is meant, in the dialog that is meant, and nothing else.
+
+A dialog is looked at twice before the first key, and again before each further one. A choice with a key of its own
+is taken by it. Any other is taken by arrows, each of which is seen to move the mark, and by Enter once the mark was
+seen to stand there twice. Where the screen shows anything else on the way, no further key is sent.
+"""
+
+from __future__ import annotations
+
+import time
+
+from intercom.fleet import observe
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs.known import program
+from intercom.fleet.programs.screen import Dialog, Screen
+from intercom.fleet.sessions import SessionRow
+from intercom.system import tmux
+
+GONE = "gone"  #: it was answered: the dialog is not there any more
+STAYS = "stays"  #: the key was sent, and the dialog is still there
+CHANGED = "changed"  #: the screen showed something else; it was not answered
+_STEP = 0.05  #: seconds between looks
+_STILL = 0.2  #: seconds between the two looks; in its first moment a dialog takes no Enter
+_MOVES = 1.0  #: seconds that a mark may take to move
+
+
+def take(crew: Crew, row: SessionRow, dialog: Dialog, place: int, until: float) -> str:
+    """Take the choice at `place`; GONE, STAYS or CHANGED. `until`: monotonic seconds."""
+    choice = dialog.choices[place]
+    if not _stands(crew, row, dialog):
+        return CHANGED
+    if choice.key:
+        _send(crew, row, choice.key)
+        return _await_gone(crew, row, dialog, place, until)
+    if not _walk(crew, row, dialog, place):
+        return CHANGED
+    _send(crew, row, program(row.program).submit)
+    return _await_gone(crew, row, dialog, None, until)
+
+
+def _stands(crew: Crew, row: SessionRow, dialog: Dialog, place: int | None = None) -> bool:
+    """Whether two looks show this dialog, with its mark at `place`."""
+    for pause in (_STILL, 0.0):
+        now = _shown(crew, row, dialog)
+        if now is None or now.default != (dialog.default if place is None else place):
+            return False
+        time.sleep(pause)
+    return True
+
+
+def _walk(crew: Crew, row: SessionRow, dialog: Dialog, place: int) -> bool:
+    """Bring the mark there, a row at a time; whether two looks show it there."""
+    now: Dialog | None = dialog
+    for _ in range(3 * len(dialog.choices)):
+        if now is None or now.default is None:
+            return False
+        at = now.default
+        if at == place:
+            return _stands(crew, row, dialog, place)
+        _send(crew, row, "Down" if at < place else "Up")
+        end = time.monotonic() + _MOVES
+        while (now := _shown(crew, row, dialog)) is not None and now.default == at and time.monotonic() < end:
+            time.sleep(_STEP)
+    return False
+
+
+def _await_gone(crew: Crew, row: SessionRow, dialog: Dialog, place: int | None, until: float) -> str:
+    """Until the dialog is not there any more; a digit that only moved the mark to `place` is followed by Enter."""
+    while (now := _shown(crew, row, dialog)) is not None:
+        if time.monotonic() >= until:
+            return STAYS
+        if place is not None and now.default == place != dialog.default and _stands(crew, row, dialog, place):
+            _send(crew, row, program(row.program).submit)
+            place = None
+        time.sleep(_STEP)
+    return GONE
+
+
+def _shown(crew: Crew, row: SessionRow, dialog: Dialog) -> Dialog | None:
+    """The dialog, if the screen shows this one, and keys would answer it."""
+    screen = _screen(crew, row)
+    return screen.dialog if dialog.is_same(screen.dialog) and not screen.reason else None
+
+
+def _screen(crew: Crew, row: SessionRow) -> Screen:
+    assert row.pane is not None
+    return observe.shown(crew.tmux_of(row.socket), row.pane, program(row.program))[1]
+
+
+def _send(crew: Crew, row: SessionRow, key: str) -> None:
+    assert row.pane is not None
+    tmux.send_key(crew.tmux_of(row.socket), row.pane, key)

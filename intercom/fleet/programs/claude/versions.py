@@ -1,0 +1,23 @@
+"""Owns which versions of Claude Code Intercom was tried on: the tests run on the oldest and on the newest of them.
+
+A new version appears nearly every day. `make claude-newest` tries the newest one and prints what still holds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Version(NamedTuple):
+    """A version of Claude Code; versions compare as they follow each other."""
+
+    major: int
+    minor: int
+    patch: int
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self))
+
+
+OLDEST = Version(2, 1, 197)  #: older ones are refused as workers
+NEWEST = Version(2, 1, 332)  #: on a newer one hooks are believed as ever, and what is not recognised is left alone

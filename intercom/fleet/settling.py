@@ -1,0 +1,77 @@
+"""Owns the end of what a session asked: it is closed for everybody, however it was answered, and the log says so.
+
+A request whose hook still waits is answered through that hook. After that its dialog stands on the screen, and is
+answered by keys, by a person at the terminal, or not at all. The first to see it gone says so in the request's thread.
+"""
+
+from __future__ import annotations
+
+import re
+
+from intercom.bus.names import master_of
+from intercom.core.display import named, value
+from intercom.core.errors import UnknownName
+from intercom.core.message import USER
+from intercom.fleet.crew import Crew
+from intercom.fleet.observe import Observation
+from intercom.fleet.programs.screen import Dialog
+from intercom.fleet.sessions import ENDED, Request
+from intercom.store.log.announce import announce
+
+
+def asked_on(crew: Crew, name: str, dialog: Dialog) -> Request | None:
+    """The request that a dialog on the screen is about, None where it was never put to anybody."""
+    tools = {dialog.tool, ""} if " " not in dialog.tool else set()  # a title is not the tool's name
+    known = [one for one in crew.sessions.unsettled(name) if not tools or one.request.get("tool") in tools]
+    fitting = [one for one in known if same(str(one.request.get("subject") or ""), dialog.subject)]
+    found = fitting or known
+    return found[0] if len(found) == 1 else None
+
+
+def note(crew: Crew, name: str, text: str, *, by: str, request: Request | None) -> None:
+    """Put a decision about what `name` asked into the log: to it, and to whoever was asked, in the request's thread."""
+    master = master_of(crew.bus.instances())
+    readers = [name, *([master.name] if request is not None and master is not None and master.name != by else [])]
+    thread, reply = (request.id, request.message_id) if request is not None else (None, None)
+    via = "cli" if by == USER else "tool"
+    for to in (", ".join(readers), USER):
+        try:
+            crew.bus.send(to, text, sender=by, type="status", via=via, thread=thread, reply_to=reply)
+        except UnknownName:
+            continue  # it has signed off, or never registered
+        return
+
+
+def ended(crew: Crew, seen: Observation) -> None:
+    """Close what a session asked if its dialog is gone, though no hook has said so."""
+    row = seen.row
+    if row is None or row.state != "blocked" or seen.state not in ("idle", "running", "gone"):
+        return
+    waited_for = {one.id for one in crew.sessions.open_requests(seen.name)}
+    for request in crew.sessions.unsettled(seen.name):
+        if request.id not in waited_for and crew.sessions.settle(request.id, ENDED, ""):
+            why = "its process is gone" if seen.state == "gone" else "its dialog is gone: answered there, or taken back"
+            announce(crew.bus.config, gone(seen.name, request, why), thread=request.id)
+    if seen.state != "gone":
+        crew.sessions.unblock(seen.name, seen.state)
+
+
+def gone(name: str, request: Request, why: str) -> str:
+    """What is said of a request that needs no answer any more."""
+    asks = request.request
+    what = named(value(str(asks.get("tool") or "")), str(asks.get("subject") or ""))
+    return f"{value(name)} no longer asks this; {why}. No answer is needed.\n{what}"
+
+
+def same(left: str, right: str) -> bool:
+    """Whether a text is what a screen shows: equal, but for where the screen breaks its lines.
+
+    A line that is broken within a word fills the screen; anywhere else the text has white space of its own.
+    """
+    lines = [line.strip() for line in right.strip().split("\n")]
+    between = [r"\s*" if len(line) >= _BROKEN else r"\s+" for line in lines[:-1]]
+    pattern = "".join(re.escape(line) + gap for line, gap in zip(lines, [*between, ""], strict=True))
+    return re.fullmatch(pattern, left.strip()) is not None
+
+
+_BROKEN = 70  #: characters from which on a line may be one that the screen broke
