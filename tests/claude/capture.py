@@ -390,7 +390,7 @@ def take(lab: Lab, name: str, size: tuple[int, int]) -> str:
     servers = {f"team{n}": {"command": sys.executable, "args": [str(SERVER)]} for n in range(1, scene.servers + 1)}
     if servers:
         (project / ".mcp.json").write_text(json.dumps({"mcpServers": servers}))
-    args = scene.args if "--permission-mode" in scene.args else ("--permission-mode", "default", *scene.args)
+    args = scene.args
     if servers and scene.approved:
         args += ("--settings", '{"enableAllProjectMcpServers":true}')
     session = lab.start(place, *args, home=home, project=project, size=size)

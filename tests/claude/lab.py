@@ -169,8 +169,9 @@ class Lab:
         env: Mapping[str, str] | None = None,
         size: tuple[int, int] = (120, 40),
     ) -> Session:
-        """The real claude with `args`, in a session called `name`."""
-        words: Sequence[str] = [str(self.claude), *args]
+        """The real claude with `args`, in a session called `name`; it asks, unless they say otherwise."""
+        mode = () if "--permission-mode" in args else ("--permission-mode", "default")
+        words: Sequence[str] = [str(self.claude), *mode, *args]
         where = self.environment(home, **(env or {}))
         pane = tmux.new_session(self.server, name, words, cwd=project, env=where, size=size)
         return Session(self, pane.id, home, project)

@@ -122,7 +122,11 @@ def test_permissions_by_keys(stage: Stage) -> None:
         else:
             until(lambda: "Do you want to proceed?" not in stage.screen("worker-1"))
         assert (stage.project / name).exists() == (decision == "allow")
-        assert any("by keys" in one.body and command in one.body for one in stage.crew.bus.history(to="user"))
+        said = stage.crew.bus.history(sender="master", to="worker-1")
+        assert any("by keys" in one.body and command in one.body for one in said)
+    until(lambda: stage.asked("denied for worker-1 by master"), 20)  # it is told, and can say so
+    stage.wait_state("worker-1", "idle")
+    assert not approve(stage.crew, "worker-1", by="master", timeout=0).answered
 
 
 def test_a_killed_worker_and_its_heir(stage: Stage) -> None:

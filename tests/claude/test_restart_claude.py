@@ -56,7 +56,16 @@ class Master:
         """Begin a session in a shell; `args` as a person would give them."""
         self.turn += 1
         stage = self.stage
-        words = [str(stage.lab.claude), "--settings", "s.json", "--mcp-config", "m.json", *args]
+        words = [
+            str(stage.lab.claude),
+            "--permission-mode",
+            "default",
+            "--settings",
+            "s.json",
+            "--mcp-config",
+            "m.json",
+            *args,
+        ]
         pane = tmux.new_session(
             stage.lab.server,
             f"master-{self.turn}",
