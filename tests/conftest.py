@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -75,6 +75,14 @@ def repository(project: Path) -> Path:
     for line in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "first"]):
         subprocess.run(["git", *line], cwd=project, check=True)
     return project
+
+
+def agree(root: Path, environ: Mapping[str, str] = os.environ) -> None:
+    """What a person does once with `intercom trust settings`: let what the project's settings allow count here."""
+    from intercom.bus import trusting
+    from intercom.core.config import load
+
+    trusting.settings(load(root), {key: one for key, one in environ.items() if key != "INTERCOM_NAME"})
 
 
 class Command(Protocol):

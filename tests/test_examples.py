@@ -19,7 +19,7 @@ from intercom import Bus
 from intercom.cli.init import server_entry
 from intercom.core.config import load
 from intercom.format import MESSAGE, parse
-from tests.conftest import SOURCE, Command
+from tests.conftest import SOURCE, Command, agree
 from tests.people_kit import append, by_hand, until
 
 ENV = {"PYTHONPATH": str(SOURCE), "PYTHONUNBUFFERED": "1"}
@@ -116,6 +116,7 @@ def test_the_readmes_settings(project: Path) -> None:
     samples = blocks("toml")
     for text in (*samples, "\n".join(samples)):
         (project / ".claude" / "intercom.toml").write_text(text, encoding="utf-8")
+        agree(project)
         config = load(project)
         assert config.settings == tomllib.loads(text)
         with Bus(config) as bus:

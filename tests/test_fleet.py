@@ -26,7 +26,7 @@ from intercom.fleet.workers.environment import as_shell, worker_environment
 from intercom.fleet.workers.plan import check, tickets
 from intercom.system import tmux
 from intercom.system.invocation import own_command
-from tests.conftest import Command
+from tests.conftest import Command, agree
 
 pytestmark = pytest.mark.slow
 
@@ -137,9 +137,10 @@ def test_environments_are_data(environ: dict[str, str]) -> None:
 
 
 def settings(project: Path, text: str) -> None:
-    """Write the project's settings."""
+    """Write the project's settings, and agree to them."""
     (project / ".claude").mkdir(exist_ok=True)
     (project / ".claude" / "intercom.toml").write_text(text)
+    agree(project)
 
 
 def test_what_workers_have_in_their_environment(project: Path) -> None:

@@ -277,7 +277,7 @@ def test_a_machine_whose_name_begins_with_ours(bus: Bus, name: str) -> None:
     path = bus.config.log.with_name(f"INTERCOM-{name}.md")
     path.parent.mkdir(parents=True, exist_ok=True)
     old(path, TOOL.format("abcd1234efgh", "Use the old branch"))
-    assert [(one.body, one.via) for one in bus.read("roo")] == [("Use the old branch", "tool")]
+    assert [(one.body, one.via) for one in bus.read("roo")] == [("Use the old branch", "machine")]
     old(path, TOOL.format("abcd1234efgh", "Use the new branch"))
     assert bodies(bus.history()) == ["Use the new branch"]
 

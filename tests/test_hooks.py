@@ -29,7 +29,7 @@ from intercom.hooks import wording
 from intercom.hooks.events import HANDLERS
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, own_mark, started
-from tests.conftest import SOURCE, Command
+from tests.conftest import SOURCE, Command, agree
 from tests.processes import patience
 
 ME = {"INTERCOM_NAME": "worker-1"}
@@ -415,6 +415,7 @@ def test_rules_decide_at_once(hooks: Hooks, project: Path) -> None:
     """Without asking, deny before allow, and it stands in the log; a bad list counts for nothing and is noted."""
     rules = project / ".claude" / "intercom.toml"
     rules.write_text('[permissions]\nwait = 0\nallow = ["Bash(touch:*)"]\ndeny = ["Bash(touch /etc/*)"]\n')
+    agree(project)
     assert hooks("PermissionRequest", **TOUCH)["hookSpecificOutput"]["decision"] == {"behavior": "allow"}
     denied = {**TOUCH, "tool_input": {"command": "touch /etc/x"}}
     assert hooks("PermissionRequest", **denied)["hookSpecificOutput"]["decision"]["behavior"] == "deny"
@@ -424,6 +425,7 @@ def test_rules_decide_at_once(hooks: Hooks, project: Path) -> None:
     ]
     assert hooks.bus.read("master") == []
     rules.write_text('[permissions]\nwait = 0\nallow = "Bash"\n')
+    agree(project)
     hooks.bus.signoff("master")
     assert hooks("PermissionRequest", **TOUCH) is None
     assert "must be a list of rules" in hooks.errors()

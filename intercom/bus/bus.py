@@ -54,7 +54,7 @@ class Bus:
         self._state = State(config.private)
         self._log = Log(config, self.notices)
         self._index = Index(config.private)
-        self._registry = Registry(config, self._state)
+        self._registry = Registry(config, self._state, self._fresh)
         self._delivery = Delivery(self._state, self._index)
         self._sync = Sync(config, self._log, self._index, self._state, self.notices)
         self._outbox = Outbox(config, self._log, self._sync, self._registry, self._upkeep, self.notices)

@@ -36,6 +36,7 @@ from intercom.store.sources.tail import (
     uncollected,
     young,
 )
+from intercom.store.sources.theirs import theirs
 from intercom.store.state.db import State
 from intercom.system.files import make_private_folder, storage
 from intercom.system.folders import file_mark, file_size
@@ -214,9 +215,9 @@ class Indexing:
         row = self._row(db, file)
         with opened, storage(f"read {file.path}", "nothing was read"):
             start = row.settled if proof_before(opened, row.settled, whole=True) == row.proof else 0
-            source = Source(row.src, False, *self.listing.copy(file.path))
+            source = Source(row.src, False, *self.listing.origin(file.path))
             hold = young(opened)
-            read = partial(pieces, opened, start, None, hold=hold)
+            read = partial(theirs, opened, start, source, hold=hold)
             added, settled = add_source(db, source, read, reserved=numbers, fresh=start == 0)
             proof = proof_before(opened, settled, whole=True)
             db.execute(_READ, ("" if hold and not settled else mark, settled, proof, row.src))
@@ -255,8 +256,9 @@ class Indexing:
         archive = file_mark(self._config.archive)
         self.listing.forget()
         files = [file for file in self.listing.all() if file.own or (not alone and self._usable(file))]
+        origin = self.listing.origin
         parts = [
-            Part(self._config.folder / file.path, file, self._mark(file), self._end(file), self.listing.copy(file.path))
+            Part(self._config.folder / file.path, file, self._mark(file), self._end(file), origin(file.path))
             for file in files
         ]
         db = self._index.create(temporary)

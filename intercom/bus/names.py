@@ -6,8 +6,10 @@ it is stale, and without a process to look at its state is unknown. Unknown is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from intercom.bus import machines
+from intercom.bus.machines import Asked
 from intercom.core.arguments import texts
 from intercom.core.config import Config
 from intercom.core.errors import Refused, UnknownName, UsageError
@@ -20,28 +22,29 @@ from intercom.core.message import (
     USER,
     Instance,
     age,
+    at_machine,
     canonical,
     check_name,
     is_name,
+    machine_of,
     recipients,
     utc,
 )
-from intercom.format import FRONT, decode, parse
 from intercom.store.state.db import InstanceRow, State
-from intercom.system.files import read_from
 from intercom.system.liveness import alive, started
 
 STALE_AFTER = 30.0  #: seconds without a heartbeat
-ROLES = ("master", "worker", "agent")
-_HEAD = 64 * 1024
+MASTER = "master"
+ROLES = (MASTER, "worker", "agent")
 _MACHINE = "machine-id"  #: in the state: which machine writes here
 
 
 class Registry:
     """The names of one bus."""
 
-    def __init__(self, config: Config, state: State) -> None:
+    def __init__(self, config: Config, state: State, asked: Callable[[Asked], list[str]]) -> None:
         self._config = config
+        self._asked = asked
         self._state = state
         self._checked = False
 
@@ -50,7 +53,7 @@ class Registry:
     def agents(self) -> list[str]:
         """Names that need no registration: those given to `init`, and those in the settings."""
         named = self._state.agents()
-        settings = self._config.settings.get("agents")
+        settings = self._config.given.get("agents")
         return list(dict.fromkeys([*named, *(self._config.agents if settings is not None or not named else ())]))
 
     def known_agents(self) -> list[str]:
@@ -98,13 +101,15 @@ class Registry:
 
     def check_recipients(self, to: str) -> str:
         """The recipient field in canonical form; every name in it must exist. UnknownName otherwise."""
-        names = recipients(to)
+        names = tuple(dict.fromkeys(machines.here(name, self._config) for name in recipients(to)))
         if not names:
             raise UsageError("a message needs a recipient; nothing was sent. Name one, or `all`, or `user`.")
         for name in names:
-            if name == SYSTEM:
+            if machine_of(name):
+                self._check_there(name)
+            elif name == SYSTEM:
                 raise Refused("`system` takes no messages; nothing was sent. For people, send to `user`.")
-            if name not in {ALL, USER}:
+            elif name not in {ALL, USER}:
                 self._check(name, name, "is not known, so nothing was sent", taking=True)
         return ALL if ALL in names else ", ".join(names)
 
@@ -120,6 +125,11 @@ class Registry:
             )
         raise UnknownName(f"{given!r} {said}. {self._nearest(name, taking=taking)}")
 
+    def _check_there(self, name: str) -> None:
+        """UnknownName where a name at another machine is not one that is known there."""
+        if reason := machines.unknown(name, self._config, self._asked):
+            raise UnknownName(f"{name!r} is not known, so nothing was sent. {reason}")
+
     def _nearest(self, name: str, *, taking: bool) -> str:
         import difflib
 
@@ -131,19 +141,7 @@ class Registry:
 
     def _front_matter_agents(self) -> list[str]:
         """Agents that somebody named in the log's own front matter: looked at only before refusing a name."""
-        head = (read_from(self._config.log) or b"")[:_HEAD]
-        first = parse(head)[:1]
-        if not first or first[0].kind != FRONT:
-            return []
-        import frontmatter
-        import yaml
-
-        try:
-            named = frontmatter.loads(decode(first[0].raw).lstrip("\ufeff")).get("agents")
-        except (yaml.YAMLError, ValueError, RecursionError):
-            return []  # written by hand: what is not YAML names nobody (an impossible date is a ValueError)
-        found = [canonical(str(name)) for name in named] if isinstance(named, list) else []
-        return [name for name in found if is_name(name) and name not in RESERVED]
+        return machines.front_matter_agents(self._config.log)
 
     def check_machine(self) -> None:
         """Refuse to write where another machine writes under the same name. Looks once."""
@@ -286,9 +284,10 @@ def master_of(instances: Iterable[Instance]) -> Instance | None:
     return living[0] if living else max(masters, key=lambda known: known.last_active, default=None)
 
 
-def masters(instances: Iterable[Instance]) -> set[str]:
-    """The names whose task contracts are orders."""
-    return {known.name for known in instances if known.role == "master"}
+def masters(instances: Iterable[Instance], trusted: Iterable[str] = ()) -> set[str]:
+    """The names whose task contracts are orders: this machine's masters, and master and user of a trusted machine."""
+    there = (at_machine(name, machine) for machine in trusted for name in (MASTER, USER))
+    return {*(known.name for known in instances if known.role == "master"), *there}
 
 
 def server_there(row: InstanceRow | None, agent: int | None) -> bool:

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intercom.store.index import Builder, Source
-from intercom.store.sources.inventory import File
+from intercom.store.sources.inventory import File, Origin
 from intercom.store.sources.readahead import Ahead, Found, load, load_segment
 from intercom.system.folders import file_size
 
 
 class Part(NamedTuple):
-    """One source: where it is, its mark, how much of it counts (None: all), whether it is a copy, and of ours."""
+    """One source: where it is, its mark, how much of it counts (None: all), and whose it is."""
 
     path: Path
     file: File
     mark: str
     end: int | None
-    copy: tuple[bool, bool]
+    origin: Origin
 
 
 def fill(
@@ -57,7 +57,7 @@ def fill(
 
 def _read(builder: Builder, src: int, part: Part, ahead: Ahead, tell: Callable[[int], None]) -> Found | None:
     if not part.file.own:
-        return load(builder, Source(src, False, *part.copy), part.path, part.mark, tell)
+        return load(builder, Source(src, False, *part.origin), part.path, part.mark, tell)
     source = Source(src, trusted=True)
     segment = ahead.next(part.path)
     if segment is None:

@@ -50,7 +50,7 @@ class Purge:
         self._listing = listing
         self._db = db
         #: Other machines' files, below `.claude/local`: they are never written.
-        self.theirs = [file.path for file in listing.all() if not (file.own or listing.copy(file.path)[1])]
+        self.theirs = [file.path for file in listing.all() if not (file.own or listing.origin(file.path).ours)]
 
     def run(self, texts: list[Message]) -> Redaction:
         """Destroy these texts of one message, the last of which is the present one. StorageError."""
@@ -62,7 +62,7 @@ class Purge:
             files = [path for path in self._segments() if self._purge(path, texts, stub, sealed=True)]
             files += [self._log.live] * self._purge_page(texts, stub)
             files += [path for path in self._kept_files() if self._purge(path, texts, stub)]
-            copies = [folder / file.path for file in self._listing.all() if self._listing.copy(file.path)[1]]
+            copies = [folder / file.path for file in self._listing.all() if self._listing.origin(file.path).ours]
             files += [path for path in sorted(copies) if self._purge(path, texts, stub, near=True)]
             self._agree(texts, stub)
             page = Path(os.path.realpath(self._log.live)).parent

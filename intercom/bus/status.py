@@ -43,5 +43,5 @@ def glance(config: Config, db: sqlite3.Connection, registry: Registry, delivery:
         total,
         {name: count for name, count in unread.items() if count},
         {message.sender: message for message in query.latest_status(db)},
-        config.warnings,
+        config.cautions,
     )

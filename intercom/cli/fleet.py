@@ -56,7 +56,7 @@ def spawned(asked: Asked, found: list[Spawned]) -> int:
             show.json_line(one)
             continue
         _line(one["name"], "ready" if one["ready"] else "NOT READY", one.get("reason", ""), f"{one['seconds']} s")
-        _rest(one, ("worktree", "bootstrap_log", "left_out", "accepted", "note", "not_woken", "left"))
+        _rest(one, ("worktree", "bootstrap_log", "left_out", "accepted", "note", "not_woken", "left", "settings"))
     return 0 if all(one.ready for one in found) else 1
 
 

@@ -143,6 +143,7 @@ COMMANDS = (
     Command("compact", "upkeep.compact", "move older messages to the archive"),
     Command("clear", "upkeep.clear", "the same, by InterComm's name; deletes nothing"),
     Command("rebuild", "upkeep.rebuild", "rebuild the index from the logs"),
+    Command("trust", "trust.trust", "trust another machine, or what the settings allow; alone, list both"),
     Command("doctor", "doctor.doctor", "check that all is as it must be; changes nothing"),
     Command("spawn", "fleet.spawned", "start workers in tmux, side by side", verb="spawn"),
     Command("scan", "fleet.scanned", "what each worker does and asks", verb="scan"),

@@ -90,7 +90,7 @@ def warn(config: Config) -> None:
     """Say what is wrong with where the bus lies: another root than expected, a log in git."""
     from intercom.system.git_index import tracked
 
-    for text in config.warnings:
+    for text in config.cautions:
         show.note(f"warning: {text}")
     found = tracked(config.root)
     if found:

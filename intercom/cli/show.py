@@ -133,7 +133,8 @@ def _about(one: Message) -> list[Part]:
     """What must be known of a message besides who, when and what."""
     notes: list[Part] = []
     if not one.proven:
-        notes.append(paint("written by hand" if one.via == "hand" else "sender not proven", YELLOW))
+        said_by = {"hand": "written by hand", "machine": "another machine's word"}
+        notes.append(paint(said_by.get(one.via, "sender not proven"), YELLOW))
     if one.redelivered:
         notes.append(paint("given before, not confirmed", YELLOW))
     said = [*([word(one.status)] if one.status else []), *([] if one.progress is None else [f"{one.progress} %"])]

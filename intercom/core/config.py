@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intercom.core import consent, trust
 from intercom.core import root as roots
 from intercom.core.arguments import maybe_texts
 from intercom.core.errors import FormatError, Refused, UsageError
@@ -43,7 +44,7 @@ class Config(NamedTuple):
     agents: tuple[str, ...]  #: names that may send and receive without registering
     origin: str  #: what decided the root: argument, INTERCOM_ROOT, git, ancestor, directory …
     warnings: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = {}  # read-only by type; a NamedTuple default
+    given: Mapping[str, Any] = {}  #: all that the settings say, whether it counts or not
 
     @property
     def folder(self) -> Path:
@@ -65,10 +66,41 @@ class Config(NamedTuple):
         """Whether there is a bus here already."""
         return roots.has_bus(self.root)
 
+    def pages(self) -> list[str]:
+        """The names under which this machine has kept a page here."""
+        return _pages(self.private)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What counts of the settings: powers only once the person here has agreed to them."""
+        return consent.without(self.given) if self.withheld() else self.given
+
     def section(self, name: str) -> Mapping[str, Any]:
-        """A table of `intercom.toml`, empty where the file does not have it."""
+        """A table of the settings that count, empty where there is none."""
         found = self.settings.get(name, {})
         return found if isinstance(found, Mapping) else {}
+
+    @property
+    def trust(self) -> trust.Trust:
+        """What the person here has trusted in this project, as it is now."""
+        return trust.given(self.root, os.environ)
+
+    def withheld(self) -> Mapping[str, Any]:
+        """The settings that need the consent of the person here and have it not, as `consent.powers` gives them."""
+        held = consent.powers(self.given)
+        return {} if held and self.trust.settings == consent.digest(held) else held
+
+    @property
+    def unused(self) -> str:
+        """What a person should be told of settings that are withheld; "" where none are."""
+        held = consent.named(self.withheld())
+        said = "not in use until you agree (`intercom trust settings`)"
+        return f"{held} in .claude/intercom.toml: {said}" if held else ""
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What whoever uses this bus should be told of where it lies and what it is set to, a line each."""
+        return (*self.warnings, *filter(None, [self.unused]))
 
 
 def load(
@@ -158,13 +190,18 @@ def _remembered(root: Path) -> str:
 
 def _kept(root: Path) -> str:
     """The name under which the bus is kept: a host that is renamed, as laptops are by networks, keeps its page."""
-    try:
-        present = sorted(os.listdir(root / ".claude" / "local" / ".intercom"))
-    except OSError:
-        return ""
-    pages = (name.partition(".")[2] for name in present if name.startswith((BASE, _OLDER_MARK)))
-    found = [machine for page in pages if (machine := log_machine(f"{page}.md"))]
+    found = _pages(root / ".claude" / "local" / ".intercom")
     return "" if not found or _host_name() in found else found[0]
+
+
+def _pages(private: Path) -> list[str]:
+    """The machine's names whose pages have a base in the private folder."""
+    try:
+        present = sorted(os.listdir(private))
+    except OSError:
+        return []
+    pages = (name.partition(".")[2] for name in present if name.startswith((BASE, _OLDER_MARK)))
+    return [machine for page in pages if (machine := log_machine(f"{page}.md"))]
 
 
 def _host_name() -> str:

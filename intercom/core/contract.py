@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from intercom.core.errors import UsageError
-from intercom.core.message import USER, Message, canonical
+from intercom.core.message import MACHINE, USER, Message, canonical, machine_of
 
 KIND = "task_contract"
 VERSION = 2
@@ -85,9 +85,14 @@ def parse(body: str) -> Contract | None:
 
 
 def is_order(message: Message, masters: Collection[str]) -> bool:
-    """Whether a contract in this message binds its reader: proven to come from a master (`masters`) or a person."""
+    """Whether a contract in this message binds its reader: proven to come from a master (`masters`) or a person.
+
+    A name at another machine is among the masters where that machine is trusted.
+    """
     sender = canonical(message.sender)
-    return message.proven and (sender in masters or sender == USER)
+    if message.via == MACHINE:
+        return bool(machine_of(sender)) and sender in masters
+    return message.proven and not machine_of(sender) and (sender in masters or sender == USER)
 
 
 def _unfenced(text: str) -> str:

@@ -21,6 +21,7 @@ RESERVED = frozenset({ALL, USER, SYSTEM})
 
 TOOL, CLI = "tool", "cli"  #: how a sender is known: its own server said so; a command that it, or a person, ran
 UNPROVEN = "unproven"  #: a command of which nobody can tell whose it was
+MACHINE = "machine"  #: another machine's log says that a tool wrote it there
 HAND = "hand"  #: somebody wrote it into the log
 
 #: Type, as tools and JSON say it, and the tag for it in the log. Of INFO's two, the recipient tells which is meant.
@@ -67,7 +68,7 @@ class Message(NamedTuple):
     urgent: bool = False
     reply_to: str | None = None
     thread: str | None = None
-    via: str = TOOL  #: tool, cli, unproven or hand
+    via: str = TOOL  #: tool, cli, unproven, hand, or machine: so says another machine's log
     file: str = ""
     status: str | None = None
     progress: int | None = None
@@ -176,6 +177,16 @@ def check_name(name: str) -> str:
             "beginning and ending with a letter or digit."
         )
     return found
+
+
+def at_machine(name: str, machine: str) -> str:
+    """How a name of another machine's bus is shown and addressed here: `master@laptop`."""
+    return f"{name}@{canonical(machine)}"
+
+
+def machine_of(name: str) -> str:
+    """The machine whose name this is, as `canonical` spells it; "" for a name of this one."""
+    return name.rpartition("@")[2] if "@" in name else ""
 
 
 def is_name(found: str) -> bool:

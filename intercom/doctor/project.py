@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from intercom.core import consent
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
@@ -50,9 +51,9 @@ def settings(config: Config) -> Finding:
     path = config.root / ".claude" / "intercom.toml"
     if not path.exists():
         return Finding("settings", OK, "none (.claude/intercom.toml is not there)")
-    unread = [name for name in config.settings if name not in SETTINGS]
+    unread = [name for name in config.given if name not in SETTINGS]
     for name, known in SETTINGS.items():
-        table = config.settings.get(name)
+        table = config.given.get(name)
         if known and isinstance(table, Mapping):
             unread += [f"{name}.{key}" for key in table if key not in known]
         elif known and table is not None:
@@ -63,14 +64,17 @@ def settings(config: Config) -> Finding:
         return Finding(
             "settings", WARNING, f"nobody reads {listed(unread)} in {path}", "correct the name, or remove it"
         )
+    if held := config.withheld():
+        return Finding("settings", WARNING, f"{consent.named(held)}: not in use here yet", "intercom trust settings")
     return Finding("settings", OK, os.fspath(path))
 
 
 def _rules(config: Config) -> Finding | None:
     """Rules for permissions that are about nothing: somebody counts on them."""
     silent: list[str] = []
+    table = config.given.get("permissions", {})
     for key in ("allow", "deny"):
-        found = config.section("permissions").get(key, [])
+        found = table.get(key, []) if isinstance(table, Mapping) else []
         if not isinstance(found, list) or not all(isinstance(rule, str) for rule in found):
             return Finding(
                 "settings", WRONG, f"permissions.{key} is not a list of texts; no rule counts", "make it a list"

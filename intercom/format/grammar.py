@@ -60,6 +60,7 @@ class Entry(NamedTuple):
     declared: str | None = None
     status: str | None = None
     progress: int | None = None
+    wrote: tuple[str, str] | None = None  #: sender and recipients as another machine's log has them, where not as here
 
 
 #: How far a fence may reach over quoted headers before it counts as never closed, in bytes.

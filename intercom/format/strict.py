@@ -73,5 +73,6 @@ def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int) -> En
         declared and declared.decode(),
         status and status.decode(),
         progress and int(progress),
+        None,
     )
     return _new(Entry, fields)

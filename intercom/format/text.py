@@ -121,7 +121,8 @@ def _own(text: str) -> str:
 
 def digest(entry: Entry) -> str:
     """16 hexadecimal digits that stay the same when a message is merely reformatted, or a conflict taken apart."""
-    header = "\x1f".join((entry.stamp.strip(), entry.sender, entry.to, entry.tag, "!" if entry.urgent else ""))
+    sender, to = entry.wrote or (entry.sender, entry.to)
+    header = "\x1f".join((entry.stamp.strip(), sender, to, entry.tag, "!" if entry.urgent else ""))
     return blake2b(encode(header + "\x1e" + _own(normal(entry.body))), digest_size=8).hexdigest()
 
 

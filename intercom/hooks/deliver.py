@@ -43,7 +43,7 @@ def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
     from intercom.bus import names
     from intercom.hooks import wording
 
-    masters = names.masters(bus.instances())
+    masters = names.masters(bus.instances(), bus.config.trust.machines)
     found = bus.read(name, fits=wording.fitting(masters, urgent_only=urgent_only))
     if not found:
         return ""

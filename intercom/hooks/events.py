@@ -79,8 +79,13 @@ def begins(call: Call) -> Answer | None:
     return call.program.context(
         call.event,
         f"[intercom] You are {value(call.who.name)} ({value(role)}) on the Intercom message bus. Messages for you "
-        "come by themselves, marked [intercom]; answer and report with the intercomm tools.",
+        f"come by themselves, marked [intercom]; answer and report with the intercomm tools.{_unused(call)}",
     )
+
+
+def _unused(call: Call) -> str:
+    unused = call.config.unused
+    return f"\n[intercom] {value(unused)}" if unused else ""
 
 
 def prompt(call: Call) -> Answer | None:

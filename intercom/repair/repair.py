@@ -250,7 +250,7 @@ class Heal:
         known, own = found
         at = known.at or _time_of(entry)
         if decision.verdict == rules.ARCHIVED and not own:
-            return [as_is(entry._replace(id=decision.id, at=at, via=known.via or "hand"))]  # ours now, too
+            return [by_hand(entry, decision.id, at)]  # ours now, too; who pasted it may have written it
         undone = decision.verdict == rules.EDITED and digest(known) != digest(entry)
         if not decision.version and not undone:
             return []

@@ -149,15 +149,17 @@ class Row(NamedTuple):
 def index_rows(db: sqlite3.Connection, idents: Sequence[str]) -> Iterator[Row]:
     """The messages of these ids, those that the index has."""
     for row in _asked(db, _ROWS, idents):
-        ident, seq, via, hidden, returned, redacted, *said = row
+        ident, seq, via, own, hidden, returned, redacted, *said = row
         entry = entry_of_row(said)
+        if not own:  # as it stands in the other machine's file, and in what is pasted from there
+            entry = entry._replace(sender=entry.sender.rpartition("@")[0] or entry.sender)
         yield Row(ident, seq, digest(entry), _header(entry), intern(via), hidden, returned, bool(redacted))
 
 
 _ROWS = (
-    "SELECT m.id, m.seq, m.via, m.hidden, coalesce(t.returned, 0), coalesce(t.redacted, 0), "
+    "SELECT m.id, m.seq, m.via, coalesce(s.own, 1), m.hidden, coalesce(t.returned, 0), coalesce(t.redacted, 0), "
     "m.stamp, m.sender, m.rcpt, m.tag, m.urgent, m.body "
-    "FROM messages m LEFT JOIN traces t ON t.id = m.id WHERE m.id IN "
+    "FROM messages m LEFT JOIN traces t ON t.id = m.id LEFT JOIN sources s ON s.src = m.src WHERE m.id IN "
 )
 _FORMER = "SELECT id, stamp, sender, rcpt, tag, urgent, body FROM versions WHERE id IN "
 _MANY = 500

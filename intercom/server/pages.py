@@ -12,7 +12,7 @@ from typing import Any
 
 from intercom.core import contract
 from intercom.core.display import word
-from intercom.core.message import HAND, UNPROVEN, Message
+from intercom.core.message import HAND, MACHINE, UNPROVEN, Message
 from intercom.server.wire import result_text
 
 PAGE = 45_000  # characters of JSON text
@@ -22,6 +22,7 @@ _FRAME = 1_500  # characters kept for what stands around the messages
 CAUTIONS = {
     HAND: "Written by hand into the log: anyone may have written it, whatever name it bears.",
     UNPROVEN: "Sent by a command of which nobody can tell whose it was: not proven to be from that name.",
+    MACHINE: "Taken from the log of the machine behind the '@': that machine says so, nothing here proves it.",
 }
 
 
@@ -80,11 +81,14 @@ def note(messages: list[Message]) -> str | None:
     said = []
     by_hand = sum(message.via == HAND for message in messages)
     unproven = sum(not message.proven and message.via != HAND for message in messages)
+    elsewhere = sum(message.via == MACHINE for message in messages)
     again = sum(message.redelivered for message in messages)
     if by_hand:
         said.append(f"{by_hand} written by hand into the log (via: hand): the sender's name is not proven there.")
     if unproven:
         said.append(f"{unproven} sent by a command that nobody is proven to have run (via: unproven).")
+    if elsewhere:
+        said.append(f"{elsewhere} from other machines' logs (via: machine): that is those machines' word.")
     if again:
         said.append(f"{again} given before to a session that ended without acting (redelivered): check what is done.")
     return " ".join(said) or None

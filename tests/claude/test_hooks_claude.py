@@ -23,6 +23,7 @@ from intercom.system.liveness import alive
 from tests.claude.lab import ROOT, Lab, Session
 from tests.claude.places import clear
 from tests.claude.stage import no_waiter
+from tests.conftest import agree
 from tests.processes import patience
 
 US = [sys.executable, "-m", "intercom"]
@@ -292,6 +293,7 @@ def test_rules_decide_without_asking(lab: Lab) -> None:
     folder = worker.project / ".claude"
     folder.mkdir(exist_ok=True)
     (folder / "intercom.toml").write_text('[permissions]\nallow = ["Bash(touch yes*)"]\ndeny = ["Bash(touch no*)"]\n')
+    agree(worker.project, {"HOME": str(worker.project.parent / "home")})
     worker.session.prompt('%tool Bash {"command":"touch yes1"}\n%next Bash {"command":"touch no1"}')
     worker.state("idle")
     assert (worker.project / "yes1").exists()

@@ -72,7 +72,9 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
         thread.start()
     for thread in threads:
         thread.join()
-    return [results[ticket.name] for ticket in taken]
+    unused = crew.bus.config.unused
+    more = {"settings": unused} if unused else {}
+    return [one._replace(about={**one.about, **more}) for one in (results[ticket.name] for ticket in taken)]
 
 
 def _one(crew: Crew, plan: Plan, ticket: Ticket, by: str, results: dict[str, Spawned]) -> None:

@@ -41,8 +41,8 @@ def register(
     assert session.name
     out: dict[str, Any] = {"name": session.name, "role": session.role, "unread": bus.unread(session.name)}
     out["root"] = str(bus.config.root)
-    if bus.config.warnings:
-        out["warnings"] = list(bus.config.warnings)
+    if cautions := bus.config.cautions:
+        out["warnings"] = list(cautions)
     if before and before != session.name:
         out["note"] = f"You were {before} before; that name is signed off, and its unread messages stay with it."
     out["next"] = "Call intercomm_get_protocol once for how to work here, then intercomm_read."
@@ -212,7 +212,7 @@ def _masters(bus: Bus, messages: list[Message]) -> set[str]:
     """Whose contracts are orders; asked only where a contract may be among the messages."""
     if not any(KIND in message.body for message in messages):
         return set()
-    return masters(bus.instances())
+    return masters(bus.instances(), bus.config.trust.machines)
 
 
 def _me(session: Session) -> str:

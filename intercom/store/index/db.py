@@ -29,7 +29,7 @@ from intercom.system.boot import boot_id
 from intercom.system.files import put, storage
 from intercom.system.lock import flocked
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # 3: names in other machines' logs are shown with the machine
 NAME = "index2"  #: versions before the ledger had another, and may still be running
 _NOTHING = 1 << 62  #: above every number: as long as there is no ledger, no message is to be on the page
 _APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id

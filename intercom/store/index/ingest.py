@@ -45,7 +45,8 @@ _FIRST = Entry._fields.index("stamp")
 _SAID = Entry._fields.index("body") + 1
 _FEW = _FIRST + len(_SAID_OF_ALL)
 _said_of_all = itemgetter(slice(_FIRST, _FEW))
-_said_of_few = itemgetter(slice(_FEW, None))
+_LAST = _FEW + len(_SAID_OF_FEW)
+_said_of_few = itemgetter(slice(_FEW, _LAST))
 _at = itemgetter(Entry._fields.index("at"))
 _UNSURE = (0, 0, ())
 ID = Entry._fields.index("id") - _FIRST
@@ -59,7 +60,7 @@ def _plain(entry: Entry, ident: str, source: Source) -> tuple[Any, ...]:
     if entry.id is None or not entry.at or source.ours:
         via = entry.via if source.trusted or (entry.id is not None and not source.ours) else "hand"
         entry = entry._replace(id=ident, at=entry.at or utc_of_stamp(entry.stamp) or "", via=via)
-    return entry[_FIRST:]
+    return entry[_FIRST:_LAST]
 
 
 def plain_rows(source: Source, entries: Iterable[Entry], counts: dict[str, int]) -> list[tuple[Any, ...]]:
@@ -68,8 +69,11 @@ def plain_rows(source: Source, entries: Iterable[Entry], counts: dict[str, int])
     It counts the occurrences of what was written by hand.
     """
     hands = _Hands(source, counts)
+    ours = source.ours
     return [
-        entry[_FIRST:] if entry.id and entry.at else _plain(entry, entry.id or hands.id_of(entry), source)
+        entry[_FIRST:_LAST]
+        if entry.id and entry.at and not ours
+        else _plain(entry, entry.id or hands.id_of(entry), source)
         for entry in entries
         if entry.kind == MESSAGE and (source.trusted or entry.to != SYSTEM or not is_systems_own(entry))
     ]

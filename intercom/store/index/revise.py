@@ -37,6 +37,8 @@ class Source(NamedTuple):
     trusted: bool
     copy: bool = False  #: what a sync tool made of a live log, perhaps before or after somebody edited it
     ours: bool = False  #: of our own: what our tools wrote we have, so all else in it is by hand
+    machine: str = ""  #: whose log it is, where it is another machine's
+    here: tuple[str, ...] = ()  #: by which names that machine may mean this one
 
 
 #: Of messages that the index has, by id: number, source, and what an Entry says from its stamp to its body.

@@ -8,6 +8,7 @@ import stat
 from typing import NamedTuple
 
 from intercom.core.config import Config, is_inside, log_machine
+from intercom.core.message import canonical
 from intercom.store.log.ledger import Ledger
 from intercom.system.folders import Names
 
@@ -16,6 +17,7 @@ from intercom.system.folders import Names
 _COPIED = re.compile(
     r"[ ~(]|\.sync-conflict-|[._]conflict|[._](?:backup|base|local|remote)[._]\d|\.(?:bak|orig|old|backup|copy|tmp)\b"
 )
+_SEGMENT = re.compile(r"-[0-9]{6,9}\Z")
 UPTO = "upto"  #: begins the mark of the open segment
 
 
@@ -27,6 +29,15 @@ class File(NamedTuple):
     sealed: bool = False  #: of the ledger: its records have seals
     number: int = 0  #: of a segment
     digest: str = ""  #: of a closed segment: as long as it fits, no record need be proven
+
+
+class Origin(NamedTuple):
+    """Whose a file is that is not of our ledger; see `Source`, whose last fields these are."""
+
+    copy: bool = False  #: by its name a copy that a tool laid beside a log
+    ours: bool = False  #: what our tools wrote into it, we have
+    machine: str = ""  #: another machine's, by its name
+    here: tuple[str, ...] = ()  #: by which names it may mean this machine
 
 
 class Listing:
@@ -44,6 +55,8 @@ class Listing:
         self._all: list[File] = []
         self._near: list[File] = []
         self._copies: dict[str, bool] = {}  # path -> whether it is a copy of ours
+        self._stems: set[str] = set()
+        self._here: tuple[str, ...] = ()  # by which names others may mean this machine
 
     def all(self) -> list[File]:
         """Every file, in order of arrival."""
@@ -73,9 +86,21 @@ class Listing:
         self._archive.forget()
         self._beside.forget()
 
-    def copy(self, path: str) -> tuple[bool, bool]:
-        """Whether a file is by its name a copy that a tool laid beside a log; and whether that one is ours."""
-        return path in self._copies, self._copies.get(path, False)
+    def origin(self, path: str) -> Origin:
+        """Whose a file is. A page of ours under another name has a base in the private folder, as no other has."""
+        machine = self._machine(path)
+        if self._copies.get(path, machine in self._here):
+            return Origin(path in self._copies, ours=True)
+        return Origin(path in self._copies, False, machine, self._here)
+
+    def _machine(self, path: str) -> str:
+        """The machine that the name of a log, of a segment or of a copy of one names."""
+        stem = _stem(path.removeprefix("archive/"))
+        if path in self._copies:
+            stem = next((before for before in _before_marks(stem) if before in self._stems), stem)
+        if path.startswith("archive/"):
+            stem = _SEGMENT.sub("", stem)
+        return canonical(stem.removeprefix("intercom-"))
 
     def _list(self) -> None:
         segments = self._ledger.segments()
@@ -85,7 +110,9 @@ class Listing:
         beside = [name for name in self._beside.now() if log_machine(name)]
         others = [path for path in archived if path not in taken]
         outside = [name for name in beside if name != self._config.log.name]
+        self._stems = {_stem(self._config.log.name), *map(_stem, beside), *(_stem(path[8:]) for path in others)}
         self._copies = self._copies_among(beside, others)
+        self._here = tuple(dict.fromkeys(map(canonical, (self._config.machine, *self._config.pages()))))
         # Copies last: what they have too is known by then.
         self._near = [*own[-1:], *map(File, sorted(outside, key=self._is_copy))]
         self._all = [*own, *map(File, sorted(others + outside, key=self._is_copy))]

@@ -20,6 +20,7 @@ from intercom.core.errors import IntercomError
 from intercom.format import Entry
 from intercom.store.index import Builder, Control, Source, plain_rows, split
 from intercom.store.sources.tail import fits, pieces, proof_before, records, young
+from intercom.store.sources.theirs import theirs
 from intercom.system.files import storage
 from intercom.system.folders import file_mark, file_size
 
@@ -68,7 +69,7 @@ def load(builder: Builder, source: Source, path: Path, mark: str, tell: Callable
         return None
     with file, storage(f"read {path}", "nothing was read"):
         hold = young(file)
-        for entries, settled in pieces(file, 0, None, hold=hold):
+        for entries, settled in theirs(file, 0, source, hold=hold):
             builder.add(source, entries, hands)
             tell(settled)
         mark = "" if hold and not settled else mark

@@ -1,0 +1,92 @@
+"""Owns the other machines whose logs lie here: which there are, who is known there, how their names are addressed.
+
+`master@laptop` is laptop's master. Written into our log it is for nobody here; laptop, which reads our log, takes it
+for its own `master`. Who is known there its logs show: agents that its page names, whoever wrote or was written to.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from intercom.core.config import Config, log_machine
+from intercom.core.message import ALL, MACHINE, RESERVED, USER, at_machine, canonical, is_name, machine_of
+from intercom.format import FRONT, decode, parse
+from intercom.system.files import read_from
+
+Asked = Callable[[sqlite3.Connection], list[str]]  #: a question to the index
+_HEAD = 64 * 1024
+_EVERYBODY = ("master", USER, ALL)  #: can be written to at any machine
+
+
+def here(name: str, config: Config) -> str:
+    """A recipient as our log is to have it: at this machine it needs no machine."""
+    return name.rpartition("@")[0] if machine_of(name) == canonical(config.machine) else name
+
+
+def others(config: Config) -> list[str]:
+    """The other machines that have a log here, as `canonical` spells them."""
+    return list(_logs(config))
+
+
+def unknown(name: str, config: Config, ask: Callable[[Asked], list[str]]) -> str:
+    """Why nobody can be written to as `name`, a name at another machine, and who can; "" where somebody can."""
+    bare, _, machine = name.rpartition("@")
+    logs = _logs(config)
+    if machine not in logs:
+        near = _near(machine, list(logs))
+        guess = f"Did you mean {at_machine(bare, near)!r}? " if near else ""
+        return f"{guess}Other machines with a log here: {', '.join(logs) or 'none'}."
+    known = [*front_matter_agents(logs[machine]), *_EVERYBODY]
+    if bare not in known:
+        known = list(dict.fromkeys([*ask(lambda db: _names_at(db, machine)), *known]))
+    if bare in known:
+        return ""
+    near = _near(bare, known)
+    guess = f"Did you mean {at_machine(near, machine)!r}? " if near else ""
+    return f"{guess}Known at {machine}: {', '.join(known)}."
+
+
+def front_matter_agents(page: Path) -> list[str]:
+    """Agents that a page's front matter names."""
+    first = parse((read_from(page) or b"")[:_HEAD])[:1]
+    if not first or first[0].kind != FRONT:
+        return []
+    import frontmatter
+    import yaml
+
+    try:
+        named = frontmatter.loads(decode(first[0].raw).lstrip("\ufeff")).get("agents")
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return []  # written by hand: what is not YAML names nobody (an impossible date is a ValueError)
+    found = [canonical(str(name)) for name in named] if isinstance(named, list) else []
+    return [name for name in found if is_name(name) and name not in RESERVED]
+
+
+def _logs(config: Config) -> dict[str, Path]:
+    """The logs of other machines, by their machines."""
+    ours = {canonical(machine) for machine in (config.machine, *config.pages())}
+    try:
+        present = sorted(os.listdir(config.folder))
+    except OSError:
+        return {}
+    found = ((canonical(machine), name) for name in present if (machine := log_machine(name)))
+    return {machine: config.folder / name for machine, name in found if machine not in ours and is_name(machine)}
+
+
+def _names_at(db: sqlite3.Connection, machine: str) -> list[str]:
+    """Who wrote in a machine's logs, and to whom."""
+    end = f"@{machine}"
+    sql = "SELECT DISTINCT sender, rcpt FROM messages WHERE sender LIKE '%@%' AND via IN (?, 'hand')"
+    rows = [(sender, to) for sender, to in db.execute(sql, (MACHINE,)) if isinstance(sender, str)]
+    rows = [(sender, to) for sender, to in rows if sender.endswith(end) and isinstance(to, str)]
+    found = dict.fromkeys(name for sender, to in rows for name in (sender[: -len(end)], *to.split(", ")))
+    return [name for name in found if is_name(name) and name not in RESERVED]
+
+
+def _near(name: str, known: list[str]) -> str:
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.5)), "")

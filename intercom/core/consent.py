@@ -1,0 +1,84 @@
+"""Owns which settings of a project act by themselves, and which only once the person on this machine has agreed.
+
+Settings come with a repository, so whoever wrote it wrote them. Those that only restrict, or only name, count at once.
+All others allow, run or point somewhere: they are *powers*, and count for nothing until `intercom trust settings`
+noted a digest of just these values (see `trust`). What is not known here is a power. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import Any
+
+#: What counts at once; None: the whole of it.
+_FREE: Mapping[str, frozenset[str] | None] = {
+    "machine": None,
+    "agents": None,
+    "repair": None,
+    "permissions": frozenset({"deny", "wait"}),
+}
+_NOTHING: tuple[Any, ...] = ({}, [], "")
+
+
+def powers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the settings that needs consent, laid out as in the file."""
+    out: dict[str, Any] = {}
+    for name, value in settings.items():
+        free = _FREE.get(name, frozenset())
+        if free is None:
+            continue
+        found = value
+        if isinstance(value, Mapping):
+            found = {key: one for key, one in value.items() if key not in free and one not in _NOTHING}
+        if found not in _NOTHING:
+            out[name] = found
+    return out
+
+
+def without(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that count without consent."""
+    held = powers(settings)
+    out: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name not in held:
+            out[name] = value
+        elif isinstance(value, Mapping) and (rest := {key: one for key, one in value.items() if key not in held[name]}):
+            out[name] = rest
+    return out
+
+
+def digest(held: Mapping[str, Any]) -> str:
+    """What stands for these powers where they were agreed to; "" for none."""
+    import json
+
+    text = json.dumps(held, sort_keys=True, default=repr)
+    return blake2b(text.encode(), digest_size=20).hexdigest() if held else ""
+
+
+def lines(held: Mapping[str, Any]) -> Iterator[str]:
+    """The powers, one a line, with their values."""
+    import json
+
+    for name, value in held.items():
+        if not isinstance(value, Mapping):
+            yield f"{name} = {json.dumps(value, default=repr)}"
+            continue
+        for key, one in value.items():
+            if isinstance(one, Mapping):
+                yield from (f"[{name}.{key}] {inner} = {json.dumps(what, default=repr)}" for inner, what in one.items())
+            else:
+                yield f"[{name}] {key} = {json.dumps(one, default=repr)}"
+
+
+def named(held: Mapping[str, Any]) -> str:
+    """The names of the powers, for one line."""
+    found = []
+    for name, value in held.items():
+        if isinstance(value, Mapping):
+            found += [
+                f"[{name}.{key}]" if isinstance(one, Mapping) else f"[{name}] {key}" for key, one in value.items()
+            ]
+        else:
+            found.append(name)
+    return ", ".join(found)

@@ -1,0 +1,76 @@
+"""Owns what the person on this machine has trusted, project by project: other machines, and powers in settings.
+
+It stands in a folder of theirs, `$XDG_CONFIG_HOME/intercom/trust.json`, never in a project: whoever can change a
+project cannot say what is trusted there. A project is known by its path, so a copy of it begins with nothing. Only
+read here; `intercom trust` writes it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_MOST = 1024 * 1024  # bytes
+
+
+class Trust(NamedTuple):
+    """What is trusted in one project."""
+
+    machines: tuple[str, ...] = ()  #: as `canonical` spells them
+    settings: str = ""  #: digest of the values that may be in use
+
+
+def place(environ: Mapping[str, str]) -> Path | None:
+    """Where it stands for this person; None for somebody without a home."""
+    base, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(home, ".config") if os.path.isabs(home) else ""
+    return Path(base, "intercom", "trust.json") if base else None
+
+
+def given(root: Path, environ: Mapping[str, str]) -> Trust:
+    """What is trusted in the project at `root`; nothing where the file cannot be read, or cannot be the person's."""
+    path = place(environ)
+    return of(everything(path).get(os.fspath(root))) if path is not None and apart(path, root, environ) else Trust()
+
+
+def of(found: object) -> Trust:
+    """One project's part of the file; what is not as we write it counts for nothing."""
+    if not isinstance(found, dict):
+        return Trust()
+    machines, settings = found.get("machines", []), found.get("settings", "")
+    machines = tuple(name for name in machines if isinstance(name, str)) if isinstance(machines, list) else ()
+    return Trust(machines, settings if isinstance(settings, str) else "")
+
+
+def everything(path: Path) -> dict[str, Any]:
+    """The whole file, by the roots of projects; {} where there is none that can be read."""
+    import json
+
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return {}
+    try:
+        with open(handle, encoding="utf-8") as file:
+            about = os.fstat(handle)
+            if not stat.S_ISREG(about.st_mode) or about.st_uid not in {os.geteuid(), 0} or about.st_mode & 0o002:
+                return {}
+            found = json.loads(file.read(_MOST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def apart(path: Path, root: Path, environ: Mapping[str, str]) -> bool:
+    """Whether the file is not the project's own; but a home may be a project."""
+    home = environ.get("HOME", "")
+    return not _below(path, root) or (os.path.isabs(home) and _below(Path(home), root))
+
+
+def _below(path: Path, root: Path) -> bool:
+    real, top = os.path.realpath(path), os.fspath(root)
+    return real == top or real.startswith(top.rstrip(os.sep) + os.sep)
