@@ -41,7 +41,12 @@ class Builder:
             return
         if not source.trusted:
             entries = told_apart(source, entries, {})
+        waiting = len(self._again)
         self.put(source, plain_rows(source, entries, hands), hands)
+        if len(self._again) > waiting and source.machine:  # they may yet need a digest
+            wrote = {entry.id: entry.wrote for entry in entries}
+            late = [(one, entry._replace(wrote=wrote.get(entry.id))) for one, entry in self._again[waiting:]]
+            self._again[waiting:] = late
 
     def put(
         self,
