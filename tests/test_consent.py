@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intercom import Bus
 from intercom.core import consent, trust
 from intercom.core.config import load
 from intercom.fleet.crew import Crew
@@ -38,8 +39,9 @@ socket = "/tmp/evil"
 @pytest.fixture
 def settings(project: Path) -> Path:
     """A project's settings, as a repository brings them."""
+    with Bus.open(project) as bus:
+        bus.send("user", "there is a bus", sender="roo")
     path = project / ".claude" / "intercom.toml"
-    path.parent.mkdir()
     path.write_text(SETTINGS)
     return path
 
