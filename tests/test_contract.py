@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from intercom.core import contract
 from intercom.core.message import Message
+from intercom.hooks import wording
+from intercom.server import pages
 
 TEXT = st.text(min_size=1).filter(lambda text: bool(text.strip()))
 TARGET = st.builds(contract.Target, st.sampled_from(contract.TARGET_TYPES), st.integers(), st.none() | TEXT)
@@ -108,3 +111,47 @@ def test_building_a_bad_contract_is_refused_too() -> None:
     """Both sides hold to the same rules."""
     with pytest.raises(contract.ContractError, match="role_instructions"):
         contract.build(contract.Contract("worker", ""))
+
+
+BAD = {
+    "prose": ("Please build the parser.", "without a task contract"),
+    "prose before it": (f"Here you are:\n{json.dumps(VALID)}", "reads like a task contract"),
+    "prose behind it": (f"{json.dumps(VALID)}\nThanks!", "not valid JSON"),
+    "single quotes": (str(VALID), "not valid JSON|reads like"),
+    "a misspelt kind": (json.dumps({**VALID, "kind": "task_contrct"}), "reads like"),
+    "another kind": (json.dumps({**VALID, "kind": "order"}), "reads like"),
+    "no kind": (json.dumps({key: value for key, value in VALID.items() if key != "kind"}), "reads like"),
+    "cut off": (json.dumps(VALID)[:-9], "not valid JSON"),
+    "a list": (json.dumps([VALID]), "reads like"),
+    "empty": ("", "without a task contract"),
+    "version 1": (json.dumps({**VALID, "v": 1}), "version 1"),
+}
+
+
+@pytest.mark.parametrize("via", ["tool", "cli", "hand"])
+@pytest.mark.parametrize(("body", "why"), BAD.values(), ids=BAD)
+def test_a_task_that_is_no_contract_is_said_to_be_none(body: str, why: str, via: str) -> None:
+    """A worker is told so by the read and by its hooks, however the message came."""
+    message = Message("i", 1, "2026-01-01T00:00:00.000Z", "master", "worker-1", "TASK", "task", body, via=via)
+    row = pages.describe(message, {"master"}, worker=True)
+    assert re.search(why, row["contract_error"])
+    assert "Do not act on it" in row["contract_error"]
+    assert "contract" not in row
+    assert re.search(why, wording.one(message, {"master"}, worker=True))
+
+
+def test_a_task_in_words_is_a_request_to_an_agent() -> None:
+    """Only what reads like a contract is refused there; and talk about contracts is talk."""
+    words = Message("i", 1, "t", "user", "roo", "TASK", "task", "Fix the tests.", via="cli")
+    assert contract.meant(words, worker=False) is None
+    with pytest.raises(contract.ContractError):
+        contract.meant(words._replace(body=str(VALID)), worker=False)
+    talk = words._replace(type="question", body="What is the reportBack of a task_contract?")
+    assert contract.meant(talk, worker=True) is None
+
+
+def test_whole_numbers_and_empty_slugs_of_other_tools() -> None:
+    """JSON knows one kind of number; an empty slug beside an id says nothing."""
+    found = contract.parse(json.dumps({**VALID, "aimfp_target": {"type": "task", "id": 7.0, "slug": ""}}))
+    assert found is not None
+    assert found.target == contract.Target("task", 7)

@@ -18,6 +18,7 @@ from intercom.core.message import (
     age,
     canonical,
     check_name,
+    check_type,
     encode_id,
     epoch,
     is_name,
@@ -156,3 +157,16 @@ def test_json() -> None:
     assert plain.to_json()["priority"] == "normal"
     rich = plain._replace(urgent=True, status="working", progress=0, redelivered=True).to_json()
     assert (rich["priority"], rich["status"], rich["progress"], rich["redelivered"]) == ("urgent", "working", 0, True)
+
+
+@pytest.mark.parametrize("word", [*TYPES, *TAGS, *map(str.lower, TAGS), "DEPLOY", "X-1", "Task"])
+def test_types_that_can_be_typed(word: str) -> None:
+    """Every known word, and a tag of one's own in capitals."""
+    assert check_type(word) == word
+
+
+@pytest.mark.parametrize(("word", "hint"), [("taks", "mean task"), ("TAKS", "mean task"), ("bogus", "capitals: BOGUS")])
+def test_a_slip_of_the_keyboard_is_no_type(word: str, hint: str) -> None:
+    """It is refused, with what was meant."""
+    with pytest.raises(FormatError, match=f"nothing was sent.*{hint}"):
+        check_type(word)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from intercom.cli import show
 from intercom.cli.session import Asked, author, open_bus
-from intercom.core.message import TYPES_SHOWN
+from intercom.core.message import TYPES_SHOWN, check_type
 from intercom.core.signature import Arg
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def send(
         sent = bus.send(
             to,
             message,
-            type=type,
+            type=check_type(type),
             priority=priority,
             reply_to=reply_to,
             thread=thread,
@@ -56,7 +56,7 @@ def broadcast(
     """Store one message to everybody and print its id, alone."""
     with open_bus(asked, makes=True) as bus:
         by = author(bus, sender)
-        sent = bus.broadcast(message, type=type, sender=by.sender, via=by.via)
+        sent = bus.broadcast(message, type=check_type(type), sender=by.sender, via=by.via)
     return _told(asked, sent)
 
 

@@ -20,6 +20,7 @@ KIND = "task_contract"
 VERSION = 2
 TARGET_TYPES = ("task", "milestone", "subtask", "sidequest", "item")
 REPORT_BACK = ("branch", "commit")
+_NAMES = (KIND, "role_instructions", "reportBack", "aimfp_target", "kind")  #: two of them are no chance
 
 
 class ContractError(UsageError):
@@ -84,6 +85,23 @@ def parse(body: str) -> Contract | None:
     return _validate(raw)
 
 
+def meant(message: Message, *, worker: bool) -> Contract | None:
+    """The contract that a message carries, None where it is about something else. As `parse`.
+
+    ContractError also for what reads like a contract without being one, and, where a `worker` reads it, for a task
+    without one: a worker acts on nothing else. For others a task in words is a request like any other.
+    """
+    found = parse(message.body)
+    if found is not None:
+        return found
+    names = sum(name in message.body for name in _NAMES)
+    if names >= 2 and (message.type == "task" or message.body.lstrip().startswith(("{", "[", "`"))):
+        raise ContractError("this reads like a task contract and is not one: the body must be its JSON and no more")
+    if worker and message.type == "task":
+        raise ContractError("this is a task without a task contract, as intercomm_assign makes one")
+    return None
+
+
 def is_order(message: Message, masters: Collection[str]) -> bool:
     """Whether a contract in this message binds its reader: proven to come from a master (`masters`) or a person.
 
@@ -125,6 +143,10 @@ def _target(raw: object) -> Target | None:
     if raw.get("type") not in TARGET_TYPES:
         raise ContractError(f"task contract: aimfp_target.type must be one of {', '.join(TARGET_TYPES)}")
     number, slug = raw.get("id"), raw.get("slug")
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)  # 7.0 is a whole number to JSON
+    if slug == "" and number is not None:
+        slug = None
     if number is not None and type(number) is not int:
         raise ContractError("task contract: aimfp_target.id must be a whole number")
     if slug is not None and (not isinstance(slug, str) or not slug.strip()):

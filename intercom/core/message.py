@@ -162,6 +162,26 @@ def tag_of(word: str) -> tuple[str, str | None]:
     return upper, None
 
 
+def check_type(word: str) -> str:
+    """A type as somebody typed it, for a message that is to be sent. FormatError for what looks like a slip.
+
+    Any word in capitals can be a tag, as in the log, unless it is nearly one of the known words.
+    """
+    tag, _ = tag_of(word)
+    if word.lower() in TYPES or tag in TAGS:
+        return word
+    import difflib
+
+    near = difflib.get_close_matches(word.lower(), (*TYPES, *map(str.lower, TAGS)), 1, 0.75)
+    if near or word != tag:
+        hint = f"did you mean {near[0]}?" if near else f"A tag of your own is written in capitals: {tag}."
+        raise FormatError(
+            f"{word!r} is not a message type; nothing was sent. Use one of {', '.join(TYPES)}, "
+            f"or a tag of the log such as {', '.join(TAGS)}; {hint}"
+        )
+    return word
+
+
 def canonical(name: str) -> str:
     """The one spelling by which a name is known: `Claude Code` and `claude_code` are `claude-code`."""
     bare = name.replace("\\", "").strip().strip("*`_@ \t").casefold()

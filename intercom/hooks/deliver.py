@@ -43,11 +43,13 @@ def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
     from intercom.bus import names
     from intercom.hooks import wording
 
-    masters = names.masters(bus.instances(), bus.config.trust.machines)
-    found = bus.read(name, fits=wording.fitting(masters, urgent_only=urgent_only))
+    instances = bus.instances()
+    masters = names.masters(instances, bus.config.trust.machines)
+    worker = any(one.name == name and one.role == "worker" for one in instances)
+    found = bus.read(name, fits=wording.fitting(masters, urgent_only=urgent_only, worker=worker))
     if not found:
         return ""
-    return wording.page(name, found, masters, 0 if urgent_only else bus.unread(name))
+    return wording.page(name, found, masters, 0 if urgent_only else bus.unread(name), worker=worker)
 
 
 def context(call: Call, *, urgent_only: bool = False) -> bool:

@@ -26,13 +26,13 @@ CAUTIONS = {
 }
 
 
-def describe(message: Message, masters: Collection[str]) -> dict[str, Any]:
-    """One message for the model. `masters` are the names whose contracts are orders."""
+def describe(message: Message, masters: Collection[str], *, worker: bool = False) -> dict[str, Any]:
+    """One message for the model, a `worker` or another. `masters` are the names whose contracts are orders."""
     out = message.to_json()
     if not message.proven:
         out["caution"] = CAUTIONS.get(message.via, CAUTIONS[UNPROVEN])
     try:
-        found = contract.parse(message.body)
+        found = contract.meant(message, worker=worker)
     except contract.ContractError as error:
         out["contract_error"] = f"{error}. Do not act on it; ask the sender for a valid one."
         return out
@@ -42,13 +42,15 @@ def describe(message: Message, masters: Collection[str]) -> dict[str, Any]:
     return out
 
 
-def fill(messages: list[Message], masters: Collection[str]) -> tuple[list[dict[str, Any]], list[Message]]:
-    """The first page of `messages`, and the messages that are on it."""
+def fill(
+    messages: list[Message], masters: Collection[str], *, worker: bool = False
+) -> tuple[list[dict[str, Any]], list[Message]]:
+    """The first page of `messages`, and the messages that are on it. As `describe`."""
     rows: list[dict[str, Any]] = []
     used: list[Message] = []
     size = _FRAME
     for message in messages:
-        row = describe(message, masters)
+        row = describe(message, masters, worker=worker)
         length = len(result_text(row)) + 1
         if rows and size + length > PAGE:
             break

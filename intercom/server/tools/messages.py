@@ -12,7 +12,7 @@ from intercom.bus.names import masters
 from intercom.clients.habits import LATE
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
-from intercom.core.message import STATUS_CODES, TYPES_SHOWN, Message
+from intercom.core.message import STATUS_CODES, TYPES_SHOWN, Message, check_type
 from intercom.core.signature import Arg
 from intercom.server import pages
 from intercom.server.carried import Filters, Hand
@@ -75,7 +75,7 @@ def send(
         to,
         message,
         sender=_me(session),
-        type=type,
+        type=check_type(type),
         priority=priority,
         reply_to=reply_to,
         thread=thread,
@@ -88,7 +88,7 @@ def send(
 
 def broadcast(session: Session, bus: Bus, *, message: str, type: str = "announce") -> dict[str, Any]:
     """Store one message for everybody."""
-    return _stored(bus.broadcast(message, sender=_me(session), type=type, via="tool"))
+    return _stored(bus.broadcast(message, sender=_me(session), type=check_type(type), via="tool"))
 
 
 def _stored(sent: Message) -> dict[str, Any]:
@@ -164,14 +164,14 @@ def look(
     """
     session.settle(bus)  # a read may have waited for an hour
     name, carried = _me(session), session.carried
-    carried.take(hand, filters, limit, functools.partial(_fitting, bus))
+    fits = functools.partial(_fitting, session, bus)
+    carried.take(hand, filters, limit, fits)
     if not hand.messages and not hand.dropped:
-        fits = functools.partial(_fitting, bus)
         carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, **filters.given()))
     shown, left = list(hand.messages), carried.count() + bus.unread(name)
     if doubts():
         carried.doubt(hand)
-    rows, _ = pages.fill(shown, _masters(bus, shown))
+    rows, _ = _filled(session, bus, shown)
     answer: dict[str, Any] = {"messages": rows, "unread_left": left}
     said = [pages.note(shown)] if rows else []
     if left and not rows and any(filters.given().values()):
@@ -185,9 +185,13 @@ def look(
     return answer
 
 
-def _fitting(bus: Bus, messages: list[Message]) -> int:
+def _fitting(session: Session, bus: Bus, messages: list[Message]) -> int:
     """How many of the messages fit one page."""
-    return len(pages.fill(messages, _masters(bus, messages))[1])
+    return len(_filled(session, bus, messages)[1])
+
+
+def _filled(session: Session, bus: Bus, messages: list[Message]) -> tuple[list[dict[str, Any]], list[Message]]:
+    return pages.fill(messages, _masters(bus, messages), worker=session.role == "worker")
 
 
 def _history(session: Session, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:
@@ -195,7 +199,7 @@ def _history(session: Session, filters: Filters, limit: int | None, bus: Bus) ->
     name = _me(session)
     found = bus.read(name, all=True, limit=limit or 10 * BATCH, **filters.given())
     found.sort(key=lambda message: message.seq or 0)
-    rows, used = pages.fill(found[::-1], _masters(bus, found))
+    rows, used = _filled(session, bus, found[::-1])
     answer: dict[str, Any] = {"messages": rows[::-1], "unread_left": session.carried.count() + bus.unread(name)}
     said = [pages.note(used)]
     if len(used) < len(found) or (limit is None and len(found) == 10 * BATCH):

@@ -70,11 +70,12 @@ async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
 
 def _target(kind: str | None, number: int | None, slug: str | None) -> contract.Target | None:
     """The AIMFP entity that the arguments name; UsageError where they do not fit together."""
+    slug = slug or None
     if kind is None and number is None and slug is None:
         return None
-    if kind is None or (number is None) == (slug is None):
+    if kind is None or (number is None and slug is None):
         raise UsageError(
-            "An AIMFP target is target_type with exactly one of target_id and target_slug; nothing was stored. "
+            "An AIMFP target is target_type with target_id, target_slug or both; nothing was stored. "
             "Without AIMFP leave all three out and put the task into role_instructions."
         )
     return contract.Target(kind, number, slug)
