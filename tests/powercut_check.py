@@ -100,9 +100,14 @@ def _look(world: World, plan: Plan, history: list[Message], missing: set[str]) -
 
 
 def _shortened(known: Known, seen: list[Message]) -> bool:
-    """Whether a message by hand is cut off where an editor was saving it: a person may have done that."""
-    texts = [text for text in known.texts if text[2] == "hand"]
-    return len(seen) == 1 and any(seen[0].via == "hand" and text[3].startswith(seen[0].body) for text in texts)
+    """Whether a message is cut off where an editor was saving it, so that a person may have done that.
+
+    One that was written by hand anywhere, any other behind a rule within it.
+    """
+    if len(seen) != 1 or seen[0].via != "hand":
+        return False
+    rests = [text[2:] for text in known.texts if text[3].startswith(seen[0].body)]
+    return any(via == "hand" or body[len(seen[0].body) :].lstrip().startswith("---") for via, body in rests)
 
 
 def _steady(known: Known) -> bool:

@@ -19,8 +19,8 @@ from pathlib import Path
 from intercom.core.config import Config
 from intercom.core.errors import UsageError
 from intercom.core.message import ALL, SYSTEM, USER, Message, local_stamp, new_id, utc, utc_of_stamp
-from intercom.format import Entry, digest, hand_id, render
-from intercom.format.record import LEFT, REMOVED, RETURNED, as_is, by_hand, control, seal
+from intercom.format import MESSAGE, Entry, digest, hand_id, render
+from intercom.format.record import LEFT, REMOVED, RETURNED, as_is, by_hand, control, is_control, seal
 from intercom.repair import rules
 from intercom.repair.becomes import Becomes
 from intercom.repair.rules import Decision, Header, Outcome, Thresholds
@@ -34,6 +34,8 @@ from intercom.store.log.unfinished import (
     Tail,
     as_it_was,
     completed,
+    entries_of,
+    filled,
     last_compaction,
     top_of,
     trimmed,
@@ -98,6 +100,16 @@ def repair_settings(config: Config) -> tuple[str, Thresholds]:
     return mode, Thresholds(few, float(most))
 
 
+def _filled(page: bytes, log: Log, base: Base | None, tail: Tail) -> bytes:
+    """The page without the holes of a power cut, where what it should hold, or what was sent lately, explains them."""
+    recent = [read_from(log.ledger.path(segment)) or b"" for segment in log.ledger.segments()[-2:]]
+    for texts in ([base.page, *(data for _, data in tail)] if base else [], recent):
+        if b"\0" in page:
+            entries = [one for text in texts for one in entries_of(text)]
+            page = filled(page, [one.raw for one in entries if one.kind == MESSAGE and not is_control(one)])
+    return page
+
+
 class Heal:
     """One reconciliation of the page. Made and carried out under the writer lock, with the index up to date."""
 
@@ -113,10 +125,11 @@ class Heal:
         rebooted = base is None or base.head.rebooted
         # What a kill or a power cut left unfinished is finished first, and without a word.
         doubtful = False
-        whole = completed(self.live, base, self._tail, torn=rebooted) if self._exists else None
+        page = _filled(self.live, log, base, self._tail) if rebooted else self.live
+        whole = completed(page, base, self._tail, torn=rebooted) if self._exists else None
         former = base.page if base else b""
         if whole is None:
-            whole = unbroken(self.live, base, self._tail)
+            whole = unbroken(page, base, self._tail)
             doubtful = rebooted
             if rebooted:
                 whole = unholed(whole, lambda: top_of(former) or fresh_log(config.machine, config.agents))

@@ -17,6 +17,8 @@ from intercom.store.log.ledger import Position
 
 _PIECE = 1024 * 1024  #: bytes that are parsed at once
 _COMPACTED = b"### COMPACTED"
+_IDENT = re.compile(rb"\n<!-- intercom id=[0-9a-z]+ ")
+_EVIDENCE = 8  #: bytes of a record that must be there to tell that it is this one
 _TORN_META = re.compile(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
 
 
@@ -99,6 +101,53 @@ def unbroken(page: bytes, base: Base | None, tail: Tail) -> bytes:
 def as_it_was(base: Base, tail: Tail) -> bytes | None:
     """What the page is expected to hold, where that is certain to the byte; None where it is not."""
     return next((whole for whole, _, last in _wanted(base, tail) if last), None)
+
+
+def filled(page: bytes, records: Sequence[bytes]) -> bytes:
+    """The page with its NULs replaced where whole records, one after the other, explain what stands around them."""
+    parts, at = [], 0
+    while (hole := page.find(b"\0", at)) >= 0:
+        found = _explained(page, at, hole, records)
+        if found is None:
+            stop = hole + len(page[hole:]) - len(page[hole:].lstrip(b"\0"))
+            parts.append(page[at:stop])
+            at = stop
+        else:
+            start, at_end, text = found
+            parts += [page[at : min(start, hole)], b"\n" * (start - hole), text]
+            at = at_end
+    return b"".join([*parts, page[at:]])
+
+
+def _explained(page: bytes, at: int, hole: int, records: Sequence[bytes]) -> tuple[int, int, bytes] | None:
+    """Where records begin and end that a hole is in, and their text; None if none fit."""
+    stop = next((place for place in range(hole, len(page)) if page[place]), len(page))
+    header = page.rfind(b"\n" + START, at, hole) + 1 or (at if page.startswith(START, at) else hole)
+    line = page.rfind(b"\n", at, hole) + 1
+    starts = dict.fromkeys((header, line if START.startswith(page[line:hole]) else hole, hole, hole + 1, hole + 2))
+    for start in starts:
+        for number, record in enumerate(records):
+            before = page[:hole].endswith(records[number - 1]) if number and start >= hole else False
+            told = len(page[start : start + len(record)].replace(b"\0", b""))
+            if not before and told < _EVIDENCE:
+                continue
+            end = _fits(page, start, stop, records[number:])
+            text = b"".join(records[number : number + end[1]]) if end else b""
+            if end and not any(ident in page[:start] + page[end[0] :] for ident in _IDENT.findall(text)):
+                return start, end[0], text
+    return None
+
+
+def _fits(page: bytes, start: int, stop: int, records: Sequence[bytes]) -> tuple[int, int] | None:
+    """Where these records end if they stand at `start` but for NULs, and how many reach over `stop`."""
+    for count, record in enumerate(records, 1):
+        piece = page[start : start + len(record)]
+        if not _like(piece, record):
+            return None
+        start += len(record)
+        if start >= stop:
+            return min(start, len(page)), count
+    return None
 
 
 def unholed(page: bytes, top: Callable[[], bytes]) -> bytes:

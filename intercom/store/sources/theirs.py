@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from intercom.core.message import HAND, MACHINE, UNPROVEN, at_machine
 from intercom.format import MESSAGE, Entry
-from intercom.format.record import is_systems_own
+from intercom.format.record import extent, is_systems_own
 from intercom.store.index import Source
 from intercom.store.sources.tail import pieces
 
@@ -21,8 +21,9 @@ _LESS = (HAND, UNPROVEN)  #: what says less than that a tool wrote it
 
 
 def theirs(file: BinaryIO, start: int, source: Source, *, hold: bool) -> Iterator[tuple[list[Entry], int]]:
-    """As `pieces`, for a file that is not of our ledger."""
-    for entries, settled in pieces(file, start, None, hold=hold):
+    """As `pieces`, for a file that is not of our ledger; what a power cut left holes in waits for its own machine."""
+    for found, settled in pieces(file, start, None, hold=hold):
+        entries = [entry for entry in found if b"\0" not in entry.raw or extent(entry.raw)]
         yield [_seen(entry, source) for entry in entries] if source.machine else entries, settled
 
 
