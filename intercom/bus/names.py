@@ -31,6 +31,7 @@ from intercom.core.message import (
     utc,
 )
 from intercom.store.state.db import InstanceRow, State
+from intercom.system import host
 from intercom.system.liveness import alive, started
 
 STALE_AFTER = 30.0  #: seconds without a heartbeat
@@ -307,8 +308,4 @@ def _free(row: InstanceRow | None) -> bool:
 
 def _machine_id() -> str:
     """What tells this machine from others, where the system says; "" is unknown, and proves nothing."""
-    try:
-        with open("/etc/machine-id", encoding="ascii") as file:
-            return file.read().strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return host.machine_id()

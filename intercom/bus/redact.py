@@ -25,7 +25,8 @@ from intercom.store.log.log import Log
 from intercom.store.log.replace import overwrite, swap
 from intercom.store.log.unfinished import entries_of
 from intercom.store.sources.inventory import Listing
-from intercom.system.files import read_from, replace, storage, sync_folder
+from intercom.system import host
+from intercom.system.files import read_from, replace, storage
 
 _TRIES = 20
 _STUB = "[redacted "
@@ -67,7 +68,7 @@ class Purge:
             self._agree(texts, stub)
             page = Path(os.path.realpath(self._log.live)).parent
             for where in {folder, self._config.archive, self._config.private, page}:
-                sync_folder(where)  # so no older file comes back under its name
+                host.sync_folder(where)  # so no older file comes back under its name
             self._log.learn([control(PURGED, [ident], time.time())], "the text is destroyed, but that is not noted")
         left = tuple(path for path in self.theirs if _tells(read_from(folder / path) or b"", texts, stub))
         return Redaction(ident, tuple(str(path.relative_to(folder)) for path in files), tuple(quoted), left)

@@ -17,6 +17,7 @@ from intercom.core.errors import Refused, StorageError
 from intercom.core.message import RESERVED, check_name
 from intercom.store.log.log import Log
 from intercom.store.log.template import fresh_log
+from intercom.system import host
 from intercom.system.files import make_private_folder, replace, storage
 from intercom.system.git_index import tracked
 
@@ -46,8 +47,8 @@ def init(config: Config, agents: Iterable[str], *, remember: bool = False) -> In
     make_private_folder(config.private)
     with storage(f"make {config.folder} private"):
         for folder in (config.folder, config.private):
-            if folder.stat().st_mode & 0o077:
-                folder.chmod(0o700)
+            if not host.is_private(folder):
+                host.make_private(folder)
     if remember:
         replace(config.private / "machine", f"{config.machine}\n".encode())
     created = _make_log(config, names)
@@ -85,6 +86,6 @@ def _ignore(root: Path) -> str:
         newline = b"\r\n" if b"\r\n" in present else b"\n"
         joint = newline if present and not present.endswith(b"\n") else b""
         # Appended, not replaced: it keeps the file's mode and whatever an editor has open.
-        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), "ab") as file:
+        with open(host.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), "ab") as file:
             file.write(joint + IGNORE_RULE.encode() + newline)
     return "added"

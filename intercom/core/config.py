@@ -154,7 +154,7 @@ def _settings(path: Path) -> Mapping[str, Any]:
 
 def _text(path: Path) -> str:
     """The text of a small file. OSError where it is anything else, without waiting for it; UnicodeDecodeError."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(handle, encoding="utf-8") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
@@ -206,7 +206,13 @@ def _pages(private: Path) -> list[str]:
 
 def _host_name() -> str:
     """The host name, made into a usable machine name (other characters become '-')."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", os.uname().nodename.split(".")[0]).strip("-._")[:64]
+    if hasattr(os, "uname"):
+        node = os.uname().nodename
+    else:
+        from socket import gethostname  # an import that only Windows pays for
+
+        node = gethostname()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", node.split(".")[0]).strip("-._")[:64]
     return name or "local"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from intercom.core.errors import IntercomError
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.fleet.programs.known import programs
 from intercom.store.log.ledger import Ledger
-from intercom.system import git, proc
+from intercom.system import git, host, proc
 from intercom.system.git_index import tracked
 
 #: file systems whose locks and syncs other machines, or the far end, may not keep
@@ -92,13 +91,12 @@ def folder(config: Config) -> Finding:
     for path in (config.folder, config.private):
         if not path.is_dir():
             continue
-        mode = path.stat().st_mode & 0o777
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             return Finding(
                 "folder", WRONG, f"{path} cannot be read and written", f"make it yours: chown, chmod 700 {path}"
             )
-        if mode & 0o077:
-            bad.append(f"{path} is open to other users ({mode:03o})")
+        if not host.is_private(path):
+            bad.append(f"{path} is open to other users ({path.stat().st_mode & 0o777:03o})")
     for path in (config.log, *(config.archive / one.name for one in Ledger(config).segments()[-1:])):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             return Finding(
@@ -169,30 +167,22 @@ def _synced(path: Path) -> str | None:
 
 
 def locking(config: Config) -> Finding:
-    """Whether flock(2) keeps a second one out here, and nobody sits on the writer lock."""
+    """Whether a lock keeps a second one out here, and nobody sits on the writer lock."""
     path = config.private / "lock"
     try:
-        first, second = (os.open(path, os.O_RDWR | os.O_CLOEXEC) for _ in range(2))
+        first, second = (host.open_file(path, os.O_RDWR) for _ in range(2))
     except FileNotFoundError:
         return Finding("locks", OK, "not tried: nothing was written here yet")
     try:
-        if not _locked(first):
+        if not host.try_lock(first):
             who = _holder(path)
             return Finding("locks", OK, f"they hold; the writer lock is held just now{f' by {who}' if who else ''}")
-        if _locked(second):
-            return Finding("locks", WRONG, f"flock keeps nobody out of {path}", "keep the project on a local disk")
+        if host.try_lock(second):
+            return Finding("locks", WRONG, f"a lock keeps nobody out of {path}", "keep the project on a local disk")
     finally:
         os.close(first)
         os.close(second)
-    return Finding("locks", OK, "flock keeps a second writer out")
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return Finding("locks", OK, "they keep a second writer out")
 
 
 def _holder(path: Path) -> str | None:

@@ -17,6 +17,7 @@ def note_fault(config: Config | None, event: str, error: BaseException) -> None:
     import traceback
 
     from intercom.core.display import sentence
+    from intercom.system import host
 
     if config is None or not config.private.is_dir():
         return
@@ -27,8 +28,8 @@ def note_fault(config: Config | None, event: str, error: BaseException) -> None:
     path = config.private / "errors.log"
     try:
         if path.exists() and path.stat().st_size > _LONGEST_LOG:
-            os.replace(path, path.with_name("errors.log.1"))
-        sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            host.rename(path, path.with_name("errors.log.1"))
+        sink = host.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             os.write(sink, (line[:2000] + "\n").encode("utf-8", "backslashreplace"))
         finally:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 from typing import Any
 
 
@@ -57,10 +56,10 @@ async def _on_pipes(served: Any, *, bind: bool) -> None:
     import asyncio
 
     from intercom.server import transport
+    from intercom.system import host
 
     lines, reader, writer = await transport.connect(*transport.claim(), served.session.leave)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, lines.end)
+    host.on_stop(asyncio.get_running_loop(), lines.end)
     async with served.running(bind=bind):
         await served.server.run(reader, writer, served.options())
         if reader.quiet and await writer.heard():

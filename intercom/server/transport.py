@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import stat
-import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -26,6 +25,7 @@ from pydantic import ValidationError
 
 from intercom.server.framing import MAX_LINE, Lines
 from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode
+from intercom.system import host
 
 DRAIN = 2.0  # seconds
 _BOTH = 0.05  # seconds within which a client that dies is seen to have let go of both pipes
@@ -198,7 +198,7 @@ def encode_message(message: Any) -> bytes:
 
 def pipes_usable() -> bool:
     """Whether both standard streams are something an event loop can watch (a regular file is not)."""
-    if sys.platform == "win32":
+    if not host.LOOP_WATCHES_PIPES:
         return False
     for fd in (0, 1):
         mode = os.fstat(fd).st_mode
@@ -209,9 +209,7 @@ def pipes_usable() -> bool:
 
 def claim() -> tuple[BinaryIO, BinaryIO]:
     """Take stdin and stdout for ourselves; everybody else in this process gets /dev/null and stderr."""
-    import fcntl
-
-    mine = tuple(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in (0, 1))
+    mine = tuple(host.spare(fd) for fd in (0, 1))
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     try:

@@ -1,13 +1,14 @@
 """Owns who started a process: it and those above it, as far as the system tells.
 
-Linux tells by /proc, other systems by `ps`. Whoever may not be seen ends the list.
+Whoever may not be seen ends the list.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from intercom.system import host
 
 #: What only hands on: it is asked to run something, and is not itself who wanted it.
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish")
@@ -33,13 +34,13 @@ class Ancestor(NamedTuple):
 
 def ancestors(pid: int) -> Iterator[Ancestor]:
     """The process `pid` and those above it, nearest first."""
-    look = _by_proc if os.path.exists("/proc/self/stat") else _by_ps
     for _ in range(_FARTHEST):
-        found = look(pid) if pid > 0 else None
+        found = host.process(pid) if pid > 0 else None
         if found is None:
             return
-        yield found
-        pid = found.parent
+        parent, started, name, terminal = found
+        yield Ancestor(pid, started, name, parent, terminal)
+        pid = parent
 
 
 def client_of(server: int) -> Ancestor | None:
@@ -49,40 +50,4 @@ def client_of(server: int) -> Ancestor | None:
 
 def words_of(pid: int) -> list[str]:
     """The command line of a process; empty where it cannot be seen."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().decode("utf-8", "surrogateescape").split("\0")[:-1]
-    except OSError:
-        pass
-    if os.path.exists("/proc/self/stat"):
-        return []
-    return _ps(pid, "args=").split()
-
-
-def _by_proc(pid: int) -> Ancestor | None:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            stat = file.read()
-    except OSError:
-        return None
-    name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return Ancestor(pid, fields[19].decode(), name, int(fields[1]), int(fields[4]))
-
-
-def _by_ps(pid: int) -> Ancestor | None:
-    fields = _ps(pid, "ppid=,tty=,comm=").split(None, 2)
-    if len(fields) < 3 or not fields[0].isdecimal():
-        return None
-    terminal = 0 if fields[1].strip("?-") == "" else 1
-    return Ancestor(pid, "?", os.path.basename(fields[2]), int(fields[0]), terminal)
-
-
-def _ps(pid: int, columns: str) -> str:
-    from intercom.core.errors import IntercomError
-    from intercom.system import proc
-
-    try:
-        return proc.run(["ps", "-o", columns, "-p", str(pid)], check=False).out
-    except IntercomError:
-        return ""
+    return host.command_line(pid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from intercom.system import host
+
 _UNKNOWN = "-"
 _boot: list[str] = []
 
@@ -9,9 +11,5 @@ _boot: list[str] = []
 def boot_id() -> str:
     """Changes with every start of the machine, where the system tells; "-" elsewhere."""
     if not _boot:
-        try:
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-                _boot.append(file.read().strip() or _UNKNOWN)
-        except (OSError, UnicodeDecodeError):
-            _boot.append(_UNKNOWN)
+        _boot.append(host.boot_id() or _UNKNOWN)
     return _boot[0]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from intercom.core.errors import StorageError
+from intercom.system import host
 
 _PIECE = 1024 * 1024  #: bytes that are written at once
 
@@ -56,7 +57,7 @@ def write_all(handle: int, data: bytes) -> None:
 
 def append(path: Path, data: bytes) -> None:
     """Add `data` at the end of a file that is there. OSError as the system gives it."""
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    handle = host.open_file(path, os.O_WRONLY | os.O_APPEND)
     try:
         write_all(handle, data)
     finally:
@@ -65,7 +66,7 @@ def append(path: Path, data: bytes) -> None:
 
 def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
     """Open a file that is nothing else, without ever waiting for who is at the other end. OSError."""
-    handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    handle = host.open_file(path, flags | host.NO_WAIT)
     mode = os.fstat(handle).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is refused where it is read
         os.close(handle)
@@ -94,20 +95,6 @@ def read_from(path: Path, offset: int = 0) -> bytes | None:
         os.close(handle)
 
 
-def sync_folder(path: Path) -> None:
-    """Make a rename or creation in `path` durable. OSError as the system gives it."""
-    sync_file(path)
-
-
-def sync_file(path: Path) -> None:
-    """Make what was written to `path` durable, whoever wrote it. OSError as the system gives it."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_temporary(path: Path, data: bytes) -> Path:
     """Write `data`, synced, to a new private file beside `path`; the caller renames or unlinks it."""
     return write_pieces(path, (data,))
@@ -116,7 +103,7 @@ def write_temporary(path: Path, data: bytes) -> Path:
 def write_pieces(path: Path, pieces: Iterable[bytes], *, sync: bool = True) -> Path:
     """As `write_temporary`, piece by piece; the file does not stay if there is an error where they come from."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    handle = host.open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         for data in _together(pieces):
             write_all(handle, data)
@@ -156,14 +143,14 @@ def replace(path: Path, data: bytes) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        host.sync_folder(path.parent)
 
 
 def put(draft: Path, path: Path) -> None:
     """Give a draft its name; who could use the file that had it can use the new one. OSError."""
     with suppress(OSError):
         _resemble(draft, os.stat(path), path)
-    os.replace(draft, path)
+    host.rename(draft, path)
 
 
 def _resemble(draft: Path, found: os.stat_result, path: Path) -> None:
@@ -186,49 +173,33 @@ def _resemble(draft: Path, found: os.stat_result, path: Path) -> None:
 def being_written(path: Path) -> bool:
     """Whether some program has the file open for writing, as far as the system tells."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = host.open_file(path)
     except OSError:
         return False
     try:
-        return has_writer(handle)
+        return host.has_writer(handle)
     finally:
         os.close(handle)
-
-
-def has_writer(handle: int) -> bool:
-    """Whether the open file can be written to by anybody: then the system refuses us a read lease."""
-    import fcntl
-    import signal
-
-    if not hasattr(fcntl, "F_SETLEASE"):
-        return False
-    try:
-        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # losing the lease at once must not kill us
-        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        return error.errno == errno.EAGAIN
-    return False
 
 
 def whole(handle: int, offset: int = 0) -> bytes:
     """The bytes of an open file from `offset` on, as many as it has now."""
     left = os.fstat(handle).st_size - offset
-    first = os.pread(handle, left, offset) if left > 0 else b""
+    first = host.pread(handle, left, offset) if left > 0 else b""
     if len(first) == max(0, left):
         return first
     parts = [first]
     while parts[-1]:  # a huge file comes in several parts
         offset += len(parts[-1])
         left -= len(parts[-1])
-        parts.append(os.pread(handle, left, offset))
+        parts.append(host.pread(handle, left, offset))
     return b"".join(parts)
 
 
 def begins(handle: int, data: bytes) -> bool:
     """Whether the open file begins with `data`, byte for byte; piece by piece, for both may be very long. OSError."""
     at, view = 0, memoryview(data)
-    while at < len(data) and (part := os.pread(handle, min(_PIECE, len(data) - at), at)):
+    while at < len(data) and (part := host.pread(handle, min(_PIECE, len(data) - at), at)):
         if part != view[at : at + len(part)]:
             return False
         at += len(part)

@@ -1,7 +1,7 @@
 """Owns mutual exclusion between processes: the writer lock and the index lock.
 
 The *writer lock* (filelock) is held by whoever changes the page, its base or the ledger. The
-*index lock* is a bare flock(2) around transactions of the derived index: reading must not pay for
+*index lock* is the system's own (`host.try_lock`) around transactions of the derived index: reading must not pay for
 importing filelock, and the index may be thrown away at any time. The kernel drops both when their
 process dies, so nobody ever waits for the dead.
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intercom.core.errors import LockTimeout, StorageError
+from intercom.system import host
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -98,7 +99,7 @@ class WriterLock:
         """
         until = time.time() + max(seconds, self._promised() if self._said else 0.0)
         with suppress(OSError):  # then they are less patient
-            os.close(os.open(self._until, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(host.open_file(self._until, os.O_WRONLY | os.O_CREAT))
             os.utime(self._until, (until, until))
             self._said = True
 
@@ -117,7 +118,7 @@ def _abandon(lock: FileLock) -> None:
     if held is None:
         return
     with suppress(OSError):
-        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        nothing = os.open(os.devnull, os.O_RDWR)
         try:
             os.dup2(nothing, held, inheritable=False)  # the number stays taken: filelock still knows it
         finally:
@@ -127,25 +128,19 @@ def _abandon(lock: FileLock) -> None:
 
 @contextmanager
 def flocked(path: Path, wait: float = INDEX_WAIT) -> Iterator[None]:
-    """Hold a flock(2) on `path` for the block. Not re-entrant. Raises LockTimeout or StorageError."""
-    import fcntl
-
+    """Hold a lock on `path` for the block. Not re-entrant. Raises LockTimeout or StorageError."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = host.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StorageError(f"cannot open {path}: {error.strerror}; nothing was read.") from error
     try:
         deadline = time.monotonic() + wait
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LockTimeout(
-                        f"another process has been indexing for {wait:g} s ({path}); nothing was read. Try again."
-                    ) from None
-                time.sleep(_POLL)
+        while not host.try_lock(handle):
+            if time.monotonic() > deadline:
+                raise LockTimeout(
+                    f"another process has been indexing for {wait:g} s ({path}); nothing was read. Try again."
+                )
+            time.sleep(_POLL)
         yield
     finally:
         os.close(handle)

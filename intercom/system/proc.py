@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from intercom.core.display import value
 from intercom.core.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
+from intercom.system import host
 from intercom.system.liveness import alive, started
 
 if TYPE_CHECKING:
@@ -78,12 +79,12 @@ def run(
         try:
             out, err = child.communicate(data, timeout=timeout)
         except subprocess.TimeoutExpired:
-            _kill_group(child.pid)
+            host.kill_tree(child.pid)
             child.communicate()
             said = f"{args[0]} did not finish within {timeout:g} s and was ended"
             raise CommandFailed(f"{said}: {_shown(args)}") from None
         except BaseException:
-            _kill_group(child.pid)
+            host.kill_tree(child.pid)
             raise
     done = Done(child.returncode, _text(out), _text(err))
     if check and done.code:
@@ -109,7 +110,7 @@ def piped(args: Sequence[str], data: bytes) -> Iterator[IO[bytes]]:
             file.write(data)
         yield child.stdout
     finally:
-        _kill_group(child.pid)  # not waited for yet, so the number is still its own
+        host.kill_tree(child.pid)  # not waited for yet, so the number is still its own
         with child:
             pass
 
@@ -157,7 +158,7 @@ def missing(program: str, install: str | None = None) -> ProgramMissing:
 def children(pid: int) -> list[Process]:
     """All live descendants of `pid`, parents before their children."""
     below: dict[int, list[int]] = {}
-    for child, parent in _parents():
+    for child, parent in host.parents():
         below.setdefault(parent, []).append(child)
     found, queue = [], list(below.get(pid, ()))
     while queue:
@@ -187,18 +188,16 @@ def end_tree(pid: int, since: str | None = None, *, grace: float = 3.0) -> list[
 
 def end_all(processes: Iterable[Process], *, grace: float = 3.0) -> list[Process]:
     """End several processes side by side, as `end` does; returns those that were still running."""
-    import signal
-
     running = [one for one in processes if one.pid != os.getpid() and alive(*one)]
     known = [Process(one.pid, one.started or started(one.pid)) for one in running]
     left = known
-    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+    for hard, patience in ((False, grace), (True, 10.0)):
         for one in left:
-            _signal(one, number)
+            _kill(one, hard=hard)
         left = _wait_gone(left, patience)
         if not left:
             return known
-    raise CommandFailed(f"process {left[0].pid} could not be ended, not even with SIGKILL.")
+    raise CommandFailed(f"process {left[0].pid} could not be ended, not even by force.")
 
 
 def wait_gone(processes: Iterable[Process], timeout: float) -> list[Process]:
@@ -245,23 +244,14 @@ def _start(
 
 
 def _open_log(path: str | os.PathLike[str]) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return host.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 
-def _kill_group(pid: int) -> None:
-    import signal
-
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def _signal(process: Process, number: int) -> None:
+def _kill(process: Process, *, hard: bool) -> None:
     if not alive(*process):
         return
     try:
-        os.kill(process.pid, number)
+        host.kill(process.pid, hard=hard)
     except ProcessLookupError:
         pass
     except PermissionError:
@@ -277,22 +267,6 @@ def _wait_gone(left: list[Process], timeout: float) -> list[Process]:
         time.sleep(step)
         step = min(step * 1.5, 0.1)
     return left
-
-
-def _parents() -> list[tuple[int, int]]:
-    """(pid, parent) of every process that can be seen."""
-    if not os.path.exists("/proc/self/stat"):
-        rows = run(["ps", "-axo", "pid=,ppid="]).out.split()
-        return [(int(a), int(b)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    found.append((int(name), int(file.read().rpartition(b") ")[2].split()[1])))
-            except OSError:
-                continue  # it ended while we looked
-    return found
 
 
 def _text(data: bytes | None) -> str:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from intercom.core.errors import StorageError
+from intercom.system import host
 from intercom.system.boot import boot_id
 from intercom.system.files import put, storage
 from intercom.system.lock import flocked
@@ -255,7 +256,7 @@ class Index:
     def create(self, path: Path) -> sqlite3.Connection:
         """A new, empty index at `path`, tuned for a bulk load. The caller holds the lock, fills it and installs it."""
         path.unlink(missing_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(host.open_file(path, os.O_CREAT | os.O_EXCL))
         db = sqlite3.connect(path, isolation_level=None)
         db.execute("PRAGMA journal_mode = OFF")
         db.execute("PRAGMA synchronous = OFF")
@@ -310,9 +311,9 @@ class Index:
             if now is None:
                 return
             # Written over, never truncated first: file systems flush a file that was, which takes longest of all.
-            handle = os.open(self._seal_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = host.open_file(self._seal_path, os.O_WRONLY | os.O_CREAT)
             try:
-                os.pwrite(handle, self._seal_of(now).encode("ascii").ljust(_SEAL), 0)
+                host.pwrite(handle, self._seal_of(now).encode("ascii").ljust(_SEAL), 0)
             finally:
                 os.close(handle)
         if now[0] == self._inode:

@@ -19,8 +19,9 @@ from typing import BinaryIO, NamedTuple
 
 from intercom.core.config import BASE
 from intercom.store.log.ledger import Position
+from intercom.system import host
 from intercom.system.boot import boot_id
-from intercom.system.files import opened, put, storage, sync_folder, write_pieces
+from intercom.system.files import opened, put, storage, write_pieces
 
 _LATE = "late\n"  # and this behind those
 _LINE = 320  # bytes, padded
@@ -90,7 +91,7 @@ class Bases:
     def head(self) -> Head | None:
         """What the first line says, None if there is none to trust."""
         try:
-            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            handle = host.open_file(self.path)
         except OSError:
             return None
         try:
@@ -148,17 +149,17 @@ class Bases:
             first = not self.path.exists()
             put(draft, self.path)
             if first:  # else the one before does as well, should the machine stop now
-                sync_folder(self.path.parent)
+                host.sync_folder(self.path.parent)
 
     def saw(self, file: BinaryIO, head: Head, seen: Position) -> None:
         """Note up to where the page was seen to follow, in the file that was opened: nobody's who replaced it since."""
         now = head._replace(seen=max(seen, head.seen), boot=boot_id())
         if now != head:
             with suppress(OSError):  # then a little more is put back than need be
-                handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+                handle = host.open_file(self.path, os.O_WRONLY)
                 try:
                     if os.path.samestat(os.fstat(handle), os.fstat(file.fileno())):
-                        os.pwrite(handle, _line(now), 0)
+                        host.pwrite(handle, _line(now), 0)
                 finally:
                     os.close(handle)
 
@@ -169,10 +170,10 @@ class Bases:
 
 
 def _put(path: Path, head: Head) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    handle = host.open_file(path, os.O_WRONLY)
     try:
-        os.pwrite(handle, _line(head), 0)
-        os.fdatasync(handle)
+        host.pwrite(handle, _line(head), 0)
+        host.sync(handle)
     finally:
         os.close(handle)
 

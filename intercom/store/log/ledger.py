@@ -24,14 +24,15 @@ from intercom.core.config import Config
 from intercom.core.message import new_id
 from intercom.format.record import END, OPEN, START, control, extent, ident
 from intercom.store.log.segments import NOTHING, OLDER, Segment, Segments, number_of, whole
-from intercom.system.files import make_private_folder, read_from, storage, sync_folder, write_all, write_pieces
+from intercom.system import host
+from intercom.system.files import make_private_folder, read_from, storage, write_all, write_pieces
 from intercom.system.folders import file_size
 
 SEGMENT_BYTES = 512 * 1024  #: a segment that has reached this size is not added to
 _AT_ONCE = 8 * 1024 * 1024  #: bytes; so much of one batch goes into one segment
 _WINDOW = 4096
 _TORN = "the ledger's end could not be mended"
-_READ_WRITE = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+_READ_WRITE = os.O_RDWR | os.O_APPEND
 
 
 class Position(NamedTuple):
@@ -114,7 +115,7 @@ class Ledger:
         ledger = new_id()
         with storage(f"begin the ledger in {self.folder}"):
             for folder in (self.folder.parent, *self.folder.parent.parents[:2]):
-                sync_folder(folder)  # whoever made one of them may not have brought that to the disk
+                host.sync_folder(folder)  # whoever made one of them may not have brought that to the disk
             drafts: list[tuple[Path, Path]] = []
             try:
                 for part in _parts(records):
@@ -125,12 +126,12 @@ class Ledger:
                     number = number_of(path.name) + 1
                 self._segments.enlist(ledger, [path.name for _, path in drafts])
                 for draft, path in drafts:
-                    os.replace(draft, path)
+                    host.rename(draft, path)
             except BaseException:
                 for draft, _ in drafts:
                     draft.unlink(missing_ok=True)
                 raise
-            sync_folder(self.folder)
+            host.sync_folder(self.folder)
         self.forget()
         return Position(number_of(path.name), file_size(path))
 
@@ -139,8 +140,8 @@ class Ledger:
         path = self._segments.free(number)
         draft = write_pieces(path, [self._first(self.id, (self.folder / follows,) * 2)])
         self._segments.enlist(self.id, [path.name])
-        os.replace(draft, path)
-        sync_folder(self.folder)
+        host.rename(draft, path)
+        host.sync_folder(self.folder)
         self.forget()
         return Segment(path.name, number_of(path.name))
 
@@ -167,7 +168,7 @@ class Ledger:
         if self._whole[:2] == (path, file_size(path)):
             return self._whole[2]
         with storage(f"open {path}", _TORN):
-            handle = os.open(path, _READ_WRITE)
+            handle = host.open_file(path, _READ_WRITE)
         try:
             with storage(f"mend {path}", _TORN):
                 return _mended(handle, accepted)
@@ -180,11 +181,7 @@ class Ledger:
         if segment is not None:
             path = self.path(segment)
             with storage(f"sync {path}", "nothing was read"):
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    os.fdatasync(handle)
-                finally:
-                    os.close(handle)
+                host.sync_file(path)
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -242,17 +239,17 @@ def _batches(records: Sequence[bytes]) -> Iterable[list[bytes]]:
 
 def _append(path: Path, records: Sequence[bytes]) -> int:
     """Append and sync; return the size. OSError: then nothing of it is there."""
-    handle = os.open(path, _READ_WRITE)
+    handle = host.open_file(path, _READ_WRITE)
     try:
         before = os.fstat(handle).st_size
         data = b"".join(records)
         try:
             if data:
                 write_all(handle, data)
-                os.fdatasync(handle)
+                host.sync(handle)
         except BaseException:
             with suppress(OSError):
-                os.ftruncate(handle, before)
+                host.truncate(handle, before)
             raise
         return before + len(data)
     finally:
@@ -269,11 +266,11 @@ def _mended(handle: int, accepted: Callable[[str], bool]) -> bytes:
         if length == len(raw) or not raw:
             return raw
         if length:
-            os.ftruncate(handle, start + length)
+            host.truncate(handle, start + length)
             return raw[:length]
         if start == 0 or (raw.endswith(END) and accepted(ident(raw))):
             return b""
-        os.ftruncate(handle, start)
+        host.truncate(handle, start)
 
 
 def _last(handle: int, size: int) -> tuple[int, bytes]:
@@ -281,7 +278,7 @@ def _last(handle: int, size: int) -> tuple[int, bytes]:
     window = _WINDOW
     while True:
         begin = max(0, size - window)
-        tail = os.pread(handle, size - begin, begin)
+        tail = host.pread(handle, size - begin, begin)
         at = tail.rfind(END + START)
         if at >= 0:
             return begin + at + len(END), tail[at + len(END) :]

@@ -22,6 +22,7 @@ from intercom.format.record import END, META, START, idents, seal
 from intercom.store.log.base import Bases, Head
 from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
+from intercom.system import host
 from intercom.system.files import make_private_folder, open_regular, read_from, storage, write_all
 from intercom.system.folders import file_size
 from intercom.system.lock import WriterLock
@@ -29,7 +30,7 @@ from intercom.system.lock import WriterLock
 _LONG = 4 * 1024 * 1024  #: bytes; whoever works on less is done before anybody loses patience
 _PACE = 2 / 1_000_000  #: seconds per byte that may be needed with the lock held: ten times what it takes
 _DRAFT = re.compile(r"\.(?:INTERCOM-.*\.md.*|base\.INTERCOM-.*|ledger)\.\d+\.tmp", re.IGNORECASE | re.DOTALL)
-_OPEN = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+_OPEN = os.O_RDWR | os.O_APPEND
 
 
 class Appended(NamedTuple):
@@ -190,7 +191,7 @@ class Log:
     def _count(self, page: int, size: int, head: Head | None, began: Position, end: Position) -> int:
         """How many messages the page holds, further copies not counted; about, where that is not noted."""
         if head is None:
-            return (b"\n" + os.pread(page, size, 0)).count(b"\n## [")
+            return (b"\n" + host.pread(page, size, 0)).count(b"\n## [")
         known = self._counted
         if known is not None and known[:2] == (head.at, began):
             since = known[2] + 1
@@ -206,8 +207,8 @@ class Log:
         except OSError as error:
             # Only what we wrote is taken back: if somebody appended meanwhile, their bytes stay.
             with suppress(OSError):
-                if text.startswith(os.pread(page, len(text) + 1, size)):
-                    os.ftruncate(page, size)
+                if text.startswith(host.pread(page, len(text) + 1, size)):
+                    host.truncate(page, size)
             return self._not_shown(error)
         return ""
 
@@ -235,7 +236,7 @@ def _joint(page: int, size: int) -> bytes:
     """What must stand between the page's present end and a new record. OSError."""
     if not size:
         return b""
-    end = os.pread(page, 2, max(0, size - 2))
+    end = host.pread(page, 2, max(0, size - 2))
     if end.endswith(b"\n\n") or (size == 1 and end == b"\n"):
         return b""
     return b"\n" if end.endswith(b"\n") else b"\n\n"
@@ -248,7 +249,7 @@ def _complete(page: int, last: bytes) -> None:
     """
     size = os.fstat(page).st_size
     start = max(0, size - len(last))
-    tail = os.pread(page, size - start, start)
+    tail = host.pread(page, size - start, start)
     if not last or tail == last:
         return
     begin = tail.rfind(b"\n## [") + 1

@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
+from intercom.system import host
 from intercom.system.files import (
     append,
     being_written,
-    has_writer,
     holds,
     joined,
     open_regular,
@@ -146,14 +146,14 @@ def gather(log: Path, known: Callable[[], Container[str]]) -> None:
 def overwrite(kept: Path, before: bytes, after: bytes) -> None:
     """Put a text of the same length over the one that a replaced file has; who writes to it goes on behind. OSError."""
     one = _named(kept)
-    handle = os.open(kept, os.O_WRONLY | os.O_CLOEXEC)
+    handle = host.open_file(kept, os.O_WRONLY)
     try:
-        os.pwrite(handle, after, 0)
+        host.pwrite(handle, after, 0)
         os.fsync(handle)
     finally:
         os.close(handle)
     if one.holds(before):
-        os.replace(kept, one.named(after[: one.size], one.end))
+        host.rename(kept, one.named(after[: one.size], one.end))
 
 
 def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[str]]) -> Replaced:
@@ -175,7 +175,7 @@ def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[st
         return one
     if one.end is None:
         begun = one.path.with_name(f"{one.path.name} {end}")
-        os.replace(one.path, begun)
+        host.rename(one.path, begun)
         one = one._replace(path=begun, end=end)
     append(log, news)
     return one
@@ -228,7 +228,7 @@ def _keep(log: Path, path: Path) -> Path | None:
 def _let_go(one: Replaced, carried: bytes | None) -> None:
     """Note what was carried over of a replaced file; None if nobody will write to it any more."""
     if carried is not None:
-        os.replace(one.path, one.named(carried))
+        host.rename(one.path, one.named(carried))
         return
     one.path.unlink(missing_ok=True)
     with suppress(OSError):
@@ -268,7 +268,7 @@ def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> bytes |
 def _wait_for_writers(handle: int) -> bool:
     """Wait a moment until nobody has the file open for writing any more; whether somebody still has."""
     deadline = time.monotonic() + _LINGER
-    while has_writer(handle):
+    while host.has_writer(handle):
         if time.monotonic() > deadline:
             return True
         time.sleep(_STEP)

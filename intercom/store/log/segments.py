@@ -19,7 +19,8 @@ from typing import Final, NamedTuple
 
 from intercom.core.config import Config
 from intercom.format.record import extent
-from intercom.system.files import opened, read_from, sync_folder, write_pieces
+from intercom.system import host
+from intercom.system.files import opened, read_from, write_pieces
 from intercom.system.folders import Names
 
 NOTHING: Final = "-"  #: what the first segment follows
@@ -117,8 +118,8 @@ class Segments:
         lines = [one.name if one.sealed else OLDER + one.name for one in known]
         gone = [line for line in self._noted()[1] if ledger == self._id and line not in (*lines, *more)]
         text = "\n".join([ledger, *gone, *lines, *more, ""])
-        os.replace(write_pieces(self._list, [text.encode()]), self._list)
-        sync_folder(self._list.parent)
+        host.rename(write_pieces(self._list, [text.encode()]), self._list)
+        host.sync_folder(self._list.parent)
         self.forget()
 
     def relist(self) -> None:

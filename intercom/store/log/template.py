@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from intercom.system import host
 from intercom.system.resources import text
 
 
@@ -24,6 +25,6 @@ def keep_out_of_git(folder: Path) -> None:
     """Have git ignore a folder of logs that a message begins, without an `init`. What cannot be written is left."""
     with (
         suppress(OSError),
-        open(os.open(folder / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+        open(host.open_file(folder / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file,
     ):
         file.write(b"# Logs are private; intercom init writes a rule for the whole project.\n*\n")

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
 
@@ -21,6 +21,7 @@ from intercom.format import Entry
 from intercom.store.index import Builder, Control, Source, plain_rows, split
 from intercom.store.sources.tail import fits, pieces, proof_before, records, young
 from intercom.store.sources.theirs import theirs
+from intercom.system import host
 from intercom.system.files import storage
 from intercom.system.folders import file_mark, file_size
 
@@ -150,10 +151,7 @@ class Ahead:
             self._pipe = self._held.enter_context(piped(command, asked))
         except (IntercomError, OSError):
             return
-        with suppress(AttributeError, OSError):  # Linux alone has it; else the two wait for each other a little more
-            import fcntl
-
-            fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+        host.widen_pipe(self._pipe, _PIPE)  # else the two wait for each other a little more
         self._paths = iter([path for path, *_ in wanted])
         self._wanted = next(self._paths, "")
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from intercom.core.errors import StorageError
 from intercom.core.message import utc
+from intercom.system import host
 from intercom.system.boot import boot_id
 from intercom.system.files import make_private_folder, opened
 from intercom.system.lock import flocked
@@ -288,15 +289,15 @@ def _trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
 def _limits(path: Path) -> tuple[bool, bool]:
     """Whether the file system has no room for what SQLite puts beside its file, and whether it is read-only."""
     try:
-        found = os.statvfs(path.parent)
+        free, read_only = host.free_space(path.parent)
     except OSError:
         return False, False
-    return found.f_bavail * found.f_frsize < _ROOM, bool(found.f_flag & os.ST_RDONLY)
+    return free < _ROOM, read_only
 
 
 def _open(path: Path) -> sqlite3.Connection:
     if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(host.open_file(path, os.O_CREAT))
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA busy_timeout = 10000")
