@@ -22,6 +22,8 @@ SEEN = ("sender", "to", "type", "body", "urgent", "reply_to", "thread", "via", "
 def told(message: Message | dict[str, Any]) -> dict[str, Any]:
     """What a reader is told of a message, but for its id and number."""
     found = message if isinstance(message, dict) else message._asdict()
+    if isinstance(message, Message) and message.via == "machine":  # that version took it for a word of ours
+        found |= {"sender": message.sender.removesuffix("@far"), "via": "tool"}
     return {key: found.get(key) or None for key in SEEN}
 
 

@@ -30,6 +30,7 @@ from intercom.format import render
 from intercom.store.index import Index, IndexLost
 from intercom.store.index import query as index_query
 from intercom.store.log.log import Log
+from intercom.store.private import vet
 from intercom.store.state.db import State
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Bus:
         self.notices: list[str] = []  #: what a person should be told; whoever shows it clears it
         self.confirms = True  #: every call of a reader confirms; off for a caller that shows later what it was given
         self.tidies = True  #: a send that finds the log too long compacts it; off for a caller that calls `tidy` later
+        self.notices += filter(None, [vet(config)])
         self._state = State(config.private)
         self._log = Log(config, self.notices)
         self._index = Index(config.private)

@@ -17,6 +17,7 @@ from intercom.core.errors import Refused, StorageError
 from intercom.core.message import RESERVED, check_name
 from intercom.store.log.log import Log
 from intercom.store.log.template import fresh_log
+from intercom.store.private import mark
 from intercom.system import host
 from intercom.system.files import make_private_folder, replace, storage
 from intercom.system.git_index import tracked
@@ -44,7 +45,8 @@ def init(config: Config, agents: Iterable[str], *, remember: bool = False) -> In
     for name in RESERVED.intersection(names):
         raise Refused(f"{name!r} is reserved; nothing was made. Choose another name.")
     make_private_folder(config.folder)
-    make_private_folder(config.private)
+    if not config.private.exists():
+        mark(config)
     with storage(f"make {config.folder} private"):
         for folder in (config.folder, config.private):
             if not host.is_private(folder):

@@ -48,8 +48,11 @@ def whose(config: Config) -> Speaker:
     from contextlib import closing
 
     from intercom.fleet.speaker import speaker
+    from intercom.store.private import vet
     from intercom.store.state.db import State
 
+    if told := vet(config):
+        show.note(told)
     with closing(State(config.private)) as state:
         return speaker(state, os.environ)
 

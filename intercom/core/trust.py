@@ -25,7 +25,7 @@ class Trust(NamedTuple):
 
 def place(environ: Mapping[str, str]) -> Path | None:
     """Where it stands for this person; None for somebody without a home."""
-    base, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
+    base, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME") or environ.get("USERPROFILE", "")
     if not os.path.isabs(base):
         base = os.path.join(home, ".config") if os.path.isabs(home) else ""
     return Path(base, "intercom", "trust.json") if base else None
@@ -51,18 +51,29 @@ def everything(path: Path) -> dict[str, Any]:
     import json
 
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
         return {}
     try:
         with open(handle, encoding="utf-8") as file:
             about = os.fstat(handle)
-            if not stat.S_ISREG(about.st_mode) or about.st_uid not in {os.geteuid(), 0} or about.st_mode & 0o002:
+            if not stat.S_ISREG(about.st_mode) or not is_persons(about, 0o002):
                 return {}
             found = json.loads(file.read(_MOST))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def me() -> int:
+    """The user that this process acts for; 0 where a system has no such numbers, as its files have 0, too."""
+    found: int = getattr(os, "geteuid", int)()
+    return found
+
+
+def is_persons(about: os.stat_result, mode: int) -> bool:
+    """Whether a file is this person's, or root's, and has none of these mode bits, where there are such."""
+    return about.st_uid in {me(), 0} and not (hasattr(os, "geteuid") and about.st_mode & mode)
 
 
 def apart(path: Path, root: Path, environ: Mapping[str, str]) -> bool:

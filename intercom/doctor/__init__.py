@@ -15,6 +15,7 @@ from intercom.core.errors import IntercomError
 from intercom.doctor import connection, project, runtime, storage
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
 from intercom.fleet.programs.known import programs
+from intercom.store.private import foreign
 
 __all__ = ["OK", "WARNING", "WRONG", "Finding", "examine", "runs_on"]
 
@@ -32,8 +33,12 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     if config.folder.is_dir():
         for check in (project.folder, project.file_system, project.locking, project.ignored):
             yield from _one(check.__name__.replace("_", " "), lambda check=check: check(config))  # type: ignore[misc]
-        with closing(storage.Seen(config.private)) as seen:
-            yield from _kept(config, seen)
+        if reason := foreign(config):
+            says = f"{config.private} {reason}: it is not opened"
+            yield Finding("state", WRONG, says, "the next command sets it aside; if it is yours: git rm -r --cached")
+        else:
+            with closing(storage.Seen(config.private)) as seen:
+                yield from _kept(config, seen)
         yield from _one("hooks' errors", lambda: storage.faults(config))
     for program in programs():
         yield from _one("server entry", partial(connection.server, config, environ, program))

@@ -40,6 +40,7 @@ class Seen(State):
                 how = "mode=ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "mode=ro&immutable=1"
                 name = os.fspath(self.path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
                 self._db = sqlite3.connect(f"file:{name}?{how}", uri=True, isolation_level=None)
+                self._db.execute("PRAGMA trusted_schema = OFF")
         return self._db
 
     def swap_meta(self, key: str, old: object, new: object) -> None:

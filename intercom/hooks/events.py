@@ -26,6 +26,7 @@ from intercom.fleet.sessions import Sessions
 from intercom.hooks.call import Answer, Call, Json
 from intercom.hooks.deliver import context
 from intercom.hooks.identity import identify
+from intercom.store.private import vet
 from intercom.store.state.db import State
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def serve(
     heard = program.heard(event, payload)
     if heard is None:
         return None, 0
+    vet(config)
     state = State(config.private)
     try:
         sessions = Sessions(state)

@@ -39,6 +39,22 @@ def tracked(root: Path) -> list[str]:
         return []  # no index yet, or one that we do not understand: git's business, not ours
 
 
+def tracked_in(folder: Path) -> set[str]:
+    """What git tracks below a folder, wherever links lead to it, relative to it. Never raises."""
+    real = os.path.realpath(folder)
+    for above in Path(real).parents:
+        git = above / ".git"
+        if git.exists():
+            prefix = os.fsencode(os.path.relpath(real, above)) + b"/"
+            hint = os.fsencode(os.path.basename(real)) + b"/"
+            try:
+                found = [path for path in _entries(_git_dir(git), hint) if path.startswith(prefix)]
+            except (OSError, ValueError, IndexError, struct.error):
+                break  # no index yet, or one that we do not understand
+            return {os.fsdecode(path[len(prefix) :]) for path in found}
+    return set()
+
+
 def _git_dir(git: Path) -> Path:
     """The folder that holds the index: `.git`, or where a worktree's `.git` file points."""
     if git.is_dir():
@@ -46,10 +62,10 @@ def _git_dir(git: Path) -> Path:
     return git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
 
 
-def _entries(git_dir: Path) -> Iterator[bytes]:
-    """Every path of the index, if any of them could be a log's."""
+def _entries(git_dir: Path, hint: bytes = _HINT) -> Iterator[bytes]:
+    """Every path of the index, if any of them could hold `hint`; version 4 writes only the ends of paths."""
     with open(git_dir / "index", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as index:
-        if index.find(_HINT) < 0:
+        if index.find(hint) < 0 and index[4:8] != b"\0\0\0\4":
             return
         yield from _paths(index, _id_size(git_dir))
 

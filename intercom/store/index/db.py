@@ -151,6 +151,8 @@ class Index:
             with self.guarded():
                 self._db = sqlite3.connect(f"file:{_quoted(self.path)}?mode=rw", uri=True, isolation_level=None)
                 _tune(self._db)
+                if self._db.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone():
+                    raise sqlite3.DatabaseError("it has a trigger or view")
                 version = self._db.execute("PRAGMA user_version").fetchone()[0]
                 mine = self._db.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION
             if not mine or version != SCHEMA_VERSION:
@@ -347,6 +349,7 @@ def _quoted(path: Path) -> str:
 
 
 def _tune(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA trusted_schema = OFF")
     db.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
     # For rolling back only: who dies while writing breaks the seal, so no journal on disk would ever be played back.
     db.execute("PRAGMA journal_mode = MEMORY")

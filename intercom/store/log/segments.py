@@ -22,6 +22,7 @@ from intercom.format.record import extent
 from intercom.system import host
 from intercom.system.files import opened, read_from, write_pieces
 from intercom.system.folders import Names
+from intercom.system.git_index import tracked_in
 
 NOTHING: Final = "-"  #: what the first segment follows
 OLDER: Final = "older "  #: begins a line that names a segment of a version before the ledger
@@ -134,6 +135,9 @@ class Segments:
 
     def _among(self, names: Sequence[str]) -> list[Segment]:
         """The segments among these files."""
+        if not read_from(self._list) and names:  # nothing but themselves says whose they are
+            cloned = tracked_in(self.folder)
+            names = [name for name in names if name not in cloned]
         numbered = sorted((number, not self.is_named(name), name) for name in names if (number := number_of(name)))
         heads = {name: head for _, _, name in numbered if (head := self._head(name)) is not None}
         noted, lines = self._noted()

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intercom.core.display import value
 from intercom.core.errors import StorageError
 from intercom.core.message import utc
 from intercom.system import host
@@ -300,7 +301,9 @@ def _open(path: Path) -> sqlite3.Connection:
         os.close(host.open_file(path, os.O_CREAT))
     db = sqlite3.connect(path, isolation_level=None)
     try:
+        db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA busy_timeout = 10000")
+        _plain(db, path)
         if _version(db) == 0:
             # Two processes may not turn a new file into WAL at once: SQLite does not wait there.
             with flocked(path.with_name("state.lock")):
@@ -318,6 +321,17 @@ def _open(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _plain(db: sqlite3.Connection, path: Path) -> None:
+    """StorageError for a file that would do something by itself when it is read or written: none of ours does."""
+    found = db.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') LIMIT 1").fetchone()
+    if found is not None:
+        raise StorageError(
+            f"{path} is not as Intercom makes it: it has a trigger or view ({value(str(found[0]))}); "
+            "nothing was changed. "
+            "Move it away: names and read positions start anew, messages stay."
+        )
 
 
 def _doubt(db: sqlite3.Connection, folder: Path) -> None:

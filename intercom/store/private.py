@@ -1,0 +1,146 @@
+"""Owns the question whether the private folder is this person's own: nobody else's state is ever opened.
+
+What git tracks came with a repository, or can come again with the next pull; what another user owns, that user can
+change. Such a folder is set aside as a whole, under a name that says so, and a new one is made: names and read
+positions begin anew there, the messages of the log stay. A folder that is made so, or by `init`, is marked with what
+only this person's key can make (`key`, beside the record of `core.trust`), so that an own folder which somebody gave
+to git by mistake stays one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from intercom.core import trust
+from intercom.core.config import Config
+from intercom.core.errors import Refused
+from intercom.system.files import make_private_folder, read_from, replace, storage
+from intercom.system.git_index import tracked_in
+from intercom.system.lock import flocked
+
+_MARK = "mine"  #: in the private folder
+_KEY = "key"
+_ASIDE = "not-ours"
+
+
+def vet(config: Config) -> str:
+    """Set a private folder aside that is not this person's; what to tell them, "" for nothing. StorageError, Refused.
+
+    Refused where another user's folder is in that user's own project, or where there is no home for a mark.
+    """
+    reason = foreign(config)
+    if not reason:
+        return ""
+    if _guest(config):
+        raise Refused(f"{config.private} {reason}, and so does the project; nothing was opened. Ask them to share it.")
+    place = trust.place(os.environ)
+    if place is None or not trust.apart(place, config.root, os.environ):
+        raise Refused(f"{config.private} {reason}; nothing was opened. Set HOME, so that a new one can be marked.")
+    _home(place)
+    with flocked(place.with_suffix(".lock")):
+        if not foreign(config):
+            return ""  # another process was quicker
+        aside = _free(config.folder / f"{_ASIDE}-{time.strftime('%Y%m%d-%H%M%S')}")
+        with storage(f"move {config.private} to {aside}", "nothing was opened"):
+            config.private.rename(aside)
+        mark(config)
+    return (
+        f"{config.private} {reason}: it was not opened, and is {aside.name} now. Names and read positions begin anew "
+        "here; messages in the log stay"
+    )
+
+
+def foreign(config: Config) -> str:
+    """Why the private folder is not this person's, as the end of a sentence about it; "" where it is."""
+    try:
+        found = os.lstat(config.private)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    entries = [found]
+    with suppress(OSError):  # what cannot be listed is said elsewhere
+        entries += [one.stat(follow_symlinks=False) for one in os.scandir(config.private)]
+    trusted = {trust.me(), 0, *([os.stat(config.root).st_uid] if trust.me() == 0 else [])}
+    others = [one.st_uid for one in entries if one.st_uid not in trusted]
+    if others and not _shared(config, found):
+        return f"belongs to {_user(others[0])}"
+    if tracked_in(config.private) and not _marked(config):
+        return "came with the repository (git tracks what is in it)"
+    return ""
+
+
+def mark(config: Config) -> None:
+    """Make the private folder, and mark it as this person's. StorageError."""
+    make_private_folder(config.private)
+    if key := _key(os.environ, make=True):
+        salt = os.urandom(8).hex()
+        replace(config.private / _MARK, f"{salt} {_sign(key, salt)}\n".encode())
+
+
+def _marked(config: Config) -> bool:
+    key = _key(os.environ, make=False)
+    if not key or os.path.islink(config.private / _MARK):
+        return False
+    salt, _, said = (read_from(config.private / _MARK) or b"").decode("ascii", "replace").strip().partition(" ")
+    return bool(salt) and said == _sign(key, salt)
+
+
+def _sign(key: bytes, salt: str) -> str:
+    return blake2b(salt.encode(), key=key, digest_size=20).hexdigest()
+
+
+def _key(environ: Mapping[str, str], *, make: bool) -> bytes:
+    """What only this person knows; b"" where there is none."""
+    place = trust.place(environ)
+    if place is None:
+        return b""
+    path = place.with_name(_KEY)
+    with suppress(OSError):
+        about = os.stat(path)
+        if not trust.is_persons(about, 0o077):
+            return b""
+    found = (read_from(path) or b"")[:64]
+    if not found and make:
+        _home(place)
+        found = os.urandom(32).hex().encode()
+        replace(path, found)
+    return found
+
+
+def _home(place: Path) -> None:
+    with storage(f"create the folder {place.parent}", "nothing was opened"):
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _shared(config: Config, found: os.stat_result) -> bool:
+    """Whether a group shares the whole project, this user among them."""
+    root = os.stat(config.root)
+    both = found.st_mode & root.st_mode & stat.S_IWGRP
+    groups = getattr(os, "getgroups", list)()
+    return bool(both) and found.st_gid == root.st_gid and found.st_gid in groups
+
+
+def _guest(config: Config) -> bool:
+    """Whether the project, too, is another user's, and so theirs to change."""
+    owner = os.stat(config.root).st_uid
+    return owner not in {trust.me(), 0} and owner == os.lstat(config.private).st_uid and trust.me() != 0
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    with suppress(KeyError):
+        return f"the user {pwd.getpwuid(uid).pw_name}"
+    return f"the user {uid}"
+
+
+def _free(path: Path) -> Path:
+    number, found = 1, path
+    while os.path.lexists(found):
+        number, found = number + 1, path.with_name(f"{path.name}-{number}")
+    return found
