@@ -121,7 +121,7 @@ def _shared(config: Config, found: os.stat_result) -> bool:
     """Whether a group shares the whole project, this user among them."""
     root = os.stat(config.root)
     both = found.st_mode & root.st_mode & stat.S_IWGRP
-    groups = getattr(os, "getgroups", list)()
+    groups: list[int] = getattr(os, "getgroups", list)()
     return bool(both) and found.st_gid == root.st_gid and found.st_gid in groups
 
 
