@@ -11,13 +11,16 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from intercom.format.record import PAGE, as_is, control
+from intercom.format import parse
+from intercom.format.record import PAGE, REDACTED, as_is, control, is_control
 from intercom.repair.sides import entry_of
 from intercom.store.index import query
 from intercom.store.index.control import standing
 from intercom.store.log.log import Log
+from intercom.system.files import read_from
 from intercom.system.folders import file_size
 
+_REDACTED = f"[{REDACTED}]\n".encode()
 _MANY = 1000  #: messages that are written at once
 
 
@@ -41,6 +44,8 @@ def refill(log: Log, db: sqlite3.Connection) -> int | None:
         return None
     there = log.idents()
     gone = [ident for ident in query.own_ids(db) if ident not in there]
+    if not gone and _redacted(log, db):
+        return None
     log.base.drop()
     if not log.ledger.exists():
         log.ledger.begin()
@@ -51,6 +56,14 @@ def refill(log: Log, db: sqlite3.Connection) -> int | None:
     said = [control(one.tag, one.ids, now) for one in standing(db)]
     log.learn([*said, control(PAGE, [f"{query.counts(db)[1]} left", *shown], now)], "what was deleted is shown again")
     return len(gone)
+
+
+def _redacted(log: Log, db: sqlite3.Connection) -> bool:
+    """Whether a redaction made segments shorter, one that the index does not have or that is not done."""
+    done = set(query.purged(db))
+    texts = (read_from(log.ledger.path(segment)) or b"" for segment in log.ledger.segments())
+    controls = (one for text in texts if _REDACTED in text for one in parse(text) if is_control(one))
+    return any(one.tag == REDACTED and not done.issuperset(one.body.splitlines()) for one in controls)
 
 
 def _batches(idents: list[str]) -> Iterator[list[str]]:

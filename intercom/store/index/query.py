@@ -361,6 +361,11 @@ def unfinished(db: sqlite3.Connection) -> list[str]:
     return [row[0] for row in db.execute("SELECT id FROM traces WHERE redacted = 1")]
 
 
+def purged(db: sqlite3.Connection) -> list[str]:
+    """The ids of messages whose texts were destroyed."""
+    return [row[0] for row in db.execute("SELECT id FROM traces WHERE redacted = 2")]
+
+
 def holding(db: sqlite3.Connection, text: str) -> list[Message]:
     """Every message whose body holds `text`, letter by letter."""
     return _messages(
