@@ -63,8 +63,12 @@ class Purge:
             files = [path for path in self._segments() if self._purge(path, texts, stub, sealed=True)]
             files += [self._log.live] * self._purge_page(texts, stub)
             files += [path for path in self._kept_files() if self._purge(path, texts, stub)]
-            copies = [folder / file.path for file in self._listing.all() if self._listing.origin(file.path).ours]
-            files += [path for path in sorted(copies) if self._purge(path, texts, stub, near=True)]
+            others = [file for file in self._listing.all() if not file.own and self._listing.origin(file.path).ours]
+            files += [
+                path
+                for path in sorted(folder / file.path for file in others)
+                if self._purge(path, texts, stub, near=True)
+            ]
             self._agree(texts, stub)
             page = Path(os.path.realpath(self._log.live)).parent
             for where in {folder, self._config.archive, self._config.private, page}:
