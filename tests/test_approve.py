@@ -94,6 +94,20 @@ def test_a_text_is_what_the_screen_shows(expect: str, shown: str, *, fits: bool)
     assert settling.same(expect, shown) is fits
 
 
+def test_what_was_not_shown_whole_is_not_allowed_unseen(project: Path) -> None:
+    """A command longer than what whoever is asked was shown needs all of it as expect; denying it does not."""
+    command = "true " * 10_000
+    with Crew.open(project, environ={}) as crew:
+        crew.sessions.record("worker-1", state="blocked", pid=os.getpid())
+        ident = crew.sessions.ask("worker-1", {"tool": "Bash", "command": command, "subject": command}, None)
+        for expect in (None, ident):
+            with pytest.raises(Refused, match="longer than what was shown"):
+                approve(crew, "worker-1", by="master", decision="allow", expect=expect, timeout=0)
+        assert approve(crew, "worker-1", by="master", decision="allow", expect=command, timeout=0).answered
+        crew.sessions.ask("worker-1", {"tool": "Bash", "command": command, "subject": command}, None)
+        assert approve(crew, "worker-1", by="master", decision="deny", timeout=0).answered
+
+
 def test_answers_through_the_bus(project: Path) -> None:
     """One request by its text, several by their ids; what is decided is decided once."""
     with Crew.open(project, environ={}) as crew:

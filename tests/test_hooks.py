@@ -18,15 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intercom.bus.bus import Bus
+from intercom.core.config import load
 from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import Message, utc
 from intercom.fleet.programs import event as events
+from intercom.fleet.programs import known
 from intercom.fleet.programs.claude import process_file
 from intercom.fleet.programs.claude.hook_settings import EVENTS, settings
 from intercom.fleet.programs.claude.hooks import KINDS
+from intercom.fleet.programs.claude.program import Claude
 from intercom.fleet.sessions import SessionRow, Sessions
-from intercom.hooks import wording
-from intercom.hooks.events import HANDLERS
+from intercom.hooks import permission, wording
+from intercom.hooks.events import HANDLERS, serve
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, own_mark, started
 from tests.conftest import SOURCE, Command, agree
@@ -429,6 +432,27 @@ def test_rules_decide_at_once(hooks: Hooks, project: Path) -> None:
     hooks.bus.signoff("master")
     assert hooks("PermissionRequest", **TOUCH) is None
     assert "must be a list of rules" in hooks.errors()
+
+
+def test_rules_that_take_too_long(hooks: Hooks, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where deny rules could not be asked in time the answer is no, never silence; a bad list takes no other along."""
+    (project / ".claude" / "intercom.toml").write_text('[permissions]\nallow = 3\ndeny = ["Bash(rm:*)"]\n')
+    agree(project)
+    for name, value in ME.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(permission, "RULES", 0.2)
+
+    def stalled(*_: object) -> None:
+        time.sleep(5)
+
+    payload = {"session_id": "s1", "hook_event_name": "PermissionRequest", **TOUCH}
+    removing = {**payload, "tool_input": {"command": "rm x"}}
+    for ruled, about in ((Claude.ruled, removing), (stalled, payload)):
+        monkeypatch.setattr(Claude, "ruled", ruled)
+        answer, _ = serve(load(project), "PermissionRequest", known.program("claude"), about, os.environ)
+        assert answer is not None
+        assert answer["hookSpecificOutput"]["decision"]["behavior"] == "deny"
+    assert "took more than" in hooks.errors()
 
 
 def test_where_a_session_that_a_person_started_can_be_seen(hooks: Hooks) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from intercom.core.display import named, value
 from intercom.core.errors import NotFound, Refused, UsageError
+from intercom.core.limits import SHOWN
 from intercom.core.message import canonical
 from intercom.core.texts import one_line
 from intercom.fleet import keys, observe, settling
@@ -129,6 +130,11 @@ def _through_hook(
             f"{', '.join(f'{one.id} ({_words(one)})' for one in fitting)}."
         )
     one = fitting[0]
+    if decision == "allow" and (expect is None or expect.strip() == one.id) and not _seen_whole(one):
+        raise Refused(
+            f"what {name} asks is longer than what was shown of it; nothing was answered. Repeat the whole of it as "
+            f"expect, or look at it (intercom attach {name}) and answer there."
+        )
     if not crew.sessions.answer(one.id, decision, by, None):
         raise Refused(f"{name} no longer waits for an answer to {_words(one)}; nothing was answered. Look again.")
     note = "its hook has the answer" if _settled(crew, name, one, until) else "the answer is stored; it is not seen yet"
@@ -146,6 +152,13 @@ def matches(expect: str, request: Request) -> bool:
     if not asks.get("subject"):
         texts.add(tool)
     return expect.strip() in {text.strip() for text in texts}
+
+
+def _seen_whole(request: Request) -> bool:
+    """Whether all that is asked was shown to whoever was asked."""
+    asks = request.request
+    keys = [key for key in ("subject", "command", "url", "paths") if asks.get(key)] or ["input"]
+    return all(len(str(asks.get(key) or "")) <= SHOWN for key in keys)
 
 
 def _settled(crew: Crew, name: str, one: Request, until: float) -> bool:

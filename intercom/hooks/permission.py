@@ -9,42 +9,46 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
+from intercom.core.limits import SHOWN
 from intercom.core.message import USER, new_id
 from intercom.core.texts import beginning
 from intercom.fleet.programs.event import Ask
 from intercom.fleet.sessions import DECISIONS, ENDED, Request
 from intercom.hooks.call import Answer, Call
 from intercom.hooks.faults import note_fault
+from intercom.hooks.limit import RULES, within
 from intercom.system.liveness import alive
 
+T = TypeVar("T")
 WAIT = 50.0  #: seconds for the master to answer
 LONGEST = 570.0  #: seconds; the hook itself is given 600
 RAN = "it was allowed at its terminal, and ran"
 WENT = "its dialog is gone: answered there, or taken back"
 _LOOK = 1.0  #: seconds between looks at whether the dialog is still there
-_SHOWN = 20_000  #: characters of a command or input in the question
 
 
 def decide(call: Call, detail: dict[str, Any]) -> Answer | None:
     """What to say to a permission request, None for nothing."""
-    settings = call.config.section("permissions")
     given = call.event.inputs
     inputs: dict[str, Any] = given if isinstance(given, dict) else {}
     cwd = call.event.cwd or os.getcwd()
     if not detail["tool"] or call.event.people:
         return None
+    ask = Ask(detail["tool"], inputs, cwd, call.program.project_of(call.environ) or cwd)
+    nothing: list[str] = []
+    allow, deny = _read(call, _rules, "allow", nothing), _read(call, _rules, "deny", nothing)
+    wait = _read(call, _wait, "wait", WAIT)
     try:
-        ask = Ask(detail["tool"], inputs, cwd, call.program.project_of(call.environ) or cwd)
-        ruled = call.program.ruled(ask, _rules(settings, "allow"), _rules(settings, "deny"))
-        wait = _wait(settings)
-    except UsageError as error:
+        with within(RULES):
+            ruled = call.program.ruled(ask, allow, deny)
+    except TimeoutError as error:
         note_fault(call.config, call.event.name, error)
-        ruled, wait = None, WAIT
+        ruled = ("deny", "that nobody knows: the rules took too long") if deny else None
     request = {**detail, "input": inputs, "cwd": cwd}
     if ruled is not None:
         decision, rule = ruled
@@ -52,17 +56,25 @@ def decide(call: Call, detail: dict[str, Any]) -> Answer | None:
     return _ask_master(call, request, wait)
 
 
-def _rules(settings: Mapping[str, Any], key: str) -> list[str]:
-    found = settings.get(key, [])
+def _read(call: Call, how: Callable[[object, str], T], key: str, default: T) -> T:
+    """A setting under [permissions]; what cannot be one is noted, and counts for nothing."""
+    given = call.config.section("permissions").get(key, default)
+    try:
+        return how(given, f"`{key}` under [permissions] in .claude/intercom.toml")
+    except UsageError as error:
+        note_fault(call.config, call.event.name, error)
+        return default
+
+
+def _rules(found: object, name: str) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(rule, str) for rule in found):
-        raise UsageError(f"`{key}` under [permissions] in .claude/intercom.toml must be a list of rules; none counts.")
+        raise UsageError(f"{name} must be a list of rules; none of it counts.")
     return found
 
 
-def _wait(settings: Mapping[str, Any]) -> float:
-    found = settings.get("wait", WAIT)
+def _wait(found: object, name: str) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < float("inf"):
-        raise UsageError("`wait` under [permissions] in .claude/intercom.toml must be a number of seconds.")
+        raise UsageError(f"{name} must be a number of seconds.")
     return min(float(found), LONGEST)
 
 
@@ -122,7 +134,7 @@ def question(name: str, request: Mapping[str, Any], ident: str, wait: float) -> 
 
 
 def _short(text: str) -> str:
-    return beginning(text, _SHOWN)
+    return beginning(text, SHOWN)
 
 
 def ended(call: Call, request: Request, why: str) -> None:

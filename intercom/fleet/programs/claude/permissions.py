@@ -20,6 +20,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
+from intercom.fleet.programs.claude import globs
 from intercom.fleet.programs.event import Ask
 
 _RULE = re.compile(r"(?P<tool>[A-Za-z_][\w.*-]*)(?:\((?P<about>.*)\))?\Z", re.DOTALL)
@@ -100,36 +101,26 @@ def _mcp(rule: str, tool: str) -> bool:
 def _bash(pattern: str, command: str, *, strict: bool) -> bool:
     if "*" not in pattern and command.strip(" \t\n") == pattern:
         return True
-    test = _command_pattern(pattern)
+    test = globs.Command(pattern)
     if strict:
-        return not _NOT_PLAIN.search(command) and test.match(command.strip()) is not None
-    return any(test.match(part, at) for part, at in _parts(command))
+        return not _NOT_PLAIN.search(command) and test.matches(command.strip())
+    return any(test.matches(part, starts) for part, starts in _parts(command))
 
 
-def _command_pattern(pattern: str) -> re.Pattern[str]:
-    """`x:*` and `x *` stand for x alone and for x with anything behind a space."""
-    tail = ""
-    for end in (":*", " *"):
-        if pattern.endswith(end):
-            pattern, tail = pattern.removesuffix(end), r"(?:\s.*)?"
-            break
-    body = ".*".join(re.escape(piece) for piece in pattern.split("*"))
-    return re.compile(body + tail + r"\Z", re.DOTALL)
-
-
-def _parts(command: str) -> Iterator[tuple[str, int]]:
+def _parts(command: str) -> Iterator[tuple[str, Iterable[int]]]:
     """The command, and each command that may be in it: behind others, in quotes, run by something else.
 
-    Each as a text and where in it the command begins.
+    Each as a text and where in it the command may begin.
     """
     whole = command.replace("\\\n", "")
     for part in dict.fromkeys([command, *_PARTS.split(whole), *_PARTS.split(_REDIRECTION.sub(" ", whole))]):
-        bare = part.strip()
-        while before := _BEFORE.match(bare):
-            bare = bare[before.end() :].strip()
+        at = 0
+        while before := _BEFORE.match(part, at):
+            at = before.end()
+        bare = part[at:].strip()
         unquoted = " ".join(_QUOTES.sub("", bare).split())
-        yield from ((part.strip(), 0), (bare, 0), (_QUOTES.sub("", bare), 0))
-        yield from ((unquoted, at) for at in _starts(unquoted))
+        yield from ((text, (0,)) for text in (part.strip(), bare, _QUOTES.sub("", bare)))
+        yield unquoted, _starts(unquoted)
 
 
 def _starts(line: str) -> Iterator[int]:
@@ -139,7 +130,7 @@ def _starts(line: str) -> Iterator[int]:
         end = line.find(" ", at)
         word = line[at:] if end < 0 else line[at:end]
         name = at + word.rfind("/") + 1
-        yield from {at, name}
+        yield from sorted({at, name})
         if at == 0 and line[name : at + len(word)] not in _RUNNERS:
             return
         at = end + 1
@@ -153,7 +144,7 @@ def _path(pattern: str, ask: Ask, *, strict: bool) -> bool:
     if not given or (strict and ask.tool == "Glob" and _ELSEWHERE.search(str(ask.inputs.get("pattern")))):
         return False
     test = _path_pattern(pattern, ask)
-    hits = [test.match(spelling) is not None for name in given for spelling in _spellings(ask, name)]
+    hits = [test.matches(spelling) for name in given for spelling in _spellings(ask, name)]
     return all(hits) if strict else any(hits)
 
 
@@ -164,7 +155,7 @@ def _spellings(ask: Ask, name: str) -> tuple[str, str, str]:
     return short, os.path.realpath(short), os.path.realpath(path)
 
 
-def _path_pattern(pattern: str, ask: Ask) -> re.Pattern[str]:
+def _path_pattern(pattern: str, ask: Ask) -> globs.Path:
     """A gitignore pattern as one over absolute paths; a folder stands for all that is in it."""
     if pattern.startswith("//"):
         base, rest = "", pattern[1:]
@@ -176,21 +167,7 @@ def _path_pattern(pattern: str, ask: Ask) -> re.Pattern[str]:
         bare = pattern.removeprefix("./")
         anywhere = bare == pattern and "/" not in bare.rstrip("/")
         base, rest = os.path.realpath(ask.cwd), f"/**/{bare}" if anywhere else f"/{bare}"
-    return re.compile(re.escape(base) + _glob(rest.rstrip("/")) + r"(?:/.*)?\Z", re.DOTALL)
-
-
-def _glob(text: str) -> str:
-    out = []
-    for piece in re.split(r"(/\*\*/|/\*\*\Z|\*\*|\*|\?)", text):
-        if piece == "/**/":
-            out.append("/(?:.*/)?")
-        elif piece == "/**":
-            out.append("/.*")
-        elif piece == "**":
-            out.append(".*")
-        else:
-            out.append({"*": "[^/]*", "?": "[^/]"}.get(piece) or re.escape(piece))
-    return "".join(out)
+    return globs.Path(base, rest.rstrip("/"))
 
 
 def _domain(wanted: str, url: str, *, strict: bool) -> bool:
