@@ -17,10 +17,7 @@ FLOORS = (
     (("store",), "What a bus keeps on disk, one resource a package: log, index, state, sources of the index."),
     (("repair",), "What people and programs did to the log: pure rules, and taking it in."),
     (("bus",), "The API: send, read, wait, search, receipts, names, status; what every edge calls."),
-    (
-        ("fleet", "clients"),
-        "Agents at work: their programs and sessions, waking, answering, workers; and the clients that they sit in.",
-    ),
+    (("fleet",), "Agents at work: their programs and sessions, the clients they sit in, waking, workers, worktrees."),
     (("server", "hooks", "doctor"), "Edges: MCP tools for agents, hooks of their programs, a check-up for people."),
     (("cli",), "The command line, by which people and scripts reach the bus, and which starts the other edges."),
 )

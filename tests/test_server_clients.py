@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from intercom import Bus
-from intercom.clients.habits import habits
+from intercom.fleet.clients.habits import habits
 from intercom.server.toolbox import BY_NAME, TOOLS
 from intercom.system import resources
 from tests.people_kit import until
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 #: Runs in a server's process: a client that nobody knows may have given up after a moment.
 SOON = "import intercom.server.tools.messages as messages; messages.LATE = 0.2\n"
 #: The same, and a call of a client that cuts at 60 seconds is answered after half a second.
-BRIEF = "import intercom.clients.habits as habits; habits._MARGIN = 59.5\n"
+BRIEF = "import intercom.fleet.clients.habits as habits; habits._MARGIN = 59.5\n"
 #: A client that registers, reads, says how many there were, and stays.
 CLIENT = (
     "import pathlib, sys\n"

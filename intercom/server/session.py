@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from intercom.clients.habits import Habits, habits
+from intercom.fleet.clients.habits import Habits, habits
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import RESERVED, canonical
 from intercom.fleet.programs.known import session_of

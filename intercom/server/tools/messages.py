@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.bus.names import masters
-from intercom.clients.habits import LATE
+from intercom.fleet.clients.habits import LATE
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
 from intercom.core.message import STATUS_CODES, TYPES_SHOWN, Message, check_type

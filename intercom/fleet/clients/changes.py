@@ -1,0 +1,149 @@
+"""Owns bringing files into the state that a set-up wants, and back: planned first, then written, each file at once.
+
+A file that is not what it should be is left alone and named. What others wrote after us stays, in every case.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.fleet.clients.edit.splice import CannotEdit, Edited, without
+from intercom.fleet.clients.part import Own, Part
+from intercom.fleet.clients.record import Kept, Record, sum_of
+from intercom.system.files import replace, sync_folder
+
+ADDED, THERE, REMOVED, ALONE = "added", "there", "removed", "left alone"
+
+
+class Change(NamedTuple):
+    """What is to become of one file."""
+
+    path: Path
+    what: str  #: ADDED, THERE, REMOVED or ALONE
+    before: str | None = None  #: None: there is no file
+    after: str | None = None
+    why: str = ""  #: it is left alone, or what in it
+    kept: Kept | None = None  #: what is remembered afterwards
+    mode: int = 0o644  #: of a file that is new
+
+
+def adding(root: Path, path: Path, parts: Iterable[Part], record: Record, *, user: bool) -> Change:
+    """`path` with these parts."""
+    parts = list(parts)
+    try:
+        real, before = _open(root, path)
+        known = record.get(path)
+        ours = known if known is not None and before is not None and known.after == sum_of(before) else None
+        base = without(before, ours.inserts) if ours is not None and before is not None and ours.inserts else before
+        edited = Edited((before if base is None else base) or "")
+        for part in parts:
+            if part.there(edited.text):
+                continue
+            try:
+                edited = part.put(edited)
+            except CannotEdit:
+                if getattr(part, "needed", True):
+                    raise
+    except (CannotEdit, OSError, UnicodeDecodeError) as error:
+        return Change(path, ALONE, why=_why(error))
+    if edited.text == (before or ""):
+        return Change(real, THERE, before, before, kept=known)
+    created = before is None if known is None else known.created
+    clean = known is None or ours is not None
+    kept = Kept(
+        sum_of(edited.text),
+        edited.inserts if clean else (),
+        created,
+        known.made if known else tuple(map(str, _missing(real.parent))),
+        "" if user else str(root),
+        user,
+    )
+    mode = max((part.mode for part in parts if isinstance(part, Own)), default=0o644)
+    return Change(real, ADDED, before, edited.text, kept=kept, mode=mode)
+
+
+def taking(root: Path, path: Path, parts: Iterable[Part], record: Record) -> Change | None:
+    """`path` as it was before us; None where nothing of ours is in it."""
+    try:
+        real, before = _open(root, path)
+        known = record.get(path)
+        if before is None:
+            return Change(path, THERE) if known else None
+        after = None
+        if known is not None and known.inserts and known.after == sum_of(before):
+            after = without(before, known.inserts)
+        if after is None:
+            after = before
+            for part in parts:
+                after = part.cut(after)
+    except (CannotEdit, OSError, UnicodeDecodeError) as error:
+        return Change(path, ALONE, why=_why(error))
+    gone = not after.strip("\ufeff \t\r\n{}") and (known is not None and known.created)
+    if after == before and not gone:
+        return Change(real, THERE, before, before) if known else None
+    own = not after and any(isinstance(part, Own) for part in parts)
+    return Change(real, REMOVED, before, None if gone or own else after, kept=known)
+
+
+def apply(change: Change, record: Record, path: Path) -> None:
+    """Write it, and what is to be remembered. OSError, StorageError."""
+    if change.what == ADDED:
+        assert change.after is not None
+        change.path.parent.mkdir(parents=True, exist_ok=True)
+        new = change.before is None
+        replace(change.path, change.after.encode())
+        if new:
+            os.chmod(change.path, change.mode & ~_umask())
+        record.put(path, change.kept)
+    elif change.what == REMOVED:
+        if change.after is None:
+            change.path.unlink(missing_ok=True)
+            sync_folder(change.path.parent)
+            _tidy(change.kept)
+        else:
+            replace(change.path, change.after.encode())
+        record.put(path, None)
+    elif change.what == THERE and change.kept is None:
+        record.put(path, None)
+
+
+def _tidy(known: Kept | None) -> None:
+    """Remove the folders that were made for a file, as far as they are empty."""
+    for folder in known.made if known else ():
+        try:
+            os.rmdir(folder)
+        except OSError:
+            return  # something else is in it by now
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Folders that have to be made, the innermost first."""
+    return [one for one in (folder, *folder.parents) if not one.exists()]
+
+
+def _open(root: Path, path: Path) -> tuple[Path, str | None]:
+    """Where the file really is, and its text, None where there is none. CannotEdit, OSError, UnicodeDecodeError."""
+    real = Path(os.path.realpath(path))
+    if path.is_relative_to(root) and not real.is_relative_to(os.path.realpath(root)):
+        raise CannotEdit(f"it leads out of the project, to {real}")
+    if real.exists() and not real.is_file():
+        raise CannotEdit("it is not a regular file")
+    try:
+        return real, real.read_bytes().decode()
+    except FileNotFoundError:
+        return real, None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,30 @@
+"""Owns how Cline is set up: in the user's file alone, with the project's root in it, since one hub serves all projects."""
+
+from __future__ import annotations
+
+from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.part import Member, Own, Part
+from intercom.fleet.programs.program import SERVER
+
+EVENTS = ("PreToolUse", "PostToolUse")  #: those whose answer reaches the model
+
+
+def parts(setup: Setup) -> list[Part]:
+    """The server, with time to start; hooks, each a program named after its event; the words."""
+    folder = setup.home / ".cline"
+    entry = {**setup.pinned(), "timeout": CALL_SECONDS}
+    hooks: list[Part] = [
+        Own(folder / "hooks" / event, f"#!/bin/sh\n{setup.hook(event, 'cline')}\n", 0o755) for event in EVENTS
+    ]
+    settings = folder / "data" / "settings" / "cline_mcp_settings.json"
+    return [Member(settings, ("mcpServers", SERVER), entry), *hooks, setup.rules("AGENTS.md")]
+
+
+def notes(setup: Setup) -> list[str]:
+    """What holds for its hub."""
+    return [f"Cline has one entry for all projects: it is on the bus of {setup.root}"]
+
+
+CLIENT = Client(
+    "cline", "Cline", parts, programs=("cline",), folders=(".clinerules",), homes=(".cline",), notes=notes, user_only=True
+)

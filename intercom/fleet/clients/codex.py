@@ -1,0 +1,59 @@
+"""Owns how Codex is set up: tables of `config.toml`, and hooks beside it that a person has to trust."""
+
+from __future__ import annotations
+
+import json
+
+from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.part import Item, Part, Toml
+from intercom.fleet.programs.program import SERVER
+
+EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd")
+PASSED = ["INTERCOM_NAME", "INTERCOM_ROLE", "INTERCOM_ROOT", "INTERCOM_MACHINE"]
+
+
+def parts(setup: Setup) -> list[Part]:
+    """The server, approved and waited for; the hooks; the words."""
+    folder = setup.base(".codex")
+    hooks: list[Part] = [
+        Item(
+            folder / "hooks.json",
+            ("hooks", event),
+            {"hooks": [{"type": "command", "command": setup.hook(event, "codex"), "timeout": 30}]},
+        )
+        for event in EVENTS
+    ]
+    return [Toml(folder / "config.toml", ("mcp_servers", SERVER), table(setup)), *hooks, setup.rules("AGENTS.md")]
+
+
+def table(setup: Setup) -> str:
+    """`required`: a first turn without our tools is worth nothing. The server gets no variables but those named."""
+    lines = [
+        f"[mcp_servers.{SERVER}]",
+        f"command = {_toml(setup.entry['command'])}",
+        f"args = {_toml(list(setup.entry['args']))}",
+        "required = true",
+        "startup_timeout_sec = 30",
+        f"tool_timeout_sec = {CALL_SECONDS}",
+        'default_tools_approval_mode = "approve"',
+        f"env_vars = {_toml(PASSED)}",
+    ]
+    if env := setup.entry.get("env"):
+        lines += [f"[mcp_servers.{SERVER}.env]", *(f"{key} = {_toml(value)}" for key, value in env.items())]
+    return "\n".join(lines)
+
+
+def _toml(value: str | list[str]) -> str:
+    """A text, or a list of them, in TOML: JSON's own escapes are among its."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def notes(setup: Setup) -> list[str]:
+    """What it asks a person."""
+    trust = [] if setup.user else ["Codex reads a project's settings once you trust the project: it asks when it starts"]
+    return [*trust, "for messages by themselves, trust the hooks: /hooks in Codex"]
+
+
+CLIENT = Client(
+    "codex", "Codex", parts, programs=("codex",), folders=(".codex",), homes=(".codex",), notes=notes
+)

@@ -1,0 +1,18 @@
+"""Owns how Continue is set up: an entry in the list of servers of the user's `config.yaml`."""
+
+from __future__ import annotations
+
+from intercom.fleet.clients.client import Client, Setup
+from intercom.fleet.clients.part import Listed, Part
+from intercom.fleet.programs.program import SERVER
+
+
+def parts(setup: Setup) -> list[Part]:
+    """The server; the words."""
+    entry = {"name": SERVER, **setup.entry}
+    return [Listed(setup.home / ".continue" / "config.yaml", "mcpServers", entry), setup.rules("AGENTS.md")]
+
+
+CLIENT = Client(
+    "continue", "Continue", parts, programs=("cn",), folders=(".continue",), homes=(".continue",), user_only=True
+)

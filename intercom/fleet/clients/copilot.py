@@ -1,0 +1,17 @@
+"""Owns how Copilot CLI is set up: in the user's file."""
+
+from __future__ import annotations
+
+from intercom.fleet.clients.client import Client, Setup
+from intercom.fleet.clients.part import Member, Part
+from intercom.fleet.programs.program import SERVER
+
+
+def parts(setup: Setup) -> list[Part]:
+    """The server, all its tools; the words."""
+    entry = {"type": "local", **setup.entry, "tools": ["*"]}
+    path = setup.home / ".copilot" / "mcp-config.json"
+    return [Member(path, ("mcpServers", SERVER), entry), setup.rules(".github/copilot-instructions.md", "AGENTS.md")]
+
+
+CLIENT = Client("copilot", "Copilot CLI", parts, programs=("copilot",), homes=(".copilot",), user_only=True)

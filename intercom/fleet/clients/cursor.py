@@ -1,0 +1,16 @@
+"""Owns how Cursor is set up: `.cursor/mcp.json`."""
+
+from __future__ import annotations
+
+from intercom.fleet.clients.client import Client, Setup
+from intercom.fleet.clients.part import Member, Part
+from intercom.fleet.programs.program import SERVER
+
+
+def parts(setup: Setup) -> list[Part]:
+    """The server; the words."""
+    path = setup.base(".cursor") / "mcp.json"
+    return [Member(path, ("mcpServers", SERVER), dict(setup.entry)), setup.rules("AGENTS.md")]
+
+
+CLIENT = Client("cursor", "Cursor", parts, programs=("cursor", "cursor-agent"), folders=(".cursor",))

@@ -1,0 +1,36 @@
+"""Owns how Gemini CLI is set up: `settings.json`, with hooks under its own names for events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.part import Item, Member, Part
+from intercom.fleet.clients.settings import server
+from intercom.fleet.programs.program import SERVER
+
+EVENTS = ("SessionStart", "BeforeAgent", "BeforeTool", "AfterTool", "AfterAgent", "SessionEnd")
+_HOOK_MS = 30_000
+
+
+def parts(setup: Setup) -> list[Part]:
+    """The server, trusted; the hooks; the words."""
+    path = setup.base(".gemini") / "settings.json"
+    hooks: list[Part] = [Item(path, ("hooks", event), group(setup, event)) for event in EVENTS]
+    return [Member(path, ("mcpServers", SERVER), server(setup, CALL_SECONDS * 1000)), *hooks, setup.rules("GEMINI.md")]
+
+
+def group(setup: Setup, event: str) -> dict[str, Any]:
+    """The hook of an event; those of tools have to say of which."""
+    hook = {"type": "command", "command": setup.hook(event, "gemini"), "timeout": _HOOK_MS}
+    return {**({"matcher": "*"} if event.endswith("Tool") else {}), "hooks": [hook]}
+
+
+def notes(setup: Setup) -> list[str]:
+    """What it asks a person."""
+    return [] if setup.user else ["Gemini reads a project's settings once you trust the folder: it asks when it starts"]
+
+
+CLIENT = Client(
+    "gemini", "Gemini CLI", parts, programs=("gemini",), folders=(".gemini", "GEMINI.md"), homes=(".gemini",), notes=notes
+)

@@ -1,0 +1,48 @@
+"""Owns how opencode is set up: `opencode.json`; its fork Kilo takes the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.part import Member, Part
+from intercom.fleet.programs.program import SERVER
+
+
+def server(setup: Setup) -> dict[str, Any]:
+    """The entry in its form."""
+    out: dict[str, Any] = {
+        "type": "local",
+        "command": [setup.entry["command"], *setup.entry["args"]],
+        "enabled": True,
+        "timeout": CALL_SECONDS * 1000,
+    }
+    return {**out, "environment": setup.entry["env"]} if setup.entry.get("env") else out
+
+
+def configuration(setup: Setup, name: str) -> Path:
+    """Its file: the one that is there, with comments or without."""
+    folder = setup.home / ".config" / name if setup.user else setup.root
+    with_comments = folder / f"{name}.jsonc"
+    return with_comments if with_comments.exists() else folder / f"{name}.json"
+
+
+def parts(setup: Setup) -> list[Part]:
+    """The server, its approval, the words."""
+    path = configuration(setup, "opencode")
+    return [
+        Member(path, ("mcp", SERVER), server(setup)),
+        Member(path, ("permission", f"{SERVER}_*"), "allow", needed=False),
+        setup.rules("AGENTS.md"),
+    ]
+
+
+CLIENT = Client(
+    "opencode",
+    "opencode",
+    parts,
+    programs=("opencode",),
+    folders=("opencode.json", "opencode.jsonc", ".opencode"),
+    homes=(".config/opencode",),
+)

@@ -1,0 +1,227 @@
+"""Owns what a client's set-up is made of: one addition to one file, in the form that the file has. Pure.
+
+Each part can say whether it is there, put itself into a text, and take itself out of one in which others have written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from intercom.fleet.clients.edit import block, jsonc
+from intercom.fleet.clients.edit.splice import CannotEdit, Edited
+
+
+class Part(Protocol):
+    """One addition to one file."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    def there(self, text: str) -> bool:
+        """Whether something stands in its place, ours or not."""
+
+    def put(self, edited: Edited) -> Edited:
+        """With it. CannotEdit where that cannot be."""
+
+    def cut(self, text: str) -> str:
+        """Without it, if it is ours."""
+
+
+class Member(NamedTuple):
+    """A value in a JSON file, under these keys."""
+
+    path: Path
+    keys: tuple[str, ...]
+    value: Any
+    needed: bool = True  #: without it the rest of the file is of no use
+
+    def there(self, text: str) -> bool:
+        """Whether there is any value."""
+        return jsonc.find(text, self.keys) is not None
+
+    def put(self, edited: Edited) -> Edited:
+        """With it."""
+        return jsonc.put(edited, self.keys, self.value)
+
+    def cut(self, text: str) -> str:
+        """Without it, and without the tables above it that are left empty."""
+        if not _calls_us(jsonc.find(text, self.keys), self.value):
+            return text
+        text = jsonc.cut(text, self.keys)
+        for end in range(len(self.keys) - 1, 0, -1):
+            if jsonc.find(text, self.keys[:end]) == {}:
+                text = jsonc.cut(text, self.keys[:end])
+        return text
+
+
+def _calls_us(found: Any, ours: Any) -> bool:
+    """Whether a value is the one that we put there, or an entry that starts what ours does."""
+    if isinstance(found, dict) and isinstance(ours, dict) and "command" in ours:
+        same: bool = found.get("command") == ours["command"]
+        return same
+    return bool(found == ours)
+
+
+class Item(NamedTuple):
+    """An item in a list of a JSON file, under these keys."""
+
+    path: Path
+    keys: tuple[str, ...]
+    item: Any
+
+    def there(self, text: str) -> bool:
+        """Whether the list has it."""
+        found = jsonc.find(text, self.keys)
+        return isinstance(found, list) and self.item in found
+
+    def put(self, edited: Edited) -> Edited:
+        """With it."""
+        return jsonc.add(edited, self.keys, self.item)
+
+    def cut(self, text: str) -> str:
+        """Without it, and without what is left empty."""
+        if not text.strip() or not self.there(text):
+            return text
+        text = jsonc.cut(text, self.keys, self.item)
+        for end in range(len(self.keys), 0, -1):
+            if jsonc.find(text, self.keys[:end]) in ([], {}):
+                text = jsonc.cut(text, self.keys[:end])
+        return text
+
+
+class Words(NamedTuple):
+    """A marked block of words for agents, in a file of rules."""
+
+    path: Path
+    body: str
+
+    def there(self, text: str) -> bool:
+        """Whether there is a block of ours."""
+        return block.has(text)
+
+    def put(self, edited: Edited) -> Edited:
+        """With it at the end."""
+        return block.append(edited, self.body, block.MARKDOWN)
+
+    def cut(self, text: str) -> str:
+        """Without it."""
+        return block.cut(text)
+
+
+class Toml(NamedTuple):
+    """A marked block of tables at the end of a TOML file. `keys` lead to what it defines."""
+
+    path: Path
+    keys: tuple[str, ...]
+    body: str
+
+    def there(self, text: str) -> bool:
+        """Whether there is such a table, ours or not."""
+        found: Any = _toml(text)
+        for key in self.keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found is not None
+
+    def put(self, edited: Edited) -> Edited:
+        """With it; nothing else may mean anything else by that."""
+        before = _toml(edited.text)
+        out = block.append(edited, self.body, block.HASH)
+        after: Any = _toml(out.text)
+        inner = after
+        for key in self.keys[:-1]:
+            inner = inner.get(key, {})
+        inner.pop(self.keys[-1], None)
+        if len(self.keys) > 1 and not inner and self.keys[0] not in before:
+            after.pop(self.keys[0])
+        if after != before:
+            raise CannotEdit(f"[{'.'.join(self.keys)}] does not go at its end")
+        return out
+
+    def cut(self, text: str) -> str:
+        """Without it."""
+        return block.cut(text)
+
+
+def _toml(text: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text.lstrip("\ufeff").replace("\r\n", "\n"))
+    except tomllib.TOMLDecodeError as error:
+        raise CannotEdit(f"not TOML: {error}") from None
+
+
+class Listed(NamedTuple):
+    """An entry of a list at the top of a YAML file: `key:` and below it `- name: …`, in a marked block."""
+
+    path: Path
+    key: str
+    entry: dict[str, Any]
+
+    def there(self, text: str) -> bool:
+        """Whether the list has one of that name."""
+        found = _yaml(text).get(self.key)
+        names = [one.get("name") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return self.entry["name"] in names
+
+    def put(self, edited: Edited) -> Edited:
+        """With it, first of the list; a list that is written in brackets is left alone."""
+        import re
+
+        before = _yaml(edited.text)
+        if self.key not in before:
+            out = block.append(edited, f"{self.key}:\n{self._item('  ')}", block.HASH)
+        else:
+            head = re.search(rf"^{re.escape(self.key)}:[ \t]*(?:#[^\n]*)?\n((?:[ \t]*(?:#[^\n]*)?\n)*)([ \t]*)- ", edited.text, re.M)
+            if head is None:
+                raise CannotEdit(f"{self.key} is not written as a list of lines")
+            out = edited.insert((head.start(2), block.written(self._item(""), block.HASH, head[2])))
+        after = _yaml(out.text)
+        rest = [one for one in after.get(self.key) or [] if one != self.entry]
+        if {**before, self.key: None} != {**after, self.key: None} or rest != (before.get(self.key) or []):
+            raise CannotEdit(f"{self.key} cannot be added to")
+        return out
+
+    def _item(self, indent: str) -> str:
+        import json
+
+        lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in self.entry.items()]
+        return "\n".join(f"{indent}{'  ' if number else '- '}{line}" for number, line in enumerate(lines))
+
+    def cut(self, text: str) -> str:
+        """Without it."""
+        return block.cut(text)
+
+
+def _yaml(text: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(text) if text.strip() else {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CannotEdit(f"not YAML: {' '.join(str(error).split())[:120]}") from None
+    if not isinstance(found, dict | None):
+        raise CannotEdit("not a table")
+    return found or {}
+
+
+class Own(NamedTuple):
+    """A file of our own, in a folder where the client looks for such."""
+
+    path: Path
+    text: str
+    mode: int = 0o644
+
+    def there(self, text: str) -> bool:
+        """Whether there is anything in it."""
+        return bool(text)
+
+    def put(self, edited: Edited) -> Edited:
+        """All of it."""
+        return edited.insert((0, self.text))
+
+    def cut(self, text: str) -> str:
+        """Nothing, if it is as we wrote it."""
+        return "" if text == self.text else text

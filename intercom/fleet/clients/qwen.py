@@ -1,0 +1,30 @@
+"""Owns how Qwen Code is set up: `settings.json`, with hooks."""
+
+from __future__ import annotations
+
+from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.part import Item, Member, Part
+from intercom.fleet.clients.settings import server
+from intercom.fleet.programs.program import SERVER
+
+EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd")
+
+
+def parts(setup: Setup) -> list[Part]:
+    """The server, trusted; the hooks; the words."""
+    path = setup.base(".qwen") / "settings.json"
+    hooks: list[Part] = [
+        Item(
+            path,
+            ("hooks", event),
+            {"hooks": [{"type": "command", "command": setup.hook(event, "qwen"), "timeout": 30}]},
+        )
+        for event in EVENTS
+    ]
+    entry = Member(path, ("mcpServers", SERVER), server(setup, CALL_SECONDS * 1000))
+    return [entry, *hooks, setup.rules("QWEN.md", "AGENTS.md")]
+
+
+CLIENT = Client(
+    "qwen", "Qwen Code", parts, programs=("qwen",), folders=(".qwen", "QWEN.md"), homes=(".qwen",)
+)

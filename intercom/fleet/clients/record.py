@@ -1,0 +1,91 @@
+"""Owns what `init` put where: a small file beside the bus, and one of the user's for files in the home.
+
+It holds our own pieces only, no others' text. Lost, it takes nothing along: what is ours is then found by its form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from intercom.fleet.clients.edit.splice import Insert
+from intercom.system.files import make_private_folder, replace
+
+
+class Kept(NamedTuple):
+    """What is known of one file."""
+
+    after: str  #: the sum of the text as we left it
+    inserts: tuple[Insert, ...]  #: our pieces in that text; empty where others wrote between
+    created: bool  #: the file was not there before
+    made: tuple[str, ...] = ()  #: folders that were made for it, the innermost first
+    root: str = ""  #: the project for which a file in the home was changed
+    user: bool = False  #: it was set up for all projects of the user
+
+
+def sum_of(text: str) -> str:
+    """What tells a text from any other."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Record:
+    """The record at one place; read at once, written by `save`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._files: dict[str, Kept] = _read(path)
+        self._changed = False
+
+    def files(self) -> list[str]:
+        """The files that it knows."""
+        return list(self._files)
+
+    def get(self, file: Path) -> Kept | None:
+        """What is known of a file."""
+        return self._files.get(str(file))
+
+    def put(self, file: Path, kept: Kept | None) -> None:
+        """Remember a file, or forget it."""
+        self._changed = self._changed or self._files.get(str(file)) != kept
+        if kept is None:
+            self._files.pop(str(file), None)
+        else:
+            self._files[str(file)] = kept
+
+    def save(self) -> None:
+        """Write it, if anything changed; without an entry it goes. StorageError."""
+        if not self._changed:
+            return
+        if not self._files:
+            self.path.unlink(missing_ok=True)
+            return
+        make_private_folder(self.path.parent)
+        raw = {name: {**kept._asdict(), "inserts": [list(one) for one in kept.inserts]} for name, kept in self._files.items()}
+        replace(self.path, json.dumps({"files": raw}, indent=1).encode())
+
+
+def user_record(home: Path, environ: Mapping[str, str]) -> Path:
+    """Where the record of the user's own files is."""
+    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "intercom" / "clients.json"
+
+
+def _read(path: Path) -> dict[str, Kept]:
+    try:
+        raw: Any = json.loads(path.read_bytes())
+        return {
+            str(name): Kept(
+                str(one["after"]),
+                tuple(Insert(int(at), str(piece)) for at, piece in one["inserts"]),
+                bool(one["created"]),
+                tuple(str(folder) for folder in one["made"] if os.path.isabs(folder)),
+                str(one["root"]),
+                bool(one["user"]),
+            )
+            for name, one in raw["files"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,12 @@
+"""Owns the server entry in the form that several clients share: command, args, env, trusted, with a limit for calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intercom.fleet.clients.client import Setup
+
+
+def server(setup: Setup, timeout: int) -> dict[str, Any]:
+    """The entry; `timeout` in the client's own unit."""
+    return {**setup.entry, "trust": True, "timeout": timeout}
