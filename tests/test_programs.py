@@ -36,6 +36,8 @@ _MAY = {
     "server/toolbox.py",
     "fleet/verbs.py",
     "core/message.py",
+    "fleet/clients/known.py",
+    "fleet/clients/claude.py",
 }
 
 

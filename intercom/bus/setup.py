@@ -23,6 +23,8 @@ from intercom.system.files import make_private_folder, replace, storage
 from intercom.system.git_index import tracked
 
 IGNORE_RULE = ".claude/local/"
+_IGNORE_COMMENT = "# Intercom: the log and its state are this machine's own"
+IGNORE_LINES = f"{_IGNORE_COMMENT}\n{IGNORE_RULE}\n"
 _IGNORED = re.compile(rb"^/?\.claude(?:/(?:local/?)?)?(?:\*\*?)?[ \t]*\r?$", re.MULTILINE)
 
 
@@ -36,10 +38,10 @@ class InitReport(NamedTuple):
     agents: tuple[str, ...]
 
 
-def init(config: Config, agents: Iterable[str], *, remember: bool = False) -> InitReport:
+def init(config: Config, agents: Iterable[str], *, remember: bool = False, comment: bool = False) -> InitReport:
     """Make the bus of `config` ready for use. StorageError; FormatError, Refused for a name that cannot be one.
 
-    `remember`: the machine's name was given by a person and holds from now on.
+    `remember`: the machine's name was given by a person and holds from now on. `comment`: git's rule says why.
     """
     names = tuple(dict.fromkeys(check_name(name) for name in agents))
     for name in RESERVED.intersection(names):
@@ -54,7 +56,13 @@ def init(config: Config, agents: Iterable[str], *, remember: bool = False) -> In
     if remember:
         replace(config.private / "machine", f"{config.machine}\n".encode())
     created = _make_log(config, names)
-    return InitReport(config.log, created, _ignore(config.root), tuple(tracked(config.root)), names)
+    return InitReport(
+        config.log,
+        created,
+        _ignore(config.root, IGNORE_LINES if comment else f"{IGNORE_RULE}\n"),
+        tuple(tracked(config.root)),
+        names,
+    )
 
 
 def _make_log(config: Config, agents: Iterable[str]) -> bool:
@@ -73,7 +81,7 @@ def _make_log(config: Config, agents: Iterable[str]) -> bool:
     return True
 
 
-def _ignore(root: Path) -> str:
+def _ignore(root: Path, lines: str) -> str:
     """Add the ignore rule to the root's .gitignore, unless a rule covers it already."""
     path = root / ".gitignore"
     with storage(f"write {path}", "git does not ignore the log yet"):
@@ -89,5 +97,5 @@ def _ignore(root: Path) -> str:
         joint = newline if present and not present.endswith(b"\n") else b""
         # Appended, not replaced: it keeps the file's mode and whatever an editor has open.
         with open(host.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), "ab") as file:
-            file.write(joint + IGNORE_RULE.encode() + newline)
+            file.write(joint + lines.encode().replace(b"\n", newline))
     return "added"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from intercom.cli import show
+from intercom.cli.entry import server_entry
 from intercom.cli.session import Asked, warn
 from intercom.core.signature import Arg
+from intercom.fleet.clients.changes import ALONE
 from intercom.fleet.programs.known import programs
 from intercom.fleet.programs.program import SERVER
-from intercom.system.invocation import shell_command
+
+__all__ = ["init", "server_entry"]
 
 if TYPE_CHECKING:
     from intercom.bus.setup import InitReport
@@ -33,61 +35,71 @@ def init(
             metavar="NAME",
         ),
     ] = (),
+    clients: Annotated[
+        Sequence[str],
+        Arg(
+            help="an MCP client to set up, or `none`; repeatable (default: those in use here)",
+            option="--client",
+            metavar="NAME",
+        ),
+    ] = (),
+    user: Annotated[bool, Arg(help="set clients up in your own files, for all projects")] = False,
+    dry_run: Annotated[bool, Arg(help="show what would change in clients' files, and change nothing")] = False,
 ) -> int:
-    """Make folder, log and ignore rule; name the agents; print the server entry."""
-    from intercom.bus import setup
-    from intercom.bus.bus import Bus
+    """Make folder, log and ignore rule; name the agents; set up the clients in use; print the server entry."""
+    from intercom.cli import clients as mcp_clients
     from intercom.core import config as configuration
 
     config = configuration.load(asked.root, machine=machine)
     warn(config)
-    report = setup.init(config, agents or config.agents, remember=machine is not None)
+    means = mcp_clients.setup_of(config, server_entry(config), user=user)
+    mcp_clients.chosen(means, clients)  # refused before anything is made
+    report = None if dry_run else _make(asked, config, agents, remember=machine is not None)
+    planned, said = mcp_clients.set_up(means, config, clients, dry=dry_run)
+    if asked.json:
+        files = {"files": mcp_clients.shown(config.root, planned), "notes": said}
+        show.json_line({**_facts(config, report), "mcpServers": {SERVER: dict(means.entry)}, **files})
+    else:
+        if report is not None:
+            _tell(config, report, dict(means.entry), connected=bool(planned))
+        mcp_clients.tell(config.root, planned, said, dry=dry_run)
+        if report is not None:
+            show.line(f'Then talk: intercom send --from user {report.agents[0]} "hello"')
+    return 1 if any(one.change.what == ALONE for one in planned) else 0
+
+
+def _make(asked: Asked, config: Config, agents: Sequence[str], *, remember: bool) -> InitReport:
+    """Make the bus, and say so in its log."""
+    from intercom.bus import setup
+    from intercom.bus.bus import Bus
+    from intercom.cli.ignore import Rule
+    from intercom.store.log.announce import announce
+
+    with Rule(config):
+        report = setup.init(config, agents or config.agents, remember=remember, comment=True)
     with Bus.open(asked.root) as bus:
         bus.add_agents(report.agents)
-    entry = server_entry(config)
-    if asked.json:
-        show.json_line(
-            {
-                "root": str(config.root),
-                "machine": config.machine,
-                "log": str(report.log),
-                "created": report.created,
-                "ignored": report.ignored,
-                "tracked": list(report.tracked),
-                "agents": list(report.agents),
-                "mcpServers": {SERVER: entry},
-            }
-        )
-    else:
-        _tell(config, report, entry)
-    return 0
+    if report.created:
+        announce(config, "Intercom system initialized")
+    return report
 
 
-def server_entry(config: Config) -> dict[str, Any]:
-    """What an MCP client needs to start our server, in the form of `.mcp.json`."""
-    command = [*shell_command(), "mcp"]
-    entry: dict[str, Any] = {"command": command[0], "args": command[1:]}
-    if not _found_unaided(config.root):
-        entry["env"] = {"INTERCOM_ROOT": str(config.root)}
-    return entry
+def _facts(config: Config, report: InitReport | None) -> dict[str, Any]:
+    """For JSON; of a bus that was not made, where it would be."""
+    out: dict[str, Any] = {"root": str(config.root), "machine": config.machine}
+    if report is None:
+        return {**out, "log": str(config.log), "dry_run": True}
+    return {
+        **out,
+        "log": str(report.log),
+        "created": report.created,
+        "ignored": report.ignored,
+        "tracked": list(report.tracked),
+        "agents": list(report.agents),
+    }
 
 
-def _found_unaided(root: Path) -> bool:
-    """Whether a server that starts in `root` finds this bus by itself; then the entry is good on every machine."""
-    from intercom.core.errors import UsageError
-    from intercom.core.root import git_common_parent
-
-    for folder in (root, *root.parents):
-        try:
-            common = git_common_parent(folder)
-        except UsageError:  # only a pin leads there
-            return False
-        if common is not None:
-            return common == root
-    return True
-
-
-def _tell(config: Config, report: InitReport, entry: dict[str, Any]) -> None:
+def _tell(config: Config, report: InitReport, entry: dict[str, Any], *, connected: bool) -> None:
     """The report for a person."""
     show.line(f"log     {report.log}" + ("" if report.created else " (was there, left as it is)"))
     show.line(f"agents  {', '.join(report.agents)} (and user, for people)")
@@ -98,6 +110,8 @@ def _tell(config: Config, report: InitReport, entry: dict[str, Any]) -> None:
     }
     show.line(f"git     {rule[report.ignored]}")
     show.line()
+    if connected:
+        return
     for program in programs():
         show.line(f"Connect {program.title}, in this folder:")
         show.line()
@@ -109,4 +123,3 @@ def _tell(config: Config, report: InitReport, entry: dict[str, Any]) -> None:
     for row in block.splitlines():
         show.line("  ", row)
     show.line()
-    show.line(f'Then talk: intercom send --from user {report.agents[0]} "hello"')

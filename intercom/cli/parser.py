@@ -125,6 +125,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("init", "init.init", "make the log in this project; safe to repeat"),
+    Command("uninstall", "clients.uninstall", "take our part out of MCP clients' files; the log stays"),
     Command("register", "people.register", "take a name on the bus"),
     Command("signoff", "people.signoff", "give a name back"),
     Command("send", "send.send", "send a message; prints its id"),

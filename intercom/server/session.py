@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from intercom.fleet.clients.habits import Habits, habits
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import RESERVED, canonical
+from intercom.fleet.clients.habits import Habits, habits
 from intercom.fleet.programs.known import session_of
 from intercom.server.carried import Carried
 

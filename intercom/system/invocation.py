@@ -17,6 +17,26 @@ def own_command() -> list[str]:
     return [sys.executable, "-P", "-c", code]
 
 
+def lasting_command() -> list[str]:
+    """For a file that is read later, elsewhere: by name only where that is found without this shell's environment.
+
+    What a runner such as uvx or `pipx run` put into its cache may be gone by then: it is asked to run it again.
+    """
+    import shutil
+
+    found, script = shutil.which("intercom"), os.path.abspath(sys.argv[0])
+    inside = sys.prefix != sys.base_prefix and found is not None and os.path.dirname(found).startswith(sys.prefix)
+    if found and not inside:
+        return ["intercom"]
+    path = found or (script if os.path.basename(script) == "intercom" and os.access(script, os.X_OK) else "")
+    parts = os.path.realpath(path or sys.executable).split(os.sep) + sys.prefix.split(os.sep)
+    if "uv" in parts and any(part.startswith(("archive-v", "environments-v")) for part in parts):
+        return ["uvx", "--from", "intercom-md", "intercom"]
+    if "pipx" in parts and (".cache" in parts or "cache" in parts):
+        return ["pipx", "run", "--spec", "intercom-md", "intercom"]
+    return [path] if path else own_command()
+
+
 def shell_command() -> list[str]:
     """For a person: by name where a shell finds it, else by path."""
     import shutil

@@ -1,11 +1,13 @@
-"""Owns how Claude Code is set up: `.mcp.json` and its local settings, unless its plugin or an entry of the user's does."""
+"""Owns how Claude Code is set up: `.mcp.json` and its local settings, unless its plugin or a person did."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Item, Member, Part
-from intercom.fleet.programs.program import SERVER
 from intercom.fleet.programs.claude import connection, hook_settings
+from intercom.fleet.programs.program import SERVER
 
 
 def _elsewhere(setup: Setup) -> str:
@@ -22,18 +24,33 @@ def _hooked(setup: Setup) -> bool:
 
 def parts(setup: Setup) -> list[Part]:
     """The server, its approval, the hooks, the words."""
-    found: list[Part] = []
     if setup.user:
         return [Member(setup.home / ".claude.json", ("mcpServers", SERVER), {"type": "stdio", **setup.entry})]
-    local = setup.root / ".claude" / "settings.local.json"
-    if not _elsewhere(setup):
-        found.append(Member(setup.root / ".mcp.json", ("mcpServers", SERVER), dict(setup.entry)))
-        found.append(Item(local, ("enabledMcpjsonServers",), SERVER))
-        found.append(Item(local, ("permissions", "allow"), f"mcp__{SERVER}"))
-    if not _hooked(setup):
-        hooks = hook_settings.settings(setup.call, optional=True)["hooks"]
-        found += [Item(local, ("hooks", event), group) for event, groups in hooks.items() for group in groups]
-    return [*found, setup.rules("CLAUDE.md")]
+    server = [] if _elsewhere(setup) else _server(setup)
+    hooks = [] if _hooked(setup) else _hooks(setup)
+    return [*server, *hooks, setup.rules("CLAUDE.md")]
+
+
+def every(setup: Setup) -> list[Part]:
+    """The same, whatever else connects it."""
+    return parts(setup) if setup.user else [*_server(setup), *_hooks(setup), setup.rules("CLAUDE.md")]
+
+
+def _local(setup: Setup) -> Path:
+    return setup.root / ".claude" / "settings.local.json"
+
+
+def _server(setup: Setup) -> list[Part]:
+    return [
+        Member(setup.root / ".mcp.json", ("mcpServers", SERVER), dict(setup.entry)),
+        Item(_local(setup), ("enabledMcpjsonServers",), SERVER),
+        Item(_local(setup), ("permissions", "allow"), f"mcp__{SERVER}"),
+    ]
+
+
+def _hooks(setup: Setup) -> list[Part]:
+    hooks = hook_settings.settings(setup.call, optional=True)["hooks"]
+    return [Item(_local(setup), ("hooks", event), group) for event, groups in hooks.items() for group in groups]
 
 
 def notes(setup: Setup) -> list[str]:
@@ -50,4 +67,5 @@ CLIENT = Client(
     folders=(".mcp.json", "CLAUDE.md", ".claude/settings.json", ".claude/settings.local.json"),
     homes=(".claude.json", ".claude/settings.json"),
     notes=notes,
+    taken=every,
 )

@@ -60,6 +60,11 @@ class Client(NamedTuple):
     homes: tuple[str, ...] = ()  #: the same, of a home
     notes: Callable[[Setup], list[str]] = nothing  #: what is left for a person to do
     user_only: bool = False  #: it has no file of a project's for servers
+    taken: Callable[[Setup], list[Part]] | None = None  #: all that it may ever have had, where that is not `parts`
+
+    def all_parts(self, setup: Setup) -> list[Part]:
+        """All that setting it up may have put anywhere."""
+        return (self.taken or self.parts)(setup)
 
     def seen(self, setup: Setup, which: Callable[[str], object]) -> str:
         """Why it is thought to be in use here: a file, a program; "" if nothing says so."""

@@ -1,4 +1,4 @@
-"""Owns how Cline is set up: in the user's file alone, with the project's root in it, since one hub serves all projects."""
+"""Owns how Cline is set up: in the user's file alone, with the root in it, since one hub serves all."""
 
 from __future__ import annotations
 
@@ -22,9 +22,16 @@ def parts(setup: Setup) -> list[Part]:
 
 def notes(setup: Setup) -> list[str]:
     """What holds for its hub."""
-    return [f"Cline has one entry for all projects: it is on the bus of {setup.root}"]
+    return [f"one entry serves all projects: it is on the bus of {setup.root}"]
 
 
 CLIENT = Client(
-    "cline", "Cline", parts, programs=("cline",), folders=(".clinerules",), homes=(".cline",), notes=notes, user_only=True
+    "cline",
+    "Cline",
+    parts,
+    programs=("cline",),
+    folders=(".clinerules",),
+    homes=(".cline",),
+    notes=notes,
+    user_only=True,
 )

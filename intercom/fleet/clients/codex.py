@@ -50,10 +50,12 @@ def _toml(value: str | list[str]) -> str:
 
 def notes(setup: Setup) -> list[str]:
     """What it asks a person."""
-    trust = [] if setup.user else ["Codex reads a project's settings once you trust the project: it asks when it starts"]
-    return [*trust, "for messages by themselves, trust the hooks: /hooks in Codex"]
+    trust = (
+        []
+        if setup.user
+        else ["trust the project when it asks at its start: before that it does not read the project's settings"]
+    )
+    return [*trust, "trust the hooks with /hooks: then messages come by themselves"]
 
 
-CLIENT = Client(
-    "codex", "Codex", parts, programs=("codex",), folders=(".codex",), homes=(".codex",), notes=notes
-)
+CLIENT = Client("codex", "Codex", parts, programs=("codex",), folders=(".codex",), homes=(".codex",), notes=notes)

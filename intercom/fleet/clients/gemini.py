@@ -28,9 +28,19 @@ def group(setup: Setup, event: str) -> dict[str, Any]:
 
 def notes(setup: Setup) -> list[str]:
     """What it asks a person."""
-    return [] if setup.user else ["Gemini reads a project's settings once you trust the folder: it asks when it starts"]
+    return (
+        []
+        if setup.user
+        else ["trust the folder when it asks at its start: before that it does not read the project's settings"]
+    )
 
 
 CLIENT = Client(
-    "gemini", "Gemini CLI", parts, programs=("gemini",), folders=(".gemini", "GEMINI.md"), homes=(".gemini",), notes=notes
+    "gemini",
+    "Gemini CLI",
+    parts,
+    programs=("gemini",),
+    folders=(".gemini", "GEMINI.md"),
+    homes=(".gemini",),
+    notes=notes,
 )

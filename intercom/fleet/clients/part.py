@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from intercom.fleet.clients.edit import block, jsonc
-from intercom.fleet.clients.edit.splice import CannotEdit, Edited
+from intercom.fleet.clients.edit.splice import CannotEdit, Edited, newline_of
 
 
 class Part(Protocol):
@@ -153,6 +153,10 @@ def _toml(text: str) -> dict[str, Any]:
         raise CannotEdit(f"not TOML: {error}") from None
 
 
+#: The line of a key, blank and comment lines below it, and the indent of the first item.
+_HEAD = r"^{key}:[ \t]*(?:#[^\n]*)?\n((?:[ \t]*(?:#[^\n]*)?\n)*)([ \t]*)- "
+
+
 class Listed(NamedTuple):
     """An entry of a list at the top of a YAML file: `key:` and below it `- name: …`, in a marked block."""
 
@@ -174,7 +178,7 @@ class Listed(NamedTuple):
         if self.key not in before:
             out = block.append(edited, f"{self.key}:\n{self._item('  ')}", block.HASH)
         else:
-            head = re.search(rf"^{re.escape(self.key)}:[ \t]*(?:#[^\n]*)?\n((?:[ \t]*(?:#[^\n]*)?\n)*)([ \t]*)- ", edited.text, re.M)
+            head = re.search(_HEAD.format(key=re.escape(self.key)), edited.text, re.MULTILINE)
             if head is None:
                 raise CannotEdit(f"{self.key} is not written as a list of lines")
             out = edited.insert((head.start(2), block.written(self._item(""), block.HASH, head[2])))
@@ -225,3 +229,23 @@ class Own(NamedTuple):
     def cut(self, text: str) -> str:
         """Nothing, if it is as we wrote it."""
         return "" if text == self.text else text
+
+
+class Lines(NamedTuple):
+    """Lines of our own in a file of lines."""
+
+    path: Path
+    lines: str
+
+    def there(self, text: str) -> bool:
+        """Whether they are in it."""
+        return self.lines in text.replace("\r\n", "\n")
+
+    def put(self, edited: Edited) -> Edited:
+        """With them at the end."""
+        joint = "\n" if edited.text and not edited.text.endswith("\n") else ""
+        return edited.insert((len(edited.text), (joint + self.lines).replace("\n", newline_of(edited.text))))
+
+    def cut(self, text: str) -> str:
+        """Without them."""
+        return text.replace(self.lines.replace("\n", newline_of(text)), "", 1)

@@ -25,6 +25,4 @@ def parts(setup: Setup) -> list[Part]:
     return [entry, *hooks, setup.rules("QWEN.md", "AGENTS.md")]
 
 
-CLIENT = Client(
-    "qwen", "Qwen Code", parts, programs=("qwen",), folders=(".qwen", "QWEN.md"), homes=(".qwen",)
-)
+CLIENT = Client("qwen", "Qwen Code", parts, programs=("qwen",), folders=(".qwen", "QWEN.md"), homes=(".qwen",))

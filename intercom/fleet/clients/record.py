@@ -29,7 +29,7 @@ class Kept(NamedTuple):
 
 def sum_of(text: str) -> str:
     """What tells a text from any other."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Record:
@@ -64,7 +64,10 @@ class Record:
             self.path.unlink(missing_ok=True)
             return
         make_private_folder(self.path.parent)
-        raw = {name: {**kept._asdict(), "inserts": [list(one) for one in kept.inserts]} for name, kept in self._files.items()}
+        raw = {
+            name: {**kept._asdict(), "inserts": [list(one) for one in kept.inserts]}
+            for name, kept in self._files.items()
+        }
         replace(self.path, json.dumps({"files": raw}, indent=1).encode())
 
 

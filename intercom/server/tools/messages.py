@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.bus.names import masters
-from intercom.fleet.clients.habits import LATE
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
 from intercom.core.message import STATUS_CODES, TYPES_SHOWN, Message, check_type
 from intercom.core.signature import Arg
+from intercom.fleet.clients.habits import LATE
 from intercom.server import pages
 from intercom.server.carried import Filters, Hand
 from intercom.server.tool import Caller

@@ -25,7 +25,7 @@ class Comment(NamedTuple):
 HASH = Comment("#")
 MARKDOWN = Comment("<!--", "-->")
 _MARKED = re.compile(
-    rf"(?P<joint>(?:(?<=\n)\r?\n)?)(?P<block>^[ \t]*(?:#|<!--) {_BEGIN}[^\n]*\n.*?^[ \t]*(?:#|<!--) {_END}[^\n]*(?:\n|\Z))",
+    rf"(?:(?<=\n)\r?\n)?^[ \t]*(?:#|<!--) {_BEGIN}[^\n]*\n.*?^[ \t]*(?:#|<!--) {_END}[^\n]*(?:\n|\Z)",
     re.DOTALL | re.MULTILINE,
 )
 

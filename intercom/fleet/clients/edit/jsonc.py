@@ -62,7 +62,7 @@ def find(text: str, keys: Sequence[str]) -> Any:
 
 
 def put(edited: Edited, keys: Sequence[str], value: Any) -> Edited:
-    """With this value under these keys, the tables above it made where they are missing. CannotEdit where it cannot be."""
+    """With this value under these keys, the tables above it made where they are missing. CannotEdit."""
     text = edited.text
     if not text.strip("\ufeff \t\r\n"):
         nl = newline_of(text)

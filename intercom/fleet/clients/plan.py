@@ -1,0 +1,100 @@
+"""Owns what setting up some clients, or taking our part out of all of them, does to which files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from intercom.fleet.clients.changes import ALONE, Change, adding, apply, taking
+from intercom.fleet.clients.client import Client, Setup
+from intercom.fleet.clients.part import Part
+from intercom.fleet.clients.record import Record, user_record
+
+RECORD = "clients.json"
+
+
+class Planned(NamedTuple):
+    """What is to be done to one file, and for whom."""
+
+    path: Path  #: as it is called; the change has where it really is
+    change: Change
+    clients: tuple[str, ...]
+
+
+class Records:
+    """What was put where: in this project, and in the user's home."""
+
+    def __init__(self, setup: Setup, private: Path) -> None:
+        self._root = setup.root
+        self.project = Record(private / RECORD)
+        self.user = Record(user_record(setup.home, setup.environ))
+
+    def of(self, path: Path) -> Record:
+        """The one that a file belongs to."""
+        return self.project if path.is_relative_to(self._root) else self.user
+
+    def save(self) -> None:
+        """Write both, as far as they changed."""
+        self.project.save()
+        self.user.save()
+
+
+def adding_to(setup: Setup, chosen: Iterable[Client], records: Records) -> list[Planned]:
+    """What sets these clients up."""
+    files: dict[Path, list[Part]] = {}
+    whose: dict[Path, list[str]] = {}
+    for client in chosen:
+        for part in client.parts(setup):
+            known = files.setdefault(part.path, [])
+            known += [part] if part not in known else []
+            names = whose.setdefault(part.path, [])
+            names += [client.name] if client.name not in names else []
+    return [
+        Planned(
+            path,
+            adding(setup.root, path, parts, records.of(path), user=setup.user),
+            tuple(whose[path]),
+        )
+        for path, parts in files.items()
+    ]
+
+
+def taking_from(setup: Setup, every: Sequence[Client], records: Records, *more: Part) -> list[Planned]:
+    """What takes our part out again, of whatever `init` wrote for this project, or (`user`) for all of the user's.
+
+    `more` is what it put anywhere beside the clients' parts.
+    """
+    files: dict[Path, list[Part]] = {part.path: [part] for part in more}
+    whose: dict[Path, list[str]] = {}
+    for client in every:
+        for part in client.all_parts(setup):
+            files.setdefault(part.path, []).append(part)
+            whose.setdefault(part.path, []).append(client.name)
+    for name in (*records.project.files(), *records.user.files()):
+        files.setdefault(Path(name), [])
+    found = []
+    for path, parts in files.items():
+        known = records.of(path).get(path)
+        inside = path.is_relative_to(setup.root)
+        if setup.user != (known.user if known is not None else not inside):
+            continue
+        if not inside and (known is None or known.root not in ("", str(setup.root))):
+            continue  # another project's, or put there by hand
+        change = taking(setup.root, path, parts, records.of(path))
+        if change is not None:
+            found.append(Planned(path, change, tuple(dict.fromkeys(whose.get(path, ())))))
+    return found
+
+
+def write(planned: Iterable[Planned], records: Records) -> list[Planned]:
+    """Do it; each file that cannot be written is left alone, and says why."""
+    done = []
+    for one in planned:
+        try:
+            apply(one.change, records.of(one.path), one.path)
+            done.append(one)
+        except OSError as error:
+            done.append(one._replace(change=Change(one.path, ALONE, why=error.strerror or str(error))))
+    records.save()
+    return done
