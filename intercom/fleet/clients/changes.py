@@ -13,7 +13,7 @@ from typing import NamedTuple
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, without
 from intercom.fleet.clients.part import Own, Part
 from intercom.fleet.clients.record import Kept, Record, sum_of
-from intercom.system.files import replace, sync_folder
+from intercom.system.files import replace
 
 ADDED, THERE, REMOVED, ALONE = "added", "there", "removed", "left alone"
 
@@ -101,7 +101,6 @@ def apply(change: Change, record: Record, path: Path) -> None:
     elif change.what == REMOVED:
         if change.after is None:
             change.path.unlink(missing_ok=True)
-            sync_folder(change.path.parent)
             _tidy(change.kept)
         else:
             replace(change.path, change.after.encode())
