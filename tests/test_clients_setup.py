@@ -48,7 +48,7 @@ def files(folder: Path) -> dict[str, bytes]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and not name.startswith((".claude/local/", ".git/", ".local/state/")):
+        if path.is_file() and not name.startswith((".claude/local/", ".git/", ".local/state/", ".config/intercom/")):
             found[name] = path.read_bytes()
     return found
 

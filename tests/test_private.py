@@ -90,7 +90,7 @@ def test_an_own_bus_that_is_given_to_git(project: Path, command: Command) -> Non
     for root in (project, moved):
         with Bus.open(root) as bus:
             assert bus.notices == []
-            assert [one.via for one in bus.history()] == ["tool"]
+            assert [one.via for one in bus.history()] == ["tool", "tool"]
 
 
 def test_through_a_link(clone: Path) -> None:

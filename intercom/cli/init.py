@@ -73,14 +73,17 @@ def _make(asked: Asked, config: Config, agents: Sequence[str], *, remember: bool
     from intercom.bus import setup
     from intercom.bus.bus import Bus
     from intercom.cli.ignore import Rule
+    from intercom.core.message import USER
     from intercom.store.log.announce import announce
 
     with Rule(config):
         report = setup.init(config, agents or config.agents, remember=remember, comment=True)
     with Bus.open(asked.root) as bus:
         bus.add_agents(report.agents)
-    if report.created:
-        announce(config, "Intercom system initialized")
+        if report.created and not bus.history(limit=1):
+            announce(config, "Intercom system initialized")
+            bus.read(USER)  # whoever runs this knows it
+            bus.confirm(USER)
     return report
 
 
