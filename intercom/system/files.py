@@ -149,25 +149,8 @@ def replace(path: Path, data: bytes) -> None:
 def put(draft: Path, path: Path) -> None:
     """Give a draft its name; who could use the file that had it can use the new one. OSError."""
     with suppress(OSError):
-        _resemble(draft, os.stat(path), path)
+        host.resemble(draft, path)
     host.rename(draft, path)
-
-
-def _resemble(draft: Path, found: os.stat_result, path: Path) -> None:
-    """Give a draft the owner, group, mode and attributes of a file, as far as the system lets us. OSError."""
-    own, mode, kept = os.stat(draft), stat.S_IMODE(found.st_mode), True
-    if own.st_gid != found.st_gid:
-        try:
-            os.chown(draft, -1, found.st_gid)
-        except OSError:
-            mode, kept = mode & ~0o070, False  # another group was meant
-    if own.st_uid != found.st_uid:
-        with suppress(OSError):
-            os.chown(draft, found.st_uid, -1)
-    os.chmod(draft, mode)
-    for name in os.listxattr(path) if kept and hasattr(os, "listxattr") else ():  # with access control lists
-        with suppress(OSError):
-            os.setxattr(draft, name, os.getxattr(path, name))
 
 
 def being_written(path: Path) -> bool:

@@ -36,6 +36,7 @@ __all__ = [
     "pwrite",
     "remove",
     "rename",
+    "resemble",
     "spare",
     "started",
     "sync",
@@ -121,6 +122,24 @@ def remove(path: Path) -> None:
     """Remove a name of a file; nothing where it is gone already. OSError."""
     with suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def resemble(draft: Path, path: Path) -> None:
+    """Give a draft the owner, group, mode and attributes of a file, as far as the system lets us. OSError."""
+    found, own = os.stat(path), os.stat(draft)
+    mode, kept = found.st_mode & 0o7777, True
+    if own.st_gid != found.st_gid:
+        try:
+            os.chown(draft, -1, found.st_gid)
+        except OSError:
+            mode, kept = mode & ~0o070, False  # another group was meant
+    if own.st_uid != found.st_uid:
+        with suppress(OSError):
+            os.chown(draft, found.st_uid, -1)
+    os.chmod(draft, mode)
+    for name in os.listxattr(path) if kept and hasattr(os, "listxattr") else ():  # with access control lists
+        with suppress(OSError):
+            os.setxattr(draft, name, os.getxattr(path, name))
 
 
 def has_writer(handle: int) -> bool:

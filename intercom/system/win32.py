@@ -1,0 +1,309 @@
+"""Owns the calls of Windows that Python does not offer: files and their sharing, processes, access lists, the registry.
+
+`windows` says what they are for. All raise OSError with Windows' own number in `winerror`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from contextlib import suppress
+from ctypes import POINTER, byref, c_int64, c_size_t, c_uint32, c_void_p, c_wchar, c_wchar_p
+
+assert sys.platform == "win32"
+
+GENERIC_READ, GENERIC_WRITE = 0x8000_0000, 0x4000_0000
+GENERIC_READ_WRITE = GENERIC_READ | GENERIC_WRITE
+APPEND = 0x0010_0104  # FILE_APPEND_DATA, FILE_WRITE_ATTRIBUTES, SYNCHRONIZE
+DELETE = 0x0001_0000
+SHARE_READ, SHARE_WRITE, SHARE_DELETE = 1, 2, 4
+SHARE_ALL = SHARE_READ | SHARE_WRITE | SHARE_DELETE
+CREATE_NEW, OPEN_EXISTING, OPEN_ALWAYS = 1, 3, 4
+LOCK_AT_ONCE, LOCK_EXCLUSIVE = 1, 2
+END_OF_FILE, RENAME_EX = 6, 22  # kinds of information about a file
+ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION = 5, 32, 33
+HANDLE_EOF, INVALID_PARAMETER, IO_PENDING = 38, 87, 997
+_NOTHING = c_void_p(-1).value
+_LOOK = 0x0010_1000  # SYNCHRONIZE, PROCESS_QUERY_LIMITED_INFORMATION
+_TERMINATE = 1
+_COMMAND_LINE = 60  # ProcessCommandLineInformation
+_SNAPSHOT_AGE = 0.5  #: seconds for which the list of processes is good for one who walks up or down in it
+_OURS = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;OW)"  #: the system, administrators, the owner
+_OTHERS = (";;;WD)", ";;;BU)", ";;;AU)", ";;;AN)", ";;;BG)")  #: everyone, users, whoever logged on, anonymous, guests
+_DACL = 4
+
+kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+_HANDLE_AND_HANDLE = {
+    "CreateFileW": [c_wchar_p, c_uint32, c_uint32, c_void_p, c_uint32, c_uint32, c_void_p],
+    "ReOpenFile": [c_void_p, c_uint32, c_uint32, c_uint32],
+    "OpenProcess": [c_uint32, ctypes.c_int, c_uint32],
+    "CreateToolhelp32Snapshot": [c_uint32, c_uint32],
+}
+for _name, _types in _HANDLE_AND_HANDLE.items():
+    getattr(kernel, _name).argtypes, getattr(kernel, _name).restype = _types, c_void_p
+
+
+class _Overlapped(ctypes.Structure):
+    _fields_ = (
+        ("internal", c_size_t),
+        ("internal_high", c_size_t),
+        ("low", c_uint32),
+        ("high", c_uint32),
+        ("event", c_void_p),
+    )
+
+
+class _Entry(ctypes.Structure):  # PROCESSENTRY32W
+    _fields_ = (
+        ("size", c_uint32),
+        ("usage", c_uint32),
+        ("pid", c_uint32),
+        ("heap", c_size_t),
+        ("module", c_uint32),
+        ("threads", c_uint32),
+        ("parent", c_uint32),
+        ("priority", ctypes.c_int32),
+        ("flags", c_uint32),
+        ("name", c_wchar * 260),
+    )
+
+
+class _Text(ctypes.Structure):  # UNICODE_STRING
+    _fields_ = (("length", ctypes.c_uint16), ("room", ctypes.c_uint16), ("text", c_void_p))
+
+
+kernel.ReadFile.argtypes = [c_void_p, c_void_p, c_uint32, POINTER(c_uint32), POINTER(_Overlapped)]
+kernel.WriteFile.argtypes = [c_void_p, ctypes.c_char_p, c_uint32, POINTER(c_uint32), POINTER(_Overlapped)]
+kernel.LockFileEx.argtypes = [c_void_p, c_uint32, c_uint32, c_uint32, c_uint32, POINTER(_Overlapped)]
+kernel.SetFileInformationByHandle.argtypes = [c_void_p, ctypes.c_int, c_void_p, c_uint32]
+kernel.CloseHandle.argtypes = [c_void_p]
+kernel.WaitForSingleObject.argtypes = [c_void_p, c_uint32]
+kernel.TerminateProcess.argtypes = [c_void_p, c_uint32]
+kernel.GetProcessTimes.argtypes = [c_void_p] + [POINTER(c_int64)] * 4
+kernel.Process32FirstW.argtypes = kernel.Process32NextW.argtypes = [c_void_p, POINTER(_Entry)]
+kernel.LocalFree.argtypes = [c_void_p]
+
+
+def _error() -> OSError:
+    return ctypes.WinError(ctypes.get_last_error())
+
+
+def _handle(found: int | None) -> int:
+    if found is None or found == _NOTHING:
+        raise _error()
+    return found
+
+
+# -- files --------------------------------------------------------------------------------------------
+
+
+def create_file(path: str, access: int, share: int, how: int) -> int:
+    """A handle of a file."""
+    try:
+        return _handle(kernel.CreateFileW(long(path), access, share, None, how, 0x80, None))
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def long(path: str) -> str:
+    r"""An absolute path as Windows takes it at any length: `\\?\` in front of one that is long."""
+    if len(path) < 248 or path.startswith("\\\\?\\"):
+        return path
+    return f"\\\\?\\UNC\\{path[2:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
+
+
+def reopen(handle: int, access: int, share: int) -> int:
+    """A second handle of the same file, for another use."""
+    return _handle(kernel.ReOpenFile(handle, access, share, 0))
+
+
+def overlapped(offset: int) -> _Overlapped:
+    """A place in a file, for one call."""
+    return _Overlapped(0, 0, offset & 0xFFFF_FFFF, offset >> 32, None)
+
+
+def rename_open(source: str, target: str) -> bool:
+    """Rename as POSIX does: who has the target open keeps the old file. False where Windows does not offer that."""
+    name = long(target).encode("utf-16-le")
+    pointer = ctypes.sizeof(c_void_p)
+    wanted = (3).to_bytes(pointer, "little") + bytes(pointer) + len(name).to_bytes(4, "little") + name + bytes(2)
+    held = create_file(source, DELETE, SHARE_ALL, OPEN_EXISTING)
+    try:
+        return bool(kernel.SetFileInformationByHandle(held, RENAME_EX, wanted, len(wanted)))
+    finally:
+        kernel.CloseHandle(held)
+
+
+# -- processes ----------------------------------------------------------------------------------------
+
+
+def started(pid: int) -> str | None:
+    """When process `pid` started, as an opaque mark, "?" where we may not know, None if it is gone."""
+    held = kernel.OpenProcess(_LOOK, 0, pid) if pid > 0 else None
+    if held is None:
+        return "?" if pid > 0 and ctypes.get_last_error() == ACCESS_DENIED else None
+    try:
+        if kernel.WaitForSingleObject(held, 0) == 0:
+            return None  # it has ended, and somebody still has a handle of it
+        times = [c_int64() for _ in range(4)]
+        return str(times[0].value) if kernel.GetProcessTimes(held, *map(byref, times)) else "?"
+    finally:
+        kernel.CloseHandle(held)
+
+
+_seen: list[tuple[float, dict[int, tuple[int, str]]]] = []
+
+
+def _processes() -> dict[int, tuple[int, str]]:
+    """Parent and program of every process, as of half a second ago at most."""
+    if _seen and time.monotonic() - _seen[0][0] < _SNAPSHOT_AGE:
+        return _seen[0][1]
+    found: dict[int, tuple[int, str]] = {}
+    entry = _Entry(size=ctypes.sizeof(_Entry))
+    held = _handle(kernel.CreateToolhelp32Snapshot(2, 0))
+    try:
+        more = kernel.Process32FirstW(held, byref(entry))
+        while more:
+            found[entry.pid] = entry.parent, entry.name
+            more = kernel.Process32NextW(held, byref(entry))
+    finally:
+        kernel.CloseHandle(held)
+    _seen[:] = [(time.monotonic(), found)]
+    return found
+
+
+def parents() -> list[tuple[int, int]]:
+    """(pid, parent) of every process that can be seen."""
+    _seen.clear()
+    return [(pid, parent) for pid, (parent, _) in _processes().items()]
+
+
+def process(pid: int) -> tuple[int, str, str, int] | None:
+    """A process's parent, start and short name; None where it cannot be seen. The terminal is never known (0).
+
+    A parent that is younger than its child is another process: Windows gives numbers out again, and children keep
+    theirs. What only starts another Python with the same words (a virtual environment's `python.exe`) is left out.
+    """
+    entry, since = _processes().get(pid), started(pid)
+    if entry is None or since is None:
+        return None
+    parent, name = entry
+    words = command_line(pid)[1:]
+    while parent in _processes() and words and command_line(parent)[1:] == words:
+        parent = _processes()[parent][0]
+    began = started(parent)
+    if began is not None and began.isdecimal() and since.isdecimal() and int(began) > int(since):
+        parent = 0
+    return parent, since, name.lower().removesuffix(".exe"), 0
+
+
+def command_line(pid: int) -> list[str]:
+    """The words with which a process was started; empty where they cannot be seen."""
+    held = kernel.OpenProcess(_LOOK, 0, pid) if pid > 0 else None
+    if held is None:
+        return []
+    room, needed = ctypes.create_string_buffer(66_000), c_uint32()
+    try:
+        query = ctypes.WinDLL("ntdll").NtQueryInformationProcess
+        query.argtypes = [c_void_p, ctypes.c_int, c_void_p, c_uint32, POINTER(c_uint32)]
+        if query(held, _COMMAND_LINE, room, len(room), byref(needed)):
+            return []
+    finally:
+        kernel.CloseHandle(held)
+    said = _Text.from_buffer(room)
+    text = ctypes.wstring_at(said.text, said.length // 2) if said.text else ""
+    return _split(text) if text.strip() else []
+
+
+def _split(line: str) -> list[str]:
+    """A command line's words, as programs here take them apart."""
+    parse = ctypes.WinDLL("shell32").CommandLineToArgvW
+    parse.argtypes, parse.restype = [c_wchar_p, POINTER(ctypes.c_int)], POINTER(c_wchar_p)
+    count = ctypes.c_int()
+    found = parse(line, byref(count))
+    if not found:
+        return []
+    words = [found[number] or "" for number in range(count.value)]
+    kernel.LocalFree(found)
+    return words
+
+
+def kill(pid: int, *, hard: bool) -> None:
+    """End a process; it is never asked. ProcessLookupError where it is gone, PermissionError where it is another's."""
+    del hard
+    held = kernel.OpenProcess(_TERMINATE | _LOOK, 0, pid)
+    if held is None:
+        if ctypes.get_last_error() == INVALID_PARAMETER:
+            raise ProcessLookupError(pid)
+        raise _error()
+    try:
+        if not kernel.TerminateProcess(held, 15) and kernel.WaitForSingleObject(held, 0):
+            raise _error()
+    finally:
+        kernel.CloseHandle(held)
+
+
+def kill_tree(pid: int) -> None:
+    """End a process and all that it started."""
+    queue, rows = [pid], parents()
+    while queue:
+        one = queue.pop()
+        queue += [child for child, parent in rows if parent == one]
+        with suppress(OSError):
+            kill(one, hard=True)
+
+
+# -- access and identity ------------------------------------------------------------------------------
+
+
+def is_private(path: str | os.PathLike[str]) -> bool:
+    """Whether the access list of a folder names none of the groups that all users are in. OSError."""
+    access = ctypes.WinDLL("advapi32", use_last_error=True)
+    name, size = os.fspath(path), c_uint32()
+    access.GetFileSecurityW(c_wchar_p(name), _DACL, None, 0, byref(size))
+    held = ctypes.create_string_buffer(max(size.value, 1))
+    if not access.GetFileSecurityW(c_wchar_p(name), _DACL, held, size, byref(size)):
+        raise _error()
+    text = c_wchar_p()
+    tell = access.ConvertSecurityDescriptorToStringSecurityDescriptorW
+    if not tell(held, 1, _DACL, byref(text), None):
+        raise _error()
+    said = text.value or ""
+    kernel.LocalFree(text)
+    return not any(group in said for group in _OTHERS)
+
+
+def make_private(path: str | os.PathLike[str]) -> None:
+    """Let nobody into a folder but its owner, the system and administrators. OSError."""
+    access = ctypes.WinDLL("advapi32", use_last_error=True)
+    made = c_void_p()
+    if not access.ConvertStringSecurityDescriptorToSecurityDescriptorW(c_wchar_p(_OURS), 1, byref(made), None):
+        raise _error()
+    try:
+        if not access.SetFileSecurityW(c_wchar_p(os.fspath(path)), _DACL, made):
+            raise _error()
+    finally:
+        kernel.LocalFree(made)
+
+
+def machine_id() -> str:
+    """What tells this machine from others; "" is unknown."""
+    return _registry(r"SOFTWARE\Microsoft\Cryptography", "MachineGuid")
+
+
+def boot_id() -> str:
+    """The number of this start of the machine; "" where Windows does not count them."""
+    return _registry(r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters", "BootId")
+
+
+def _registry(key: str, name: str) -> str:
+    import winreg
+
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key, 0, winreg.KEY_READ | winreg.KEY_WOW64_64KEY) as found:
+            return str(winreg.QueryValueEx(found, name)[0]).strip()
+    except OSError:
+        return ""

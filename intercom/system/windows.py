@@ -1,0 +1,242 @@
+"""Owns what Windows does in its own way; `posix` has the same names, `host` chooses. `win32` has the calls.
+
+Files are opened so that others may rename and remove them meanwhile. Where another program does not do the same,
+Windows refuses (a sharing violation): editors, scanners and indexers hold a file for a moment, so all that may meet
+one tries again for PATIENCE seconds before it gives up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import msvcrt
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from ctypes import byref
+from typing import IO, TYPE_CHECKING, TypeVar
+
+assert sys.platform == "win32"
+
+from intercom.system import win32
+from intercom.system.win32 import (
+    boot_id,
+    command_line,
+    is_private,
+    kill,
+    kill_tree,
+    machine_id,
+    make_private,
+    parents,
+    process,
+    started,
+)
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = [
+    "LOOP_WATCHES_PIPES",
+    "NO_WAIT",
+    "boot_id",
+    "command_line",
+    "free_space",
+    "has_writer",
+    "is_private",
+    "kill",
+    "kill_tree",
+    "machine_id",
+    "make_private",
+    "on_stop",
+    "open_file",
+    "parents",
+    "pread",
+    "process",
+    "pwrite",
+    "remove",
+    "rename",
+    "resemble",
+    "spare",
+    "started",
+    "sync",
+    "sync_file",
+    "sync_folder",
+    "truncate",
+    "try_lock",
+    "widen_pipe",
+]
+
+Path = str | os.PathLike[str]
+T = TypeVar("T")
+
+NO_WAIT = 0  #: there is nobody at the other end of a file
+LOOP_WATCHES_PIPES = False  #: no event loop can wait for an anonymous pipe here
+
+PATIENCE = 1.0  #: seconds for which a file that somebody holds is tried again
+_HELD = {win32.ACCESS_DENIED, win32.SHARING_VIOLATION, win32.LOCK_VIOLATION}
+_PIECE = 64 * 1024 * 1024  #: bytes that one call reads
+_FAR = 1 << 62  #: bytes; the lock is on a place beyond all content, for locks here keep readers out
+_WAYS = {os.O_RDONLY: win32.GENERIC_READ, os.O_WRONLY: win32.GENERIC_WRITE, os.O_RDWR: win32.GENERIC_READ_WRITE}
+_ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
+
+
+def _patiently(act: Callable[[], T]) -> T:
+    """Do something; again, with growing pauses, as long as somebody holds the file. OSError."""
+    pause, until = 0.001, time.monotonic() + PATIENCE
+    while True:
+        try:
+            return act()
+        except OSError as error:
+            if error.winerror not in _HELD or time.monotonic() > until:
+                raise
+        time.sleep(pause)
+        pause = min(pause * 2, 0.1)
+
+
+# -- files --------------------------------------------------------------------------------------------
+
+
+def open_file(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """A descriptor that no child inherits, and that keeps nobody from renaming or removing the file. OSError.
+
+    `mode` is of no consequence: a file's access is its folder's. What is written with O_APPEND goes to the end of
+    the file as that is at that moment, whoever else writes.
+    """
+    del mode
+    access = _WAYS[flags & _ACCESS]
+    if flags & os.O_APPEND:
+        access = access & ~win32.GENERIC_WRITE | win32.APPEND
+    how = win32.OPEN_ALWAYS if flags & os.O_CREAT else win32.OPEN_EXISTING
+    how = win32.CREATE_NEW if flags & os.O_CREAT and flags & os.O_EXCL else how
+    name = os.path.abspath(path)
+    held = _patiently(lambda: win32.create_file(name, access, win32.SHARE_ALL, how))
+    handle = msvcrt.open_osfhandle(held, os.O_NOINHERIT | os.O_BINARY)
+    if flags & os.O_TRUNC:
+        try:
+            truncate(handle, 0)
+        except BaseException:
+            os.close(handle)
+            raise
+    return handle
+
+
+def pread(handle: int, size: int, offset: int) -> bytes:
+    """At most `size` bytes from `offset` on; fewer at the end of the file. OSError."""
+    held, got = ctypes.create_string_buffer(min(size, _PIECE)), ctypes.c_uint32()
+    where = win32.overlapped(offset)
+    file = msvcrt.get_osfhandle(handle)
+    if not win32.kernel.ReadFile(file, held, min(size, _PIECE), byref(got), byref(where)):
+        if ctypes.get_last_error() == win32.HANDLE_EOF:
+            return b""
+        raise ctypes.WinError(ctypes.get_last_error())
+    return held.raw[: got.value]
+
+
+def pwrite(handle: int, data: bytes, offset: int) -> int:
+    """Write at `offset`; how many bytes were written. OSError."""
+    done, where = ctypes.c_uint32(), win32.overlapped(offset)
+    file = msvcrt.get_osfhandle(handle)
+    if not win32.kernel.WriteFile(file, bytes(data), len(data), byref(done), byref(where)):
+        raise ctypes.WinError(ctypes.get_last_error())
+    return done.value
+
+
+def truncate(handle: int, size: int) -> None:
+    """Cut a file that is open for writing, or for appending, to `size` bytes. OSError."""
+    held = win32.reopen(msvcrt.get_osfhandle(handle), win32.GENERIC_WRITE, win32.SHARE_ALL)
+    try:
+        end = ctypes.c_int64(size)
+        if not win32.kernel.SetFileInformationByHandle(held, win32.END_OF_FILE, byref(end), 8):
+            raise ctypes.WinError(ctypes.get_last_error())
+    finally:
+        win32.kernel.CloseHandle(held)
+
+
+def sync(handle: int) -> None:
+    """Bring what was written to an open file to the disk. OSError."""
+    os.fsync(handle)
+
+
+def sync_file(path: Path) -> None:
+    """Bring to the disk what was written to `path`, whoever wrote it. OSError."""
+    handle = open_file(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Nothing: NTFS keeps a journal of names, and no folder can be synced."""
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file a name, taking it from the file that has it, atomically. OSError (PermissionError: it is held)."""
+    _patiently(lambda: _rename(os.path.abspath(source), os.path.abspath(target)))
+
+
+def _rename(source: str, target: str) -> None:
+    if not win32.rename_open(source, target):  # which lets go of a file that is open and shared, where it is offered
+        os.replace(source, target)
+
+
+def remove(path: Path) -> None:
+    """Remove a name of a file; nothing where it is gone already. OSError; PermissionError where it is held."""
+    with suppress(FileNotFoundError):
+        _patiently(lambda: os.unlink(path))
+
+
+def resemble(draft: Path, path: Path) -> None:
+    """Nothing: who may use a new file is what its folder says."""
+
+
+def has_writer(handle: int) -> bool:
+    """Whether the file, open for reading, is open for writing elsewhere: then we cannot have it without that."""
+    try:
+        held = win32.reopen(msvcrt.get_osfhandle(handle), win32.GENERIC_READ, win32.SHARE_ALL & ~win32.SHARE_WRITE)
+    except OSError as error:
+        return error.winerror == win32.SHARING_VIOLATION
+    win32.kernel.CloseHandle(held)
+    return False
+
+
+def try_lock(handle: int) -> bool:
+    """Lock an open file against all who do so as well, until it is closed; False where somebody has. OSError."""
+    where = win32.overlapped(_FAR)
+    file = msvcrt.get_osfhandle(handle)
+    if win32.kernel.LockFileEx(file, win32.LOCK_EXCLUSIVE | win32.LOCK_AT_ONCE, 0, 1, 0, byref(where)):
+        return True
+    error = ctypes.get_last_error()
+    if error in {win32.LOCK_VIOLATION, win32.IO_PENDING}:
+        return False
+    raise ctypes.WinError(error)
+
+
+def free_space(path: Path) -> tuple[int, bool]:
+    """Bytes that are free on the file system of `path`; whether it is read-only is not known here. OSError."""
+    import shutil
+
+    return shutil.disk_usage(path).free, False
+
+
+# -- streams and signals ------------------------------------------------------------------------------
+
+
+def spare(fd: int) -> int:
+    """A second descriptor of the same stream, for bytes as they are."""
+    found = os.dup(fd)
+    msvcrt.setmode(found, os.O_BINARY)
+    return found
+
+
+def widen_pipe(pipe: IO[bytes], size: int) -> None:
+    """Nothing: who makes a pipe says how much may wait in it."""
+
+
+def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Have the running loop call `stop` when this process is told to end, or interrupted."""
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGBREAK):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
