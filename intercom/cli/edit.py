@@ -7,7 +7,6 @@ append meanwhile can be lost, and a message that is not right yet is not sent. T
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +17,7 @@ from intercom.core.errors import IntercomError, NotFound, UsageError
 from intercom.core.message import USER, local_stamp, tag_of
 from intercom.core.signature import Arg
 from intercom.format import MESSAGE, Entry, digest, parse
+from intercom.system import host, proc
 from intercom.system.files import joined, make_private_folder, read_from, replace
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ def _send(bus: Bus, entry: Entry) -> None:
 
 def _run_editor(path: Path, line: int) -> None:
     """Run the person's editor on `path`, at `line` where we know how to say so. NotFound if it cannot be run."""
-    wanted = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    wanted = os.environ.get("VISUAL") or os.environ.get("EDITOR") or host.EDITOR
     try:
-        words = shlex.split(wanted) or ["vi"]
+        words = host.split_words(wanted) or [host.EDITOR]
     except ValueError:
         raise UsageError(f"EDITOR {wanted!r} has a quote that is not closed; nothing was sent.") from None
     name = Path(words[0]).stem
@@ -115,10 +115,7 @@ def _run_editor(path: Path, line: int) -> None:
         words += ["--wait", "--goto", f"{path}:{line}"]
     else:
         words.append(str(path))
-    try:
-        code = os.spawnvp(os.P_WAIT, words[0], words)  # noqa: S606  # the person's own editor, no shell
-    except OSError:
-        code = 127
+    code = proc.attended(words)
     if code == 127:
         raise NotFound(f"the editor {words[0]!r} cannot be run; nothing was sent. Set EDITOR to one that is there.")
     if code:

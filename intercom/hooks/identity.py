@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from intercom.core.message import RESERVED, canonical, is_name
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.store.state.db import State
+from intercom.system.ancestry import ancestors
 from intercom.system.liveness import started
 
-_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "env", "timeout"}
+_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "env", "timeout", "cmd", "powershell", "pwsh"}
 
 
 class Who(NamedTuple):
@@ -66,15 +68,10 @@ def _registered(state: State, sessions: Sessions, session_id: str | None, pid: i
 
 def agent_pid() -> int:
     """The process that runs the hook: our parent, or, where that is a shell, its parent."""
-    pid = os.getppid()
-    for _ in range(4):
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                stat = file.read()
-        except OSError:
+    own = next(ancestors(os.getpid()), None)
+    pid = own.parent if own is not None else os.getppid()
+    for one in islice(ancestors(pid), 4):
+        if one.name not in _SHELLS:
             break
-        comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
-        if comm not in _SHELLS:
-            break
-        pid = int(stat[stat.rindex(b")") + 2 :].split()[1])
+        pid = one.parent
     return pid

@@ -11,25 +11,24 @@ without a hook: then the program's own word is that it is idle.
 from __future__ import annotations
 
 import os
-import select
 import sys
-import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from intercom.core.errors import UnknownName
 from intercom.core.message import new_id, utc
 from intercom.fleet.programs.event import BEGINS, PROMPT
 from intercom.hooks.call import WAKE, Call, waiter_mark
 from intercom.hooks.deliver import deliver
+from intercom.system.ancestry import ancestors
+from intercom.system.changes import Changes
 from intercom.system.liveness import alive, started
 
 if TYPE_CHECKING:
     from intercom.fleet.sessions import SessionRow
 
 LOOK_ANYWAY = 30.0  #: seconds between looks when nothing changes
-_BLIND = 0.5  #: seconds between looks at the agent process where the system has no pidfd
 _PENDING = (0.2, 2.0)  #: seconds, first and longest, between looks while a message waits for the session to be idle
 _WAKING = 5.0  #: seconds that a session has to begin the turn for which another waiter woke it
 _CONNECTING = 0.2  #: seconds between looks at whether it is connected
@@ -146,15 +145,8 @@ def _connected(call: Call, ready_at: float) -> bool:
 
 def _below(pid: int, above: int) -> bool:
     """Whether `above` is among the nearest ancestors of `pid`; taken to be where the system does not say."""
-    for _ in range(5):
-        if pid == above:
-            return True
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                pid = int(file.read().rpartition(b") ")[2].split()[1])
-        except OSError:
-            return not os.path.exists("/proc/self/stat")
-    return False
+    near = list(islice(ancestors(pid), 5))
+    return not near or any(one.pid == above for one in near)
 
 
 def _idle(call: Call, row: SessionRow, begun: str) -> bool:
@@ -189,64 +181,3 @@ def _wake(call: Call) -> bool:
         sys.stderr.flush()
 
     return deliver(call, write, mark=waiter_mark(call.who.mark, nonce))
-
-
-class Changes:
-    """Sleeping until something changes in a folder or a process ends. A context manager."""
-
-    def __init__(self, folder: Path, pid: int, since: str | None) -> None:
-        self._folder = folder
-        self._agent = (pid, since)
-        self._poll = select.poll()
-        self._life = _pidfd(pid)
-        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
-        self._stop = False
-        self._first = True
-
-    def __enter__(self) -> Self:
-        if self._life is not None:
-            self._poll.register(self._life, select.POLLIN)
-        self._poll.register(self._pipe[0], select.POLLIN)
-        threading.Thread(target=self._watch, name="intercom-watch", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop = True  # the thread ends with the process, a moment from now
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep until something changed, at most `seconds`; False when the process is gone. At once the first time."""
-        if self._first:
-            self._first = False
-            return alive(*self._agent)
-        until = time.monotonic() + seconds
-        while alive(*self._agent):
-            left = until - time.monotonic()
-            if left <= 0:
-                return True
-            step = left if self._life is not None else min(left, _BLIND)
-            for file, _ in self._poll.poll(step * 1000):
-                if file == self._pipe[0]:
-                    os.read(file, 4096)
-                    return alive(*self._agent)
-        return False
-
-    def _watch(self) -> None:
-        from intercom.system.watch import Watch
-
-        with Watch(self._folder) as watch:
-            while not self._stop:
-                if watch.wait(LOOK_ANYWAY):
-                    try:
-                        os.write(self._pipe[1], b".")
-                    except BlockingIOError:
-                        pass  # it has not looked since the last 65,536 changes
-
-
-def _pidfd(pid: int) -> int | None:
-    """A descriptor that can be read when the process has ended; None where the system does not offer that."""
-    if not hasattr(os, "pidfd_open"):
-        return None
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return None

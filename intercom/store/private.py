@@ -20,6 +20,7 @@ from pathlib import Path
 from intercom.core import trust
 from intercom.core.config import Config
 from intercom.core.errors import Refused
+from intercom.system import host
 from intercom.system.files import make_private_folder, read_from, replace, storage
 from intercom.system.git_index import tracked_in
 from intercom.system.lock import flocked
@@ -132,11 +133,7 @@ def _guest(config: Config) -> bool:
 
 
 def _user(uid: int) -> str:
-    import pwd
-
-    with suppress(KeyError):
-        return f"the user {pwd.getpwuid(uid).pw_name}"
-    return f"the user {uid}"
+    return f"the user {host.user_name(uid)}"
 
 
 def _free(path: Path) -> Path:

@@ -11,8 +11,11 @@ from typing import NamedTuple
 from intercom.system import host
 
 #: What only hands on: it is asked to run something, and is not itself who wanted it.
-SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish")
-RUNNERS = ("env", "timeout", "nice", "nohup", "setsid", "stdbuf", "sudo", "doas", "xargs", "uv", "uvx", "npx", "npm")
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "cmd", "powershell", "pwsh")
+RUNNERS = (
+    *("env", "timeout", "nice", "nohup", "setsid", "stdbuf", "sudo", "doas", "xargs"),
+    *("uv", "uvx", "npx", "npm", "py", "pipx"),
+)
 WRAPPERS = frozenset(SHELLS + RUNNERS)
 _FARTHEST = 64  #: generations; more is a loop of numbers that were given out again meanwhile
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import asyncio
 
 __all__ = [
+    "EDITOR",
     "LOOP_WATCHES_PIPES",
     "NO_WAIT",
     "boot_id",
@@ -38,18 +39,22 @@ __all__ = [
     "rename",
     "resemble",
     "spare",
+    "split_words",
     "started",
     "sync",
     "sync_file",
     "sync_folder",
     "truncate",
     "try_lock",
+    "user_name",
+    "wait_ended",
     "widen_pipe",
 ]
 
 Path = str | os.PathLike[str]
 
 NO_WAIT = os.O_NONBLOCK  #: added to the flags of `open_file`: do not wait for who is at the other end of a pipe
+EDITOR = "vi"  #: for who has named none
 LOOP_WATCHES_PIPES = True  #: whether an event loop can wait for a pipe
 
 _DATA_SYNC = not sys.platform.startswith("darwin")  # fsync(2) there leaves data in the drive's own cache
@@ -189,6 +194,15 @@ def free_space(path: Path) -> tuple[int, bool]:
 # -- the machine --------------------------------------------------------------------------------------
 
 
+def user_name(uid: int) -> str:
+    """What a user is called; their number where they have no name."""
+    import pwd
+
+    with suppress(KeyError):
+        return pwd.getpwuid(uid).pw_name
+    return str(uid)
+
+
 def machine_id() -> str:
     """What tells this machine from others, where the system says; "" is unknown."""
     try:
@@ -246,6 +260,27 @@ def _started_elsewhere(pid: int) -> str | None:
     except OSError:
         pass
     return "?"
+
+
+def wait_ended(pid: int) -> bool:
+    """Wait until a process has ended, or another has its number; False, at once, where the system does not tell."""
+    import select
+
+    if not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        life = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    try:
+        ended = select.poll()
+        ended.register(life, select.POLLIN)
+        ended.poll()
+    finally:
+        os.close(life)
+    return True
 
 
 def process(pid: int) -> tuple[int, str, str, int] | None:
@@ -306,6 +341,13 @@ def _said(words: list[str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def split_words(line: str) -> list[str]:
+    """A command line's words. ValueError where a quote is not closed."""
+    import shlex
+
+    return shlex.split(line)
 
 
 def kill(pid: int, *, hard: bool) -> None:

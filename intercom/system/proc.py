@@ -139,6 +139,17 @@ def detach(
     return found
 
 
+def attended(args: Sequence[str]) -> int:
+    """Run a program that has this terminal, as an editor does, to its end; its status, 127 where it cannot be run."""
+    import subprocess
+    from shutil import which
+
+    try:
+        return subprocess.call([which(args[0]) or args[0], *args[1:]])
+    except OSError:
+        return 127
+
+
 def find(program: str, *, path: str | None = None, install: str | None = None) -> str:
     """The full path of `program`; ProgramMissing, with what to `install`, if there is none."""
     from shutil import which

@@ -154,6 +154,17 @@ def started(pid: int) -> str | None:
         kernel.CloseHandle(held)
 
 
+def wait_ended(pid: int) -> bool:
+    """Wait until a process has ended; False, at once, where we may not."""
+    held = kernel.OpenProcess(_LOOK, 0, pid) if pid > 0 else None
+    if held is None:
+        return ctypes.get_last_error() != ACCESS_DENIED
+    try:
+        return bool(kernel.WaitForSingleObject(held, 0xFFFF_FFFF) == 0)
+    finally:
+        kernel.CloseHandle(held)
+
+
 _seen: list[tuple[float, dict[int, tuple[int, str]]]] = []
 
 
@@ -185,19 +196,26 @@ def process(pid: int) -> tuple[int, str, str, int] | None:
     """A process's parent, start and short name; None where it cannot be seen. The terminal is never known (0).
 
     A parent that is younger than its child is another process: Windows gives numbers out again, and children keep
-    theirs. What only starts another Python with the same words (a virtual environment's `python.exe`) is left out.
+    theirs. What only starts another Python with the same words (a virtual environment's
+    `python.exe`, pip's `intercom.exe`) is left out.
     """
     entry, since = _processes().get(pid), started(pid)
     if entry is None or since is None:
         return None
     parent, name = entry
     words = command_line(pid)[1:]
-    while parent in _processes() and words and command_line(parent)[1:] == words:
+    while parent in _processes() and _only_starts(parent, words):
         parent = _processes()[parent][0]
     began = started(parent)
     if began is not None and began.isdecimal() and since.isdecimal() and int(began) > int(since):
         parent = 0
     return parent, since, name.lower().removesuffix(".exe"), 0
+
+
+def _only_starts(pid: int, words: list[str]) -> bool:
+    """Whether a process is but the launcher of the one below it, which has these words behind its program."""
+    mine = command_line(pid)[1:]
+    return _processes()[pid][1].lower() == "intercom.exe" or (bool(words) and mine == words)
 
 
 def command_line(pid: int) -> list[str]:
@@ -215,11 +233,13 @@ def command_line(pid: int) -> list[str]:
         kernel.CloseHandle(held)
     said = _Text.from_buffer(room)
     text = ctypes.wstring_at(said.text, said.length // 2) if said.text else ""
-    return _split(text) if text.strip() else []
+    return split_words(text)
 
 
-def _split(line: str) -> list[str]:
+def split_words(line: str) -> list[str]:
     """A command line's words, as programs here take them apart."""
+    if not line.strip():
+        return []  # for which Windows would give this program's own name
     parse = ctypes.WinDLL("shell32").CommandLineToArgvW
     parse.argtypes, parse.restype = [c_wchar_p, POINTER(ctypes.c_int)], POINTER(c_wchar_p)
     count = ctypes.c_int()

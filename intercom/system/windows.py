@@ -30,13 +30,16 @@ from intercom.system.win32 import (
     make_private,
     parents,
     process,
+    split_words,
     started,
+    wait_ended,
 )
 
 if TYPE_CHECKING:
     import asyncio
 
 __all__ = [
+    "EDITOR",
     "LOOP_WATCHES_PIPES",
     "NO_WAIT",
     "boot_id",
@@ -58,12 +61,15 @@ __all__ = [
     "rename",
     "resemble",
     "spare",
+    "split_words",
     "started",
     "sync",
     "sync_file",
     "sync_folder",
     "truncate",
     "try_lock",
+    "user_name",
+    "wait_ended",
     "widen_pipe",
 ]
 
@@ -71,6 +77,7 @@ Path = str | os.PathLike[str]
 T = TypeVar("T")
 
 NO_WAIT = 0  #: there is nobody at the other end of a file
+EDITOR = "notepad"  #: for who has named none
 LOOP_WATCHES_PIPES = False  #: no event loop can wait for an anonymous pipe here
 
 PATIENCE = 1.0  #: seconds for which a file that somebody holds is tried again
@@ -211,6 +218,11 @@ def try_lock(handle: int) -> bool:
     if error in {win32.LOCK_VIOLATION, win32.IO_PENDING}:
         return False
     raise ctypes.WinError(error)
+
+
+def user_name(uid: int) -> str:
+    """Their number: users have no such numbers here."""
+    return str(uid)
 
 
 def free_space(path: Path) -> tuple[int, bool]:

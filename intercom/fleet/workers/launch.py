@@ -133,7 +133,7 @@ def forget_files(crew: Crew, name: str) -> None:
 def _file(crew: Crew, name: str, text: str) -> Path:
     path = folder(crew) / name
     path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(text.encode("utf-8", "surrogateescape"))
     return path
