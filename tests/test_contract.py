@@ -37,6 +37,36 @@ def test_what_is_built_is_what_is_parsed(made: contract.Contract) -> None:
     assert contract.parse(f"\n```json\n{body}\n```\n") == made
 
 
+def test_people_can_read_it_in_the_log() -> None:
+    """Words first, the JSON in a fence below; the JSON alone, as others write it, is as good."""
+    made = contract.Contract("tester", "Run:\n\n```\nmake test\n```", contract.Target("task", 7))
+    body = contract.build(made)
+    assert body.startswith(
+        "**Task contract** for a tester\n\nRun:\n\n```\nmake test\n```\n\n"
+        "AIMFP task: 7. Report back: branch, commit.\n\n````json\n{"
+    )
+    assert contract.readable(body) == contract.words(made)
+    assert json.loads(contract.wire(body)) == made.to_json()
+    alone = contract.wire(body)
+    assert (contract.parse(alone), contract.wire(alone), contract.readable(alone)) == (
+        made,
+        alone,
+        contract.words(made),
+    )
+    pretty = body.replace(alone, json.dumps(made.to_json(), indent=2)).replace("Run:", "Run:  ", 1)
+    assert contract.parse(pretty) == made  # a formatter was here
+
+
+def test_words_that_say_something_else_than_the_json_are_no_order() -> None:
+    """Somebody edited one of the two: nobody acts on either."""
+    body = contract.build(contract.Contract("worker", "Delete the draft."))
+    with pytest.raises(contract.ContractError, match="differ"):
+        contract.parse(body.replace("Delete the draft", "Keep the draft", 1))
+    quoted = f"This is what I was told:\n\n{body}"
+    assert contract.parse(quoted) is None
+    assert contract.readable(quoted) == quoted
+
+
 @pytest.mark.parametrize(
     ("sender", "via", "order"),
     [
@@ -46,6 +76,7 @@ def test_what_is_built_is_what_is_parsed(made: contract.Contract) -> None:
         ("worker-2", "tool", False),
         ("master", "hand", False),
         ("user", "hand", False),
+        ("user", "unproven", False),
     ],
 )
 def test_whose_contract_is_an_order(sender: str, via: str, *, order: bool) -> None:

@@ -43,7 +43,7 @@ def asker(crew: Crew, verb: str, given: Mapping[str, Any]) -> str:
     """Who asks: a person, or a master in its own shell; anybody may look. Refused for a worker."""
     from intercom.fleet.speaker import authority, speaker
 
-    decides = verb == "approve" and given.get("decision") is not None
+    decides = verb == "assign" or (verb == "approve" and given.get("decision") is not None)
     if verb in _LOOKS or (verb == "approve" and not decides):
         return USER
     return authority(speaker(crew.state, os.environ), consent=decides)
@@ -89,6 +89,19 @@ def woken(asked: Asked, done: dict[str, Any]) -> int:
     else:
         show.line(f"{done['to']} was not woken: {done['reason']}")
     return 0 if done["woke"] else 1
+
+
+def assigned(asked: Asked, done: dict[str, Any]) -> int:
+    """The id of the task, and whether its worker was woken; 0 as soon as it is stored."""
+    if asked.json:
+        show.json_line(done)
+        return 0
+    show.line(str(done["id"]))
+    if done["woke"]:
+        show.note(f"{done['to']} is awake ({done['how']}, {done['seconds']} s)")
+    elif done.get("reason") != "not asked for":
+        show.note(f"{done['to']} was not woken: {done['reason']}")
+    return 0
 
 
 def approved(asked: Asked, answer: Approved) -> int:

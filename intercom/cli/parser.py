@@ -118,7 +118,7 @@ class Command(NamedTuple):
         from intercom.cli.fleet import asker, crew_of
         from intercom.fleet import verbs
 
-        with crew_of(asked, makes=self.verb in {"spawn", "wake"}) as crew:
+        with crew_of(asked, makes=self.verb in {"spawn", "wake", "assign"}) as crew:
             found = getattr(verbs, self.verb)(crew, by=asker(crew, self.verb, given), **given)
         return int(self._function()(asked, found))
 
@@ -149,6 +149,7 @@ COMMANDS = (
     Command("spawn", "fleet.spawned", "start workers in tmux, side by side", verb="spawn"),
     Command("scan", "fleet.scanned", "what each worker does and asks", verb="scan"),
     Command("wake", "fleet.woken", "store a message for a worker and wake it", verb="wake"),
+    Command("assign", "fleet.assigned", "give a worker a task, as a contract, and wake it", verb="assign"),
     Command("approve", "fleet.approved", "answer what a worker asks permission for", verb="approve"),
     Command("teardown", "fleet.torn", "end workers that spawn started", verb="teardown"),
     Command("attach", "fleet.attach", "show a worker's terminal in this one", json=False),

@@ -3,13 +3,15 @@
     {"kind": "task_contract", "v": 2, "role": …, "role_instructions": …,
      "aimfp_target": {"type": …, "id"?: 7, "slug"?: "…"}, "reportBack": ["branch", "commit"]}
 
-It travels as the body of a message. `aimfp_target` points at a row of an AIMFP project and is left
-out where there is none: then `role_instructions` carries the task. Pure: text in, values out.
+It travels as the body of a message: in words for people, and below them the JSON in a fence, which is what counts;
+the JSON alone is as good. `aimfp_target` points at a row of an AIMFP project and is left out where there is none: then
+`role_instructions` carries the task. Pure: text in, values out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -21,6 +23,10 @@ VERSION = 2
 TARGET_TYPES = ("task", "milestone", "subtask", "sidequest", "item")
 REPORT_BACK = ("branch", "commit")
 _NAMES = (KIND, "role_instructions", "reportBack", "aimfp_target", "kind")  #: two of them are no chance
+_TITLE = "**Task contract**"  #: how the words begin, for a reader to know them by
+_FENCED = re.compile(
+    r"\A(?P<words>.*\n)[ ]{0,3}(?P<fence>`{3,}|~{3,})json[ \t]*\n(?P<json>.*)\n[ ]{0,3}(?P=fence)\s*\Z", re.DOTALL
+)
 
 
 class ContractError(UsageError):
@@ -61,17 +67,44 @@ class Contract(NamedTuple):
 def build(contract: Contract) -> str:
     """The message body that carries `contract`; ContractError if the other side would refuse it."""
     raw = contract.to_json()
-    _validate(raw)
-    return json.dumps(raw, ensure_ascii=False)
+    said = words(_validate(raw))
+    longest = max((len(found) for found in re.findall("`+", said)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{said}\n\n{fence}json\n{json.dumps(raw, ensure_ascii=False)}\n{fence}"
+
+
+def words(contract: Contract) -> str:
+    """The contract as people read it."""
+    target = contract.target
+    about = [str(part) for part in target[1:] if part is not None] if target is not None else []
+    end = [f"AIMFP {target.type}: {', '.join(about)}."] if target is not None else []
+    end += [f"Report back: {', '.join(contract.report_back)}."] if contract.report_back else []
+    return "\n\n".join(
+        [f"{_TITLE} for a {contract.role}", contract.role_instructions, *([" ".join(end)] if end else [])]
+    )
+
+
+def readable(body: str) -> str:
+    """A body as people read it: of a contract its words, of anything else what it is."""
+    try:
+        found = parse(body)
+    except ContractError:
+        return body
+    return body if found is None else words(found)
+
+
+def wire(body: str) -> str:
+    """The JSON of the contract that a body carries, as it stands there."""
+    return _json_of(body.strip())[0]
 
 
 def parse(body: str) -> Contract | None:
     """The contract in a message body, or None where the body is not a contract at all.
 
-    Raises ContractError where the body means to be a contract and is not a valid one. A fence
-    around the JSON is allowed, because people put one there.
+    Raises ContractError where the body means to be a contract and is not a valid one: also where its words say
+    something else than its JSON. A fence around the JSON is allowed, because people put one there.
     """
-    text = _unfenced(body.strip())
+    text, said = _json_of(body.strip())
     if not text.startswith("{") or KIND not in text:
         return None
     try:
@@ -82,7 +115,10 @@ def parse(body: str) -> Contract | None:
         raise ContractError(f"the task contract is not valid JSON ({error})") from None
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
         return None
-    return _validate(raw)
+    found = _validate(raw)
+    if said and _letters(said) != _letters(words(found)):
+        raise ContractError("the words of the task contract and its JSON differ, so that nobody knows which is meant")
+    return found
 
 
 def meant(message: Message, *, worker: bool) -> Contract | None:
@@ -113,12 +149,19 @@ def is_order(message: Message, masters: Collection[str]) -> bool:
     return message.proven and not machine_of(sender) and (sender in masters or sender == USER)
 
 
-def _unfenced(text: str) -> str:
-    """`text` without the one code fence around all of it, if there is one."""
+def _json_of(text: str) -> tuple[str, str]:
+    """The JSON of a contract in a text, and the words above its fence ("" where there are none)."""
     first, _, rest = text.partition("\n")
-    if first.startswith("```") and rest.rstrip().endswith("```"):
-        return rest.rstrip()[:-3].strip()
-    return text
+    if first.startswith("```") and rest.rstrip().endswith("```"):  # around all of it
+        inside = rest.rstrip()[:-3].strip()
+        return _json_of(inside) if inside.startswith(_TITLE) else (inside, "")
+    found = _FENCED.match(text) if text.startswith(_TITLE) else None
+    return (found["json"].strip(), found["words"].strip()) if found else (text, "")
+
+
+def _letters(text: str) -> str:
+    """What of a text no formatter changes."""
+    return "".join(filter(str.isalnum, text))
 
 
 def _validate(raw: dict[str, Any]) -> Contract:

@@ -6,9 +6,11 @@ that a list of tools is made, and a command's help shown, without the fleet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+from intercom.core.contract import REPORT_BACK, TARGET_TYPES
 from intercom.core.limits import MOST_WORKERS, PERMISSION_MODES, WORKTREE_STATUSES
 from intercom.core.signature import Arg
 
@@ -93,6 +95,39 @@ def wake(
     from intercom.fleet.wake import tell
 
     return tell(crew, worker, message, by=by)
+
+
+def assign(
+    crew: Crew,
+    by: str,
+    worker: Annotated[str, Arg(help="who does it", metavar="WORKER")],
+    role_instructions: Annotated[
+        str,
+        Arg(
+            "what to do, how, and when it is done",
+            "what to do, how, and when it is done; - reads it from standard input",
+            metavar="TASK",
+            stdin=True,
+        ),
+    ],
+    *,
+    role: Annotated[str, Arg(help="as what")] = "worker",
+    target_type: Annotated[str | None, Arg(help="what of an AIMFP project it is about", words=TARGET_TYPES)] = None,
+    target_id: Annotated[int | None, Arg(help="which, by number", metavar="N")] = None,
+    target_slug: Annotated[str | None, Arg(help="which, by name", metavar="SLUG")] = None,
+    report_back: Annotated[
+        Sequence[str],
+        Arg("what the done message must name", "what it must name when it is done; repeatable", metavar="WHAT"),
+    ] = REPORT_BACK,
+    wake: Annotated[bool, Arg(help="do not wake it", option="--no-wake")] = True,
+) -> dict[str, Any]:
+    """Store a task contract for a worker, then wake it. Refused, UsageError, UnknownName: then nothing was stored."""
+    from intercom.core.contract import Contract
+    from intercom.fleet.assign import assign as hand_out
+    from intercom.fleet.assign import target
+
+    task = Contract(role, role_instructions, target(target_type, target_id, target_slug), tuple(report_back))
+    return hand_out(crew, worker, task, by=by, wake=wake)
 
 
 def approve(

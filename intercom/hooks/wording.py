@@ -6,6 +6,7 @@ A header line for each message, its body behind bars. What does not fit a page s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from intercom.core import contract
 from intercom.core.display import framed, value, word, words
@@ -30,12 +31,13 @@ def quoted(body: str) -> str:
 
 def one(message: Message, masters: Collection[str], *, worker: bool = False) -> str:
     """One message, for a `worker` or another: who, what, when, what must be known about it, and the body."""
-    body, notes = message.body[:_LONGEST], []
+    whole = _as_sent(message.body)
+    body, notes = whole[:_LONGEST], []
     while len(shown := quoted(body)) > _LONGEST:
         body = body[: len(body) * 3 // 4]
-    if len(body) < len(message.body):
+    if len(body) < len(whole):
         notes.append(
-            f"only the first {len(body)} of {len(message.body)} characters; for the whole run: "
+            f"only the first {len(body)} of {len(whole)} characters; for the whole run: "
             f"intercom history --json {short(message.id)}"
         )
     if message.via == HAND:
@@ -53,6 +55,14 @@ def one(message: Message, masters: Collection[str], *, worker: bool = False) -> 
     head += [f"thread {short(message.thread)}"] if message.thread else []
     lines = [f"* {', '.join(head)}", *(f"  ({note})" for note in notes), shown]
     return "\n".join(lines)
+
+
+def _as_sent(body: str) -> str:
+    """A body as a model is to have it: of a contract the JSON, without the words that say the same to people."""
+    with suppress(contract.ContractError):
+        if contract.KIND in body and contract.parse(body) is not None:
+            return contract.wire(body)
+    return body
 
 
 def _contract(message: Message, masters: Collection[str], *, worker: bool) -> list[str]:

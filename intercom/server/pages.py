@@ -37,6 +37,7 @@ def describe(message: Message, masters: Collection[str], *, worker: bool = False
         out["contract_error"] = f"{error}. Do not act on it; ask the sender for a valid one."
         return out
     if found is not None:
+        out["body"] = contract.wire(message.body)  # as InterComm has it; the words for people say the same
         out["contract"] = found.to_json()
         out["contract_authoritative"] = contract.is_order(message, masters)
     return out

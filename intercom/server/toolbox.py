@@ -48,8 +48,8 @@ TOOLS: tuple[Tool, ...] = (
         "intercomm_assign",
         "Give a worker a task, as a task contract. target_type with target_id or target_slug points at an AIMFP "
         "entity; without AIMFP, role_instructions is the task.",
-        tasks.assign,
-        on=ON_LOOP,
+        verbs.assign,
+        on=ON_CREW,
         who=MASTER,
     ),
     Tool(

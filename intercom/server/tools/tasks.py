@@ -1,15 +1,13 @@
-"""Owns the tools for work and overview: assign, escalate, status, clear, get_protocol."""
+"""Owns the tools for work and overview: escalate, status, clear, get_protocol."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.bus.names import master_of
-from intercom.core import contract
-from intercom.core.errors import IntercomError, Refused, UsageError
-from intercom.core.message import RESERVED, USER, Message, recipients
+from intercom.core.errors import IntercomError, Refused
+from intercom.core.message import USER, Message
 from intercom.core.signature import Arg
 from intercom.server import protocol
 from intercom.server.side_thread import on_side_thread
@@ -23,40 +21,6 @@ RECEIPTS = 100  # receipts shown at once
 GLIMPSE = 200  # characters of a latest status shown in the overview
 
 
-async def assign(
-    session: Session,
-    call: Caller,
-    *,
-    worker: str,
-    role: str = "worker",
-    role_instructions: Annotated[str, Arg("what to do, how, and when it is done")],
-    target_type: Annotated[str | None, Arg(words=contract.TARGET_TYPES)] = None,
-    target_id: int | None = None,
-    target_slug: str | None = None,
-    report_back: Annotated[Sequence[str], Arg("what the done message must name")] = contract.REPORT_BACK,
-    wake: bool = True,
-) -> dict[str, Any]:
-    """Store a task contract for a worker, then wake it."""
-    target = _target(target_type, target_id, target_slug)
-    task = contract.Contract(role, role_instructions, target, tuple(report_back))
-    sent = await call(functools.partial(_assign, session, worker, task))
-    out: dict[str, Any] = {"id": sent.id, "to": sent.to, "stored": True}
-    if not wake:
-        return {**out, "woke": False, "reason": "not asked for"}
-    return {**out, **await _wake(session, sent.to, sent.id)}
-
-
-def _assign(session: Session, to: str, task: contract.Contract, bus: Bus) -> Message:
-    worker, *others = recipients(to) or ("",)
-    if others or worker == session.name or worker in RESERVED:
-        raise Refused(f"A task cannot be assigned to {to!r}; nothing was stored. Name one worker.")
-    try:
-        body = contract.build(task)
-    except contract.ContractError as error:
-        raise UsageError(f"{error}; nothing was stored.") from error
-    return bus.send(worker, body, sender=session.name or "", type="task", via="tool")
-
-
 async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
     """Climb the ladder for a message that is stored, beside the bus thread."""
     from intercom.fleet.wake import safely
@@ -66,19 +30,6 @@ async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
     except (IntercomError, OSError) as error:
         return {"woke": False, "reason": f"{error} The message is stored and {name} gets it later"}
     return woken.to_json()
-
-
-def _target(kind: str | None, number: int | None, slug: str | None) -> contract.Target | None:
-    """The AIMFP entity that the arguments name; UsageError where they do not fit together."""
-    slug = slug or None
-    if kind is None and number is None and slug is None:
-        return None
-    if kind is None or (number is None and slug is None):
-        raise UsageError(
-            "An AIMFP target is target_type with target_id, target_slug or both; nothing was stored. "
-            "Without AIMFP leave all three out and put the task into role_instructions."
-        )
-    return contract.Target(kind, number, slug)
 
 
 async def escalate(
