@@ -310,6 +310,10 @@ class Bus:
 
         return self._fresh(lambda db: glance(self.config, db, self._registry, self._delivery))
 
+    def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` finds in the index (`intercom.bus.standing`), brought up to date; it must note nothing."""
+        return self._fresh(work)
+
     # -- upkeep -----------------------------------------------------------------------------------
 
     def _upkeep(self) -> Upkeep:

@@ -43,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from intercom.hooks import run as serve  # at every step of every session: without so much as the parser
 
         return serve(words[1])
+    if words[:1] == ["complete-word"]:
+        from intercom.cli.completion import run as complete  # at each press of a key, as cheap
+
+        return complete(words[1:])
     from intercom.cli.parser import parse
 
     args = parse(words)

@@ -13,11 +13,16 @@ def add(parser: argparse.ArgumentParser, takes: Iterable[Parameter]) -> None:
     """Give a parser these arguments."""
     for one in takes:
         if one.keyword:
-            option = one.arg.option or f"--{one.name.replace('_', '-')}"
+            option = option_of(one)
             parser.add_argument(option, dest=one.python, **_how(one), required=one.required)
         else:
             more = {} if one.required else {"nargs": "?"}
             parser.add_argument(one.python, **{**more, **_how(one)})
+
+
+def option_of(one: Parameter) -> str:
+    """The option by which an argument is given."""
+    return one.arg.option or f"--{one.name.replace('_', '-')}"
 
 
 def _how(one: Parameter) -> dict[str, Any]:

@@ -30,6 +30,11 @@ def breaks(text: str, width: int, indent: int) -> list[int]:
     return found
 
 
+def columns_of(text: str) -> int:
+    """How many columns a text takes, at most."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
 def _columns(char: str) -> int:
     """An upper bound: what joins others, and is seen with them, counts too."""
     if char.isascii():

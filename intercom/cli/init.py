@@ -64,7 +64,7 @@ def init(
             _tell(config, report, dict(means.entry), connected=bool(planned))
         mcp_clients.tell(config.root, planned, said, dry=dry_run)
         if report is not None:
-            show.line(f'Then talk: intercom send --from user {report.agents[0]} "hello"')
+            show.line(f'Then talk: intercom send {report.agents[0]} "hello"')
     return 1 if any(one.change.what == ALONE for one in planned) else 0
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Sequence
 from typing import Annotated
 
 from intercom.cli import show
 from intercom.cli.filters import Sender, Thread, Type
 from intercom.cli.session import Asked, open_bus
-from intercom.core.errors import UsageError
-from intercom.core.message import utc
+from intercom.cli.times import EXAMPLES, moment
 from intercom.core.signature import Arg
-
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])\Z")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def log(
@@ -26,9 +20,9 @@ def log(
     type: Type = None,
     limit: Annotated[int | None, Arg(help="the newest N", metavar="N")] = None,
     to: Annotated[str | None, Arg(help="only to this recipient", metavar="T")] = None,
-    since: Annotated[
-        str | None, Arg(help="2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d", metavar="WHEN")
-    ] = None,
+    since: Annotated[str | None, Arg(help=f"such as {EXAMPLES}", metavar="WHEN")] = None,
+    all: Annotated[bool, Arg(help="everything; without it a terminal shows the newest screenful")] = False,
+    no_pager: Annotated[bool, Arg(help="never in a pager (INTERCOM_PAGER, PAGER, less)")] = False,
     raw: Annotated[bool, Arg(help="the markdown itself")] = False,
 ) -> int:
     """Print messages, oldest first."""
@@ -40,7 +34,11 @@ def log(
 
             write_raw(bus.config, found)
             return 0
-    show.messages(found, as_json=asked.json)
+    shown = found if asked.json or all or limit is not None or after else show.screenful(found)
+    with show.paged(wanted=not (no_pager or asked.json)):
+        show.messages(shown, as_json=asked.json)
+    if len(shown) < len(found):
+        show.note(f"{len(found) - len(shown)} older: intercom log --all")
     if not found and not asked.json:
         show.line("No messages.")
     return 0
@@ -61,21 +59,3 @@ def search(
     elif len(found) == limit:
         show.note(f"showing {limit}; there may be more (--limit)")
     return 0
-
-
-def moment(text: str, now: float | None = None) -> str:
-    """UTC of a time that a person wrote: ISO 8601 (local unless it says otherwise), a date, or an age like 10m.
-
-    Raises UsageError for anything else.
-    """
-    age = _AGE.match(text.strip().lower())
-    if age:
-        return utc(max(0.0, (time.time() if now is None else now) - float(age[1]) * _SECONDS[age[2]]))
-    from datetime import datetime
-
-    try:
-        return utc(datetime.fromisoformat(text.strip()).timestamp())
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"{text!r} is not a time; nothing was read. Write 2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d."
-        ) from error

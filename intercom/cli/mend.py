@@ -6,21 +6,19 @@ import sys
 from typing import Annotated
 
 from intercom.cli import show
-from intercom.cli.log import moment
-from intercom.cli.session import Asked, open_bus
+from intercom.cli.session import Asked, open_bus, whole
+from intercom.cli.times import EXAMPLES, moment
 from intercom.core.errors import UsageError
 from intercom.core.signature import Arg
 
-Id = Annotated[str, Arg(help="the message")]
+Id = Annotated[str, Arg(help="the message; the beginning of its id is enough")]
 
 
 def restore(
     asked: Asked,
     id: Annotated[str | None, Arg(help="this message; without an argument, list what could come back")] = None,
     *,
-    since: Annotated[
-        str | None, Arg(help="those sent since then: 2026-01-31, 2026-01-31T09:30, 10m, 2h, 3d", metavar="WHEN")
-    ] = None,
+    since: Annotated[str | None, Arg(help=f"those sent since then: {EXAMPLES}", metavar="WHEN")] = None,
     all: Annotated[bool, Arg(help="all of them")] = False,
 ) -> int:
     """Bring back what was deleted by hand or lost; without an argument, list it."""
@@ -29,7 +27,7 @@ def restore(
     listing = id is None and since is None and not all
     after = moment(since) if since else None
     with open_bus(asked) as bus:
-        found = bus.missing() if listing else bus.restore(id, since=after)
+        found = bus.missing() if listing else bus.restore(id and whole(bus, id), since=after)
     show.messages(found, as_json=asked.json)
     if asked.json:
         return 0
@@ -58,7 +56,7 @@ def delete(asked: Asked, id: Id) -> int:
 def history(asked: Asked, id: Id) -> int:
     """Print every text that a message had, oldest first."""
     with open_bus(asked) as bus:
-        found = bus.versions(id)
+        found = bus.versions(whole(bus, id))
     for number, message in enumerate(found, 1):
         if asked.json:
             show.json_line({"version": number, "current": number == len(found), **message.to_json()})
@@ -71,6 +69,7 @@ def history(asked: Asked, id: Id) -> int:
 def redact(asked: Asked, id: Id, *, yes: Annotated[bool, Arg(help="do not ask")] = False) -> int:
     """Destroy the text of a message everywhere."""
     with open_bus(asked) as bus:
+        id = whole(bus, id)
         if not yes:
             text = bus.versions(id)[-1]
             if not sys.stdin.isatty():

@@ -9,7 +9,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from intercom.cli import arguments
@@ -25,9 +25,9 @@ A message bus for AI coding agents. The messages are a markdown file that people
 EPILOG = """\
 start:    intercom init        makes the log here and prints the MCP server entry to paste
 try:      intercom demo        two agents talk, in a scratch folder
-people:   intercom send --from user claude-code "the tests on main are red"
+people:   intercom status, intercom inbox, intercom send claude-code "the tests on main are red"
 scripts:  intercom read --id roo --json
-A message that begins with '-' goes after '--', or on standard input: intercom send --from user roo -
+A message that begins with '-' goes after '--', or on standard input: intercom send roo -
 exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted"""
 
 
@@ -58,8 +58,47 @@ class Parser(argparse.ArgumentParser):
         from intercom.cli import show
 
         self.print_usage(sys.stderr)
-        show.line(f"{self.prog}: error: {sentence(message)}", error=True)
+        show.line(f"{self.prog}: error: {sentence(self._plain(message))}", error=True)
         self.exit(2)
+
+    def _plain(self, message: str) -> str:
+        """What argparse says, in our words, where a word was mistyped: the nearest is named."""
+        import re
+
+        found = re.match(r"argument ([^:]+): invalid choice: '(.*)' \(choose from (.*)\)\Z", message, re.DOTALL)
+        if found is None:
+            return message
+        known = re.findall(r"[\w.-]+", found[3])
+        if found[1] == "COMMAND":
+            return f"{found[2]!r} is not a command{nearest(found[2], known) or '; `intercom --help` lists them'}"
+        return f"{found[2]!r} is not one of {', '.join(known)}{nearest(found[2], known)}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean …?` for a word that is mistyped, "" where nothing is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+class TopParser(Parser):
+    """The parser of everything: what a command does not know is said by the command."""
+
+    commands: Any = None  #: argparse's parsers of the commands
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; on wrong usage print why and exit with 2."""
+        found, extra = self.parse_known_args(args, namespace)
+        if extra:
+            words = " ".join(extra)
+            command = self.commands.choices[found.command]
+            known = [option for option in command._option_string_actions if option.startswith("--")]  # noqa: SLF001
+            option = next((word for word in extra if word.startswith("-")), "")
+            hint = nearest(option.partition("=")[0], known) if option else ""
+            what = f"{option!r} is not an option of this command{hint}" if option else f"too many words: {words}"
+            command.error(what)
+        return found
 
 
 class CommandParser(Parser):
@@ -129,12 +168,14 @@ COMMANDS = (
     Command("register", "people.register", "take a name on the bus"),
     Command("signoff", "people.signoff", "give a name back"),
     Command("send", "send.send", "send a message; prints its id"),
+    Command("reply", "send.reply", "answer a message"),
     Command("broadcast", "send.broadcast", "send a message to everybody"),
     Command("read", "read.read", "new messages for a name"),
+    Command("inbox", "inbox.inbox", "what waits for your answer; reading does not empty it"),
     Command("log", "log.log", "history, archives included; marks nothing as read"),
     Command("search", "log.search", "find words in all messages"),
     Command("receipts", "receipts.receipts", "what became of sent messages"),
-    Command("status", "status.status", "who is here, what is unread"),
+    Command("status", "status.status", "who waits for you, what each agent does; the stuck first"),
     Command("watch", "watch.watch", "follow the log as it grows"),
     Command("edit", "edit.edit", "write a message, or mend the log, in $EDITOR", json=False),
     Command("delete", "mend.delete", "take a message off the page, and from whoever has not read it"),
@@ -156,13 +197,15 @@ COMMANDS = (
     Command("worktree", "fleet.worktree", "workers' git worktrees: add, list, set-status, remove"),
     Command("mcp", "mcp.mcp", "the MCP server, on standard input and output", json=False),
     Command("hook", "hook.hook", "serve a hook of an agent program; its settings call this", json=False),
+    Command("completion", "completion.completion", "print the completion script of a shell", json=False),
     Command("demo", "demo.demo", "two agents talk through a log, in a scratch folder", json=False),
 )
 
 
 def build() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = Parser(prog="intercom", description=DESCRIPTION, epilog=EPILOG, formatter_class=Help, allow_abbrev=False)
+    how: dict[str, Any] = {"formatter_class": Help, "allow_abbrev": False}
+    parser = TopParser(prog="intercom", description=DESCRIPTION, epilog=EPILOG, **how)
     parser.add_argument("-V", "--version", action="version", version=f"intercom {__version__}")
     _root(parser, None)
     commands = parser.add_subparsers(
@@ -173,13 +216,13 @@ def build() -> argparse.ArgumentParser:
         required=True,
         parser_class=CommandParser,
     )
+    parser.commands = commands
     for command in COMMANDS:
         sub = commands.add_parser(
             command.name,
             help=command.help,
             description=command.help[0].upper() + command.help[1:] + ".",
-            formatter_class=Help,
-            allow_abbrev=False,
+            **how,
         )
         sub.command = command
     return parser
@@ -193,5 +236,9 @@ def _root(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse `argv`; on wrong usage argparse prints why and exits with 2."""
-    return build().parse_args(argv)
+    """Parse `argv`; without a word print the help; on wrong usage argparse prints why and exits with 2."""
+    parser = build()
+    if not argv:
+        parser.print_help()
+        parser.exit(0)
+    return parser.parse_args(argv)

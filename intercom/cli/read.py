@@ -7,7 +7,7 @@ from typing import Annotated
 
 from intercom.cli import show
 from intercom.cli.filters import Sender, Thread, Type
-from intercom.cli.session import Asked, open_bus
+from intercom.cli.session import Asked, open_bus, whose
 from intercom.core.errors import UsageError
 from intercom.core.signature import Arg
 
@@ -15,7 +15,7 @@ from intercom.core.signature import Arg
 def read(
     asked: Asked,
     *,
-    id: Annotated[str, Arg(help="who reads")],
+    id: Annotated[str | None, Arg(help="who reads (default: you, `user`; in an agent's session that agent)")] = None,
     all: Annotated[bool, Arg(help="everything ID may see, read or not; marks nothing as read")] = False,
     wait: Annotated[float | None, Arg(help="wait until there is a message, at most so long", metavar="SECONDS")] = None,
     thread: Thread = None,
@@ -29,6 +29,7 @@ def read(
     if all and wait is not None:
         raise UsageError("--all shows history and --wait waits for news; nothing was read. Use one of them.")
     with open_bus(asked) as bus:
+        id = id or whose(bus.config).default
         if wait is not None:
             messages = bus.wait(id, wait, thread=thread, sender=sender, type=type, limit=limit)
         else:

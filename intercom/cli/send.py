@@ -1,15 +1,18 @@
-"""Owns `intercom send` and `intercom broadcast`."""
+"""Owns `intercom send`, `intercom reply` and `intercom broadcast`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from intercom.cli import show
-from intercom.cli.session import Asked, author, open_bus
-from intercom.core.message import TYPES_SHOWN, check_type
+from intercom.cli.session import Asked, author, open_bus, whole
+from intercom.core.errors import NotFound, Refused, UsageError
+from intercom.core.message import SYSTEM, TYPES_SHOWN, check_type
 from intercom.core.signature import Arg
+from intercom.core.texts import one_line
 
 if TYPE_CHECKING:
+    from intercom.bus.bus import Bus
     from intercom.core.message import Message
 
 Text = Annotated[str, Arg(help="the text; - reads it from standard input", stdin=True)]
@@ -33,17 +36,72 @@ def send(
     """Store one message and print its id, alone."""
     with open_bus(asked, makes=True) as bus:
         by = author(bus, sender)
+        answers = _answered(bus, reply_to) if reply_to else None
         sent = bus.send(
             to,
-            message,
+            _checked(message),
             type=check_type(type),
             priority=priority,
-            reply_to=reply_to,
+            reply_to=answers.id if answers else None,
             thread=thread,
             sender=by.sender,
             via=by.via,
         )
     return _told(asked, sent)
+
+
+def reply(
+    asked: Asked,
+    id: Annotated[
+        str, Arg(help="the message that is answered (the beginning of its id is enough), or LAST: the newest to you")
+    ],
+    message: Text,
+    *,
+    sender: Author = None,
+    type: Annotated[str, Arg(help=TYPES_SHOWN, metavar="T")] = "answer",
+    priority: Annotated[Literal["normal", "urgent"] | None, Arg(help="urgent marks it [URGENT]")] = None,
+) -> int:
+    """Answer a message: to its sender, in its thread. Prints the id of the answer."""
+    from intercom.bus.standing import newest_to
+
+    with open_bus(asked) as bus:
+        by = author(bus, sender)
+        told = bus.ask(lambda db: newest_to(db, by.sender)) if id == "LAST" else _answered(bus, id)
+        if told.sender in (by.sender, SYSTEM):
+            raise Refused(
+                f"{told.id} is from {told.sender}, to whom this cannot be answered; nothing was sent. "
+                "`intercom send` writes to others."
+            )
+        sent = bus.send(
+            told.sender,
+            _checked(message),
+            sender=by.sender,
+            type=check_type(type),
+            priority=priority,
+            reply_to=told.id,
+            thread=told.thread,
+            via=by.via,
+        )
+    if not asked.json:
+        show.note(f"to {told.sender}, who wrote: {one_line(told.body, 60)}")
+    return _told(asked, sent)
+
+
+def _answered(bus: Bus, ident: str) -> Message:
+    """The message that is answered, by its id or the beginning of it. NotFound, UsageError."""
+    try:
+        return bus.versions(whole(bus, ident))[-1]
+    except NotFound:
+        raise NotFound(
+            f"there is no message {ident!r} to answer; nothing was sent. `intercom log` shows ids."
+        ) from None
+
+
+def _checked(message: str) -> str:
+    """The text, if there is anything in it. UsageError."""
+    if not message.strip():
+        raise UsageError("the message is empty; nothing was sent.")
+    return message
 
 
 def broadcast(
@@ -56,7 +114,7 @@ def broadcast(
     """Store one message to everybody and print its id, alone."""
     with open_bus(asked, makes=True) as bus:
         by = author(bus, sender)
-        sent = bus.broadcast(message, type=check_type(type), sender=by.sender, via=by.via)
+        sent = bus.broadcast(_checked(message), type=check_type(type), sender=by.sender, via=by.via)
     return _told(asked, sent)
 
 

@@ -81,6 +81,13 @@ def author(bus: Bus, wanted: str | None) -> Author:
     return Author(name, via)
 
 
+def whole(bus: Bus, ident: str) -> str:
+    """The id that a person shortened. UsageError where several begin so; where none does, what was typed."""
+    from intercom.bus.standing import whole_id
+
+    return bus.ask(lambda db: whole_id(db, ident))
+
+
 def there(config: Config) -> None:
     """NotFound where there is no bus: looking makes nothing."""
     if not config.made:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from intercom.core.display import escaped, framed, sentence, value, word, words
@@ -74,11 +75,61 @@ def block(body: str, *, error: bool = False) -> None:
 
 def rows(found: Sequence[Sequence[str]]) -> None:
     """Print rows under a heading, columns aligned."""
+    for number, text in enumerate(columns(found)):
+        cut(text, *([DIM] if number == 0 else []))
+
+
+def table(found: Sequence[Sequence[str]], indent: int = 0) -> None:
+    """Print rows without a heading, columns aligned; on a terminal none is wider than it."""
+    for text in columns(found):
+        cut(" " * indent + text)
+
+
+def columns(found: Sequence[Sequence[str]]) -> list[str]:
+    """Rows with their columns aligned."""
+    from intercom.cli.columns import columns_of
+
     shown = [[value(cell) for cell in row] for row in found]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
-    for number, row in enumerate(shown):
-        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        line(paint(cells, *([DIM] if number == 0 else [])))
+    widths = [max(columns_of(row[column]) for row in shown) for column in range(len(shown[0]))]
+    return [
+        "  ".join(cell + " " * (width - columns_of(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+
+
+def cut(text: str, *codes: int) -> None:
+    """Print one line, on a terminal no wider than it: what is too long ends in an ellipsis."""
+    width, shown = _columns(), value(text)
+    if width:
+        from intercom.cli.columns import breaks
+
+        starts = breaks(shown, width - 1, 0)
+        shown = shown if not breaks(shown, width, 0) else shown[: starts[0]].rstrip() + "\u2026"
+    line(paint(shown, *codes))
+
+
+def first_line(body: str, most: int = 100) -> str:
+    """How a message begins, on one line; of a contract what is to be done."""
+    from intercom.core.contract import gist
+    from intercom.core.texts import one_line
+
+    return one_line(gist(body), most)
+
+
+def since(at: str | None) -> str:
+    """How long ago a UTC time was, in the largest unit; a dash where there is none."""
+    from intercom.core.message import age
+
+    try:
+        seconds = max(age(at), 0.0) if at else None
+    except ValueError:
+        seconds = None
+    if seconds is None:
+        return "-"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
 
 
 def json_line(found: Mapping[str, Any]) -> None:
@@ -103,6 +154,19 @@ def no_bar() -> None:
 # -- messages -----------------------------------------------------------------------------------------
 
 
+def screenful(found: Sequence[Message]) -> Sequence[Message]:
+    """The newest of the messages that fit a screen; all of them where no person watches."""
+    rows = height() - 2  # the prompt, and the line that says that there is more
+    used = 0
+    for count, one in enumerate(reversed(found) if rows > 0 else ()):
+        _paged.append([])
+        message(one)
+        used += len(_paged.pop())
+        if used > rows and count:
+            return found[len(found) - count :]
+    return found
+
+
 def messages(found: Iterable[Message], *, as_json: bool) -> None:
     """Print messages: a header line and the indented body each, or JSON."""
     for one in found:
@@ -125,7 +189,9 @@ def message(one: Message) -> None:
         header += [", " if number else "  (", about]
     if notes:
         header.append(")")
-    body = [[Painted(row, ())] for row in framed(one.body, _INDENT)]
+    from intercom.core.contract import readable
+
+    body = [[Painted(row, ())] for row in framed(readable(one.body), _INDENT)]
     _put([[_shown(part) for part in header], *body, []], sys.stdout, fold=_columns())
 
 
@@ -195,7 +261,57 @@ def _put(lines: Iterable[Sequence[Painted]], stream: TextIO | None, *, fold: int
     for parts in lines:
         for row in _folded(parts, fold) if fold else [parts]:
             words = (f"\x1b[{';'.join(map(str, c))}m{t}\x1b[0m" if c and t and colour else t for t, c in row)
-            print("".join(words), file=stream)
+            if _paged and stream is sys.stdout:
+                _paged[-1].append("".join(words))
+            else:
+                print("".join(words), file=stream)
+
+
+# -- more than a screen -------------------------------------------------------------------------------
+
+_paged: list[list[str]] = []  #: the lines of the block that is to be paged
+
+
+def height() -> int:
+    """How many lines the terminal has that stdout is; 0 where it is none, or does not say."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).lines if terminal() else 0
+    except (OSError, ValueError):
+        return 0
+
+
+@contextmanager
+def paged(*, wanted: bool = True) -> Iterator[None]:
+    """Show what the block prints in a pager, where a person watches and it is more than a screen."""
+    rows = height()
+    if not wanted or not rows:
+        yield
+        return
+    _paged.append([])
+    try:
+        yield
+    finally:
+        lines = _paged.pop()
+        text = "".join(f"{line}\n" for line in lines)
+        if len(lines) < rows or not _page(text):
+            print(text, end="")
+
+
+def _page(text: str) -> bool:
+    """Hand a text to the person's pager; False where there is none."""
+    from intercom.core.errors import IntercomError
+    from intercom.system import proc
+
+    words = (os.environ.get("INTERCOM_PAGER") or os.environ.get("PAGER") or "less").split()
+    if not words or words[0] == "cat":
+        return False
+    if words == ["less"]:
+        words = ["less", "-R", "+G"]  # colours, and the newest, which is last
+    try:
+        proc.feed(words, text.encode("utf-8", "backslashreplace"))
+    except IntercomError:
+        return False
+    return True
 
 
 def _folded(parts: Sequence[Painted], width: int) -> Iterator[Sequence[Painted]]:
@@ -203,9 +319,11 @@ def _folded(parts: Sequence[Painted], width: int) -> Iterator[Sequence[Painted]]
     from intercom.cli.columns import breaks
 
     text = "".join(part.text for part in parts)
-    starts = [0, *breaks(text, width, len(_INDENT))]
+    own = len(text) - len(text.lstrip(" "))  # a line that is wrapped keeps its own indent
+    indent = " " * max(len(_INDENT), min(own, width // 2))
+    starts = [0, *breaks(text, width, len(indent))]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        row, at = [Painted(_INDENT, ())] if start else [], 0
+        row, at = [Painted(indent, ())] if start else [], 0
         for one, codes in parts:
             row.append(Painted(one[max(start - at, 0) : max(end - at, 0)], codes))
             at += len(one)

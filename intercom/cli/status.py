@@ -1,4 +1,4 @@
-"""Owns `intercom status`: where the bus lies, who is on it, what is unread, what was said last."""
+"""Owns `intercom status`: what a lead looks at. Who waits for a person, what each agent does, where the bus lies."""
 
 from __future__ import annotations
 
@@ -10,45 +10,83 @@ from intercom.cli.session import Asked, open_bus
 
 if TYPE_CHECKING:
     from intercom.bus.status import Status
+    from intercom.fleet.overview import Agent, Overview
+
+_STUCK = {"blocked", "failed", "waiting", "dead", "gone", "trust", "mcp_approval", "bypass"}
 
 
 def status(asked: Asked) -> int:
     """Print the state of the bus; `--json` gives one object."""
+    from intercom.fleet.overview import overview
+
     with open_bus(asked) as bus:
         now = bus.status()
+        found = overview(bus, now)
     if asked.json:
-        show.json_line(_as_json(now))
+        show.json_line(_as_json(now, found))
         return 0
+    _waiting(found, now.unread.get("user", 0))
+    show.line()
+    _agents(found.agents)
+    show.line()
     show.line(f"log      {now.log}")
     show.line(f"machine  {now.machine}")
     show.line(f"messages {now.total} ({now.live} in the log, {now.archived} in the archive)")
-    show.line()
-    rows = [("NAME", "ROLE", "STATE", "UNREAD", "LAST ACTIVE", "SAYS")]
-    rows += [(one.name, one.role, one.state, *_tail(now, one.name, one.last_active)) for one in now.instances]
-    here = {one.name for one in now.instances}
-    rows += [(name, "agent", "", *_tail(now, name, None)) for name in now.agents if name not in here]
-    if "user" in now.unread:
-        rows.append(("user", "person", "", *_tail(now, "user", None)))
-    show.rows(rows)
     return 0
 
 
-def _tail(now: Status, name: str, last_active: str | None) -> tuple[str, str, str]:
-    """The columns that every participant has."""
-    says = ""
-    if name in now.latest:
-        message = now.latest[name]
-        says = message.status or ""
-        if message.progress is not None:
-            says += f" {message.progress} %"
-    return str(now.unread.get(name, 0)), show.local(last_active), says.strip()
+def _waiting(found: Overview, unread: int) -> None:
+    """Who waits for a person, and what that person can type."""
+    rows = [(one.id, one.sender, show.since(one.at), show.first_line(one.body)) for one in found.questions]
+    rows += [(one.request, one.worker, show.since(one.at), f"may I: {one.what}") for one in found.permissions]
+    rows += [
+        ("", one.worker, show.since(one.changed), f"{one.status}, not merged: {one.branch or one.path}")
+        for one in found.unmerged
+    ]
+    if not rows:
+        show.line("Nothing waits for you.")
+    else:
+        show.line(show.paint("Waiting for you", show.BOLD))
+        show.table(rows, indent=2)
+    hints = ["intercom reply ID TEXT"] if found.questions else []
+    hints += ["intercom approve WORKER"] if found.permissions else []
+    hints += ["intercom read --id user"] if unread else []
+    if unread:
+        show.line(f"{unread} unread for user")
+    if hints:
+        show.line(show.paint("\u2192 " + ", ".join(hints), show.DIM))
 
 
-def _as_json(now: Status) -> dict[str, Any]:
+def _agents(found: list[Agent]) -> None:
+    """Each agent on a line, and below it what it is at and what it said last."""
+    if not found:
+        return
+    rows = [("NAME", "ROLE", "STATE", "SINCE", "UNREAD", "BRANCH")]
+    rows += [
+        (one.name, one.role, one.state or "-", show.since(one.since), str(one.unread or "-"), one.branch)
+        for one in found
+    ]
+    lines = show.columns(rows)
+    show.line(show.paint(lines[0], show.DIM))
+    for one, text in zip(found, lines[1:], strict=True):
+        show.line(show.paint(text, *([show.YELLOW] if one.state in _STUCK else [])))
+        if one.task:
+            show.cut(f"    task  {one.task}")
+        if one.last:
+            show.cut(f"    said  {one.last} ({show.since(one.last_at)})")
+
+
+def _as_json(now: Status, found: Overview) -> dict[str, Any]:
     """The status as plain data."""
     out = now._asdict()
     out["root"] = os.fspath(now.root)
     out["log"] = os.fspath(now.log)
     out["instances"] = [one._asdict() for one in now.instances]
     out["latest"] = {name: message.to_json() for name, message in now.latest.items()}
+    out["waiting"] = [
+        *({"kind": "question", **message.to_json()} for message in found.questions),
+        *(one.to_json() for one in found.permissions),
+        *({"kind": "unmerged", **entry.to_json()} for entry in found.unmerged),
+    ]
+    out["team"] = [one._asdict() for one in found.agents]
     return out

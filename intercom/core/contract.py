@@ -93,6 +93,15 @@ def readable(body: str) -> str:
     return body if found is None else words(found)
 
 
+def gist(body: str) -> str:
+    """What a body is about: of a contract its instructions, of anything else all of it."""
+    try:
+        found = parse(body)
+    except ContractError:
+        return body
+    return body if found is None else found.role_instructions
+
+
 def wire(body: str) -> str:
     """The JSON of the contract that a body carries, as it stands there."""
     return _json_of(body.strip())[0]

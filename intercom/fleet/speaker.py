@@ -79,13 +79,13 @@ def checked(state: State, found: Speaker, wanted: str | None) -> tuple[str, str]
 
 
 def authority(found: Speaker, *, consent: bool = False) -> str:
-    """Who asks something of the fleet: a person, or a master in its own shell. Refused for a worker.
+    """Who asks something of the fleet: a person, or a master in its own shell. Refused in a worker's shell.
 
     `consent`: an answer to what somebody asks permission for, which nobody may give who is not known.
     """
-    if found.name is not None:
-        if found.role == "master":
-            return found.name
+    if found.role == "master":
+        return found.default
+    if found.name is not None and (found.strong or consent):
         raise Refused(
             f"this is for people and the master, and this command runs in the session of {found.name!r} "
             f"({found.why}); nothing was done. Ask the master with intercomm_escalate."

@@ -115,6 +115,26 @@ def piped(args: Sequence[str], data: bytes) -> Iterator[IO[bytes]]:
             pass
 
 
+def feed(args: Sequence[str], data: bytes) -> None:
+    """Run `args` in this terminal, with `data` on its standard input, until it ends. ProgramMissing, CommandFailed."""
+    import signal
+    import subprocess
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key for the program that has the terminal
+    try:
+        child = subprocess.Popen(list(args), stdin=subprocess.PIPE)
+    except FileNotFoundError:
+        raise missing(args[0]) from None
+    except (OSError, ValueError) as error:
+        raise CommandFailed(f"{_shown(args)} could not be started: {error}.") from None
+    else:
+        with suppress(BrokenPipeError):
+            child.communicate(data)
+        child.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def detach(
     args: Sequence[str],
     *,

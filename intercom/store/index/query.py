@@ -20,7 +20,7 @@ from intercom.store.index.values import loaded, stored
 #: Of own messages that are on the page, the page's name; else the file that they are in.
 _ON_PAGE = "s.own AND m.hidden = 0 AND (m.seq > (SELECT value FROM meta WHERE key = 'page') OR m.seq IN kept)"
 _FILE = f"CASE WHEN {_ON_PAGE} THEN (SELECT value FROM meta WHERE key = 'log') ELSE s.path END"
-_COLUMNS = (
+COLUMNS = (
     "m.id, m.seq, m.at, m.sender, m.rcpt, m.tag, m.declared, m.body, m.urgent, m.re, m.thread, m.via, " + _FILE + ", "
     "m.status, m.progress"
 )
@@ -31,7 +31,7 @@ _PAGE = (
 )
 _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
 _CONDITIONS = 20  #: words that are a condition of their own: SQLite takes no more than 1,000 in a row
-_FROM = "FROM messages m LEFT JOIN sources s ON s.src = m.src"
+FROM = "FROM messages m LEFT JOIN sources s ON s.src = m.src"
 
 
 class Filter(NamedTuple):
@@ -145,7 +145,8 @@ def attach_state(db: sqlite3.Connection, path: Path) -> None:
     db.execute("ATTACH DATABASE ? AS state", (os.fsencode(path),))
 
 
-def _message(row: Sequence[Any]) -> Message:
+def message_of(row: Sequence[Any]) -> Message:
+    """A message of a row of COLUMNS."""
     ident, seq, at, sender, to, tag, declared, body, urgent, re_, thread, via, path, status, progress = row
     if bytes in map(type, row):  # text that is no UTF-8, in a header that somebody wrote by hand
         at, sender, to, tag, declared, status = map(loaded, (at, sender, to, tag, declared, status))
@@ -168,8 +169,9 @@ def _message(row: Sequence[Any]) -> Message:
     )
 
 
-def _messages(rows: Iterable[Sequence[Any]]) -> list[Message]:
-    return [_message(row) for row in rows]
+def messages_of(rows: Iterable[Sequence[Any]]) -> list[Message]:
+    """As `message_of`, for many."""
+    return [message_of(row) for row in rows]
 
 
 _UNREAD = (
@@ -193,9 +195,9 @@ def unread(
     """
     condition, values = wanted.where()
     order = " ORDER BY m.seq" if limit is None else " ORDER BY m.urgent DESC, m.seq LIMIT ?"
-    sql = f"SELECT {_COLUMNS} {_UNREAD}{condition}{order}"
+    sql = f"SELECT {COLUMNS} {_UNREAD}{condition}{order}"
     arguments = [*_unread_values(reader, floor, joined), *values, *([] if limit is None else [limit])]
-    return _messages(db.execute(sql, arguments))
+    return messages_of(db.execute(sql, arguments))
 
 
 def unread_facts(db: sqlite3.Connection, reader: str, floor: int, joined: int) -> tuple[int, int | None]:
@@ -208,19 +210,19 @@ def visible(db: sqlite3.Connection, reader: str, wanted: Filter, limit: int | No
     """All that is to or from `reader` or for everybody, oldest first; `limit` keeps the newest."""
     condition, values = wanted.where()
     sql = (
-        f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden != 1 AND (m.sender = ? OR m.seq IN (SELECT seq FROM inbox "
+        f"SELECT {COLUMNS} {FROM} WHERE m.hidden != 1 AND (m.sender = ? OR m.seq IN (SELECT seq FROM inbox "
         f"WHERE rcpt IN (?, ?))){condition} ORDER BY m.seq DESC LIMIT ?"
     )
     rows = db.execute(sql, [reader, reader, ALL, *values, -1 if limit is None else limit]).fetchall()
-    return _messages(reversed(rows))
+    return messages_of(reversed(rows))
 
 
 def history(db: sqlite3.Connection, wanted: Filter, limit: int | None) -> list[Message]:
     """Everything, oldest first; `limit` keeps the newest."""
     condition, values = wanted.where()
-    sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden != 1{condition} ORDER BY m.seq DESC LIMIT ?"
+    sql = f"SELECT {COLUMNS} {FROM} WHERE m.hidden != 1{condition} ORDER BY m.seq DESC LIMIT ?"
     rows = db.execute(sql, [*values, -1 if limit is None else limit]).fetchall()
-    return _messages(reversed(rows))
+    return messages_of(reversed(rows))
 
 
 def by_ids(db: sqlite3.Connection, ids: Sequence[str]) -> list[Message]:
@@ -229,7 +231,7 @@ def by_ids(db: sqlite3.Connection, ids: Sequence[str]) -> list[Message]:
     for start in range(0, len(ids), 500):
         part = list(ids[start : start + 500])
         marks = ",".join("?" * len(part))
-        found += _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.id IN ({marks})", part))
+        found += messages_of(db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.id IN ({marks})", part))
     return sorted(found, key=lambda message: message.seq or 0)
 
 
@@ -245,10 +247,10 @@ def search(db: sqlite3.Connection, query: str, limit: int) -> list[Message]:
     if not terms:
         return []
     sql = (
-        f"SELECT {_COLUMNS} FROM words w JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src "
+        f"SELECT {COLUMNS} FROM words w JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src "
         "WHERE words MATCH ? AND m.hidden = 0 ORDER BY w.rank, m.seq LIMIT ?"
     )
-    return _messages(db.execute(sql, (" ".join(terms), limit)))
+    return messages_of(db.execute(sql, (" ".join(terms), limit)))
 
 
 def index_words(db: sqlite3.Connection) -> None:
@@ -277,19 +279,25 @@ def generation(db: sqlite3.Connection) -> str:
 def sent_by(db: sqlite3.Connection, sender: str, ident: str | None, limit: int) -> list[Message]:
     """The newest messages of a sender, or the one with this id, oldest first."""
     condition, values = ("", [sender]) if ident is None else (" AND m.id = ?", [sender, ident])
-    sql = f"SELECT {_COLUMNS} {_FROM} WHERE m.sender = ?{condition} ORDER BY m.seq DESC LIMIT ?"
-    return _messages(reversed(db.execute(sql, [*values, limit]).fetchall()))
+    sql = f"SELECT {COLUMNS} {FROM} WHERE m.sender = ?{condition} ORDER BY m.seq DESC LIMIT ?"
+    return messages_of(reversed(db.execute(sql, [*values, limit]).fetchall()))
 
 
 def acted(db: sqlite3.Connection, message: Message, name: str, tags: Sequence[str]) -> Message | None:
     """The first answer or report of completion by `name` to `message`: by reference, else in its thread."""
     marks = ",".join("?" * len(tags))
-    start, end = f"SELECT {_COLUMNS} {_FROM} WHERE", f"m.sender = ? AND m.tag IN ({marks}) ORDER BY m.seq LIMIT 1"
-    found = _messages(db.execute(f"{start} m.re = ? AND {end}", (message.id, name, *tags)))
+    start, end = f"SELECT {COLUMNS} {FROM} WHERE", f"m.sender = ? AND m.tag IN ({marks}) ORDER BY m.seq LIMIT 1"
+    found = messages_of(db.execute(f"{start} m.re = ? AND {end}", (message.id, name, *tags)))
     if not found and message.thread is not None:
         sql = f"{start} m.thread = ? AND m.seq > ? AND {end}"
-        found = _messages(db.execute(sql, (stored(message.thread), message.seq, name, *tags)))
+        found = messages_of(db.execute(sql, (stored(message.thread), message.seq, name, *tags)))
     return found[0] if found else None
+
+
+def beginning(db: sqlite3.Connection, ident: str, most: int) -> list[str]:
+    """The ids that begin so, a few of them."""
+    sql = "SELECT id FROM messages WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
+    return [row[0] for row in db.execute(sql, (ident, ident + "\x7f", most))]
 
 
 def counts(db: sqlite3.Connection) -> tuple[int, int]:
@@ -303,10 +311,10 @@ def counts(db: sqlite3.Connection) -> tuple[int, int]:
 def latest_status(db: sqlite3.Connection) -> list[Message]:
     """The latest message with a status code of each sender."""
     sql = (
-        f"SELECT {_COLUMNS} {_FROM} WHERE m.seq IN "
+        f"SELECT {COLUMNS} {FROM} WHERE m.seq IN "
         "(SELECT max(seq) FROM messages WHERE status IS NOT NULL AND hidden != 1 GROUP BY sender) ORDER BY m.seq"
     )
-    return _messages(db.execute(sql))
+    return messages_of(db.execute(sql))
 
 
 def live_count(db: sqlite3.Connection) -> int:
@@ -330,7 +338,7 @@ def own_ids(db: sqlite3.Connection) -> list[str]:
 
 def off_page(db: sqlite3.Connection) -> list[Message]:
     """What people deleted by hand, or what is missing and was left so, in order of arrival."""
-    return _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden > 0 ORDER BY m.seq"))
+    return messages_of(db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.hidden > 0 ORDER BY m.seq"))
 
 
 def deleted(db: sqlite3.Connection) -> list[Message]:
@@ -368,6 +376,6 @@ def purged(db: sqlite3.Connection) -> list[str]:
 
 def holding(db: sqlite3.Connection, text: str) -> list[Message]:
     """Every message whose body holds `text`, letter by letter."""
-    return _messages(
-        db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE instr(m.body, ?) > 0 ORDER BY m.seq", (stored(text),))
+    return messages_of(
+        db.execute(f"SELECT {COLUMNS} {FROM} WHERE instr(m.body, ?) > 0 ORDER BY m.seq", (stored(text),))
     )
