@@ -161,7 +161,6 @@ def test_refusals_are_one_line_and_exit_1(bus: Command) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        (),
         ("frobnicate",),
         ("read", "--id", "roo", "--wait", "soon"),
         ("read", "--id", "roo", "--wait", "nan"),

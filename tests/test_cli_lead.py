@@ -112,7 +112,9 @@ def test_a_person_hands_out_a_contract(run: Run) -> None:
     assert "task_contract" not in shown
     assert '{"kind": "task_contract"' in run("log", "--raw")
     assert "A task cannot be assigned to 'user'" in run("assign", "user", "x", code=1)
-    assert "exactly one of target_id and target_slug" in run("assign", "roo", "x", "--target-type", "task", code=2)
+    assert "target_type with target_id, target_slug or both" in run(
+        "assign", "roo", "x", "--target-type", "task", code=2
+    )
 
 
 def test_status_shows_who_waits_and_the_stuck_first(run: Run) -> None:

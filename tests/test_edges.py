@@ -164,9 +164,9 @@ def fitting(properties: dict[str, Any]) -> dict[str, Any]:
     """Arguments that pass: the least of each kind."""
     made = {}
     for name, spec in properties.items():
-        if spec["type"] == "string":
+        if spec.get("type") == "string":
             made[name] = spec["enum"][0] if "enum" in spec else "w-1"
-        elif spec["type"] in ("integer", "number"):
+        elif spec.get("type") in ("integer", "number"):
             made[name] = max(spec.get("minimum", 0), 0)
     return made
 
@@ -178,9 +178,9 @@ def calls(value: str) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         least = {name: one for name, one in fitting(tool.properties).items() if name in tool.schema.get("required", ())}
         for name, spec in tool.properties.items():
-            if "string" in spec["type"]:
+            if "string" in str(spec.get("type") or spec["anyOf"]):
                 yield tool.name, {**least, name: value}
-            elif spec["type"] == "array":
+            elif spec.get("type") == "array":
                 yield tool.name, {**least, name: [value, 7]}
         yield tool.name, {**least, value: value}
         yield tool.name, least
@@ -249,7 +249,12 @@ def test_what_any_tool_answers(value: str, how: str) -> None:
 # -- commands -----------------------------------------------------------------------------------------
 
 #: commands that print nothing that others wrote
-SILENT = {"mcp": "speaks JSON-RPC", "hook": "speaks JSON", "demo": "plays with words of its own"}
+SILENT = {
+    "mcp": "speaks JSON-RPC",
+    "hook": "speaks JSON",
+    "demo": "plays with words of its own",
+    "completion": "prints a script",
+}
 
 
 def commands(value: str) -> list[list[str]]:
@@ -289,6 +294,12 @@ def commands(value: str) -> list[list[str]]:
         ["receipts", "--from", "roo"],
         ["receipts", "--from", "user", word],
         ["receipts", "--from", word],
+        ["inbox"],
+        ["inbox", "--id", word],
+        ["reply", word, word],
+        ["reply", "LAST", word],
+        ["assign", word, word, "--no-wake"],
+        ["assign", "w-1", word, "--role", word, "--no-wake"],
         ["edit"],
         ["edit", "--to", word],
         ["edit", "--type", word],
@@ -347,7 +358,7 @@ def look(words: list[str]) -> None:
     raw = "--raw" in words
     shown = printed(*words)
     if not raw:
-        hostile.check(shown, but="\n\t" if words[0] in {"log", "read", "search", "watch", "history"} else "\n")
+        hostile.check(shown, but="\n\t" if words[0] in {"log", "read", "search", "watch", "history", "inbox"} else "\n")
     for line in printed(*words, "--json").split("\n") if not raw and words[0] in JSON else ():
         hostile.check(line, but="")
 

@@ -95,7 +95,9 @@ def place(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def texts(tool: Tool) -> list[str]:
     """The arguments of a tool that take a text or texts."""
     return [
-        name for name, schema in tool.properties.items() if schema["type"] in ("string", "array") and name not in SHELL
+        name
+        for name, schema in tool.properties.items()
+        if schema.get("type") in ("string", "array") and name not in SHELL
     ]
 
 
@@ -120,7 +122,7 @@ def test_every_argument_of_every_tool(place: Path) -> None:
 def attacked(client: BareClient, name: str, argument: str) -> list[str]:
     """Call a tool with each value, side by side; the values that were stored as a message."""
     needed = NEEDED.get(name, {})
-    many = BY_NAME[name].properties[argument]["type"] == "array"
+    many = BY_NAME[name].properties[argument].get("type") == "array"
     calls = [client.begin(name, **{**needed, argument: [value] if many else value}) for value in VALUES]
     kept = []
     for value, call in zip(VALUES, calls, strict=True):
@@ -146,6 +148,7 @@ def said(body: str) -> str:
 def argvs() -> Iterator[list[str]]:
     """Every argument of every command of the fleet, with each value that a command line can hold."""
     plain = {"count": "1", "worker": "w-1", "message": "x", "action": "add", "decision": "allow", "status": "queued"}
+    plain["role_instructions"] = "x"
     for command in parser.COMMANDS:
         if not command.function.startswith("fleet."):
             continue
@@ -159,6 +162,7 @@ def argvs() -> Iterator[list[str]]:
             for value in VALUES[::6] if (command.name, tried.dest) == ("wake", "message") else VALUES:
                 words = [value if one is tried else plain[one.dest] for one in needed]
                 option = [f"{tried.option_strings[0]}={value}"] if tried.option_strings else []
+                option += ["--no-wake"] if command.name == "assign" else []
                 yield [command.name, *option, "--", *words]
 
 
@@ -169,7 +173,7 @@ def test_every_argument_of_every_command(place: Path, capsys: pytest.CaptureFixt
     assert cli.main(["worktree", "add", "w-1"]) == 0
     count = 0
     for argv in argvs():
-        if argv[0] == "wake" and argv[-1] == "-":
+        if argv[0] in {"wake", "assign"} and argv[-1] == "-":
             continue  # standard input
         if argv[0] == "spawn":
             argv[1:1] = ["--worktrees", *(["--ready-timeout=1"] if not argv[1].startswith("--ready") else [])]

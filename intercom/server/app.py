@@ -161,7 +161,7 @@ class App:
 
 def _client(context: Any) -> str:
     """The name of the client, as it gave it at connect, or with this call; "" where it gave none."""
-    params = context.session.client_params
+    params = context.session.client_params if context is not None else None
     return str(params.client_info.name) if params is not None else ""
 
 

@@ -343,7 +343,7 @@ def off_page(db: sqlite3.Connection) -> list[Message]:
 
 def deleted(db: sqlite3.Connection) -> list[Message]:
     """What somebody deleted, in order of arrival."""
-    return _messages(db.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.hidden = 1 ORDER BY m.seq"))
+    return messages_of(db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.hidden = 1 ORDER BY m.seq"))
 
 
 def is_ours(db: sqlite3.Connection, ident: str) -> bool:
