@@ -28,7 +28,7 @@ from intercom.fleet import approve, wake, workers
 from intercom.fleet.approve import Approved
 from intercom.fleet.workers import Spawned, Torn
 from intercom.fleet.worktrees.register import Entry, Worktrees
-from intercom.fleet.worktrees.worktree import Removed
+from intercom.fleet.worktrees.removal import Removed
 from intercom.format.text import encode, quote
 from intercom.hooks import permission, wording
 from intercom.hooks.deliver import unread_page

@@ -299,7 +299,10 @@ def test_the_register_of_worktrees(repository: Path, crew: Crew) -> None:
 def test_worktrees_on_the_command_line(repository: Path, command: Command) -> None:
     """`intercom worktree` adds, lists, marks and removes."""
     assert command("worktree", "add", "w-1").returncode == 0
-    assert command("worktree", "set-status", "w-1", "queued", "--branch", "b").returncode == 0
+    refused = command("worktree", "set-status", "w-1", "queued", "--branch", "b")
+    assert (refused.returncode, "no branch 'b'" in refused.stderr) == (1, True)
+    subprocess.run(["git", "branch", "b"], cwd=repository, check=True)
+    assert command("worktree", "set-status", "w-1", "queued", "--branch", " b ").returncode == 0
     row = json.loads(command("worktree", "list", "--json").stdout)
     assert (row["worker"], row["status"], row["branch"]) == ("w-1", "queued", "b")
     (repository.parent / ".intercomm-worktrees" / repository.name / "w-1" / "x").write_text("x")

@@ -134,6 +134,7 @@ def test_a_path_is_seen_from_where_it_is_typed(repository: Path, command: Comman
 def test_details_stand_below_what_they_are_about(repository: Path, command: Command) -> None:
     """Indented, so that a line that begins at the margin is a worktree's or a worker's own."""
     assert command("worktree", "add", "worker-1").returncode == 0
+    subprocess.run(["git", "branch", "work"], cwd=repository, check=True)
     assert command("worktree", "set-status", "worker-1", "queued", "--branch", "work").returncode == 0
     first, second = command("worktree", "list").stdout.splitlines()
     assert first.startswith("worker-1  queued  ")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from intercom.core import done
 from intercom.core.errors import CommandFailed, IntercomError, NotFound, ProgramMissing, Refused, UsageError
-from intercom.fleet.worktrees import worktree
+from intercom.fleet.worktrees import branches, derived, removal, worktree
 
 ENV = {
     **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
@@ -56,11 +57,11 @@ def test_added_listed_removed(root: Path, name: str) -> None:
     [seen] = worktree.worktrees(root)
     assert (seen.worker, seen.path, seen.branch, seen.missing) == (name, made.path, None, False)
     assert str(seen.unsaved) == ""
-    assert worktree.remove(root, name) == (made.path, None, ())
+    assert removal.remove(root, name) == (made.path, None, ())
     assert worktree.worktrees(root) == []
     assert not made.path.exists()
     with pytest.raises(NotFound):
-        worktree.remove(root, name)
+        removal.remove(root, name)
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "../x", ".git", "a\nb"])
@@ -156,7 +157,7 @@ def test_a_deleted_folder_is_said_and_its_name_is_free_again(root: Path) -> None
     assert worktree.worktrees(root)[0].missing
     worktree.add(root, "w")
     shutil.rmtree(path)
-    assert worktree.remove(root, "w").ref is None
+    assert removal.remove(root, "w").ref is None
     assert worktree.worktrees(root) == []
 
 
@@ -173,7 +174,7 @@ def test_unsaved_work_is_refused_and_named(root: Path) -> None:
     (tree / "logs").mkdir()
     (tree / "logs" / "l").write_text("log")
     with pytest.raises(Refused) as refused:
-        worktree.remove(root, "w")
+        removal.remove(root, "w")
     said = str(refused.value)
     for part in ("a.txt", "new file é.txt", "only here", "secret.env", "logs/"):
         assert part in said
@@ -191,7 +192,7 @@ def test_force_keeps_everything_under_a_ref(root: Path) -> None:
     (tree / "b.txt").unlink()
     (tree / "new\n*file").write_text("new")
     (tree / "secret.env").write_bytes(b"\xff\0")
-    removed = worktree.remove(root, "w 1", force=True)
+    removed = removal.remove(root, "w 1", force=True)
     assert not tree.exists()
     assert removed.ref is not None
     assert removed.ref.startswith("refs/intercom/kept/w-1-")
@@ -218,14 +219,14 @@ def test_what_counts_as_pushed(root: Path, tmp_path: Path) -> None:
     assert found is not None
     assert [line.split(" ", 1)[1] for line in found.unpushed][:1] == ["work"]
     with pytest.raises(Refused, match=r"unpushed: \S+ work"):
-        worktree.remove(root, "w")
+        removal.remove(root, "w")
     sh(tree, "push", "-q", "origin", "feature/x")
     assert str(worktree.find(root, "w").unsaved) == ""
     commit(tree, message="more")
     with pytest.raises(Refused, match="more"):
-        worktree.remove(root, "w")
+        removal.remove(root, "w")
     sh(root, "merge", "-q", "feature/x")
-    worktree.remove(root, "w")
+    removal.remove(root, "w")
     assert sh(root, "branch", "--list", "feature*")
 
 
@@ -237,7 +238,7 @@ def test_a_repository_inside_is_never_removed(root: Path) -> None:
         sh(tree / name, "init", "-q", "-b", "main")
         commit(tree / name)
     with pytest.raises(Refused, match="a repository of its own: clone/, logs/"):
-        worktree.remove(root, "w", force=True)
+        removal.remove(root, "w", force=True)
     assert (tree / "logs" / "b.txt").exists()
 
 
@@ -246,30 +247,39 @@ def test_a_locked_worktree_and_a_merge_gone_wrong(root: Path) -> None:
     tree = worktree.add(root, "w").path
     sh(root, "worktree", "lock", "--reason", "on a stick", str(tree))
     with pytest.raises(Refused, match="on a stick"):
-        worktree.remove(root, "w")
+        removal.remove(root, "w")
     sh(tree, "switch", "-qc", "one")
     commit(tree, "a.txt", "left")
     commit(root, "a.txt", "right")
     subprocess.run(["git", "merge", "-q", "main"], cwd=tree, env=ENV, check=False, capture_output=True)
-    removed = worktree.remove(root, "w", force=True)
+    removed = removal.remove(root, "w", force=True)
     assert removed.ref
     assert "<<<<<<<" in sh(root, "show", removed.ref + ":a.txt")
 
 
+def contradictions(root: Path, tree: Path, branch: str, commit: str) -> tuple[str, ...]:
+    """What contradicts a claim of this branch and commit."""
+    claim = done.Claim(branch, commit)
+    return done.judge(done.BOTH, claim, branches.facts(root, tree, claim, "main", derived.NONE))
+
+
 def test_done_is_checked(root: Path) -> None:
-    """The branch exists, the commit is on it, the worktree is clean."""
+    """The branch exists, the commit is its tip, the worktree is clean, something is new."""
     tree = worktree.add(root, "w").path
     sh(tree, "switch", "-qc", "topic")
+    assert "nothing that main has not" in contradictions(root, tree, "topic", sh(root, "rev-parse", "main"))[0]
     first = commit(tree)
-    assert worktree.check_done(root, tree, "topic", first[:9]) == ()
+    assert contradictions(root, tree, "topic", first[:9]) == ()
     sh(root, "branch", "old", "main")
-    assert "not on branch 'old'" in worktree.check_done(root, tree, "old", first)[0]
-    for branch in ("topc", "topic~1", "-x", "topic^{commit}"):
-        assert "no branch" in worktree.check_done(root, tree, branch, first)[0]
-    assert "not a commit hash" in worktree.check_done(root, tree, "topic", "HEAD")[0]
-    assert "no commit" in worktree.check_done(root, tree, "topic", "0" * 40)[0]
+    assert "not the tip of branch 'old'" in contradictions(root, tree, "old", first)[0]
+    for branch in ("topc", "topic~1", "-x", "topic^{commit}", "main..topic", ""):
+        assert "branch" in contradictions(root, tree, branch, first)[0]
+    assert "not a commit hash" in contradictions(root, tree, "topic", "HEAD")[0]
+    assert "no commit" in contradictions(root, tree, "topic", "0" * 40)[0]
     (tree / "left over").write_text("x")
-    assert worktree.check_done(root, tree, "topic", first) == ("the worktree has uncommitted files: left over.",)
+    assert contradictions(root, tree, "topic", first) == ("its worktree has uncommitted files: left over.",)
+    commit(tree, "c.txt")
+    assert "not the tip" in contradictions(root, tree, "topic", first)[0]
 
 
 def test_settings_are_copied_and_are_not_work(root: Path) -> None:
@@ -331,7 +341,7 @@ def test_unreadable_work_stays(root: Path) -> None:
     objects.rename(keep)
     try:
         with pytest.raises(IntercomError):
-            worktree.remove(root, "w", force=True)
+            removal.remove(root, "w", force=True)
     finally:
         keep.rename(objects)
     assert (tree / "new").read_text() == "x"

@@ -30,6 +30,8 @@ def _how(one: Parameter) -> dict[str, Any]:
     out: dict[str, Any] = {"help": _help(one), "default": one.default}
     if one.kinds == ("boolean",):
         return {**out, "action": "store_false" if one.default else "store_true"}
+    if one.arg.rest:
+        out["nargs"] = "+"
     if one.arg.words:
         out["choices"] = one.arg.words
     if one.arg.metavar or not one.arg.words:
@@ -52,6 +54,8 @@ def given(namespace: argparse.Namespace, takes: Iterable[Parameter]) -> dict[str
     """What was typed, as the function takes it; `-` is standard input where that may be."""
     found = {one.python: getattr(namespace, one.python) for one in takes}
     for one in takes:
+        if one.arg.rest:
+            found[one.python] = " ".join(found[one.python])
         if one.arg.stdin:
             from intercom.cli.session import message_text
 

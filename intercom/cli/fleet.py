@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from intercom.fleet.workers import Spawned, Torn
 
 
-_LOOKS = frozenset({"scan", "worktree_list"})
+_LOOKS = frozenset({"scan", "worktree_list", "queue"})
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def worktree(
     with crew_of(asked, makes=action == "add") as crew:
         by = asker(crew, f"worktree_{action}", {})
         if action == "list":
-            found = verbs.worktree_list(crew, by=USER)
+            found = verbs.worktree_list(crew, by=USER).rows
         elif not worker:
             raise UsageError(f"intercom worktree {action} needs a WORKER; nothing was done.")
         elif action == "add":
@@ -198,7 +198,7 @@ def worktree(
             show.json_line(one)
         else:
             _line(str(one.get("worker") or "-"), str(one.get("status") or "-"), str(one["path"]))
-            _rest(one, ("on_branch", "branch", "unsaved", "note", "kept"))
+            _rest(one, ("on_branch", "branch", "unsaved", "note", "next", "kept"))
     return 0
 
 

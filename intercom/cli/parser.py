@@ -195,6 +195,7 @@ COMMANDS = (
     Command("teardown", "fleet.torn", "end workers that spawn started", verb="teardown"),
     Command("attach", "fleet.attach", "show a worker's terminal in this one", json=False),
     Command("worktree", "fleet.worktree", "workers' git worktrees: add, list, set-status, remove"),
+    Command("queue", "queue.queued", "what waits to be merged, in which order and why", verb="worktree_list"),
     Command("mcp", "mcp.mcp", "the MCP server, on standard input and output", json=False),
     Command("hook", "hook.hook", "serve a hook of an agent program; its settings call this", json=False),
     Command("completion", "completion.completion", "print the completion script of a shell", json=False),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.cli import show
 from intercom.cli.session import Asked, author, open_bus, whole
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.core.message import SYSTEM, TYPES_SHOWN, check_type
+from intercom.core.message import ALL, SYSTEM, TYPES_SHOWN, check_type
 from intercom.core.signature import Arg
 from intercom.core.texts import one_line
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
+    from intercom.cli.session import Author as Spoken
     from intercom.core.message import Message
 
-Text = Annotated[str, Arg(help="the text; - reads it from standard input", stdin=True)]
+Text = Annotated[str, Arg(help="the text; - reads it from standard input", stdin=True, rest=True)]
 Author = Annotated[
     str | None,
     Arg(help="who sends (default: user; in an agent's session that agent)", option="--from", metavar="ID"),
@@ -32,22 +33,27 @@ def send(
     priority: Annotated[Literal["normal", "urgent"] | None, Arg(help="urgent marks it [URGENT]")] = None,
     reply_to: Annotated[str | None, Arg(help="id of the message this one answers", metavar="ID")] = None,
     thread: Annotated[str | None, Arg(help="a word that ties messages together", metavar="ID")] = None,
+    branch: Annotated[str | None, Arg(help="with --type done: the branch that has the work")] = None,
+    commit: Annotated[str | None, Arg(help="with --type done: its newest commit", metavar="HASH")] = None,
 ) -> int:
-    """Store one message and print its id, alone."""
+    """Store one message and print its id, alone; a done is checked."""
     with open_bus(asked, makes=True) as bus:
         by = author(bus, sender)
         answers = _answered(bus, reply_to) if reply_to else None
-        sent = bus.send(
-            to,
-            _checked(message),
-            type=check_type(type),
-            priority=priority,
-            reply_to=answers.id if answers else None,
-            thread=thread,
-            sender=by.sender,
-            via=by.via,
-        )
-    return _told(asked, sent)
+        more: dict[str, Any] = {"priority": priority, "thread": thread, "branch": branch, "commit": commit}
+        more["reply_to"] = answers.id if answers else None
+        return _told(asked, *_sent(bus, to, message, check_type(type), by, **more))
+
+
+def _sent(bus: Bus, to: str, text: str, type: str, by: Spoken, **more: Any) -> tuple[Message, dict[str, Any]]:
+    """Send it; what was found of a `done`."""
+    from intercom.fleet import report
+
+    text = _checked(text)
+    if type.lower() == "done":
+        return report.send(bus, to, text, sender=by.sender, via=by.via, **more)
+    text = report.with_fields(text, more.pop("branch", None), more.pop("commit", None))
+    return bus.send(to, text, type=type, sender=by.sender, via=by.via, **more), {}
 
 
 def reply(
@@ -72,19 +78,11 @@ def reply(
                 f"{told.id} is from {told.sender}, to whom this cannot be answered; nothing was sent. "
                 "`intercom send` writes to others."
             )
-        sent = bus.send(
-            told.sender,
-            _checked(message),
-            sender=by.sender,
-            type=check_type(type),
-            priority=priority,
-            reply_to=told.id,
-            thread=told.thread,
-            via=by.via,
-        )
+        more: dict[str, Any] = {"priority": priority, "reply_to": told.id, "thread": told.thread}
+        sent = _sent(bus, told.sender, message, check_type(type), by, **more)
     if not asked.json:
         show.note(f"to {told.sender}, who wrote: {one_line(told.body, 60)}")
-    return _told(asked, sent)
+    return _told(asked, *sent)
 
 
 def _answered(bus: Bus, ident: str) -> Message:
@@ -114,13 +112,14 @@ def broadcast(
     """Store one message to everybody and print its id, alone."""
     with open_bus(asked, makes=True) as bus:
         by = author(bus, sender)
-        sent = bus.broadcast(_checked(message), type=check_type(type), sender=by.sender, via=by.via)
-    return _told(asked, sent)
+        return _told(asked, *_sent(bus, ALL, message, check_type(type), by))
 
 
-def _told(asked: Asked, message: Message) -> int:
+def _told(asked: Asked, message: Message, checked: dict[str, Any]) -> int:
     if asked.json:
-        show.json_line(message.to_json())
-    else:
-        show.line(message.id)
+        show.json_line({**message.to_json(), **checked})
+        return 0
+    show.line(message.id)
+    if reasons := checked.get("unverified"):
+        show.note(f"stored, marked as not verified: {' '.join(reasons)} Put that right, then send done once more.")
     return 0

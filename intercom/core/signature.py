@@ -26,6 +26,7 @@ class Arg(NamedTuple):
     option: str = ""  #: on the command line, where it is not called as it is here; `-x` turns a flag off
     metavar: str = ""  #: what stands for a value in help
     stdin: bool = False  #: on the command line, `-` stands for standard input
+    rest: bool = False  #: on the command line, all words that are left, with a blank between
 
 
 class Parameter(NamedTuple):

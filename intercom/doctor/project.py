@@ -32,6 +32,7 @@ SETTINGS: Mapping[str, tuple[str, ...] | None] = {
     "permissions": ("allow", "deny", "wait"),
     "tmux": ("socket",),
     "fleet": ("env",),
+    "worktrees": ("derived",),
 }
 
 

@@ -25,7 +25,7 @@ class Crew:
         self.environ = environ
         self.state = State(bus.config.private)
         self.sessions = Sessions(self.state)
-        self.worktrees = Worktrees(self.state, bus.config.root)
+        self.worktrees = Worktrees(self.state, bus.config.root, bus.config.section("worktrees"))
         self.server = tmux.server(environ, str(bus.config.section("tmux").get("socket", "")))
         bus.confirms = False  # it speaks for its caller, and must not say that the caller has read something
 

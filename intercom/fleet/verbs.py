@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from intercom.fleet.approve import Approved
     from intercom.fleet.crew import Crew
     from intercom.fleet.workers import Spawned, Torn
+    from intercom.fleet.worktrees.queue import Queue
     from intercom.fleet.worktrees.register import Entry
 
 Prefix = Annotated[str, Arg(help="names that begin so")]
@@ -179,16 +180,18 @@ def worktree_add(
     return crew.worktrees.add(worker_id, base, path)
 
 
-def worktree_list(crew: Crew, by: str) -> list[dict[str, Any]]:  # noqa: ARG001  # as the others
-    """All worktrees, with what git says about each."""
-    return crew.worktrees.list()
+def worktree_list(crew: Crew, by: str) -> Queue:  # noqa: ARG001  # as the others
+    """All worktrees, with what git says about each, and the order in which to merge those that wait."""
+    from intercom.fleet.worktrees.queue import look
+
+    return look(crew)
 
 
 def worktree_set_status(
     crew: Crew,
     by: str,  # noqa: ARG001  # as the others
     *,
-    worker_id: str,
+    worker_id: Annotated[str | None, Arg("may be left out where branch says which")] = None,
     status: Annotated[str, Arg(words=WORKTREE_STATUSES)],
     branch: str | None = None,
 ) -> Entry:

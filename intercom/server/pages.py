@@ -7,7 +7,7 @@ the place of the whole is named. Nothing is left out silently. Pure: messages in
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from intercom.core import contract
@@ -44,14 +44,18 @@ def describe(message: Message, masters: Collection[str], *, worker: bool = False
 
 
 def fill(
-    messages: list[Message], masters: Collection[str], *, worker: bool = False
+    messages: list[Message],
+    masters: Collection[str],
+    *,
+    worker: bool = False,
+    about: Mapping[str, dict[str, Any]] | None = None,
 ) -> tuple[list[dict[str, Any]], list[Message]]:
-    """The first page of `messages`, and the messages that are on it. As `describe`."""
+    """The first page of `messages`, and the messages that are on it. As `describe`; `about` is more to say, by id."""
     rows: list[dict[str, Any]] = []
     used: list[Message] = []
     size = _FRAME
     for message in messages:
-        row = describe(message, masters, worker=worker)
+        row = {**describe(message, masters, worker=worker), **(about or {}).get(message.id, {})}
         length = len(result_text(row)) + 1
         if rows and size + length > PAGE:
             break

@@ -123,7 +123,7 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "intercomm_worktree_list",
-        "Worktrees: status, branch, unsaved work.",
+        "Worktrees: status, branch, unsaved work; the merge queue in order, with predicted conflicts.",
         verbs.worktree_list,
         on=ON_CREW,
         show=workers.listed,

@@ -58,7 +58,8 @@ def teardown(crew: Crew, prefix: str = "worker", *, worktrees: bool = False, for
 
 def _worktree(crew: Crew, name: str, ended: int, *, force: bool) -> Torn:
     """Remove the worktree of a worker that has ended."""
-    if crew.worktrees.living(name) is None:
+    entry = crew.worktrees.get(name)
+    if crew.worktrees.living(name) is None and (entry is None or entry.status == "removed"):
         return Torn(name, ended)
     try:
         gone = crew.worktrees.remove(name, force=force)

@@ -6,14 +6,16 @@ anew each time; the register holds only what git cannot know.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intercom.core import done, stages
 from intercom.core.errors import IntercomError, NotFound, Refused, UsageError
-from intercom.core.limits import WORKTREE_STATUSES
 from intercom.core.message import check_name, utc
-from intercom.fleet.worktrees import worktree
+from intercom.fleet.worktrees import branches, derived, removal, worktree
 from intercom.store.state.db import State
 
 _SCHEMA = """
@@ -44,9 +46,10 @@ class Entry(NamedTuple):
 class Worktrees:
     """The worktrees of the project at `root`. One thread at a time, as its State."""
 
-    def __init__(self, state: State, root: Path) -> None:
+    def __init__(self, state: State, root: Path, settings: Mapping[str, Any] | None = None) -> None:
         self._state = state
         self._root = root
+        self._settings = settings or {}  # `[worktrees]` of the project
         self._made = False
 
     def _db(self) -> sqlite3.Connection:
@@ -98,30 +101,62 @@ class Worktrees:
 
     def list(self) -> list[dict[str, Any]]:
         """Every registered worktree, and those that only git knows, with what git says about each."""
-        seen = {str(one.path): one for one in worktree.worktrees(self._root)}
+        seen = {str(one.path): one for one in worktree.worktrees(self._root, self.declared())}
         found = []
         for entry in self.entries():
             tree = seen.pop(entry.path, None)
-            gone = {} if tree or entry.status == "removed" else {"note": "git no longer knows this worktree"}
+            gone = {} if tree or entry.status == "removed" else _gone(entry)
             found.append({**entry.to_json(), **_facts(tree), **gone})
         for path, tree in seen.items():
             found.append({"worker": tree.worker or None, "path": path, "status": None, **_facts(tree)})
         return found
 
-    def set_status(self, worker: str, status: str, branch: str | None = None) -> Entry:
-        """Note how far the work is. `done` is checked first: branch, commit, a clean worktree. Refused, NotFound."""
-        entry = self._known(worker)
-        if status not in WORKTREE_STATUSES:
-            raise UsageError(
-                f"{status!r} is not a status; nothing was changed. Use one of {', '.join(WORKTREE_STATUSES)}."
-            )
+    def set_status(self, worker: str | None, status: str, branch: str | None = None) -> Entry:
+        """Note how far the work is, of `worker` or of whose branch it is. Refused, NotFound, UsageError.
+
+        `done` is checked: branch, commit, a clean worktree, something new.
+        """
+        branch = (branch or "").strip() or None
         _storable("changed", branch or "")
+        entry = self._known(worker) if worker and worker.strip() else self._of_branch(branch)
+        stages.known(status)
+        if branch is not None and not branches.is_branch(self._root, branch):
+            raise Refused(
+                f"there is no branch {branch!r}; nothing was changed. Name one that is there, or none where it was "
+                "deleted since."
+            )
+        self._check_step(entry, status, branch)
         named = branch or entry.branch
         if status == "done":
             named = self._check_done(entry, named)
         return self._put(entry._replace(status=status, branch=named, changed=utc()))
 
-    def _check_done(self, entry: Entry, branch: str | None) -> str | None:
+    def _check_step(self, entry: Entry, status: str, branch: str | None) -> None:
+        """Refused where the status may not follow, unless git itself shows that it does."""
+        if stages.may(entry.status, status):
+            return
+        named = branch or entry.branch
+        seen = entry.status == "active" and status in stages.SEEN and named is not None
+        if seen and branches.merge_begun(self._root, entry.base, named or ""):
+            return
+        if status == "removed" and not os.path.lexists(entry.path) and self.living(entry.worker) is None:
+            return
+        stages.check(entry.worker, entry.status, status)
+
+    def _of_branch(self, branch: str | None) -> Entry:
+        """The entry of the worktree that a branch belongs to: as reported, or as checked out. NotFound, UsageError."""
+        if branch is None:
+            raise UsageError("worker_id or branch must say which worktree is meant; nothing was changed.")
+        on = {str(one.path) for one in worktree.worktrees(self._root, facts=False) if one.branch == branch}
+        entries = [one for one in self.entries() if one.status != "removed"]
+        found = [one for one in entries if one.branch == branch] or [one for one in entries if one.path in on]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(f"{one.worker} ({one.branch or 'no branch yet'})" for one in found or entries) or "none"
+        many = "more than one worktree has" if found else "no registered worktree has"
+        raise NotFound(f"{many} the branch {branch!r}; nothing was changed. Name the worker_id. There are: {names}.")
+
+    def _check_done(self, entry: Entry, branch: str | None) -> str:
         """The branch that is done, if what git says agrees; Refused with each contradiction."""
         tree = worktree.find(self._root, entry.worker, Path(entry.path), facts=False)
         branch = branch or tree.branch
@@ -129,19 +164,31 @@ class Worktrees:
             raise Refused(
                 f"{entry.worker} is on no branch, so nothing says what is done; nothing was changed. Name the branch."
             )
-        problems = worktree.check_done(self._root, tree.path, branch, tree.head)
-        if problems:
+        claim = done.Claim(branch=branch, commit=tree.head)
+        facts = branches.facts(self._root, tree.path, claim, entry.base, self.declared())
+        if problems := done.judge(done.BOTH, claim, facts):
             raise Refused(f"{entry.worker} is not done: {' '.join(problems)} Nothing was changed.")
         return branch
 
-    def remove(self, worker: str, *, force: bool = False) -> worktree.Removed:
+    def declared(self) -> derived.Declared:
+        """What the project's tools declare derived. UsageError for settings that are none."""
+        return derived.declared(self._settings)
+
+    def note_done(self, worker: str, branch: str) -> None:
+        """A done that was checked moves its worktree on, where it has one that may."""
+        entry = self.get(worker)
+        if entry is not None and entry.status != "removed" and stages.may(entry.status, "done"):
+            self._put(entry._replace(status="done", branch=branch, changed=utc()))
+
+    def remove(self, worker: str, *, force: bool = False) -> removal.Removed:
         """Remove a worktree; the entry stays, as removed. Refused while something in it is unsaved, unless `force`."""
         entry = self.get(worker)
+        known = entry is not None and entry.status != "removed"
         path = Path(entry.path) if entry else None
-        done = worktree.remove(self._root, worker, path, force=force)
+        gone = removal.remove(self._root, worker, path, self.declared(), force=force, known=known)
         if entry:
             self._put(entry._replace(status="removed", changed=utc()))
-        return done
+        return gone
 
     def _known(self, worker: str) -> Entry:
         entry = self.get(check_name(worker))
@@ -158,6 +205,12 @@ class Worktrees:
             return worktree.find(self._root, worker, path, facts=False).path
         except IntercomError:
             return None
+
+
+def _gone(entry: Entry) -> dict[str, Any]:
+    """What is said of a worktree that git no longer knows, and what to do about it."""
+    left = ", its folder is still there" if os.path.lexists(entry.path) else ""
+    return {"note": f"git no longer knows this worktree{left}", "next": f"intercom worktree remove {entry.worker}"}
 
 
 def _storable(verb: str, *values: str) -> None:

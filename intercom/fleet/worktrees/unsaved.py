@@ -6,8 +6,10 @@ Nothing would be lost with a worktree in which there is none of these:
 - **unpushed**: commits on no remote, no tag and no branch but the worktree's own. Where the
   repository has no remote at all, the worktree's own branch is enough, since removing a worktree
   never removes a branch; commits of a detached head that are on no branch are lost in any case;
-- **precious**: ignored files, except what a build or an install makes again (`DERIVED`);
+- **precious**: ignored files, except what a build or an install makes again (see `derived`);
 - **nested**: repositories inside it, which can neither be kept for somebody nor thrown away.
+
+What a tool of the project declares derived counts for none of the first and third.
 
 `keep` commits the first and third to a ref under `refs/intercom/kept/`, on top of the second:
 `git checkout <ref> -- .` brings them back.
@@ -22,15 +24,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from intercom.fleet.worktrees import derived
 from intercom.system.git import git, ok, some
 
 KEPT = "refs/intercom/kept/"
-_DERIVED_TEXT = """
-    node_modules .venv venv __pycache__ .pytest_cache .mypy_cache .ruff_cache .hypothesis .tox .nox .eggs dist build
-    target .gradle .next .nuxt .turbo .parcel-cache .cache htmlcov coverage .coverage .DS_Store
-"""
-DERIVED = frozenset(_DERIVED_TEXT.split())
-_DERIVED_ENDS = (".pyc", ".pyo", ".o", ".class", ".egg-info", ".tsbuildinfo")
 _EXACT = ("-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.hooksPath=/dev/null")
 
 
@@ -48,13 +45,15 @@ class Unsaved(NamedTuple):
         return "; ".join(f"{kind}: {some(names)}" for kind, names in zip(kinds, self, strict=True) if names)
 
 
-def inspect(root: Path, path: Path, branch: str | None) -> Unsaved:
+def inspect(root: Path, path: Path, branch: str | None, declared: derived.Declared = derived.NONE) -> Unsaved:
     """What is unsaved in the checkout at `path`, on `branch`, of the project at `root`."""
-    uncommitted, precious, nested = files(root, path)
+    uncommitted, precious, nested = files(root, path, declared)
     return Unsaved(uncommitted, _unpushed(path, branch), precious, nested)
 
 
-def files(root: Path, path: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def files(
+    root: Path, path: Path, declared: derived.Declared = derived.NONE
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """(uncommitted, precious, nested) of the checkout at `path`: `inspect` without the history."""
     how = ("status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=matching")
     fields = iter(git(path, *how, "--ignore-submodules=none", "--no-renames").out.split("\0"))
@@ -62,22 +61,19 @@ def files(root: Path, path: Path) -> tuple[tuple[str, ...], tuple[str, ...], tup
     for entry in fields:
         kind, _, name = entry.partition(" ")
         if kind == "!":
-            if not _derived(name):
+            if not derived.by_name(name) and name not in declared:
                 inner = _repositories(path, name)
                 nested.extend(inner)
                 precious.extend([] if inner or _copied(root, path, name) else [name])
         elif kind == "?":
             nested.extend([name] if name.endswith("/") else [])
-            uncommitted.extend([] if name.endswith("/") or _copied(root, path, name) else [name])
+            spared = name.endswith("/") or name in declared or _copied(root, path, name)
+            uncommitted.extend([] if spared else [name])
         elif kind in ("1", "u"):
             words = entry.split(" ", 8 if kind == "1" else 10)
-            (nested if words[2].startswith("S") else uncommitted).append(words[-1])
+            if words[-1] not in declared:
+                (nested if words[2].startswith("S") else uncommitted).append(words[-1])
     return tuple(uncommitted), tuple(precious), tuple(nested)
-
-
-def _derived(name: str) -> bool:
-    parts = name.rstrip("/").split("/")
-    return any(part in DERIVED or part.endswith(_DERIVED_ENDS) for part in parts)
 
 
 def _copied(root: Path, path: Path, name: str) -> bool:
@@ -98,7 +94,7 @@ def _repositories(path: Path, name: str) -> list[str]:
     for folder, below, files in os.walk(path / name):
         if ".git" in below or ".git" in files:
             found.append(os.path.relpath(folder, path) + "/")
-        below[:] = [one for one in below if one != ".git" and one not in DERIVED]
+        below[:] = [one for one in below if one != ".git" and one not in derived.NAMES]
     return found
 
 
@@ -122,10 +118,30 @@ def keep(path: Path, name: str, unsaved: Unsaved) -> str:
     if not staged.code:
         parents += ["-p", _commit(path, staged.out.strip(), parents, "index")]
     commit = _commit(path, files, parents, f"kept from {path}: {unsaved}")
-    safe = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-") or "worker"
-    ref = f"{KEPT}{safe}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{commit[:7]}"
+    ref = _ref(name, commit)
     git(path, *_EXACT, "update-ref", ref, commit)
     return ref
+
+
+def keep_folder(root: Path, path: Path, name: str, names: tuple[str, ...]) -> str:
+    """Commit the files `names` of a folder that is no checkout any more to a new ref for `name`; the ref."""
+    folder = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").out.removesuffix("\n")
+    with tempfile.TemporaryDirectory(prefix="keep-", dir=folder) as scratch:
+        index = os.path.join(scratch, "index")
+        here = (f"--git-dir={folder}", f"--work-tree={path}", *_EXACT)
+        given = "".join(f":(top,literal){one}\0" for one in names)
+        how = ("add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+        git(path, *here, *how, index=index, stdin=given)
+        tree = git(path, *here, "write-tree", index=index).out.strip()
+    commit = _commit(root, tree, ["-p", "HEAD"], f"kept from {path}: {some(names)}")
+    ref = _ref(name, commit)
+    git(root, *_EXACT, "update-ref", ref, commit)
+    return ref
+
+
+def _ref(name: str, commit: str) -> str:
+    safe = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-") or "worker"
+    return f"{KEPT}{safe}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{commit[:7]}"
 
 
 def _tree(path: Path, precious: tuple[str, ...]) -> str:

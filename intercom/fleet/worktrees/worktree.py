@@ -1,27 +1,21 @@
-"""Owns workers' worktrees: creating, listing, checking, removing them.
-
-What would be lost with one is `intercom.fleet.worktrees.unsaved`'s to say; `remove` refuses while there is such a
-thing, unless forced, and then has it kept first.
-"""
+"""Owns workers' worktrees: creating, listing and finding them. Removing them is `removal`'s."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from intercom.core.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
-from intercom.fleet.worktrees import unsaved
-from intercom.fleet.worktrees.unsaved import KEPT, Unsaved
+from intercom.fleet.worktrees import derived, unsaved
+from intercom.fleet.worktrees.unsaved import Unsaved
 from intercom.system import proc
 from intercom.system.git import environment, failure, git, ok, some
 
 FOLDER = ".intercomm-worktrees"  #: beside the project; in it a folder of each project's own, by the project's name
 DEFAULT_BASE = "main"  #: where there is none such, what is checked out
 OLDEST_GIT = (2, 36)  #: the first with `worktree list -z`
-_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}\Z")
 
 
 class PlaceTaken(Refused):
@@ -41,14 +35,6 @@ class Worktree(NamedTuple):
     locked: str | None = None
     missing: bool = False
     unsaved: Unsaved | None = None
-
-
-class Removed(NamedTuple):
-    """A worktree that is gone: the ref that keeps its unsaved work (None: there was none)."""
-
-    path: Path
-    ref: str | None
-    kept: tuple[str, ...]
 
 
 def default_path(root: Path, worker: str) -> Path:
@@ -78,7 +64,10 @@ def add(root: Path, worker: str, base: str = DEFAULT_BASE, path: Path | None = N
         raise PlaceTaken(f"{where} is already a worktree of this repository; nothing was created.")
     try:
         if where.is_symlink() or where.is_file() or (where.is_dir() and any(where.iterdir())):
-            raise PlaceTaken(f"{where} is in use and not an empty folder; nothing was created.")
+            raise PlaceTaken(
+                f"{where} is in use and not an empty folder; nothing was created. "
+                f"What is left of a worktree goes with: intercom worktree remove {worker}"
+            )
         _check_surroundings(root, where, chosen=path is not None)
         if path is None:
             where.parent.parent.mkdir(mode=0o700, exist_ok=True)
@@ -94,63 +83,31 @@ def add(root: Path, worker: str, base: str = DEFAULT_BASE, path: Path | None = N
     return Worktree(worker, where, commit, None)
 
 
-def worktrees(root: Path, *, facts: bool = True) -> list[Worktree]:
-    """All linked worktrees of the repository at `root`, with what is unsaved in each (`facts`)."""
+def worktrees(root: Path, declared: derived.Declared = derived.NONE, *, facts: bool = True) -> list[Worktree]:
+    """All linked worktrees of the repository at `root`, with what is unsaved in each (`facts`), side by side."""
     found = _registered(root)
-    return [one if one.missing or not facts else _seen(root, one) for one in found]
+    if not facts:
+        return found
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda one: seen(root, one, declared), found))
 
 
-def find(root: Path, worker: str, path: Path | None = None, *, facts: bool = True) -> Worktree:
+def find(
+    root: Path,
+    worker: str,
+    path: Path | None = None,
+    declared: derived.Declared = derived.NONE,
+    *,
+    facts: bool = True,
+) -> Worktree:
     """The worktree of `worker` (at `path`, if it was not put beside the project), or NotFound."""
     where = place(root, worker, path)
     for one in _registered(root):
         if one.path == where:
-            return one if one.missing or not facts else _seen(root, one)
+            return seen(root, one, declared) if facts else one
     raise NotFound(f"{worker} has no worktree at {where}.")
-
-
-def check_done(root: Path, path: Path, branch: str, commit: str) -> tuple[str, ...]:
-    """What contradicts "done on `branch` at `commit`", one sentence each; () if nothing does."""
-    problems = []
-    ref = f"refs/heads/{branch}"
-    known = ok(root, "show-ref", "--verify", "--quiet", ref)
-    if not known:
-        problems.append(f"there is no branch {branch!r}.")
-    if not _COMMIT.match(commit):
-        problems.append(f"{commit!r} is not a commit hash (7 to 64 hex digits).")
-    elif not ok(root, "cat-file", "-e", commit + "^{commit}"):
-        problems.append(f"there is no commit {commit}.")
-    elif known and not ok(root, "merge-base", "--is-ancestor", commit, ref):
-        problems.append(f"commit {commit} is not on branch {branch!r}.")
-    if not path.is_dir():
-        problems.append(f"the worktree {path} is gone.")
-    else:
-        dirty, _, nested = unsaved.files(root, path)
-        if dirty or nested:
-            problems.append(f"the worktree has uncommitted files: {some(dirty + nested)}.")
-    return tuple(problems)
-
-
-def remove(root: Path, worker: str, path: Path | None = None, *, force: bool = False) -> Removed:
-    """Remove `worker`'s worktree; branches stay.
-
-    Raises Refused, naming the files and commits, while something in it is unsaved or it is locked.
-    `force` keeps those first (see the module) and removes it even so; a repository inside of it is
-    never removed. NotFound if there is no such worktree.
-    """
-    tree = find(root, worker, path)
-    lost = tree.unsaved or Unsaved()
-    if lost.nested:
-        raise Refused(f"{tree.path} was left as it is; it holds {lost}. Move that away first.")
-    if not force and (any(lost) or tree.locked is not None):
-        why = str(lost) or f"it is locked ({tree.locked or 'no reason given'})"
-        raise Refused(
-            f"the worktree of {worker} was left as it is. {why}. Commit and push, or use force, "
-            f"which keeps them under {KEPT}."
-        )
-    ref = unsaved.keep(tree.path, worker, lost) if any(lost) else None
-    git(root, "worktree", "remove", "--force", "--force", str(tree.path))
-    return Removed(tree.path, ref, lost.uncommitted + lost.unpushed + lost.precious)
 
 
 def copy_settings(root: Path, path: Path) -> list[str]:
@@ -258,5 +215,6 @@ def _registered(root: Path) -> list[Worktree]:
     return found
 
 
-def _seen(root: Path, tree: Worktree) -> Worktree:
-    return tree._replace(unsaved=unsaved.inspect(root, tree.path, tree.branch))
+def seen(root: Path, tree: Worktree, declared: derived.Declared = derived.NONE) -> Worktree:
+    """The worktree with what is unsaved in it."""
+    return tree if tree.missing else tree._replace(unsaved=unsaved.inspect(root, tree.path, tree.branch, declared))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from intercom.bus.names import masters
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
-from intercom.core.message import STATUS_CODES, TYPES_SHOWN, Message, check_type
+from intercom.core.message import ALL, STATUS_CODES, TYPES_SHOWN, Message, check_type
 from intercom.core.signature import Arg
+from intercom.fleet import report
 from intercom.fleet.clients.habits import LATE
 from intercom.server import pages
 from intercom.server.carried import Filters, Hand
@@ -69,26 +70,21 @@ def send(
     thread: Annotated[str | None, Arg("a word that ties messages together")] = None,
     status: Annotated[str | None, Arg(words=STATUS_CODES)] = None,
     progress: Annotated[int | None, Arg(low=0, high=100)] = None,
+    branch: Annotated[str | None, Arg("with done: the branch that has the work")] = None,
+    commit: Annotated[str | None, Arg("with done: its newest commit")] = None,
 ) -> dict[str, Any]:
-    """Store one message for a recipient."""
-    sent = bus.send(
-        to,
-        message,
-        sender=_me(session),
-        type=check_type(type),
-        priority=priority,
-        reply_to=reply_to,
-        thread=thread,
-        status=status,
-        progress=progress,
-        via="tool",
-    )
-    return _stored(sent)
+    """Store one message for a recipient; a done is checked."""
+    more: dict[str, Any] = {"priority": priority, "thread": thread, "status": status, "progress": progress}
+    more |= {"sender": _me(session), "reply_to": reply_to, "via": "tool"}
+    if check_type(type).lower() == "done":
+        sent, checked = report.send(bus, to, message, branch=branch, commit=commit, **more)
+        return {**_stored(sent), **checked}
+    return _stored(bus.send(to, report.with_fields(message, branch, commit), type=type, **more))
 
 
 def broadcast(session: Session, bus: Bus, *, message: str, type: str = "announce") -> dict[str, Any]:
     """Store one message for everybody."""
-    return _stored(bus.broadcast(message, sender=_me(session), type=check_type(type), via="tool"))
+    return send(session, bus, to=ALL, message=message, type=type)
 
 
 def _stored(sent: Message) -> dict[str, Any]:
@@ -191,7 +187,21 @@ def _fitting(session: Session, bus: Bus, messages: list[Message]) -> int:
 
 
 def _filled(session: Session, bus: Bus, messages: list[Message]) -> tuple[list[dict[str, Any]], list[Message]]:
-    return pages.fill(messages, _masters(bus, messages), worker=session.role == "worker")
+    checked = _checked(bus, [one.id for one in messages if one.type == "done"])
+    return pages.fill(messages, _masters(bus, messages), worker=session.role == "worker", about=checked)
+
+
+def _checked(bus: Bus, ids: list[str]) -> dict[str, dict[str, Any]]:
+    """What was found of each `done` among the messages."""
+    if not ids:
+        return {}
+    from contextlib import closing
+
+    from intercom.fleet.worktrees import claims
+    from intercom.store.state.db import State
+
+    with closing(State(bus.config.private)) as state:
+        return {ident: row.to_json() for ident, row in claims.of_messages(state, ids).items()}
 
 
 def _history(session: Session, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:

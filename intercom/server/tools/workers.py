@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from intercom.core.merging import ORDER
+
 if TYPE_CHECKING:
     from intercom.fleet.verbs import Removed, Workers
     from intercom.fleet.workers import Spawned, Torn
+    from intercom.fleet.worktrees.queue import Queue
 
 
 def public(one: Any) -> dict[str, Any]:
@@ -35,9 +38,12 @@ def torn(found: tuple[list[Torn], str]) -> dict[str, Any]:
     return {"workers": [one.to_json() for one in ended], **({"note": note} if note else {})}
 
 
-def listed(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """All worktrees."""
-    return {"worktrees": found}
+def listed(found: Queue) -> dict[str, Any]:
+    """All worktrees, and the order in which to merge those that wait."""
+    out: dict[str, Any] = {"worktrees": found.rows}
+    if found.order:
+        out |= {"queue": list(found.order), "order": ORDER}
+    return {**out, **({"note": found.note} if found.note else {})}
 
 
 def removed(gone: Removed) -> dict[str, Any]:

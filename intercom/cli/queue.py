@@ -1,0 +1,87 @@
+"""Owns `intercom queue`: the merge queue as a picture in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intercom.cli import show
+from intercom.cli.session import Asked
+from intercom.core.display import value
+from intercom.core.merging import ORDER
+from intercom.core.message import age
+
+if TYPE_CHECKING:
+    from intercom.fleet.worktrees.queue import Queue
+
+_MOST = 6  #: names of files in one line
+
+
+def queued(asked: Asked, found: Queue) -> int:
+    """What waits, first to be merged first; then what else there is."""
+    if asked.json:
+        for row in found.rows:
+            show.json_line(row)
+        return 0
+    waiting = [row for row in found.rows if row["worker"] in found.order and "number" in row]
+    if not waiting:
+        show.line("nothing waits to be merged")
+    for row in waiting:
+        _one(row)
+    for row in found.rows:
+        if row not in waiting and row["status"] not in (None, "removed"):
+            show.line(_words("-", row["worker"], row["status"], row.get("branch") or row.get("on_branch")))
+            _reasons(row)
+    if found.note:
+        show.line(f"{found.note}; the order is by check and age alone")
+    elif len(waiting) > 1:
+        show.line()
+        show.line(ORDER)
+    return 0
+
+
+def _one(row: dict[str, Any]) -> None:
+    """One that waits."""
+    task = row.get("task", {})
+    show.line(_words(f"{row['number']}.", row["worker"], row["status"], row.get("branch") or row.get("on_branch")))
+    _detail(f"{row.get('why', '')}; {_ago(row['since'])}".lstrip("; "))
+    _reasons(row)
+    if "ahead" in row:
+        count = f"{row['ahead']} ahead of {row['base']}, {row['behind']} behind"
+        _detail(f"{count}; {row['files_changed']} files: {_some(row['files'], row['files_changed'])}")
+    for other, names in row.get("conflicts", {}).items():
+        _detail(f"conflicts with {other} in {_some(names, len(names))}")
+    if row.get("conflicts_with_base"):
+        _detail(f"conflicts with {row['base']} in {_some(row['conflicts_with_base'], len(row['conflicts_with_base']))}")
+    if task:
+        target = " ".join(str(part) for part in task.get("target", {}).values())
+        _detail(f"task {target or task['id']}: {task['begins']}")
+    if "expected" in row:
+        _detail(f"expected when all before it are merged: {row['expected']}")
+
+
+def _reasons(row: dict[str, Any]) -> None:
+    if reasons := row.get("checked", {}).get("unverified"):
+        _detail(f"not verified: {' '.join(reasons)}")
+
+
+def _detail(text: str) -> None:
+    show.line("     ", text)
+
+
+def _words(*words: object) -> str:
+    return "  ".join(str(word) for word in words if word)
+
+
+def _some(names: list[str], count: int) -> str:
+    shown = ", ".join(map(value, names[:_MOST]))
+    return shown + (f" and {count - _MOST} more" if count > _MOST else "")
+
+
+def _ago(at: str) -> str:
+    """How long something has waited."""
+    seconds = age(at)
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"waiting for {count} {word}{'s' if count > 1 else ''}"
+    return "waiting since just now"

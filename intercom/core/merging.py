@@ -1,0 +1,57 @@
+"""Owns the order of the merge queue, and what is expected of each branch in it. Pure.
+
+What is verified comes first; of that, what conflicts neither with its base nor with another that waits; of that, what
+has waited longest. So most is merged before somebody has to resolve anything, and no branch is overtaken for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+ORDER = (
+    "Take them in this order: verified ones first; of these, those that conflict neither with the base nor with "
+    "another that waits; of these, the one that has waited longest. Expected is what each comes to when all before "
+    "it are merged."
+)
+WAITING = ("done", "queued")  #: statuses of what waits to be merged
+
+
+class Waiting(NamedTuple):
+    """A branch that waits to be merged."""
+
+    worker: str
+    verified: bool
+    since: str  #: UTC
+    base_conflict: bool = False  #: whether it conflicts with what its base is now
+
+
+class Place(NamedTuple):
+    """Where a branch stands in the queue, and what it comes to there."""
+
+    number: int  #: from 1
+    expected: str  #: merged or conflict
+    why: str
+
+
+def queue(waiting: Sequence[Waiting], conflicts: Mapping[str, Collection[str]]) -> dict[str, Place]:
+    """The place of each by its worker. `conflicts` names, for a worker, all whose branches conflict with its own."""
+    names = {one.worker for one in waiting}
+    against = {one.worker: sorted(names.intersection(conflicts.get(one.worker, ()))) for one in waiting}
+
+    def key(one: Waiting) -> tuple[bool, bool, str, str]:
+        return not one.verified, one.base_conflict or bool(against[one.worker]), one.since, one.worker
+
+    found: dict[str, Place] = {}
+    for number, one in enumerate(sorted(waiting, key=key), 1):
+        before = [name for name in against[one.worker] if name in found]
+        why = [
+            "verified" if one.verified else "not verified",
+            "conflicts with its base" if one.base_conflict else "",
+            f"conflicts with {', '.join(against[one.worker])}" if against[one.worker] else "",
+        ]
+        if not one.base_conflict and not against[one.worker]:
+            why.append("conflicts with nobody")
+        expected = "conflict" if one.base_conflict or before else "merged"
+        found[one.worker] = Place(number, expected, ", ".join(part for part in why if part))
+    return found

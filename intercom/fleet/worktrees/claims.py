@@ -1,0 +1,190 @@
+"""Owns the check of a `done` as it is sent: which contract it answers, what git says of it, and what was found.
+
+The rules are `intercom.core.done`'s; here the facts are gathered, and what was found is noted in a table of its own
+inside `state.db`, by the message's id. The reasons also stand in the message itself, so that the log tells them too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from intercom.bus.names import masters
+from intercom.core import contract, done
+from intercom.core.errors import IntercomError
+from intercom.core.message import ALL, Message, canonical, recipients, utc
+from intercom.fleet.worktrees import branches
+from intercom.fleet.worktrees.register import Worktrees
+from intercom.fleet.worktrees.worktree import DEFAULT_BASE, base_of
+from intercom.store.state.db import State
+
+if TYPE_CHECKING:
+    from intercom.bus.bus import Bus
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS claims (
+    id TEXT PRIMARY KEY, worker TEXT NOT NULL, task TEXT NOT NULL, branch TEXT, hash TEXT, reasons TEXT NOT NULL,
+    at TEXT NOT NULL
+) WITHOUT ROWID
+"""
+_RECENT = 50  #: tasks of one worker that are looked at
+
+
+class Found(NamedTuple):
+    """A `done` that answers a contract: what it claims, and each reason for which that is not proven."""
+
+    task: Message
+    claim: done.Claim
+    reasons: tuple[str, ...]
+
+    @property
+    def mark(self) -> str:
+        """What stands below the text of a `done` that is not verified; "" for one that is."""
+        return f"\n\n[not verified: {' '.join(self.reasons)}]" if self.reasons else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The public form, for whoever sent it."""
+        if not self.reasons:
+            return {"verified": True}
+        return {
+            "verified": False,
+            "unverified": list(self.reasons),
+            "next": "It is stored, marked as not verified. Put right what is said here, then send done once more.",
+        }
+
+
+class Row(NamedTuple):
+    """A checked `done` as it is noted."""
+
+    id: str
+    worker: str
+    task: str
+    branch: str | None
+    commit: str | None
+    reasons: tuple[str, ...]
+    at: str
+
+    @property
+    def verified(self) -> bool:
+        """Whether nothing contradicted it."""
+        return not self.reasons
+
+    def to_json(self) -> dict[str, Any]:
+        """The public form."""
+        return {"verified": self.verified, **({"unverified": list(self.reasons)} if self.reasons else {})}
+
+
+def task_of(bus: Bus, worker: str, to: str, reply_to: str | None) -> Message | None:
+    """The contract that a `done` of `worker` answers: the one it replies to, else the newest; None if there is none.
+
+    A reply to something else, to others than who gave the newest one, answers none.
+    """
+    heads = masters(bus.instances(), bus.config.trust.machines)
+    found = [one for one in bus.history(to=worker, type="task", limit=_RECENT) if _valid(one)]
+    orders = [one for one in found if contract.is_order(one, heads)]
+    if not orders:
+        return None
+    meant = next((one for one in orders if one.id == reply_to), None)
+    others = {ALL, canonical(orders[-1].sender)}.isdisjoint(recipients(to))
+    return meant or (None if reply_to and others else orders[-1])
+
+
+def _valid(message: Message) -> bool:
+    try:
+        return contract.parse(message.body) is not None
+    except contract.ContractError:
+        return False
+
+
+def check(
+    bus: Bus,
+    state: State,
+    sender: str,
+    to: str,
+    body: str,
+    *,
+    reply_to: str | None,
+    branch: str | None,
+    commit: str | None,
+) -> Found | None:
+    """Check a `done` that `sender` is about to send `to` others; None where it answers no contract.
+
+    Whatever keeps git from being asked is itself a reason: nothing is verified that was not looked at.
+    """
+    worker = canonical(sender)
+    task = task_of(bus, worker, to, reply_to)
+    if task is None:
+        return None
+    asked = contract.parse(task.body)
+    wanted = asked.report_back if asked is not None else contract.REPORT_BACK
+    root = bus.config.root
+    register = Worktrees(state, root, bus.config.section("worktrees"))
+    entry = register.get(worker)
+    entry = None if entry is None or entry.status == "removed" else entry
+    try:
+        claim = done.claim(body, branches.names(root), branch, commit)
+        path = Path(entry.path) if entry is not None else _checkout(root, claim.branch)
+        base = entry.base if entry is not None else base_of(root, DEFAULT_BASE)
+        facts = branches.facts(root, path, claim, base, register.declared())
+    except (IntercomError, OSError) as error:
+        claim = done.claim(body, (), branch, commit)
+        if not any(field in done.BOTH for field in wanted) and not claim.branch and not claim.commit:
+            return Found(task, claim, done.judge(wanted, claim, done.Facts()))
+        return Found(task, claim, (f"it could not be looked at: {error}",))
+    return Found(task, claim, done.judge(wanted, claim, facts))
+
+
+def _checkout(root: Path, branch: str | None) -> Path | None:
+    """Where the branch is checked out, if anywhere: what a `done` without a registered worktree is about."""
+    if branch is None:
+        return None
+    from intercom.fleet.worktrees import worktree
+    from intercom.system.git import git
+
+    if git(root, "symbolic-ref", "--quiet", "--short", "HEAD", check=False).out.strip() == branch:
+        return root
+    return next((one.path for one in worktree.worktrees(root, facts=False) if one.branch == branch), None)
+
+
+def note(bus: Bus, state: State, sent: Message, found: Found) -> None:
+    """Note what was found of a `done` that is stored now; one that is verified moves its worktree on."""
+    row = (sent.id, canonical(sent.sender), found.task.id, found.claim.branch, found.claim.commit)
+    with state.guarded():
+        _db(state).execute(
+            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(found.reasons), utc())
+        )
+    if not found.reasons and found.claim.branch:
+        Worktrees(state, bus.config.root).note_done(canonical(sent.sender), found.claim.branch)
+
+
+def of_messages(state: State, ids: Iterable[str]) -> dict[str, Row]:
+    """What was found of these messages, where they were checked."""
+    wanted = list(ids)
+    if not wanted or not os.path.exists(state.path):
+        return {}
+    marks = ",".join("?" * len(wanted))
+    return {row.id: row for row in _rows(state, f"WHERE id IN ({marks})", wanted)}
+
+
+def latest(state: State) -> dict[str, Row]:
+    """The newest checked `done` of each worker."""
+    return {row.worker: row for row in _rows(state, "ORDER BY at", [])}
+
+
+def _rows(state: State, condition: str, values: list[str]) -> list[Row]:
+    sql = f"SELECT id, worker, task, branch, hash, reasons, at FROM claims {condition}"  # noqa: S608  # our own words
+    with state.guarded():
+        found = _db(state).execute(sql, values).fetchall()
+    return [
+        Row(one, who, task, branch, commit, tuple(json.loads(why)), at)
+        for one, who, task, branch, commit, why, at in found
+    ]
+
+
+def _db(state: State) -> Any:
+    db = state.db
+    db.execute(_SCHEMA)
+    return db

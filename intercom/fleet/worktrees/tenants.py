@@ -1,0 +1,67 @@
+"""Owns who runs in a worktree for it: AIMFP's watchdog and servers, which write there and outlive whoever began them.
+
+Nobody else is ended: a person's shell or editor in that folder is theirs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from intercom.core import aimfp
+from intercom.system import proc
+from intercom.system.ancestry import words_of
+from intercom.system.liveness import started
+
+_PROGRAMS = ("aimfp", "aimfp.watchdog")
+
+
+def end(path: Path) -> int:
+    """End what runs in the worktree at `path` for it; how many. CommandFailed if one stays."""
+    found = {one.pid: one for one in _tenants(path)}
+    return len(proc.end_all(found.values())) if found else 0
+
+
+def _tenants(path: Path) -> Iterator[proc.Process]:
+    where = os.path.realpath(path)
+    for pid in {*_watchdog(path), *_everybody()}:
+        if pid == os.getpid() or not _is_aimfp(words := words_of(pid)):
+            continue
+        since = started(pid)
+        if since is not None and any(_inside(place, where) for place in (_folder(pid), *words[1:])):
+            yield proc.Process(pid, since)
+
+
+def _everybody() -> list[int]:
+    """Every process, where the system has a list that costs nothing."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()] if os.path.isdir("/proc/self") else []
+
+
+def _watchdog(path: Path) -> list[int]:
+    """The process that AIMFP's watchdog says it is; its number may long be another's."""
+    try:
+        text = (path / aimfp.WATCHDOG).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return []
+    return [int(text)] if text.isdecimal() and len(text) < 10 else []
+
+
+def _is_aimfp(words: list[str]) -> bool:
+    """Whether a command line is AIMFP's: `python -m aimfp …`, or its script."""
+    modules = [after for before, after in pairwise(words) if before == "-m"]
+    return any(one in _PROGRAMS for one in modules[:1]) or any(os.path.basename(one) in _PROGRAMS for one in words[:2])
+
+
+def _folder(pid: int) -> str:
+    """Where a process works; "" where that cannot be seen."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd").removesuffix(" (deleted)")
+    except OSError:
+        return ""
+
+
+def _inside(place: str, where: str) -> bool:
+    """Whether a folder, as a process has it, is the worktree or in it."""
+    return place.startswith(os.sep) and (place == where or place.startswith(where + os.sep))
