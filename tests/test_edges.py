@@ -27,6 +27,7 @@ from intercom.doctor import WRONG, Finding
 from intercom.fleet import approve, wake, workers
 from intercom.fleet.approve import Approved
 from intercom.fleet.workers import Spawned, Torn
+from intercom.fleet.worktrees import queue
 from intercom.fleet.worktrees.register import Entry, Worktrees
 from intercom.fleet.worktrees.removal import Removed
 from intercom.format.text import encode, quote
@@ -329,6 +330,7 @@ def commands(value: str) -> list[list[str]]:
         ["teardown", "--prefix", word],
         ["attach", word],
         ["worktree", "list"],
+        ["queue"],
         ["worktree", "list", word],
         ["worktree", "add", word],
         ["worktree", "add", "w-1", "--base", word],
@@ -396,7 +398,13 @@ def test_the_fleets_commands(value: str) -> None:
         row = {"name": value, "state": value, "by": {value: value}, "disagreement": value, "unread": 1}
         asks = {"tool": value, "command": value, "request": value, "paths": [value], "input": {value: value}}
         dialog = {"dialog": {"tool": value, "subject": value, "kind": value}}
-        listed = {"worker": value, "status": value, "path": value, "branch": value, "unsaved": {value: [value]}}
+        listed: dict[str, Any] = {
+            "worker": value,
+            "status": value,
+            "path": value,
+            "branch": value,
+            "unsaved": {value: [value]},
+        }
         entry = Entry(*([value] * len(Entry._fields)))
         patch.setattr(workers, "spawn", lambda *_, **__: [Spawned(value, False, 1.0, value, many)])
         patch.setattr(
@@ -404,13 +412,25 @@ def test_the_fleets_commands(value: str) -> None:
         )
         kept = {"ref": value, "files": [value, value]}
         patch.setattr(workers, "teardown", lambda *_, **__: [Torn(value, 1, value, value, kept)])
-        patch.setattr(Worktrees, "list", lambda *_: [listed])
+        listed |= {
+            "number": 1,
+            "since": "2026-01-12T22:50:00.123Z",
+            "base": value,
+            "ahead": 1,
+            "behind": 1,
+            "why": value,
+        }
+        listed |= {"files_changed": 1, "files": [value], "conflicts": {value: [value]}, "conflicts_with_base": [value]}
+        listed |= {"checked": {"unverified": [value]}, "expected": value, "next": value}
+        listed["task"] = {"id": value, "begins": value, "target": {"type": value, "slug": value}}
+        patch.setattr(queue, "look", lambda _: queue.Queue([listed], (value,), value))
         for name in ("add", "set_status"):
             patch.setattr(Worktrees, name, lambda *_, **__: entry)
         patch.setattr(Worktrees, "remove", lambda *_, **__: Removed(Path(f"/{value}"), value, (value,)))
         patch.setattr(doctor, "_findings", lambda _: [Finding("log", WRONG, value, value)])
         look(["spawn", "1"])
         look(["scan"])
+        look(["queue"])
         look(["teardown"])
         look(["doctor"])
         for rest in (["list"], ["add", "w-1"], ["set-status", "w-1", "done"], ["remove", "w-1"]):
