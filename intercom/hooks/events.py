@@ -20,7 +20,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from intercom.core.display import value
 from intercom.fleet.programs import event as events
 from intercom.fleet.sessions import Sessions
 from intercom.hooks.call import Answer, Call, Json
@@ -78,11 +77,9 @@ def begins(call: Call) -> Answer | None:
     _withdraw(call)
     held = call.state.instance(call.who.name)
     role = call.environ.get("INTERCOM_ROLE") or (held.role if held else "worker")
-    return call.program.context(
-        call.event,
-        f"[intercom] You are {value(call.who.name)} ({value(role)}) on the Intercom message bus. Messages for you "
-        f"come by themselves, marked [intercom]; answer and report with the intercomm tools.{_unused(call)}",
-    )
+    from intercom.hooks.wording import welcome
+
+    return call.program.context(call.event, f"{welcome(call.who.name, role)}{_unused(call)}")
 
 
 def _unused(call: Call) -> str:

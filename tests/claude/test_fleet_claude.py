@@ -76,6 +76,24 @@ def test_side_by_side_and_one_that_fails(stage: Stage) -> None:
     assert {one.name for one in stage.crew.bus.instances()} == {"master"}
 
 
+@pytest.mark.every_version
+def test_the_first_turn(stage: Stage) -> None:
+    """The model knows who it is, what the bus is, how to read and answer, and has every tool that it may use."""
+    (found,) = stage.spawn(wake=True)
+    assert found.about["woke"], found
+    (first,) = until(lambda: stage.asked("You are worker-1, a worker"))
+    body = (stage.lab.folder / "bodies" / f"{first['n']:05d}.json").read_text()
+    for words in ("You are worker-1 (worker) on the Intercom message bus", "intercomm_read gives what is new"):
+        assert words in body, words
+    with BareClient(stage.project, **stage.env, INTERCOM_NAME="worker-1", INTERCOM_ROLE="worker") as server:
+        mine = {f"mcp__intercomm__{name}" for name in server.tools()}
+    assert {name for name in first["tools"] if name.startswith("mcp__intercomm__")} == mine
+    assert "acceptEdits: " in found.about["mode"]
+    task = bus_call("intercomm_send", "tool", to="master", type="done", message="it is done")
+    stage.assign("worker-1", task)
+    until(lambda: [one for one in stage.crew.bus.read("master") if one.type == "done"])
+
+
 def test_permissions_through_the_hook(stage: Stage) -> None:
     """Shown with the exact command; another `expect` decides nothing; allowed runs, denied does not."""
     stage.spawn(perm_mode="default")

@@ -57,6 +57,7 @@ class Program(Protocol):
     files: tuple[str, ...]  #: ends of the names of the files that `prepare` writes
     submit: str  #: the key that sends what is in the box
     clear: str  #: the key that empties the box
+    modes: Mapping[str, str]  #: permission modes, each with what it lets pass without a question
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """The version of the program. ProgramMissing where it is not there, too old, or something else."""

@@ -117,11 +117,21 @@ def _bring_up(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float) -> 
     reason, accepted = _await_ready(crew, launched, plan.ready_timeout)
     if accepted:
         about["accepted"] = accepted
+    about["mode"] = _mode(crew, launched.row, plan.perm_mode)
     if reason is not None and observe.look(crew, ticket.name).state == "gone":
         about |= _give_up(crew, ticket)
     elif reason is None and plan.wake:
         about |= _first_prompt(crew, ticket.name, by, about.get("worktree"))
     return Spawned(ticket.name, reason is None, time.monotonic() - began, reason, about)
+
+
+def _mode(crew: Crew, row: SessionRow, wanted: str) -> str:
+    """Its permission mode, with what that allows; where its screen tells another one, that is said."""
+    _, screen = observe.see(crew, row)
+    runs = screen.mode if screen is not None and screen.mode else wanted
+    allows = program(row.program).modes.get(runs, "")
+    said = f"{runs}: {allows}" if allows else runs
+    return said if runs == wanted else f"{said} (not {wanted}, which it was started with)"
 
 
 def _await_ready(crew: Crew, launched: Launched, timeout: float) -> tuple[str | None, list[str]]:

@@ -15,12 +15,13 @@ from typing import Any
 
 from intercom.core.errors import CommandFailed, ProgramMissing
 from intercom.fleet.programs.claude import hook_settings
+from intercom.fleet.programs.claude.versions import OLDEST, Version
 from intercom.fleet.programs.program import SERVER, Prepared, Start
 from intercom.system import proc
 from intercom.system.resources import text
 
+AUTO = "auto"  #: the mode in which a check on the server stands for the question, and that newer versions begin in
 NAME = "claude"  #: of the program's file
-OLDEST = (2, 1)
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)\S* \(Claude Code\)")
 
 
@@ -39,11 +40,12 @@ def check(argv: Sequence[str], environ: Mapping[str, str], install: str) -> str:
             f"`{argv[0]} --version` {words}, which is not a version of Claude Code that we know; nothing was started: "
             f"{install}."
         )
-    if (int(found[1]), int(found[2])) < OLDEST:
+    version = Version(int(found[1]), int(found[2]), int(found[3]))
+    if version < OLDEST:
         raise ProgramMissing(
-            f"Claude Code {found[1]}.{found[2]}.{found[3]} is too old for workers; nothing was started: {install}."
+            f"Claude Code {version} is too old for workers, which need {OLDEST}; nothing was started: {install}."
         )
-    return f"{found[1]}.{found[2]}.{found[3]}"
+    return str(version)
 
 
 def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
@@ -53,7 +55,8 @@ def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]
     """
     given, left_out = settings(start.root, start.cwd, start.mode, start.environ)
     given.update(hook_settings.settings(start.command))
-    server = {"command": start.command[0], "args": [*start.command[1:], "mcp"], "env": dict(start.identity)}
+    server: dict[str, Any] = {"command": start.command[0], "args": [*start.command[1:], "mcp"]}
+    server |= {"env": dict(start.identity), "alwaysLoad": True}  # else most tools hide behind a search for tools
     first = write("settings.json", json.dumps(given, indent=2))
     second = write("mcp.json", json.dumps({"mcpServers": {SERVER: server}}, indent=2))
     flags = ["--session-id", start.session, "--permission-mode", start.mode]
@@ -69,6 +72,10 @@ def settings(
     that the user approved in this project is on, any other is off, so that none is asked about.
     """
     out: dict[str, Any] = json.loads(text("worker-settings.json"))
+    if perm_mode == AUTO:
+        out["permissions"]["defaultMode"] = AUTO  # else it asks whether to make it the user's own default
+    else:
+        out["permissions"]["disableAutoMode"] = "disable"  # else one key in a dialog turns it on
     if perm_mode == "bypassPermissions":
         out["skipDangerousModePermissionPrompt"] = True
     named = _servers(cwd / ".mcp.json")

@@ -22,6 +22,16 @@ _INHERITED = (
 )
 
 
+MODES = {
+    "default": "asks before every edit and command that no rule allows",
+    "plan": "reads and plans; asks before it begins to work",
+    "acceptEdits": "edits files in its folder, and runs rm, mv and the like there, unasked; asks before the rest",
+    "auto": "edits and runs what a check on the server takes for safe, unasked; that check may let harm through",
+    "dontAsk": "does what rules allow, and nothing else; never asks",
+    "bypassPermissions": "EDITS AND RUNS ANYTHING, UNASKED, with all rights of your account",
+}
+
+
 class Claude:
     """Claude Code, as `intercom.fleet.programs.program.Program` says."""
 
@@ -33,6 +43,7 @@ class Claude:
     files: tuple[str, ...] = ("settings.json", "mcp.json")
     submit = "Enter"
     clear = "C-u"
+    modes: Mapping[str, str] = MODES
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """As `launch.check`."""
