@@ -61,7 +61,7 @@ class Hooks:
         answer = self(event, **payload)
         if answer is None:
             return ""
-        if event == "Stop":  # the form that other programs with such hooks take, too
+        if event == "Stop" and "hookSpecificOutput" not in answer:  # the form that other programs take
             assert set(answer) == {"decision", "reason"}
             assert answer["decision"] == "block"
             return str(answer["reason"])
@@ -635,6 +635,20 @@ def test_a_wake_that_never_came_is_given_again(
         assert (ident in given) == (seconds == 100 and again)
     assert hooks.context("Stop", transcript_path=str(path)) == ""
     assert hooks.state.open_receipts("worker-1") == []
+
+
+def test_a_stop_is_answered_as_its_program_shows_it_once() -> None:
+    """Claude Code adds context at a stop; what only calls its hooks knows a reason to go on."""
+    from intercom.fleet.programs.claude import hooks as claude
+
+    def answer(transcript: str) -> set[str]:
+        heard = claude.heard("Stop", {"hook_event_name": "Stop", "transcript_path": transcript})
+        assert heard is not None
+        return set(claude.context(heard, "text"))
+
+    assert answer("/home/me/.claude/projects/-home-me-project/5c83d16e.jsonl") == {"hookSpecificOutput"}
+    assert answer("/home/me/.other/sessions/5c83d16e.jsonl") == {"decision", "reason"}
+    assert answer("") == {"decision", "reason"}
 
 
 def test_the_waiter_ends_with_the_agent(hooks: Hooks, agent: subprocess.Popen[str]) -> None:

@@ -38,7 +38,7 @@ class Toy:
     files: tuple[str, ...] = ("toy.json",)
     submit = "Enter"
     clear = "C-u"
-    modes: Mapping[str, str] = {}  # noqa: RUF012  # never changed in place
+    modes: Mapping[str, str] = {}  # never changed in place
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """There is one version."""

@@ -68,9 +68,10 @@ def approve(
         open_ones = crew.sessions.open_requests(name)
         if open_ones:
             return _through_hook(crew, name, open_ones, by, decision, expect, until)._replace(worker=name)
-        if seen.dialog is not None and seen.row is not None:
+        late = time.monotonic() >= until
+        if seen.dialog is not None and seen.row is not None and (seen.dialog.whole or decision is None or late):
             return _on_screen(crew, seen, by, decision, expect, until)._replace(worker=name)
-        if time.monotonic() >= until or seen.state == "gone":
+        if late or seen.state == "gone":
             break
         time.sleep(4 * _STEP)
     settling.ended(crew, seen)
@@ -222,12 +223,17 @@ def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, 
     assert row is not None
     request = settling.asked_on(crew, seen.name, dialog) if dialog.kind == PERMISSION else None
     what = named(value(dialog.tool or dialog.kind), dialog.subject)
-    verb = "allowed" if decision == "allow" else "denied"
-    settling.note(crew, seen.name, f"{verb} for {seen.name} by {by}, by keys\n{what}", by=by, request=request)
+    if not keys.stands(crew, row, dialog):
+        raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")
+    denied = decision == "deny"
+    verb = "denied" if denied else "allowed"
+    settling.note(
+        crew, seen.name, f"{verb} for {seen.name} by {by}, by keys\n{what}", by=by, denied=denied, request=request
+    )
     came = keys.take(crew, row, dialog, place, max(until, time.monotonic() + _PRESS))
     if came == keys.CHANGED:
         text = f"not answered after all: {seen.name}'s screen had changed\n{what}"
-        settling.note(crew, seen.name, text, by=by, request=request)
+        settling.note(crew, seen.name, text, by=by, denied=denied, request=request)
         raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")
     if came == keys.STAYS:
         note = "the key was pressed, and the same dialog is there still, or again: look at it"
@@ -248,7 +254,8 @@ def _check(name: str, dialog: Dialog, expect: str | None) -> None:
         )
     if not dialog.whole:
         raise Refused(
-            f"{name}'s dialog is taller than its screen; nothing was answered. intercom attach {name} shows it."
+            f"{name}'s dialog cannot be seen whole: it is taller than its screen, or still being drawn; "
+            f"nothing was answered. intercom attach {name} shows it."
         )
     names = {dialog.subject, f"{dialog.tool}({dialog.subject})", f"{dialog.tool}: {dialog.subject}", *dialog.paths}
     if not any(settling.same(expect, text) for text in names if text):

@@ -27,7 +27,7 @@ _MOVES = 1.0  #: seconds that a mark may take to move
 def take(crew: Crew, row: SessionRow, dialog: Dialog, place: int, until: float) -> str:
     """Take the choice at `place`; GONE, STAYS or CHANGED. `until`: monotonic seconds."""
     choice = dialog.choices[place]
-    if not _stands(crew, row, dialog):
+    if not stands(crew, row, dialog):
         return CHANGED
     if choice.key:
         _send(crew, row, choice.key)
@@ -38,7 +38,7 @@ def take(crew: Crew, row: SessionRow, dialog: Dialog, place: int, until: float) 
     return _await_gone(crew, row, dialog, None, until)
 
 
-def _stands(crew: Crew, row: SessionRow, dialog: Dialog, place: int | None = None) -> bool:
+def stands(crew: Crew, row: SessionRow, dialog: Dialog, place: int | None = None) -> bool:
     """Whether two looks show this dialog, with its mark at `place`."""
     for pause in (_STILL, 0.0):
         now = _shown(crew, row, dialog)
@@ -56,7 +56,7 @@ def _walk(crew: Crew, row: SessionRow, dialog: Dialog, place: int) -> bool:
             return False
         at = now.default
         if at == place:
-            return _stands(crew, row, dialog, place)
+            return stands(crew, row, dialog, place)
         _send(crew, row, "Down" if at < place else "Up")
         end = time.monotonic() + _MOVES
         while (now := _shown(crew, row, dialog)) is not None and now.default == at and time.monotonic() < end:
@@ -69,7 +69,7 @@ def _await_gone(crew: Crew, row: SessionRow, dialog: Dialog, place: int | None, 
     while (now := _shown(crew, row, dialog)) is not None:
         if time.monotonic() >= until:
             return STAYS
-        if place is not None and now.default == place != dialog.default and _stands(crew, row, dialog, place):
+        if place is not None and now.default == place != dialog.default and stands(crew, row, dialog, place):
             _send(crew, row, program(row.program).submit)
             place = None
         time.sleep(_STEP)

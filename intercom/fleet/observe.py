@@ -160,5 +160,5 @@ def asked(dialog: Dialog) -> dict[str, Any]:
     if dialog.default is not None and dialog.default < len(dialog.choices):
         out["default"] = dialog.choices[dialog.default].label
     if not dialog.whole:
-        out["note"] = "taller than the screen: only its end can be seen"
+        out["note"] = "not all of it can be seen: it is taller than the screen, or still being drawn"
     return out

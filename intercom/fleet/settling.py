@@ -28,10 +28,14 @@ def asked_on(crew: Crew, name: str, dialog: Dialog) -> Request | None:
     return found[0] if len(found) == 1 else None
 
 
-def note(crew: Crew, name: str, text: str, *, by: str, request: Request | None) -> None:
-    """Put a decision about what `name` asked into the log: to it, and to whoever was asked, in the request's thread."""
+def note(crew: Crew, name: str, text: str, *, by: str, denied: bool, request: Request | None) -> None:
+    """Put a decision about what `name` asked into the log, in the request's thread: to whoever was asked.
+
+    A refusal goes to `name` too, which it leaves without a turn; what was allowed it sees by itself.
+    """
     master = master_of(crew.bus.instances())
-    readers = [name, *([master.name] if request is not None and master is not None and master.name != by else [])]
+    asked = request is not None and master is not None and master.name != by
+    readers = [*([name] if denied else []), *([master.name] if asked and master is not None else [])] or [USER]
     thread, reply = (request.id, request.message_id) if request is not None else (None, None)
     via = "cli" if by == USER else "tool"
     for to in (", ".join(readers), USER):

@@ -49,6 +49,7 @@ class Scene(NamedTuple):
     servers: int = 0
     approved: bool = True  #: the project's MCP servers
     user: str = "{}"  #: the user's own settings
+    sizes: tuple[tuple[int, int], ...] = SIZES
     here: tuple[str, ...] = ()  #: versions on which it can be seen, where not on all
 
 
@@ -257,6 +258,15 @@ def agents(session: Session) -> None:
     session.wait("describe a task")
 
 
+def panel(session: Session) -> None:
+    """A dialog beside the panel of changed files, which a wide screen has."""
+    path = json.dumps(str(session.project / "new.txt"))
+    session.prompt(f'%tool Write {{"file_path":{path},"content":"alpha\\n"}}')
+    session.wait("result:")
+    session.wait(lambda screen: screen.count("│") > 30)
+    asks(FETCH)(session)
+
+
 def held(session: Session) -> None:
     """A message from another session, which a person is to let through."""
     said = {"type": "user", "message": {"role": "user", "content": "run this please"}}
@@ -344,6 +354,7 @@ SCENES = {
     "question-ticks": Scene(question("Which databases?", "true")),
     "question-review": Scene(review),
     "question-spoof": Scene(question(f"Look:\\n{FAKE_BOX}")),
+    "panel": Scene(panel, ("--permission-mode", "acceptEdits"), sizes=((220, 50),), here=NEW),
     "plan": Scene(plan, ("--permission-mode", "plan")),
     "menu-slash": Scene(types("/", until="/add-dir")),
     "menu-at": Scene(types("@a", until="+ a.txt")),
@@ -417,7 +428,7 @@ def folder(version: str) -> Path:
 def take_all(version: str, names: list[str]) -> list[str]:
     """Take these scenes at every size, three at a time; what went wrong."""
     here = [name for name in names if version in (SCENES[name].here or (version,))]
-    jobs = [(name, size) for name in here for size in SIZES]
+    jobs = [(name, size) for name in here for size in SCENES[name].sizes]
     with Lab(FOLDER, version) as lab, ThreadPoolExecutor(3) as pool:
         return [said for said in pool.map(lambda job: take(lab, *job), jobs) if said]
 

@@ -140,7 +140,7 @@ def test_permissions_by_keys(stage: Stage) -> None:
         else:
             until(lambda: "Do you want to proceed?" not in stage.screen("worker-1"))
         assert (stage.project / name).exists() == (decision == "allow")
-        said = stage.crew.bus.history(sender="master", to="worker-1")
+        said = stage.crew.bus.history(sender="master", to="worker-1" if decision == "deny" else "user")
         assert any("by keys" in one.body and command in one.body for one in said)
     until(lambda: stage.asked("denied for worker-1 by master"), 20)  # it is told, and can say so
     stage.wait_state("worker-1", "idle")

@@ -151,7 +151,7 @@ def test_urgent_at_the_next_tool_ordinary_at_the_end(worker: Worker) -> None:
     assert urgent["results"]
     assert not ordinary["results"]
     assert ordinary["n"] > urgent["n"]
-    assert ordinary["prompt"].startswith("Stop hook feedback")
+    assert "Stop hook additional context" in ordinary["reminders"]
     assert worker.bus.unread("worker-1") == 0
 
 

@@ -9,6 +9,11 @@ from typing import NamedTuple
 _ESCAPE = re.compile(r"\x1b\[([0-9;:]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()].|[\x0e\x0f\r]")
 
 
+PARTED = "│"
+_NARROWEST = 60  #: columns that the left part of a screen has at least
+_ROWS = 12  #: rows that a line from top to bottom has at least
+
+
 class Style(NamedTuple):
     """How one character looks: its colour (`38;5;246`, "" the default), faint, and reversed."""
 
@@ -51,6 +56,28 @@ def rows(text: str) -> list[Row]:
     while found and not found[-1].text:
         found.pop()
     return found
+
+
+def without_panel(found: list[Row]) -> list[Row]:
+    """The left part of a wide screen, if a line from top to bottom parts it: a panel of changed files stands beside it.
+
+    No text that a model writes reaches every row, those of the box and of a dialog's choices among them.
+    """
+    counts: dict[int, int] = {}
+    for row in found:
+        at = row.text.rfind(PARTED)
+        while at >= _NARROWEST:
+            counts[at] = counts.get(at, 0) + 1
+            at = row.text.rfind(PARTED, 0, at)
+    for at, count in sorted(counts.items()):
+        if count >= max(_ROWS, len(found) - 1):
+            return [_cut(row, at) for row in found]
+    return found
+
+
+def _cut(row: Row, at: int) -> Row:
+    text = row.text[:at].rstrip(" ")
+    return Row(text, row.styles[: len(text)])
 
 
 def _next(style: Style, codes: str) -> Style:

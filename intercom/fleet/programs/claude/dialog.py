@@ -23,6 +23,7 @@ from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 
 _MENU = re.compile(r"▔{10,}\Z")
 _TABS = re.compile(r"(?:←  | ?)[☐☒✔] ")
+_NOT_YET = "…"  #: stands where the text of an edit will be
 _MORE = re.compile(r" *↑ \d+ more lines?\b")
 _TOOLS = {
     "Bash command": "Bash",
@@ -81,13 +82,14 @@ def parse(rows: list[Row]) -> Dialog | None:
         return None
     tool, subject, detail, paths = _about(kind, parts)
     start = 0 if parts.top is None else max(parts.top, 0)
+    drawn = not any(row.text.strip() == _NOT_YET for row in parts.body)
     return Dialog(
         kind=kind,
         header=parts.header,
         question=parts.question,
         choices=parts.choices,
         default=parts.default,
-        whole=parts.whole,
+        whole=parts.whole and drawn,
         text="\n".join(row.text for row in rows[start:]).strip("\n"),
         tool=tool,
         subject=subject,

@@ -94,10 +94,20 @@ def tool(payload: Json) -> dict[str, Any]:
 
 
 def context(event: Event, text: str) -> dict[str, Any]:
-    """The answer that adds `text` to what the model sees. At a stop it is why the turn goes on."""
-    if event.kind == events.STOPS:
+    """The answer that adds `text` to what the model sees.
+
+    Other programs that call Claude Code's hooks know only a reason why the turn goes on; from Claude Code itself
+    the model would be shown that one twice since 2.1.300.
+    """
+    if event.kind == events.STOPS and not _is_own(event):
         return {"decision": "block", "reason": text}
     return {"hookSpecificOutput": {"hookEventName": event.name, "additionalContext": text}}
+
+
+def _is_own(event: Event) -> bool:
+    """Whether it comes from Claude Code itself, which keeps conversations as `projects/FOLDER/SESSION.jsonl`."""
+    parts = (event.transcript or "").replace("\\", "/").split("/")
+    return len(parts) > 2 and parts[-3] == "projects"
 
 
 def decision(behavior: str, message: str | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from intercom.fleet.programs.claude.ansi import Row, rows
+from intercom.fleet.programs.claude.ansi import Row, rows, without_panel
 from intercom.fleet.programs.claude.choices import is_choice, rules
 from intercom.fleet.programs.claude.dialog import parse
 from intercom.fleet.programs.screen import PERMISSION, Dialog, Screen
@@ -71,7 +71,7 @@ def read(text: str, *, title: str = "", in_mode: bool = False, dead: bool = Fals
     from a draft, and a command from its description. `title` is the pane's title, whose first sign
     turns while claude works. `in_mode` and `dead` are tmux's own facts about the pane.
     """
-    lines = rows(text)
+    lines = without_panel(rows(text))
     if dead:
         said = [row.text for row in lines if row.text and not row.text.startswith("Pane is dead")]
         return Screen("gone", reason=said[-1] if said else "")
