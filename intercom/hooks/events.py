@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from intercom.core.display import value
 from intercom.fleet.programs import event as events
 from intercom.fleet.sessions import Sessions
 from intercom.hooks.call import Answer, Call, Json
