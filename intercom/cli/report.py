@@ -1,0 +1,58 @@
+"""Owns `intercom report`: what happened, as one HTML file to look at, or as figures for scripts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Annotated
+
+from intercom.cli import show
+from intercom.cli.log import moment
+from intercom.cli.session import Asked
+from intercom.core.errors import StorageError
+from intercom.core.signature import Arg
+
+_FILE = "intercom-report.html"
+
+
+def report(
+    asked: Asked,
+    *,
+    since: Annotated[
+        str | None, Arg(help="2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d", metavar="WHEN")
+    ] = None,
+    output: Annotated[str, Arg(help="where to write it; - is standard output", option="-o", metavar="FILE")] = _FILE,
+) -> int:
+    """Write a report of what was said, waited for and done."""
+    from intercom.bus.figures import figures
+    from intercom.cli.fleet import crew_of
+    from intercom.cli.report_page import page
+
+    after = moment(since) if since else None
+    with crew_of(asked, makes=False) as crew:
+        messages = crew.bus.history(since=after)
+        merged = {one.worker: one.changed for one in crew.worktrees.entries() if one.status == "merged"}
+        name = crew.bus.config.root.name
+    found, now = figures(messages, merged), time.time()
+    if asked.json:
+        show.json_line(found.to_json(now))
+        return 0
+    text = page(name, messages, found, now)
+    if output == "-":
+        sys.stdout.write(text)
+        return 0
+    _write(output, text)
+    show.line(f"Wrote {os.path.abspath(output)}: {show.counted(len(messages))}, {len(found.open)} open.")
+    return 0
+
+
+def _write(path: str, text: str) -> None:
+    """A new file takes the name: a link there, or a file that somebody has open, stays what it was."""
+    draft = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(draft, "x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        os.replace(draft, path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}; there is no report.") from error

@@ -1,0 +1,127 @@
+"""Owns the report's picture: a lane for each agent, messages as marks, tasks as bars, waits as hatched bars; as SVG.
+
+Drawn here, not by a library of charts: those that need no script have no lanes, and a script in the page would have to
+be trusted with every text that a message holds. Every text in it is escaped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+from intercom.bus.figures import MERGE, TASK, Figures, Wait
+from intercom.core.display import value
+from intercom.core.message import Message, epoch
+
+WIDTH, _LEFT, _RIGHT = 1000, 130, 12  #: units of the picture; it is scaled to the page
+_LANE, _TOP = 46, 26
+_TICKS = 8
+_HATCH = (
+    '<defs><pattern id="wait" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<rect width="2" height="5" class="hatch"/></pattern></defs>'
+)
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800)
+
+
+class _Scale(NamedTuple):
+    """Where a time stands in the picture."""
+
+    start: float
+    end: float
+
+    def at(self, when: float) -> float:
+        """The place from the left of a time in seconds since 1970."""
+        share = (min(max(when, self.start), self.end) - self.start) / (self.end - self.start)
+        return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
+
+
+def chart(messages: Sequence[Message], found: Figures, now: float) -> str:
+    """The picture of these messages; "" where there are none."""
+    if not found.lanes:
+        return ""
+    first, last = epoch(found.since), epoch(found.until)
+    lasting = any(not wait.until for wait in found.waits if wait.kind == TASK)
+    scale = _Scale(first, max(last if not lasting else min(now, last + (last - first) * 0.1 + 60), first + 1))
+    lanes = {lane.name: place for place, lane in enumerate(found.lanes)}
+    height = _TOP + _LANE * len(lanes) + 24
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Timeline by agent" class="chart">',
+        _HATCH,
+        *_axis(scale, height),
+    ]
+    for name, place in lanes.items():
+        y = _TOP + place * _LANE
+        parts.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y + 32}" y2="{y + 32}" class="lane"/>')
+        parts.append(f'<text x="{_LEFT - 10}" y="{y + 36}" text-anchor="end" class="name">{_text(name, 18)}</text>')
+    parts += [_bar(wait, scale, lanes, now) for wait in found.waits]
+    parts += _marks(messages, scale, lanes)
+    return "\n".join([*filter(None, parts), "</svg>"])
+
+
+def _axis(scale: _Scale, height: int) -> list[str]:
+    span = scale.end - scale.start
+    step = next((one for one in _STEPS if span / one <= _TICKS), _STEPS[-1] * int(span / _STEPS[-1] / _TICKS + 1))
+    offset = time.localtime(scale.start).tm_gmtoff
+    parts, when = [], (int(scale.start + offset) // step + 1) * step - offset
+    form = "%H:%M:%S" if step < 60 else "%H:%M" if span < 86400 else "%d %b %H:%M" if step < 86400 else "%d %b"
+    while when <= scale.end:
+        x, label = scale.at(when), time.strftime(form, time.localtime(when))
+        parts.append(f'<line x1="{x}" x2="{x}" y1="{_TOP - 6}" y2="{height - 20}" class="tick"/>')
+        parts.append(f'<text x="{x}" y="{_TOP - 11}" text-anchor="middle" class="when">{label}</text>')
+        when += step
+    return parts
+
+
+def _bar(wait: Wait, scale: _Scale, lanes: dict[str, int], now: float) -> str:
+    """A task on its worker's lane; any other wait on the lane of whoever waits."""
+    name = wait.whom if wait.kind == TASK else wait.who
+    if name not in lanes or wait.kind == "first act":
+        return ""
+    begin, end = scale.at(epoch(wait.since)), scale.at(epoch(wait.until) if wait.until else now)
+    y = _TOP + lanes[name] * _LANE
+    top, tall = (y + 4, 10) if wait.kind == TASK else (y + 16, 7)
+    kind = "task" if wait.kind == TASK else "merge" if wait.kind == MERGE else "wait"
+    told = f"{wait.kind}: {wait.title} ({duration(wait.seconds(now))}{'' if wait.until else ', still open'})"
+    still = "" if wait.until else " still"
+    return (
+        f'<a href="#m-{escape(wait.id)}"><rect x="{begin}" y="{top}" width="{max(2.0, round(end - begin, 1))}" '
+        f'height="{tall}" rx="2" class="{kind}{still}"><title>{_text(told)}</title></rect></a>'
+    )
+
+
+def _marks(messages: Sequence[Message], scale: _Scale, lanes: dict[str, int]) -> list[str]:
+    """A mark for each message, or for those of one lane that stand too near each other."""
+    seen: dict[tuple[str, int], tuple[Message, int]] = {}
+    for message in messages:
+        key = message.sender, int(scale.at(epoch(message.at)) / 2)
+        first, count = seen.get(key, (message, 0))
+        seen[key] = first if count else message, count + 1
+    parts = []
+    for (name, _), (message, count) in seen.items():
+        told = f"{message.type} to {message.to}" + (f", and {count - 1} more" if count > 1 else "")
+        parts.append(
+            f'<a href="#m-{escape(message.id)}"><circle cx="{scale.at(epoch(message.at))}" '
+            f'cy="{_TOP + lanes[name] * _LANE + 32}" r="{3 if count == 1 else 4}" class="t-{_kind(message)}">'
+            f"<title>{_text(told)}</title></circle></a>"
+        )
+    return parts
+
+
+def _kind(message: Message) -> str:
+    return message.type if message.type in ("task", "question", "answer", "done") else "other"
+
+
+def _text(text: str, most: int = 200) -> str:
+    return escape(value(text if len(text) <= most else text[: most - 1] + "…"))
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it: 4 s, 3 min, 2 h 10 min, 3 d 4 h."""
+    whole = round(seconds)
+    for unit, size, less, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {less}" if rest else "")
+    return f"{whole // 60} min" if whole >= 60 else f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"

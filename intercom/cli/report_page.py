@@ -1,0 +1,134 @@
+"""Owns the report's HTML: one file that needs nothing else, loads nothing and runs nothing but its own few lines.
+
+Its content security policy allows one style and one script, by their digests; every text of somebody else's is
+escaped. It follows the reader's light or dark setting, prints, and fits a phone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from intercom.bus.figures import Figures
+from intercom.cli.report_chart import chart, duration
+from intercom.cli.report_style import SCRIPT, STYLE
+from intercom.core.display import framed, value
+from intercom.core.message import SYSTEM, USER, Message, epoch, local_stamp
+
+NONE = "·"
+_MOST_PAIRS = 12  #: names in the table of who talks to whom
+
+
+def page(name: str, messages: Sequence[Message], found: Figures, now: float) -> str:
+    """The whole file: `name` is the project's, `now` in seconds since 1970."""
+    policy = f"default-src 'none'; style-src '{_digest(STYLE)}'; script-src '{_digest(SCRIPT)}'; base-uri 'none'"
+    title = f"Intercom report: {_text(name)}"
+    return "\n".join(
+        [
+            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="referrer" content="no-referrer">',
+            f"<title>{title}</title><style>{STYLE}</style></head><body>",
+            f"<header><h1>{title}</h1><p>{_span(found, now)}</p></header><main>",
+            *_open(found, now),
+            *_section("timeline", "Timeline", chart(messages, found, now), _LEGEND),
+            *_section("waits", "Waiting times", _waits(found, now)),
+            *_section("pairs", "Who talks to whom", _pairs(found)),
+            *_conversation(messages),
+            f"</main><script>{SCRIPT}</script></body></html>\n",
+        ]
+    )
+
+
+_LEGEND = (
+    '<p class="legend"><span class="key task"></span> task <span class="key wait"></span> somebody waits '
+    '<span class="key merge"></span> waits for its merge; a mark is a message</p>'
+)
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _text(text: str) -> str:
+    return escape(value(text))
+
+
+def _section(id: str, heading: str, *parts: str) -> Iterable[str]:
+    if parts[0]:
+        yield f'<section id="{id}"><h2>{heading}</h2>'
+        yield from parts
+        yield "</section>"
+
+
+def _span(found: Figures, now: float) -> str:
+    if not found.messages:
+        return "No messages."
+    when = f"{local_stamp(epoch(found.since))} to {local_stamp(epoch(found.until))}"
+    return f"{found.messages} messages by {len(found.lanes)}, {when}. Made {local_stamp(now)}."
+
+
+def _open(found: Figures, now: float) -> Iterable[str]:
+    rows = [
+        f'<li><a href="#m-{_text(wait.id)}">{_text(wait.kind)}</a> {_text(wait.who)} → {_text(wait.whom)}, '
+        f"{duration(wait.seconds(now))}: {_text(wait.title)}</li>"
+        for wait in sorted(found.open, key=lambda wait: (wait.whom != USER, wait.since))
+    ]
+    body = f"<ul>{''.join(rows)}</ul>" if rows else "<p>Nothing is open.</p>"
+    return _section("open", "Open", body)
+
+
+def _waits(found: Figures, now: float) -> str:
+    summary = found.summary(now)
+    if not summary:
+        return ""
+    longest = max(float(one["worst"]) for one in summary.values()) or 1.0
+    rows = []
+    for kind, one in summary.items():
+        share = max(0.5, 100 * one["median"] / longest)
+        bar = f'<svg viewBox="0 0 100 6" class="bar" aria-hidden="true"><rect width="{share:.1f}" height="6"/></svg>'
+        rows.append(
+            f"<tr><th>{_text(kind)}</th><td>{one['count']}</td><td>{one['open']}</td><td>{duration(one['median'])}</td>"
+            f'<td>{bar}</td><td><a href="#m-{_text(one["worst_id"])}">{duration(one["worst"])}</a></td></tr>'
+        )
+    head = "<tr><th></th><th>how many</th><th>open</th><th>median</th><th></th><th>worst</th></tr>"
+    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
+
+
+def _pairs(found: Figures) -> str:
+    names = [lane.name for lane in sorted(found.lanes, key=lambda lane: -lane.sent - lane.received)][:_MOST_PAIRS]
+    count = {(sender, to): number for sender, to, number in found.pairs}
+    to = [*names, *(["all"] if any(one == "all" for _, one, _ in found.pairs) else [])]
+    rows = [
+        f"<tr><th>{_text(sender)}</th>{''.join(f'<td>{count.get((sender, one), NONE)}</td>' for one in to)}</tr>"
+        for sender in names
+        if any((sender, one) in count for one in to)
+    ]
+    head = f"<tr><th>from, to</th>{''.join(f'<th>{_text(one)}</th>' for one in to)}</tr>"
+    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>' if rows else ""
+
+
+def _conversation(messages: Sequence[Message]) -> Iterable[str]:
+    yield '<section id="conversation"><h2>Conversation</h2>'
+    yield '<p><input id="search" type="search" placeholder="Search" aria-label="Search the conversation"> '
+    yield '<span id="found" role="status"></span></p>'
+    for message in messages:
+        yield _message(message)
+    yield "</section>"
+
+
+def _message(message: Message) -> str:
+    notes = [] if message.proven else [message.via]
+    notes += ["urgent"] * message.urgent + [f"re {message.reply_to}"] * bool(message.reply_to)
+    notes += [f"thread {message.thread}"] * bool(message.thread)
+    told = "".join(f" <span>{_text(note)}</span>" for note in notes)
+    kind = "repair" if message.sender == SYSTEM else "hand" if not message.proven else "tool"
+    body = escape("\n".join(framed(message.body, "")))
+    return (
+        f'<article id="m-{_text(message.id)}" class="{kind}"><h3><a href="#m-{_text(message.id)}">'
+        f"{local_stamp(epoch(message.at))}</a> <b>{_text(message.sender)}</b> → {_text(message.to)} "
+        f"<i>{_text(message.type)}</i>{told}</h3><pre>{body}</pre></article>"
+    )

@@ -1,0 +1,195 @@
+"""`intercom report`: what a history amounts to, and the file that shows it, whatever the messages hold."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intercom import Bus
+from intercom.bus.figures import FIRST_ACT, MERGE, PERMISSION, QUESTION, TASK, figures
+from intercom.cli.report_chart import duration
+from intercom.cli.report_page import page
+from intercom.core.message import Message, tag_of, utc
+from tests.conftest import Command
+
+START = 1_767_225_600.0  # 2026-01-01
+HOSTILE = (
+    "<script>document.title='broken'</script>",
+    "</pre></article></main><script>document.title='broken'</script>",
+    "<img src=x onerror=\"document.title='broken'\">",
+    '"><svg onload=document.title="broken">',
+    "<style>*{display:none}</style><link rel=stylesheet href=http://127.0.0.1:9/x>",
+    "<iframe src='http://127.0.0.1:9/'></iframe><meta http-equiv=refresh content='0;url=http://127.0.0.1:9/'>",
+    "javascript:document.title='broken' <a href=\"javascript:document.title='broken'\">x</a>",
+    "\x1b[2J\x00\u202e\u2028</title><base href=http://127.0.0.1:9/>",
+)
+
+
+class Talk:
+    """Messages at chosen seconds."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def say(self, at: float, sender: str, to: str, type: str = "status", body: str = "…", **more: object) -> Message:
+        """Add one; its id tells its place."""
+        number = len(self.messages) + 1
+        said = Message(f"m{number:011d}", number, utc(START + at), sender, to, tag_of(type)[0], type, body)
+        self.messages.append(said._replace(**more))  # type: ignore[arg-type]  # as each test names them
+        return self.messages[-1]
+
+
+def test_a_day() -> None:
+    """Each kind of wait, from whom for whom, and what is open."""
+    talk = Talk()
+    task = talk.say(0, "master", "worker-1", "task", "Build it.")
+    talk.say(30, "worker-1", "master")
+    asked = talk.say(60, "worker-1", "master", "question", "Which one?")
+    talk.say(70, "worker-2", "master")
+    talk.say(100, "master", "worker-1", "answer", reply_to=asked.id)
+    wish = talk.say(110, "worker-1", "master", "question", "Bash: rm x", urgent=True, thread="r1")
+    talk.say(120, "master", "worker-1", "answer", reply_to=wish.id, thread="r1")
+    talk.say(600, "worker-1", "master", "done", reply_to=task.id)
+    late = talk.say(700, "worker-2", "user", "question", "And now?")
+    found = figures(talk.messages, {"worker-1": utc(START + 900)})
+    waits = {wait.kind: wait for wait in found.waits if wait.id != late.id}
+    assert {kind: wait.seconds(START) for kind, wait in waits.items()} == {
+        FIRST_ACT: 30,
+        TASK: 600,
+        QUESTION: 40,
+        PERMISSION: 10,
+        MERGE: 300,
+    }
+    assert (waits[TASK].who, waits[TASK].whom, waits[TASK].title) == ("master", "worker-1", "Build it.")
+    assert [(wait.id, wait.whom, wait.seconds(START + 760)) for wait in found.open] == [(late.id, "user", 60)]
+    assert found.summary(START + 760)[QUESTION] == {
+        "count": 2,
+        "open": 1,
+        "median": 50,
+        "worst": 60,
+        "worst_id": late.id,
+    }
+    assert found.pairs[0] == ("worker-1", "master", 4)
+    assert json.loads(json.dumps(found.to_json(START + 760)))["open"] == [late.id]
+
+
+def test_a_task_for_two_and_one_that_never_ends() -> None:
+    """Each worker has a task of its own; what was done for another task is not taken for this one."""
+    talk = Talk()
+    first = talk.say(0, "master", "a, b", "task", "Both of you.")
+    second = talk.say(10, "master", "a", "task", "And this.")
+    talk.say(20, "a", "master", "done", reply_to=second.id)
+    talk.say(30, "b", "master", "done")
+    tasks = figures(talk.messages).tasks
+    assert {(wait.id, wait.whom): wait.until[17:19] for wait in tasks} == {
+        (first.id, "a"): "",
+        (first.id, "b"): "30",
+        (second.id, "a"): "20",
+    }
+
+
+def test_nothing() -> None:
+    """No messages: a page that says so."""
+    assert "No messages." in page("p", [], figures([]), START)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.04, "0.0 s"), (9.96, "10.0 s"), (59, "59 s"), (60, "1 min"), (3_599, "59 min"), (7_800, "2 h 10 min")],
+)
+def test_durations(seconds: float, said: str) -> None:
+    """As people say them."""
+    assert duration(seconds) == said
+
+
+class Reader(HTMLParser):
+    """What a browser would find in a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, list[str]]] = []
+        self.texts: list[str] = []
+        self._in = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element and what it has."""
+        self.tags.append((tag, [name for name, _ in attrs]))
+        self._in = tag
+        for name, value in attrs:
+            if name == "href":
+                assert value is not None
+                assert value.startswith("#m-")
+            assert name not in {"src", "style", "srcset"}
+            assert not name.startswith("on")
+
+    def handle_data(self, data: str) -> None:
+        """Note a message's text."""
+        if self._in == "pre":
+            self.texts.append(data)
+
+
+@given(st.lists(st.sampled_from(HOSTILE) | st.text(max_size=40), min_size=1, max_size=5))
+def test_no_text_becomes_markup(texts: list[str]) -> None:
+    """Bodies, names, threads and ids: the page has the elements that we wrote, and the texts as texts."""
+    talk, plain = Talk(), Talk()
+    for text in texts:
+        talk.say(1, text, text, "question", text, thread=text, reply_to=text)
+        plain.say(1, "a", "a", "question", "a", thread="a", reply_to="a")
+    found, expected = Reader(), Reader()
+    found.feed(page(texts[0], talk.messages, figures(talk.messages), START))
+    expected.feed(page("a", plain.messages, figures(plain.messages), START))
+    known = {tag for tag, _ in expected.tags} | {"li", "a", "rect", "tr", "td", "th", "text"}
+    assert {tag for tag, _ in found.tags} <= known
+    assert sum(tag in {"script", "style", "article"} for tag, _ in found.tags) == 2 + len(texts)
+
+
+def test_ten_thousand_messages_stay_small() -> None:
+    """Under 3 MB, the picture included."""
+    talk = Talk()
+    for number in range(10_000):
+        talk.say(number, f"worker-{number % 6}", "master", body=f"Step {number} of the work is done.")
+    assert len(page("p", talk.messages, figures(talk.messages), START + 20_000).encode()) < 3_000_000
+
+
+def test_as_a_command(project: Path, command: Command) -> None:
+    """A file by default or by name, or figures as JSON; nothing is marked as read, and trouble is said."""
+    with Bus.open(project) as bus:
+        bus.add_agents(["roo", "claude-code"])
+        bus.send("roo", "hello", sender="claude-code", type="question")
+    assert "1 open" in command("report").stdout
+    assert "hello" in (project / "intercom-report.html").read_text(encoding="utf-8")
+    assert command("report", "-o", "-").stdout.startswith("<!DOCTYPE html>")
+    assert json.loads(command("report", "--json").stdout)["summary"]["question"]["open"] == 1
+    assert "No messages" in command("report", "--since", "2999-01-01", "-o", "-").stdout
+    refused = command("report", "-o", "no/such/folder.html")
+    assert (refused.returncode, "there is no report" in refused.stderr) == (1, True)
+    with Bus.open(project) as bus:
+        assert [message.body for message in bus.read("roo")] == ["hello"]
+
+
+@pytest.mark.slow
+def test_in_a_browser(tmp_path: Path) -> None:
+    """No text of a message runs, loads or hides anything in a real one, and its own search does run."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("CHROMIUM IS NOT INSTALLED: nothing was tried in a real browser (Debian: apt-get install chromium)")
+    talk = Talk()
+    for text in HOSTILE:
+        talk.say(1, text, text, "question", text, thread=text)
+    text = page("p", talk.messages, figures(talk.messages), START)
+    (tmp_path / "report.html").write_text(text, encoding="utf-8", errors="backslashreplace")
+    line = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    line += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    line += [f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--virtual-time-budget=2000"]
+    line += ["--dump-dom", (tmp_path / "report.html").as_uri()]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=120)
+    assert "<title>Intercom report: p</title>" in done.stdout
+    assert done.stdout.count("<article") == len(HOSTILE)
+    assert [said for said in done.stderr.splitlines() if "CONSOLE" in said] == []
