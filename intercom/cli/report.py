@@ -22,7 +22,9 @@ def report(
     since: Annotated[
         str | None, Arg(help="2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d", metavar="WHEN")
     ] = None,
-    output: Annotated[str, Arg(help="where to write it; - is standard output", option="-o", metavar="FILE")] = _FILE,
+    output: Annotated[
+        str, Arg(help="where to write it; - is standard output", option="-o --output", metavar="FILE")
+    ] = _FILE,
 ) -> int:
     """Write a report of what was said, waited for and done."""
     from intercom.bus.figures import figures

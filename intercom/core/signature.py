@@ -23,7 +23,7 @@ class Arg(NamedTuple):
     low: float | None = None
     high: float | None = None
     words: tuple[str, ...] = ()  #: the values that there are
-    option: str = ""  #: on the command line, where it is not called as it is here; `-x` turns a flag off
+    option: str = ""  #: on the command line, where it is not called as it is here; a short form may stand before it
     metavar: str = ""  #: what stands for a value in help
     stdin: bool = False  #: on the command line, `-` stands for standard input
     rest: bool = False  #: on the command line, all words that are left, with a blank between
