@@ -62,7 +62,7 @@ def test_its_schema() -> None:
         "number": {"type": "integer", "minimum": 1, "maximum": 9},
         "from": {"type": "string", "enum": ["a", "b"], "default": "a"},
         "how": {"type": "string", "enum": ["now", "later"]},
-        "either": {"type": ["boolean", "string"], "default": False},
+        "either": {"anyOf": [{"type": "boolean"}, {"type": "string"}], "default": False},
         "seconds": {"type": "number"},
     }
 

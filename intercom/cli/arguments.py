@@ -13,16 +13,15 @@ def add(parser: argparse.ArgumentParser, takes: Iterable[Parameter]) -> None:
     """Give a parser these arguments."""
     for one in takes:
         if one.keyword:
-            option = option_of(one)
-            parser.add_argument(option, dest=one.python, **_how(one), required=one.required)
+            parser.add_argument(*options_of(one), dest=one.python, **_how(one), required=one.required)
         else:
             more = {} if one.required else {"nargs": "?"}
             parser.add_argument(one.python, **{**more, **_how(one)})
 
 
-def option_of(one: Parameter) -> str:
-    """The option by which an argument is given."""
-    return one.arg.option or f"--{one.name.replace('_', '-')}"
+def options_of(one: Parameter) -> list[str]:
+    """The options by which an argument is given: a short form first, where there is one."""
+    return (one.arg.option or f"--{one.name.replace('_', '-')}").split()
 
 
 def _how(one: Parameter) -> dict[str, Any]:

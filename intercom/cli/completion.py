@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any, Literal
 
-from intercom.cli.arguments import option_of
+from intercom.cli.arguments import options_of
 from intercom.cli.session import Asked
 from intercom.core.signature import Parameter
 
@@ -84,7 +84,7 @@ def _all(before: list[str], begun: str, root: str | None) -> Iterator[tuple[str,
     if command is None:
         return
     takes = command.takes()
-    options = {option_of(one): one for one in takes if one.keyword}
+    options = {option: one for one in takes if one.keyword for option in options_of(one)}
     if begun.startswith("-"):
         yield from ((name, one.arg.help or one.arg.about) for name, one in options.items())
         yield from ((name, "") for name in _OWN if name != "--json" or command.json)

@@ -8,8 +8,8 @@ import time
 from typing import Annotated
 
 from intercom.cli import show
-from intercom.cli.log import moment
 from intercom.cli.session import Asked
+from intercom.cli.times import EXAMPLES, moment
 from intercom.core.errors import StorageError
 from intercom.core.signature import Arg
 
@@ -19,9 +19,7 @@ _FILE = "intercom-report.html"
 def report(
     asked: Asked,
     *,
-    since: Annotated[
-        str | None, Arg(help="2026-01-31, 2026-01-31T09:30, or an age: 10m, 2h, 3d", metavar="WHEN")
-    ] = None,
+    since: Annotated[str | None, Arg(help=f"such as {EXAMPLES}", metavar="WHEN")] = None,
     output: Annotated[
         str, Arg(help="where to write it; - is standard output", option="-o --output", metavar="FILE")
     ] = _FILE,
