@@ -14,7 +14,7 @@ PYTEST  = $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist
 SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
 APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
 
-.PHONY: help demo demo-fleet needs claude prettier test quick soak lint check bench clean
+.PHONY: help demo demo-fleet needs claude clients prettier test quick soak lint check bench clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # `needs` comes first, and stops the rest
 
@@ -26,6 +26,7 @@ help:
 	@echo "make needs  says which programs the tests lack on this machine, and how to get them"
 	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts: hours"
 	@echo "make claude, make prettier   installs the pinned one that tests drive (npm); make test does it too"
+	@echo "make clients   installs all other clients that tests drive (npm, about a gigabyte); make test does so with two"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
 	@echo "make clean  removes .venv and caches"
@@ -46,14 +47,18 @@ claude: $(STAMP)
 prettier: $(STAMP)
 	@$(BIN)/python -m tests.prettier install
 
-soak: needs $(STAMP) claude
-	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/test_many_bodies.py tests/test_powercut.py
+clients: $(STAMP)
+	@$(BIN)/python -m tests.clients.versions
+
+soak: needs $(STAMP) claude clients
+	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/clients tests/test_many_bodies.py tests/test_powercut.py
 
 test: needs $(STAMP) claude prettier
+	@$(BIN)/python -m tests.clients.versions driven
 	@$(PYTEST)
 
 quick: $(STAMP)
-	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow" --ignore=tests/claude
+	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow" --ignore=tests/claude --ignore=tests/clients
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
