@@ -1,7 +1,8 @@
 """Owns the clients that tests drive: which versions, from npm, and where they are installed.
 
 `python -m tests.clients.versions [NAME … | driven]` installs those named, those that tests drive, or all, into
-`.venv/clients`, which git ignores. `INTERCOM_CLIENTS` names those that tests drive; `turn` is one more, another each day.
+`.venv/clients`, which git ignores. `INTERCOM_CLIENTS` names those that tests drive; `turn`: one more than usual,
+another each day.
 """
 
 from __future__ import annotations
