@@ -93,7 +93,10 @@ class App:
             sys.stderr.write("\n".join([*framed(traceback.format_exc()[-_LOGGED:], "| "), ""]))
             sys.stderr.flush()
             return _result(_fault(error), error=True)
-        return _result(answer if isinstance(answer, str) else result_text(answer))
+        result = _result(answer if isinstance(answer, str) else result_text(answer))
+        if BY_NAME[params.name].structured:
+            result["structuredContent"] = answer
+        return result
 
     async def call(self, name: str, arguments: dict[str, Any] | None) -> Any:
         """Run one tool for this session; raises IntercomError where it cannot."""

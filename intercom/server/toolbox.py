@@ -7,7 +7,7 @@ connect, so it says only what the arguments do not: the protocol has the rest.
 from __future__ import annotations
 
 from intercom.fleet import verbs
-from intercom.server.tool import ANY, MASTER, ON_CREW, ON_LOOP, WORKER, Tool
+from intercom.server.tool import ANY, DESTROYS, LOOKS, MASTER, ON_CREW, ON_LOOP, WORKER, Tool
 from intercom.server.tools import messages, tasks, workers
 
 TOOLS: tuple[Tool, ...] = (
@@ -20,29 +20,33 @@ TOOLS: tuple[Tool, ...] = (
         messages.register,
         who=ANY,
         always=True,
+        title="Join",
     ),
     Tool(
         "intercomm_read",
-        "Read what is new for you; nothing comes twice. A long backlog comes in pages, most urgent first. With wait it "
-        "blocks until something comes.",
+        "What is new for you; nothing comes twice. A long backlog comes in pages, urgent first. With wait it blocks "
+        "until something comes.",
         messages.read,
         on=ON_LOOP,
         always=True,
+        title="Read",
     ),
     Tool(
         "intercomm_send",
-        "Send a message to an instance, an agent, the user, or several (comma-separated). It is stored before this "
-        "returns. Answers the message id.",
+        "Send to one name or several (comma-separated); stored before this returns. Answers the id.",
         messages.send,
         always=True,
+        title="Send",
+        structured=True,
     ),
-    Tool("intercomm_broadcast", "Send one message to everybody.", messages.broadcast),
+    Tool("intercomm_broadcast", "Send to everybody.", messages.broadcast, title="Broadcast"),
     Tool(
         "intercomm_escalate",
-        "Ask the master a question or for a decision. Answers persisted, woke and, if not woken, the reason.",
+        "Ask the master a question or for a decision. Answers persisted, woke, and why if not woken.",
         tasks.escalate,
         on=ON_LOOP,
         who=WORKER,
+        title="Escalate",
     ),
     Tool(
         "intercomm_assign",
@@ -51,26 +55,33 @@ TOOLS: tuple[Tool, ...] = (
         verbs.assign,
         on=ON_CREW,
         who=MASTER,
+        title="Assign",
     ),
     Tool(
         "intercomm_status",
-        "Who is here and alive, unread counts, latest reported states, warnings.",
+        "Who is here and alive, unread counts, latest states, warnings.",
         tasks.status,
         who=ANY,
+        title="Status",
+        hint=LOOKS,
     ),
-    Tool("intercomm_signoff", "Leave the bus for good, when your work is over.", messages.signoff),
+    Tool("intercomm_signoff", "Leave the bus for good.", messages.signoff, title="Sign off"),
     Tool(
         "intercomm_clear",
         "Shorten the live log: all but the newest messages move to the archive. Nothing is deleted.",
         tasks.clear,
         who=MASTER,
+        title="Compact",
+        structured=True,
     ),
     Tool(
         "intercomm_get_protocol",
-        "The full protocol for your role: how to work with the others here.",
+        "The full protocol for your role.",
         tasks.get_protocol,
         on=ON_LOOP,
         who=ANY,
+        title="Protocol",
+        hint=LOOKS,
     ),
     Tool(
         "intercomm_spawn",
@@ -80,6 +91,7 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.spawned,
+        title="Spawn",
     ),
     Tool(
         "intercomm_scan",
@@ -88,6 +100,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.scanned,
+        title="Scan",
+        hint=LOOKS,
     ),
     Tool(
         "intercomm_wake",
@@ -95,6 +109,7 @@ TOOLS: tuple[Tool, ...] = (
         verbs.wake,
         on=ON_CREW,
         who=MASTER,
+        title="Wake",
     ),
     Tool(
         "intercomm_approve",
@@ -103,6 +118,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
+        title="Approve",
+        hint=DESTROYS,
     ),
     Tool(
         "intercomm_teardown",
@@ -112,6 +129,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.torn,
+        title="Tear down",
+        hint=DESTROYS,
     ),
     Tool(
         "intercomm_worktree_add",
@@ -120,6 +139,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
+        title="Add worktree",
+        structured=True,
     ),
     Tool(
         "intercomm_worktree_list",
@@ -127,6 +148,8 @@ TOOLS: tuple[Tool, ...] = (
         verbs.worktree_list,
         on=ON_CREW,
         show=workers.listed,
+        title="Worktrees",
+        hint=LOOKS,
     ),
     Tool(
         "intercomm_worktree_set_status",
@@ -135,6 +158,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
+        title="Mark worktree",
+        structured=True,
     ),
     Tool(
         "intercomm_worktree_remove",
@@ -143,6 +168,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.removed,
+        title="Remove worktree",
+        hint=DESTROYS,
     ),
 )
 
