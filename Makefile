@@ -14,7 +14,7 @@ PYTEST  = $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist
 SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
 APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
 
-.PHONY: help demo demo-fleet needs claude clients prettier test quick soak lint check bench clean
+.PHONY: help demo demo-fleet needs claude prettier test quick soak lint check bench bench-profile clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # `needs` comes first, and stops the rest
 
@@ -26,9 +26,9 @@ help:
 	@echo "make needs  says which programs the tests lack on this machine, and how to get them"
 	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts: hours"
 	@echo "make claude, make prettier   installs the pinned one that tests drive (npm); make test does it too"
-	@echo "make clients   installs all other clients that tests drive (npm, about a gigabyte); make test does so with two"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
+	@echo "make bench-profile ROW=calls   where the time of a row goes"
 	@echo "make clean  removes .venv and caches"
 
 demo: $(STAMP)
@@ -47,18 +47,14 @@ claude: $(STAMP)
 prettier: $(STAMP)
 	@$(BIN)/python -m tests.prettier install
 
-clients: $(STAMP)
-	@$(BIN)/python -m tests.clients.versions
-
-soak: needs $(STAMP) claude clients
-	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/clients tests/test_many_bodies.py tests/test_powercut.py
+soak: needs $(STAMP) claude
+	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/test_many_bodies.py tests/test_powercut.py
 
 test: needs $(STAMP) claude prettier
-	@$(BIN)/python -m tests.clients.versions driven
 	@$(PYTEST)
 
 quick: $(STAMP)
-	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow" --ignore=tests/claude --ignore=tests/clients
+	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow" --ignore=tests/claude
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -69,6 +65,9 @@ check: needs lint test
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench
+
+bench-profile: $(STAMP)
+	@$(BIN)/python -m tests.bench --quick --profile $(if $(ROW),--only $(ROW))
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

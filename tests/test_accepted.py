@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,8 @@ import filelock
 import pytest
 
 from intercom import Bus
-from intercom.core.errors import IntercomError, StorageError
+from intercom.core.errors import IntercomError, LockTimeout, StorageError
+from intercom.server import side_thread
 from intercom.server.session import Session
 from intercom.server.tools import tasks
 from intercom.store.log import compact, log
@@ -68,7 +70,44 @@ def test_unlocking_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times:
     left = 0
     with lock.held(0.0):
         pass
+    lock.close()
     assert len(os.listdir("/dev/fd")) == before
+
+
+def test_the_file_that_is_kept_open_locks_as_ever(tmp_path: Path) -> None:
+    """Held by it, the lock excludes other objects, threads and forks; who took the file away is noticed."""
+    lock, path = WriterLock(tmp_path / "lock"), tmp_path / "lock"
+
+    def free() -> bool:
+        try:
+            with WriterLock(path).held(0.0):
+                return True
+        except LockTimeout:
+            return False
+
+    def mine() -> bool:
+        try:
+            with lock.held(0.0):
+                return True
+        except LockTimeout:
+            return False
+
+    for _ in range(3):  # by filelock, then by what is kept
+        with lock.held(), lock.held():
+            assert not free()
+            with ThreadPoolExecutor(1) as pool:
+                assert not pool.submit(mine).result()
+            if not (child := os.fork()):
+                os._exit(lock._kept.take())
+            assert os.waitpid(child, 0)[1] == 0
+        assert free()
+    path.unlink()
+    with lock.held():
+        assert not free()
+    with filelock.FileLock(path):
+        assert not mine()
+    assert mine()
+    lock.close()
 
 
 def _close_page(patch: pytest.MonkeyPatch, page: Path) -> None:
@@ -158,7 +197,7 @@ def test_waking_cannot_even_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     async def closed(*_: object) -> None:
         raise StorageError("the state cannot be used.")
 
-    monkeypatch.setattr(tasks, "on_side_thread", closed)
+    monkeypatch.setattr(side_thread, "on_side_thread", closed)
     said = asyncio.run(tasks._wake(cast("Session", None), "worker-1", "abc"))
     assert said == {
         "woke": False,

@@ -36,7 +36,7 @@ from intercom.hooks.deliver import unread_page
 from intercom.hooks.faults import note_fault
 from intercom.server.app import App
 from intercom.server.session import Session
-from intercom.server.session import Spawned as Started
+from intercom.server.spawned import Spawned as Started
 from intercom.server.toolbox import TOOLS
 from intercom.system.watch import Watch
 from tests import hostile

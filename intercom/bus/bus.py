@@ -26,6 +26,7 @@ from intercom.core import arguments
 from intercom.core.config import COMPACT_KEEP, Config, load
 from intercom.core.errors import NotFound, StorageError
 from intercom.core.message import ALL, Instance, Message, Receipt, canonical, local_stamp, new_id, tag_of, type_of, utc
+from intercom.core.pace import Pace
 from intercom.format import render
 from intercom.store.index import Index, IndexLost
 from intercom.store.index import query as index_query
@@ -53,12 +54,14 @@ class Bus:
         self.confirms = True  #: every call of a reader confirms; off for a caller that shows later what it was given
         self.tidies = True  #: a send that finds the log too long compacts it; off for a caller that calls `tidy` later
         self.notices += filter(None, [vet(config)])
-        self._state = State(config.private)
-        self._log = Log(config, self.notices)
-        self._index = Index(config.private)
+        self.pace = Pace()  #: whether whoever calls would rather leave (NotNow) than wait for long
+        self._state = State(config.private, self.pace)
+        self.moment = self._state.moment  #: for a block: what others change in the state counts as coming later
+        self._log = Log(config, self.notices, self.pace)
+        self._index = Index(config.private, self.pace)
         self._registry = Registry(config, self._state, self._fresh)
-        self._delivery = Delivery(self._state, self._index)
-        self._sync = Sync(config, self._log, self._index, self._state, self.notices)
+        self._delivery = Delivery(self._state, self._index, self.pace)
+        self._sync = Sync(config, self._log, self._index, self._state, self.notices, self.pace)
         self._outbox = Outbox(config, self._log, self._sync, self._registry, self._upkeep, self.notices)
 
     @classmethod
@@ -68,6 +71,7 @@ class Bus:
 
     def close(self) -> None:
         """Close the databases. What was given last is not confirmed by this."""
+        self._log.close()
         self._index.close()
         self._state.close()
 
@@ -104,15 +108,21 @@ class Bus:
         arguments.maybe_texts("nothing was sent", priority=priority, reply_to=reply_to, thread=thread, status=status)
         arguments.check_values(priority, status, progress, via)
         self._registry.check_machine()
-        name = self._registry.check_sender(sender, via)
-        recipient = self._registry.check_recipients(to)
+        with self.moment():
+            name = self._registry.check_sender(sender, via)
+            recipient = self._registry.check_recipients(to)
+            self._acts(name)
         tag, declared = tag_of(type)
         now = time.time()
         what = tag, declared or type_of(tag, recipient), message, priority == "urgent", reply_to or None, thread or None
         sent = Message(new_id(), None, utc(now), name, recipient, *what, via, self.config.log.name, status, progress)
-        self._acts(name)
         self._outbox.store(render(sent, local_stamp(now)), tidies=self.tidies)
         return sent
+
+    @property
+    def untidy(self) -> bool:
+        """Whether there is something to `tidy`."""
+        return self._outbox.full
 
     def tidy(self) -> None:
         """Compact a log that the next send would make too long, where `tidies` is off. LockTimeout."""
@@ -145,16 +155,14 @@ class Bus:
         wanted = index_query.filter_of(thread=thread, sender=sender, type=type, words=query)
         limit = arguments.check_limit(limit)
         self._registry.check_machine()
-        name = self._registry.check_reader(reader)
-        self._acts(name)
-        joined = self._registry.joined(name)
 
-        def work(db: sqlite3.Connection) -> list[Message]:
+        with self.moment():
+            name = self._registry.check_reader(reader)
+            self._acts(name)
+            joined = self._registry.joined(name)
             if all:
-                return index_query.visible(db, name, wanted, limit)
-            return self._delivery.read(db, name, joined, wanted, limit, fits)
-
-        return self._fresh(work, gives=True)
+                return self._fresh(lambda db: index_query.visible(db, name, wanted, limit))
+            return self._fresh(lambda db: self._delivery.read(db, name, joined, wanted, limit, fits), gives=True)
 
     def wait(
         self,
@@ -196,9 +204,10 @@ class Bus:
     def unread(self, reader: str) -> int:
         """How many messages wait for `reader`."""
         arguments.texts("nothing was counted", reader=reader)
-        name = self._registry.check_reader(reader)
-        joined = self._registry.joined(name)
-        return self._fresh(lambda db: self._delivery.unread(db, name, joined))
+        with self.moment():
+            name = self._registry.check_reader(reader)
+            joined = self._registry.joined(name)
+            return self._fresh(lambda db: self._delivery.unread(db, name, joined))
 
     # -- looking back -----------------------------------------------------------------------------
 
@@ -308,7 +317,8 @@ class Bus:
         """The bus at a glance."""
         from intercom.bus.status import glance
 
-        return self._fresh(lambda db: glance(self.config, db, self._registry, self._delivery))
+        with self.moment():
+            return self._fresh(lambda db: glance(self.config, db, self._registry, self._delivery))
 
     def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` finds in the index (`intercom.bus.standing`), brought up to date; it must note nothing."""

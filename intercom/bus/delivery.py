@@ -11,14 +11,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from intercom.core.errors import StorageError
 from intercom.core.message import ALL, Message, Receipt
+from intercom.core.pace import NotNow, Pace
 from intercom.store.index import Filter, Index, IndexLost, query
 from intercom.store.state.db import State
 from intercom.system.liveness import mark_alive, own_mark
 
+T = TypeVar("T")
 _ACTS = ("REPLY", "DONE")
 
 #: Asked with messages in the order they would be given: how many of them, from the first, can be taken now?
@@ -39,14 +41,28 @@ _open: set[tuple[str, str]] = set()
 class Delivery:
     """Delivery on one bus, for one process."""
 
-    def __init__(self, state: State, index: Index) -> None:
+    def __init__(self, state: State, index: Index, pace: Pace) -> None:
+        self._pace = pace
         self._state = state
         self._index = index
 
     def unread(self, db: sqlite3.Connection, reader: str, joined: int) -> int:
         """How many messages `reader` has not been given; of those its dead predecessor was given, too."""
-        floor = self._state.floor(reader, query.generation(db))
-        return query.unread_facts(db, reader, floor, joined)[0] + len(self._lost(reader))
+        floor = self._floor(db, reader)
+        return self._count(db, reader, floor, joined) + len(self._lost(reader))
+
+    def _floor(self, db: sqlite3.Connection, reader: str) -> int:
+        return self._state.floor(reader, self._generation(db))
+
+    def _generation(self, db: sqlite3.Connection) -> str:
+        return self.known(query.generation, db)
+
+    def _count(self, db: sqlite3.Connection, reader: str, floor: int, joined: int) -> int:
+        return self.known(query.unread_facts, db, reader, floor, joined)[0]
+
+    def known(self, ask: Callable[..., T], *about: Any) -> T:
+        """What `ask` gives `about` something in the index, remembered while neither index nor state change."""
+        return self._state.known(ask, *about, of=self._index.mark)
 
     def _lost(self, reader: str) -> list[str]:
         """What was given for `reader` to a process that died before it acted again."""
@@ -63,7 +79,7 @@ class Delivery:
             _open.discard(given)  # before, not after: what another thread gives meanwhile stays open
             try:
                 self._state.confirm(reader, own_mark())
-            except StorageError:
+            except (StorageError, NotNow):
                 _open.add(given)
                 raise
 
@@ -77,23 +93,27 @@ class Delivery:
         fits: Fits | None = None,
     ) -> list[Message]:
         """What is new for `reader`, noted as given: in order of arrival, or, where it is cut, the urgent first."""
-        floor = self._state.floor(reader, query.generation(db))
-        lost = self._lost(reader)
-        if not lost and not query.unread_facts(db, reader, floor, joined)[0]:
+        floor = self._floor(db, reader)
+        if not self._lost(reader) and not self._count(db, reader, floor, joined):
             return []
         with self._state.transaction() as state:
             # Looked at again under the state's write lock: two processes may read under one name.
             lost = self._lost(reader)
             with self._index.checked():
+                last = query.last_seq(db)
                 again = [m._replace(redelivered=True) for m in query.by_ids(db, lost) if wanted.lets(m)]
                 new = query.unread(db, reader, floor, joined, wanted, None if limit is None else limit + len(again) + 1)
                 if doubt := self._state.doubt():
                     new = [message._replace(redelivered=message.at < doubt) for message in new]
             chosen = _fitting(_cut(again + new, limit), fits)
+            self._pace.begun()
             self._state.give(state, reader, [message.id for message in chosen], own_mark())
+            if everything := wanted == Filter() and len(chosen) == len(again) + len(new):
+                self._state.set_floor(state, reader, self._generation(db), last)
         if chosen:
             _open.add((str(self._state.path), reader))
-        self._raise_floor(db, reader, joined, floor)
+        if not everything:
+            self._raise_floor(db, reader, joined, floor)
         return chosen
 
     def _raise_floor(self, db: sqlite3.Connection, reader: str, joined: int, floor: int) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from intercom.bus.indexing import Indexing
+from intercom.bus.unchanged import Unchanged
 from intercom.core.config import Config
 from intercom.core.errors import LockTimeout, StorageError
+from intercom.core.pace import Pace
 from intercom.store.index import Index, IndexLost
-from intercom.store.log.checkpoint import Grown, legacy, quick
+from intercom.store.log.checkpoint import Grown, quick
 from intercom.store.log.log import Log
 from intercom.store.sources.tail import Rewritten
 from intercom.store.state.db import State
@@ -29,16 +31,30 @@ _UNSETTLED = 10  #: looks at a damaged file that keeps changing before it is rep
 class Sync:
     """Brings the index of one bus up to date. `notices` collects what a person should be told."""
 
-    def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str]) -> None:
+    def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str], pace: Pace) -> None:
         self._config = config
+        self._pace = pace
         self._log = log
         self._index = index
         self._state = state
         self._notices = notices
-        self._indexing = Indexing(config, log, index, state, notices)
+        self._indexing = Indexing(config, log, index, state, notices, pace)
+        self._unchanged = Unchanged(config, log, self._indexing.listing)
+        self._proven: tuple[sqlite3.Connection, int] | None = None  # the connection, and which state it has beside it
 
     def db(self) -> sqlite3.Connection:
-        """A connection to the index, up to date. StorageError, LockTimeout."""
+        """A connection to the index, up to date. StorageError, LockTimeout, NotNow."""
+        db, beside = self._proven or (None, 0)
+        if db is not None and self._index.unchanged(db) and beside == self._state.opened() and self._unchanged.holds():
+            return db
+        taken = self._unchanged.take()
+        db = self._brought_up()
+        self._unchanged.note(taken)
+        self._proven = db, self._state.opened()
+        return db
+
+    def _brought_up(self) -> sqlite3.Connection:
+        """The same by the contents of the files."""
         self._agree()
         for _ in range(_TRIES):
             try:
@@ -63,10 +79,13 @@ class Sync:
 
     def _agree(self) -> None:
         """Make sure that page and ledger hold the same messages."""
+        if self._log.long():
+            self._pace.long()
         found = quick(self._log)
         if found and not found.behind:
             self._indexing.grown = found
             return
+        self._pace.long()
         try:
             with self._log.locked(0.0 if found else None):  # a tool may have been between its two writes
                 if self._agreed():
@@ -86,7 +105,7 @@ class Sync:
         before: bytes | None = None
         for last in (False,) * _UNSETTLED + (True,):
             with self._log.locked():
-                if legacy(self._log):
+                if self._log.has_journal():
                     takeover.take_over(self._log, self._state)
                 self._log.mend()
                 if self._agreed():

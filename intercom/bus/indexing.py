@@ -18,6 +18,7 @@ from typing import NamedTuple
 from intercom.bus.rebuild import Part, fill
 from intercom.core.config import Config
 from intercom.core.errors import StorageError
+from intercom.core.pace import Pace
 from intercom.store.index import Index, IndexLost, Source, add_records, add_source, split
 from intercom.store.index.db import RESTARTED
 from intercom.store.index.query import attach_state
@@ -41,6 +42,7 @@ from intercom.store.state.db import State
 from intercom.system.files import make_private_folder, storage
 from intercom.system.folders import file_mark, file_size
 
+_LITTLE = 256 * 1024  #: bytes that are taken in at once without anybody having to wait
 _SWEEP = 2.0  #: seconds between looks at every single archive segment; the folder is looked at each time
 _SEEN = "SELECT path, seen FROM sources"
 #: By the index, of the files outside the archive and the segment that is added to; and what was noted with them.
@@ -63,11 +65,12 @@ class _Row(NamedTuple):
 class Indexing:
     """The index of one bus and its sources. `notices` collects what a person should be told."""
 
-    def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str]) -> None:
+    def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str], pace: Pace) -> None:
         self.grown = Grown(None)  #: what the last look showed page and ledger to agree on
         self.pending = False  #: whether a redaction was not finished
         self.listing = Listing(config, log.ledger)
         self._config = config
+        self._pace = pace
         self._log = log
         self._index = index
         self._state = state
@@ -159,6 +162,8 @@ class Indexing:
 
     def _read(self, changed: list[File], noted: dict[str, str]) -> None:
         """Take in what is new in these sources, in one transaction. IndexLost, Rewritten."""
+        if any(not file.own for file in changed) or len(changed) > 1 or not 0 < len(self.grown.data) < _LITTLE:
+            self._pace.long()
         archive = file_mark(f"{self._root}/archive")
         numbers = self._state.numbers()
         fixed: list[tuple[str, int]] = []
@@ -231,6 +236,7 @@ class Indexing:
 
         With `own` from ours alone: the others are read when next the index is brought up to date.
         """
+        self._pace.long()
         make_private_folder(self._config.private)
         with self._index.locked():
             if because and self._index.sound():

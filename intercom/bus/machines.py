@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from intercom.core.config import Config, log_machine
@@ -51,7 +52,13 @@ def unknown(name: str, config: Config, ask: Callable[[Asked], list[str]]) -> str
 
 def front_matter_agents(page: Path) -> list[str]:
     """Agents that a page's front matter names."""
-    first = parse((read_from(page) or b"")[:_HEAD])[:1]
+    return list(_named_in((read_from(page) or b"")[:_HEAD]))
+
+
+@lru_cache(maxsize=8)
+def _named_in(head: bytes) -> list[str]:
+    """The same of the beginning of a page."""
+    first = parse(head)[:1]
     if not first or first[0].kind != FRONT:
         return []
     import frontmatter

@@ -33,7 +33,7 @@ class Outbox:
         self._registry = registry
         self._upkeep = upkeep
         self._notices = notices
-        self._full = False  # whether the next send would make the page too long
+        self.full = False  #: whether the next send would make the page too long
 
     def store(self, block: bytes, *, tidies: bool) -> None:
         """Append a rendered message; `tidies`: a page that is too long by then is compacted. StorageError, LockTimeout.
@@ -51,12 +51,12 @@ class Outbox:
             if appended.too_long:
                 self._upkeep().maintain()
             else:
-                self._full = appended.full and not tidies
+                self.full = appended.full and not tidies
 
     def tidy(self) -> None:
         """Compact a page that the next send would make too long. LockTimeout."""
-        if self._full:
-            self._full = False
+        if self.full:
+            self.full = False
             with self._log.locked():
                 self._upkeep().maintain()
 

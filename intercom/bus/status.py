@@ -30,18 +30,20 @@ class Status(NamedTuple):
 
 def glance(config: Config, db: sqlite3.Connection, registry: Registry, delivery: Delivery) -> Status:
     """What there is now, by an index that is up to date."""
-    total, archived = query.counts(db)
-    unread = {name: delivery.unread(db, name, registry.joined(name)) for name in [*registry.names(), USER]}
+    agents, instances = registry.known_agents(), registry.instances()
+    names = dict.fromkeys([*agents, *(one.name for one in instances), USER])
+    unread = {name: delivery.unread(db, name, registry.joined(name)) for name in names}
+    total, archived = delivery.known(query.counts, db)
     return Status(
         str(config.root),
         config.machine,
         str(config.log),
-        registry.instances(),
-        registry.known_agents(),
-        query.live_count(db),
+        instances,
+        agents,
+        delivery.known(query.live_count, db),
         archived,
         total,
         {name: count for name, count in unread.items() if count},
-        {message.sender: message for message in query.latest_status(db)},
+        {message.sender: message for message in delivery.known(query.latest_status, db)},
         config.cautions,
     )

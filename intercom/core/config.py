@@ -252,7 +252,20 @@ def stay_inside(root: Path, *paths: Path) -> None:
             )
 
 
+def _without_links(root: str, path: str) -> bool:
+    """Whether a path is written as one below the root, and nothing on the way is a link: the usual case, quickly."""
+    if not path.startswith(root + os.sep) or os.pardir in path:
+        return False
+    while path != root:
+        if os.path.islink(path):
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
 def is_inside(root: Path, path: str | Path) -> bool:
-    """Whether a path is below the root once all symbolic links are followed."""
+    """Whether a path is below the root, which is real, once all symbolic links are followed."""
+    if _without_links(os.fspath(root), os.fspath(path)):
+        return True
     real = os.path.realpath(path)
     return real == os.fspath(root) or real.startswith(os.fspath(root).rstrip(os.sep) + os.sep)

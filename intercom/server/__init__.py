@@ -1,22 +1,66 @@
 """Owns the start and the end of `intercom mcp`: one MCP server on stdin and stdout, for one client session.
 
-Starting is importing: the SDK makes some 600 modules. The garbage collector looks through all of
-them again and again meanwhile and once more at exit, for nothing, so it is off until they are in.
+Starting is importing: the SDK makes some 600 modules, and `front` answers while they are loaded. The garbage
+collector looks through all of them again and again meanwhile and once more at exit, for nothing, so it is off until
+they are in.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from intercom.server.front import Opening
+    from intercom.server.spawned import Spawned
 
 
 def main(root: str | None = None, machine: str | None = None) -> int:
     """Serve until the client goes away or we are told to stop. Gives the exit status."""
     gc.disable()
+    from intercom.server import streams
+    from intercom.server.front import Opening, serve
+    from intercom.server.spawned import Spawned
+
+    spawned = Spawned.of(os.environ)
+    if not streams.pipes_usable():
+        _served(_load(), spawned, root, machine, None, Opening())
+        return 0
+    pipes = streams.claim()
+
+    def tools() -> list[dict[str, Any]]:
+        from intercom.server.toolbox import visible
+
+        return [tool.listing() for tool in visible(spawned.role)]
+
+    opening, loaded = serve(pipes[0].fileno(), pipes[1].fileno(), tools, _load)
+    _served(loaded, spawned, root, machine, pipes, opening)
+    return 0
+
+
+def _load() -> Any:
+    """Import all that a server needs; its module `app`."""
+    import asyncio  # noqa: F401
+
+    from intercom.server import app, session, transport  # noqa: F401
+
+    return app
+
+
+def _served(
+    app: Any,
+    spawned: Spawned,
+    root: str | None,
+    machine: str | None,
+    pipes: tuple[BinaryIO, BinaryIO] | None,
+    opening: Opening,
+) -> None:
+    """Serve one connection to its end, as it was opened."""
     import asyncio
 
-    from intercom.server import app, session, transport
+    from intercom.server.session import Session
 
     gc.freeze()
     gc.enable()
@@ -29,15 +73,13 @@ def main(root: str | None = None, machine: str | None = None) -> int:
         bus.tidies = False  # the bus thread does, when it has answered
         return bus
 
-    spawned = session.Spawned.of(os.environ)
-    served = app.App(session.Session(open_bus, spawned))
+    served = app.App(Session(open_bus, spawned))
     known = bool(spawned.name) or (bool(spawned.session) and _folder_exists(root, machine))
-    if transport.pipes_usable():
-        asyncio.run(_on_pipes(served, bind=known))
-    else:
+    if pipes is None:
         asyncio.run(_on_files(served, bind=known))
+    else:
+        asyncio.run(_on_pipes(served, pipes, opening, bind=known))
     served.bus_thread.close()
-    return 0
 
 
 def _folder_exists(root: str | None, machine: str | None) -> bool:
@@ -51,14 +93,16 @@ def _folder_exists(root: str | None, machine: str | None) -> bool:
         return False
 
 
-async def _on_pipes(served: Any, *, bind: bool) -> None:
+async def _on_pipes(served: Any, pipes: tuple[BinaryIO, BinaryIO], opening: Opening, *, bind: bool) -> None:
     """Serve on our own transport, and stop at the end of input, SIGTERM or SIGINT."""
     import asyncio
 
     from intercom.server import transport
     from intercom.system import host
 
-    lines, reader, writer = await transport.connect(*transport.claim(), served.session.leave)
+    lines, reader, writer = await transport.connect(*pipes, served.session.leave, opening)
+    if opening.client is not None:
+        reader.at_once = functools.partial(served.at_once, opening.client)
     host.on_stop(asyncio.get_running_loop(), lines.end)
     async with served.running(bind=bind):
         await served.server.run(reader, writer, served.options())

@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,16 @@ from mcp.server.lowlevel import NotificationOptions, Server
 
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError, Refused, brief
+from intercom.core.pace import NotNow
 from intercom.core.version import __version__
 from intercom.fleet.programs.known import SPAWN
-from intercom.server import protocol
+from intercom.server import front, protocol
 from intercom.server.bus_thread import BusThread
 from intercom.server.session import Session
 from intercom.server.side_thread import on_side_thread
-from intercom.server.tool import AGENT, ANY, MASTER, ON_BUS, ON_LOOP, WORKER, Tool
-from intercom.server.toolbox import BY_NAME, TOOLS
-from intercom.server.wire import result_text
+from intercom.server.tool import AGENT, ANY, MASTER, ON_BUS, ON_LOOP, Caller, Tool
+from intercom.server.toolbox import BY_NAME, allowed, visible
+from intercom.server.wire import encode, result_text
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 HEARTBEAT = 10.0  # seconds
 PARTING = 2.0  # seconds that the last receipts may take
 _LOGGED = 4_000  # characters of a fault that go to stderr: not every client reads it, and a full pipe stops us
+_OF_A_CALL = {"name", "arguments", "_meta"}
 _COMPLETE = {"resultType": "complete"}  # asked for by the protocol of 2026; the SDK drops it for older clients
 
 
@@ -47,7 +49,7 @@ class App:
         self.bus_thread = BusThread(session.open_bus)
         self._tasks: set[asyncio.Task[None]] = set()
         self.server: Server[Any] = Server(
-            "intercomm",
+            front.NAME,
             version=__version__,
             instructions=protocol.instructions(),
             on_list_tools=self._list,  # type: ignore[arg-type]  # plain dicts: a third of the cost of models
@@ -72,31 +74,57 @@ class App:
         """What `Server.run` needs; the tool list changes when a session turns out to be a worker's."""
         return self.server.create_initialization_options(NotificationOptions(tools_changed=True))
 
-    def visible(self) -> list[Tool]:
-        """The tools this session may use, as far as its role is known."""
-        return [tool for tool in TOOLS if _allowed(tool, self.session.role, listing=True)]
-
     async def _list(self, _context: Any, _params: Any) -> dict[str, Any]:
-        return {"tools": [tool.listing() for tool in self.visible()], "ttlMs": 0, "cacheScope": "private", **_COMPLETE}
+        return {
+            "tools": [tool.listing() for tool in visible(self.session.role)],
+            "ttlMs": 0,
+            "cacheScope": "private",
+            **_COMPLETE,
+        }
 
     async def _call(self, context: Any, params: Any) -> dict[str, Any]:
+        before = self.session.role
+        result = await self._result(_client(context), params.name, params.arguments)
+        if self.session.role != before and params.name == "intercomm_register" and not result["isError"]:
+            with contextlib.suppress(Exception):  # the news is a courtesy; every call is checked anyway
+                await context.session.send_tool_list_changed()
+        return result
+
+    async def _result(self, client: str, name: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
+        """What a client is answered, whatever happens. NotNow."""
         try:
-            before = self.session.role
-            self.session.called(_client(context))
-            answer = await self.call(params.name, params.arguments)
-            if self.session.role != before and params.name == "intercomm_register":
-                with contextlib.suppress(Exception):  # the news is a courtesy; every call is checked anyway
-                    await context.session.send_tool_list_changed()
+            self.session.called(client)
+            answer = await self.call(name, arguments)
         except IntercomError as error:
             return _result(brief(error), error=True)
+        except NotNow:
+            raise
         except Exception as error:  # noqa: BLE001  # the edge: a fault of ours must not look like an answer
             sys.stderr.write("\n".join([*framed(traceback.format_exc()[-_LOGGED:], "| "), ""]))
             sys.stderr.flush()
             return _result(_fault(error), error=True)
-        result = _result(answer if isinstance(answer, str) else result_text(answer))
-        if BY_NAME[params.name].structured:
-            result["structuredContent"] = answer
-        return result
+        return _result(answer if isinstance(answer, str) else result_text(answer))
+
+    def at_once(self, client: str, raw: dict[str, Any]) -> bytes | None:
+        """The answer to a request as it came, where that is a call of ours that has to wait for nothing; else None.
+
+        What the SDK does with such a call takes several times as long as the call. It has agreed to the connection.
+        """
+        asked = front.request(raw, "tools/call")
+        if asked is None or not front.plain_meta(asked.params) or not asked.params.keys() <= _OF_A_CALL:
+            return None
+        tool, arguments = BY_NAME.get(str(asked.params.get("name"))), asked.params.get("arguments", {})
+        if tool is None or not tool.quick or type(arguments) is not dict or arguments.get("wait"):
+            return None
+        try:
+            with self.bus_thread.here():
+                self._result(client, tool.name, arguments).send(None)
+        except StopIteration as done:  # as a coroutine ends that awaits nobody
+            shown = {key: value for key, value in done.value.items() if key not in _COMPLETE}
+            return encode({"jsonrpc": "2.0", "id": asked.id, "result": shown})
+        except NotNow:
+            pass
+        return None
 
     async def call(self, name: str, arguments: dict[str, Any] | None) -> Any:
         """Run one tool for this session; raises IntercomError where it cannot."""
@@ -108,17 +136,38 @@ class App:
         args = tool.arguments(arguments)
         self.session.carried.proven((arguments or {}).values())
         if tool.on == ON_BUS:
-            return await self.bus_thread.call(functools.partial(self._handle, tool, args))
+            call = self.bus_thread.quick if tool.quick else self.bus_thread.call
+            return await call(functools.partial(self._handle, tool, args))
+        if tool.on == ON_LOOP and tool.quick:
+            return await tool.function(self.session, self._preparing(tool), **args)
         if tool.who != ANY or self.session.name:
-            await self.bus_thread.call(functools.partial(self._prepared, tool))
+            await self.bus_thread.quick(functools.partial(self._prepared, tool))
         if tool.on == ON_LOOP:
             return await tool.function(self.session, self.bus_thread.call, **args)
         done = await on_side_thread(self.session, lambda crew: tool.function(crew, by=self.session.name, **args))
         return tool.show(done) if tool.show else done
 
+    def _preparing(self, tool: Tool) -> Caller:
+        """What runs the jobs of a call, the first of them together with what comes before it."""
+        prepared = False
+
+        async def call(job: Callable[[Bus], Any]) -> Any:
+            def both(bus: Bus) -> Any:
+                nonlocal prepared
+                with bus.moment():
+                    if not prepared:
+                        self._prepared(tool, bus)
+                    prepared = True
+                    return job(bus)
+
+            return await self.bus_thread.quick(both)
+
+        return call
+
     def _handle(self, tool: Tool, args: dict[str, Any], bus: Bus) -> Any:
-        self._prepared(tool, bus)
-        return tool.function(self.session, bus, **args)
+        with bus.moment():
+            self._prepared(tool, bus)
+            return tool.function(self.session, bus, **args)
 
     def _prepared(self, tool: Tool, bus: Bus) -> None:
         """On the bus thread, before the tool: is it allowed? And what was shown before counts as received."""
@@ -130,11 +179,15 @@ class App:
                 f"{why}This session has no name yet; nothing was done. "
                 "Call intercomm_register (role master or worker) first, then repeat this."
             )
-        if session.name and not _allowed(tool, session.role):
+        if session.name and not allowed(tool, session.role):
             raise Refused(_not_yours(tool, session))
         if session.name and not session.carried.count():
-            with contextlib.suppress(Exception):  # not confirmed means given again, never lost
+            try:
                 bus.confirm(session.name)
+            except NotNow:
+                raise
+            except Exception:  # noqa: BLE001, S110  # not confirmed means given again, never lost
+                pass
 
     async def parted(self) -> None:
         """The client took leave after it had its last answer: what that held was received.
@@ -166,15 +219,6 @@ def _client(context: Any) -> str:
     """The name of the client, as it gave it at connect, or with this call; "" where it gave none."""
     params = context.session.client_params if context is not None else None
     return str(params.client_info.name) if params is not None else ""
-
-
-def _allowed(tool: Tool, role: str | None, *, listing: bool = False) -> bool:
-    """Whether somebody with this role may use the tool; an agent, who may come to lead, sees the master's, too."""
-    if role is None:
-        return True
-    if tool.who == MASTER:
-        return role in (MASTER, AGENT) if listing else role == MASTER
-    return tool.who != WORKER or role != MASTER
 
 
 def _not_yours(tool: Tool, session: Session) -> str:

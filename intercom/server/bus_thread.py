@@ -1,4 +1,8 @@
-"""Owns the one thread of a server that talks to the bus, so that the event loop never waits for a disk.
+"""Owns the one thread of a server that talks to the bus, so that the event loop never waits for others.
+
+The way to the thread and back takes longer than most calls. So a call that is quick runs on the loop where the bus is
+free; as soon as it would have to wait for another process or to work for long, it goes to the thread instead. What
+remains is the sync of one message: on a disk that takes too long for it, the loop leaves that to the thread, too.
 
 Jobs run in the order they were given. The bus is opened by the first job that needs it, not before:
 a server starts, and says what it can do, where there is no folder yet or the index is being rebuilt.
@@ -10,13 +14,19 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from intercom.core.pace import NotNow
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
 
 T = TypeVar("T")
+_TOO_LONG = 0.25  # seconds that a job may keep the loop
+_SPARED = 10.0  # seconds for which the loop runs none, once one took longer
+_BREATH = 0.0005  # seconds in which the answer goes out, before anything is tidied
 
 
 class BusThread:
@@ -26,6 +36,9 @@ class BusThread:
         self._open_bus = open_bus
         self._bus: Bus | None = None
         self._jobs: queue.SimpleQueue[tuple[Callable[[Bus], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._given = self._done = 0  # jobs for the thread: as many, and it is idle
+        self._here = False  # whether `quick` may not give anything to the thread
+        self._slow_until = 0.0  # monotonic; so long the loop runs no jobs, for one took it too long
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="intercom-bus", daemon=True)
 
@@ -39,10 +52,45 @@ class BusThread:
 
         A job that was cancelled before its turn is left out; one that has begun runs to its end.
         """
+        return await self._submit(job)
+
+    async def quick(self, job: Callable[[Bus], T]) -> T:
+        """As `call`, but on the event loop where that takes no time; `job` must bear to be begun twice then."""
+        try:
+            return self._at_once(job)
+        except NotNow:
+            if self._here:
+                raise
+            return await self._submit(job)
+
+    @contextlib.contextmanager
+    def here(self) -> Iterator[None]:
+        """For the block `quick` leaves with NotNow what it would give to the thread."""
+        self._here = True
+        try:
+            yield
+        finally:
+            self._here = False
+
+    def _at_once(self, job: Callable[[Bus], T]) -> T:
+        bus, began = self._bus, time.monotonic()
+        if bus is None or self._given != self._done or began < self._slow_until:
+            raise NotNow
+        try:
+            with bus.pace.hurry():
+                return job(bus)
+        finally:
+            if time.monotonic() - began > _TOO_LONG:
+                self._slow_until = began + _SPARED
+            if bus.untidy and self._loop is not None:
+                self._loop.call_later(_BREATH, self._submit, _nothing)
+
+    def _submit(self, job: Callable[[Bus], T]) -> asyncio.Future[T]:
         assert self._loop is not None
         future: asyncio.Future[T] = self._loop.create_future()
+        self._given += 1
         self._jobs.put((job, future))
-        return await future
+        return future
 
     def close(self, timeout: float = 5.0) -> bool:
         """Finish what was given, close the bus. False where the thread is still busy after `timeout` seconds."""
@@ -54,9 +102,13 @@ class BusThread:
 
     def _run(self) -> None:
         while (item := self._jobs.get()) is not None:
-            job, future = item
-            if future.cancelled():
-                continue
+            self._serve(*item)
+            self._done += 1
+        if self._bus is not None:
+            self._bus.close()
+
+    def _serve(self, job: Callable[[Bus], Any], future: asyncio.Future[Any]) -> None:
+        if not future.cancelled():
             try:
                 if self._bus is None:
                     self._bus = self._open_bus()
@@ -66,8 +118,6 @@ class BusThread:
             else:
                 self._tell(_settle, future, result)
             self._tidy()
-        if self._bus is not None:
-            self._bus.close()
 
     def _tidy(self) -> None:
         """What a send left to be done, once it is answered: a client that takes a breath never waits for it."""
@@ -81,6 +131,10 @@ class BusThread:
         assert self._loop is not None
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
             self._loop.call_soon_threadsafe(settle, future, value)
+
+
+def _nothing(_bus: Bus) -> None:
+    """A job after which the thread looks whether there is something to tidy."""
 
 
 def _settle(future: asyncio.Future[Any], result: Any) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from intercom.core.message import Message, canonical
-from intercom.store.index.query import filter_of
 
 
 class Filters(NamedTuple):
@@ -30,6 +29,8 @@ class Filters(NamedTuple):
 
     def match(self, message: Message) -> bool:
         """Whether a message that is carried here answers this read."""
+        from intercom.store.index.query import filter_of
+
         wanted = filter_of(thread=self.thread, sender=self.sender, words=self.query)
         return wanted.lets(message._replace(sender=canonical(message.sender)))
 

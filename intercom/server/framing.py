@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 MAX_LINE = 64 << 20  # bytes in one line
 QUEUE = 4 << 20  # bytes
@@ -25,6 +26,8 @@ class Lines(asyncio.Protocol):
         self._paused = False
         self._ended = False
         self._something = asyncio.Event()
+        #: Takes a line that nobody waits before, if it needs none of those who ask for lines.
+        self.shortcut: Callable[[bytes], bool] = lambda _line: False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the transport, to pause and close it."""
@@ -93,7 +96,7 @@ class Lines(asyncio.Protocol):
         self._push(line)
 
     def _push(self, line: bytes) -> None:
-        if not line.strip():
+        if not line.strip() or (not self._lines and self.shortcut(line)):
             return
         self._lines.append(line)
         self._waiting += len(line)

@@ -10,37 +10,21 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import RESERVED, canonical
 from intercom.fleet.clients.habits import Habits, habits
-from intercom.fleet.programs.known import session_of
 from intercom.server.carried import Carried
+from intercom.server.spawned import Spawned
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
 
 WATCH_SLICE = 1.0  # seconds between two looks at whether a waiting read is still wanted
 LOOK_ANYWAY = 5.0  # seconds after which a waiting read looks, whatever the watch says
-
-
-class Spawned(NamedTuple):
-    """What the process that started us says about us; all None for an ordinary session."""
-
-    name: str | None = None
-    role: str | None = None
-    session: str | None = None
-
-    @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Spawned:
-        """Read INTERCOM_NAME, INTERCOM_ROLE and the client's own session id."""
-        name, role = environ.get("INTERCOM_NAME"), environ.get("INTERCOM_ROLE")
-        if role not in ("master", "worker", "agent"):
-            role = None
-        return cls(name or None, role, session_of(environ))
 
 
 class Session:

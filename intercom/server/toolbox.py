@@ -7,7 +7,7 @@ connect, so it says only what the arguments do not: the protocol has the rest.
 from __future__ import annotations
 
 from intercom.fleet import verbs
-from intercom.server.tool import ANY, DESTROYS, LOOKS, MASTER, ON_CREW, ON_LOOP, WORKER, Tool
+from intercom.server.tool import AGENT, ANY, MASTER, ON_CREW, ON_LOOP, WORKER, Tool
 from intercom.server.tools import messages, tasks, workers
 
 TOOLS: tuple[Tool, ...] = (
@@ -20,33 +20,31 @@ TOOLS: tuple[Tool, ...] = (
         messages.register,
         who=ANY,
         always=True,
-        title="Join",
     ),
     Tool(
         "intercomm_read",
-        "What is new for you; nothing comes twice. A long backlog comes in pages, urgent first. With wait it blocks "
-        "until something comes.",
+        "Read what is new for you; nothing comes twice. A long backlog comes in pages, most urgent first. With wait it "
+        "blocks until something comes.",
         messages.read,
         on=ON_LOOP,
+        quick=True,
         always=True,
-        title="Read",
     ),
     Tool(
         "intercomm_send",
-        "Send to one name or several (comma-separated); stored before this returns. Answers the id.",
+        "Send a message to an instance, an agent, the user, or several (comma-separated). It is stored before this "
+        "returns. Answers the message id.",
         messages.send,
+        quick=True,
         always=True,
-        title="Send",
-        structured=True,
     ),
-    Tool("intercomm_broadcast", "Send to everybody.", messages.broadcast, title="Broadcast"),
+    Tool("intercomm_broadcast", "Send one message to everybody.", messages.broadcast, quick=True),
     Tool(
         "intercomm_escalate",
-        "Ask the master a question or for a decision. Answers persisted, woke, and why if not woken.",
+        "Ask the master a question or for a decision. Answers persisted, woke and, if not woken, the reason.",
         tasks.escalate,
         on=ON_LOOP,
         who=WORKER,
-        title="Escalate",
     ),
     Tool(
         "intercomm_assign",
@@ -55,33 +53,27 @@ TOOLS: tuple[Tool, ...] = (
         verbs.assign,
         on=ON_CREW,
         who=MASTER,
-        title="Assign",
     ),
     Tool(
         "intercomm_status",
-        "Who is here and alive, unread counts, latest states, warnings.",
+        "Who is here and alive, unread counts, latest reported states, warnings.",
         tasks.status,
+        quick=True,
         who=ANY,
-        title="Status",
-        hint=LOOKS,
     ),
-    Tool("intercomm_signoff", "Leave the bus for good.", messages.signoff, title="Sign off"),
+    Tool("intercomm_signoff", "Leave the bus for good, when your work is over.", messages.signoff),
     Tool(
         "intercomm_clear",
         "Shorten the live log: all but the newest messages move to the archive. Nothing is deleted.",
         tasks.clear,
         who=MASTER,
-        title="Compact",
-        structured=True,
     ),
     Tool(
         "intercomm_get_protocol",
-        "The full protocol for your role.",
+        "The full protocol for your role: how to work with the others here.",
         tasks.get_protocol,
         on=ON_LOOP,
         who=ANY,
-        title="Protocol",
-        hint=LOOKS,
     ),
     Tool(
         "intercomm_spawn",
@@ -91,7 +83,6 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.spawned,
-        title="Spawn",
     ),
     Tool(
         "intercomm_scan",
@@ -100,8 +91,6 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.scanned,
-        title="Scan",
-        hint=LOOKS,
     ),
     Tool(
         "intercomm_wake",
@@ -109,7 +98,6 @@ TOOLS: tuple[Tool, ...] = (
         verbs.wake,
         on=ON_CREW,
         who=MASTER,
-        title="Wake",
     ),
     Tool(
         "intercomm_approve",
@@ -118,8 +106,6 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
-        title="Approve",
-        hint=DESTROYS,
     ),
     Tool(
         "intercomm_teardown",
@@ -129,8 +115,6 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.torn,
-        title="Tear down",
-        hint=DESTROYS,
     ),
     Tool(
         "intercomm_worktree_add",
@@ -139,8 +123,6 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
-        title="Add worktree",
-        structured=True,
     ),
     Tool(
         "intercomm_worktree_list",
@@ -148,8 +130,6 @@ TOOLS: tuple[Tool, ...] = (
         verbs.worktree_list,
         on=ON_CREW,
         show=workers.listed,
-        title="Worktrees",
-        hint=LOOKS,
     ),
     Tool(
         "intercomm_worktree_set_status",
@@ -158,8 +138,6 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
-        title="Mark worktree",
-        structured=True,
     ),
     Tool(
         "intercomm_worktree_remove",
@@ -168,9 +146,21 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.removed,
-        title="Remove worktree",
-        hint=DESTROYS,
     ),
 )
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
+
+
+def allowed(tool: Tool, role: str | None, *, listing: bool = False) -> bool:
+    """Whether somebody with this role may use the tool; an agent, who may come to lead, sees the master's, too."""
+    if role is None:
+        return True
+    if tool.who == MASTER:
+        return role in (MASTER, AGENT) if listing else role == MASTER
+    return tool.who != WORKER or role != MASTER
+
+
+def visible(role: str | None) -> list[Tool]:
+    """The tools that a session of this role sees."""
+    return [tool for tool in TOOLS if allowed(tool, role, listing=True)]

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import stat
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -24,8 +22,8 @@ from mcp.types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPC
 from pydantic import ValidationError
 
 from intercom.server.framing import MAX_LINE, Lines
+from intercom.server.front import Opening
 from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode
-from intercom.system import host
 
 DRAIN = 2.0  # seconds
 _BOTH = 0.05  # seconds within which a client that dies is seen to have let go of both pipes
@@ -53,6 +51,7 @@ class Writer(asyncio.BaseProtocol, Closing):
     def __init__(self) -> None:
         self.answered: Callable[[str | int | None], None] = lambda _id: None
         self.lost: Callable[[], None] = lambda: None
+        self.unsaid: str | int | None = None  #: whose answer the client has already
         self._transport: asyncio.WriteTransport | None = None
         self._gone = asyncio.Event()
         self._flowing = asyncio.Event()
@@ -78,6 +77,10 @@ class Writer(asyncio.BaseProtocol, Closing):
         """The pipe takes more."""
         self._flowing.set()
 
+    def flows(self) -> bool:
+        """Whether the pipe takes more."""
+        return self._flowing.is_set()
+
     def write(self, line: bytes) -> None:
         """Put one line into the pipe's buffer; BrokenResourceError where there is no reader."""
         if self._transport is None or self._transport.is_closing():
@@ -87,9 +90,13 @@ class Writer(asyncio.BaseProtocol, Closing):
     async def send(self, item: SessionMessage, /) -> None:
         """Write one message, then wait only if the pipe is full."""
         message = item.message
-        self.write(encode_message(message))
+        answers = message.id if isinstance(message, JSONRPCResponse | JSONRPCError) else None
+        if answers is not None and answers == self.unsaid:
+            self.unsaid = None
+        else:
+            self.write(encode_message(message))
         if isinstance(message, JSONRPCResponse | JSONRPCError):
-            self.answered(message.id)
+            self.answered(answers)
         if not self._flowing.is_set():
             await self._flowing.wait()
 
@@ -114,11 +121,14 @@ class Reader(Closing):
         self._lines = lines
         self._writer = writer
         self._on_end = on_end
+        #: Answers a request that need not go through the SDK; None for any other.
+        self.at_once: Callable[[dict[str, Any]], bytes | None] = lambda _raw: None
         self.quiet = False  #: the input ended while nothing was asked
         self._open: set[str | int | None] = set()
         self._idle = asyncio.Event()
         writer.answered = self._settle
         writer.lost = lines.end
+        lines.shortcut = self._shortcut
 
     def __aiter__(self) -> Reader:
         return self
@@ -131,12 +141,28 @@ class Reader(Closing):
                 await self._drain()
                 raise StopAsyncIteration from None
             try:
-                return SessionMessage(self._message(line))
+                return SessionMessage(self._message(_request(line)))
             except BadLine as bad:
                 try:
                     self._writer.write(bad.answer())
                 except anyio.BrokenResourceError:
                     self._lines.end()
+
+    def _shortcut(self, line: bytes) -> bool:
+        """Answer a line at once, if that can be: while nothing else is open, and the client reads."""
+        if self._open or not self._writer.flows():
+            return False
+        try:
+            answer = self.at_once(_request(line))
+        except BadLine:
+            return False
+        if answer is None:
+            return False
+        try:
+            self._writer.write(answer)
+        except anyio.BrokenResourceError:
+            self._lines.end()
+        return True
 
     async def receive(self) -> SessionMessage | Exception:
         """The next message; EndOfStream when there are no more."""
@@ -149,12 +175,7 @@ class Reader(Closing):
         """Stop reading."""
         self._lines.close()
 
-    def _message(self, line: bytes | None) -> Any:
-        if line is None:
-            raise BadLine(PARSE_ERROR, f"Parse error: a line of more than {MAX_LINE} bytes")
-        raw = decode(line)
-        if type(known := raw.get("id")) is float and known.is_integer():  # the same number to JSON
-            raw["id"] = int(known)
+    def _message(self, raw: dict[str, Any]) -> Any:
         try:
             message = jsonrpc_message_adapter.validate_python(raw, by_name=False)
         except (ValidationError, RecursionError):
@@ -188,6 +209,16 @@ class Reader(Closing):
                 pass  # the message of a slow call is stored or not, as if the answer had been lost
 
 
+def _request(line: bytes | None) -> dict[str, Any]:
+    """What stands on a line. BadLine."""
+    if line is None:
+        raise BadLine(PARSE_ERROR, f"Parse error: a line of more than {MAX_LINE} bytes")
+    raw = decode(line)
+    if type(known := raw.get("id")) is float and known.is_integer():  # the same number to JSON
+        raw["id"] = int(known)
+    return raw
+
+
 def encode_message(message: Any) -> bytes:
     """One SDK message as a line."""
     try:
@@ -196,34 +227,17 @@ def encode_message(message: Any) -> bytes:
         return encode(message.model_dump(by_alias=True, exclude_unset=True))
 
 
-def pipes_usable() -> bool:
-    """Whether both standard streams are something an event loop can watch (a regular file is not)."""
-    if not host.LOOP_WATCHES_PIPES:
-        return False
-    for fd in (0, 1):
-        mode = os.fstat(fd).st_mode
-        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)):
-            return False
-    return True
+async def connect(
+    source: BinaryIO, sink: BinaryIO, on_end: Callable[[], None], opening: Opening
+) -> tuple[Lines, Reader, Writer]:
+    """The two streams over `source` and `sink`; `on_end` is called once when no more input will come.
 
-
-def claim() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for ourselves; everybody else in this process gets /dev/null and stderr."""
-    mine = tuple(host.spare(fd) for fd in (0, 1))
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # started without a stderr
-        os.dup2(nothing, 1)
-    os.close(nothing)
-    return os.fdopen(mine[0], "rb", 0), os.fdopen(mine[1], "wb", 0)
-
-
-async def connect(source: BinaryIO, sink: BinaryIO, on_end: Callable[[], None]) -> tuple[Lines, Reader, Writer]:
-    """The two streams over `source` and `sink`; `on_end` is called once when no more input will come."""
+    What the client said already comes first; the answer that it has is not said again.
+    """
     loop = asyncio.get_running_loop()
     lines, writer = Lines(), Writer()
+    lines.data_received(opening.said)
+    writer.unsaid = opening.answered
     await loop.connect_write_pipe(lambda: writer, sink)
     await loop.connect_read_pipe(lambda: lines, source)
     return lines, Reader(lines, writer, on_end), writer

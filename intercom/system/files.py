@@ -34,7 +34,7 @@ def make_private_folder(path: Path) -> None:
 
     But `.claude` is shared with others and gets the usual mode, and what is above that is never made.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return
     shared = path.name == ".claude"
     if not shared:

@@ -16,7 +16,17 @@ def file_mark(path: str | Path) -> str:
         found = os.stat(path)
     except OSError:
         return ""
+    return mark_of(found)
+
+
+def mark_of(found: os.stat_result) -> str:
+    """The same from what the system said of the file."""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def is_settled(mark: str, now: float) -> bool:
+    """Whether a file that had this mark has another after any change that comes at `now` or later."""
+    return bool(mark) and all(over(int(at), now) for at in mark.split()[2:])
 
 
 def file_size(path: str | Path) -> int:
@@ -42,12 +52,12 @@ class Names:
             return self._names
         try:
             present = sorted(os.listdir(self._path))
-            over = _over(os.stat(self._path).st_mtime_ns)
+            past = over(os.stat(self._path).st_mtime_ns, time.time())
         except OSError:
-            present, over = [], False
+            present, past = [], False
         if present != self._names:
             self._names = present
-        self._mark = mark if over else ""  # what comes in the same tick of the clock leaves the same mark
+        self._mark = mark if past else ""  # what comes in the same tick of the clock leaves the same mark
         return self._names
 
     def forget(self) -> None:
@@ -55,7 +65,7 @@ class Names:
         self._mark = ""
 
 
-def _over(changed: int) -> bool:
-    """Whether the tick of the clock is over in which something changed; nanoseconds since 1970."""
+def over(changed: int, now: float) -> bool:
+    """Whether the tick of the clock was over by `now` in which something changed; nanoseconds, seconds since 1970."""
     tick = _TICK if changed % 1_000_000_000 else _COARSE
-    return not 0 <= time.time() - changed / 1e9 <= tick
+    return now - changed / 1e9 > tick

@@ -1,6 +1,7 @@
 """Owns mutual exclusion between processes: the writer lock and the index lock.
 
-The *writer lock* (filelock) is held by whoever changes the page, its base or the ledger. The
+The *writer lock* (filelock) is held by whoever changes the page, its base or the ledger; its file stays open between
+two messages, for `filelock` itself takes longer than all else that a message needs. The
 *index lock* is the system's own (`host.try_lock`) around transactions of the derived index: reading must not pay for
 importing filelock, and the index may be thrown away at any time. The kernel drops both when their
 process dies, so nobody ever waits for the dead.
@@ -12,6 +13,7 @@ Who holds the writer lock for a log so long that the others' patience may end sa
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intercom.core.errors import LockTimeout, StorageError
+from intercom.core.pace import Pace
 from intercom.system import host
+from intercom.system.files import make_private_folder
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -31,25 +35,108 @@ _POLL = 0.002
 _SLOW_POLL = 0.02  #: for who waits so long that it makes no difference
 
 
+class _Kept:
+    """The lock's file, left open between two messages: to lock it again are two calls of the kernel.
+
+    It locks what `filelock` locks, and so excludes it. Where anything is not as it was, whoever asks is told "not
+    now" and goes to `filelock`, which knows what to do.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = os.fspath(path)
+        self._handle = -1
+        self._file = (0, 0, 0)  # process, device, inode: a fork shares the locks of its parent's descriptors
+        self._turn = threading.Lock()  # two threads share them, too
+
+    def take(self) -> bool:
+        """Whether it is locked now; never waits."""
+        if self._handle < 0 or not self._turn.acquire(blocking=False):
+            return False
+        try:
+            if self._file[0] == os.getpid() and host.try_lock(self._handle):
+                named = os.stat(self._path)
+                if (named.st_dev, named.st_ino) == self._file[1:]:
+                    return True
+                host.unlock(self._handle)
+        except OSError:
+            pass
+        self._turn.release()
+        return False
+
+    def give(self) -> None:
+        """Unlock it."""
+        try:
+            host.unlock(self._handle)
+        except OSError:  # the kernel drops the lock with the descriptor
+            self.close()
+        finally:
+            self._turn.release()
+
+    def keep(self) -> None:
+        """Open the file that `filelock` made, if that was not done; the caller holds the lock with that."""
+        if not hasattr(host, "unlock"):  # on Windows `filelock` locks another byte than we do
+            return
+        with self._turn, suppress(OSError):
+            found = os.stat(self._path)
+            file = os.getpid(), found.st_dev, found.st_ino
+            if self._handle < 0 or file != self._file:
+                self.close()
+                self._handle, self._file = host.open_file(self._path, os.O_RDWR), file
+
+    def close(self) -> None:
+        """Close the file; whoever holds the lock with it drops it."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with suppress(OSError):
+                os.close(handle)
+
+    __del__ = close
+
+
 class WriterLock:
     """The one writer at a time, across processes and threads. Re-entrant within a thread."""
 
-    def __init__(self, path: Path, notices: list[str] | None = None) -> None:
+    def __init__(self, path: Path, notices: list[str] | None = None, pace: Pace | None = None) -> None:
         self._path = path
+        self._pace = pace or Pace()
         #: Where it is said that the lock could not be released.
         self._notices: list[str] = [] if notices is None else notices
         self._until = path.with_name(path.name + ".until")
         self._lock: FileLock | None = None
+        self._kept = _Kept(path)
+        self._holder = 0  # the thread that holds it by the file that was kept
         self._said = False  # whether we promised something
 
     @contextmanager
     def held(self, wait: float = WAIT) -> Iterator[None]:
         """Hold the lock for the block. StorageError if it cannot be made.
 
-        LockTimeout after `wait` seconds, or as many more as the holder said it needs.
+        LockTimeout after `wait` seconds, or as many more as the holder said it needs; NotNow.
         """
+        if self._holder == threading.get_ident():
+            yield
+        elif self._kept.take():
+            self._holder = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._withdraw()
+                self._holder = 0
+                self._kept.give()
+        else:
+            self._pace.long()
+            with self._waited_for(wait):
+                yield
+
+    def close(self) -> None:
+        """Let go of what is kept open between two messages; the next use opens it again."""
+        self._kept.close()
+
+    @contextmanager
+    def _waited_for(self, wait: float) -> Iterator[None]:
         import filelock
 
+        make_private_folder(self._path.parent)
         if self._lock is None:
             self._lock = filelock.FileLock(self._path, mode=0o600)
         began, patience, poll = time.monotonic(), wait, _POLL
@@ -69,13 +156,19 @@ class WriterLock:
                 reason = error.strerror or error
                 raise StorageError(f"cannot lock {self._path}: {reason}; nothing was written.") from error
         try:
+            self._kept.keep()
             yield
         finally:
-            if self._said and self._lock.lock_counter == 1:
-                self._said = False
-                with suppress(OSError):
-                    self._until.unlink(missing_ok=True)
+            if self._lock.lock_counter == 1:
+                self._withdraw()
             self._release(self._lock)
+
+    def _withdraw(self) -> None:
+        """Nothing is promised any more."""
+        if self._said:
+            self._said = False
+            with suppress(OSError):
+                self._until.unlink(missing_ok=True)
 
     def _release(self, lock: FileLock) -> None:
         """Give the lock back. Where the system refuses that, what was done with it held was done all the same."""
@@ -127,8 +220,8 @@ def _abandon(lock: FileLock) -> None:
 
 
 @contextmanager
-def flocked(path: Path, wait: float = INDEX_WAIT) -> Iterator[None]:
-    """Hold a lock on `path` for the block. Not re-entrant. Raises LockTimeout or StorageError."""
+def flocked(path: Path, wait: float = INDEX_WAIT, pace: Pace | None = None) -> Iterator[None]:
+    """Hold a lock on `path` for the block. Not re-entrant. LockTimeout, StorageError, NotNow."""
     try:
         handle = host.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
@@ -136,6 +229,8 @@ def flocked(path: Path, wait: float = INDEX_WAIT) -> Iterator[None]:
     try:
         deadline = time.monotonic() + wait
         while not host.try_lock(handle):
+            if pace is not None:
+                pace.long()
             if time.monotonic() > deadline:
                 raise LockTimeout(
                     f"another process has been indexing for {wait:g} s ({path}); nothing was read. Try again."

@@ -46,6 +46,7 @@ __all__ = [
     "sync_folder",
     "truncate",
     "try_lock",
+    "unlock",
     "user_name",
     "wait_ended",
     "widen_pipe",
@@ -175,6 +176,13 @@ def try_lock(handle: int) -> bool:
     return True
 
 
+def unlock(handle: int) -> None:
+    """Give back what `try_lock` took, without closing the file. OSError."""
+    import fcntl
+
+    fcntl.flock(handle, fcntl.LOCK_UN)
+
+
 def make_private(path: Path) -> None:
     """Make a folder that is there its owner's alone. OSError."""
     os.chmod(path, 0o700)
@@ -232,8 +240,8 @@ def boot_id() -> str:
 def started(pid: int) -> str | None:
     """When process `pid` started, as an opaque mark, "?" where the system does not tell, None if it is gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            stat = file.read()
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            stat = file.read(4096)
     except FileNotFoundError:
         return None if _has_proc() else _started_elsewhere(pid)
     except OSError:

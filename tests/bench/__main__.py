@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import reading, rebuilding, starting, words, writing
+from tests.bench import calling, profiled, reading, rebuilding, starting, words, writing
 from tests.bench.table import BROKEN, Figure, Row, Run, printed
 
 FIGURES = (
+    Figure("calls", calling.calls),
+    Figure("durable", calling.durable),
     Figure("bus-send", writing.bus_send),
     Figure("mcp-send", writing.mcp_send),
     Figure("server-start", starting.server_start),
@@ -32,21 +35,32 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, a tenth of the history")
     names = [figure.name for figure in FIGURES]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    parser.add_argument("--profile", action="store_true", help="say where the time goes, instead of how much it is")
+    parser.add_argument("--json", action="store_true", help="the rows as JSON, one object a line")
     parser.add_argument("--dir", type=Path, help="scratch folder on the disk to measure (default: the system's)")
     args = parser.parse_args()
     for name in [name for name in os.environ if name.startswith(("INTERCOM", "CLAUDE"))]:
         del os.environ[name]
     os.environ["INTERCOM_MACHINE"] = "bench"
     load = os.getloadavg()[0]  # above the number of cores, whole processes take longer than they are allowed
+    if args.profile:
+        profiled.switch_on()
     rows: list[Row] = []
     for figure in FIGURES:
         if not args.only or figure.name in args.only:
             rows += _measured(figure, quick=args.quick, folder=args.dir)
-    loads = f"load {load:.1f} before, {os.getloadavg()[0]:.1f} after"
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores; {loads}")
-    print(printed(rows))
+    if args.profile:
+        print(profiled.told())
+        return 0
+    if args.json:
+        for row in rows:
+            print(json.dumps(row._asdict(), ensure_ascii=False))
+    else:
+        loads = f"load {load:.1f} before, {os.getloadavg()[0]:.1f} after"
+        print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores; {loads}")
+        print(printed(rows))
     broken = [row for row in rows if row.holds is False]
-    if broken:
+    if broken and not args.json:
         print(f"\n{len(broken)} of {len(rows)} budgets {BROKEN}.")
     return 1 if broken else 0
 

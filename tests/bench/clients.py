@@ -78,6 +78,14 @@ class Client:
         os.write(self._input, b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
         return answer
 
+    def tools(self) -> dict[str, Any]:
+        """The tools that the server lists."""
+        return self.request("tools/list", {})
+
+    def first_call(self) -> float:
+        """A call that works without a name; the seconds until it answered."""
+        return self.call("intercomm_status")
+
     def call(self, tool: str, **arguments: Any) -> float:
         """Call a tool that works; the seconds until it answered."""
         seconds, result = self.timed("tools/call", {"name": tool, "arguments": arguments})

@@ -38,8 +38,8 @@ def long_history(run: Run) -> Iterator[Row]:
                 times.append(_read(bus, 1))
         yield against_floor(f"read new, {count:,} in history (floor: {SHORT:,})", ours, floor, 1.2)
         figure = f"catching up on {CAUGHT}, {count:,} in history"
-        yield against_floor(figure, *_catch_up(long, run.rounds(60, 15), compacted=False), 5)
-        row = against_floor(f"{figure}, compacted twice", *_catch_up(long, run.rounds(60, 15), compacted=True), 5)
+        yield against_floor(figure, *_catch_up(long, run.rounds(60, 15), compacted=False), 3)
+        row = against_floor(f"{figure}, compacted twice", *_catch_up(long, run.rounds(60, 15), compacted=True), 3)
         yield row._replace(budget="–", holds=None)
 
 
@@ -95,7 +95,7 @@ def hand_written(run: Run) -> Iterator[Row]:
             heard.set()
             writer.join()
             assert len(found) == 1
-    yield within("hand-written line saved → wait returns", times, 0.050, 95)
+    yield within("hand-written line saved → wait returns", times, 0.025, 95)
 
 
 def _save(log: Path, number: int, saved: list[float], heard: threading.Event) -> None:

@@ -31,7 +31,7 @@ def rebuild(run: Run) -> Iterator[Row]:
             assert found == count
             floor.append(_floor(bus.config.archive, rows, run.folder / "floor.db"))
             gc.unfreeze()
-    yield against_floor(f"rebuild of {count:,} ({size / 1e6:.0f} MB), search included", ours, floor, 2)
+    yield against_floor(f"rebuild of {count:,} ({size / 1e6:.0f} MB), search included", ours, floor, 1.3)
 
 
 def _rows(index: Path) -> list[tuple[object, ...]]:

@@ -2,7 +2,8 @@
 
 Times on a shared machine mean little, so a figure stands beside a floor that was measured in the same
 run, turn by turn, and what a budget limits is the ratio of the two medians. A p99 is compared with the
-p99 of the floor.
+p99 of the floor. Two units more: a *ping* is the median of bare MCP pings of the same server, in the same run; and
+what the Node original took in the same unit, where it was measured, stands beside.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 OK, BROKEN = "ok", "BROKEN"
-HEADINGS = ("figure", "ours", "p99", "floor", "p99", "ratio", "budget", "")
+HEADINGS = ("figure", "ours", "p99", "floor", "p99", "ratio", "budget", "Node", "")
 
 
 class Row(NamedTuple):
@@ -28,6 +29,7 @@ class Row(NamedTuple):
     ratio: str
     budget: str
     holds: bool | None
+    node: str = "–"  #: the same ratio of the Node original
 
 
 class Run(NamedTuple):
@@ -66,6 +68,20 @@ def against_floor(
         budget += f", p99 ≤ {p99:g}×"
         shown += f", p99 {tail:.2f}×"
     return _row(figure, ours, floor, shown, budget, holds=holds)
+
+
+def in_pings(figure: str, ours: Sequence[float], ping: Sequence[float], limit: float, *, node: float = 0) -> Row:
+    """Seconds of calls and of pings, and the budget for the ratio of their medians."""
+    ratio = statistics.median(ours) / statistics.median(ping)
+    row = _row(figure, ours, ping, f"{ratio:.2f} pings", f"≤ {limit:g} pings", holds=ratio <= limit)
+    return row._replace(node=f"{node:g}" if node else "–")
+
+
+def steady(figure: str, ours: Sequence[float], limit: float) -> Row:
+    """A series of seconds, and the budget for its 99th percentile in medians."""
+    ratio = percentile(ours, 99) / statistics.median(ours)
+    shown = duration(statistics.median(ours)), duration(percentile(ours, 99))
+    return Row(figure, *shown, "–", "–", f"p99 {ratio:.1f}×", f"p99 ≤ {limit:g}×", ratio <= limit)
 
 
 def above_floor(figure: str, ours: Sequence[float], floor: Sequence[float], limit: float) -> Row:
@@ -112,12 +128,12 @@ def duration(seconds: float) -> str:
 
 def printed(rows: Sequence[Row]) -> str:
     """The table."""
-    cells = [list(HEADINGS), *([*row[:7], _verdict(row.holds)] for row in rows)]
+    cells = [list(HEADINGS), *([*row[:7], row.node, _verdict(row.holds)] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     lines = []
     for line in cells:
         first, *rest, last = (
-            cell.ljust(width) if column in {0, 6, 7} else cell.rjust(width)
+            cell.ljust(width) if column in {0, 6, 8} else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         lines.append("  ".join([first, *rest, last]).rstrip())

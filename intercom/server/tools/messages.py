@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from intercom.bus.names import masters
 from intercom.core.contract import KIND
 from intercom.core.errors import Refused
 from intercom.core.message import ALL, STATUS_CODES, TYPES_SHOWN, Message, check_type
@@ -34,7 +32,7 @@ def register(
         Literal["master", "worker", "agent"] | None,
         Arg("default: agent for a name of the settings, else worker"),
     ] = None,
-    name: Annotated[str | None, Arg("your own, or an agent's of the settings (claude-code, roo …)")] = None,
+    name: Annotated[str | None, Arg("a name of your own, or an agent's from the settings (claude-code, roo …)")] = None,
 ) -> dict[str, Any]:
     """Bind this session to a name."""
     before = session.name
@@ -66,34 +64,20 @@ def send(
     message: str,
     type: Annotated[str, Arg(TYPES_SHOWN)] = "status",
     priority: Literal["normal", "urgent"] | None = None,
-    reply_to: Annotated[str | None, Arg("id that it answers")] = None,
-    thread: str | None = None,
+    reply_to: Annotated[str | None, Arg("id of the message this answers")] = None,
+    thread: Annotated[str | None, Arg("a word that ties messages together")] = None,
     status: Annotated[str | None, Arg(words=STATUS_CODES)] = None,
     progress: Annotated[int | None, Arg(low=0, high=100)] = None,
     branch: Annotated[str | None, Arg("with done: the branch that has the work")] = None,
     commit: Annotated[str | None, Arg("with done: its newest commit")] = None,
 ) -> dict[str, Any]:
     """Store one message for a recipient; a done is checked."""
-    answers = _answered(bus, reply_to) if reply_to else None
     more: dict[str, Any] = {"priority": priority, "thread": thread, "status": status, "progress": progress}
-    more |= {"sender": _me(session), "reply_to": answers, "via": "tool"}
+    more |= {"sender": _me(session), "reply_to": reply_to, "via": "tool"}
     if check_type(type).lower() == "done":
         sent, checked = report.send(bus, to, message, branch=branch, commit=commit, **more)
         return {**_stored(sent), **checked}
     return _stored(bus.send(to, report.with_fields(message, branch, commit), type=type, **more))
-
-
-def _answered(bus: Bus, ident: str) -> str:
-    """The id of the message that is answered, by the beginning of it. Refused where there is none."""
-    from intercom.bus.standing import there_is, whole_id
-
-    found = bus.ask(lambda db: whole_id(db, ident))
-    if not bus.ask(lambda db: there_is(db, found)):
-        raise Refused(
-            f"There is no message {ident!r} to answer; nothing was sent. "
-            "Give the id of a message that you read, or leave reply_to out."
-        )
-    return found
 
 
 def broadcast(session: Session, bus: Bus, *, message: str, type: str = "announce") -> dict[str, Any]:
@@ -109,9 +93,9 @@ async def read(
     session: Session,
     call: Caller,
     *,
-    all: Annotated[bool, Arg("history instead of news; marks nothing as read")] = False,
+    all: Annotated[bool, Arg("history you may see, instead of what is new; marks nothing as read")] = False,
     thread: str | None = None,
-    query: Annotated[str | None, Arg("words in it")] = None,
+    query: Annotated[str | None, Arg("words to search for")] = None,
     from_: Annotated[str | None, Arg("only this sender")] = None,
     limit: Annotated[int | None, Arg(low=1)] = None,
     wait: Annotated[float, Arg("seconds; best 50: many clients cut at 60", low=0, high=3600)] = 0,
@@ -147,6 +131,8 @@ def _doubts(session: Session) -> Callable[[], bool]:
 
 async def _wait(session: Session, call: Caller, job: Callable[[Bus], Any], seconds: float) -> dict[str, Any]:
     """Run `job` again at each change until it finds something; other calls are answered in between."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     folder = await call(lambda bus: bus.config.folder)
@@ -172,13 +158,24 @@ def look(
 
     Where it `doubts` that anybody still waits for the answer, they come once more.
     """
+    with bus.moment():
+        return _look(session, hand, filters, limit, bus, doubts)
+
+
+def _look(
+    session: Session, hand: Hand, filters: Filters, limit: int | None, bus: Bus, doubts: Callable[[], bool]
+) -> dict[str, Any]:
     session.settle(bus)  # a read may have waited for an hour
     name, carried = _me(session), session.carried
     fits = functools.partial(_fitting, session, bus)
+    if carried.count():
+        bus.pace.begun()  # what is taken from there is not there any more
     carried.take(hand, filters, limit, fits)
     if not hand.messages and not hand.dropped:
         carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, **filters.given()))
-    shown, left = list(hand.messages), carried.count() + bus.unread(name)
+    shown, left = list(hand.messages), carried.count()
+    if shown or any(filters.given().values()):  # else it was just seen that there is nothing
+        left += bus.unread(name)
     if doubts():
         carried.doubt(hand)
     rows, _ = _filled(session, bus, shown)
@@ -240,6 +237,8 @@ def _masters(bus: Bus, messages: list[Message]) -> set[str]:
     """Whose contracts are orders; asked only where a contract may be among the messages."""
     if not any(KIND in message.body for message in messages):
         return set()
+    from intercom.bus.names import masters
+
     return masters(bus.instances(), bus.config.trust.machines)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from intercom.bus.names import master_of
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import USER, Message
 from intercom.core.signature import Arg
 from intercom.server import protocol
-from intercom.server.side_thread import on_side_thread
 from intercom.server.tool import Caller
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ GLIMPSE = 200  # characters of a latest status shown in the overview
 async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
     """Climb the ladder for a message that is stored, beside the bus thread."""
     from intercom.fleet.wake import safely
+    from intercom.server.side_thread import on_side_thread
 
     try:
         woken = await on_side_thread(session, lambda crew: safely(crew, name, message))
@@ -58,6 +57,8 @@ async def escalate(
 
 def _escalate(session: Session, body: str, bus: Bus, *, urgent: bool, needs_user: bool) -> tuple[Message, str, bool]:
     """(the stored question, the master's name or "", whether it lives)."""
+    from intercom.bus.names import master_of
+
     master = master_of(bus.instances())
     live = master is not None and (master.state != "dead" or _session_runs(bus, master.name))
     names = [master.name] if master else []
@@ -84,7 +85,7 @@ def status(
     session: Session,
     bus: Bus,
     *,
-    receipts: Annotated[bool | str, Arg("true, or an id: was what I sent shown, acted on?")] = False,
+    receipts: Annotated[bool | str, Arg("true, or a message id: was what I sent shown and acted on?")] = False,
 ) -> dict[str, Any]:
     """Who is here, what waits, and on request what became of what this session sent."""
     found = bus.status()

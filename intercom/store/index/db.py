@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from intercom.core.errors import StorageError
+from intercom.core.pace import Pace
 from intercom.system import host
 from intercom.system.boot import boot_id
 from intercom.system.files import put, storage
@@ -96,7 +97,8 @@ class IndexLost(Exception):  # a condition, not a fault
 class Index:
     """A connection to the index of one bus, reopened whenever the file under it was replaced."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
         self.path: Final = folder / f"{NAME}.db"
         self._seal_path = folder / f"{NAME}.seal"
         self._lock_path = folder / f"{NAME}.lock"
@@ -129,6 +131,15 @@ class Index:
                     raise IndexLost(_CHANGED if self._read_seal().endswith(f" {boot_id()}") else RESTARTED)
         return self._connect(now)
 
+    def unchanged(self, db: sqlite3.Connection | None) -> bool:
+        """Whether this connection is to the file that has the name now, and nobody wrote to it since it was proven."""
+        return db is not None and db is self._db and self._stat() == self._trusted
+
+    @property
+    def mark(self) -> tuple[int, ...]:
+        """What the file was when it was last proven: as long as that stays, it holds the same."""
+        return self._trusted
+
     def sound(self) -> bool:
         """Whether there is an index that can be trusted; the caller holds the index lock."""
         now = self._stat()
@@ -149,7 +160,9 @@ class Index:
         if self._db is None or now[0] != self._inode:
             self.close()
             with self.guarded():
-                self._db = sqlite3.connect(f"file:{_quoted(self.path)}?mode=rw", uri=True, isolation_level=None)
+                self._db = sqlite3.connect(
+                    f"file:{_quoted(self.path)}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+                )
                 _tune(self._db)
                 if self._db.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone():
                     raise sqlite3.DatabaseError("it has a trigger or view")
@@ -226,7 +239,7 @@ class Index:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the index lock without a transaction: what replaces the whole file does so inside."""
-        with flocked(self._lock_path):
+        with flocked(self._lock_path, pace=self._pace):
             yield
 
     @contextmanager

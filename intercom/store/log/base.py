@@ -11,6 +11,7 @@ nothing: all that is missing from the page is put back.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
@@ -22,6 +23,7 @@ from intercom.store.log.ledger import Position
 from intercom.system import host
 from intercom.system.boot import boot_id
 from intercom.system.files import opened, put, storage, write_pieces
+from intercom.system.folders import file_mark, is_settled
 
 _LATE = "late\n"  # and this behind those
 _LINE = 320  # bytes, padded
@@ -68,6 +70,8 @@ class Bases:
 
     def __init__(self, private: Path, page: Path) -> None:
         self.path = private / f"{BASE}{page.stem}"
+        self._path = os.fspath(self.path)
+        self._known: tuple[str, Head | None] = "", None  # what the file was, and said, when it was last opened
 
     def others(self) -> list[Path]:
         """The bases of other pages of this bus."""
@@ -88,8 +92,19 @@ class Bases:
             return None
         return head, file
 
+    def mark(self) -> str:
+        """What the kernel says of the file, "" if there is none."""
+        return file_mark(self._path)
+
     def head(self) -> Head | None:
         """What the first line says, None if there is none to trust."""
+        mark, at = file_mark(self._path), time.time()
+        if not mark or mark != self._known[0]:
+            head = self._head()
+            self._known = mark if is_settled(mark, at) else "", head
+        return self._known[1]
+
+    def _head(self) -> Head | None:
         try:
             handle = host.open_file(self.path)
         except OSError:

@@ -6,7 +6,6 @@ the records that were appended to the ledger since.
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from typing import NamedTuple
 
@@ -40,11 +39,11 @@ def quick(log: Log) -> Grown | None:
     found = log.base.opened()
     page = read_from(log.live)  # before the ledger: what a tool has put here is in the ledger by then
     if found is None:
-        return Grown(None) if not page and log.ledger.end() is None and not legacy(log) else None
+        return Grown(None) if not page and log.ledger.end() is None and not log.has_journal() else None
     head, file = found
     with closing(file):
         last = log.ledger.open()
-        if page is None or last is None or legacy(log):
+        if page is None or last is None or log.has_journal():
             return None
         size = head.size
         if head.ledger != log.ledger.id or len(page) < size or memoryview(page)[:size] != file.read(size):
@@ -78,8 +77,3 @@ def _compared(log: Log, at: Position, last: Segment, grown: bytes) -> Grown | No
     if behind and not (data.startswith(grown) and data.startswith(START, len(grown))):
         return None
     return Grown(Position(last.number, at.offset + len(grown)), at.offset, before, grown, behind)
-
-
-def legacy(log: Log) -> bool:
-    """Whether there is a journal, as versions before the ledger kept it beside the page."""
-    return os.access(log.journal, os.F_OK)

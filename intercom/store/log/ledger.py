@@ -49,6 +49,7 @@ class Ledger:
         self._segments = Segments(config)
         self.folder: Final = config.archive
         self._machine = config.machine
+        self._paths: dict[str, Path] = {}
         self._whole: tuple[Path | None, int, bytes] = None, 0, b""  # a segment as we left it, and its last record
         self.segments: Final = self._segments.all
         self.is_named: Final = self._segments.is_named
@@ -70,7 +71,9 @@ class Ledger:
 
     def path(self, segment: Segment) -> Path:
         """Where a segment is."""
-        return self.folder / segment.name
+        if (found := self._paths.get(segment.name)) is None:
+            found = self._paths[segment.name] = self.folder / segment.name
+        return found
 
     def end(self) -> Position | None:
         """Where the next record would go; None while there is no ledger."""
@@ -82,23 +85,21 @@ class Ledger:
     def append(self, records: Sequence[bytes], outcome: str = "nothing was sent") -> Position:
         """Append records and sync them; return where they end. StorageError: then none of them is there."""
         segment = self.open()
-        if segment is not None and not file_size(self.path(segment)):  # somebody emptied it: it is a segment no more
+        size = file_size(self.path(segment)) if segment is not None else 0
+        if segment is not None and not size:  # somebody emptied it: it is a segment no more
             self.forget()
             segment = self.open()
         if segment is None:
             self.begin()
             segment = self.segments()[-1]
-        path = self.path(segment)
+        size = size or file_size(self.path(segment))
+        path, full = self.path(segment), SEGMENT_BYTES
         with storage(f"append to {path}", outcome):
-            if file_size(path) >= SEGMENT_BYTES:
-                segment = self._make(segment.number + 1, segment.name)
-                path = self.path(segment)
-            size = file_size(path)
             for batch in _batches(records):
-                if file_size(path) >= max(SEGMENT_BYTES, _AT_ONCE):
+                if size >= full:
                     segment = self._make(segment.number + 1, segment.name)
                     path = self.path(segment)
-                size = _append(path, batch)
+                size, full = _append(path, batch), max(SEGMENT_BYTES, _AT_ONCE)
         if records and len(records[-1]) < _WINDOW:
             self._whole = path, size, records[-1]
         return Position(segment.number, size)

@@ -17,14 +17,15 @@ from typing import NamedTuple
 
 from intercom.core.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config, stay_inside
 from intercom.core.errors import StorageError
+from intercom.core.pace import Pace
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import END, META, START, idents, seal
 from intercom.store.log.base import Bases, Head
 from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
 from intercom.system import host
-from intercom.system.files import make_private_folder, open_regular, read_from, storage, write_all
-from intercom.system.folders import file_size
+from intercom.system.files import open_regular, read_from, storage, write_all
+from intercom.system.folders import file_size, mark_of
 from intercom.system.lock import WriterLock
 
 _LONG = 4 * 1024 * 1024  #: bytes; whoever works on less is done before anybody loses patience
@@ -52,21 +53,38 @@ class Appended(NamedTuple):
         return self.messages >= COMPACT_ABOVE
 
 
+class _Left(NamedTuple):
+    """What an append left behind: as long as all is so, nothing has to be put right before the next one."""
+
+    page: str  #: the marks of the files
+    base: str
+    end: Position  #: of the ledger
+    head: Head
+
+
 class Log:
     """Ledger, page and base of one bus. Cheap to create; opens files only to work on them."""
 
-    def __init__(self, config: Config, notices: list[str] | None = None) -> None:
+    def __init__(self, config: Config, notices: list[str] | None = None, pace: Pace | None = None) -> None:
         self._config = config
+        self._pace = pace or Pace()
         #: What a person should be told although all went well.
         self.notices: list[str] = [] if notices is None else notices
         self.live = config.log
+        self._page = os.fspath(config.log)
         self.ledger = Ledger(config)
         self.base = Bases(config.private, config.log)
         #: What versions before the ledger kept beside the page; one of them may still be running.
         self.journal = config.private / "journal.md"
-        self._lock = WriterLock(config.private / "lock", self.notices)
+        self._journal = os.fspath(self.journal)
+        self._lock = WriterLock(config.private / "lock", self.notices, self._pace)
         self._looked = False  # whether the page need not be looked at any more, in this start of the machine
+        self._left: _Left | None = None
         self._counted: tuple[Position, Position, int] | None = None  # base, how far, how many messages since
+
+    def close(self) -> None:
+        """Close what is kept open between two messages; the next one opens it again."""
+        self._lock.close()
 
     @contextmanager
     def locked(self, wait: float | None = None) -> Iterator[None]:
@@ -74,13 +92,16 @@ class Log:
 
         LockTimeout, StorageError; Refused where the log leads out of the root by now.
         """
-        make_private_folder(self._config.private)
         stay_inside(self._config.root, self.live)
         with self._lock.held() if wait is None else self._lock.held(wait):
-            size = file_size(self.live) + file_size(self.base.path)
+            size = 2 * file_size(self._page)  # and the base, which is about as long
             if size > _LONG:
                 self.promise(size)
             yield
+
+    def long(self) -> bool:
+        """Whether the page is so long that comparing it takes a while."""
+        return file_size(self.live) > _LONG
 
     def promise(self, size: int) -> None:
         """Say to those who wait for the lock that so many bytes are worked on with it held; the caller holds it."""
@@ -131,19 +152,23 @@ class Log:
         page = self._open_page()
         try:
             with storage(f"prepare {self.live}", "nothing was sent"):
-                last, head = self.ledger.mend(self._accepted), self.base.head()
-                if head is None or head.seen < (self.ledger.end() or head.seen):
-                    _complete(page, last)  # what is torn there since it was seen whole, somebody cut
+                head = self._as_left(page)
+                if head is None:
+                    last, head = self.ledger.mend(self._accepted), self.base.head()
+                    if head is None or head.seen < (self.ledger.end() or head.seen):
+                        _complete(page, last)  # what is torn there since it was seen whole, somebody cut
                 size = os.fstat(page).st_size
                 joint = _joint(page, size)
             # A page that is empty though messages are known is being saved just now, or is to be repaired: no new top.
             new = not size and not self.ledger.exists()
             top = first() if new else b""
+            self._pace.begun()
             end = self.ledger.append([record])
             began = end._replace(offset=end.offset - len(record))
             if new:
                 head = None
             appended = self._accepted_with(page, size, top, joint + record, (began, end), head)
+            self._leave(page, appended, end, head)
         except BaseException:
             with suppress(OSError):
                 os.close(page)
@@ -153,6 +178,21 @@ class Log:
         except OSError as error:
             return appended._replace(notices=(*appended.notices, self._not_shown(error)))
         return appended
+
+    def _as_left(self, page: int) -> Head | None:
+        """The base's head, if page, base and ledger are as our last append left them. OSError."""
+        left = self._left
+        if left is None or left.page != mark_of(os.fstat(page)) or left.base != self.base.mark():
+            return None
+        return left.head if left.end == self.ledger.end() else None
+
+    def _leave(self, page: int, appended: Appended, end: Position, head: Head | None) -> None:
+        """Remember how we left it, if nobody else wrote at the same time."""
+        self._left = None
+        with suppress(OSError):
+            found = os.fstat(page)
+            if head is not None and not appended.notices and found.st_size == appended.size:
+                self._left = _Left(mark_of(found), self.base.mark(), end, head)
 
     def _accepted_with(
         self, page: int, size: int, top: bytes, text: bytes, at: tuple[Position, Position], head: Head | None
@@ -169,13 +209,17 @@ class Log:
             notices.append(f"the message was accepted and is delivered, but what else was to be done was not: {error}")
         return Appended(count, length, tuple(notices))
 
+    def has_journal(self) -> bool:
+        """Whether there is a journal, as versions before the ledger kept it beside the page."""
+        return os.access(self._journal, os.F_OK)
+
     def to_look_at(self) -> bool:
         """Whether the page has to be looked at before anything is added to it.
 
         Nobody has taken in what people wrote before the first tool came, a version before the ledger kept it, or a
         power cut may have torn it.
         """
-        if os.access(self.journal, os.F_OK):
+        if self.has_journal():
             return True
         if not self._looked:
             head = self.base.head()

@@ -35,7 +35,7 @@ from intercom.system.files import (
 
 _LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
 _STEP = 0.001
-_PRIVATE, _FOLDER = ".intercom", "replaced"
+_PRIVATE, REPLACED = ".intercom", "replaced"
 
 
 class Replaced(NamedTuple):
@@ -192,7 +192,7 @@ _STEP_BACK = 256  #: bytes by which it is seen that nothing came in between
 
 def _replaced(log: Path) -> list[Replaced]:
     """The replaced files of this log, oldest first."""
-    folder = f"{os.path.dirname(log)}/{_PRIVATE}/{_FOLDER}"
+    folder = f"{os.path.dirname(log)}/{_PRIVATE}/{REPLACED}"
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -210,7 +210,7 @@ def _named(path: Path) -> Replaced:
 
 def _keep(log: Path, path: Path) -> Path | None:
     """Give the log's file a second name; None where that cannot be, as without a private folder beside the log."""
-    folder = log.parent / _PRIVATE / _FOLDER
+    folder = log.parent / _PRIVATE / REPLACED
     kept = folder / f"{time.time_ns()}"
     for _ in range(2):
         try:

@@ -7,45 +7,23 @@ reader acts again. `session` marks the process that it was given to.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from intercom.core.display import value
 from intercom.core.errors import StorageError
 from intercom.core.message import utc
-from intercom.system import host
-from intercom.system.boot import boot_id
-from intercom.system.files import make_private_folder, opened
-from intercom.system.lock import flocked
+from intercom.core.pace import Pace
+from intercom.store.state.file import BUSY, DOUBT, opened_state, trouble, which
+from intercom.system.files import make_private_folder
 
-_SCHEMA_VERSION = 1
-_BOOT, _DOUBT = "boot", "doubt"  # in meta
-_OPENED, _HEAD = " → system [OPEN]\n".encode(), 200  # in the first bytes of a segment
-_SINCE = ("ledger", "base.")  # in the private folder as soon as there is a ledger
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS agents (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS instances (
-    name TEXT PRIMARY KEY, role TEXT NOT NULL, pid INTEGER, started TEXT, session TEXT,
-    registered TEXT NOT NULL, heartbeat TEXT NOT NULL, active TEXT NOT NULL,
-    joined INTEGER NOT NULL,          -- broadcasts after this sequence number are for it
-    gone TEXT                         -- when it signed off
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS cursors (
-    reader TEXT PRIMARY KEY, generation TEXT NOT NULL, floor INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS receipts (
-    reader TEXT NOT NULL, id TEXT NOT NULL, given TEXT NOT NULL, session TEXT NOT NULL,
-    received TEXT, times INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (reader, id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS open_receipts ON receipts (reader, session) WHERE received IS NULL;
-CREATE INDEX IF NOT EXISTS receipts_by_id ON receipts (id);
-CREATE TABLE IF NOT EXISTS numbers (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-"""
+T = TypeVar("T")
+_SECOND = 1.0  # seconds between two notes that somebody acts
+_MANY_KNOWN = 1_000  # answers that are remembered
+_INSTANCE = "SELECT name, role, pid, started, session, registered, heartbeat, active, joined, gone FROM instances"
 
 
 class InstanceRow(NamedTuple):
@@ -73,11 +51,16 @@ class Given(NamedTuple):
 class State:
     """A connection to the state of one bus. One thread at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pace: Pace | None = None) -> None:
         self.path = folder / "state.db"
+        self._pace = pace or Pace()
         self.turn = 0  #: how often the file was opened; it may have been another each time
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None  # which file is open
+        self._moments = 0  # how many blocks of `moment` we are in
+        self._known: dict[tuple[object, ...], Any] = {}  # what was asked, as long as nothing was changed
+        self._known_of: tuple[int, ...] = ()  # which file, other connections' changes, our own changes
+        self._touched: dict[str, float] = {}  # name -> when (monotonic) it was last noted that it acts
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -92,13 +75,15 @@ class State:
 
         StorageError where the folder or file cannot be used.
         """
-        if self._db is not None and not self._db.in_transaction and _which(self.path) != self._file:
+        if self._moments and self._db is not None:
+            return self._db
+        if self._db is not None and not self._db.in_transaction and which(self.path) != self._file:
             self.close()
         if self._db is None:
             make_private_folder(self.path.parent)
             with self.guarded():
-                self._db = _open(self.path)
-                self._file = _which(self.path)
+                self._db = opened_state(self.path)
+                self._file = which(self.path)
                 self.turn += 1
         return self._db
 
@@ -108,12 +93,61 @@ class State:
         return self.turn
 
     @contextmanager
+    def moment(self) -> Iterator[None]:
+        """For the block what others change meanwhile counts as coming later: what was asked is not asked again."""
+        if not self._moments:
+            db = self.db
+            with self.guarded():
+                theirs = db.execute("PRAGMA data_version").fetchone()[0]
+            self._forget_unless((self.turn, theirs, db.total_changes))
+        self._moments += 1
+        try:
+            yield
+        finally:
+            self._moments -= 1
+
+    def _forget_unless(self, still: tuple[int, ...]) -> None:
+        if still != self._known_of or len(self._known) > _MANY_KNOWN:
+            self._known.clear()
+            self._known_of = still
+
+    def known(self, ask: Callable[..., T], *about: Any, of: object = None) -> T:
+        """What `ask` gives `about` something, remembered while the state (and `of`) stays what it is.
+
+        Outside of a `moment`, and in a transaction, it is asked each time.
+        """
+        if not self._moments or self._db is None or self._db.in_transaction:
+            return ask(*about)
+        self._forget_unless((*self._known_of[:2], self._db.total_changes))
+        key = (ask.__name__, of, *about)
+        if key not in self._known:
+            self._known[key] = ask(*about)
+        found: T = self._known[key]
+        return found
+
+    @contextmanager
+    def _unhurried(self, db: sqlite3.Connection) -> Iterator[None]:
+        """NotNow, where somebody else writes at the moment and the caller is in a hurry."""
+        if not self._pace.hurried:
+            yield
+            return
+        db.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                self._pace.long()
+            raise
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {BUSY}")
+
+    @contextmanager
     def guarded(self) -> Iterator[None]:
         """Turn SQLite's and the system's errors in the block into StorageError."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            why, what_to_do = _trouble(error, self.path)
+            why, what_to_do = trouble(error, self.path)
             raise StorageError(
                 f"the state {self.path} cannot be used: {why}; nothing was changed. {what_to_do}"
             ) from error
@@ -122,10 +156,11 @@ class State:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction; rolled back if the block raises."""
+        """A write transaction; rolled back if the block raises. NotNow."""
         db = self.db
         with self.guarded():
-            db.execute("BEGIN IMMEDIATE")
+            with self._unhurried(db):
+                db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
             except BaseException:
@@ -153,12 +188,15 @@ class State:
 
     def doubt(self) -> str:
         """UTC time before which messages may have been given though nothing here says so; "" for none."""
-        return str(self.meta(_DOUBT) or "")
+        return str(self.meta(DOUBT) or "")
 
     # -- who there is -----------------------------------------------------------------------------
 
     def agents(self) -> list[str]:
         """Names that may send and receive without registering, as `init` was told."""
+        return self.known(self._agents)
+
+    def _agents(self) -> list[str]:
         with self.guarded():
             return [row[0] for row in self.db.execute("SELECT name FROM agents ORDER BY at, name")]
 
@@ -169,11 +207,17 @@ class State:
 
     def instances(self) -> list[InstanceRow]:
         """Everybody who registered, signed off or not."""
+        return self.known(self._instances)
+
+    def _instances(self) -> list[InstanceRow]:
         with self.guarded():
             return [InstanceRow(*row) for row in self.db.execute(f"{_INSTANCE} ORDER BY registered, name")]
 
     def instance(self, name: str) -> InstanceRow | None:
         """The row of `name`, None if nobody registered under it."""
+        return self.known(self._instance, name)
+
+    def _instance(self, name: str) -> InstanceRow | None:
         with self.guarded():
             row = self.db.execute(f"{_INSTANCE} WHERE name = ?", (name,)).fetchone()
         return InstanceRow(*row) if row else None
@@ -183,13 +227,17 @@ class State:
         db.execute("INSERT OR REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def touch(self, name: str, *, acted: bool) -> None:
-        """Note a heartbeat of `name`, and that it did something if `acted`."""
+        """Note a heartbeat of `name`, and that it did something if `acted`; that to the second. NotNow."""
+        at = time.monotonic()
+        if acted and at - self._touched.get(name, -_SECOND) < _SECOND:
+            return
         now = utc()
         active = ", active = ?2" if acted else ""
-        with self.guarded():
-            self.db.execute(
-                f"UPDATE instances SET heartbeat = ?2{active} WHERE name = ?1 AND gone IS NULL", (name, now)
-            )
+        db = self.db
+        with self.guarded(), self._unhurried(db):
+            db.execute(f"UPDATE instances SET heartbeat = ?2{active} WHERE name = ?1 AND gone IS NULL", (name, now))
+        if acted:
+            self._touched[name] = at
 
     def sign_off(self, name: str) -> None:
         """Note that `name` has left."""
@@ -200,20 +248,27 @@ class State:
 
     def floor(self, reader: str, generation: str) -> int:
         """A sequence number up to which `reader` was given everything; 0 where this index build has none."""
+        return self.known(self._floor, reader, generation)
+
+    def _floor(self, reader: str, generation: str) -> int:
         with self.guarded():
             row = self.db.execute("SELECT generation, floor FROM cursors WHERE reader = ?", (reader,)).fetchone()
         return int(row[1]) if row and row[0] == generation else 0
 
     def open_receipts(self, reader: str) -> list[Given]:
         """What `reader` was given and is not known to have received."""
+        return self.known(self._open_receipts, reader)
+
+    def _open_receipts(self, reader: str) -> list[Given]:
         sql = "SELECT id, session FROM receipts INDEXED BY open_receipts WHERE reader = ? AND received IS NULL"
         with self.guarded():
             return [Given(*row) for row in self.db.execute(sql, (reader,))]
 
     def confirm(self, reader: str, session: str) -> None:
-        """What this session was given for `reader` counts as received."""
-        with self.guarded():
-            self.db.execute(
+        """What this session was given for `reader` counts as received. NotNow."""
+        db = self.db
+        with self.guarded(), self._unhurried(db):
+            db.execute(
                 "UPDATE receipts INDEXED BY open_receipts SET received = ? "
                 "WHERE reader = ? AND session = ? AND received IS NULL",
                 (utc(), reader, session),
@@ -255,109 +310,3 @@ class State:
         """Fix the sequence numbers of other machines' messages."""
         with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO numbers VALUES (?, ?)", numbers)
-
-
-_ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
-_INSTANCE = "SELECT name, role, pid, started, session, registered, heartbeat, active, joined, gone FROM instances"
-
-
-def _which(path: Path) -> tuple[int, int] | None:
-    """What tells the file that has this name now from any other."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
-    """Why SQLite refused, and what to do: only a damaged file is to be moved away, for its contents go with it."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-    full, read_only = _limits(path)
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return str(error), "Another process is busy with it: try again."
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and full):  # which often is all that SQLite says
-        return "the disk is full", "Free some space and try again."
-    if read_only:
-        return str(error), "The file system is read-only: make it writable and try again."
-    if path.is_dir():
-        return "a folder is in its place", "Move it away and try again."
-    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
-        return str(error), "See who may use it (ls -ld), and try again."
-    return str(error), "If it is damaged, move it away: names and read positions start anew, messages stay."
-
-
-def _limits(path: Path) -> tuple[bool, bool]:
-    """Whether the file system has no room for what SQLite puts beside its file, and whether it is read-only."""
-    try:
-        free, read_only = host.free_space(path.parent)
-    except OSError:
-        return False, False
-    return free < _ROOM, read_only
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        os.close(host.open_file(path, os.O_CREAT))
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        db.execute("PRAGMA trusted_schema = OFF")
-        db.execute("PRAGMA busy_timeout = 10000")
-        _plain(db, path)
-        if _version(db) == 0:
-            # Two processes may not turn a new file into WAL at once: SQLite does not wait there.
-            with flocked(path.with_name("state.lock")):
-                if _version(db) == 0:
-                    db.execute("PRAGMA journal_mode = WAL")
-                    db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;")
-        if _version(db) != _SCHEMA_VERSION:
-            raise StorageError(
-                f"{path} was written by a newer Intercom (version {_version(db)}, this one knows {_SCHEMA_VERSION}); "
-                "nothing was changed. Use the newer Intercom."
-            )
-        db.execute("PRAGMA synchronous = NORMAL")
-        _doubt(db, path.parent)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _plain(db: sqlite3.Connection, path: Path) -> None:
-    """StorageError for a file that would do something by itself when it is read or written: none of ours does."""
-    found = db.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') LIMIT 1").fetchone()
-    if found is not None:
-        raise StorageError(
-            f"{path} is not as Intercom makes it: it has a trigger or view ({value(str(found[0]))}); "
-            "nothing was changed. "
-            "Move it away: names and read positions start anew, messages stay."
-        )
-
-
-def _doubt(db: sqlite3.Connection, folder: Path) -> None:
-    """Note when the last commits may have been lost: the machine was started anew, or there is a ledger but no state.
-
-    What was said before that may have been given to somebody though no receipt says so.
-    """
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (_BOOT,)).fetchone()
-    if row is not None and row[0] == boot_id():
-        return
-    doubt = row is not None or _is_kept(folder)
-    notes = [(_BOOT, boot_id()), *([(_DOUBT, utc())] if doubt else [])]
-    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", notes)
-
-
-def _is_kept(folder: Path) -> bool:
-    """Whether there is a ledger."""
-    archive = folder.parent / "archive"
-    if any(name.startswith(_SINCE) for name in os.listdir(folder)):
-        return True
-    for name in os.listdir(archive) if archive.is_dir() else ():
-        with suppress(OSError), opened(archive / name) as file:
-            if _OPENED in file.read(_HEAD):
-                return True
-    return False
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])

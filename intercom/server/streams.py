@@ -1,0 +1,33 @@
+"""Owns the standard streams of a server: whether an event loop can watch them, and keeping them to ourselves."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import BinaryIO
+
+from intercom.system import host
+
+
+def pipes_usable() -> bool:
+    """Whether both standard streams are something an event loop can watch (a regular file is not)."""
+    if not host.LOOP_WATCHES_PIPES:
+        return False
+    for fd in (0, 1):
+        mode = os.fstat(fd).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)):
+            return False
+    return True
+
+
+def claim() -> tuple[BinaryIO, BinaryIO]:
+    """Take stdin and stdout for ourselves; everybody else in this process gets /dev/null and stderr."""
+    mine = tuple(host.spare(fd) for fd in (0, 1))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # started without a stderr
+        os.dup2(nothing, 1)
+    os.close(nothing)
+    return os.fdopen(mine[0], "rb", 0), os.fdopen(mine[1], "wb", 0)

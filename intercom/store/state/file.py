@@ -1,0 +1,147 @@
+"""Owns the file of the state: opening it, what it looks like, what is wrong where SQLite refuses."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from intercom.core.display import value
+from intercom.core.errors import StorageError
+from intercom.core.message import utc
+from intercom.system import host
+from intercom.system.boot import boot_id
+from intercom.system.files import opened
+from intercom.system.lock import flocked
+
+_SCHEMA_VERSION = 1
+_BOOT, DOUBT = "boot", "doubt"  # in meta
+_OPENED, _HEAD = " → system [OPEN]\n".encode(), 200  # in the first bytes of a segment
+_SINCE = ("ledger", "base.")  # in the private folder as soon as there is a ledger
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS agents (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS instances (
+    name TEXT PRIMARY KEY, role TEXT NOT NULL, pid INTEGER, started TEXT, session TEXT,
+    registered TEXT NOT NULL, heartbeat TEXT NOT NULL, active TEXT NOT NULL,
+    joined INTEGER NOT NULL,          -- broadcasts after this sequence number are for it
+    gone TEXT                         -- when it signed off
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cursors (
+    reader TEXT PRIMARY KEY, generation TEXT NOT NULL, floor INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipts (
+    reader TEXT NOT NULL, id TEXT NOT NULL, given TEXT NOT NULL, session TEXT NOT NULL,
+    received TEXT, times INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (reader, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS open_receipts ON receipts (reader, session) WHERE received IS NULL;
+CREATE INDEX IF NOT EXISTS receipts_by_id ON receipts (id);
+CREATE TABLE IF NOT EXISTS numbers (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+"""
+BUSY: Final = 10_000  #: milliseconds to wait for another that writes
+_ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
+
+
+def which(path: Path) -> tuple[int, int] | None:
+    """What tells the file that has this name now from any other."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
+    """Why SQLite refused, and what to do: only a damaged file is to be moved away, for its contents go with it."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    full, read_only = _limits(path)
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return str(error), "Another process is busy with it: try again."
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and full):  # which often is all that SQLite says
+        return "the disk is full", "Free some space and try again."
+    if read_only:
+        return str(error), "The file system is read-only: make it writable and try again."
+    if path.is_dir():
+        return "a folder is in its place", "Move it away and try again."
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
+        return str(error), "See who may use it (ls -ld), and try again."
+    return str(error), "If it is damaged, move it away: names and read positions start anew, messages stay."
+
+
+def _limits(path: Path) -> tuple[bool, bool]:
+    """Whether the file system has no room for what SQLite puts beside its file, and whether it is read-only."""
+    try:
+        free, read_only = host.free_space(path.parent)
+    except OSError:
+        return False, False
+    return free < _ROOM, read_only
+
+
+def opened_state(path: Path) -> sqlite3.Connection:
+    """A connection to the state at `path`, made if it is not there. StorageError, sqlite3.Error, OSError."""
+    if not path.exists():
+        os.close(host.open_file(path, os.O_CREAT))
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.execute(f"PRAGMA busy_timeout = {BUSY}")
+        _plain(db, path)
+        if _version(db) == 0:
+            # Two processes may not turn a new file into WAL at once: SQLite does not wait there.
+            with flocked(path.with_name("state.lock")):
+                if _version(db) == 0:
+                    db.execute("PRAGMA journal_mode = WAL")
+                    db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;")
+        if _version(db) != _SCHEMA_VERSION:
+            raise StorageError(
+                f"{path} was written by a newer Intercom (version {_version(db)}, this one knows {_SCHEMA_VERSION}); "
+                "nothing was changed. Use the newer Intercom."
+            )
+        db.execute("PRAGMA synchronous = NORMAL")
+        _doubt(db, path.parent)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _plain(db: sqlite3.Connection, path: Path) -> None:
+    """StorageError for a file that would do something by itself when it is read or written: none of ours does."""
+    found = db.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') LIMIT 1").fetchone()
+    if found is not None:
+        raise StorageError(
+            f"{path} is not as Intercom makes it: it has a trigger or view ({value(str(found[0]))}); "
+            "nothing was changed. "
+            "Move it away: names and read positions start anew, messages stay."
+        )
+
+
+def _doubt(db: sqlite3.Connection, folder: Path) -> None:
+    """Note when the last commits may have been lost: the machine was started anew, or there is a ledger but no state.
+
+    What was said before that may have been given to somebody though no receipt says so.
+    """
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (_BOOT,)).fetchone()
+    if row is not None and row[0] == boot_id():
+        return
+    doubt = row is not None or _is_kept(folder)
+    notes = [(_BOOT, boot_id()), *([(DOUBT, utc())] if doubt else [])]
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", notes)
+
+
+def _is_kept(folder: Path) -> bool:
+    """Whether there is a ledger."""
+    archive = folder.parent / "archive"
+    if any(name.startswith(_SINCE) for name in os.listdir(folder)):
+        return True
+    for name in os.listdir(archive) if archive.is_dir() else ():
+        with suppress(OSError), opened(archive / name) as file:
+            if _OPENED in file.read(_HEAD):
+                return True
+    return False
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
