@@ -10,6 +10,7 @@ from intercom.cli import show
 from intercom.cli.entry import server_entry
 from intercom.cli.session import Asked, warn
 from intercom.core.signature import Arg
+from intercom.fleet.aimfp import mark
 from intercom.fleet.clients.changes import ALONE
 from intercom.fleet.programs.known import programs
 from intercom.fleet.programs.program import SERVER
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from intercom.bus.setup import InitReport
     from intercom.core.config import Config
 
+Machine = Annotated[
+    str | None, Arg(help="this machine's name in the log's file name (default: the host's)", metavar="NAME")
+]
+
 
 def init(
     asked: Asked,
     *,
-    machine: Annotated[
-        str | None, Arg(help="this machine's name in the log's file name (default: the host's)", metavar="NAME")
-    ] = None,
+    machine: Machine = None,
     agents: Annotated[
         Sequence[str],
         Arg(
@@ -45,6 +48,8 @@ def init(
     ] = (),
     user: Annotated[bool, Arg(help="set clients up in your own files, for all projects")] = False,
     dry_run: Annotated[bool, Arg(help="show what would change in clients' files, and change nothing")] = False,
+    aimfp: Annotated[bool, Arg(help="show what AIMFP needs of this project, and set it")] = False,
+    yes: Annotated[bool, Arg(help="with --aimfp: do not ask")] = False,
 ) -> int:
     """Make folder, log and ignore rule; name the agents; set up the clients in use; print the server entry."""
     from intercom.cli import clients as mcp_clients
@@ -55,6 +60,10 @@ def init(
     means = mcp_clients.setup_of(config, server_entry(config), user=user)
     mcp_clients.chosen(means, clients)  # refused before anything is made
     report = None if dry_run else _make(asked, config, agents, remember=machine is not None)
+    if aimfp:
+        from intercom.cli.aimfp import prepare
+
+        return prepare(config, yes=yes, dry=dry_run, json=asked.json)
     planned, said = mcp_clients.set_up(means, config, clients, dry=dry_run)
     if asked.json:
         files = {"files": mcp_clients.shown(config.root, planned), "notes": said}
@@ -78,6 +87,7 @@ def _make(asked: Asked, config: Config, agents: Sequence[str], *, remember: bool
 
     with Rule(config):
         report = setup.init(config, agents or config.agents, remember=remember, comment=True)
+    mark(config.root)
     with Bus.open(asked.root) as bus:
         bus.add_agents(report.agents)
         if report.created and not bus.history(limit=1):

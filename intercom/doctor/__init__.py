@@ -13,6 +13,7 @@ from functools import partial
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError
 from intercom.doctor import connection, project, runtime, storage
+from intercom.doctor.aimfp import aimfp
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
 from intercom.fleet.programs.known import programs
 from intercom.store.private import foreign
@@ -40,6 +41,7 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
             with closing(storage.Seen(config.private)) as seen:
                 yield from _kept(config, seen)
         yield from _one("hooks' errors", lambda: storage.faults(config))
+    yield from aimfp(config)
     for program in programs():
         yield from _one("server entry", partial(connection.server, config, environ, program))
         yield from _one("hooks", partial(connection.hooks, config, environ, program))

@@ -67,8 +67,10 @@ def _served(
 
     def open_bus() -> Any:
         from intercom.bus.bus import Bus
+        from intercom.fleet.aimfp import mark
 
         bus = Bus.open(root, machine=machine)
+        mark(bus.config.root, os.getcwd())
         bus.confirms = False  # a cancelled call's messages are carried: the session says when they were shown
         bus.tidies = False  # the bus thread does, when it has answered
         return bus

@@ -8,11 +8,13 @@ part (`all` is for everybody). `templates/instructions.md` is whole. Clients cut
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from intercom.system import resources
 
 INSTRUCTIONS_LIMIT = 2_000  # characters
 PARTS = ("all", "master", "worker", "agent")
+AIMFP = "aimfp-"  #: begins the parts that are for projects that use AIMFP
 
 _PART = re.compile(r"^<!-- part: ([a-z-]+) -->\n", re.MULTILINE)
 
@@ -24,7 +26,15 @@ def instructions() -> str:
 
 def for_role(role: str | None) -> str:
     """The protocol for a master, worker or agent; for somebody without a role, all of it."""
-    wanted = ("all", role) if role else PARTS
+    return _joined(("all", role) if role else PARTS)
+
+
+def for_aimfp(role: str | None) -> str:
+    """What goes beside it in a project that uses AIMFP."""
+    return _joined([AIMFP + one for one in ((role,) if role else PARTS)])
+
+
+def _joined(wanted: Collection[str]) -> str:
     return "\n\n".join(body for part, body in parts(resources.text("protocol.md")) if part in wanted) + "\n"
 
 

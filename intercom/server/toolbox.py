@@ -32,8 +32,8 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "intercomm_send",
-        "Send a message to an instance, an agent, the user, or several (comma-separated). It is stored before this "
-        "returns. Answers the message id.",
+        "Send a message to an instance, an agent, the user, or several (comma-separated). Stored before this "
+        "returns; a done is checked.",
         messages.send,
         quick=True,
         always=True,
@@ -41,7 +41,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("intercomm_broadcast", "Send one message to everybody.", messages.broadcast, quick=True),
     Tool(
         "intercomm_escalate",
-        "Ask the master a question or for a decision. Answers persisted, woke and, if not woken, the reason.",
+        "Ask the master a question or for a decision. Answers whether it woke, or why not.",
         tasks.escalate,
         on=ON_LOOP,
         who=WORKER,
@@ -56,7 +56,7 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "intercomm_status",
-        "Who is here and alive, unread counts, latest reported states, warnings.",
+        "Who is here, unread counts, latest states, warnings.",
         tasks.status,
         quick=True,
         who=ANY,
@@ -70,7 +70,7 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "intercomm_get_protocol",
-        "The full protocol for your role: how to work with the others here.",
+        "How to work with the others.",
         tasks.get_protocol,
         on=ON_LOOP,
         who=ANY,
@@ -126,7 +126,7 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "intercomm_worktree_list",
-        "Worktrees: status, branch, unsaved work; the merge queue in order, with predicted conflicts.",
+        "Worktrees, the merge queue, predicted conflicts.",
         verbs.worktree_list,
         on=ON_CREW,
         show=workers.listed,

@@ -12,9 +12,9 @@ import time
 from typing import Any, NamedTuple
 
 from intercom.bus.names import server_there
-from intercom.core.errors import IntercomError, UsageError
+from intercom.core.errors import IntercomError, Refused, UsageError
 from intercom.core.message import USER
-from intercom.fleet import keys, observe
+from intercom.fleet import aimfp, keys, observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.screen import FIRST_RUN
@@ -62,6 +62,7 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
         raise UsageError("claude_cmd is empty; nothing was started.")
     runs = program(plan.program)
     runs.check(words, {**crew.environ, **worker_environment(crew, runs)})
+    lacks = _aimfp(crew, plan)
     taken = tickets(crew, plan)
     results: dict[str, Spawned] = {}
     threads = [
@@ -73,8 +74,16 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
     for thread in threads:
         thread.join()
     unused = crew.bus.config.unused
-    more = {"settings": unused} if unused else {}
+    more: dict[str, Any] = {**({"settings": unused} if unused else {}), **({"aimfp": lacks} if lacks else {})}
     return [one._replace(about={**one.about, **more}) for one in (results[ticket.name] for ticket in taken)]
+
+
+def _aimfp(crew: Crew, plan: Plan) -> list[str]:
+    """What AIMFP lacks here for workers in worktrees. Refused where they could do nothing at all."""
+    lacks = aimfp.unmet(crew.bus.config.root) if plan.worktrees else []
+    if stops := [one for one in lacks if one.stops]:
+        raise Refused(f"{'; '.join(one.says for one in stops)}; nothing was started. First: {stops[0].do}")
+    return [f"{one.says}. Do: {one.do}" if one.do else one.says for one in lacks]
 
 
 def _one(crew: Crew, plan: Plan, ticket: Ticket, by: str, results: dict[str, Spawned]) -> None:

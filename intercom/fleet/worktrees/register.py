@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from intercom.core import done, stages
 from intercom.core.errors import IntercomError, NotFound, Refused, UsageError
 from intercom.core.message import check_name, utc
+from intercom.fleet import aimfp
 from intercom.fleet.worktrees import branches, derived, removal, worktree
 from intercom.store.state.db import State
 
@@ -93,6 +94,7 @@ class Worktrees:
             self._forget(name) if before is None else self._put(before)
             raise
         worktree.copy_settings(self._root, where)
+        aimfp.mark(self._root, where)
         return entry
 
     def _forget(self, worker: str) -> None:

@@ -68,8 +68,8 @@ def send(
     thread: Annotated[str | None, Arg("a word that ties messages together")] = None,
     status: Annotated[str | None, Arg(words=STATUS_CODES)] = None,
     progress: Annotated[int | None, Arg(low=0, high=100)] = None,
-    branch: Annotated[str | None, Arg("with done: the branch that has the work")] = None,
-    commit: Annotated[str | None, Arg("with done: its newest commit")] = None,
+    branch: str | None = None,
+    commit: str | None = None,
 ) -> dict[str, Any]:
     """Store one message for a recipient; a done is checked."""
     more: dict[str, Any] = {"priority": priority, "thread": thread, "status": status, "progress": progress}

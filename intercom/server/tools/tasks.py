@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from intercom.core.aimfp import used
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import USER, Message
 from intercom.core.signature import Arg
@@ -138,6 +139,18 @@ def clear(_session: Session, bus: Bus, *, keep: Annotated[int, Arg(low=0)] = 100
     }
 
 
-async def get_protocol(session: Session, _call: Caller) -> str:
-    """The full protocol for the caller's role."""
-    return protocol.for_role(session.role if session.name or session.spawned.name else None)
+async def get_protocol(
+    session: Session,
+    call: Caller,
+    *,
+    role: Literal["master", "worker", "agent", "all"] | None = None,
+) -> str:
+    """The full protocol for the caller's role or for another; with how AIMFP is worked where it is used."""
+    own = session.role if session.name or session.spawned.name else None
+    meant = None if role == "all" else role or own
+    text = protocol.for_role(meant)
+    try:
+        root = await call(lambda bus: bus.config.root)
+    except (IntercomError, OSError):
+        return text  # the bus will say at the next call what is wrong with it
+    return f"{text}\n{protocol.for_aimfp(meant)}" if used(root) else text
