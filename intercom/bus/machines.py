@@ -66,9 +66,10 @@ def _named_in(head: bytes) -> list[str]:
 
     try:
         named = frontmatter.loads(decode(first[0].raw).lstrip("\ufeff")).get("agents")
+        plain = [str(name) for name in named if isinstance(name, str | int)] if isinstance(named, list) else []
     except (yaml.YAMLError, ValueError, RecursionError):
         return []  # written by hand: what is not YAML names nobody (an impossible date is a ValueError)
-    found = [canonical(str(name)) for name in named] if isinstance(named, list) else []
+    found = map(canonical, plain)
     return [name for name in found if is_name(name) and name not in RESERVED]
 
 

@@ -5,15 +5,13 @@ Read once, frozen, passed down; the only module that looks at the environment. N
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from intercom.core import consent, trust
+from intercom.core import consent, document, trust
 from intercom.core import root as roots
 from intercom.core.arguments import maybe_texts
 from intercom.core.errors import FormatError, Refused, UsageError
@@ -25,10 +23,6 @@ COMPACT_BYTES = 256 * 1024  #: size of the live log
 COMPACT_KEEP = 50
 BASE = "base."  #: in the private folder: a page's name behind it says whose base it is
 
-_MOST = 1024 * 1024  # bytes of a settings file
-_DOTS = 100
-_QUOTED = re.compile(r"""#.*|"[^"\n]*"|'[^'\n]*'""")
-_DEEP = re.compile(rf"(?:\.[^.\n]*){{{_DOTS + 1}}}")
 _OLDER_MARK = "kept."  # what versions before the ledger had in its place
 _MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -135,33 +129,13 @@ def load(
 def _settings(path: Path) -> Mapping[str, Any]:
     """The project's settings; an absent file is an empty one."""
     try:
-        text = _text(path)
+        return document.toml(document.text_of(path))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}; nothing was opened.") from error
-    import tomllib
-
-    if _DEEP.search(_QUOTED.sub("", text)):  # for which tomllib would take minutes
-        raise UsageError(f"{path} has a line with more than {_DOTS} dots; nothing was opened. Mend the file.")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}; nothing was opened. Mend the file.") from error
-    except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
-        raise UsageError(f"{path} is not for people to read: {error}; nothing was opened. Mend the file.") from error
-
-
-def _text(path: Path) -> str:
-    """The text of a small file. OSError where it is anything else, without waiting for it; UnicodeDecodeError."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(handle, encoding="utf-8") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        if found.st_size > _MOST:
-            raise OSError(errno.EFBIG, f"it has more than {_MOST} bytes")
-        return file.read(_MOST)
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be used: {error}; nothing was opened. Mend the file.") from error
 
 
 def _agents(settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -183,7 +157,7 @@ def _agents(settings: Mapping[str, Any]) -> tuple[str, ...]:
 def _remembered(root: Path) -> str:
     """The name that `init --machine` gave this machine; kept beside the state, since settings are shared."""
     try:
-        return _text(root / ".claude" / "local" / ".intercom" / "machine").strip()
+        return document.text_of(root / ".claude" / "local" / ".intercom" / "machine").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -11,6 +11,7 @@ too many is better than one lost.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from intercom.format.grammar import FENCE
 REAL, NEED_MORE = 0, -1  # any other verdict is the index where the quotation ends
 
 #: Where header lines begin in a stretch of the buffer, and whether a tool wrote them.
-Headers = Callable[[int, int], list[tuple[int, bool]]]
+Headers = Callable[[int, int], Iterator[tuple[int, bool]]]
 
 
 class Fence(NamedTuple):
@@ -52,6 +53,25 @@ def fences(buffer: bytes, start: int, end: int) -> Iterator[Fence]:
         yield Fence(match.start(), match.end(), mark[:1], len(mark), not info.strip())
 
 
+class _Before:
+    """The headers of a stretch, each looked up once: many closing lines ask for those before them."""
+
+    def __init__(self) -> None:
+        self._since = self._until = 0
+        self._found: list[tuple[int, bool, int]] = []  # where, whether a tool's, where the last tool's is by then
+
+    def last(self, start: int, stop: int, headers: Headers) -> tuple[int, bool, int]:
+        """The last one from `start` to `stop`, whether a tool wrote it, and the last that one did; -1 for none."""
+        if not self._since <= start <= self._until:
+            self._since = self._until = start
+            self._found.clear()
+        for place, tool in headers(self._until, stop) if stop > self._until else ():
+            self._found.append((place, tool, place if tool else self._found[-1][2] if self._found else -1))
+        self._until = max(self._until, stop)
+        place, tool, last_tool = self._found[bisect_left(self._found, (stop,)) - 1]
+        return place, tool, last_tool if last_tool >= start else -1
+
+
 class Fences:
     """The state of fences in one entry, as far as it was read; what was looked up is kept for the next entries."""
 
@@ -62,6 +82,7 @@ class Fences:
         self._length = 0  # of the open fence, 0 when none is open
         self._sought: dict[tuple[bytes, int], tuple[int, int, Fence | None]] = {}  # no closer in between; then this
         self._stray: _Stray | None = None
+        self._before = _Before()
 
     def restart(self, at: int) -> None:
         """A new entry's text begins at `at`."""
@@ -73,6 +94,7 @@ class Fences:
             self._at = max(0, self._at - by)
             self._sought.clear()
             self._stray = None
+            self._before = _Before()
 
     def advance(self, buffer: bytes, to: int) -> bool:
         """Read on to index `to`; whether a fence is open there."""
@@ -92,15 +114,13 @@ class Fences:
             return REAL if final or end - start > self._reach else NEED_MORE
         if self._stray is None or self._stray.close != close.start:
             limit = min(end, close.start + self._reach)
-            after = headers(close.end, limit)
-            if not after and (not final or limit < end):
+            after = next((place for place, _ in headers(close.end, limit)), -1)
+            if after < 0 and (not final or limit < end):
                 return NEED_MORE if end == limit else REAL
-            before = headers(start, close.start)
-            last, tool_last = before[-1]
+            last, tool_last, last_tool = self._before.last(start, close.start, headers)
             segment = Fences(self._reach)
             segment.restart(last)
-            is_open = segment.advance(buffer, after[0][0] if after else end)
-            last_tool = max((place for place, tool in before if tool), default=-1)
+            is_open = segment.advance(buffer, end if after < 0 else after)
             self._stray = _Stray(close.start, is_open, tool_last, last_tool)
         stray = self._stray
         if not stray.open or (stray.last_tool >= start and not stray.tool_last):

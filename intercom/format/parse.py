@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from intercom.format import entries, strict
 from intercom.format.fences import NEED_MORE, REAL, Fences
@@ -149,9 +150,9 @@ class Parser:
             return match.end()
         if not strong and self._fences.advance(buffer, match.start()):
 
-            def headers(start: int, stop: int) -> list[tuple[int, bool]]:
+            def headers(start: int, stop: int) -> Iterator[tuple[int, bool]]:
                 found = (header for header in BOUNDARY.finditer(buffer, start, stop) if _begins(header))
-                return [(header.start(), entries.is_strong(buffer, header, stop)) for header in found]
+                return ((header.start(), entries.is_strong(buffer, header, stop)) for header in found)
 
             if match.lastindex == CONFLICT:
                 return match.end()

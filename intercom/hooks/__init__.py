@@ -41,7 +41,7 @@ def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
     except Exception as error:  # noqa: BLE001  # the edge: no fault of ours reaches the session
         from intercom.hooks.faults import note_fault
 
-        note_fault(config, event, error)
+        note_fault(config, event, error, root)
         return 0
     return code
 

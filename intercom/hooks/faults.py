@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,20 +13,21 @@ if TYPE_CHECKING:
 _LONGEST_LOG = 256 * 1024  #: bytes; then a new one is begun
 
 
-def note_fault(config: Config | None, event: str, error: BaseException) -> None:
-    """A line in `.claude/local/.intercom/errors.log`, if there is such a folder."""
+def note_fault(config: Config | None, event: str, error: BaseException, root: str | None = None) -> None:
+    """A line in `.claude/local/.intercom/errors.log`, if there is such a folder; also where settings cannot be read."""
     import traceback
 
     from intercom.core.display import sentence
     from intercom.system import host
 
-    if config is None or not config.private.is_dir():
+    private = config.private if config is not None else _private(root)
+    if private is None or not private.is_dir():
         return
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" at {os.path.basename(last[0].filename)}:{last[0].lineno}" if last else ""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = sentence(f"{stamp} hook {event}: {type(error).__name__}: {error}{where}")
-    path = config.private / "errors.log"
+    path = private / "errors.log"
     try:
         if path.exists() and path.stat().st_size > _LONGEST_LOG:
             host.rename(path, path.with_name("errors.log.1"))
@@ -36,3 +38,14 @@ def note_fault(config: Config | None, event: str, error: BaseException) -> None:
             os.close(sink)
     except OSError:
         pass  # there is nobody left to tell
+
+
+def _private(root: str | None) -> Path | None:
+    """The private folder of a bus whose settings nobody could read."""
+    from intercom.core.errors import IntercomError
+    from intercom.core.root import find
+
+    try:
+        return find(root, os.environ).path / ".claude" / "local" / ".intercom"
+    except (IntercomError, OSError):
+        return None

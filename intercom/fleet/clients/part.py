@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from intercom.core import document
 from intercom.fleet.clients.edit import block, jsonc
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, newline_of
 
@@ -145,12 +146,10 @@ class Toml(NamedTuple):
 
 
 def _toml(text: str) -> dict[str, Any]:
-    import tomllib
-
     try:
-        return tomllib.loads(text.lstrip("\ufeff").replace("\r\n", "\n"))
-    except tomllib.TOMLDecodeError as error:
-        raise CannotEdit(f"not TOML: {error}") from None
+        return document.toml(text.lstrip("\ufeff").replace("\r\n", "\n"))
+    except ValueError as error:
+        raise CannotEdit(str(error)) from None
 
 
 #: The line of a key, blank and comment lines below it, and the indent of the first item.

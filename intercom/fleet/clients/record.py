@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intercom.core import document
 from intercom.fleet.clients.edit.splice import Insert
 from intercom.system.files import make_private_folder, replace
 
@@ -78,7 +79,7 @@ def user_record(home: Path, environ: Mapping[str, str]) -> Path:
 
 def _read(path: Path) -> dict[str, Kept]:
     try:
-        raw: Any = json.loads(path.read_bytes())
+        raw: Any = document.json(document.text_of(path))
         return {
             str(name): Kept(
                 str(one["after"]),

@@ -20,7 +20,18 @@ from intercom.format.grammar import SECONDS
 from intercom.format.likeness import goes_on, similarity
 from intercom.format.record import is_systems_own
 from intercom.store.index.control import Control, apply
-from intercom.store.index.revise import ALIKE, INBOX, Source, follow, inbox_rows, is_own, revise, take_edits, told_apart
+from intercom.store.index.revise import (
+    ALIKE,
+    INBOX,
+    MANY,
+    Source,
+    follow,
+    inbox_rows,
+    is_own,
+    revise,
+    take_edits,
+    told_apart,
+)
 from intercom.store.index.values import loaded, stored_row
 
 # After seq and src the columns stand in the order of an Entry's fields, so that a row is a slice of one.
@@ -281,6 +292,7 @@ class _Written:
 
     def __init__(self, db: sqlite3.Connection, stamps: set[str]) -> None:
         self._bodies: dict[tuple[str, ...], list[str]] = {}
+        self._at: dict[tuple[str, ...], int] = {}  # where among them the last one was found: a copy keeps the order
         for row in db.execute("SELECT stamp, sender, rcpt, tag, body FROM messages"):
             if loaded(row[0]) in stamps:
                 *header, body = map(loaded, row)
@@ -288,11 +300,17 @@ class _Written:
 
     def has(self, entry: Entry) -> bool:
         """Whether an entry of a copy is one of them."""
-        bodies = self._bodies.get((entry.stamp, entry.sender, entry.to, entry.tag), ())
+        if entry.id is not None:
+            return False
+        header = (entry.stamp, entry.sender, entry.to, entry.tag)
+        bodies, at = self._bodies.get(header, []), self._at.get(header, 0)
         exact = SECONDS.search(entry.stamp) is not None
-        return entry.id is None and any(
-            similarity(body, entry.body) >= ALIKE or (exact and goes_on(body, entry.body)) for body in bodies
-        )
+        first = max(0, at - MANY // 2)
+        for place, body in enumerate(bodies[first : first + MANY], first):
+            if similarity(body, entry.body) >= ALIKE or (exact and goes_on(body, entry.body)):
+                self._at[header] = place
+                return True
+        return False
 
 
 def _known(db: sqlite3.Connection, idents: list[str]) -> dict[str, tuple[int, int, tuple[Any, ...]] | None]:

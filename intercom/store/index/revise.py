@@ -26,6 +26,7 @@ from intercom.store.index.control import new_generation
 from intercom.store.index.values import entry_of_row, loaded, stored, stored_row
 
 INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?)"
+MANY = 100  #: texts under one header that are compared with one: so many have none but by intent
 ALIKE = 0.6  #: texts under one header at least so alike are one message, as in `reconcile`
 _STATE = "SELECT 1 FROM pragma_database_list WHERE name = 'state'"
 
@@ -111,7 +112,7 @@ def take_edits(db: sqlite3.Connection, source: Source, named: Iterable[tuple[str
     out = []
     gone = _by_header(db, source, present, {entry.stamp for entry in strangers.values()})
     for ident, entry in strangers.items():
-        for old, number, body in gone.get(_header(entry), ()):
+        for old, number, body in gone.get(_header(entry), [])[:MANY]:
             if _alike(body, entry.body) and not _has(db, ident):
                 _rename(db, old, ident)
                 revise(db, ident, entry._replace(via="hand"), source)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from intercom.core import document
 from intercom.core.errors import CommandFailed, ProgramMissing
 from intercom.fleet.programs.claude import hook_settings
 from intercom.fleet.programs.claude.versions import OLDEST, Version
@@ -119,7 +120,7 @@ def _approved(root: Path, environ: Mapping[str, str]) -> tuple[set[str], bool]:
 def settings_in(path: Path) -> dict[str, Any]:
     """The table that one of Claude Code's JSON files holds; empty where there is none."""
     try:
-        raw = json.loads(path.read_bytes())
+        raw = document.json(document.text_of(path, 64 * document.MOST))
     except (OSError, ValueError):
         return {}
     return raw if isinstance(raw, dict) else {}

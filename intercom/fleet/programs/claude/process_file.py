@@ -6,11 +6,12 @@ through, stays behind after a kill, and is nobody's promise: the hooks are asked
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+from intercom.core import document
 from intercom.fleet.programs.program import Status
 from intercom.system.liveness import started
 
@@ -35,8 +36,7 @@ def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | Non
     env = os.environ if environ is None else environ
     folder = env.get("CLAUDE_CONFIG_DIR") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".claude")
     try:
-        with open(os.path.join(folder, "sessions", f"{pid}.json"), "rb") as file:
-            found = json.loads(file.read())
+        found = document.json(document.text_of(Path(folder, "sessions", f"{pid}.json")))
         status, mark = found["status"], found.get("procStart")
         updated = float(found.get("statusUpdatedAt") or found.get("updatedAt") or 0) / 1000
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -10,9 +10,11 @@ beside it goes with it. Its lines stay in the file; only nothing follows on them
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
+
+from intercom.core import document
+from intercom.system.files import opened
 
 _TAIL = 4 << 20  #: bytes from the end that are looked at
 _TAKEN_BACK = "UserPromptSubmit"  #: what other events put beside a turn stays in the conversation
@@ -52,7 +54,7 @@ def _stays(one: dict[str, Any], followed: set[str]) -> bool:
 def _lines(path: str) -> list[tuple[bytes, dict[str, Any]]]:
     """The last lines, each with what it says; what is not an object is left out."""
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))
             raw = file.read().split(b"\n")
     except OSError:
@@ -60,7 +62,7 @@ def _lines(path: str) -> list[tuple[bytes, dict[str, Any]]]:
     found = []
     for line in raw:
         try:
-            one = json.loads(line)
+            one = document.json(line)
         except ValueError:
             continue  # torn by us, or just being written
         if isinstance(one, dict):

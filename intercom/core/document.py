@@ -1,0 +1,72 @@
+"""Owns reading documents that others wrote, JSON and TOML, so that none of them can hold us up: small, flat, finite.
+
+What is too deep, too long, has a number that no file means, or is no regular file is an error like any other.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+MOST = 1024 * 1024  #: bytes of a document, unless its reader says otherwise
+_DOTS = 100
+_BITS = 64  #: of a whole number, as TOML has them
+_QUOTED = re.compile(r"""#.*|"[^"\n]*"|'[^'\n]*'""")
+_DEEP = re.compile(rf"(?:\.[^.\n]*){{{_DOTS + 1}}}")
+
+
+def text_of(path: Path, most: int = MOST) -> str:
+    """The text of a file. OSError where it is anything but a regular file of at most so many bytes; UnicodeDecodeError.
+
+    Nothing that stands in its place is waited for.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(handle, encoding="utf-8") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, f"it has more than {most} bytes")
+        return file.read(most)
+
+
+def toml(text: str) -> dict[str, Any]:
+    """What a TOML document says. ValueError, with why."""
+    import tomllib
+
+    if _DEEP.search(_QUOTED.sub("", text)):  # for which tomllib would take minutes
+        raise ValueError(f"it has a line with more than {_DOTS} dots")
+    try:
+        found = tomllib.loads(text)
+        _check(found)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"it is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ValueError("it is nested without end") from error
+    return found
+
+
+def json(text: str | bytes) -> Any:
+    """What a JSON document says. ValueError, with why."""
+    from json import loads
+
+    try:
+        return loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested without end") from error
+
+
+def _check(value: Any) -> None:
+    """ValueError for a number that is none: it would take time and space wherever it is shown."""
+    if isinstance(value, dict):
+        for one in value.values():
+            _check(one)
+    elif isinstance(value, list):
+        for one in value:
+            _check(one)
+    elif isinstance(value, int) and value.bit_length() > _BITS:
+        raise ValueError(f"it has a number of more than {_BITS} bits")
