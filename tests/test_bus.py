@@ -330,6 +330,39 @@ def test_search(bus: Bus) -> None:
     assert bus.notices == []
 
 
+def test_search_finds_parts_ids_and_scripts_without_blanks(bus: Bus) -> None:
+    """Words first; then what holds the letters, the newest first; an id finds its message."""
+    texts = [
+        "the parser is red",
+        "parsers, all of them",
+        "reparse it",
+        "会議は月曜日です",
+        "ПРИВЕТ всем",
+        "the parser is red",
+    ]
+    sent = [bus.send("roo", body, sender="claude-code").id for body in texts]
+
+    def found(query: str, limit: int = 50) -> list[int]:
+        return [sent.index(message.id) for message in bus.search(query, limit=limit)]
+
+    assert found("parser") == [5, 0, 1]  # equals: the newest first; then parts of words
+    assert found("pars") == [5, 2, 1, 0]
+    assert found("arse") == [5, 2, 1, 0]
+    assert found("RED parse") == [5, 0]
+    assert found("pa") == []
+    assert found("会議") == [3]
+    assert found("月") == [3]
+    assert found("曜日で") == [3]
+    assert found("ивет") == [4]
+    assert found('"is re"') == [5, 0]
+    assert set(found("pars*")) == {5, 0, 1}
+    assert found("parser", limit=1) == [5]
+    assert found(sent[2]) == [2]
+    assert found(sent[2][:8].upper()) == [2]
+    bus.send("roo", f"see {sent[2]}", sender="claude-code")
+    assert [message.body for message in bus.search(sent[2])] == ["reparse it", f"see {sent[2]}"]
+
+
 # -- wrong arguments ------------------------------------------------------------------------------
 
 WRONG = [None, 5, b"x", ["roo"], 1.5, {"a": 1}, object()]

@@ -231,7 +231,7 @@ class Bus:
         return self._fresh(lambda db: index_query.history(db, wanted, limit))
 
     def search(self, query: str, *, limit: int = 50) -> list[Message]:
-        """Full-text search over all history, best first: every word, "a phrase", prefix*."""
+        """Search all history, best first: an id, every word or part of a word, "a phrase", prefix*."""
         arguments.texts("nothing was read", query=query)
         most = arguments.check_count("limit", limit, "nothing was read", least=1)
         return self._fresh(lambda db: self._search(db, query, most))
@@ -241,7 +241,9 @@ class Bus:
             with self._index.writing() as writing:
                 index_query.index_words(writing)
             db = self._sync.db()
-        return index_query.search(db, words, limit)
+        from intercom.store.index.search import search
+
+        return search(db, words, limit)
 
     def receipts(self, sender: str, message_id: str | None = None) -> list[Receipt]:
         """What became of a sender's newest messages, or of one: stored, shown, acted on. UnknownName, NotFound."""

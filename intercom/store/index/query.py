@@ -7,7 +7,6 @@ statement can leave out what was given: filters come before limits.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,7 +28,6 @@ _PAGE = (
     "UNION SELECT seq FROM kept) k JOIN messages m ON m.seq = k.seq JOIN sources s ON s.src = m.src "
     "WHERE s.own AND m.hidden = 0"
 )
-_UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
 _CONDITIONS = 20  #: words that are a condition of their own: SQLite takes no more than 1,000 in a row
 FROM = "FROM messages m LEFT JOIN sources s ON s.src = m.src"
 
@@ -233,24 +231,6 @@ def by_ids(db: sqlite3.Connection, ids: Sequence[str]) -> list[Message]:
         marks = ",".join("?" * len(part))
         found += messages_of(db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.id IN ({marks})", part))
     return sorted(found, key=lambda message: message.seq or 0)
-
-
-def search(db: sqlite3.Connection, query: str, limit: int) -> list[Message]:
-    """Full-text search, best first. Every word must occur; "a phrase" and prefix* are understood."""
-    terms = [
-        '"' + word.replace('"', "") + '"' + ("*" if star else "")
-        for word, star in (
-            (quoted or plain, star)
-            for quoted, plain, star in re.findall(r'"([^"]+)"|([^\s"*]+)(\*?)', _UNSEARCHABLE.sub(" ", query))
-        )
-    ]
-    if not terms:
-        return []
-    sql = (
-        f"SELECT {COLUMNS} FROM words w JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src "
-        "WHERE words MATCH ? AND m.hidden = 0 ORDER BY w.rank, m.seq LIMIT ?"
-    )
-    return messages_of(db.execute(sql, (" ".join(terms), limit)))
 
 
 def index_words(db: sqlite3.Connection) -> None:

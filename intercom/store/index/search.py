@@ -1,0 +1,88 @@
+"""Owns search: by id, by words, and by parts of words.
+
+Words come first, best match first and the newest among equals: FTS5 finds them in an index of words. After them come
+the messages that hold each term somewhere, the newest first: found by looking through the texts, a tenth of a second
+for 100,000 messages. (An index of all groups of three letters takes seventeen times as long to build, at each rebuild;
+and it finds nothing in Chinese or Japanese, where a word has two letters and none stands between blanks.)
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import NamedTuple
+
+from intercom.core.message import Message
+from intercom.store.index.query import COLUMNS, FROM, beginning, by_ids, messages_of
+from intercom.store.index.values import stored
+
+_UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
+_ID = re.compile(r"[0-9a-z]{6,12}\Z")
+_PART = 3  #: letters that a part of a word has at least
+_TERMS = 20  #: so many are looked for in texts: SQLite takes no more than 1,000 conditions in a row
+
+
+class Term(NamedTuple):
+    """A word, a "phrase", or the beginning of a word (`star`)."""
+
+    text: str
+    star: bool
+
+    @property
+    def part(self) -> bool:
+        """Whether it is looked for inside words: long enough, or of a script without blanks."""
+        return not self.star and (len(self.text) >= _PART or not self.text.isascii())
+
+    @property
+    def quoted(self) -> str:
+        """As FTS5 has it."""
+        return '"' + self.text.replace('"', "") + '"' + ("*" if self.star else "")
+
+
+def search(db: sqlite3.Connection, query: str, limit: int) -> list[Message]:
+    """What bears this id, what has all these words, what holds all these parts of words: in this order."""
+    found = re.findall(r'"([^"]+)"|([^\s"*]+)(\*?)', _UNSEARCHABLE.sub(" ", query))
+    terms = [Term(quoted or plain, bool(star)) for quoted, plain, star in found]
+    if not terms:
+        return []
+    out = _by_id(db, terms)
+    _add(out, _by_words(db, terms, limit))
+    if len(out) < limit and all(not term.star for term in terms) and any(term.part for term in terms):
+        _add(out, _by_parts(db, terms[:_TERMS], limit))
+    return list(out.values())[:limit]
+
+
+def _add(out: dict[str, Message], found: list[Message]) -> None:
+    for message in found:
+        out.setdefault(message.id, message)
+
+
+def _by_id(db: sqlite3.Connection, terms: list[Term]) -> dict[str, Message]:
+    begins = terms[0].text.lower()
+    if len(terms) > 1 or not _ID.match(begins):
+        return {}
+    return {message.id: message for message in by_ids(db, beginning(db, begins, _TERMS))}
+
+
+def _by_words(db: sqlite3.Connection, terms: list[Term], limit: int) -> list[Message]:
+    sql = (
+        f"SELECT {COLUMNS} FROM words w JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src "
+        "WHERE words MATCH ? AND m.hidden = 0 ORDER BY w.rank, m.seq DESC LIMIT ?"
+    )
+    return messages_of(db.execute(sql, (" ".join(term.quoted for term in terms), limit)))
+
+
+def _by_parts(db: sqlite3.Connection, terms: list[Term], limit: int) -> list[Message]:
+    sql, values = "", []
+    for term in terms:
+        text = term.text
+        if text.isascii():
+            sql += " AND instr(lower(m.body), lower(?)) > 0"
+        elif text.lower() == text.upper():  # of a script that has no case
+            sql += " AND instr(m.body, ?) > 0"
+        else:
+            sql += " AND holds(m.body, ?)"
+        values.append(stored(text))
+    return messages_of(
+        db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.hidden = 0{sql} ORDER BY m.seq DESC LIMIT ?", [*values, limit])
+    )
