@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from intercom.bus.bus import Bus
 from intercom.doctor import project as project_checks
 from intercom.doctor import runtime
 from intercom.fleet.sessions import SessionRow, Sessions
+from intercom.fleet.worktrees.register import Worktrees
 from intercom.store.state.db import State
 from tests.conftest import SOURCE, Command
 from tests.server_client import BareClient
@@ -91,6 +93,15 @@ def test_all_is_well_and_stays_as_it_is(well: Path, command: Command, tmp_path: 
         assert {check: said for check, said in found.items() if said[0] != "ok"} == {}
         assert found["instances"][1] == "worker-1 alive"
     assert tree(well).keys() - before.keys() == set(), "a server that ended leaves no more than it found"
+
+
+def test_a_fresh_start_is_all_well(project: Path, command: Command, tmp_path: Path) -> None:
+    """Right after `init`, connected or not: nothing to worry about."""
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    assert command("init").returncode == 0
+    programs = programs_in(tmp_path / "bin", claude="echo '2.1.197 (Claude Code)'")
+    found = findings(command, PATH=f"{programs}:{os.environ['PATH']}")
+    assert {name: said for name, said in found.items() if said[0] != "ok"} == {}
 
 
 def test_a_project_without_a_bus(project: Path, command: Command) -> None:
@@ -192,6 +203,74 @@ def no_entry(root: Path) -> None:
     (root / ".mcp.json").write_text("not JSON")
 
 
+def another_program(root: Path) -> None:
+    """Under our name, the server that came before us."""
+    (root / ".mcp.json").write_text('{"mcpServers": {"intercomm": {"command": "sh", "args": ["intercomm/index.js"]}}}')
+
+
+def no_table(root: Path) -> None:
+    """JSON, but no list of servers."""
+    (root / ".mcp.json").write_text('{"mcpServers": []}')
+
+
+def hook_to_nowhere(root: Path) -> None:
+    """A hook calls a program that is not there."""
+    hook = {"Stop": [{"hooks": [{"type": "command", "command": "exec /opt/gone/intercom hook Stop"}]}]}
+    (root / ".claude" / "settings.json").write_text(json.dumps({"hooks": hook}))
+
+
+def plugin_and_entry(root: Path) -> None:
+    """The plugin brings a server of its own."""
+    (root / ".claude" / "settings.json").write_text(json.dumps({"enabledPlugins": {"intercom@intercom": True}}))
+
+
+def bad_repair(root: Path) -> None:
+    """A mode that there is not."""
+    (root / ".claude" / "intercom.toml").write_text('[repair]\nmode = "sometimes"\n')
+
+
+def bad_wait(root: Path) -> None:
+    """A text where a number must be."""
+    (root / ".claude" / "intercom.toml").write_text('[permissions]\nwait = "long"\n')
+
+
+def phantom(root: Path) -> None:
+    """Somebody wrote to a name that nobody bears."""
+    (log,) = (root / ".claude" / "local").glob("*.md")
+    log.write_bytes(log.read_bytes() + b"\n## [2026-01-01 10:00:00] user -> rooo [ASK]\nwell?\n")
+    with Bus.open(root) as bus:
+        bus.history()
+
+
+def log_is_a_link(root: Path) -> None:
+    """A person moved the page and linked to it."""
+    (log,) = (root / ".claude" / "local").glob("*.md")
+    log.rename(root / "elsewhere.md")
+    log.symlink_to(root / "elsewhere.md")
+
+
+def stray(root: Path) -> None:
+    """A file of somebody's lies in the archive."""
+    (root / ".claude" / "local" / "archive" / "notes.txt").write_text("x")
+
+
+def conflict(root: Path) -> None:
+    """Git left its lines, and both sides were read."""
+    (log,) = (root / ".claude" / "local").glob("*.md")
+    log.write_bytes(log.read_bytes() + b"<<<<<<< ours\n=======\n>>>>>>> theirs\n")
+    with Bus.open(root) as bus:
+        bus.history()
+
+
+def folder_gone(root: Path) -> None:
+    """A worktree's folder was deleted."""
+    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "x"], cwd=root, check=True)
+    state = State(root / PRIVATE)
+    path = Path(Worktrees(state, root).add("worker-8").path)
+    state.close()
+    shutil.rmtree(path)
+
+
 def hooks_twice(root: Path) -> None:
     """The hooks stand in two files."""
     hook = {"Stop": [{"hooks": [{"type": "command", "command": "exec intercom hook Stop"}]}]}
@@ -217,7 +296,18 @@ def hooks_twice(root: Path) -> None:
         (fault, "hooks' errors", "warning", "2 hours ago", "errors.log"),
         (old_fault, "hooks' errors", "ok", "days ago", ""),
         (no_command, "server entry", "wrong", "no-such-program", "intercom init"),
-        (no_entry, "server entry", "warning", "no entry", "claude mcp add intercomm"),
+        (no_entry, ".mcp.json", "wrong", "cannot be parsed", "intercom init"),
+        (no_table, ".mcp.json", "wrong", "no table mcpServers", "intercom init"),
+        (another_program, "server entry", "wrong", "starts something else", "another name"),
+        (hook_to_nowhere, "hooks", "wrong", "/opt/gone/intercom", "PATH"),
+        (plugin_and_entry, "server entry", "warning", "twice", "keep one"),
+        (bad_repair, "settings", "wrong", "'sometimes'", "on, ask or off"),
+        (bad_wait, "settings", "wrong", "permissions.wait is 'long'", "seconds"),
+        (phantom, "names", "warning", "rooo", "correct the name"),
+        (log_is_a_link, "page", "warning", "elsewhere.md", "put a file"),
+        (stray, "archive", "warning", "notes.txt", "move it"),
+        (conflict, "page", "warning", "git conflict", "take the lines"),
+        (folder_gone, "worktrees", "warning", "worker-8", "intercom worktree remove worker-8"),
         (hooks_twice, "hooks", "warning", "twice", "keep one"),
     ],
 )

@@ -12,7 +12,7 @@ from functools import partial
 
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError
-from intercom.doctor import connection, project, runtime, storage
+from intercom.doctor import connection, contents, project, runtime, storage
 from intercom.doctor.aimfp import aimfp
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
 from intercom.fleet.programs.known import programs
@@ -40,8 +40,11 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         else:
             with closing(storage.Seen(config.private)) as seen:
                 yield from _kept(config, seen)
+        yield from _one("page", lambda: contents.page(config))
+        yield from _one("archive", lambda: contents.archive(config))
         yield from _one("hooks' errors", lambda: storage.faults(config))
     yield from aimfp(config)
+    yield from _one(".mcp.json", lambda: connection.project_file(config))
     for program in programs():
         yield from _one("server entry", partial(connection.server, config, environ, program))
         yield from _one("hooks", partial(connection.hooks, config, environ, program))
@@ -58,7 +61,9 @@ def _kept(config: Config, seen: storage.Seen) -> Iterator[Finding]:
     if all(one.state == OK for one in found):
         yield from _one("log", lambda: storage.log(config))
         yield from _one("instances", lambda: storage.people(seen))
+        yield from _one("names", lambda: contents.names(config, seen))
         yield from _one("workers", lambda: storage.workers(seen))
+        yield from _one("worktrees", lambda: contents.worktrees(seen))
 
 
 def _one(name: str, check: Callable[[], Finding]) -> Iterator[Finding]:

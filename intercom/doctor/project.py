@@ -58,8 +58,9 @@ def settings(config: Config) -> Finding:
             unread += [f"{name}.{key}" for key in table if key not in known]
         elif known and table is not None:
             unread.append(f"{name} (a table is expected)")
-    if rules := _rules(config):
-        return rules
+    for check in (_rules, _repair, _others):
+        if wrong := check(config):
+            return wrong
     if unread:
         return Finding(
             "settings", WARNING, f"nobody reads {listed(unread)} in {path}", "correct the name, or remove it"
@@ -67,6 +68,32 @@ def settings(config: Config) -> Finding:
     if held := config.withheld():
         return Finding("settings", WARNING, f"{consent.named(held)}: not in use here yet", "intercom trust settings")
     return Finding("settings", OK, os.fspath(path))
+
+
+def _repair(config: Config) -> Finding | None:
+    """What `[repair]` cannot be: then nothing is repaired, and nobody can read."""
+    from intercom.core.errors import UsageError
+    from intercom.repair.repair import repair_settings
+
+    try:
+        repair_settings(config)
+    except UsageError as error:
+        says, _, do = str(error).partition("; ")
+        return Finding("settings", WRONG, says, do.rpartition(". ")[2] or "mend it")
+    return None
+
+
+def _others(config: Config) -> Finding | None:
+    """Values of another kind than they must be."""
+    wait = config.given.get("permissions", {})
+    wait = wait.get("wait", 0) if isinstance(wait, Mapping) else 0
+    if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait < float("inf"):
+        return Finding("settings", WRONG, f"permissions.wait is {wait!r}", "make it a number of seconds")
+    table = config.given.get("tmux", {})
+    socket = table.get("socket", "") if isinstance(table, Mapping) else ""
+    if not isinstance(socket, str):
+        return Finding("settings", WRONG, f"tmux.socket is {socket!r}", "make it the name or path of a tmux server")
+    return None
 
 
 def _rules(config: Config) -> Finding | None:

@@ -44,6 +44,7 @@ class Connection(NamedTuple):
     servers: tuple[tuple[str, Mapping[str, Any]], ...]  #: entries for our server: (where it stands, the entry)
     off: str  #: where an entry stands that is turned off again, "" if none is
     hooks: tuple[str, ...]  #: where our hooks stand
+    commands: tuple[tuple[str, str], ...] = ()  #: of hooks in settings: (where it stands, the shell line)
 
 
 class Program(Protocol):

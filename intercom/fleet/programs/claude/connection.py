@@ -26,7 +26,8 @@ def connection(root: Path, environ: Mapping[str, str]) -> Connection:
     hooks = [place for place, raw in settings.items() if "intercom" in _commands(raw)]
     hooks += [f"the plugin ({place})" for place in _plugin(root, environ)]
     switched = SERVER in off and ".mcp.json" in [place for place, _ in servers]
-    return Connection(tuple(servers), ".mcp.json" if switched else "", tuple(hooks))
+    lines = [(place, line) for place, raw in settings.items() for line in _lines(raw) if "intercom" in line]
+    return Connection(tuple(servers), ".mcp.json" if switched else "", tuple(hooks), tuple(lines))
 
 
 def add_server(entry: Mapping[str, Any]) -> str:
@@ -75,6 +76,10 @@ def _plugin(root: Path, environ: Mapping[str, str]) -> list[str]:
 
 def _commands(raw: Json) -> str:
     """The commands of all hooks in a settings file that call one of ours, "" if none does."""
+    return " ".join(_lines(raw))
+
+
+def _lines(raw: Json) -> list[str]:
     text = [
         str(hook.get("command") or "")
         for groups in _table(raw, "hooks").values()
@@ -83,7 +88,7 @@ def _commands(raw: Json) -> str:
         for hook in group.get("hooks") or []
         if isinstance(hook, dict)
     ]
-    return " ".join(line for line in text if " hook " in line)
+    return [line for line in text if " hook " in line]
 
 
 def _table(raw: Json, key: str) -> Json:

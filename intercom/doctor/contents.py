@@ -1,0 +1,102 @@
+"""Owns the checks of what lies in a bus's folder: odd pages, stray files, names that nobody bears, missing folders.
+
+Each looks at what people and programs may have done beside Intercom; nothing is opened that could wait or be changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+from intercom.core.config import Config, log_machine
+from intercom.core.message import ALL, RESERVED, machine_of
+from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
+from intercom.doctor.storage import Seen
+from intercom.store.index import Index
+from intercom.store.log.ledger import Ledger
+from intercom.system.files import read_from
+
+_CONFLICT = re.compile(rb"^(?:<{7}|>{7})(?:[ \t]|\r?$)", re.MULTILINE)
+_SEGMENT = re.compile(r"INTERCOM-(.+)-\d+\.md\Z", re.IGNORECASE)
+_OWN = ("damaged",)  #: what else Intercom keeps in the archive
+
+
+def page(config: Config) -> Finding:
+    """Whether the page is an ordinary file, with nothing in it that git left."""
+    try:
+        found = os.lstat(config.log)
+    except FileNotFoundError:
+        return Finding("page", OK, "not there; the next command makes it")
+    if stat.S_ISLNK(found.st_mode):
+        says = f"{config.log.name} is a link to {os.readlink(config.log)}"
+        return Finding("page", WARNING, f"{says}; what lies there is somebody else's, too", "put a file in its place")
+    if not stat.S_ISREG(found.st_mode):
+        says = f"{config.log.name} is no file, so nothing can be written there"
+        return Finding("page", WRONG, says, f"move {config.log} away; the next command makes it again")
+    if _CONFLICT.search(read_from(config.log) or b""):
+        says = "lines of a git conflict stand in it; both sides' messages are read"
+        return Finding("page", WARNING, says, f"take the lines <<<<<<<, ======= and >>>>>>> out of {config.log}")
+    return Finding("page", OK, config.log.name)
+
+
+def archive(config: Config) -> Finding:
+    """Whether all that lies in the archive is Intercom's."""
+    try:
+        present = sorted(os.listdir(config.archive))
+    except FileNotFoundError:
+        return Finding("archive", OK, "not there yet")
+    own = {segment.name for segment in Ledger(config).segments()}
+    stray = [name for name in present if name not in own and name not in _OWN and not _theirs(config, name)]
+    if stray:
+        says = f"{listed(stray)} in {config.archive} is nothing that Intercom wrote, and is not read"
+        return Finding("archive", WARNING, says, "move it elsewhere")
+    return Finding("archive", OK, f"{len(own)} segment{'' if len(own) == 1 else 's'}")
+
+
+def _theirs(config: Config, name: str) -> bool:
+    """Whether a file is another machine's, brought by a sync tool."""
+    found = _SEGMENT.match(name)
+    machine = found[1] if found else log_machine(name)
+    return machine is not None and machine.casefold() != config.machine.casefold()
+
+
+def names(config: Config, seen: Seen) -> Finding:
+    """Whether somebody bears each name that messages were sent to."""
+    path = Index(config.private).path
+    if not path.exists() or not seen.path.exists():
+        return Finding("names", OK, "none yet")
+    known = {row.name for row in seen.instances()} | set(seen.agents()) | set(config.agents) | RESERVED
+    with closing(_opened(path)) as db:
+        try:
+            sent = [row[0] for row in db.execute("SELECT DISTINCT rcpt FROM inbox ORDER BY rcpt")]
+        except sqlite3.Error:
+            return Finding("names", OK, "the index cannot tell")
+    phantom = [name for name in map(str, sent) if name not in known and name != ALL and not machine_of(name)]
+    if phantom:
+        says = f"messages were written to {listed(phantom)}, and nobody has that name: nobody gets them"
+        return Finding("names", WARNING, says, "correct the name in the log, or: intercom init --agent NAME")
+    return Finding("names", OK, "each is somebody's")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    quoted = os.fspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(f"file:{quoted}?mode=ro", uri=True)
+
+
+def worktrees(seen: Seen) -> Finding:
+    """Whether the folders of all registered worktrees are there."""
+    if not seen.path.exists() or not seen.has("worktrees"):
+        return Finding("worktrees", OK, "none")
+    with seen.guarded():
+        found = seen.db.execute(
+            "SELECT worker, path FROM worktrees WHERE status != 'removed' ORDER BY worker"
+        ).fetchall()
+    gone = [worker for worker, path in found if not os.path.isdir(path)]
+    if gone:
+        says = f"the folder of {listed(gone)} is gone"
+        return Finding("worktrees", WARNING, says, f"intercom worktree remove {gone[0]} (keeps what git still has)")
+    return Finding("worktrees", OK, listed([worker for worker, _ in found]) or "none")
