@@ -237,13 +237,9 @@ class Bus:
         return self._fresh(lambda db: self._search(db, query, most))
 
     def _search(self, db: sqlite3.Connection, words: str, limit: int) -> list[Message]:
-        if index_query.words_upto(db) < index_query.last_seq(db):
-            with self._index.writing() as writing:
-                index_query.index_words(writing)
-            db = self._sync.db()
-        from intercom.store.index.search import search
+        from intercom.store.index.search import bring_up, search
 
-        return search(db, words, limit)
+        return search(self._sync.db() if bring_up(self._index, db) else db, words, limit)
 
     def receipts(self, sender: str, message_id: str | None = None) -> list[Receipt]:
         """What became of a sender's newest messages, or of one: stored, shown, acted on. UnknownName, NotFound."""

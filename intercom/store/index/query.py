@@ -233,19 +233,6 @@ def by_ids(db: sqlite3.Connection, ids: Sequence[str]) -> list[Message]:
     return sorted(found, key=lambda message: message.seq or 0)
 
 
-def index_words(db: sqlite3.Connection) -> None:
-    """Bring the word index up to the messages. The caller is in a write transaction."""
-    upto = words_upto(db)
-    db.execute("INSERT INTO words (rowid, body) SELECT seq, body FROM messages WHERE seq > ?", (upto,))
-    db.execute("INSERT OR REPLACE INTO meta SELECT 'words', coalesce(max(seq), 0) FROM messages")
-
-
-def words_upto(db: sqlite3.Connection) -> int:
-    """The last sequence number whose words are indexed."""
-    row = db.execute("SELECT value FROM meta WHERE key = 'words'").fetchone()
-    return int(row[0]) if row else 0
-
-
 def last_seq(db: sqlite3.Connection) -> int:
     """The highest sequence number given out."""
     return int(db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0])

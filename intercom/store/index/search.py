@@ -13,7 +13,8 @@ import sqlite3
 from typing import NamedTuple
 
 from intercom.core.message import Message
-from intercom.store.index.query import COLUMNS, FROM, beginning, by_ids, messages_of
+from intercom.store.index.db import Index
+from intercom.store.index.query import COLUMNS, FROM, beginning, by_ids, last_seq, messages_of
 from intercom.store.index.values import stored
 
 _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
@@ -86,3 +87,25 @@ def _by_parts(db: sqlite3.Connection, terms: list[Term], limit: int) -> list[Mes
     return messages_of(
         db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.hidden = 0{sql} ORDER BY m.seq DESC LIMIT ?", [*values, limit])
     )
+
+
+def bring_up(index: Index, db: sqlite3.Connection) -> bool:
+    """Bring the index of words up to the messages; False where it was. IndexLost, StorageError."""
+    if words_upto(db) >= last_seq(db):
+        return False
+    with index.writing() as writing:
+        index_words(writing)
+    return True
+
+
+def index_words(db: sqlite3.Connection) -> None:
+    """Bring the word index up to the messages. The caller is in a write transaction."""
+    upto = words_upto(db)
+    db.execute("INSERT INTO words (rowid, body) SELECT seq, body FROM messages WHERE seq > ?", (upto,))
+    db.execute("INSERT OR REPLACE INTO meta SELECT 'words', coalesce(max(seq), 0) FROM messages")
+
+
+def words_upto(db: sqlite3.Connection) -> int:
+    """The last sequence number whose words are indexed."""
+    row = db.execute("SELECT value FROM meta WHERE key = 'words'").fetchone()
+    return int(row[0]) if row else 0
