@@ -51,6 +51,16 @@ def shows(session: Session, *states: str, seconds: float = 20.0) -> Screen:
     return found
 
 
+def asked(session: Session, subject: str) -> Screen:
+    """Its screen once it asks about this, and takes keys: in its first moment a dialog may lose one."""
+    end = time.monotonic() + 20
+    while (found := seen(session)).dialog is None or found.dialog.subject != subject:
+        assert time.monotonic() < end, session.text()
+        time.sleep(0.1)
+    time.sleep(0.5)
+    return found
+
+
 def asks(*lines: str) -> Callable[[Session], object]:
     """Send a script whose last tool asks, and wait for the dialog."""
 

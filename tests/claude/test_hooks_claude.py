@@ -21,7 +21,7 @@ from intercom.store.state.db import State
 from intercom.system import proc, tmux
 from intercom.system.liveness import alive
 from tests.claude.lab import ROOT, Lab, Session
-from tests.claude.places import clear
+from tests.claude.places import asked, clear
 from tests.claude.stage import no_waiter
 from tests.conftest import agree
 from tests.processes import patience
@@ -204,8 +204,7 @@ def test_what_a_refused_tool_and_a_prompt_taken_back_took_along(worker: Worker) 
     worker.session.prompt('%pause 1\n%tool Bash {"command":"touch no","description":"Make a file"}')
     until(lambda: worker.heard("touch no"))
     worker.send("beside-a-tool", urgent=True)
-    worker.session.wait("touch no\n   Make a file")
-    time.sleep(1)
+    asked(worker.session, "touch no")
     worker.session.key("Escape")
     until(lambda: worker.heard("beside-a-tool"), 8)
     until(worker.settled)
@@ -257,8 +256,7 @@ def test_a_dialog_that_a_person_answers_is_no_longer_asked(worker: Worker) -> No
     for name, key in (("yes", "1"), ("no", "Escape")):
         worker.session.prompt(f'%tool Bash {{"command":"touch by-{name}","description":"Make a file"}}')
         (request,) = until(worker.sessions.open_requests)
-        worker.session.wait(f"touch by-{name}\n   Make a file")
-        time.sleep(1)
+        asked(worker.session, f"touch by-{name}")
         worker.session.key(key)
         until(lambda: not worker.sessions.open_requests(), 4)
         if name == "yes":

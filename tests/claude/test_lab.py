@@ -15,6 +15,7 @@ from intercom.system.liveness import alive
 from tests.claude import lab as harness
 from tests.claude.api import plan
 from tests.claude.lab import Lab, Session
+from tests.claude.places import asked
 
 
 @pytest.fixture
@@ -37,8 +38,7 @@ def test_a_turn_with_a_permission(session: Session) -> None:
     """Ready, blocked with the exact command, idle; the request log holds the prompt once, the file is there."""
     assert seen(session).state == "ready"
     session.prompt('%tool Bash {"command":"touch made-by-test","description":"Make a file"}')
-    session.wait("Do you want to proceed?")
-    screen = seen(session)
+    screen = asked(session, "touch made-by-test")
     assert screen.state == "blocked"
     assert screen.dialog is not None
     assert (screen.dialog.tool, screen.dialog.subject) == ("Bash", "touch made-by-test")
@@ -46,8 +46,8 @@ def test_a_turn_with_a_permission(session: Session) -> None:
     session.wait("result:")
     session.wait(lambda _: seen(session).state == "idle")
     assert (session.project / "made-by-test").exists()
-    asked = [one for one in session.lab.requests() if "made-by-test" in one["prompt"]]
-    assert len([one for one in asked if not one["results"]]) == 1
+    requests = [one for one in session.lab.requests() if "made-by-test" in one["prompt"]]
+    assert len([one for one in requests if not one["results"]]) == 1
 
 
 def test_copy_mode_draft_and_running(session: Session) -> None:
