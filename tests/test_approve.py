@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,45 @@ def test_a_request_without_a_command_shows_its_input() -> None:
     """Whoever decides sees what would be done, whatever the tool."""
     request = Request("r", "w", {"tool": "mcp__x__go", "input": {"deep": [1]}, "subject": ""}, None, "now")
     assert describe(request)["input"] == {"deep": [1]}
+
+
+@pytest.mark.parametrize(("typed", "decided"), [("y", "allow"), ("n", "deny"), ("", None)])
+def test_a_person_at_a_terminal_says_y_or_n(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, decided: str | None
+) -> None:
+    """The exact request is shown; the answer is about that one; nobody retypes a command."""
+    from intercom.cli import consent, main
+
+    monkeypatch.setattr(consent, "at_terminal", lambda: True)
+    monkeypatch.setattr("intercom.cli.fleet.at_terminal", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda question: typed if "allow this?" in question else "")
+    monkeypatch.chdir(project)
+    for name in ("INTERCOM_NAME", "CLAUDECODE", "CLAUDE_CODE_SESSION_ID"):
+        monkeypatch.delenv(name, raising=False)
+    with Crew.open(project, environ={}) as crew, subprocess.Popen(["sleep", "60"]) as worker:
+        crew.sessions.record("worker-1", state="blocked", pid=worker.pid)  # not this process: it would be the worker
+        request = crew.sessions.ask("worker-1", ASKS, None)
+        main(["approve", "worker-1", "--timeout", "0"])
+        worker.kill()
+        said = capsys.readouterr().out
+        assert "command: touch a b" in said
+        answer = crew.sessions.answer_of(request)
+        assert (answer.decision if answer else None) == decided
+        assert ("nothing was answered" in said) == (decided is None)
+
+
+def test_the_dead_are_said_once(project: Path) -> None:
+    """A line in the log for a process that ended without a word; none for one that said that it ends."""
+    from intercom.fleet import workers
+
+    child = subprocess.Popen(["sleep", "60"])
+    with Crew.open(project, environ={}) as crew:
+        crew.bus.register("worker", "worker-1", pid=child.pid)
+        crew.sessions.record("worker-1", state="running", detail={"tool": "Bash", "subject": "make"}, pid=child.pid)
+        child.kill()
+        child.wait()
+        for _ in range(2):
+            assert workers.scan(crew)[0]["state"] == "gone"
+        assert "dead" in workers.scan(crew)[0]["note"]
+        (said,) = [one.body for one in crew.bus.history(sender="system") if "is dead" in one.body]
+        assert "running, Bash make" in said

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.cli import show
+from intercom.cli.consent import at_terminal, consent, lines
 from intercom.cli.session import Asked, there, warn
-from intercom.core.display import named
 from intercom.core.errors import NotFound, Refused, UsageError
 from intercom.core.limits import WORKTREE_STATUSES
 from intercom.core.message import USER, canonical
@@ -49,6 +49,17 @@ def asker(crew: Crew, verb: str, given: Mapping[str, Any]) -> str:
     return authority(speaker(crew.state, os.environ), consent=decides)
 
 
+def called(asked: Asked, crew: Crew, verb: str, given: Mapping[str, Any]) -> Any:
+    """What a verb of the fleet finds or does, for whoever runs this command; at a terminal `approve` asks."""
+
+    def run(with_: Mapping[str, Any]) -> Any:
+        return getattr(verbs, verb)(crew, by=asker(crew, verb, with_), **with_)
+
+    if verb == "approve" and given.get("expect") is None and not asked.json and at_terminal():
+        return consent(given, run)
+    return run(given)
+
+
 def spawned(asked: Asked, found: list[Spawned]) -> int:
     """What became of each worker that was to start; 1 unless all are ready."""
     for one in (each.to_json() for each in found):
@@ -68,7 +79,10 @@ def scanned(asked: Asked, found: Workers) -> int:
             continue
         sources = ", ".join(f"{source}: {word}" for source, word in one["by"].items())
         _line(one["name"], one["state"], f"({sources})", f"unread {one.get('unread', '-')}")
-        _rest(one, ("disagreement", "worktree"))
+        _rest(one, ("note", "disagreement", "mode", "branch", "worktree"))
+        for key in ("task", "last"):
+            if key in one:
+                _line(key, one[key]["text"], indent=True)
         for asks in one.get("asks", []):
             what = asks.get("command") or ", ".join(asks.get("paths", [])) or asks.get("url") or asks.get("input")
             _line("asks", str(asks.get("tool")), str(what), f"[{asks['request']}]", indent=True)
@@ -112,8 +126,8 @@ def approved(asked: Asked, answer: Approved) -> int:
     else:
         asks = done.get("asks", {})
         for one in asks.get("requests", [asks] if asks else []):
-            for key, value in one.items():
-                show.block(named(key, ", ".join(value) if isinstance(value, list) else str(value)))
+            for line in lines(one):
+                show.block(line)
         if done["answered"]:
             verb = "allowed" if done["decision"] == "allow" else "denied"
             show.line(f"{verb} for {answer.worker}" + (f"; {done['note']}" if "note" in done else ""))

@@ -154,11 +154,10 @@ class Command(NamedTuple):
         given = arguments.given(args, self.takes())
         if not self.verb:
             return int(self._function()(asked, **given))
-        from intercom.cli.fleet import asker, crew_of
-        from intercom.fleet import verbs
+        from intercom.cli.fleet import called, crew_of
 
         with crew_of(asked, makes=self.verb in {"spawn", "wake", "assign"}) as crew:
-            found = getattr(verbs, self.verb)(crew, by=asker(crew, self.verb, given), **given)
+            found = called(asked, crew, self.verb, given)
         return int(self._function()(asked, found))
 
 

@@ -70,6 +70,8 @@ def _agents(found: list[Agent]) -> None:
     show.line(show.paint(lines[0], show.DIM))
     for one, text in zip(found, lines[1:], strict=True):
         show.line(show.paint(text, *([show.YELLOW] if one.state in _STUCK else [])))
+        if one.note:
+            show.cut(f"    note  {one.note}")
         if one.task:
             show.cut(f"    task  {one.task}")
         if one.last:

@@ -1,25 +1,30 @@
 """Owns what a lead looks at: who waits for a person, and what each agent is doing; the stuck first.
 
-All from what is known already, the index and the state: no screen is looked at and no program started. What a worker's
-screen shows is `intercom scan`.
+A session's state is what `intercom.fleet.observe` says of it, by hooks, file and screen; so `intercom status` and
+`intercom scan` tell the same.
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.bus.bus import Bus
 from intercom.bus.standing import last_words, open_questions, tasks
 from intercom.bus.status import Status
 from intercom.core import contract
 from intercom.core.config import Config
-from intercom.core.message import USER, Instance, Message
+from intercom.core.message import USER, Instance, Message, age
 from intercom.core.texts import one_line
+from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.fleet.worktrees.register import Entry, Worktrees
 from intercom.store.state.db import State
+
+if TYPE_CHECKING:
+    from intercom.fleet.observe import Observation
 
 _UNMERGED = ("done", "queued", "merging", "verifying", "conflict", "failed")
 _STUCK = {"blocked": 0, "failed": 0, "trust": 0, "mcp_approval": 0, "bypass": 0, "waiting": 1, "dead": 2, "gone": 2}
@@ -53,6 +58,7 @@ class Agent(NamedTuple):
     branch: str
     last: str
     last_at: str | None
+    note: str = ""  #: what somebody should look at: dead, blocked, idle though its task stands open
 
 
 class Overview(NamedTuple):
@@ -76,18 +82,21 @@ def overview(bus: Bus, now: Status) -> Overview:
     with closing(State(bus.config.private)) as state:
         rows = {row.name: row for row in Sessions(state).all()}
         trees = {entry.worker: entry for entry in Worktrees(state, bus.config.root).entries()}
+    seen = _observed(bus, rows)
     asks = permissions(bus.config)
+    asking = {one.worker for one in asks}
+    asks += [_on_screen(one) for name, one in seen.items() if one.dialog is not None and name not in asking]
     questions = bus.ask(lambda db: open_questions(db, USER))
     carried = {one.message for one in asks}
     here = {one.name: one for one in now.instances}
     names = [*here, *(name for name in now.agents if name not in here)]
     given = bus.ask(lambda db: tasks(db, names))
     said = bus.ask(last_words)
-    asking = {one.worker for one in asks}
+    wanted = {one.worker: one.what for one in asks}
     agents = []
     for name in names:
-        known = Known(here.get(name), rows.get(name), trees.get(name), given.get(name), said.get(name))
-        agents.append(_agent(name, known, now, asks=name in asking))
+        known = Known(here.get(name), rows.get(name), seen.get(name), trees.get(name), given.get(name), said.get(name))
+        agents.append(_agent(name, known, now, asks=wanted.get(name, "")))
     return Overview(
         [one for one in questions if one.id not in carried],
         asks,
@@ -101,16 +110,53 @@ class Known(NamedTuple):
 
     instance: Instance | None
     session: SessionRow | None
+    seen: Observation | None
     tree: Entry | None
     task: Message | None
     last: Message | None
 
 
-def _agent(name: str, known: Known, now: Status, *, asks: bool) -> Agent:
-    instance, session, tree, task, last = known
+def _observed(bus: Bus, rows: dict[str, SessionRow]) -> dict[str, Observation]:
+    """What each session does, by every source; nothing is imported for it where there is none."""
+    if not rows:
+        return {}
+    from intercom.fleet import observe
+    from intercom.fleet.crew import Crew
+
+    crew = Crew(bus, os.environ)
+    with closing(crew.state):
+        return {name: observe.of(crew, name, row) for name, row in rows.items()}
+
+
+def _on_screen(seen: Observation) -> Permission:
+    """A dialog that only stands on a screen: no hook told of it, or none waits for its answer any more."""
+    assert seen.dialog is not None
+    what = ": ".join(part for part in (seen.dialog.tool or seen.dialog.kind, seen.dialog.subject) if part)
+    return Permission(seen.name, "", one_line(what, _WORDS), seen.row.since if seen.row else "", None)
+
+
+def attention(name: str, state: str, since: str | None, task: Message | None, asks: str) -> str:
+    """What a lead should look at, in a line; "" for an agent that does what it should."""
+    minutes = int(age(since) // 60) if since else 0
+    for_ = f" for {minutes} min" if minutes else ""
+    if asks:
+        return f"waits for you{for_}: {asks}; intercom approve {name}"
+    if state in ("dead", "gone"):
+        return f"dead{for_}; a spawn gives its name, worktree and messages to an heir, a teardown ends it"
+    if state == "unknown":
+        return f"what it shows was not recognised{for_}; intercom attach {name}"
+    if state in ("blocked", *FIRST_RUN):
+        return f"blocked{for_}; intercom approve {name}"
+    if state in ("ready", "idle") and task is not None:
+        return f"idle{for_}, and its task is not done"
+    return ""
+
+
+def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
+    instance, session, seen, tree, task, last = known
     state, since = ("", None) if instance is None else (instance.state, instance.last_active)
-    if session is not None and session.running:
-        state, since = session.state, session.since
+    if session is not None and seen is not None and seen.state != "gone":
+        state, since = seen.state, session.since
     told = now.latest.get(name)
     if told is not None and told.status in ("blocked", "failed", "waiting") and state not in ("dead", "gone"):
         state, since = told.status, told.at
@@ -127,6 +173,7 @@ def _agent(name: str, known: Known, now: Status, *, asks: bool) -> Agent:
         branch_of(tree),
         one_line(contract.gist(last.body), _WORDS) if last else "",
         last.at if last else None,
+        attention(name, state, since, task, asks),
     )
 
 

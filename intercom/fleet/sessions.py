@@ -336,6 +336,16 @@ class Sessions:
                 (state, utc(), name),
             )
 
+    def died(self, row: SessionRow) -> bool:
+        """Note that a session's process is gone; True for the first to say, unless a hook had said that it ends."""
+        with self._changing() as db:
+            done = db.execute(
+                "UPDATE sessions SET state = 'gone', detail = '{}', since = ? "
+                "WHERE name = ? AND pid IS ? AND started IS ? AND state != 'gone'",
+                (utc(), row.name, row.pid, row.started),
+            )
+            return done.rowcount > 0
+
     def _undecided(self, name: str | None, where: str = "") -> list[Any]:
         sql = f"{_REQUEST} WHERE decision IS NULL {where} AND (?1 IS NULL OR name = ?1) ORDER BY asked, id"
         return self._all(sql, name)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 
 from intercom.bus.names import master_of
+from intercom.core.config import Config
 from intercom.core.display import named, value
 from intercom.core.errors import UnknownName
 from intercom.core.message import USER
+from intercom.core.texts import one_line
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.screen import Dialog
-from intercom.fleet.sessions import ENDED, Request
+from intercom.fleet.sessions import ENDED, Request, SessionRow, Sessions
 from intercom.store.log.announce import announce
 
 
@@ -49,6 +51,8 @@ def note(crew: Crew, name: str, text: str, *, by: str, denied: bool, request: Re
 def ended(crew: Crew, seen: Observation) -> None:
     """Close what a session asked if its dialog is gone, though no hook has said so."""
     row = seen.row
+    if row is not None and seen.state == "gone":
+        died(crew.bus.config, crew.sessions, row)
     if row is None or row.state != "blocked" or seen.state not in ("idle", "running", "gone"):
         return
     waited_for = {one.id for one in crew.sessions.open_requests(seen.name)}
@@ -58,6 +62,16 @@ def ended(crew: Crew, seen: Observation) -> None:
             announce(crew.bus.config, gone(seen.name, request, why), thread=request.id)
     if seen.state != "gone":
         crew.sessions.unblock(seen.name, seen.state)
+
+
+def died(config: Config, sessions: Sessions, row: SessionRow) -> None:
+    """Say in the log that a session's process is gone without a word; the first to see it does."""
+    if row.pid is None or row.state == "gone" or not sessions.died(row):
+        return
+    about = row.about()
+    what = " ".join(one_line(str(about[key]), _WORDS) for key in ("tool", "subject") if about.get(key))
+    was = f"{row.state}, {what}" if what else row.state
+    announce(config, f"{value(row.name)} is dead: its process ended without a word. It was {value(was)}.")
 
 
 def gone(name: str, request: Request, why: str) -> str:
@@ -78,4 +92,5 @@ def same(left: str, right: str) -> bool:
     return re.fullmatch(pattern, left.strip()) is not None
 
 
+_WORDS = 200  #: characters of what it was at
 _BROKEN = 70  #: characters from which on a line may be one that the screen broke

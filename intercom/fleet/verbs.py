@@ -155,7 +155,7 @@ def approve(
 
 def teardown(
     crew: Crew,
-    by: str,  # noqa: ARG001  # as the others
+    by: str,
     *,
     prefix: Prefix = "worker",
     worktrees: Annotated[bool, Arg("remove theirs too", "remove their worktrees too")] = False,
@@ -165,6 +165,8 @@ def teardown(
     from intercom.fleet.workers import teardown as end
 
     found = end(crew, prefix, worktrees=worktrees, force=force)
+    if found:
+        _tell(crew, f"teardown by {by}", [one.told() for one in found])
     return found, "" if found else f"no worker that a spawn started begins with {prefix}"
 
 
@@ -199,7 +201,19 @@ def worktree_set_status(
     return crew.worktrees.set_status(worker_id, status, branch)
 
 
-def worktree_remove(crew: Crew, by: str, *, worker_id: str, force: bool = False) -> Removed:  # noqa: ARG001  # same
+def _tell(crew: Crew, what: str, lines: list[str]) -> None:
+    """Say in the log what ended, and what was kept of it."""
+    from intercom.core.display import named
+    from intercom.store.log.announce import announce
+
+    announce(crew.bus.config, "\n".join([f"{what}:", *(named("-", line) for line in lines)]))
+
+
+def worktree_remove(crew: Crew, by: str, *, worker_id: str, force: bool = False) -> Removed:
     """Remove a worktree. Refused while work in it is unsaved, unless forced; NotFound."""
     gone = crew.worktrees.remove(worker_id, force=force)
+    if gone.ref:
+        _tell(
+            crew, f"worktree removed by {by}", [f"{worker_id}: unsaved work under {gone.ref}: {', '.join(gone.kept)}"]
+        )
     return Removed(gone.path, gone.ref, gone.kept)

@@ -49,6 +49,16 @@ def wait(call: Call) -> int:
             return _attend(call, changes)
     finally:
         call.sessions.leave_waiter(call.who.name, os.getpid())
+        _say_if_dead(call)
+
+
+def _say_if_dead(call: Call) -> None:
+    """Leave a line in the log where the session's process was killed: no hook of its own said that it ends."""
+    row = call.sessions.get(call.who.name)
+    if row is not None and (row.pid, row.started) == (call.who.pid, call.who.started) and not row.running:
+        from intercom.fleet.settling import died
+
+        died(call.config, call.sessions, row)
 
 
 def _import_ahead() -> None:

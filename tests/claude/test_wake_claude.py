@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from intercom.fleet import workers
+from intercom.fleet.approve import approve
 from intercom.system import tmux
 from tests.claude.lab import Lab
 from tests.claude.places import PLACES, refuse, seen, shows
@@ -107,7 +108,7 @@ def test_starting_and_first_run_dialogs(lab: Lab, door: str, turn: int) -> None:
                 assert re.search(EARLY, said.answer["reason"]), said
                 assert not target.times(said.id), said
             if door == "trust" and role == "worker":
-                target.session.key("Enter")
+                assert approve(target.stage.crew, target.name, by="master", timeout=10).answered
                 until(lambda: target.times(target.said[-1].id), 30)
                 target.rest()
                 target.reckon()

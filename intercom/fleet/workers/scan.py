@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from intercom.bus.standing import last_words, tasks
+from intercom.core import contract
 from intercom.core.errors import UnknownName
+from intercom.core.message import Message
+from intercom.core.texts import one_line
 from intercom.fleet import observe, settling
 from intercom.fleet.approve import describe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
-from intercom.fleet.sessions import SessionRow
+from intercom.fleet.overview import attention, branch_of
+from intercom.fleet.sessions import Request, SessionRow
 from intercom.fleet.workers.plan import begins
+
+_WORDS = 200  #: characters of a task, a last word, or what is asked
 
 
 def scan(crew: Crew, prefix: str = "worker") -> list[dict[str, Any]]:
     """Every session whose name begins with `prefix`, gone ones too, until they are torn down."""
-    return [_one(crew, row) for row in crew.sessions.all() if begins(row.name, prefix)]
+    rows = [row for row in crew.sessions.all() if begins(row.name, prefix)]
+    given = crew.bus.ask(lambda db: tasks(db, [row.name for row in rows]))
+    said = crew.bus.ask(last_words)
+    return [_one(crew, row, given.get(row.name), said.get(row.name)) for row in rows]
 
 
-def _one(crew: Crew, row: SessionRow) -> dict[str, Any]:
+def _one(crew: Crew, row: SessionRow, task: Message | None, last: Message | None) -> dict[str, Any]:
     seen = observe.of(crew, row.name, row)
     settling.ended(crew, seen)
     out: dict[str, Any] = {"name": row.name, "state": seen.state, "since": row.since, "by": _sources(seen)}
@@ -36,12 +46,39 @@ def _one(crew: Crew, row: SessionRow) -> dict[str, Any]:
         out["screen"] = seen.screen.text  # not recognised: a person can
     if seen.state != "gone":
         out["waiter"] = crew.sessions.waiter(row.name) is not None
+    entry = crew.worktrees.get(row.name)
     if row.worktree:
-        entry = crew.worktrees.get(row.name)
         out["worktree"] = {"path": row.worktree, "status": entry.status if entry else None}
+        out["branch"] = branch_of(entry) or None
+    out |= _said(task, last)
+    if seen.screen is not None and seen.screen.mode:
+        out["mode"] = seen.screen.mode
+    out["note"] = attention(row.name, seen.state, row.since, task, _asks(seen, requests)) or None
     out["unread"] = _unread(crew, row.name)
     out |= {"pane": row.pane, "spawned_by": row.spawned_by}
     return {key: value for key, value in out.items() if value is not None}
+
+
+def _said(task: Message | None, last: Message | None) -> dict[str, Any]:
+    """Its task that is not done, and its last word."""
+    out: dict[str, Any] = {}
+    if task is not None:
+        out["task"] = {"id": task.id, "text": one_line(contract.gist(task.body), _WORDS)}
+    if last is not None:
+        out["last"] = {"at": last.at, "type": last.type, "text": one_line(contract.gist(last.body), _WORDS)}
+    return out
+
+
+def _asks(seen: Observation, requests: list[Request]) -> str:
+    """What it waits for, in a line."""
+    if requests:
+        asks = requests[0].request
+        parts = (str(asks.get("tool") or ""), str(asks.get("subject") or ""))
+    elif seen.dialog is not None:
+        parts = (seen.dialog.tool or seen.dialog.kind, seen.dialog.subject)
+    else:
+        return ""
+    return one_line(": ".join(part for part in parts if part), _WORDS)
 
 
 def _sources(seen: Observation) -> dict[str, str]:

@@ -32,6 +32,16 @@ class Torn(NamedTuple):
         """The public form."""
         return {key: value for key, value in self._asdict().items() if value is not None}
 
+    def told(self) -> str:
+        """What became of it, in the words of the log."""
+        parts = [
+            f"{self.name}: {self.ended} processes ended",
+            *([f"worktree {self.worktree}"] if self.worktree else []),
+        ]
+        if self.kept:
+            parts.append(f"unsaved work under {self.kept['ref']}: {', '.join(self.kept['files'])}")
+        return "; ".join([*parts, *([self.reason] if self.reason else [])])
+
 
 def teardown(crew: Crew, prefix: str = "worker", *, worktrees: bool = False, force: bool = False) -> list[Torn]:
     """End every worker whose name begins with `prefix` and that a spawn started; with `worktrees`, remove those too.
@@ -78,6 +88,7 @@ def _in_use(crew: Crew, name: str) -> bool:
 
 def end(crew: Crew, row: SessionRow, *, spawn: str | None = None) -> int:
     """End all that runs for a worker, and its tmux session; how many processes. CommandFailed if one stays."""
+    crew.sessions.died(row)  # by us: nobody needs to be told that its process is gone
     server = crew.tmux_of(row.socket)
     mark = spawn or spawn_id(crew, row.name)
     pane = _own_pane(server, row, mark)
