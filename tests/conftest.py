@@ -21,7 +21,8 @@ SOURCE = Path(__file__).parent.parent
 _QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
 # Nor is a test red by chance: only `make soak`, and who asks for it by name, searches with seeds of its own.
 _FIXED = not os.environ.get("INTERCOM_SOAK")
-for _name, _most, _fixed in (("default", 100, _FIXED), ("quick", 15, True), ("thorough", 100_000, False)):
+_PROFILES = (("default", 100, _FIXED), ("quick", 15, True), ("wine", 5, True), ("thorough", 100_000, False))
+for _name, _most, _fixed in _PROFILES:
     settings.register_profile(
         _name, deadline=None, max_examples=_most, derandomize=_fixed, suppress_health_check=_QUIET
     )

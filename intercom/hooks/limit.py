@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from intercom.system import host
 
 RULES = 5.0  #: seconds for all rules together; they take milliseconds
 
@@ -13,17 +14,12 @@ RULES = 5.0  #: seconds for all rules together; they take milliseconds
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
     """TimeoutError in the block after so long, where the system can interrupt it: only the main thread can be."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(*_: object) -> None:
+    def stop() -> None:
         raise TimeoutError(f"it took more than {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
+    with host.interrupting(seconds, stop):
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -25,10 +25,10 @@ def main(root: str | None = None, machine: str | None = None) -> int:
     from intercom.server.spawned import Spawned
 
     spawned = Spawned.of(os.environ)
-    if not streams.pipes_usable():
-        _served(_load(), spawned, root, machine, None, Opening())
-        return 0
     pipes = streams.claim()
+    if not streams.watched(*pipes):  # then nothing can be answered while the rest is loaded
+        _served(_load(), spawned, root, machine, pipes, Opening())
+        return 0
 
     def tools() -> list[dict[str, Any]]:
         from intercom.server.toolbox import visible
@@ -54,7 +54,7 @@ def _served(
     spawned: Spawned,
     root: str | None,
     machine: str | None,
-    pipes: tuple[BinaryIO, BinaryIO] | None,
+    pipes: tuple[BinaryIO, BinaryIO],
     opening: Opening,
 ) -> None:
     """Serve one connection to its end, as it was opened."""
@@ -77,10 +77,7 @@ def _served(
 
     served = app.App(Session(open_bus, spawned))
     known = bool(spawned.name) or (bool(spawned.session) and _folder_exists(root, machine))
-    if pipes is None:
-        asyncio.run(_on_files(served, bind=known))
-    else:
-        asyncio.run(_on_pipes(served, pipes, opening, bind=known))
+    asyncio.run(_serve(served, pipes, opening, bind=known))
     served.bus_thread.close()
 
 
@@ -95,8 +92,8 @@ def _folder_exists(root: str | None, machine: str | None) -> bool:
         return False
 
 
-async def _on_pipes(served: Any, pipes: tuple[BinaryIO, BinaryIO], opening: Opening, *, bind: bool) -> None:
-    """Serve on our own transport, and stop at the end of input, SIGTERM or SIGINT."""
+async def _serve(served: Any, pipes: tuple[BinaryIO, BinaryIO], opening: Opening, *, bind: bool) -> None:
+    """Serve, and stop at the end of input or when we are told to."""
     import asyncio
 
     from intercom.server import transport
@@ -111,11 +108,3 @@ async def _on_pipes(served: Any, pipes: tuple[BinaryIO, BinaryIO], opening: Open
         if reader.quiet and await writer.heard():
             await served.parted()
     await writer.flush()
-
-
-async def _on_files(served: Any, *, bind: bool) -> None:
-    """Serve on the SDK's transport: where stdin or stdout is a file, or on Windows."""
-    from mcp.server.stdio import stdio_server
-
-    async with stdio_server() as (reader, writer), served.running(bind=bind):
-        await served.server.run(reader, writer, served.options())

@@ -9,13 +9,13 @@ from typing import BinaryIO
 from intercom.system import host
 
 
-def pipes_usable() -> bool:
-    """Whether both standard streams are something an event loop can watch (a regular file is not)."""
+def watched(*streams: BinaryIO) -> bool:
+    """Whether an event loop can wait for all of these: for no regular file, and on some systems for no pipe."""
     if not host.LOOP_WATCHES_PIPES:
         return False
-    for fd in (0, 1):
-        mode = os.fstat(fd).st_mode
-        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)):
+    for stream in streams:
+        mode = os.fstat(stream.fileno()).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(stream.fileno())):
             return False
     return True
 

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from intercom.server.framing import MAX_LINE, Lines
 from intercom.server.front import Opening
+from intercom.server.streams import watched
 from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode
 
 DRAIN = 2.0  # seconds
@@ -238,6 +239,12 @@ async def connect(
     lines, writer = Lines(), Writer()
     lines.data_received(opening.said)
     writer.unsaid = opening.answered
-    await loop.connect_write_pipe(lambda: writer, sink)
-    await loop.connect_read_pipe(lambda: lines, source)
+    if watched(source, sink):
+        await loop.connect_write_pipe(lambda: writer, sink)
+        await loop.connect_read_pipe(lambda: lines, source)
+    else:
+        from intercom.server import threads
+
+        threads.Sink(sink, writer)
+        threads.Source(source, lines)
     return lines, Reader(lines, writer, on_end), writer

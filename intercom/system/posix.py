@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 assert sys.platform != "win32"
@@ -24,6 +24,7 @@ __all__ = [
     "command_line",
     "free_space",
     "has_writer",
+    "interrupting",
     "is_private",
     "kill",
     "kill_tree",
@@ -397,3 +398,17 @@ def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+
+
+@contextmanager
+def interrupting(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` in the middle of the block after so long, where the system can; only in the main thread."""
+    import signal
+
+    before = signal.signal(signal.SIGALRM, lambda *_: stop())
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -12,8 +12,8 @@ import msvcrt
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from ctypes import byref
 from typing import IO, TYPE_CHECKING, TypeVar
 
@@ -46,6 +46,7 @@ __all__ = [
     "command_line",
     "free_space",
     "has_writer",
+    "interrupting",
     "is_private",
     "kill",
     "kill_tree",
@@ -184,8 +185,27 @@ def rename(source: Path, target: Path) -> None:
 
 
 def _rename(source: str, target: str) -> None:
-    if not win32.rename_open(source, target):  # which lets go of a file that is open and shared, where it is offered
+    """As POSIX does where Windows offers that, else as it always could, else by way of a third name.
+
+    The last is for a target that is open with everything shared. For a moment nothing has its name then.
+    """
+    if win32.rename_open(source, target):
+        return
+    try:
         os.replace(source, target)
+    except PermissionError:
+        folder, name = os.path.split(target)
+        aside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+        if aside == source or not os.path.isfile(target):
+            aside = f"{aside[:-4]}0.tmp"
+        os.rename(target, aside)
+        try:
+            os.replace(source, target)
+        except OSError:
+            os.rename(aside, target)
+            raise
+        with suppress(OSError):
+            os.unlink(aside)
 
 
 def remove(path: Path) -> None:
@@ -252,3 +272,10 @@ def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGBREAK):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+@contextmanager
+def interrupting(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+    """Nothing: no timer interrupts what runs here."""
+    del seconds, stop
+    yield

@@ -1,0 +1,121 @@
+"""Owns the two streams of a server where no event loop can wait for them, as for files, and for pipes on Windows.
+
+One thread reads and one writes, so that a client that does not read keeps nobody waiting. Both are daemons: one that
+is still in a read when the server ends does not keep it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+_PIECE = 64 * 1024  #: bytes that are read at once
+_HIGH, _LOW = (
+    1 << 20,
+    1 << 18,
+)  #: bytes that wait for the client: above the one nothing more is taken, below the other again
+
+
+class Source(asyncio.ReadTransport):
+    """Reads `file`, unbuffered, for `protocol`."""
+
+    def __init__(self, file: BinaryIO, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._file, self._protocol = file, protocol
+        self._loop = asyncio.get_running_loop()
+        self._may = threading.Event()
+        self._may.set()
+        protocol.connection_made(self)
+        threading.Thread(target=self._read, name="intercom-read", daemon=True).start()
+
+    def pause_reading(self) -> None:
+        """Read no more than what is on its way."""
+        self._may.clear()
+
+    def resume_reading(self) -> None:
+        """Go on."""
+        self._may.set()
+
+    def close(self) -> None:
+        """Hand on nothing more."""
+        self._may.clear()
+
+    def _read(self) -> None:
+        while self._may.wait():
+            try:
+                data = self._file.read(_PIECE)
+            except (OSError, ValueError):
+                data = b""
+            if not data:
+                _tell(self._loop, self._protocol.connection_lost, None)
+                return
+            _tell(self._loop, self._protocol.data_received, data)
+
+
+class Sink(asyncio.WriteTransport):
+    """Writes to `file`, unbuffered, what `protocol` gives it."""
+
+    def __init__(self, file: BinaryIO, protocol: asyncio.BaseProtocol) -> None:
+        super().__init__()
+        self._file, self._protocol = file, protocol
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._full = False
+        self._closing = False
+        protocol.connection_made(self)
+        threading.Thread(target=self._write, name="intercom-write", daemon=True).start()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Have `data` written after what was given before."""
+        self._jobs.put(bytes(data))
+        self._waiting += len(data)
+        if self._waiting > _HIGH and not self._full:
+            self._full = True
+            self._protocol.pause_writing()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that were given and are not written yet."""
+        return self._waiting
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._closing
+
+    def close(self) -> None:
+        """Write what was given, then let the file go."""
+        if not self._closing:
+            self._closing = True
+            self._jobs.put(None)
+
+    def _write(self) -> None:
+        while (data := self._jobs.get()) is not None:
+            view = memoryview(data)
+            try:
+                while view:
+                    view = view[self._file.write(view[:_PIECE]) :]
+            except (OSError, ValueError):
+                break  # nobody reads any more
+            _tell(self._loop, self._wrote, len(data))
+        _tell(self._loop, self._lost)
+
+    def _wrote(self, size: int) -> None:
+        self._waiting -= size
+        if self._full and self._waiting < _LOW:
+            self._full = False
+            self._protocol.resume_writing()
+
+    def _lost(self) -> None:
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._protocol.connection_lost(None)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[..., Any], *args: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        loop.call_soon_threadsafe(what, *args)
