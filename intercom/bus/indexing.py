@@ -39,7 +39,7 @@ from intercom.store.sources.tail import (
 )
 from intercom.store.sources.theirs import theirs
 from intercom.store.state.db import State
-from intercom.system.files import make_private_folder, storage
+from intercom.system.files import make_private_folder, opened, storage
 from intercom.system.folders import file_mark, file_size
 
 _LITTLE = 256 * 1024  #: bytes that are taken in at once without anybody having to wait
@@ -212,19 +212,19 @@ class Indexing:
         """Take in what another machine's file has; return what was added: ids and numbers."""
         mark = self._mark(file)
         try:
-            opened = open(f"{self._root}/{file.path}", "rb")  # noqa: SIM115  # closed below
+            held = opened(f"{self._root}/{file.path}")
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StorageError(f"cannot read {file.path}: {error.strerror}; nothing was read.") from error
         row = self._row(db, file)
-        with opened, storage(f"read {file.path}", "nothing was read"):
-            start = row.settled if proof_before(opened, row.settled, whole=True) == row.proof else 0
+        with held, storage(f"read {file.path}", "nothing was read"):
+            start = row.settled if proof_before(held, row.settled, whole=True) == row.proof else 0
             source = Source(row.src, False, *self.listing.origin(file.path))
-            hold = young(opened)
-            read = partial(theirs, opened, start, source, hold=hold)
+            hold = young(held)
+            read = partial(theirs, held, start, source, hold=hold)
             added, settled = add_source(db, source, read, reserved=numbers, fresh=start == 0)
-            proof = proof_before(opened, settled, whole=True)
+            proof = proof_before(held, settled, whole=True)
             db.execute(_READ, ("" if hold and not settled else mark, settled, proof, row.src))
         return added
 

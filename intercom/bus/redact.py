@@ -130,7 +130,7 @@ class Purge:
         """
         self._log.sweep()
         for path in self._log.base.others():
-            path.unlink(missing_ok=True)
+            host.remove(path)
         base, end = self._log.base.read(self._log.ledger.id), self._log.ledger.end()
         page = read_from(self._log.live) or b""
         if base is None or end is None:

@@ -41,7 +41,7 @@ def mark(*folders: str | os.PathLike[str]) -> None:
             if os.path.islink(place):
                 continue
             for name, data in ((".gitignore", _SELF_IGNORED), (os.path.basename(marker), b"")):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
                 with suppress(FileExistsError), open(os.open(os.path.join(place, name), flags, 0o644), "wb") as file:
                     file.write(data)
 

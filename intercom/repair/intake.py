@@ -19,7 +19,7 @@ from intercom.format.record import by_hand
 from intercom.repair.rules import Header
 from intercom.store.log.base import ARRIVED, Mark, mark_line
 from intercom.store.log.log import Log
-from intercom.system.files import storage
+from intercom.system.files import opened, storage
 
 _PIECE = 1024 * 1024  #: bytes
 
@@ -36,7 +36,7 @@ def adopt(log: Log, db: sqlite3.Connection) -> bool:
     if log.ledger.segments() or db.execute("SELECT 1 FROM messages").fetchone() is not None:
         return False
     try:
-        with open(log.live, "rb") as file, storage(f"read {log.live}", "nothing was read"):
+        with opened(log.live) as file, storage(f"read {log.live}", "nothing was read"):
             reader = _Reader(file)
             end = log.ledger.begin(reader.records())
             file.seek(0)

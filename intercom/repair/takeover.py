@@ -21,6 +21,7 @@ from intercom.store.log.base import Mark
 from intercom.store.log.log import Log
 from intercom.store.log.unfinished import entries_of
 from intercom.store.state.db import State
+from intercom.system import host
 from intercom.system.files import read_from, storage
 
 _TABLES = ("hidden", "repaired", "copies", "redacted")
@@ -56,7 +57,7 @@ def take_over(log: Log, state: State) -> None:
     _forget(state)
     with storage(f"remove {path}", "its messages are in the ledger"):
         for old in (path, path.with_name("journal.next"), *path.parent.glob("kept.INTERCOM-*")):
-            old.unlink(missing_ok=True)
+            host.remove(old)
 
 
 def _records(journal: bytes, known: set[str]) -> Iterator[bytes]:

@@ -146,11 +146,14 @@ def replace(path: Path, data: bytes) -> None:
         host.sync_folder(path.parent)
 
 
-def put(draft: Path, path: Path) -> None:
-    """Give a draft its name; who could use the file that had it can use the new one. OSError."""
+def put(draft: Path, path: Path, *, wait: bool = True) -> None:
+    """Give a draft its name; who could use the file that had it can use the new one. OSError.
+
+    `wait`: for who keeps that file from being replaced, where the system lets anybody.
+    """
     with suppress(OSError):
         host.resemble(draft, path)
-    host.rename(draft, path)
+    host.rename(draft, path, wait=wait)
 
 
 def being_written(path: Path) -> bool:

@@ -74,7 +74,7 @@ class _Kept:
 
     def keep(self) -> None:
         """Open the file that `filelock` made, if that was not done; the caller holds the lock with that."""
-        if not hasattr(host, "unlock"):  # on Windows `filelock` locks another byte than we do
+        if not host.LOCK_FILES_STAY:
             return
         with self._turn, suppress(OSError):
             found = os.stat(self._path)

@@ -77,6 +77,7 @@ class _Text(ctypes.Structure):  # UNICODE_STRING
 kernel.ReadFile.argtypes = [c_void_p, c_void_p, c_uint32, POINTER(c_uint32), POINTER(_Overlapped)]
 kernel.WriteFile.argtypes = [c_void_p, ctypes.c_char_p, c_uint32, POINTER(c_uint32), POINTER(_Overlapped)]
 kernel.LockFileEx.argtypes = [c_void_p, c_uint32, c_uint32, c_uint32, c_uint32, POINTER(_Overlapped)]
+kernel.UnlockFileEx.argtypes = [c_void_p, c_uint32, c_uint32, c_uint32, POINTER(_Overlapped)]
 kernel.SetFileInformationByHandle.argtypes = [c_void_p, ctypes.c_int, c_void_p, c_uint32]
 kernel.CloseHandle.argtypes = [c_void_p]
 kernel.WaitForSingleObject.argtypes = [c_void_p, c_uint32]

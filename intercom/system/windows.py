@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EDITOR",
+    "LOCK_FILES_STAY",
     "LOOP_WATCHES_PIPES",
     "NO_WAIT",
     "boot_id",
@@ -69,6 +70,7 @@ __all__ = [
     "sync_folder",
     "truncate",
     "try_lock",
+    "unlock",
     "user_name",
     "wait_ended",
     "widen_pipe",
@@ -79,19 +81,19 @@ T = TypeVar("T")
 
 NO_WAIT = 0  #: there is nobody at the other end of a file
 EDITOR = "notepad"  #: for who has named none
+LOCK_FILES_STAY = False  #: `filelock` removes the file of a lock that it gives back
 LOOP_WATCHES_PIPES = False  #: no event loop can wait for an anonymous pipe here
 
 PATIENCE = 1.0  #: seconds for which a file that somebody holds is tried again
 _HELD = {win32.ACCESS_DENIED, win32.SHARING_VIOLATION, win32.LOCK_VIOLATION}
 _PIECE = 64 * 1024 * 1024  #: bytes that one call reads
-_FAR = 1 << 62  #: bytes; the lock is on a place beyond all content, for locks here keep readers out
 _WAYS = {os.O_RDONLY: win32.GENERIC_READ, os.O_WRONLY: win32.GENERIC_WRITE, os.O_RDWR: win32.GENERIC_READ_WRITE}
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 
 
-def _patiently(act: Callable[[], T]) -> T:
+def _patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
     """Do something; again, with growing pauses, as long as somebody holds the file. OSError."""
-    pause, until = 0.001, time.monotonic() + PATIENCE
+    pause, until = 0.001, time.monotonic() + patience
     while True:
         try:
             return act()
@@ -179,9 +181,13 @@ def sync_folder(path: Path) -> None:
     """Nothing: NTFS keeps a journal of names, and no folder can be synced."""
 
 
-def rename(source: Path, target: Path) -> None:
-    """Give a file a name, taking it from the file that has it, atomically. OSError (PermissionError: it is held)."""
-    _patiently(lambda: _rename(os.path.abspath(source), os.path.abspath(target)))
+def rename(source: Path, target: Path, *, wait: bool = True) -> None:
+    """Give a file a name, taking it from the file that has it, atomically. OSError.
+
+    PermissionError where somebody keeps it, with `wait` after PATIENCE seconds.
+    """
+    names = os.path.abspath(source), os.path.abspath(target)
+    _patiently(lambda: _rename(*names), PATIENCE if wait else 0.0)
 
 
 def _rename(source: str, target: str) -> None:
@@ -229,8 +235,11 @@ def has_writer(handle: int) -> bool:
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file against all who do so as well, until it is closed; False where somebody has. OSError."""
-    where = win32.overlapped(_FAR)
+    """Lock an open file against all who do so as well, until it is closed; False where somebody has. OSError.
+
+    Its first byte, as `filelock` does. That keeps readers and writers from it, so it is for files without content.
+    """
+    where = win32.overlapped(0)
     file = msvcrt.get_osfhandle(handle)
     if win32.kernel.LockFileEx(file, win32.LOCK_EXCLUSIVE | win32.LOCK_AT_ONCE, 0, 1, 0, byref(where)):
         return True
@@ -238,6 +247,13 @@ def try_lock(handle: int) -> bool:
     if error in {win32.LOCK_VIOLATION, win32.IO_PENDING}:
         return False
     raise ctypes.WinError(error)
+
+
+def unlock(handle: int) -> None:
+    """Give back what `try_lock` took, without closing the file. OSError."""
+    where = win32.overlapped(0)
+    if not win32.kernel.UnlockFileEx(msvcrt.get_osfhandle(handle), 0, 1, 0, byref(where)):
+        raise ctypes.WinError(ctypes.get_last_error())
 
 
 def user_name(uid: int) -> str:

@@ -26,9 +26,10 @@ from typing import Final
 
 from intercom.core.errors import StorageError
 from intercom.core.pace import Pace
+from intercom.store.index.pour import pour
 from intercom.system import host
 from intercom.system.boot import boot_id
-from intercom.system.files import put, storage
+from intercom.system.files import opened, put, storage
 from intercom.system.lock import flocked
 
 SCHEMA_VERSION = 3  # 3: names in other machines' logs are shown with the machine
@@ -234,7 +235,7 @@ class Index:
         self.close()
         if trusted and self._whole(trusted):
             with suppress(OSError):
-                self._seal_path.unlink(missing_ok=True)
+                host.remove(self._seal_path)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -290,7 +291,10 @@ class Index:
         self.close()
         for suffix in ("-journal", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        put(path, self.path)
+        try:
+            put(path, self.path, wait=False)
+        except PermissionError:  # somebody has it open, where that keeps it from being replaced
+            pour(path, self.path)
         self._seal()
 
     def sweep(self) -> None:
@@ -303,8 +307,11 @@ class Index:
         self.close()
         with self.locked():
             self.sweep()
-            for path in (self.path, self.path.with_name(self.path.name + "-journal"), self._seal_path):
-                path.unlink(missing_ok=True)
+            for path in (self._seal_path, self.path.with_name(self.path.name + "-journal"), self.path):
+                try:
+                    path.unlink(missing_ok=True)
+                except PermissionError:
+                    pour(":memory:", path)
 
     # -- the seal ---------------------------------------------------------------------------------
 
@@ -346,8 +353,8 @@ class Index:
 
     def _read_seal(self) -> str:
         try:
-            with open(self._seal_path, encoding="ascii") as file:
-                return file.read().rstrip()
+            with opened(self._seal_path) as file:
+                return file.read().decode("ascii").rstrip()
         except (OSError, UnicodeDecodeError):
             return ""
 

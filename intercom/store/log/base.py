@@ -181,7 +181,7 @@ class Bases:
     def drop(self) -> None:
         """There is no base any more. StorageError."""
         with storage(f"remove {self.path}"):
-            self.path.unlink(missing_ok=True)
+            host.remove(self.path)
 
 
 def _put(path: Path, head: Head) -> None:

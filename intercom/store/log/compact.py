@@ -18,7 +18,7 @@ from intercom.store.log.base import Base
 from intercom.store.log.log import Log
 from intercom.store.log.replace import check_names, swap
 from intercom.store.log.unfinished import trimmed
-from intercom.system.files import begins, storage
+from intercom.system.files import begins, opened, storage
 
 _ADDED = re.compile(rb"\s*#{1,3} *\[")  #: begins what somebody appended, unless it goes on with the last message
 _TRIES = 5
@@ -69,7 +69,7 @@ def compact(log: Log, keep: int) -> Compaction | None:
 def _agreed(log: Log, base: Base, tail: bytes) -> bytes | None:
     """What page and ledger agree on; None where somebody wrote into that."""
     size = len(base.page) + len(tail)
-    with suppress(FileNotFoundError), open(log.live, "rb") as file:
+    with suppress(FileNotFoundError), opened(log.live) as file:
         page = file.read(size)
         whole = len(page) == size and page.startswith(base.page) and page.endswith(tail)
         return page if whole and _since(log, page) is not None else None
@@ -89,7 +89,7 @@ def _swapped(log: Log, page: bytes, after: bytes) -> bool:
 
 def _since(log: Log, page: bytes) -> bytes | None:
     """What somebody appended to the page since; None where it was changed otherwise, or its last message goes on."""
-    with suppress(FileNotFoundError), open(log.live, "rb") as file:
+    with suppress(FileNotFoundError), opened(log.live) as file:
         if begins(file.fileno(), page):
             file.seek(len(page))
             since = file.read()

@@ -230,7 +230,7 @@ def _let_go(one: Replaced, carried: bytes | None) -> None:
     if carried is not None:
         host.rename(one.path, one.named(carried))
         return
-    one.path.unlink(missing_ok=True)
+    host.remove(one.path)
     with suppress(OSError):
         one.path.parent.rmdir()  # each look lists it: quicker where there is none
 

@@ -22,7 +22,7 @@ from intercom.store.index import Builder, Control, Source, plain_rows, split
 from intercom.store.sources.tail import fits, pieces, proof_before, records, young
 from intercom.store.sources.theirs import theirs
 from intercom.system import host
-from intercom.system.files import storage
+from intercom.system.files import opened, storage
 from intercom.system.folders import file_mark, file_size
 
 _WORTH = 8 * 1024 * 1024  #: bytes; reading less than that takes no longer than starting a process
@@ -65,7 +65,7 @@ def load(builder: Builder, source: Source, path: Path, mark: str, tell: Callable
     settled = 0
     hands: dict[str, int] = {}
     try:
-        file = path.open("rb")
+        file = opened(path)
     except FileNotFoundError:
         return None
     with file, storage(f"read {path}", "nothing was read"):
@@ -91,7 +91,7 @@ def load_segment(
     """As `load`, for what counts of a segment of ours. StorageError."""
     settled = 0
     hands: dict[str, int] = {}
-    with storage(f"read {path}", "nothing was read"), path.open("rb") as file:
+    with storage(f"read {path}", "nothing was read"), opened(path) as file:
         for entries, settled in _read(file, end, sealed=sealed, digest=digest):
             messages, controls = split(entries) if sealed else (entries, [])
             builder.put(source, plain_rows(source, messages, hands), hands, controls)
@@ -111,7 +111,7 @@ def read_segment(path: str, *, sealed: bool, digest: str = "") -> Segment:
     rows: list[tuple[Any, ...]] = []
     hands: dict[str, int] = {}
     found: list[Control] = []
-    with open(path, "rb") as file:
+    with opened(path) as file:
         for entries, settled in _read(file, None, sealed=sealed, digest=digest):  # noqa: B007  # the last one counts
             messages, controls = split(entries) if sealed else (entries, [])
             found += [control._replace(before=control.before + len(rows)) for control in controls]

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from intercom.format import MESSAGE, Entry, Parser, one
 from intercom.format.record import END, extent, is_control
 from intercom.store.log.checkpoint import LEAD, Grown
-from intercom.system.files import storage
+from intercom.system.files import opened, storage
 
 CHUNK = 4 * 1024 * 1024
 _GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
@@ -143,7 +143,7 @@ def opened_segment(path: str) -> Iterator[BinaryIO]:
     """A segment of ours, opened. StorageError; Rewritten where it is gone."""
     with storage(f"read {path}", "nothing was read"):
         try:
-            file = open(path, "rb")  # noqa: SIM115  # closed below
+            file = opened(path)
         except FileNotFoundError:
             raise Rewritten from None
         with file:

@@ -1,0 +1,138 @@
+"""Owns processes as Linux, macOS and other POSIX systems show them: by /proc, else by what the system has instead."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+assert sys.platform != "win32"
+
+
+def started(pid: int) -> str | None:
+    """When process `pid` started, as an opaque mark, "?" where the system does not tell, None if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            stat = file.read(4096)
+    except FileNotFoundError:
+        return None if _has_proc() else _started_elsewhere(pid)
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    if fields[0] in {b"Z", b"X"}:  # a zombie has ended; only its parent has not looked yet
+        return None
+    return fields[19].decode()
+
+
+def _has_proc() -> bool:
+    return os.path.exists("/proc/self/stat")
+
+
+def _started_elsewhere(pid: int) -> str | None:
+    if sys.platform == "darwin":
+        from intercom.system.macos import process_start
+
+        return process_start(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        pass
+    return "?"
+
+
+def wait_ended(pid: int) -> bool:
+    """Wait until a process has ended, or another has its number; False, at once, where the system does not tell."""
+    import select
+
+    if not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        life = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    try:
+        ended = select.poll()
+        ended.register(life, select.POLLIN)
+        ended.poll()
+    finally:
+        os.close(life)
+    return True
+
+
+def process(pid: int) -> tuple[int, str, str, int] | None:
+    """A process's parent, start, short name and controlling terminal (0: none); None where it cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None if _has_proc() else _process_by_ps(pid)
+    name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return int(fields[1]), fields[19].decode(), name, int(fields[4])
+
+
+def _process_by_ps(pid: int) -> tuple[int, str, str, int] | None:
+    fields = _ps(pid, "ppid=,tty=,comm=").split(None, 2)
+    if len(fields) < 3 or not fields[0].isdecimal():
+        return None
+    terminal = 0 if fields[1].strip("?-") == "" else 1
+    return int(fields[0]), started(pid) or "?", os.path.basename(fields[2]), terminal
+
+
+def command_line(pid: int) -> list[str]:
+    """The words with which a process was started; empty where they cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().decode("utf-8", "surrogateescape").split("\0")[:-1]
+    except OSError:
+        return [] if _has_proc() else _ps(pid, "args=").split()
+
+
+def parents() -> list[tuple[int, int]]:
+    """(pid, parent) of every process that can be seen."""
+    if not _has_proc():
+        rows = _said(["ps", "-axo", "pid=,ppid="]).split()
+        return [(int(a), int(b)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    found.append((int(name), int(file.read().rpartition(b") ")[2].split()[1])))
+            except OSError:
+                continue  # it ended while we looked
+    return found
+
+
+def _ps(pid: int, columns: str) -> str:
+    return _said(["ps", "-o", columns, "-p", str(pid)])
+
+
+def _said(words: list[str]) -> str:
+    """What a program of the system prints; "" where it cannot be run."""
+    import subprocess
+
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def kill(pid: int, *, hard: bool) -> None:
+    """Tell a process to end; `hard`: it is not asked. OSError (ProcessLookupError where it is gone)."""
+    import signal
+
+    os.kill(pid, signal.SIGKILL if hard else signal.SIGTERM)
+
+
+def kill_tree(pid: int) -> None:
+    """End a process that was started as the first of its session, and all that it started in it."""
+    import signal
+
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
