@@ -25,6 +25,8 @@ LOCK_AT_ONCE, LOCK_EXCLUSIVE = 1, 2
 END_OF_FILE, RENAME_EX = 6, 22  # kinds of information about a file
 ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION = 5, 32, 33
 HANDLE_EOF, INVALID_PARAMETER, IO_PENDING = 38, 87, 997
+Path = str | os.PathLike[str]
+
 _NOTHING = c_void_p(-1).value
 _LOOK = 0x0010_1000  # SYNCHRONIZE, PROCESS_QUERY_LIMITED_INFORMATION
 _TERMINATE = 1
@@ -280,7 +282,7 @@ def kill_tree(pid: int) -> None:
 # -- access and identity ------------------------------------------------------------------------------
 
 
-def is_private(path: str | os.PathLike[str]) -> bool:
+def is_private(path: Path) -> bool:
     """Whether the access list of a folder names none of the groups that all users are in. OSError."""
     access = ctypes.WinDLL("advapi32", use_last_error=True)
     name, size = os.fspath(path), c_uint32()
@@ -297,7 +299,7 @@ def is_private(path: str | os.PathLike[str]) -> bool:
     return not any(group in said for group in _OTHERS)
 
 
-def make_private(path: str | os.PathLike[str]) -> None:
+def make_private(path: Path) -> None:
     """Let nobody into a folder but its owner, the system and administrators. OSError."""
     access = ctypes.WinDLL("advapi32", use_last_error=True)
     made = c_void_p()
