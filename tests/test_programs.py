@@ -109,8 +109,8 @@ def test_programs_are_asked_the_same(program: Program, tmp_path: Path) -> None:
 
 def test_a_program_that_nobody_knows() -> None:
     """Refused in words."""
-    with pytest.raises(UsageError, match="'codex' is not an agent program that Intercom knows; there are claude"):
-        known.program("codex")
+    with pytest.raises(UsageError, match="'emacs' is not an agent program that Intercom knows; there are claude"):
+        known.program("emacs")
 
 
 def test_only_its_package_says_claude() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -122,7 +123,7 @@ def test_how_long_clients_wait() -> None:
     assert habits("qwen-cli-mcp-client-intercomm").longest == 290
     assert habits("claude-code").longest is None
     assert habits("claude-code").says_so
-    assert habits("something new") == habits("") == (None, False)
+    assert habits("something new") == habits("") == (None, False, "")
 
 
 def test_an_agent_of_the_settings_is_nobodys_worker(project: Path) -> None:
@@ -209,3 +210,23 @@ def test_a_worker_that_ends_leaves_the_answer_to_its_heir(project: Path) -> None
             with BareClient(project, INTERCOM_SPAWN="s-1") as client:
                 client.call("intercomm_register", name="roo")
                 assert read(client) == [("was it done?", again)]
+
+
+def test_a_session_that_is_told_with_the_call(project: Path) -> None:
+    """Codex names its session in `_meta`; resumed, it has its name again, and its hooks know whose they are."""
+    for turn in range(2):
+        client = connected(project, "codex-mcp-client")
+        call = {
+            "name": "intercomm_register",
+            "arguments": {} if turn else {"name": "roo"},
+            "_meta": {"sessionId": "t-1"},
+        }
+        said = json.loads(client.request("tools/call", call)["content"][0]["text"])
+        assert (said["name"], said["role"]) == ("roo", "agent")
+        with Bus.open(project) as bus:
+            assert [(known.name, known.session) for known in bus.instances()] == [("roo", "t-1")]
+        assert client.close() == 0
+    client = connected(project, "codex-mcp-client")
+    call = {"name": "intercomm_status", "arguments": {}, "_meta": {"sessionId": "t-2"}}
+    assert json.loads(client.request("tools/call", call)["content"][0]["text"])["you"] is None
+    assert client.close() == 0

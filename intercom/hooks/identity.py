@@ -14,8 +14,8 @@ from typing import NamedTuple
 from intercom.core.message import RESERVED, canonical, is_name
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.store.state.db import State
-from intercom.system.ancestry import ancestors
-from intercom.system.liveness import started
+from intercom.system.ancestry import ancestors, client_of
+from intercom.system.liveness import alive, started
 
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "env", "timeout", "cmd", "powershell", "pwsh"}
 
@@ -63,7 +63,17 @@ def _registered(state: State, sessions: Sessions, session_id: str | None, pid: i
                 return None
             # Registered since this session last spoke: by another, to whom the name was handed over.
             return row.name if held.registered <= (row.heard or held.registered) else None
-    return None
+    return _served(state, pid)
+
+
+def _served(state: State, pid: int) -> str | None:
+    """The name of the one server that this agent process started; a program need not tell it of any session."""
+    found = []
+    for instance in state.instances():
+        if instance.gone is None and instance.pid is not None and alive(instance.pid, instance.started):
+            client = client_of(instance.pid)
+            found += [instance.name] if client is not None and client.pid == pid else []
+    return found[0] if len(found) == 1 else None
 
 
 def agent_pid() -> int:

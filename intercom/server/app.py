@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -84,16 +84,18 @@ class App:
 
     async def _call(self, context: Any, params: Any) -> dict[str, Any]:
         before = self.session.role
-        result = await self._result(_client(context), params.name, params.arguments)
+        result = await self._result(_client(context), context.meta or {}, params.name, params.arguments)
         if self.session.role != before and params.name == "intercomm_register" and not result["isError"]:
             with contextlib.suppress(Exception):  # the news is a courtesy; every call is checked anyway
                 await context.session.send_tool_list_changed()
         return result
 
-    async def _result(self, client: str, name: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
+    async def _result(
+        self, client: str, meta: Mapping[str, Any], name: str, arguments: dict[str, Any] | None
+    ) -> dict[str, Any]:
         """What a client is answered, whatever happens. NotNow."""
         try:
-            self.session.called(client)
+            self.session.called(client, meta)
             answer = await self.call(name, arguments)
         except IntercomError as error:
             return _result(brief(error), error=True)
@@ -118,7 +120,7 @@ class App:
             return None
         try:
             with self.bus_thread.here():
-                self._result(client, tool.name, arguments).send(None)
+                self._result(client, asked.params.get("_meta") or {}, tool.name, arguments).send(None)
         except StopIteration as done:  # as a coroutine ends that awaits nobody
             shown = {key: value for key, value in done.value.items() if key not in _COMPLETE}
             return encode({"jsonrpc": "2.0", "id": asked.id, "result": shown})
@@ -173,6 +175,8 @@ class App:
         """On the bus thread, before the tool: is it allowed? And what was shown before counts as received."""
         session = self.session
         session.settle(bus)
+        if tool.name != "intercomm_register":
+            session.recall(bus)
         if tool.who != ANY and not session.name:
             why = f"{session.trouble} " if session.trouble else ""
             raise Refused(

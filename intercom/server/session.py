@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from intercom.core.errors import IntercomError, Refused
-from intercom.core.message import RESERVED, canonical
+from intercom.core.message import RESERVED, Instance, canonical
 from intercom.fleet.clients.habits import Habits, habits
 from intercom.server.carried import Carried
 from intercom.server.spawned import Spawned
@@ -42,10 +42,13 @@ class Session:
         self.calls = 0  #: how many it has made
         self._waiting: set[asyncio.Event] = set()
 
-    def called(self, client: str) -> None:
-        """The client of this name makes a call."""
+    def called(self, client: str, meta: Mapping[str, Any]) -> None:
+        """The client of this name makes a call, and may tell with it which session it is."""
         self.client = habits(client)
         self.calls += 1
+        told = meta.get(self.client.session_key) if self.client.session_key else None
+        if isinstance(told, str) and told and not self.spawned.session:
+            self.spawned = self.spawned._replace(session=told)
 
     # -- identity -------------------------------------------------------------------------------
 
@@ -58,6 +61,19 @@ class Session:
                 self._resume(bus, self.spawned.session)
         except IntercomError as error:
             self.trouble = str(error)
+
+    def recall(self, bus: Bus) -> None:
+        """Take the name again that this session had under another server, where something tells which session it is.
+
+        That is its id, or what the hooks of the agent process above us have said.
+        """
+        if self.name or self.spawned.name:
+            return
+        with contextlib.suppress(IntercomError):
+            if self.spawned.session:
+                self._resume(bus, self.spawned.session)
+            elif (known := _known_above(bus)) is not None:
+                self._take(bus, known.role, known.name)
 
     def register(self, bus: Bus, role: str | None, name: str | None) -> None:
         """Take a name and role. Repeating it is harmless; changing it leaves the old name behind."""
@@ -74,6 +90,8 @@ class Session:
                 f"changed. Call intercomm_register(role={self.role!r}) without a name."
             )
         self.settle(bus)
+        if wanted is None and role is None:
+            self.recall(bus)
         before = self.name
         if before and wanted in (None, before) and role in (None, self.role):
             bus.heartbeat(before)
@@ -149,3 +167,19 @@ class Session:
         self.closing = True
         for changed in self._waiting:
             changed.set()
+
+
+def _known_above(bus: Bus) -> Instance | None:
+    """Whose hooks the agent process above us runs, if the server that it had is gone."""
+    from contextlib import closing
+
+    from intercom.fleet.sessions import Sessions
+    from intercom.store.state.db import State
+    from intercom.system.ancestry import client_of
+
+    client = client_of(os.getpid())
+    if client is None:
+        return None
+    with closing(State(bus.config.private)) as state:
+        names = [row.name for row in Sessions(state).all() if row.pid == client.pid and row.running]
+    return next((one for one in bus.instances() if one.name in names and one.state == "dead"), None)

@@ -1,6 +1,6 @@
-"""Owns the list of agent programs that can be workers.
+"""Owns the list of agent programs: those that can be workers, and those of which hooks alone are known.
 
-Claude Code is the first. Another one is a package beside it and a row here: everything above asks the program.
+Another one is a package beside theirs and a row here: everything above asks the program.
 """
 
 from __future__ import annotations
@@ -21,21 +21,49 @@ def _claude() -> Program:
     return Claude()
 
 
+def _codex() -> Program:
+    from intercom.fleet.programs.codex.program import Codex
+
+    return Codex()
+
+
+def _gemini() -> Program:
+    from intercom.fleet.programs.gemini.program import Gemini
+
+    return Gemini()
+
+
+def _qwen() -> Program:
+    from intercom.fleet.programs.qwen.program import Qwen
+
+    return Qwen()
+
+
+def _cline() -> Program:
+    from intercom.fleet.programs.cline.program import Cline
+
+    return Cline()
+
+
 PROGRAMS: dict[str, Callable[[], Program]] = {DEFAULT: _claude}
+HOOKED: dict[str, Callable[[], Program]] = {"codex": _codex, "gemini": _gemini, "qwen": _qwen, "cline": _cline}
+#: Variables in which a program of the second list tells the session: none of them is imported to ask for one.
+_SESSIONS = ("QWEN_CODE_SESSION_ID", "GEMINI_SESSION_ID")
 
 
 def program(name: str) -> Program:
     """The program of that name. UsageError for one that is not in the list."""
-    found = PROGRAMS.get(name)
+    found = PROGRAMS.get(name) or HOOKED.get(name)
     if found is None:
         from intercom.core.errors import UsageError
 
-        raise UsageError(f"{name!r} is not an agent program that Intercom knows; there are {', '.join(PROGRAMS)}.")
+        every = ", ".join([*PROGRAMS, *HOOKED])
+        raise UsageError(f"{name!r} is not an agent program that Intercom knows; there are {every}.")
     return found()
 
 
 def programs() -> list[Program]:
-    """All of them."""
+    """All that can be workers."""
     return [make() for make in PROGRAMS.values()]
 
 
@@ -44,7 +72,8 @@ def session_of(environ: Mapping[str, str]) -> str | None:
 
     A program that does not tell its servers is believed to be the one that was spawned.
     """
-    return next((found for one in programs() if (found := one.session_of(environ))), None) or environ.get(SPAWN)
+    told = next((found for one in programs() if (found := one.session_of(environ))), None)
+    return told or next((found for name in _SESSIONS if (found := environ.get(name))), None) or environ.get(SPAWN)
 
 
 def project_of(environ: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from intercom.fleet.programs import event as events
+from intercom.fleet.programs import payload as payload_of
 from intercom.fleet.programs.event import Event
 
 WAIT = "wait"  #: not an event: the waiter, begun by one
@@ -27,7 +28,6 @@ _NOTIFICATIONS = {
     "elicitation_dialog": events.ASKED,
 }
 _INTERACTIVE = ("AskUserQuestion", "ExitPlanMode")
-_HEAD = 2_000  #: characters of an address, a description or a pattern
 Json = Mapping[str, Any]
 
 
@@ -39,27 +39,8 @@ def heard(event: str, payload: Json) -> Event | None:
         return None
     if event == "Notification":
         kind = _NOTIFICATIONS.get(str(payload.get("notification_type") or ""), "")
-    source, about = payload.get("source"), tool(payload)
-    return Event(
-        kind,
-        name,
-        session=_text(payload, "session_id") or None,
-        transcript=_text(payload, "transcript_path"),
-        text=_said(kind, payload),
-        source=_text(payload, "reason" if kind == events.ENDS else "source"),
-        fresh=source in ("startup", "resume"),
-        goes_on=payload.get("reason") in ("clear", "resume"),
-        inside=bool(payload.get("agent_id")),
-        cwd=_text(payload, "cwd"),
-        tool=about,
-        inputs=payload.get("tool_input"),
-        people=about["tool"] in _INTERACTIVE,
-    )
-
-
-def _text(payload: Json, key: str) -> str | None:
-    found = payload.get(key)
-    return found if isinstance(found, str) else None
+    found = payload_of.event(kind, name, payload)
+    return found._replace(text=_said(kind, payload), people=found.tool["tool"] in _INTERACTIVE)
 
 
 def _said(kind: str, payload: Json) -> str:
@@ -71,26 +52,6 @@ def _said(kind: str, payload: Json) -> str:
     if kind == events.FAILS:
         return str(payload.get("last_assistant_message") or payload.get("error"))
     return str(payload.get("last_assistant_message") or "")
-
-
-def tool(payload: Json) -> dict[str, Any]:
-    """A call of a tool for people and programs: tool, subject on one line, command, paths, url …"""
-    given = payload.get("tool_input")
-    inputs = given if isinstance(given, dict) else {}
-    out: dict[str, Any] = {"tool": str(payload.get("tool_name") or "")}
-    texts = {key: value for key, value in inputs.items() if isinstance(value, str)}
-    if "command" in texts:
-        out["command"] = texts["command"]
-    paths = [texts[key] for key in ("file_path", "notebook_path", "path") if key in texts]
-    if paths:
-        out["paths"] = paths
-    for key in ("url", "description", "query", "pattern"):
-        if key in texts:
-            out[key] = texts[key][:_HEAD]
-    out["subject"] = out.get("command") or (paths[0] if paths else None) or texts.get("url") or texts.get("query") or ""
-    if payload.get("agent_id"):
-        out["subagent"] = str(payload.get("agent_type") or payload["agent_id"])
-    return out
 
 
 def context(event: Event, text: str) -> dict[str, Any]:

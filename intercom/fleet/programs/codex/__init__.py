@@ -1,0 +1,1 @@
+"""Codex: what Intercom knows about it alone, behind `intercom.fleet.programs.program.Program`."""

@@ -1,0 +1,1 @@
+"""Gemini CLI: what Intercom knows about it alone, behind `intercom.fleet.programs.program.Program`."""

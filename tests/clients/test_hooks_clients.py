@@ -1,0 +1,58 @@
+"""Real clients with the hooks that `intercom init` gives them: a message comes by itself, once, into the turn that runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from intercom import Bus
+from tests.clients.lab import Place
+from tests.clients.test_init_clients import calls
+from tests.clients.versions import DRIVEN
+from tests.processes import patience
+
+pytestmark = pytest.mark.slow
+
+HOOKED = [name for name in DRIVEN if name in ("codex", "gemini", "qwen", "cline")]
+#: What a person has done by hand: in Codex, trusted the hooks.
+MORE = {"codex": ("--dangerously-bypass-hook-trust",)}
+
+
+@pytest.mark.parametrize("place", HOOKED, indirect=True)
+def test_a_message_comes_into_the_turn_that_runs(place: Place) -> None:
+    """Urgent, with the next tool; it counts as received; the session is known by its hooks, and nothing is doubled."""
+    place.set_up("ana", "ben")
+    name = f"ana-of-{place.name}"
+    steps = calls(
+        place,
+        ("intercomm_register", {"name": name}),
+        ("intercomm_send", {"to": "ben", "message": "begun"}),
+        ("intercomm_status", {}),
+        ("intercomm_send", {"to": "ben", "message": "ended"}),
+    )
+
+    def send() -> None:
+        with Bus.open(place.project, machine="testbox") as bus:
+            end = time.monotonic() + patience(40)
+            while not any(message.body == "begun" for message in bus.history()):
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            bus.send(name, f"urgent-for-{name}", sender="ben", priority="urgent")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    place.prompt(f"%wait 1\n{steps}", *MORE.get(place.name, ()))
+    sender.join(patience(40))
+    requests = place.heard(f"urgent-for-{name}")
+    assert requests, "no request to the model ever held it"
+    said = [text for _, text in requests[-1]["said"] if f"urgent-for-{name}" in text] + [requests[-1]["system"]]
+    assert sum(text.count(f"urgent-for-{name}") for text in said) == 1
+    assert len(requests) > 1, "it came before the turn was over"
+    with Bus.open(place.project, machine="testbox") as bus:
+        assert bus.unread(name) == 0
+        (receipt,) = [one for one in bus.receipts("ben") if one.to == name]
+        assert receipt.shown
+        log = bus.config.private / "errors.log"
+        assert not log.exists(), log.read_text()
