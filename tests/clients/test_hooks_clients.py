@@ -1,4 +1,4 @@
-"""Real clients with the hooks that `intercom init` gives them: a message comes by itself, once, into the turn that runs."""
+"""Real clients with the hooks of `intercom init`: a message comes by itself, once, into the turn that runs."""
 
 from __future__ import annotations
 
