@@ -14,7 +14,7 @@ PYTEST  = $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist
 SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
 APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
 
-.PHONY: help demo demo-fleet needs claude prettier aimfp test quick soak lint check bench bench-profile clean
+.PHONY: help demo demo-fleet needs claude clients prettier aimfp test quick soak lint check bench bench-profile clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # `needs` comes first, and stops the rest
 
@@ -26,6 +26,7 @@ help:
 	@echo "make needs  says which programs the tests lack on this machine, and how to get them"
 	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts: hours"
 	@echo "make claude, make prettier, make aimfp   installs the pinned one that tests drive; make test does it too"
+	@echo "make clients   installs all other clients that tests drive (npm, about a gigabyte); make test does so with two"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
 	@echo "make bench-profile ROW=calls   where the time of a row goes"
@@ -50,14 +51,18 @@ prettier: $(STAMP)
 aimfp: $(STAMP)
 	@$(BIN)/python -m tests.aimfp.lab
 
-soak: needs $(STAMP) claude aimfp
-	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/aimfp tests/test_many_bodies.py tests/test_powercut.py
+clients: $(STAMP)
+	@$(BIN)/python -m tests.clients.versions
+
+soak: needs $(STAMP) claude clients aimfp
+	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/clients tests/aimfp tests/test_many_bodies.py tests/test_powercut.py
 
 test: needs $(STAMP) claude prettier aimfp
+	@$(BIN)/python -m tests.clients.versions driven
 	@$(PYTEST)
 
 quick: $(STAMP)
-	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow" --ignore=tests/claude --ignore=tests/aimfp
+	@HYPOTHESIS_PROFILE=quick $(PYTEST) -m "not slow" --ignore=tests/claude --ignore=tests/clients --ignore=tests/aimfp
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

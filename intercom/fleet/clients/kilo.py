@@ -12,6 +12,7 @@ def parts(setup: Setup) -> list[Part]:
     """The server, its approval, the words."""
     path = configuration(setup, "kilo")
     return [
+        Member(path, ("$schema",), "https://app.kilo.ai/config.json"),  # else it puts it there itself
         Member(path, ("mcp", SERVER), server(setup)),
         Member(path, ("permission", f"{SERVER}_*"), "allow", needed=False),
         setup.rules("AGENTS.md"),

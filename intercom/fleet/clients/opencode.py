@@ -32,6 +32,7 @@ def parts(setup: Setup) -> list[Part]:
     """The server, its approval, the words."""
     path = configuration(setup, "opencode")
     return [
+        Member(path, ("$schema",), "https://opencode.ai/config.json"),  # else it puts it there itself
         Member(path, ("mcp", SERVER), server(setup)),
         Member(path, ("permission", f"{SERVER}_*"), "allow", needed=False),
         setup.rules("AGENTS.md"),

@@ -25,4 +25,11 @@ def parts(setup: Setup) -> list[Part]:
     return [entry, *hooks, setup.rules("QWEN.md", "AGENTS.md")]
 
 
-CLIENT = Client("qwen", "Qwen Code", parts, programs=("qwen",), folders=(".qwen", "QWEN.md"), homes=(".qwen",))
+def notes(setup: Setup) -> list[str]:
+    """What it asks a person."""
+    return [] if setup.user else [f"approve the project's server once: qwen mcp approve {SERVER}, or when it asks"]
+
+
+CLIENT = Client(
+    "qwen", "Qwen Code", parts, programs=("qwen",), folders=(".qwen", "QWEN.md"), homes=(".qwen",), notes=notes
+)
