@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,6 +53,9 @@ def _help(one: Parameter) -> str:
 def given(namespace: argparse.Namespace, takes: Iterable[Parameter]) -> dict[str, Any]:
     """What was typed, as the function takes it; `-` is standard input where that may be."""
     found = {one.python: getattr(namespace, one.python) for one in takes}
+    for name, value in found.items():
+        if name not in _FOR_THE_SYSTEM:
+            found[name] = [*map(_said, value)] if isinstance(value, list) else _said(value)
     for one in takes:
         if one.arg.rest:
             found[one.python] = " ".join(found[one.python])
@@ -60,6 +64,20 @@ def given(namespace: argparse.Namespace, takes: Iterable[Parameter]) -> dict[str
 
             found[one.python] = message_text(found[one.python])
     return found
+
+
+#: Names and commands that go back to the system as they came from it.
+_FOR_THE_SYSTEM = {"path", "claude_cmd", "bootstrap"}
+
+
+def _said(word: Any) -> Any:
+    """A word that was typed, as UTF-8, also where the locale is none: else its bytes would be halves of characters."""
+    if not isinstance(word, str) or word.isascii():
+        return word
+    try:
+        return os.fsencode(word).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return word
 
 
 def count(text: str) -> int:
