@@ -156,6 +156,30 @@ def test_what_workers_have_in_their_environment(project: Path) -> None:
         assert worker_environment(crew, Claude()) == {"PATH": "/bin", **given}
 
 
+def test_a_workers_environment_is_no_copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the tmux server's reaches it, whoever started that with whatever."""
+    seen, socket = tmp_path / "seen", tmp_path / "tmux"
+    (tmp_path / "bin").mkdir()
+    dump = f"/usr/bin/env > {seen}.half; /bin/mv {seen}.half {seen}; exec /bin/sleep 600"
+    script = f'#!/bin/sh\ncase "$1" in --version) echo "2.1.197 (Claude Code)";; *) {dump};; esac\n'
+    (tmp_path / "bin" / "claude").write_text(script)
+    (tmp_path / "bin" / "claude").chmod(0o755)
+    persons = {**os.environ, "DATABASE_URL": "secret", "GIT_DIR": "/elsewhere"}
+    subprocess.run(["tmux", "-S", socket, "new-session", "-d", "-s", "mine", "sleep", "600"], env=persons, check=True)
+    environ = {**os.environ, "INTERCOM_TMUX_SOCKET": str(socket), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    try:
+        with Crew.open(project, environ=environ) as crew:
+            (done,) = workers.spawn(crew, workers.Plan(1, ready_timeout=2), by="user")
+            assert "left running" in str(done.reason), done
+            found = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
+            assert not {"DATABASE_URL", "GIT_DIR"} & found.keys()
+            assert found["INTERCOM_NAME"] == "worker-1"
+            assert {"TMUX", "TMUX_PANE", "TERM", "HOME"} <= found.keys()
+            workers.teardown(crew)
+    finally:
+        subprocess.run(["tmux", "-S", socket, "kill-server"], capture_output=True, check=False)
+
+
 def test_what_a_bootstrap_has_in_its_environment(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -57,6 +58,38 @@ def test_argv_env_and_folder_arrive_exactly(server: tmux.Server, tmp_path: Path)
     until(lambda: out.exists() and out.read_text())
     assert json.loads(out.read_text()) == [WEIRD, env["VALUE"], str(folder)]
     assert sorted(p.name for p in folder.iterdir()) == []
+
+
+def test_a_persons_own_settings_do_not_end_a_session(tmp_path: Path) -> None:
+    """Sessions that nobody watches stay, whatever the user's tmux.conf wants for others."""
+    (tmp_path / "conf").write_text(
+        "set -g destroy-unattached on\nset -s exit-unattached on\nset -g remain-on-exit off\n"
+        "set -g synchronize-panes on\nset -s exit-empty on\nset -g alternate-screen off\n"
+    )
+    server = tmux.Server(str(tmp_path / "s"), str(tmp_path / "conf"))
+    try:
+        made = tmux.new_session(server, "w", ["sleep", "600"], cwd=tmp_path)
+        again = tmux.new_session(server, "v", ["sleep", "600"], cwd=tmp_path)
+        assert {one.id for one in tmux.panes(server)} == {made.id, again.id}
+        assert tmux.pane(server, "w").pid == made.pid
+        gone = tmux.new_session(server, "x", ["true"], cwd=tmp_path)
+        until(lambda: tmux.pane(server, gone.id).dead)
+    finally:
+        subprocess.run(["tmux", "-S", server.socket, "kill-server"], capture_output=True, check=False)
+
+
+def test_a_server_that_we_start_has_nothing_of_ours(
+    server: tmux.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hands what it has to every pane, also to those that a person opens in it."""
+    monkeypatch.setenv("DATABASE_URL", "secret")
+    monkeypatch.setenv("INTERCOM_NAME", "somebody")
+    out = tmp_path / "out"
+    tmux.new_session(server, "w", ["sh", "-c", f"env > {out}.new; mv {out}.new {out}; sleep 600"], cwd=tmp_path)
+    until(out.exists)
+    found = dict(line.split("=", 1) for line in out.read_text().splitlines() if "=" in line)
+    assert not {"DATABASE_URL", "INTERCOM_NAME"} & found.keys()
+    assert found["PATH"] == os.environ["PATH"]
 
 
 def test_one_single_word_is_not_a_shell_line(server: tmux.Server, tmp_path: Path) -> None:

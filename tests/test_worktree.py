@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from intercom.core import done
 from intercom.core.errors import CommandFailed, IntercomError, NotFound, ProgramMissing, Refused, UsageError
 from intercom.fleet.worktrees import branches, derived, removal, worktree
+from intercom.fleet.worktrees.register import Worktrees
+from intercom.store.state.db import State
 
 ENV = {
     **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
@@ -159,6 +162,62 @@ def test_a_deleted_folder_is_said_and_its_name_is_free_again(root: Path) -> None
     shutil.rmtree(path)
     assert removal.remove(root, "w").ref is None
     assert worktree.worktrees(root) == []
+
+
+def test_commits_of_a_deleted_folder_are_kept_before_they_are_forgotten(root: Path) -> None:
+    """Its detached HEAD was all that had them: as the worktree is removed, or made anew, a ref has them."""
+    import shutil
+
+    path = worktree.add(root, "w").path
+    first = commit(path)
+    shutil.rmtree(path)
+    gone = removal.remove(root, "w")
+    assert gone.ref is not None
+    assert sh(root, "rev-parse", gone.ref) == first
+    assert [line.split(" ", 1)[1] for line in gone.kept] == ["work"]
+    worktree.add(root, "w")
+    second = commit(path, message="again")
+    shutil.rmtree(path)
+    worktree.add(root, "w")
+    refs = sh(root, "for-each-ref", "--format=%(objectname)", "refs/intercom/kept/").split()
+    assert sorted(refs) == sorted([first, second])
+    sh(path, "checkout", "-q", "-b", "own")
+    commit(path, message="on a branch")
+    shutil.rmtree(path)
+    assert removal.remove(root, "w").ref is None  # the branch has it
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_edits_that_git_was_told_not_to_see(root: Path, flag: str) -> None:
+    """They are work like any other: named, refused, kept."""
+    path = worktree.add(root, "w").path
+    sh(path, "update-index", flag, "a.txt", ".gitignore")
+    assert str(worktree.worktrees(root)[0].unsaved) == ""
+    (path / "a.txt").write_text("my own\n")
+    (path / ".gitignore").unlink()
+    assert sh(path, "status", "--porcelain") == ""
+    with pytest.raises(Refused, match=r"uncommitted: a\.txt"):
+        removal.remove(root, "w")
+    gone = removal.remove(root, "w", force=True)
+    assert gone.kept == ("a.txt",)
+    assert sh(root, "show", f"{gone.ref}:a.txt") == "my own"
+
+
+def test_a_hook_that_fails_is_told_and_leaves_nothing_half(root: Path) -> None:
+    """Git says no when all is done: the worktree is taken as it is, with a warning."""
+    hook = root / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no such filter >&2\nexit 3\n")
+    hook.chmod(0o755)
+    made = worktree.add(root, "w")
+    assert "no such filter" in made.note
+    assert (made.path / "a.txt").read_text() == "one\n"
+    with closing(State(root / ".claude" / "local" / ".intercom")) as state:
+        entry = Worktrees(state, root).add("v")
+        assert "no such filter" in entry.to_json()["note"]
+        assert "note" not in Worktrees(state, root).entries()[0].to_json()
+    assert [one.worker for one in worktree.worktrees(root)] == ["v", "w"]
+    assert removal.remove(root, "w").ref is None
 
 
 def test_unsaved_work_is_refused_and_named(root: Path) -> None:

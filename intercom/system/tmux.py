@@ -36,6 +36,10 @@ _FIELDS = (
     "pane_title",  # last: it alone may hold anything
 )
 _FORMAT = _SEPARATOR.join(f"#{{{field}}}" for field in _FIELDS)
+_PLAIN = re.compile(
+    r"(?:PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TERM|COLORTERM|TMPDIR|TMUX|TMUX_\w+|XDG_\w+|DISPLAY"
+    r"|WAYLAND_DISPLAY|DBUS_SESSION_BUS_ADDRESS|SSH_AUTH_SOCK)\Z"
+)
 _TARGET = re.compile(r"%[0-9]+\Z")
 _GOING = re.compile(r"server exited unexpectedly|lost server")
 _NOTHING = re.compile(r"can't find|no server running|error connecting to|no current target")
@@ -131,10 +135,24 @@ def new_session(
             raise UsageError(f"{key!r} cannot be set in the environment of {name!r}.")
         words += ["-e", f"{key}={value}"]
     words += ["--", *_argv(argv)]
-    then = [["set-option", "-w", "-t", f"={kept}:", "remain-on-exit", "on"]] if keep_dead else []
+    here = f"={kept}:"
+    # Whatever the user's own configuration says of sessions that nobody watches, of input to several panes at once,
+    # and of screens: in the same breath, for a session may be destroyed before the next command comes.
+    then = [
+        ["set-option", "-t", here, "destroy-unattached", "off"],
+        ["set-option", "-s", "exit-unattached", "off"],
+        ["set-option", "-w", "-t", here, "synchronize-panes", "off"],
+        ["set-option", "-w", "-t", here, "alternate-screen", "on"],
+        ["set-option", "-w", "-t", here, "remain-on-exit", "on" if keep_dead else "off"],
+    ]
     # The client's folder becomes the session's; `-c` would be expanded as a format.
-    out = _tmux(server, words, *then, cwd=cwd)
+    out = _tmux(server, words, *then, cwd=cwd, env=_plain_environment())
     return _pane(out.partition("\n")[0])
+
+
+def _plain_environment() -> dict[str, str]:
+    """What a tmux server that we start is to have, and gives to all its panes: nothing that is this process's own."""
+    return {key: value for key, value in os.environ.items() if _PLAIN.match(key)}
 
 
 def panes(server: Server) -> list[Pane]:
@@ -259,6 +277,7 @@ def _tmux(
     server: Server,
     *commands: Sequence[str],
     cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
     stdin: str = "",
 ) -> str:
     """Run tmux commands in one go, so that nothing happens between them; what they printed."""
@@ -270,12 +289,12 @@ def _tmux(
     for number, command in enumerate(commands):
         line += [";"] if number else []
         line += [_literal(word) for word in command]
-    done = proc.run(line, cwd=cwd, stdin=stdin, check=False)
+    done = proc.run(line, cwd=cwd, env=env, stdin=stdin, check=False)
     for pause in (0.05, 0.2, 0.5):
         if not _GOING.search(done.err):
             break
         time.sleep(pause)  # we met a server on its way out: the next try finds none, or a new one
-        done = proc.run(line, cwd=cwd, stdin=stdin, check=False)
+        done = proc.run(line, cwd=cwd, env=env, stdin=stdin, check=False)
     if done.code:
         raise _error(proc.last_words(done))
     return done.out

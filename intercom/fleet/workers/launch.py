@@ -28,6 +28,8 @@ from intercom.system.invocation import own_command
 from intercom.system.liveness import started
 
 FOLDER = "workers"
+#: A pane has all that its tmux server has, which may be everything of whoever started that: nothing of it but this.
+_BARE = 'exec env -i TERM="$TERM" TMUX="$TMUX" TMUX_PANE="$TMUX_PANE" PATH="$PATH" sh -c "$0" "$@"'
 _SCRIPT = 'set -a; . "$0"; set +a; command -p rm -f -- "$0"; exec "$@"'  # -p: whatever PATH it has been given
 
 
@@ -87,7 +89,8 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str) -> Lau
     )
     crew.sessions.put(row)  # first: should we be killed as it starts, a teardown still knows whose it is
     # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
-    pane = tmux.new_session(crew.server, ticket.name, ["sh", "-c", _SCRIPT, str(env), *prepared.words], cwd=cwd)
+    words = ["sh", "-c", _BARE, _SCRIPT, str(env), *prepared.words]
+    pane = tmux.new_session(crew.server, ticket.name, words, cwd=cwd)
     row = row._replace(pid=pane.pid, started=started(pane.pid), pane=pane.id)
     crew.sessions.put(row)
     crew.bus.register("worker", ticket.name, pid=pane.pid, session=ticket.session)

@@ -38,10 +38,11 @@ class Entry(NamedTuple):
     status: str  #: one of WORKTREE_STATUSES
     created: str
     changed: str
+    note: str = ""  #: what is to be known of it now; not stored
 
     def to_json(self) -> dict[str, Any]:
         """The public form."""
-        return self._asdict()
+        return {key: value for key, value in self._asdict().items() if key != "note" or value}
 
 
 class Worktrees:
@@ -63,7 +64,7 @@ class Worktrees:
 
     def _put(self, entry: Entry) -> Entry:
         with self._state.guarded():
-            self._db().execute("INSERT OR REPLACE INTO worktrees VALUES (?, ?, ?, ?, ?, ?, ?)", entry)
+            self._db().execute("INSERT OR REPLACE INTO worktrees VALUES (?, ?, ?, ?, ?, ?, ?)", entry[:7])
         return entry
 
     def get(self, worker: str) -> Entry | None:
@@ -89,13 +90,13 @@ class Worktrees:
         _storable("created", base, str(where))
         entry = self._put(Entry(name, str(where), base, None, "active", now, now))
         try:  # registered first: should we be killed while git makes it, a teardown still knows of it
-            worktree.add(self._root, name, base, where if path else None)
+            made = worktree.add(self._root, name, base, where if path else None)
         except BaseException:
             self._forget(name) if before is None else self._put(before)
             raise
         worktree.copy_settings(self._root, where)
         aimfp.mark(self._root, where)
-        return entry
+        return entry._replace(note=made.note)
 
     def _forget(self, worker: str) -> None:
         with self._state.guarded():

@@ -53,10 +53,11 @@ def remove(
         if not known:
             raise
         return _left_over(root, worker, where, declared, force=force)
-    if tree.missing and os.path.lexists(tree.path):  # somebody took the `.git` file out of it
-        left = _left_over(root, worker, tree.path, declared, force=force)
+    if tree.missing:  # before git forgets what was checked out in it
+        ref, commits = unsaved.keep_commits(root, worker, tree.head) if tree.branch is None else (None, ())
+        left = _left_over(root, worker, tree.path, declared, force=force)  # somebody took the `.git` file out of it
         _take_away(root, tree, declared)
-        return left
+        return Removed(left.path, left.ref or ref, (*left.kept, *commits))
     lost = _lost(root, worker, tree, declared, force=force)
     if tenants.end(tree.path):
         lost = _lost(root, worker, tree, declared, force=force)  # what was written until then

@@ -2,7 +2,8 @@
 
 Nothing would be lost with a worktree in which there is none of these:
 
-- **uncommitted**: changed or untracked files;
+- **uncommitted**: changed or untracked files, also changed ones that git was told not to look at (assume-unchanged,
+  skip-worktree);
 - **unpushed**: commits on no remote, no tag and no branch but the worktree's own. Where the
   repository has no remote at all, the worktree's own branch is enough, since removing a worktree
   never removes a branch; commits of a detached head that are on no branch are lost in any case;
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -73,7 +75,40 @@ def files(
             words = entry.split(" ", 8 if kind == "1" else 10)
             if words[-1] not in declared:
                 (nested if words[2].startswith("S") else uncommitted).append(words[-1])
+    uncommitted += [name for name in _unlooked(path) if name not in uncommitted and name not in declared]
     return tuple(uncommitted), tuple(precious), tuple(nested)
+
+
+def _unlooked(path: Path) -> list[str]:
+    """Changed files that git was told not to look at: `git status` is silent about them."""
+    listed = git(path, "ls-files", "-v", "-z").out.split("\0")
+    names = [one[2:] for one in listed if one[:1] == "S" or one[:1].islower()]
+    names = [name for name in names if os.path.lexists(path / name)]
+    if not names:
+        return []
+    folder = git(path, "rev-parse", "--absolute-git-dir").out.removesuffix("\n")
+    with tempfile.TemporaryDirectory(prefix="look-", dir=folder) as scratch:
+        index = os.path.join(scratch, "index")
+        shutil.copyfile(os.path.join(folder, "index"), index)
+        given = "".join(f"{name}\0" for name in names)
+        for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
+            git(path, "update-index", flag, "-z", "--stdin", index=index, stdin=given)
+        git(path, "update-index", "-q", "--refresh", index=index, check=False)
+        changed = git(path, "diff-files", "--name-only", "-z", index=index).out.split("\0")
+    return [name for name in changed if name in names]
+
+
+def keep_commits(root: Path, name: str, head: str) -> tuple[str | None, tuple[str, ...]]:
+    """Keep the commits of a worktree whose folder is gone, if no ref has them: (the new ref, the commits)."""
+    if not head or not ok(root, "cat-file", "-e", f"{head}^{{commit}}"):
+        return None, ()
+    others = ("--glob=refs/heads", "--tags", "--remotes", f"--glob={KEPT}")
+    commits = git(root, "log", "--no-show-signature", "--format=%h %s", head, "--not", *others).out.splitlines()
+    if not commits:
+        return None, ()
+    ref = _ref(name, head)
+    git(root, *_EXACT, "update-ref", ref, head)
+    return ref, tuple(commits)
 
 
 def _copied(root: Path, path: Path, name: str) -> bool:

@@ -35,6 +35,7 @@ class Worktree(NamedTuple):
     locked: str | None = None
     missing: bool = False
     unsaved: Unsaved | None = None
+    note: str = ""  #: what went wrong as it was made, though it is there
 
 
 def default_path(root: Path, worker: str) -> Path:
@@ -74,13 +75,22 @@ def add(root: Path, worker: str, base: str = DEFAULT_BASE, path: Path | None = N
             where.parent.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise Refused(f"{where} cannot be used ({error.strerror}); nothing was created.") from error
+    if taken is not None and taken.branch is None:
+        unsaved.keep_commits(root, worker, taken.head)  # git forgets what was checked out there
     reuse = ["--force"] if taken is not None and taken.locked is None else []
     done = git(root, "worktree", "add", "--quiet", "--detach", *reuse, str(where), commit, check=False)
     if done.code and "already exists" in done.err:  # somebody was quicker, since we looked
         raise PlaceTaken(f"{where} is in use: {proc.last_words(done)}; nothing was created.")
-    if done.code:
+    if done.code and not _made(where, commit):
         raise failure(root, "worktree", done)
-    return Worktree(worker, where, commit, None)
+    said = proc.last_words(done)
+    note = f"a hook of the repository failed as it was made: {said}" if done.code else ""
+    return Worktree(worker, where, commit, None, note=note)
+
+
+def _made(where: Path, commit: str) -> bool:
+    """Whether a worktree is there whole although git failed: its hooks run when all else is done."""
+    return (where / ".git").is_file() and git(where, "rev-parse", "HEAD", check=False).out.strip() == commit
 
 
 def worktrees(root: Path, declared: derived.Declared = derived.NONE, *, facts: bool = True) -> list[Worktree]:
