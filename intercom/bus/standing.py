@@ -35,6 +35,11 @@ def whole_id(db: sqlite3.Connection, text: str) -> str:
     raise UsageError(f"{text!r} begins several ids: {', '.join(shown)}{more}; nothing was done. Give more of it.")
 
 
+def there_is(db: sqlite3.Connection, ident: str) -> bool:
+    """Whether there is a message of this id, deleted or not."""
+    return _ID.match(ident) is not None and ident in query.beginning(db, ident, 1)
+
+
 def bodies(db: sqlite3.Connection, idents: Iterable[str]) -> dict[str, str]:
     """The texts of these messages, by id."""
     return {one.id: one.body for one in query.by_ids(db, list(idents))}

@@ -105,7 +105,10 @@ class App:
             sys.stderr.write("\n".join([*framed(traceback.format_exc()[-_LOGGED:], "| "), ""]))
             sys.stderr.flush()
             return _result(_fault(error), error=True)
-        return _result(answer if isinstance(answer, str) else result_text(answer))
+        result = _result(answer if isinstance(answer, str) else result_text(answer))
+        if BY_NAME[name].structured:
+            result["structuredContent"] = answer
+        return result
 
     def at_once(self, client: str, raw: dict[str, Any]) -> bytes | None:
         """The answer to a request as it came, where that is a call of ours that has to wait for nothing; else None.

@@ -1,6 +1,7 @@
 """Owns the arguments of tools: their JSON schemas, and whether a call's fit, in words a model can mend its call by.
 
-Both are made of the signature of the function behind the tool.
+Both are made of the signature of the function behind the tool. A call is taken as it was meant where that can be
+only one thing: models write numbers, truth and lists as strings, and "null" for what they leave out.
 The validator is the one that the MCP SDK stands on and has loaded anyway, made of the same schema that
 the client sees.
 """
@@ -8,7 +9,9 @@ the client sees.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from intercom.core.errors import UsageError
@@ -23,14 +26,19 @@ _TYPES = {
     "boolean": "true or false",
     "array": "a list",
 }
+#: What clients add to every call by themselves.
+_CLIENTS_OWN = frozenset({"wait_for_previous", "task_progress"})
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(?:\.0+)?\Z")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?\Z")
+_WORD = re.compile(r"[\w-]+\Z")
 _SHOWN = 80  #: characters of a wrong value that the answer repeats
 
 
 def schema_of(takes: Iterable[Parameter]) -> dict[str, Any]:
-    """The JSON schema of the arguments; nothing unknown passes."""
+    """The JSON schema of the arguments. That nothing unknown passes is not for a client to know: some add their own."""
     properties = {one.name: _property(one) for one in takes}
     required = [one.name for one in takes if one.required]
-    out: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    out: dict[str, Any] = {"type": "object", "properties": properties}
     return {**out, "required": required} if required else out
 
 
@@ -73,7 +81,8 @@ class Fitting:
         """`given` as the function takes it, null being as good as nothing; UsageError where it does not fit."""
         from pydantic_core import ValidationError
 
-        meant = {name: value for name, value in given.items() if value is not None or name not in self._optional}
+        meant = {name: self._meant(name, value) for name, value in given.items() if name not in _CLIENTS_OWN}
+        meant = {name: value for name, value in meant.items() if value is not None or name not in self._optional}
         try:
             found = self._validator.validate_python(meant)
         except ValidationError as error:
@@ -81,6 +90,22 @@ class Fitting:
             said = self._words(first["type"], first["loc"], first["input"])
             raise UsageError(f"{self._tool}: {said}; nothing was done.") from None
         return {self._python[name]: value for name, value in found.items()}
+
+    def _meant(self, name: str, value: Any) -> Any:
+        """A value as its kind has it, where it can mean only one thing; None for an optional one that is left out."""
+        spec = self._properties.get(name)
+        if spec is None or not isinstance(value, str):
+            return value
+        text = value.strip()
+        if name in self._optional and text in {"", "null"}:
+            return None
+        if "enum" in spec:
+            return next((word for word in spec["enum"] if word.lower() == text.lower()), value)
+        for kind in (one["type"] for one in spec.get("anyOf", [spec])):
+            found = _READ[kind](text)
+            if found is not None:
+                return found
+        return value
 
     def _words(self, kind: str, place: tuple[int | str, ...], value: Any) -> str:
         """One sentence about what does not fit: its kind, where it is, what stands there."""
@@ -103,6 +128,39 @@ class Fitting:
             return f"{name}.{place[1]} must be {_TYPES[spec['items']['type']]}, not {_shown(value)}"
         kinds = [one["type"] for one in spec.get("anyOf", [spec])]
         return f"{name} must be {' or '.join(_TYPES[one] for one in kinds)}, not {_shown(value)}"
+
+
+def _truth(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def _count(text: str) -> int | None:
+    return int(text.partition(".")[0]) if _WHOLE.match(text) else None
+
+
+def _amount(text: str) -> float | None:
+    return float(text) if _DECIMAL.match(text) else None
+
+
+def _list(text: str) -> list[Any] | None:
+    """A list in JSON, or a single word."""
+    if _WORD.match(text):
+        return [text]
+    try:
+        found = json.loads(text) if text.startswith("[") else None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+#: How a string is read as a value of a kind; None where it is none.
+_READ: dict[str, Callable[[str], Any]] = {
+    "string": lambda _text: None,
+    "boolean": _truth,
+    "integer": _count,
+    "number": _amount,
+    "array": _list,
+}
 
 
 def _shown(value: Any) -> str:

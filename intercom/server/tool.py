@@ -6,7 +6,7 @@ the crew and who asks.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,11 @@ REGISTERED = "registered"
 WORKER = "worker"
 MASTER = "master"
 AGENT = "agent"  #: of the settings: nobody's worker
+
+#: Hints for clients that ask people before they call a tool: what is not said here is as the protocol has it.
+LOOKS: Mapping[str, bool] = {"readOnlyHint": True}
+WRITES: Mapping[str, bool] = {"destructiveHint": False}
+DESTROYS: Mapping[str, bool] = {"destructiveHint": True}
 
 ON_BUS = "bus"  #: function(session, bus, …) runs on the bus thread
 ON_LOOP = "loop"  #: async function(session, call, …) runs on the event loop and asks the bus thread itself
@@ -43,9 +48,15 @@ class Tool:
         who: str = REGISTERED,
         show: Callable[[Any], Any] | None = None,
         always: bool = False,
+        title: str,
+        hint: Mapping[str, bool] = WRITES,
+        structured: bool = False,
         quick: bool = False,
     ) -> None:
         self.name = name
+        self.title = title
+        self.hint = hint
+        self.structured = structured  # its answer holds nothing that others wrote, so a client may read it as it likes
         self.description = description
         self.function = function
         self.on = on
@@ -69,6 +80,9 @@ class Tool:
     def listing(self) -> dict[str, Any]:
         """The entry in `tools/list`."""
         out: dict[str, Any] = {"name": self.name, "description": self.description, "inputSchema": self.schema}
+        out |= {"title": self.title, "annotations": self.hint}
+        if self.structured:
+            out["outputSchema"] = {"type": "object"}
         if self._always:
             out["_meta"] = {"anthropic/alwaysLoad": True}
         return out

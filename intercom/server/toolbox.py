@@ -7,7 +7,7 @@ connect, so it says only what the arguments do not: the protocol has the rest.
 from __future__ import annotations
 
 from intercom.fleet import verbs
-from intercom.server.tool import AGENT, ANY, MASTER, ON_CREW, ON_LOOP, WORKER, Tool
+from intercom.server.tool import AGENT, ANY, DESTROYS, LOOKS, MASTER, ON_CREW, ON_LOOP, WORKER, Tool
 from intercom.server.tools import messages, tasks, workers
 
 TOOLS: tuple[Tool, ...] = (
@@ -20,15 +20,17 @@ TOOLS: tuple[Tool, ...] = (
         messages.register,
         who=ANY,
         always=True,
+        title="Join",
     ),
     Tool(
         "intercomm_read",
-        "Read what is new for you; nothing comes twice. A long backlog comes in pages, most urgent first. With wait it "
-        "blocks until something comes.",
+        "What is new for you; nothing comes twice. A long backlog comes in pages, urgent first. With wait it blocks "
+        "until something comes.",
         messages.read,
         on=ON_LOOP,
         quick=True,
         always=True,
+        title="Read",
     ),
     Tool(
         "intercomm_send",
@@ -37,14 +39,17 @@ TOOLS: tuple[Tool, ...] = (
         messages.send,
         quick=True,
         always=True,
+        title="Send",
+        structured=True,
     ),
-    Tool("intercomm_broadcast", "Send one message to everybody.", messages.broadcast, quick=True),
+    Tool("intercomm_broadcast", "Send to everybody.", messages.broadcast, quick=True, title="Broadcast"),
     Tool(
         "intercomm_escalate",
         "Ask the master a question or for a decision. Answers whether it woke, or why not.",
         tasks.escalate,
         on=ON_LOOP,
         who=WORKER,
+        title="Escalate",
     ),
     Tool(
         "intercomm_assign",
@@ -53,6 +58,7 @@ TOOLS: tuple[Tool, ...] = (
         verbs.assign,
         on=ON_CREW,
         who=MASTER,
+        title="Assign",
     ),
     Tool(
         "intercomm_status",
@@ -60,13 +66,17 @@ TOOLS: tuple[Tool, ...] = (
         tasks.status,
         quick=True,
         who=ANY,
+        title="Status",
+        hint=LOOKS,
     ),
-    Tool("intercomm_signoff", "Leave the bus for good, when your work is over.", messages.signoff),
+    Tool("intercomm_signoff", "Leave the bus for good.", messages.signoff, title="Sign off"),
     Tool(
         "intercomm_clear",
         "Shorten the live log: all but the newest messages move to the archive. Nothing is deleted.",
         tasks.clear,
         who=MASTER,
+        title="Compact",
+        structured=True,
     ),
     Tool(
         "intercomm_get_protocol",
@@ -74,6 +84,8 @@ TOOLS: tuple[Tool, ...] = (
         tasks.get_protocol,
         on=ON_LOOP,
         who=ANY,
+        title="Protocol",
+        hint=LOOKS,
     ),
     Tool(
         "intercomm_spawn",
@@ -83,6 +95,7 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.spawned,
+        title="Spawn",
     ),
     Tool(
         "intercomm_scan",
@@ -91,6 +104,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.scanned,
+        title="Scan",
+        hint=LOOKS,
     ),
     Tool(
         "intercomm_wake",
@@ -98,6 +113,7 @@ TOOLS: tuple[Tool, ...] = (
         verbs.wake,
         on=ON_CREW,
         who=MASTER,
+        title="Wake",
     ),
     Tool(
         "intercomm_approve",
@@ -106,6 +122,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
+        title="Approve",
+        hint=DESTROYS,
     ),
     Tool(
         "intercomm_teardown",
@@ -115,6 +133,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.torn,
+        title="Tear down",
+        hint=DESTROYS,
     ),
     Tool(
         "intercomm_worktree_add",
@@ -123,6 +143,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
+        title="Add worktree",
+        structured=True,
     ),
     Tool(
         "intercomm_worktree_list",
@@ -130,6 +152,8 @@ TOOLS: tuple[Tool, ...] = (
         verbs.worktree_list,
         on=ON_CREW,
         show=workers.listed,
+        title="Worktrees",
+        hint=LOOKS,
     ),
     Tool(
         "intercomm_worktree_set_status",
@@ -138,6 +162,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.public,
+        title="Mark worktree",
+        structured=True,
     ),
     Tool(
         "intercomm_worktree_remove",
@@ -146,6 +172,8 @@ TOOLS: tuple[Tool, ...] = (
         on=ON_CREW,
         who=MASTER,
         show=workers.removed,
+        title="Remove worktree",
+        hint=DESTROYS,
     ),
 )
 

@@ -32,7 +32,7 @@ def register(
         Literal["master", "worker", "agent"] | None,
         Arg("default: agent for a name of the settings, else worker"),
     ] = None,
-    name: Annotated[str | None, Arg("a name of your own, or an agent's from the settings (claude-code, roo …)")] = None,
+    name: Annotated[str | None, Arg("your own, or an agent's of the settings (claude-code, roo …)")] = None,
 ) -> dict[str, Any]:
     """Bind this session to a name."""
     before = session.name
@@ -64,20 +64,34 @@ def send(
     message: str,
     type: Annotated[str, Arg(TYPES_SHOWN)] = "status",
     priority: Literal["normal", "urgent"] | None = None,
-    reply_to: Annotated[str | None, Arg("id of the message this answers")] = None,
-    thread: Annotated[str | None, Arg("a word that ties messages together")] = None,
+    reply_to: Annotated[str | None, Arg("id that it answers")] = None,
+    thread: str | None = None,
     status: Annotated[str | None, Arg(words=STATUS_CODES)] = None,
     progress: Annotated[int | None, Arg(low=0, high=100)] = None,
     branch: str | None = None,
     commit: str | None = None,
 ) -> dict[str, Any]:
     """Store one message for a recipient; a done is checked."""
+    answers = _answered(bus, reply_to) if reply_to else None
     more: dict[str, Any] = {"priority": priority, "thread": thread, "status": status, "progress": progress}
-    more |= {"sender": _me(session), "reply_to": reply_to, "via": "tool"}
+    more |= {"sender": _me(session), "reply_to": answers, "via": "tool"}
     if check_type(type).lower() == "done":
         sent, checked = report.send(bus, to, message, branch=branch, commit=commit, **more)
         return {**_stored(sent), **checked}
     return _stored(bus.send(to, report.with_fields(message, branch, commit), type=type, **more))
+
+
+def _answered(bus: Bus, ident: str) -> str:
+    """The id of the message that is answered, by the beginning of it. Refused where there is none."""
+    from intercom.bus.standing import there_is, whole_id
+
+    found = bus.ask(lambda db: whole_id(db, ident))
+    if not bus.ask(lambda db: there_is(db, found)):
+        raise Refused(
+            f"There is no message {ident!r} to answer; nothing was sent. "
+            "Give the id of a message that you read, or leave reply_to out."
+        )
+    return found
 
 
 def broadcast(session: Session, bus: Bus, *, message: str, type: str = "announce") -> dict[str, Any]:
@@ -93,9 +107,9 @@ async def read(
     session: Session,
     call: Caller,
     *,
-    all: Annotated[bool, Arg("history you may see, instead of what is new; marks nothing as read")] = False,
+    all: Annotated[bool, Arg("history instead of news; marks nothing as read")] = False,
     thread: str | None = None,
-    query: Annotated[str | None, Arg("words to search for")] = None,
+    query: Annotated[str | None, Arg("words in it")] = None,
     from_: Annotated[str | None, Arg("only this sender")] = None,
     limit: Annotated[int | None, Arg(low=1)] = None,
     wait: Annotated[float, Arg("seconds; best 50: many clients cut at 60", low=0, high=3600)] = 0,

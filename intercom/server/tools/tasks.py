@@ -86,7 +86,7 @@ def status(
     session: Session,
     bus: Bus,
     *,
-    receipts: Annotated[bool | str, Arg("true, or a message id: was what I sent shown and acted on?")] = False,
+    receipts: Annotated[bool | str, Arg("true, or an id: was what I sent shown, acted on?")] = False,
 ) -> dict[str, Any]:
     """Who is here, what waits, and on request what became of what this session sent."""
     found = bus.status()
