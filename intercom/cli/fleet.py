@@ -83,6 +83,8 @@ def scanned(asked: Asked, found: Workers) -> int:
         for key in ("task", "last"):
             if key in one:
                 _line(key, one[key]["text"], indent=True)
+        if unverified := one.get("done", {}).get("unverified"):
+            _line(f"done, but not verified: {' '.join(unverified)}", indent=True)
         for asks in one.get("asks", []):
             what = asks.get("command") or ", ".join(asks.get("paths", [])) or asks.get("url") or asks.get("input")
             _line("asks", str(asks.get("tool")), str(what), f"[{asks['request']}]", indent=True)

@@ -48,8 +48,11 @@ def _one(row: dict[str, Any]) -> None:
     if "ahead" in row:
         count = f"{row['ahead']} ahead of {row['base']}, {row['behind']} behind"
         _detail(f"{count}; {row['files_changed']} files: {_some(row['files'], row['files_changed'])}")
+    together: dict[tuple[str, ...], list[str]] = {}
     for other, names in row.get("conflicts", {}).items():
-        _detail(f"conflicts with {other} in {_some(names, len(names))}")
+        together.setdefault(tuple(names), []).append(other)
+    for files, others in together.items():
+        _detail(f"conflicts with {_some(others, len(others))} in {_some(list(files), len(files))}")
     if row.get("conflicts_with_base"):
         _detail(f"conflicts with {row['base']} in {_some(row['conflicts_with_base'], len(row['conflicts_with_base']))}")
     if task:

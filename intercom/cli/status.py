@@ -43,6 +43,9 @@ def _waiting(found: Overview, unread: int) -> None:
         ("", one.worker, show.since(one.changed), f"{one.status}, not merged: {one.branch or one.path}")
         for one in found.unmerged
     ]
+    rows += [
+        ("", one.worker, show.since(one.at), f"done, not verified: {' '.join(one.reasons)}") for one in found.unverified
+    ]
     if not rows:
         show.line("Nothing waits for you.")
     else:
@@ -89,6 +92,7 @@ def _as_json(now: Status, found: Overview) -> dict[str, Any]:
         *({"kind": "question", **message.to_json()} for message in found.questions),
         *(one.to_json() for one in found.permissions),
         *({"kind": "unmerged", **entry.to_json()} for entry in found.unmerged),
+        *({"kind": "unverified", "worker": row.worker, "id": row.id, **row.to_json()} for row in found.unverified),
     ]
     out["team"] = [one._asdict() for one in found.agents]
     return out

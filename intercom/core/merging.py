@@ -48,10 +48,14 @@ def queue(waiting: Sequence[Waiting], conflicts: Mapping[str, Collection[str]]) 
         why = [
             "verified" if one.verified else "not verified",
             "conflicts with its base" if one.base_conflict else "",
-            f"conflicts with {', '.join(against[one.worker])}" if against[one.worker] else "",
+            f"conflicts with {_some(against[one.worker])}" if against[one.worker] else "",
         ]
         if not one.base_conflict and not against[one.worker]:
             why.append("conflicts with nobody")
         expected = "conflict" if one.base_conflict or before else "merged"
         found[one.worker] = Place(number, expected, ", ".join(part for part in why if part))
     return found
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -65,6 +65,17 @@ def unmark(*folders: str | os.PathLike[str]) -> list[str]:
     return gone
 
 
+def checkouts(root: Path) -> list[Path]:
+    """The main checkout and every worktree that git knows."""
+    from intercom.core.errors import IntercomError
+    from intercom.fleet.worktrees.worktree import worktrees
+
+    try:
+        return [root, *(one.path for one in worktrees(root, facts=False))]
+    except IntercomError:
+        return [root]
+
+
 def needs(root: Path) -> list[Need]:
     """What AIMFP needs of the git repository at `root`, met or not; nothing where the project does not use AIMFP."""
     return [*_needs(root)] if used(root) else []

@@ -20,6 +20,7 @@ from intercom.core.message import USER, Instance, Message, age
 from intercom.core.texts import one_line
 from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow, Sessions
+from intercom.fleet.worktrees.claims import Row, latest
 from intercom.fleet.worktrees.register import Entry, Worktrees
 from intercom.store.state.db import State
 
@@ -68,6 +69,7 @@ class Overview(NamedTuple):
     permissions: list[Permission]
     unmerged: list[Entry]
     agents: list[Agent]
+    unverified: list[Row]  #: the newest `done` of each worker, where it was checked and is contradicted
 
 
 def permissions(config: Config) -> list[Permission]:
@@ -82,6 +84,7 @@ def overview(bus: Bus, now: Status) -> Overview:
     with closing(State(bus.config.private)) as state:
         rows = {row.name: row for row in Sessions(state).all()}
         trees = {entry.worker: entry for entry in Worktrees(state, bus.config.root).entries()}
+        unverified = [row for row in latest(state).values() if not row.verified]
     seen = _observed(bus, rows)
     asks = permissions(bus.config)
     asking = {one.worker for one in asks}
@@ -102,6 +105,7 @@ def overview(bus: Bus, now: Status) -> Overview:
         asks,
         [entry for entry in trees.values() if entry.status in _UNMERGED],
         sorted(agents, key=_rank),
+        unverified,
     )
 
 

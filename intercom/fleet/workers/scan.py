@@ -16,6 +16,7 @@ from intercom.fleet.observe import Observation, asked
 from intercom.fleet.overview import attention, branch_of
 from intercom.fleet.sessions import Request, SessionRow
 from intercom.fleet.workers.plan import begins
+from intercom.fleet.worktrees.claims import latest
 
 _WORDS = 200  #: characters of a task, a last word, or what is asked
 
@@ -54,6 +55,8 @@ def _one(crew: Crew, row: SessionRow, task: Message | None, last: Message | None
     if seen.screen is not None and seen.screen.mode:
         out["mode"] = seen.screen.mode
     out["note"] = attention(row.name, seen.state, row.since, task, _asks(seen, requests)) or None
+    if (claim := latest(crew.state).get(row.name)) is not None:
+        out["done"] = {"id": claim.id, "at": claim.at, "branch": claim.branch, **claim.to_json()}
     out["unread"] = _unread(crew, row.name)
     out |= {"pane": row.pane, "spawned_by": row.spawned_by}
     return {key: value for key, value in out.items() if value is not None}

@@ -103,12 +103,33 @@ def status(
         "unread": found.unread,
         "latest": {name: _glimpse(message) for name, message in found.latest.items()},
     }
+    work = _work(bus)
+    for one in out["instances"]:
+        one.update(work.get(one["name"], {}))
     if found.warnings:
         out["warnings"] = list(found.warnings)
     if not session.name:
         out["next"] = f"{session.trouble or ''} Call intercomm_register to take part.".lstrip()
     if receipts is not False:
         out.update(_receipts(session, bus, receipts))
+    return out
+
+
+def _work(bus: Bus) -> dict[str, dict[str, Any]]:
+    """Of who has a worktree or reported done: where it works, and whether that was verified."""
+    from contextlib import closing
+
+    from intercom.fleet.worktrees.claims import latest
+    from intercom.fleet.worktrees.register import Worktrees
+    from intercom.store.state.db import State
+
+    out: dict[str, dict[str, Any]] = {}
+    with closing(State(bus.config.private)) as state:
+        for entry in Worktrees(state, bus.config.root).entries():
+            if entry.status != "removed":
+                out[entry.worker] = {"worktree": entry.path, "branch": entry.branch, "worktree_status": entry.status}
+        for name, row in latest(state).items():
+            out.setdefault(name, {})["done"] = {"id": row.id, **row.to_json()}
     return out
 
 
