@@ -158,7 +158,7 @@ def test_twenty_worktrees_cost_a_few_calls_of_git_each(crew: Crew, monkeypatch: 
     monkeypatch.setattr(proc, "run", counted)
     found = verbs.worktree_list(crew, "master")
     assert len(found.rows[0]["conflicts"]) == 4
-    assert len(calls) <= 5 * 6 + 6
+    assert len(calls) <= 5 * 7 + 8
     assert sum("--stdin" in call for call in calls) == 1
 
 
