@@ -123,7 +123,7 @@ def test_how_long_clients_wait() -> None:
     assert habits("qwen-cli-mcp-client-intercomm").longest == 290
     assert habits("claude-code").longest is None
     assert habits("claude-code").says_so
-    assert habits("something new") == habits("") == (None, False, "")
+    assert habits("something new") == habits("") == (None, False, False, "")
 
 
 def test_an_agent_of_the_settings_is_nobodys_worker(project: Path) -> None:

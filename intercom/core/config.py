@@ -140,8 +140,12 @@ def _settings(path: Path) -> Mapping[str, Any]:
 
 def _agents(settings: Mapping[str, Any]) -> tuple[str, ...]:
     named = settings.get("agents", DEFAULT_AGENTS)
+    if isinstance(named, Mapping):  # [agents.NAME], with what there is to say about each
+        named = list(named)
     if not isinstance(named, (list, tuple)) or not all(isinstance(name, str) for name in named):
-        raise UsageError("`agents` in .claude/intercom.toml must be a list of names; nothing was opened.")
+        raise UsageError(
+            "`agents` in .claude/intercom.toml must be a list of names, or a table for each; nothing was opened."
+        )
     try:
         found = tuple(check_name(name) for name in named)
     except FormatError as error:

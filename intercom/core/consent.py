@@ -18,6 +18,7 @@ _FREE: Mapping[str, frozenset[str] | None] = {
     "repair": None,
     "permissions": frozenset({"deny", "wait"}),
 }
+_NAMED = "agents"  #: a list of names, or a table with a table for each
 _NOTHING: tuple[Any, ...] = ({}, [], "")
 
 
@@ -26,10 +27,12 @@ def powers(settings: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in settings.items():
         free = _FREE.get(name, frozenset())
-        if free is None:
+        if free is None and not (name == _NAMED and isinstance(value, Mapping)):
             continue
         found = value
-        if isinstance(value, Mapping):
+        if free is None:  # names are free, what is said about each is not
+            found = {key: one for key, one in value.items() if one not in _NOTHING}
+        elif isinstance(value, Mapping):
             found = {key: one for key, one in value.items() if key not in free and one not in _NOTHING}
         if found not in _NOTHING:
             out[name] = found
@@ -43,6 +46,8 @@ def without(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in settings.items():
         if name not in held:
             out[name] = value
+        elif name == _NAMED:
+            out[name] = {key: {} for key in value}
         elif isinstance(value, Mapping) and (rest := {key: one for key, one in value.items() if key not in held[name]}):
             out[name] = rest
     return out

@@ -217,6 +217,17 @@ class Sessions:
         now = time.time()
         return [row[0] for row in self._all(sql, name, utc(now - younger), utc(now - older))]
 
+    def queued(self, name: str) -> str | None:
+        """The nonce of a wake that a command has put before this session, and that no hook has seen yet."""
+        sql = "SELECT nonce FROM nonces WHERE name = ? AND rung = 'command' AND seen IS NULL ORDER BY expected DESC"
+        row = self._one(sql, name)
+        return row[0] if row else None
+
+    def forget_nonce(self, nonce: str) -> None:
+        """Its text was never put before anybody."""
+        with self._changing() as db:
+            db.execute("DELETE FROM nonces WHERE nonce = ?", (nonce,))
+
     # -- the waiter -------------------------------------------------------------------------------
 
     def hold_waiter(self, name: str, pid: int, since: str | None) -> bool:

@@ -2,7 +2,8 @@
 
     running   its hooks give it the message, at its next tool call or when it stops
     waiter    idle: the hook that waits beside it wakes it; nothing is typed
-    keys      idle without a waiter: a line pasted into its empty box, looked at again, then Enter
+    command   idle without a waiter: its program's own command puts a prompt before it, or the settings name one
+    keys      the same, with neither: a line pasted into its empty box, looked at again, then Enter
 
 The message is in the log before anybody climbs here. `woke` is only said of what is proven: the session went on
 with the message (a later hook saw it), took it by itself, or its hook saw the nonce of the typed line. Nothing is
@@ -18,7 +19,7 @@ from intercom.bus.names import server_there
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError, NotFound, ProgramMissing
 from intercom.core.message import USER, canonical, new_id
-from intercom.fleet import observe
+from intercom.fleet import commands, observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs import known
@@ -95,6 +96,10 @@ def _rung(climb: _Climb, seen: Observation) -> Woken | None:
     """Try what fits the state; None: look again."""
     if how := _proof(climb):
         return climb.done(how)
+    if (seen.row is None or seen.state == "gone") and (
+        words := commands.of_settings(climb.crew, seen.name, climb.message)
+    ):
+        return _command(climb, words)
     if seen.row is None:
         return _by_itself(climb, "no session of an agent is known under that name; it reads when it next acts")
     if seen.state == "gone":
@@ -113,6 +118,11 @@ def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
     waits = climb.crew.sessions.waiter(climb.name) is not None
     if waits and (how := _await(climb, _WAITER)):
         return climb.done(how)
+    if not waits and not _given(climb):
+        if nonce := commands.prompt(climb.crew, row, commands.LINE):
+            return _confirmed(climb, nonce, "its program")
+        if words := commands.of_settings(climb.crew, climb.name, climb.message):
+            return _command(climb, words)
     fresh = row.state == "ready" and (waits or not server_there(climb.crew.state.instance(climb.name), row.pid))
     if fresh or _given(climb):  # a turn that begins before its server is there has no tools
         _pause(climb, 0.2)
@@ -195,6 +205,21 @@ def _by_itself(climb: _Climb, reason: str) -> Woken:
 
 def _pause(climb: _Climb, seconds: float) -> None:
     time.sleep(max(0.0, min(seconds, climb.until - time.monotonic())))
+
+
+def _command(climb: _Climb, words: list[str]) -> Woken:
+    """Run the command of the settings, and wait until the session goes on."""
+    commands.run(climb.crew, climb.name, climb.message, words)
+    return _confirmed(climb, "", words[0])
+
+
+def _confirmed(climb: _Climb, nonce: str, what: str) -> Woken:
+    """A command was run: wait until the session goes on."""
+    while time.monotonic() < climb.until:
+        if (nonce and climb.crew.sessions.nonce_seen(nonce)) or _proof(climb):
+            return climb.done("command")
+        time.sleep(_STEP)
+    return climb.failed(f"{what} was asked to wake {climb.name}, and nothing confirmed in time that it goes on")
 
 
 # -- keys ---------------------------------------------------------------------------------------------

@@ -33,8 +33,10 @@ from intercom.server.wire import encode, result_text
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
+    from intercom.fleet.crew import Crew
 
 HEARTBEAT = 10.0  # seconds
+USHER = 1.0  # seconds between looks at whether an idle session has something to read
 PARTING = 2.0  # seconds that the last receipts may take
 _LOGGED = 4_000  # characters of a fault that go to stderr: not every client reads it, and a full pipe stops us
 _OF_A_CALL = {"name", "arguments", "_meta"}
@@ -64,6 +66,7 @@ class App:
         if bind:
             self._spawn(self._bind())
         self._spawn(self._beat())
+        self._spawn(self._usher())
         try:
             yield self
         finally:
@@ -209,6 +212,15 @@ class App:
         with contextlib.suppress(Exception):  # told to the client at its first call
             await self.bus_thread.call(self.session.bind)
 
+    async def _usher(self) -> None:
+        """An idle session that no hook can wake is told of its messages by its program's own command."""
+        while True:
+            await asyncio.sleep(USHER)
+            session = self.session
+            if session.name and session.client.prompted:
+                with contextlib.suppress(Exception):  # a look every so often: the next may do
+                    await on_side_thread(session, functools.partial(_told, session.name))
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
@@ -220,6 +232,12 @@ class App:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _told(name: str, crew: Crew) -> None:
+    from intercom.fleet.commands import usher
+
+    usher(crew, name)
 
 
 def _client(context: Any) -> str:

@@ -9,7 +9,7 @@ from intercom.fleet.clients.part import Item, Part, Toml
 from intercom.fleet.programs.program import SERVER
 
 EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd")
-PASSED = ["INTERCOM_NAME", "INTERCOM_ROLE", "INTERCOM_ROOT", "INTERCOM_MACHINE"]
+PASSED = ["INTERCOM_NAME", "INTERCOM_ROLE", "INTERCOM_ROOT", "INTERCOM_MACHINE", "CODEX_HOME"]
 
 
 def parts(setup: Setup) -> list[Part]:

@@ -17,6 +17,7 @@ class Habits(NamedTuple):
 
     gives_up: float | None = None  #: seconds after which it does; None: it never did, or it is not known
     says_so: bool = False  #: and whether it then cancels the call
+    prompted: bool = False  #: a command of its own can put a prompt before an idle session
     session_key: str = ""  #: in `_meta` of a call: the id of its session, that its hooks have, too
 
     @property
@@ -29,7 +30,7 @@ _UNKNOWN = Habits()
 #: By the beginning of the name in `clientInfo`, in small letters.
 _KNOWN = {
     "claude-code": Habits(None, says_so=True),
-    "codex": Habits(300, says_so=True, session_key="sessionId"),
+    "codex": Habits(300, says_so=True, prompted=True, session_key="sessionId"),
     "opencode": Habits(60, says_so=True),
     "kilo": Habits(60, says_so=True),
     "gemini-cli": Habits(None, says_so=True),

@@ -21,3 +21,7 @@ class Codex(Plain):
         "Stop": events.STOPS,
         "SessionEnd": events.ENDS,
     }
+
+    def prompting(self, session: str, text: str) -> list[str]:
+        """The command that queues a prompt for a session: it begins when the box is empty, and a draft stays."""
+        return [self.command, "queue", "--thread", session, "--message", text]

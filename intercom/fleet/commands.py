@@ -1,0 +1,85 @@
+"""Owns waking by a command: one that the settings name for an agent, or one that its program has for that.
+
+The command is told the id of the message and never its text, which others wrote. Its own status proves nothing: that
+the session went on with the message does.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from intercom.core.errors import IntercomError, UsageError
+from intercom.core.message import new_id
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs import known
+from intercom.fleet.sessions import SessionRow
+from intercom.system import proc
+
+LINE = "[intercom] There is a new message for you. If it is not below, call intercomm_read."
+_LOG = "wake.log"  #: in the private folder: what the last command said
+_QUICK = 10.0  #: seconds for a program's own command
+
+
+def of_settings(crew: Crew, name: str, message: str) -> list[str] | None:
+    """The command under `[agents.NAME]`, for this message; None where there is none. UsageError."""
+    about = crew.bus.config.section("agents").get(name, {})
+    command = about.get("wake", "") if isinstance(about, Mapping) else ""
+    try:
+        words = shlex.split(command) if isinstance(command, str) else None
+    except ValueError:
+        words = None
+    if words is None:
+        raise UsageError(f"`wake` under [agents.{name}] in .claude/intercom.toml must be a command line.")
+    return [*words, message] if words else None
+
+
+def of_program(row: SessionRow, text: str) -> list[str] | None:
+    """The command by which the session's program puts a prompt before it; None where it has none."""
+    make = getattr(known.program(row.program), "prompting", None)
+    found: list[str] | None = make(row.session_id, text) if make is not None and row.session_id else None
+    return found
+
+
+def prompt(crew: Crew, row: SessionRow, said: str) -> str | None:
+    """Have the session's program put a line before it, unless one still waits there; the nonce that will prove it.
+
+    None where the program has no command for that. CommandFailed, ProgramMissing.
+    """
+    if (waiting := crew.sessions.queued(row.name)) is not None:
+        return waiting  # behind a draft, or a turn that runs: a second one would be one too many
+    nonce = new_id()
+    words = of_program(row, f"{said} [intercom:{nonce}]")
+    if words is None:
+        return None
+    crew.sessions.expect_nonce(nonce, row.name, "command")
+    try:
+        proc.run(words, cwd=crew.bus.config.root, env=_environment(crew, row.name, ""), timeout=_QUICK)
+    except IntercomError:
+        crew.sessions.forget_nonce(nonce)
+        raise
+    return nonce
+
+
+def usher(crew: Crew, name: str) -> None:
+    """Tell an idle session of what is unread for it, where its program has a command for that and nothing else does."""
+    row = crew.sessions.get(name)
+    if row is None or not row.running or row.state not in ("ready", "idle") or crew.sessions.waiter(name):
+        return
+    if crew.bus.unread(name):
+        prompt(crew, row, LINE)
+
+
+def run(crew: Crew, name: str, message: str, words: list[str]) -> None:
+    """Start it in the project, and do not wait for it: it may be a whole turn. ProgramMissing, CommandFailed."""
+    log: Path = crew.bus.config.private / _LOG
+    proc.detach(words, cwd=crew.bus.config.root, env=_environment(crew, name, message), log=log)
+
+
+def _environment(crew: Crew, name: str, message: str) -> dict[str, str]:
+    """Of the command: who is woken, and for what. Who wakes is not who is woken."""
+    ours = ("INTERCOM_NAME", "INTERCOM_ROLE", known.SPAWN)
+    env = {key: value for key, value in crew.environ.items() if key not in ours}
+    return {**env, "INTERCOM_ROOT": os.fspath(crew.bus.config.root), "INTERCOM_TO": name, "INTERCOM_MESSAGE": message}

@@ -1,0 +1,101 @@
+"""`[agents.NAME] wake = "command"`: run with a message's id, once a person trusts it; proven by what comes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from intercom.cli import main
+from intercom.core import config, consent
+from intercom.fleet import commands
+from intercom.fleet.crew import Crew
+from intercom.fleet.wake import tell
+from intercom.system import proc
+from tests.conftest import SOURCE
+
+READER = (
+    "import json, os, subprocess, sys\n"
+    "here = {key: os.environ.get(key) for key in ('INTERCOM_TO', 'INTERCOM_MESSAGE', 'INTERCOM_NAME')}\n"
+    "open('woken.json', 'w').write(json.dumps([sys.argv[1:], here]))\n"
+    "sys.exit(subprocess.run([sys.executable, '-m', 'intercom', 'read', '--id', 'roo']).returncode)\n"
+)
+
+
+@pytest.fixture
+def crew(project: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
+    """A fleet whose settings wake roo by a command."""
+    monkeypatch.setenv("PYTHONPATH", str(SOURCE))
+    (project / "reader.py").write_text(READER)
+    (project / ".claude").mkdir()
+    wake = json.dumps(f"{sys.executable} reader.py --now")
+    (project / ".claude/intercom.toml").write_text(f"[agents.roo]\nwake = {wake}\n[agents.ana]\n")
+    return Crew.open(project, environ={**os.environ, "INTERCOM_NAME": "somebody"})
+
+
+def test_a_command_of_the_settings_wakes_an_agent(
+    crew: Crew, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not before a person trusts it; then with the id and never the text, and not as whoever wakes."""
+    with crew:
+        assert crew.bus.agents() == ["roo", "ana"]
+        assert tell(crew, "roo", "first", by="user")["woke"] is False
+        assert not (project / "woken.json").exists()
+    assert main(["trust", "settings"]) == 0
+    assert "reader.py" in capsys.readouterr().out
+    with Crew.open(project, environ=crew.environ) as trusted:
+        assert trusted.bus.agents() == ["roo", "ana"]
+        woken = tell(trusted, "roo", "second; rm -rf /", by="user")
+        assert (woken["woke"], woken["how"]) == (True, "command"), woken
+        words, told = json.loads((project / "woken.json").read_text())
+        assert words == ["--now", woken["id"]]
+        assert told == {"INTERCOM_TO": "roo", "INTERCOM_MESSAGE": woken["id"], "INTERCOM_NAME": None}
+        assert trusted.bus.unread("roo") == 0
+
+
+@pytest.mark.parametrize("value", ['"\'open"', "3", "[]"])
+def test_a_command_that_is_none(project: Path, value: str) -> None:
+    """It is a reason, not an error: the message is stored."""
+    (project / ".claude").mkdir()
+    (project / ".claude/intercom.toml").write_text(f"[agents.roo]\nwake = {value}\n")
+    assert config.load(project).agents == ("roo",)
+    assert main(["trust", "settings"]) == 0
+    with Crew.open(project) as crew:
+        woken = tell(crew, "roo", "x", by="user")
+        assert woken["stored"] is True
+        assert woken["woke"] is False
+
+
+def test_names_are_free_and_commands_are_powers() -> None:
+    """A table of agents names them without consent; what it would run waits for it."""
+    settings = {"agents": {"roo": {"wake": "x"}, "ana": {}}}
+    assert consent.powers(settings) == {"agents": {"roo": {"wake": "x"}}}
+    assert consent.without(settings) == {"agents": {"roo": {}, "ana": {}}}
+    assert consent.powers({"agents": ["roo"]}) == {}
+    assert list(consent.lines(consent.powers(settings))) == ['[agents.roo] wake = "x"']
+
+
+def test_one_line_waits_at_a_time(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program's own command put before a session, and nobody saw yet, is not put there twice."""
+    with crew:
+        crew.bus.register("worker", "ana", pid=os.getpid())
+        row = crew.sessions.record("ana", state="idle", session_id="t-1", pid=os.getpid(), program="codex")
+        ran: list[list[str]] = []
+        monkeypatch.setattr(proc, "run", lambda words, **_: ran.append(list(words)))
+        crew.bus.send("ana", "one", sender="roo")
+        commands.usher(crew, "ana")
+        commands.usher(crew, "ana")
+        (line,) = ran
+        assert line[:4] == ["codex", "queue", "--thread", "t-1"]
+        nonce = crew.sessions.queued("ana")
+        assert nonce is not None
+        assert nonce in line[-1]
+        assert commands.prompt(crew, row, "x") == nonce
+        crew.sessions.saw_nonce(nonce)
+        assert crew.sessions.queued("ana") is None
+        crew.sessions.record("ana", state="running")
+        commands.usher(crew, "ana")
+        assert len(ran) == 1
