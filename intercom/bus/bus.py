@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -257,6 +257,11 @@ class Bus:
             return self._delivery.receipts(db, messages, everybody)
 
         return self._fresh(work)
+
+    def receipts_of(self, messages: Sequence[Message]) -> list[Receipt]:
+        """What became of these messages: stored, shown, acted on."""
+        everybody = {name: self._registry.joined(name) for name in self._registry.names()}
+        return self._fresh(lambda db: self._delivery.receipts(db, messages, everybody))
 
     # -- who there is -----------------------------------------------------------------------------
 

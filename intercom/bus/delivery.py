@@ -9,7 +9,7 @@ message, by id; the floor (below it everything was given) only saves looking at 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
@@ -127,7 +127,7 @@ class Delivery:
                 with self._state.transaction() as state:
                     self._state.set_floor(state, reader, generation, to)
 
-    def receipts(self, db: sqlite3.Connection, messages: list[Message], everybody: dict[str, int]) -> list[Receipt]:
+    def receipts(self, db: sqlite3.Connection, messages: Sequence[Message], everybody: dict[str, int]) -> list[Receipt]:
         """For each message and recipient: stored, shown, acted on. `everybody`: who there is, since which number."""
         out = []
         for message in messages:

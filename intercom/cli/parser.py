@@ -175,6 +175,7 @@ COMMANDS = (
     Command("search", "log.search", "find words in all messages"),
     Command("receipts", "receipts.receipts", "what became of sent messages"),
     Command("status", "status.status", "who waits for you, what each agent does; the stuck first"),
+    Command("ui", "ui.ui", "one screen: who works, what was said, what waits for you"),
     Command("report", "report.report", "what was said, waited for and done, as one HTML file"),
     Command("watch", "watch.watch", "follow the log as it grows"),
     Command("edit", "edit.edit", "write a message, or mend the log, in $EDITOR", json=False),

@@ -32,6 +32,9 @@ _CONDITIONS = 20  #: words that are a condition of their own: SQLite takes no mo
 FROM = "FROM messages m LEFT JOIN sources s ON s.src = m.src"
 
 
+_TO = "instr(', ' || m.rcpt || ', ', ', ' || ? || ', ') > 0"
+
+
 class Filter(NamedTuple):
     """What to let through; None lets everything through. Words must all occur in the body."""
 
@@ -41,7 +44,9 @@ class Filter(NamedTuple):
     type: str | None = None
     since: str | None = None  #: UTC ISO time; later or equal
     after: int | None = None  #: a sequence number; greater
+    before: int | None = None  #: a sequence number; less
     words: str | None = None
+    about: str | None = None  #: whose messages and messages to whom
 
     def lets(self, message: Message) -> bool:
         """Whether a message at hand passes."""
@@ -53,32 +58,34 @@ class Filter(NamedTuple):
             (self.thread is None or message.thread == self.thread)
             and (self.sender is None or message.sender == self.sender)
             and (self.to is None or self.to in message.recipients)
+            and (self.about is None or self.about == message.sender or self.about in message.recipients)
             and (self.since is None or message.at >= self.since)
             and (self.after is None or (message.seq or 0) > self.after)
+            and (self.before is None or (message.seq or 0) < self.before)
             and _holds(message.body, self.words or "")
         )
 
     def where(self) -> tuple[str, list[Any]]:
         """The filter as SQL conditions over `m` and their values."""
-        sql = ""
-        values: list[Any] = []
-        for column, value in (("m.thread", self.thread), ("m.sender", self.sender)):
-            if value is not None:
-                sql += f" AND {column} = ?"
-                values.append(stored(value))
-        if self.to is not None:
-            sql += " AND instr(', ' || m.rcpt || ', ', ', ' || ? || ', ') > 0"
-            values.append(stored(self.to))
+        thread, sender, about, to = (
+            None if name is None else stored(name) for name in (self.thread, self.sender, self.about, self.to)
+        )
+        conditions: tuple[tuple[str, Any], ...] = (
+            ("m.thread = ?", thread),
+            ("m.sender = ?", sender),
+            (f"(m.sender = ? OR {_TO})", about),
+            (_TO, to),
+            ("m.at >= ?", self.since),
+            ("m.seq > ?", self.after),
+            ("m.seq < ?", self.before),
+        )
+        asked = [(condition, value) for condition, value in conditions if value is not None]
+        sql = "".join(f" AND {condition}" for condition, _ in asked)
+        values = [value for condition, value in asked for _ in range(condition.count("?"))]
         if self.type is not None:
             condition, more = _type_condition(self.type)
             sql += condition
             values += more
-        if self.since is not None:
-            sql += " AND m.at >= ?"
-            values.append(self.since)
-        if self.after is not None:
-            sql += " AND m.seq > ?"
-            values.append(self.after)
         words = list(dict.fromkeys((self.words or "").split()))
         # SQLite knows the two cases of ASCII letters only, but is far quicker than a call of Python.
         quick = [word for word in words if word.isascii()][:_CONDITIONS]
@@ -99,6 +106,7 @@ def filter_of(
     type: str | None = None,  # the word of the format
     since: str | None = None,
     after: int | None = None,
+    before: int | None = None,
     words: str | None = None,
 ) -> Filter:
     """A filter from what a caller gave, "" being as good as None. UsageError; FormatError where a type is none."""
@@ -108,7 +116,8 @@ def filter_of(
     if after is not None:
         after = check_count("after", after, "nothing was read", least=0)
     names = [canonical(name) if name else None for name in (sender, to)]
-    return Filter(thread or None, names[0], names[1], type or None, check_since(since or None), after, words)
+    when = check_since(since or None)
+    return Filter(thread or None, names[0], names[1], type or None, when, after, before, words)
 
 
 def _holds(body: str, words: str) -> bool:

@@ -1,0 +1,1 @@
+"""Owns the screen of `intercom ui`."""

@@ -1,0 +1,219 @@
+"""Owns the conversation on the screen: cards of messages, a window of them however long the history is.
+
+A text can draw in its own card alone: it is made harmless before markdown is read in it, and links do nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.text import Text
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from intercom.core.contract import ContractError, parse
+from intercom.core.display import framed, value
+from intercom.core.message import SYSTEM, Message, epoch, local_stamp
+from intercom.store.index.query import Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intercom.cli.tui.source import Source, Ticked
+
+_WINDOW = 50  #: messages that are fetched at once
+_MOST = 300  #: cards that are held
+_LONGEST = 20_000  #: characters of a body that a card shows
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_red", "bright_cyan", "bright_green")
+
+
+def colour_of(name: str) -> str:
+    """A name's colour, the same everywhere."""
+    return _COLOURS[hashlib.sha256(name.encode("utf-8", "replace")).digest()[0] % len(_COLOURS)]
+
+
+def ticks(one: Ticked) -> str:
+    """What became of a message: stored, shown to all it is for, acted on by all."""
+    if not one.of:
+        return ""
+    return "✓✓✓" if one.acted == one.of else "✓✓" if one.shown == one.of else "✓"
+
+
+def header(one: Ticked) -> Text:
+    """The first line of a card."""
+    message = one.message
+    text = Text(no_wrap=True, overflow="ellipsis")
+    stamp, today = local_stamp(epoch(message.at)), local_stamp(time.time())[:10]
+    text.append(f"{stamp[11:16] if stamp.startswith(today) else stamp[5:16]} ", "dim")
+    text.append(value(message.sender), f"bold {colour_of(message.sender)}")
+    text.append(f" → {value(message.to)} ", "")
+    text.append(value(message.type), "italic")
+    if message.urgent:
+        text.append(" URGENT", "bold red")
+    if not message.proven:
+        text.append(f" ({message.via})", "yellow")
+    text.append(f" {ticks(one)}", "dim")
+    return text
+
+
+def body(message: Message) -> RenderableType:
+    """The text of a card: a contract in words, else markdown."""
+    try:
+        contract = parse(message.body) if message.type == "task" else None
+    except ContractError as error:
+        return Text(f"not a valid contract: {value(str(error))}\n{_plain(message.body)}")
+    if contract is not None:
+        words = Text(_plain(contract.role_instructions))
+        report = Text(f"report back: {value(', '.join(contract.report_back))}", "dim")
+        return Group(Text(value(contract.role), "bold"), words, report)
+    return Markdown(_plain(message.body), hyperlinks=False, code_theme="ansi_dark")
+
+
+def _plain(text: str) -> str:
+    cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n… {len(text) - _LONGEST} more characters"
+    return "\n".join(framed(cut, ""))
+
+
+class Card(Static):
+    """One message."""
+
+    DEFAULT_CSS = """
+    Card { margin: 0 0 1 0; padding: 0 1; border-left: thick $surface-lighten-2; }
+    Card.system { border-left: thick $accent; }
+    Card.folded { display: none; }
+    Card:focus { border-left: thick $primary; background: $boost; }
+    """
+    can_focus = True
+
+    def __init__(self, one: Ticked) -> None:
+        super().__init__(markup=False)
+        self.one = one
+        self.replies = 0  #: folded below it
+        self.set_class(one.message.sender == SYSTEM, "system")
+
+    def on_mount(self) -> None:
+        """Draw it."""
+        self.draw()
+
+    def draw(self, one: Ticked | None = None) -> None:
+        """Draw it anew, if it is not as it was."""
+        if one is not None:
+            if one == self.one:
+                return
+            self.one = one
+        more = [Text(f"▸ {self.replies} more in this thread", "dim")] if self.replies else []
+        self.update(Group(header(self.one), Padding(body(self.one.message), (0, 0, 0, 2)), *more))
+
+
+class Talk(VerticalScroll):
+    """The conversation, following its end unless somebody scrolled away from it."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(id="talk")
+        self._source = source
+        self._loading = False
+        self.wanted = Filter()
+        self.words = ""
+        self.folded = False
+
+    @property
+    def cards(self) -> list[Card]:
+        """What is held, oldest first."""
+        return list(self.query(Card))
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the end is in sight."""
+        return self.scroll_y >= self.max_scroll_y - 1
+
+    async def show(self, wanted: Filter | None = None, words: str = "") -> None:
+        """Show the newest messages that a filter lets through, or those with these words."""
+        self.wanted, self.words = wanted or Filter(), words
+        found = await self._page(self.wanted, words)
+        await self.remove_children()
+        if found:
+            await self.mount_all(map(Card, found))
+        else:
+            await self.mount(Static("Nothing found." if words else "No messages yet.", classes="empty"))
+        self._fold()
+        self.anchor()
+
+    async def refresh_end(self) -> None:
+        """Add what came since, and mark what became of the others."""
+        if self.words or self._loading:
+            return
+        cards = self.cards
+        if not cards:
+            await self.show(self.wanted)
+            return
+        follows = self.at_end
+        last = cards[-1].one.message.seq or 0
+        there = {card.one.message.id: card for card in cards[-2 * _WINDOW :]}
+        first = next(iter(there.values())).one.message.seq or 0
+        found = await self._page(self.wanted._replace(after=first - 1), "", len(there) + _WINDOW)
+        for one in found:
+            if one.message.id in there:
+                there[one.message.id].draw(one)
+        new = [one for one in found if (one.message.seq or 0) > last]
+        if new:
+            await self.mount_all(map(Card, new))
+            await self._drop(self.cards[: max(0, len(self.cards) - _MOST)] if follows else [])
+            self._fold()
+        if follows:
+            self.anchor()
+
+    async def older(self) -> None:
+        """Put what came before above it."""
+        cards = self.cards
+        if self._loading or self.words or not cards:
+            return
+        self._loading = True
+        try:
+            first = cards[0]
+            found = await self._page(self.wanted._replace(before=first.one.message.seq), "")
+            if found:
+                await self.mount_all(map(Card, found), before=first)
+                await self._drop(self.cards[_MOST:])
+                self._fold()
+                first.scroll_visible(animate=False, top=True)
+        finally:
+            self._loading = False
+
+    async def _page(self, wanted: Filter, words: str, limit: int = _WINDOW) -> list[Ticked]:
+        from intercom.cli.tui.source import page
+
+        return await self._source.ask(lambda crew: page(crew, wanted, limit, words))
+
+    async def _drop(self, cards: Sequence[Card]) -> None:
+        for card in cards:
+            await card.remove()
+
+    async def fold(self) -> None:
+        """Show of each thread its first message alone, or all again."""
+        self.folded = not self.folded
+        self._fold()
+
+    def _fold(self) -> None:
+        roots: dict[str, Card] = {}
+        for card in self.cards:
+            message = card.one.message
+            root = roots.get(message.reply_to or "") or roots.get(message.thread or "")
+            for key in filter(None, (message.id, message.thread)):
+                roots.setdefault(key, root or card)
+            card.replies = 0
+            card.set_class(self.folded and root is not None, "folded")
+            if self.folded and root is not None:
+                root.replies += 1
+        for card in self.cards:
+            card.draw()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """At the top, fetch what came before."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value <= 0 < old_value:
+            self.run_worker(self.older(), group="older", exclusive=True)

@@ -1,0 +1,59 @@
+"""Owns `intercom ui`: the screen for people, or the same as lines."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from intercom.cli import show
+from intercom.cli.session import Asked, open_bus
+from intercom.core.errors import UsageError
+from intercom.core.signature import Arg
+
+
+def ui(
+    asked: Asked,
+    *,
+    plain: Annotated[bool, Arg(help="as lines, for a screen reader or a pipe; goes on until Ctrl-C")] = False,
+) -> int:
+    """Show who works, what was said and what waits for you, and answer with a key."""
+    if plain:
+        return _lines(asked)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("ui needs a terminal; nothing was shown. In a pipe: intercom ui --plain, or intercom status")
+    try:
+        from intercom.cli.tui.app import Ui
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in {"textual", "rich"}:
+            raise
+        raise UsageError(
+            "ui needs the package textual; nothing was shown. Install it with: pip install 'intercom-md[ui]'. "
+            "Without it: intercom ui --plain"
+        ) from None
+    with open_bus(asked) as bus:
+        config = bus.config
+    Ui(config).run()
+    return 0
+
+
+def _lines(asked: Asked) -> int:
+    """The state once, then every message as it comes, and what newly waits for a person."""
+    from intercom.cli.fleet import crew_of
+    from intercom.cli.status import status
+    from intercom.cli.tui.source import picture
+    from intercom.system.watch import Watch
+
+    with crew_of(asked) as crew, Watch(crew.bus.config.folder) as watch:
+        found = picture(crew)  # first: what comes while the state is printed is told below it
+        seen, waits = found.newest, {item.key for item in found.waits}
+        status(asked)
+        while True:
+            watch.wait(1.0)
+            found = picture(crew)
+            if found.newest != seen:
+                show.messages(crew.bus.history(after=seen), as_json=asked.json)
+            for item in found.waits:
+                if item.key not in waits and not asked.json:
+                    show.line(show.paint(f"waits for you: {item.kind} from {item.who}: {item.title}", show.BOLD))
+            seen, waits = found.newest, {item.key for item in found.waits}
+            sys.stdout.flush()
