@@ -246,17 +246,12 @@ class Bus:
         arguments.texts("nothing was read", sender=sender)
         arguments.idents("nothing was read", message_id=message_id)
         name = self._registry.check_reader(sender)
-        everybody = {name: self._registry.joined(name) for name in self._registry.names()}
-
-        def work(db: sqlite3.Connection) -> list[Receipt]:
-            messages = index_query.sent_by(db, name, message_id, _RECEIPTS)
-            if message_id is not None and not messages:
-                raise NotFound(
-                    f"{name} has sent no message {message_id!r}. `intercom log --from {name}` shows what it sent."
-                )
-            return self._delivery.receipts(db, messages, everybody)
-
-        return self._fresh(work)
+        messages = self._fresh(lambda db: index_query.sent_by(db, name, message_id, _RECEIPTS))
+        if message_id is not None and not messages:
+            raise NotFound(
+                f"{name} has sent no message {message_id!r}. `intercom log --from {name}` shows what it sent."
+            )
+        return self.receipts_of(messages)
 
     def receipts_of(self, messages: Sequence[Message]) -> list[Receipt]:
         """What became of these messages: stored, shown, acted on."""
