@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
+import errno
 import json
 import os
 import select
@@ -16,9 +19,11 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from intercom.system.changes import Changes
 from intercom.system.watch import Watch
 from tests.conftest import SOURCE
 from tests.people_kit import append, bodies, by_hand, talk, until
+from tests.processes import patience
 
 
 def _rename(path: Path) -> None:
@@ -106,6 +111,71 @@ def test_wait_returns_whoever_wrote(project: Path, how: str) -> None:
         assert bodies(bus.wait("roo", 20)) == ["now"]
         assert time.monotonic() - began < 5
         writer.join()
+
+
+@pytest.fixture
+def no_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has no inotify instance left, as where editors and containers hold them all."""
+    from watchdog.observers import inotify_c
+
+    def none_left() -> int:
+        ctypes.set_errno(errno.EMFILE)
+        return -1
+
+    monkeypatch.setattr(inotify_c, "inotify_init", none_left)
+    monkeypatch.setattr(inotify_c.InotifyFD, "_instance", None)
+
+
+def sent_meanwhile(project: Path) -> threading.Timer:
+    """Somebody sends to roo in a moment."""
+
+    def send() -> None:
+        with Bus.open(project) as other:
+            other.send("roo", "now", sender="claude-code")
+
+    timer = threading.Timer(0.3, send)
+    timer.start()
+    return timer
+
+
+@pytest.mark.parametrize("how", ["read --wait", "the waiter", "MCP wait"])
+def test_waits_end_in_time_without_events(project: Path, no_events: None, how: str) -> None:
+    """They look at the folder instead, and no later than a moment."""
+    with Bus.open(project) as bus:
+        talk(bus, 1)
+        bus.read("roo")
+        assert Watch(bus.config.folder).__enter__()._observer is None
+    began = time.monotonic()
+    if how == "MCP wait":
+        assert asyncio.run(_read_waiting(project)) == ["now"]
+    elif how == "the waiter":
+        timer = sent_meanwhile(project)
+        with Changes(bus.config.folder, os.getpid(), None) as changes:
+            assert changes.wait(20)  # at once the first time
+            assert changes.wait(20)
+        timer.join()
+    else:
+        timer = sent_meanwhile(project)
+        with Bus.open(project) as bus:
+            assert bodies(bus.wait("roo", 20)) == ["now"]
+        timer.join()
+    assert time.monotonic() - began < patience(3)
+
+
+async def _read_waiting(project: Path) -> list[str]:
+    """What a session gets that waits in a tool's call."""
+    from intercom.server.app import App
+    from intercom.server.session import Session
+
+    app = App(Session(lambda: Bus.open(project)))
+    async with app.running(bind=False):
+        await app.call("intercomm_register", {"role": "agent", "name": "roo"})
+        await app.call("intercomm_read", {})
+        timer = sent_meanwhile(project)
+        found = await app.call("intercomm_read", {"wait": 20})
+        timer.join()
+        await asyncio.to_thread(app.bus_thread.close)
+    return [message["body"] for message in found["messages"]]
 
 
 @pytest.fixture

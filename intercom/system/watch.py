@@ -54,11 +54,11 @@ class Watch:
                 if event.event_type not in {"opened", "closed_no_write"}:
                     changed.set()
 
-        observer = Observer()
         try:
+            observer = Observer()
             observer.schedule(Handler(), str(self._folder))
             observer.start()
-        except OSError:
+        except (OSError, RuntimeError):  # no more inotify instances or watches; no more threads
             return None
         return observer
 
