@@ -66,8 +66,11 @@ class Bus:
 
     @classmethod
     def open(cls, root: str | os.PathLike[str] | None = None, *, machine: str | None = None) -> Bus:
-        """The bus of the working directory, or the one at `root`. Touches no file yet. UsageError, Refused."""
-        return cls(load(root, machine=machine))
+        """The bus of the working directory, or the one at `root`. Makes no file. UsageError, Refused."""
+        bus = cls(load(root, machine=machine))
+        if not bus.config.made:
+            bus._log.ledger.bring_back()
+        return bus
 
     def close(self) -> None:
         """Close the databases. What was given last is not confirmed by this."""
@@ -182,8 +185,7 @@ class Bus:
             return self.read(reader, thread=thread, query=query, sender=sender, type=type, limit=limit)
 
         seconds = arguments.check_seconds(seconds)
-        found = look()
-        if found or seconds <= 0:
+        if (found := look()) or seconds <= 0:
             return found
         from intercom.system.watch import Watch
 

@@ -81,6 +81,8 @@ class Sync:
         """Make sure that page and ledger hold the same messages."""
         if self._log.long():
             self._pace.long()
+        if not self._log.ledger.exists():
+            self._log.ledger.bring_back()
         found = quick(self._log)
         if found and not found.behind:
             self._indexing.grown = found

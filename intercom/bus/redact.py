@@ -21,6 +21,7 @@ from intercom.format.likeness import similarity
 from intercom.format.record import PURGED, control, idents, seal
 from intercom.repair.rules import Thresholds
 from intercom.store.index import query
+from intercom.store.log import spare
 from intercom.store.log.log import Log
 from intercom.store.log.replace import overwrite, swap
 from intercom.store.log.unfinished import entries_of
@@ -73,6 +74,7 @@ class Purge:
             page = Path(os.path.realpath(self._log.live)).parent
             for where in {folder, self._config.archive, self._config.private, page}:
                 host.sync_folder(where)  # so no older file comes back under its name
+            spare.renew(self._config, [segment.name for segment in self._log.ledger.segments() if segment.sealed])
             self._log.learn([control(PURGED, [ident], time.time())], "the text is destroyed, but that is not noted")
         left = tuple(path for path in self.theirs if _tells(read_from(folder / path) or b"", texts, stub))
         return Redaction(ident, tuple(str(path.relative_to(folder)) for path in files), tuple(quoted), left)

@@ -114,7 +114,7 @@ def load(
     found, origin, surprise = roots.find(root, env)
     settings = _settings(found / ".claude" / "intercom.toml")
     name = machine or env.get("INTERCOM_MACHINE") or _remembered(found) or settings.get("machine")
-    name = name or _kept(found) or _host_name()
+    name = name or _kept(found) or _spared(found) or _host_name()
     if not isinstance(name, str) or not _MACHINE.match(name) or ".." in name:
         raise Refused(
             f"{name!r} cannot be a machine name; nothing was opened. Use 1 to 64 letters, digits, "
@@ -180,6 +180,18 @@ def _pages(private: Path) -> list[str]:
         return []
     pages = (name.partition(".")[2] for name in present if name.startswith((BASE, _OLDER_MARK)))
     return [machine for page in pages if (machine := log_machine(f"{page}.md"))]
+
+
+def _spared(root: Path) -> str:
+    """The name under which the bus was kept, where its folder was deleted and its ledger has second names."""
+    if os.path.lexists(root / ".claude" / "local"):
+        return ""
+    folder = roots.spare_folder(root)
+    try:
+        found = [name for name in os.listdir(folder) if _MACHINE.match(name)] if folder is not None else []
+    except OSError:
+        return ""
+    return found[0] if len(found) == 1 else ""
 
 
 def _host_name() -> str:

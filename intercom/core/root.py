@@ -166,6 +166,28 @@ def git_common_parent(folder: Path) -> Path | None:
     return common.parent if common.name == ".git" or not _is_bare(common) else _bare_root(common)
 
 
+def spare_folder(root: Path) -> Path | None:
+    """Where the ledger of a bus has its second names: in the git directory of the repository at `root`, if any."""
+    common = root / ".git"
+    if not common.is_dir():
+        common = root if _is_bare(root) else _git_directory(root)
+    return common / "intercom" if (common / "HEAD").is_file() else None
+
+
+def _git_directory(root: Path) -> Path:
+    """The common git directory that a `.git` file leads to; `root` itself, which is none, without such a file."""
+    try:
+        pointer = (root / ".git").read_text(encoding="utf-8", errors="surrogateescape")
+        git_dir = root / pointer.removeprefix("gitdir:").strip()
+    except OSError:
+        return root
+    try:
+        shared = (git_dir / "commondir").read_text(encoding="utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return git_dir
+    return (git_dir / shared).resolve()
+
+
 def _work_tree(common: Path) -> Path | None:
     """Where a git directory says its main work tree is: a submodule's lies inside the outer `.git`, and says so.
 

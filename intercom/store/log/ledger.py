@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 from intercom.core.config import Config
 from intercom.core.message import new_id
 from intercom.format.record import END, OPEN, START, control, extent, ident
+from intercom.store.log import spare
 from intercom.store.log.segments import NOTHING, OLDER, Segment, Segments, number_of, whole
 from intercom.system import host
 from intercom.system.files import make_private_folder, read_from, storage, write_all, write_pieces
@@ -45,8 +46,12 @@ class Position(NamedTuple):
 class Ledger:
     """The ledger of one bus. Cheap to create; opens files only to work on them."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, notices: list[str] | None = None) -> None:
+        """`notices` is told what a person should know."""
+        self._config = config
+        self._notices = notices if notices is not None else []
         self._segments = Segments(config)
+        self._spared = False  # whether the segments have their second names, as far as we made any
         self.folder: Final = config.archive
         self._machine = config.machine
         self._paths: dict[str, Path] = {}
@@ -89,6 +94,8 @@ class Ledger:
         if segment is not None and not size:  # somebody emptied it: it is a segment no more
             self.forget()
             segment = self.open()
+        if segment is None and self.bring_back():
+            segment = self.open()
         if segment is None:
             self.begin()
             segment = self.segments()[-1]
@@ -102,7 +109,18 @@ class Ledger:
                 size, full = _append(path, batch), max(SEGMENT_BYTES, _AT_ONCE)
         if records and len(records[-1]) < _WINDOW:
             self._whole = path, size, records[-1]
+        if not self._spared:
+            self._spared = True
+            spare.keep(self._config, [one.name for one in self.segments() if one.sealed])
         return Position(segment.number, size)
+
+    def bring_back(self) -> bool:
+        """Take back what was deleted with the folder; whether anything was. StorageError."""
+        said = spare.bring_back(self._config)
+        if said:
+            self.forget()
+            self._notices.append(said)
+        return bool(said)
 
     def begin(self, records: Iterable[bytes] = ()) -> Position:
         """Begin the ledger, behind the segments of an older version, with these records; return where they end.
@@ -144,6 +162,7 @@ class Ledger:
         host.rename(draft, path)
         host.sync_folder(self.folder)
         self.forget()
+        self._spared = False
         return Segment(path.name, number_of(path.name))
 
     def _first(self, ledger: str, follows: tuple[Path, Path] | None, older: Iterable[str] = ()) -> bytes:

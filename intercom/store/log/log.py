@@ -72,7 +72,7 @@ class Log:
         self.notices: list[str] = [] if notices is None else notices
         self.live = config.log
         self._page = os.fspath(config.log)
-        self.ledger = Ledger(config)
+        self.ledger = Ledger(config, self.notices)
         self.base = Bases(config.private, config.log)
         #: What versions before the ledger kept beside the page; one of them may still be running.
         self.journal = config.private / "journal.md"
