@@ -1,0 +1,1 @@
+"""Owns the tests in which a call of the system fails, or is the last of its process."""
