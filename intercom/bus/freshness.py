@@ -120,19 +120,32 @@ class Sync:
                 if intake.adopt(self._log, past):
                     self._to_end()
                     return
-                surgeon = repair.Heal(self._config, self._log, self._state, past)
-                settled = before is not None and surgeon.live.startswith(before)
-                settled = settled or repair.quiet(self._log.live, repair.SETTLE_DAMAGE)
-                settled = settled and not being_written(self._log.live)
-                if surgeon.harmless or settled or last:
-                    told = surgeon.carry_out()
-                    if told is not None:
-                        self._notices += told
-                        self._to_end()
-                        return
-                before = surgeon.live
-                del surgeon  # a long log is not to be held twice
+                try:
+                    with self._index.guarded():
+                        before = self._repaired(past, before, last=last)
+                except IndexLost as lost:
+                    if last:
+                        raise StorageError(f"{lost}, again and again; nothing was read.") from lost
+                    continue  # what was done of it is found done
+                if before is None:
+                    self._to_end()
+                    return
             time.sleep(repair.SETTLE_DAMAGE)  # an editor may be in the middle of saving
+
+    def _repaired(self, past: sqlite3.Connection, before: bytes | None, *, last: bool) -> bytes | None:
+        """Repair the page, if it keeps still: None. Else the page as it was seen; `before` is that of the last time."""
+        from intercom.repair import repair
+
+        surgeon = repair.Heal(self._config, self._log, self._state, past)
+        settled = before is not None and surgeon.live.startswith(before)
+        settled = settled or repair.quiet(self._log.live, repair.SETTLE_DAMAGE)
+        settled = settled and not being_written(self._log.live)
+        if surgeon.harmless or settled or last:
+            told = surgeon.carry_out()
+            if told is not None:
+                self._notices += told
+                return None
+        return surgeon.live
 
     def _refill(self) -> None:
         """Write anew what the ledger lost and the index still has; the caller holds the writer lock."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from intercom.bus.freshness import Sync
 from intercom.bus.redact import Purge, Redaction
@@ -17,7 +19,7 @@ from intercom.core.message import Message
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import REDACTED, REMOVED, RETURNED, as_is, control
 from intercom.repair.sides import entry_of
-from intercom.store.index import Index, query
+from intercom.store.index import Index, IndexLost, query
 from intercom.store.log.checkpoint import quick
 from intercom.store.log.compact import Compaction, compact
 from intercom.store.log.log import Log
@@ -30,13 +32,31 @@ _TRIES = 20
 _COMPACT_TRIES = 3  #: other writers wait meanwhile
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def guarded(method: Callable[Concatenate[Upkeep, P], T]) -> Callable[Concatenate[Upkeep, P], T]:
+    """A method that reads the index while it works: where that fails, it is a StorageError."""
+
+    @wraps(method)
+    def run(self: Upkeep, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            with self.index.guarded():
+                return method(self, *args, **kwargs)
+        except IndexLost as lost:
+            raise StorageError(f"{lost}, so this is not done, or half of it. Do it again.") from lost
+
+    return run
+
+
 class Upkeep:
     """Compaction, restoring and redaction on one bus."""
 
     def __init__(self, config: Config, log: Log, index: Index, sync: Sync, notices: list[str]) -> None:
         self._config = config
         self._log = log
-        self._index = index
+        self.index = index
         self._sync = sync
         self._notices = notices
 
@@ -69,10 +89,12 @@ class Upkeep:
 
     # -- restoring --------------------------------------------------------------------------------
 
+    @guarded
     def missing(self) -> list[Message]:
         """What was deleted by hand, or lost and not put back, in order of arrival."""
         return query.off_page(self._sync.db())
 
+    @guarded
     def restore(self, wanted: Callable[[Message], bool]) -> list[Message]:
         """Bring back those of the missing messages that are wanted; return them. StorageError."""
         self._sync.db()
@@ -88,6 +110,7 @@ class Upkeep:
         self._sync.db()
         return chosen
 
+    @guarded
     def delete(self, ident: str) -> Message:
         """Take a message off the page and out of what is read; return it. NotFound, Refused, StorageError."""
         self._sync.db()
@@ -142,6 +165,7 @@ class Upkeep:
             raise NotFound(f"there is no message {ident!r}. `intercom log` and `intercom search` show ids with --json.")
         return found
 
+    @guarded
     def redact(self, ident: str) -> Redaction:
         """Destroy the text of a message wherever Intercom keeps it; a stub stays. NotFound, Refused, StorageError."""
         self._sync.db()
@@ -157,7 +181,7 @@ class Upkeep:
             check_names(self._log.live, "nothing was redacted")
             self._log.learn([control(REDACTED, [ident], time.time())], "nothing was redacted")
             done = purge.run(texts)
-            self._index.discard()
+            self.index.discard()
         self._sync.db()
         return done
 

@@ -219,6 +219,14 @@ def _abandon(lock: FileLock) -> None:
         lock.release(force=True)
 
 
+def _tried(handle: int, path: Path) -> bool:
+    """Whether the lock on an open file is ours now. StorageError where there is no locking it."""
+    try:
+        return host.try_lock(handle)
+    except OSError as error:
+        raise StorageError(f"cannot lock {path}: {error.strerror or error}; nothing was read.") from error
+
+
 @contextmanager
 def flocked(path: Path, wait: float = INDEX_WAIT, pace: Pace | None = None) -> Iterator[None]:
     """Hold a lock on `path` for the block. Not re-entrant. LockTimeout, StorageError, NotNow."""
@@ -228,7 +236,7 @@ def flocked(path: Path, wait: float = INDEX_WAIT, pace: Pace | None = None) -> I
         raise StorageError(f"cannot open {path}: {error.strerror}; nothing was read.") from error
     try:
         deadline = time.monotonic() + wait
-        while not host.try_lock(handle):
+        while not _tried(handle, path):
             if pace is not None:
                 pace.long()
             if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from intercom.core.message import local_stamp
@@ -69,11 +69,15 @@ def compact(log: Log, keep: int) -> Compaction | None:
 def _agreed(log: Log, base: Base, tail: bytes) -> bytes | None:
     """What page and ledger agree on; None where somebody wrote into that."""
     size = len(base.page) + len(tail)
-    with suppress(FileNotFoundError), opened(log.live) as file:
+    with _reading(log), suppress(FileNotFoundError), opened(log.live) as file:
         page = file.read(size)
         whole = len(page) == size and page.startswith(base.page) and page.endswith(tail)
         return page if whole and _since(log, page) is not None else None
     return None
+
+
+def _reading(log: Log) -> AbstractContextManager[None]:
+    return storage(f"read {log.live}", "nothing was compacted")
 
 
 def _swapped(log: Log, page: bytes, after: bytes) -> bool:
@@ -89,7 +93,7 @@ def _swapped(log: Log, page: bytes, after: bytes) -> bool:
 
 def _since(log: Log, page: bytes) -> bytes | None:
     """What somebody appended to the page since; None where it was changed otherwise, or its last message goes on."""
-    with suppress(FileNotFoundError), opened(log.live) as file:
+    with _reading(log), suppress(FileNotFoundError), opened(log.live) as file:
         if begins(file.fileno(), page):
             file.seek(len(page))
             since = file.read()
