@@ -176,6 +176,7 @@ COMMANDS = (
     Command("receipts", "receipts.receipts", "what became of sent messages"),
     Command("status", "status.status", "who waits for you, what each agent does; the stuck first"),
     Command("ui", "ui.ui", "one screen: who works, what was said, what waits for you"),
+    Command("notify", "notify.notify", "tell a person elsewhere what waits for them, once", json=False),
     Command("report", "report.report", "what was said, waited for and done, as one HTML file"),
     Command("watch", "watch.watch", "follow the log as it grows"),
     Command("edit", "edit.edit", "write a message, or mend the log, in $EDITOR", json=False),

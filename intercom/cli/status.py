@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from intercom.cli import show
 from intercom.cli.session import Asked, open_bus
+from intercom.core.signature import Arg
 
 if TYPE_CHECKING:
     from intercom.bus.status import Status
@@ -15,9 +16,16 @@ if TYPE_CHECKING:
 _STUCK = {"blocked", "failed", "waiting", "dead", "gone", "trust", "mcp_approval", "bypass"}
 
 
-def status(asked: Asked) -> int:
+def status(
+    asked: Asked,
+    *,
+    short: Annotated[bool, Arg(help="only how much waits, for a status line")] = False,
+) -> int:
     """Print the state of the bus; `--json` gives one object."""
     from intercom.fleet.overview import overview
+
+    if short:
+        return _short(asked)
 
     with open_bus(asked) as bus:
         now = bus.status()
@@ -32,6 +40,23 @@ def status(asked: Asked) -> int:
     show.line(f"log      {now.log}")
     show.line(f"machine  {now.machine}")
     show.line(f"messages {now.total} ({now.live} in the log, {now.archived} in the archive)")
+    return 0
+
+
+def _short(asked: Asked) -> int:
+    """What waits for a person and what is unread, in a few characters."""
+    from intercom.bus.standing import open_questions
+    from intercom.core.message import USER
+    from intercom.fleet.overview import permissions
+
+    with open_bus(asked) as bus:
+        questions = bus.ask(lambda db: open_questions(db, USER))
+        asks = permissions(bus.config)
+        unread = bus.unread(USER)
+    waits = len({one.id for one in questions} - {one.message for one in asks}) + len(asks)
+    parts = [f"{waits} waiting"] * bool(waits) + [f"{unread} unread"] * bool(unread)
+    if parts:
+        show.line(", ".join(parts))
     return 0
 
 

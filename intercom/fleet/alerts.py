@@ -1,0 +1,187 @@
+"""Owns what a person elsewhere is told of, once: what counts, when it is due, and what was told already.
+
+    message      a message to `user`
+    permission   a worker asks for one, and nobody answered for a while
+    stuck        a worker is dead with work to do, or says that it is blocked or failed
+    unverified   a `done` that the facts contradict
+    repair       Intercom put something right in the log
+
+Pure but for the notebook: values in, alerts out. The settings are `[notify]` in the person's own
+`$XDG_CONFIG_HOME/intercom/config.toml`, never in a project; how an alert is sent is `notifiers`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from intercom.core import document
+from intercom.core.errors import StorageError, UsageError
+from intercom.core.message import SYSTEM, USER, Message, epoch
+from intercom.core.texts import one_line
+from intercom.core.trust import place
+from intercom.fleet.overview import Overview
+
+KINDS = ("message", "permission", "stuck", "unverified", "repair")
+_STUCK = ("dead", "gone", "blocked", "failed")
+_TEXT = 300  #: characters of a message that an alert repeats
+_KEPT = 2000  #: alerts of a project that are remembered
+_QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)\Z")
+_NAMES = {"urls", "desktop", "events", "after", "quiet", "digest"}
+
+
+class Alert(NamedTuple):
+    """One thing to tell. `key` tells it from every other, for ever."""
+
+    kind: str
+    key: str
+    title: str
+    text: str
+
+
+class Settings(NamedTuple):
+    """What `[notify]` says."""
+
+    urls: tuple[str, ...] = ()  #: as apprise has them; `$NAME` is taken from the environment
+    desktop: bool = True
+    events: tuple[str, ...] = KINDS
+    after: float = 60.0  #: seconds that a permission waits before it counts
+    quiet: tuple[int, int] | None = None  #: minutes of the local day between which nothing is told
+    digest: int = 3  #: more alerts than this at a time are told as one
+
+
+def settings(environ: Mapping[str, str]) -> Settings:
+    """The person's own settings; the defaults where there are none. UsageError, which names what is wrong."""
+    trusted = place(environ)
+    if trusted is None:
+        return Settings()
+    path = trusted.with_name("config.toml")
+    try:
+        found = document.toml(document.text_of(path)).get("notify", {})
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}; nothing was told.") from error
+    return _read(path, found, environ)
+
+
+def _read(path: Path, found: Any, environ: Mapping[str, str]) -> Settings:
+    def wrong(key: str, wanted: str) -> UsageError:
+        return UsageError(f"`{key}` of [notify] in {path} must be {wanted}; nothing was told.")
+
+    if not isinstance(found, dict):
+        raise UsageError(f"`notify` in {path} must be a table, [notify]; nothing was told.")
+    if unknown := ", ".join(sorted(found.keys() - _NAMES)):
+        raise UsageError(f"[notify] in {path} has {unknown}; it knows {', '.join(sorted(_NAMES))}. Nothing was told.")
+    default = Settings()
+    urls, events = found.get("urls", []), found.get("events", list(KINDS))
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise wrong("urls", "a list of addresses")
+    if not isinstance(events, list) or not set(events) <= set(KINDS):
+        raise wrong("events", f"a list of {', '.join(KINDS)}")
+    after, digest = found.get("after", default.after), found.get("digest", default.digest)
+    if type(after) not in {int, float} or after < 0:
+        raise wrong("after", "a number of seconds")
+    if type(digest) is not int or digest < 1:
+        raise wrong("digest", "a number of alerts")
+    desktop, quiet = found.get("desktop", default.desktop), found.get("quiet", "")
+    if type(desktop) is not bool:
+        raise wrong("desktop", "true or false")
+    times = _QUIET.match(quiet) if isinstance(quiet, str) else None
+    if quiet and times is None:
+        raise wrong("quiet", 'two times, such as "22:00-07:00"')
+    hours = [int(part) for part in times.groups()] if times else []
+    between = (hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]) if hours else None
+    named = tuple(_filled(url, environ, path) for url in urls)
+    return Settings(named, desktop, tuple(events), float(after), between, digest)
+
+
+def _filled(url: str, environ: Mapping[str, str], path: Path) -> str:
+    def secret(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if name not in environ:
+            raise UsageError(f"an address of [notify] in {path} wants ${name}, which is not set; nothing was told.")
+        return environ[name]
+
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", secret, url)
+
+
+def is_quiet(told: Settings, now: float) -> bool:
+    """Whether nothing is to be told at this moment (seconds since 1970)."""
+    if told.quiet is None:
+        return False
+    local = time.localtime(now)
+    minute, (begin, end) = local.tm_hour * 60 + local.tm_min, told.quiet
+    return begin <= minute < end if begin <= end else minute >= begin or minute < end
+
+
+def alerts(found: Overview, messages: Iterable[Message], told: Settings, now: float) -> list[Alert]:
+    """All that counts now; `messages` are those to `user` that nobody has read."""
+    out = [_of_message(message) for message in messages if USER in message.recipients]
+    for ask in found.permissions:
+        if now - epoch(ask.at) >= told.after:
+            title = f"{ask.worker} asks permission"
+            out.append(Alert("permission", f"permission:{ask.request}", title, one_line(ask.what, _TEXT)))
+    asking = {ask.worker for ask in found.permissions}
+    for agent in found.agents:
+        if agent.state == "blocked" and agent.name in asking:
+            continue  # that is told as what it asks
+        if agent.state in _STUCK and (agent.task or agent.state in ("blocked", "failed")):
+            key = f"stuck:{agent.name}:{agent.state}:{agent.since}"
+            text = one_line(agent.note or agent.last or agent.task, _TEXT)
+            out.append(Alert("stuck", key, f"{agent.name} is {agent.state}", text))
+    for row in found.unverified:
+        text = one_line(" ".join(row.reasons), _TEXT)
+        out.append(Alert("unverified", f"unverified:{row.id}", f"{row.worker}: done, but not verified", text))
+    return [one for one in out if one.kind in told.events]
+
+
+def _of_message(message: Message) -> Alert:
+    kind = "repair" if message.sender == SYSTEM else "message"
+    title = "Intercom put something right" if kind == "repair" else f"{message.sender} writes to you ({message.type})"
+    return Alert(kind, f"message:{message.id}", title, one_line(message.body, _TEXT))
+
+
+def digested(new: Sequence[Alert], told: Settings, project: str) -> list[tuple[str, str]]:
+    """What is sent for these alerts: title and text of each, or of all together where they are many."""
+    if len(new) <= told.digest:
+        return [(f"{project}: {one.title}", one.text) for one in new]
+    return [(f"{project}: {len(new)} things", "\n".join(f"{one.title}: {one.text}"[:_TEXT] for one in new))]
+
+
+class Notebook:
+    """Remembers, for this person on this machine, what was told of a project."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        base, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME") or environ.get("USERPROFILE", "")
+        folder = Path(base) if os.path.isabs(base) else Path(home, ".local", "state")
+        self._path = folder / "intercom" / "told.json"
+        self._root = os.fspath(root)
+
+    def told(self) -> set[str]:
+        """The keys of what was told."""
+        return set(self._all().get(self._root, []))
+
+    def note(self, keys: Iterable[str]) -> None:
+        """Remember that these were told. StorageError."""
+        everything = self._all()
+        everything[self._root] = [*dict.fromkeys([*everything.get(self._root, []), *keys])][-_KEPT:]
+        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft.write_text(json.dumps(everything), encoding="utf-8")
+            os.replace(draft, self._path)
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror}; it will be told again.") from error
+
+    def _all(self) -> dict[str, list[str]]:
+        try:
+            found = json.loads(document.text_of(self._path))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return {root: keys for root, keys in found.items() if isinstance(keys, list)} if isinstance(found, dict) else {}

@@ -1,0 +1,59 @@
+"""Owns how an alert reaches a person: on this desktop by its own program, elsewhere through apprise."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+from intercom.core.display import value
+from intercom.core.errors import IntercomError, UsageError
+from intercom.system import proc
+
+_SECONDS = 10.0
+_TOAST = (
+    "[Windows.UI.Notifications.ToastNotificationManager,Windows.UI.Notifications,ContentType=WindowsRuntime]>$null;"
+    "$t=[Windows.UI.Notifications.ToastNotificationManager]::GetTemplateContent('ToastText02');"
+    "$n=$t.GetElementsByTagName('text');$n.Item(0).AppendChild($t.CreateTextNode($env:INTERCOM_TITLE))>$null;"
+    "$n.Item(1).AppendChild($t.CreateTextNode($env:INTERCOM_TEXT))>$null;"
+    "[Windows.UI.Notifications.ToastNotificationManager]::CreateToastNotifier('Intercom').Show("
+    "[Windows.UI.Notifications.ToastNotification]::new($t))"
+)
+
+
+def desktop(title: str, text: str) -> str:
+    """Show it on this desktop; "" or why that could not be done. No text of anybody is run or read as options."""
+    title, text = value(title), "\n".join(map(value, text.splitlines()))
+    if shutil.which("notify-send"):
+        line, environ = ["notify-send", "--app-name=Intercom", "--", title, text], None
+    elif sys.platform == "darwin" and shutil.which("osascript"):
+        script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
+        line, environ = ["osascript", "-e", script, title, text], None
+    elif sys.platform == "win32":
+        import os
+
+        environ = {**os.environ, "INTERCOM_TITLE": title, "INTERCOM_TEXT": text}
+        line = ["powershell", "-NoProfile", "-Command", _TOAST]
+    else:
+        return "there is no notify-send on this machine"
+    try:
+        done = proc.run(line, timeout=_SECONDS, check=False, env=environ)
+    except IntercomError as error:
+        return str(error)
+    return "" if done.code == 0 else f"{line[0]} ended with {done.code}: {value(done.err.strip())}"
+
+
+def elsewhere(urls: Sequence[str], title: str, text: str) -> str:
+    """Send it to these addresses; "" or what went wrong, without the addresses: they hold secrets. UsageError."""
+    try:
+        import apprise
+    except ModuleNotFoundError:
+        raise UsageError(
+            "[notify] has urls, and the package apprise is not installed; nothing was told. "
+            "Install it with: pip install 'intercom-md[notify]'"
+        ) from None
+    sender = apprise.Apprise()
+    for number, url in enumerate(urls, 1):
+        if not sender.add(url):
+            raise UsageError(f"address {number} of [notify] is not one that apprise knows; nothing was told.")
+    return "" if sender.notify(title=value(title), body=text) else "not every address took it"
