@@ -14,7 +14,7 @@ PYTEST  = $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist
 SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
 APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
 
-.PHONY: help demo demo-fleet needs claude clients prettier aimfp test quick soak lint check bench bench-profile clean
+.PHONY: help demo demo-fleet needs claude clients prettier aimfp test quick soak lint check pictures bench bench-profile clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # `needs` comes first, and stops the rest
 
@@ -30,6 +30,7 @@ help:
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
 	@echo "make bench-profile ROW=calls   where the time of a row goes"
+	@echo "make pictures   the README's pictures, made anew from a played day"
 	@echo "make clean  removes .venv and caches"
 
 demo: $(STAMP)
@@ -71,6 +72,9 @@ lint: $(STAMP)
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 intercom
 
 check: needs lint test
+
+pictures: $(STAMP)
+	@$(BIN)/python -m tests.pictures
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench
