@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from intercom.bus.names import liveness
 from intercom.core.errors import Refused
 from intercom.core.message import CLI, UNPROVEN, USER, canonical, is_name
 from intercom.fleet.programs.known import SPAWN, session_of
-from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.store.state.db import InstanceRow, State
 from intercom.system.ancestry import Ancestor, ancestors, client_of, words_of
+
+if TYPE_CHECKING:
+    from intercom.fleet.sessions import SessionRow
 
 _NOBODY = frozenset({"systemd", "init", "launchd"})  #: whose children were left by their parents, or are services
 
@@ -47,9 +49,8 @@ class Speaker(NamedTuple):
 def speaker(state: State, environ: Mapping[str, str], pid: int | None = None) -> Speaker:
     """Whose command process `pid` (default: this one) is, with this environment. StorageError."""
     pid = os.getpid() if pid is None else pid
-    sessions = Sessions(state)
     living = {row.name: row for row in state.instances() if liveness(row) in {"alive", "stale"}}
-    running = {row.name: row for row in sessions.all() if row.running} if _has_sessions(state) else {}
+    running = {row.name: row for row in _sessions(state) if row.running}
     if found := _by_environment(state, environ):
         return found
     if not living and not running:
@@ -95,9 +96,14 @@ def authority(found: Speaker, *, consent: bool = False) -> str:
     return USER
 
 
-def _has_sessions(state: State) -> bool:
+def _sessions(state: State) -> list[SessionRow]:
+    """All sessions that are known; what reads them is imported where there are any."""
     with state.guarded():
-        return state.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessions'").fetchone() is not None
+        if not state.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessions'").fetchone():
+            return []
+    from intercom.fleet.sessions import Sessions
+
+    return Sessions(state).all()
 
 
 def _by_environment(state: State, environ: Mapping[str, str]) -> Speaker | None:
@@ -178,11 +184,8 @@ def _holder(state: State, name: str) -> str:
     row = state.instance(name) if is_name(name) else None
     if row is not None and liveness(row) in {"alive", "stale"}:
         return f"process {row.pid}"
-    if is_name(name) and _has_sessions(state):
-        session = Sessions(state).get(name)
-        if session is not None and session.running:
-            return f"process {session.pid}"
-    return ""
+    found = next((one for one in _sessions(state) if one.name == name and one.running), None)
+    return f"process {found.pid}" if found is not None else ""
 
 
 def joining(found: Speaker, name: str | None) -> None:
