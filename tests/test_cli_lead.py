@@ -135,6 +135,7 @@ def test_status_shows_who_waits_and_the_stuck_first(run: Run) -> None:
     rows = [line.split()[0] for line in agents.splitlines()[1:] if line[:1].strip()]
     assert rows[:2] == ["b", "c"]
     assert rows.index("master") < rows.index("a") < rows.index("roo")
+    assert "not recognised" not in shown  # nobody looked: these have no process
     assert "    task  Fix the parser\n" in agents
     assert "    said  which branch? (" in agents
     (state_,) = objects(run("status", "--json"))
@@ -217,7 +218,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         (["log", "--limt=3"], "did you mean --limit?"),
         (["register", "mastr"], "'mastr' is not one of master, worker"),
         (["worktree", "lst"], "did you mean list?"),
-        (["send", "roo", "two", "words"], "too many words: words"),
+        (["history", "x", "words"], "too many words: words"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -292,7 +293,7 @@ def test_completion_knows_what_is_there(run: Run) -> None:
         return [word for word, _ in candidates(list(typed))]
 
     assert {"status", "inbox", "search"} <= set(words(""))
-    assert words("rep") == ["reply"]
+    assert words("repl") == ["reply"]
     assert words("log", "--th") == ["--thread"]
     assert words("send", "w") == ["worker-1"]
     assert words("send", "--from", "ma") == ["master"]

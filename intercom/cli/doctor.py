@@ -12,6 +12,7 @@ from intercom.core.display import sentence
 from intercom.core.errors import IntercomError
 from intercom.doctor import OK, WARNING, WRONG, Finding, examine, runs_on
 
+_TEXT = 24  #: columns before what a check says
 _COLOUR = {OK: show.GREEN, WARNING: show.YELLOW, WRONG: show.RED}
 
 
@@ -25,9 +26,9 @@ def doctor(asked: Asked) -> int:
             show.json_line(found._asdict())
             continue
         state = show.paint(f"{found.state:<8}", _COLOUR[found.state])
-        show.line(state, f" {found.check:<14} {sentence(found.says)}")
+        show.line(state, f" {found.check:<14} {sentence(found.says)}", hang=_TEXT)
         if found.do:
-            show.line(f"{'':<9}{'':<14} → {sentence(found.do)}")
+            show.line(f"{'':<{_TEXT}}→ {sentence(found.do)}", hang=_TEXT + 2)
     return 1 if worst == WRONG else 0
 
 

@@ -23,11 +23,12 @@ A message bus for AI coding agents. The messages are a markdown file that people
 .claude/local/INTERCOM-<machine>.md in your project."""
 
 EPILOG = """\
-start:    intercom init        makes the log here and prints the MCP server entry to paste
+start:    intercom init        makes the log here and connects the agents to it
 try:      intercom demo        two agents talk, in a scratch folder
-people:   intercom status, intercom inbox, intercom send claude-code "the tests on main are red"
+people:   intercom status, intercom inbox, intercom send roo "main is red"
 scripts:  intercom read --id roo --json
-A message that begins with '-' goes after '--', or on standard input: intercom send roo -
+A message that begins with '-' goes after '--', or on standard input:
+          intercom send roo -
 exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted"""
 
 

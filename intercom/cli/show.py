@@ -58,9 +58,13 @@ def counted(count: int) -> str:
 # -- lines --------------------------------------------------------------------------------------------
 
 
-def line(*parts: Part, error: bool = False) -> None:
-    """Print one line, on stdout or stderr: whatever its parts hold, it stays one and is only read."""
-    _put([[_shown(part) for part in parts]], sys.stderr if error else sys.stdout)
+def line(*parts: Part, error: bool = False, hang: int = 0) -> None:
+    """Print one line, on stdout or stderr: whatever its parts hold, it stays one and is only read.
+
+    `hang`: on a terminal, what is too wide goes on so many columns in.
+    """
+    fold = _columns() if hang and not error else 0
+    _put([[_shown(part) for part in parts]], sys.stderr if error else sys.stdout, fold=fold, hang=hang)
 
 
 def note(text: str) -> None:
@@ -253,13 +257,13 @@ def _shown(part: Part) -> Painted:
     return Painted(value(part), ()) if isinstance(part, str) else Painted(value(part.text), part.codes)
 
 
-def _put(lines: Iterable[Sequence[Painted]], stream: TextIO | None, *, fold: int = 0) -> None:
+def _put(lines: Iterable[Sequence[Painted]], stream: TextIO | None, *, fold: int = 0, hang: int = 0) -> None:
     """Print lines whose parts are harmless already; `fold`: what is wider than so many columns goes on indented."""
     if stream is None:
         return
     colour = coloured()
     for parts in lines:
-        for row in _folded(parts, fold) if fold else [parts]:
+        for row in _folded(parts, fold, hang) if fold else [parts]:
             words = (f"\x1b[{';'.join(map(str, c))}m{t}\x1b[0m" if c and t and colour else t for t, c in row)
             if _paged and stream is sys.stdout:
                 _paged[-1].append("".join(words))
@@ -314,13 +318,13 @@ def _page(text: str) -> bool:
     return True
 
 
-def _folded(parts: Sequence[Painted], width: int) -> Iterator[Sequence[Painted]]:
+def _folded(parts: Sequence[Painted], width: int, hang: int = 0) -> Iterator[Sequence[Painted]]:
     """The rows of one line; all but the first are indented."""
     from intercom.cli.columns import breaks
 
     text = "".join(part.text for part in parts)
     own = len(text) - len(text.lstrip(" "))  # a line that is wrapped keeps its own indent
-    indent = " " * max(len(_INDENT), min(own, width // 2))
+    indent = " " * max(len(_INDENT), min(hang or own, width // 2))
     starts = [0, *breaks(text, width, len(indent))]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         row, at = [Painted(indent, ())] if start else [], 0

@@ -166,6 +166,7 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
         state, since = told.status, told.at
     if asks:
         state = "blocked"
+    unseen = state == "unknown" and seen is None  # a name without a process that could be looked at
     return Agent(
         name,
         instance.role if instance else "agent",
@@ -177,7 +178,7 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
         branch_of(tree),
         one_line(contract.gist(last.body), _WORDS) if last else "",
         last.at if last else None,
-        attention(name, state, since, task, asks),
+        "" if unseen else attention(name, state, since, task, asks),
     )
 
 
