@@ -164,7 +164,8 @@ def test_whoever_gave_the_task_is_told_in_any_case(pair: tuple[BareClient, BareC
     master, worker, _ = pair
     assert worker.call("intercomm_send", to="user", type="done", message="branch: x")["verified"] is False
     assert "is not verified: it does not name commit" in told(master)["body"]
-    other = worker.call("intercomm_send", to="roo", type="done", message="renamed", reply_to="k7q294xmbd3t")
+    asked = master.call("intercomm_send", to="worker-1", message="roo wants it renamed")["id"]
+    other = worker.call("intercomm_send", to="roo", type="done", message="renamed", reply_to=asked)
     assert "verified" not in other
     assert "verified" not in master.call("intercomm_send", to="user", type="done", message="all of it")
     assert worker.call("intercomm_broadcast", type="done", message="over")["verified"] is False
