@@ -24,6 +24,8 @@ def run() -> NoReturn:
     what it opened need not take its modules apart (together a fifth of the time of a short command).
     """
     gc.set_threshold(100_000)
+    if len(sys.argv) == 1 and os.path.basename(sys.argv[0]) == "intercomm":
+        sys.argv.append("--help")  # InterComm's shows what there is, and that is no error
     try:
         code = main()
     except KeyboardInterrupt:  # before there was anything to interrupt
@@ -34,6 +36,12 @@ def run() -> NoReturn:
         except (AttributeError, OSError, ValueError):  # none, or nobody reads it: `main` has said what there was to say
             pass
     os._exit(code)
+
+
+def run_mcp() -> NoReturn:
+    """The process `intercomm-mcp`, as InterComm calls its server."""
+    sys.argv[1:1] = ["mcp"]
+    run()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -322,7 +322,7 @@ def test_the_plugin_is_valid_and_works(lab: Lab, monkeypatch: pytest.MonkeyPatch
     """Claude Code's own check, without a warning; loaded as a plugin, its hooks bring a message."""
     home = lab.new_home("plugin/home")
     project = lab.new_project(home, "plugin/project")
-    for path in (ROOT, ROOT / ".claude-plugin" / "plugin.json"):
+    for path in (ROOT, ROOT / ".claude-plugin" / "plugin"):
         line = [str(lab.claude), "plugin", "validate", "--strict", str(path)]
         done = proc.run(line, env={**os.environ, "HOME": str(home)}, check=False)
         assert done.code == 0, done.out + done.err
@@ -340,7 +340,9 @@ def test_the_plugin_is_valid_and_works(lab: Lab, monkeypatch: pytest.MonkeyPatch
             "INTERCOM_MACHINE": "lab",
             "INTERCOM_NAME": "worker-1",
         }
-        session = lab.start("plugin", "--plugin-dir", str(ROOT), home=home, project=project, env=env)
+        session = lab.start(
+            "plugin", "--plugin-dir", str(ROOT / ".claude-plugin" / "plugin"), home=home, project=project, env=env
+        )
         session.ready()
         session.prompt("what is new?")
         found = until(lambda: [one for one in lab.requests() if "through-the-plugin" in one["reminders"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,10 @@ EVENTS = (
     "SessionEnd",
 )
 WAITING = ("SessionStart", "UserPromptSubmit", "Stop")  #: a waiter is begun here, unless there is one
+_MISSING = (
+    "Intercom: {0!r} is not on PATH, so no message comes by itself and no permission is asked of a master. "
+    "Install it (pip install intercom-md, or uv tool install intercom-md), then restart this session."
+)
 _SECONDS = 30
 _PERMISSION = 600
 _WAITER = 14 * 86_400  # more than 2^31 ms would count as no time at all
@@ -27,7 +32,8 @@ _WAITER = 14 * 86_400  # more than 2^31 ms would count as no time at all
 def settings(command: Sequence[str], *, optional: bool = False) -> dict[str, Any]:
     """The `hooks` part of a settings file; `command` is how to call `intercom`.
 
-    `optional`: where there is no such command, the hooks do nothing, rather than complain at every event.
+    `optional`: where there is no such command, that is said once as a session begins, and the hooks do nothing,
+    rather than complain at every event.
     """
     test = f"command -v {shlex.quote(command[0])} >/dev/null 2>&1 || exit 0; " if optional else ""
     return {"hooks": {event: [{"hooks": _entries(event, command, test)}] for event in EVENTS}}
@@ -36,6 +42,9 @@ def settings(command: Sequence[str], *, optional: bool = False) -> dict[str, Any
 def _entries(event: str, command: Sequence[str], test: str) -> list[dict[str, Any]]:
     seconds = _PERMISSION if event == "PermissionRequest" else _SECONDS
     line = test + _line(command, event)
+    if test and event == "SessionStart":
+        said = shlex.quote(json.dumps({"systemMessage": _MISSING.format(command[0])}))
+        line = line.replace("|| exit 0;", f"|| {{ printf %s {said}; exit 0; }};", 1)
     entries: list[dict[str, Any]] = [{"type": "command", "command": line, "timeout": seconds}]
     if event in WAITING:
         waiter = test + _line(command, "wait")
