@@ -755,3 +755,24 @@ def test_the_session_file(tmp_path: Path) -> None:
         path.write_text(bad)
         assert process_file.read(os.getpid(), env) is None
     assert process_file.read(1, env) is None
+
+
+def test_a_session_is_told_who_is_here_as_it_begins(hooks: Hooks, command: Command) -> None:
+    """One with a name: the others and what waits; one that nobody knows: how to begin. Else not a word."""
+
+    def begins(**environ: str) -> str:
+        data = json.dumps({"session_id": "s9", "hook_event_name": "SessionStart", "source": "startup"}).encode()
+        found = command("hook", "SessionStart", stdin=data, **environ)
+        assert (found.returncode, found.stderr) == (0, "")
+        return found.stdout
+
+    hooks.send("hello")
+    stranger = begins()
+    assert "Here: master. Unread: worker-1 1." in stranger
+    assert "intercomm_register" in stranger
+    assert "Here: master. 1 unread for you." in hooks.context("SessionStart", source="startup")
+    assert hooks.bus.unread("worker-1") == 1
+    hooks.bus.read("worker-1")
+    for name in ("master", "worker-1"):
+        hooks.bus.signoff(name)
+    assert begins() == ""

@@ -31,6 +31,7 @@ from intercom.store.state.db import State
 
 if TYPE_CHECKING:
     from intercom.core.config import Config
+    from intercom.fleet.programs.event import Event
     from intercom.fleet.programs.program import Program
 
 WAIT = "wait"
@@ -51,7 +52,8 @@ def serve(
         sessions = Sessions(state)
         who = identify(state, sessions, heard.session, environ)
         if who is None:
-            return None, 0
+            greets = heard.kind == events.BEGINS and event != WAIT and not environ.get("INTERCOM_NAME")
+            return (_greeting(config, heard, program) if greets else None), 0
         call = Call(config, state, sessions, who, heard, environ, program)
         if event == WAIT:
             from intercom.hooks.waiter import wait
@@ -61,6 +63,14 @@ def serve(
         return handler(call) if handler else None, 0
     finally:
         state.close()
+
+
+def _greeting(config: Config, heard: Event, program: Program) -> Answer | None:
+    """For a session that nobody knows yet: who is here, what waits, how to begin; only where somebody is here."""
+    from intercom.hooks.greeting import greeting
+
+    text = greeting(config)
+    return program.context(heard, text) if text else None
 
 
 # -- the events ---------------------------------------------------------------------------------------
@@ -78,9 +88,12 @@ def begins(call: Call) -> Answer | None:
     _withdraw(call)
     held = call.state.instance(call.who.name)
     role = call.environ.get("INTERCOM_ROLE") or (held.role if held else "worker")
+    from intercom.hooks.greeting import around
     from intercom.hooks.wording import welcome
 
-    return call.program.context(call.event, f"{welcome(call.who.name, role)}{_unused(call)}")
+    said = around(call.config, call.who.name)
+    text = f"{welcome(call.who.name, role)}{f' {said}' if said else ''}{_unused(call)}"
+    return call.program.context(call.event, text)
 
 
 def _unused(call: Call) -> str:

@@ -319,12 +319,15 @@ def test_a_session_of_nobody_is_left_alone(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_the_plugin_is_valid_and_works(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Claude Code's own check, without a warning; loaded as a plugin, its hooks bring a message."""
+    """Claude Code's own check, without a warning; installed from the marketplace, hooks and commands are there."""
     home = lab.new_home("plugin/home")
     project = lab.new_project(home, "plugin/project")
-    for path in (ROOT, ROOT / ".claude-plugin" / "plugin"):
-        line = [str(lab.claude), "plugin", "validate", "--strict", str(path)]
-        done = proc.run(line, env={**os.environ, "HOME": str(home)}, check=False)
+    inside = str(ROOT / ".claude-plugin" / "plugin")
+    checks = [["validate", "--strict", str(ROOT)], ["validate", "--strict", inside]]
+    for words in (*checks, ["marketplace", "add", str(ROOT)], ["install", "intercom@intercom"]):
+        rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+        line = ["unshare", "--net", *rights, str(lab.claude), "plugin", *words]
+        done = proc.run(line, env={**os.environ, "HOME": str(home)}, check=False, timeout=60)
         assert done.code == 0, done.out + done.err
     program = home / "bin" / "intercom"
     program.parent.mkdir()
@@ -340,11 +343,12 @@ def test_the_plugin_is_valid_and_works(lab: Lab, monkeypatch: pytest.MonkeyPatch
             "INTERCOM_MACHINE": "lab",
             "INTERCOM_NAME": "worker-1",
         }
-        session = lab.start(
-            "plugin", "--plugin-dir", str(ROOT / ".claude-plugin" / "plugin"), home=home, project=project, env=env
-        )
+        session = lab.start("plugin", home=home, project=project, env=env)
         session.ready()
         session.prompt("what is new?")
         found = until(lambda: [one for one in lab.requests() if "through-the-plugin" in one["reminders"]])
         assert found[0]["prompt"] == "what is new?"
+        session.wait("heard: what is new?")
+        session.prompt("/intercom:inbox")
+        until(lambda: any("until `unread_left` is 0" in json.dumps(one) for one in lab.requests()))
         session.end()

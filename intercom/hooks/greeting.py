@@ -1,0 +1,57 @@
+"""Owns what a session is told about the bus as it begins: who is here, how much waits, how to take part.
+
+Nothing is said where nobody is here and nothing waits: a project that has a bus is not a reason to talk of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from intercom.core.display import value
+from intercom.core.message import USER
+
+if TYPE_CHECKING:
+    from intercom.bus.status import Status
+    from intercom.core.config import Config
+
+_MOST = 8  #: names in one line
+_HERE = ("alive", "stale", "spawned")
+
+
+def greeting(config: Config) -> str:
+    """For a session without a name; "" where there is nothing to say."""
+    said = _said(_status(config), None)
+    if not said:
+        return ""
+    return (
+        f"[intercom] Other agents work on this project and talk on the Intercom message bus. {said} To take part call "
+        "intercomm_register (role master only if the user says so), then intercomm_get_protocol and intercomm_read."
+    )
+
+
+def around(config: Config, name: str) -> str:
+    """For the session of `name`; "" where there is nothing to say."""
+    return _said(_status(config), name)
+
+
+def _status(config: Config) -> Status:
+    from intercom.bus.bus import Bus
+
+    with Bus(config) as bus:
+        bus.confirms = False
+        return bus.status()
+
+
+def _said(now: Status, me: str | None) -> str:
+    here = [one for one in now.instances if one.name != me and one.state in _HERE]
+    waits = {name: count for name, count in now.unread.items() if count and name != USER and me in (None, name)}
+    parts = []
+    if here:
+        names = [f"{value(one.name)} ({one.role})" if one.role != one.name else value(one.name) for one in here]
+        more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+        parts.append(f"Here: {', '.join(names[:_MOST])}{more}.")
+    if waits and me is not None:
+        parts.append(f"{waits[me]} unread for you.")
+    elif waits:
+        parts.append(f"Unread: {', '.join(f'{value(name)} {count}' for name, count in [*waits.items()][:_MOST])}.")
+    return " ".join(parts)
