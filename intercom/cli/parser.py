@@ -199,6 +199,7 @@ COMMANDS = (
     Command("attach", "fleet.attach", "show a worker's terminal in this one", json=False),
     Command("worktree", "fleet.worktree", "workers' git worktrees: add, list, set-status, remove"),
     Command("queue", "queue.queued", "what waits to be merged, in which order and why", verb="worktree_list"),
+    Command("import", "importing.take", "take over the messages that InterComm kept, once"),
     Command("mcp", "mcp.mcp", "the MCP server, on standard input and output", json=False),
     Command("hook", "hook.hook", "serve a hook of an agent program; its settings call this", json=False),
     Command("completion", "completion.completion", "print the completion script of a shell", json=False),
