@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ from intercom.fleet.workers.plan import check, tickets
 from intercom.system import tmux
 from intercom.system.invocation import own_command
 from tests.conftest import Command, agree
+from tests.processes import patience
+from tests.server_client import BareClient
 
 pytestmark = pytest.mark.slow
 
@@ -364,3 +367,40 @@ def test_nobody_to_spawn_without_a_session_name(crew: Crew, monkeypatch: pytest.
     with pytest.raises(ProgramMissing):
         workers.spawn(crew, workers.Plan(1), by="master")
     assert crew.bus.instances() == []
+
+
+@pytest.mark.parametrize("by", ["command", "server"])
+def test_a_spawn_that_does_not_wait(
+    repository: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """It answers at once with the names; the workers come up all the same, and the log says what failed."""
+    claude = program(
+        tmp_path / "bin", "claude", 'case "$1" in --version) echo "2.1.300 (Claude Code)";; *) sleep 600;; esac'
+    )
+    monkeypatch.setenv("INTERCOM_TMUX_SOCKET", str(tmp_path / "tmux"))
+    try:
+        if by == "command":
+            line = ["spawn", "2", "--claude-cmd", str(claude), "--no-wait", "--ready-timeout", "1", "--json"]
+            done = command(*line)
+            assert done.returncode == 0, done
+            found = [json.loads(row) for row in done.stdout.splitlines()]
+        else:
+            with BareClient(repository) as master:
+                master.call("intercomm_register", role="master")
+                words = {"claude_cmd": str(claude), "wait": False, "ready_timeout": 1}
+                found = master.call("intercomm_spawn", count=2, **words)["workers"]
+                _log_says(command, "worker-1 did not become ready")
+        assert [(one["name"], one["starting"]) for one in found] == [("worker-1", True), ("worker-2", True)]
+        _log_says(command, "worker-2 did not become ready: not ready within 1 s")
+        rows = [json.loads(row) for row in command("scan", "--json").stdout.splitlines()]
+        assert [row["name"] for row in rows] == ["worker-1", "worker-2"]
+    finally:
+        ended = command("teardown")
+    assert ended.stdout.count("processes ended") == 2
+
+
+def _log_says(command: Command, text: str) -> None:
+    until = time.monotonic() + patience(20)
+    while text not in command("log", "--json").stdout:
+        assert time.monotonic() < until, text
+        time.sleep(0.2)

@@ -66,9 +66,12 @@ def spawned(asked: Asked, found: list[Spawned]) -> int:
         if asked.json:
             show.json_line(one)
             continue
-        _line(one["name"], "ready" if one["ready"] else "NOT READY", one.get("reason", ""), f"{one['seconds']} s")
-        _rest(one, ("worktree", "bootstrap_log", "left_out", "accepted", "note", "not_woken", "left", "settings"))
-    return 0 if all(one.ready for one in found) else 1
+        state = "ready" if one["ready"] else "starting" if one.get("starting") else "NOT READY"
+        _line(one["name"], state, one.get("reason", ""), f"{one['seconds']} s")
+        _rest(
+            one, ("worktree", "bootstrap_log", "left_out", "accepted", "note", "not_woken", "left", "settings", "aimfp")
+        )
+    return 0 if all(one.ready or one.about.get("starting") for one in found) else 1
 
 
 def scanned(asked: Asked, found: Workers) -> int:

@@ -59,6 +59,9 @@ def spawn(
     wake: Annotated[
         bool, Arg("let each begin with the protocol", "do not let them begin with the protocol", option="--no-wake")
     ] = True,
+    wait: Annotated[
+        bool, Arg("false: answer at once", "answer at once; scan says what became of them", option="--no-wait")
+    ] = True,
 ) -> list[Spawned]:
     """Start workers side by side. UsageError, ProgramMissing, Refused: then nothing was started."""
     from intercom.fleet.workers import Plan
@@ -74,6 +77,7 @@ def spawn(
         bootstrap=bootstrap,
         ready_timeout=ready_timeout,
         wake=wake,
+        wait=wait,
     )
     return bring_up(crew, plan, by=by)
 

@@ -35,6 +35,7 @@ class Plan(NamedTuple):
     bootstrap: str | None = None
     ready_timeout: float = 20.0
     wake: bool = True
+    wait: bool = True  #: until each is ready, or has had its time
     program: str = DEFAULT
 
 

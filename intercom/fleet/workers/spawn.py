@@ -21,12 +21,14 @@ from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import wake
 from intercom.fleet.workers.environment import worker_environment
+from intercom.fleet.workers.later import later
 from intercom.fleet.workers.launch import Launched, launch, place, prepare
 from intercom.fleet.workers.plan import Plan, Ticket, check, tickets
 from intercom.fleet.workers.teardown import end, forget
 from intercom.fleet.worktrees.worktree import PlaceTaken
 from intercom.system import tmux
 
+_STARTING = "it is being started; scan says when it is there, and the log if it fails"
 _STEP = 0.1  #: seconds between looks at a worker that starts
 _SCREEN = 0.5  #: seconds between looks at its screen
 _NAMES = 4  #: names that a worker may try
@@ -63,7 +65,20 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
     runs = program(plan.program)
     runs.check(words, {**crew.environ, **worker_environment(crew, runs)})
     lacks = _aimfp(crew, plan)
-    taken = tickets(crew, plan)
+    unused = crew.bus.config.unused
+    more: dict[str, Any] = {**({"settings": unused} if unused else {}), **({"aimfp": lacks} if lacks else {})}
+    if not plan.wait:
+        names = later(crew, plan, lambda own, taken: _failures(_all(own, plan, taken, by)))
+        return [Spawned(name, False, 0.0, _STARTING, {"starting": True, **more}) for name in names]
+    return [one._replace(about={**one.about, **more}) for one in _all(crew, plan, tickets(crew, plan), by)]
+
+
+def _failures(found: list[Spawned]) -> list[tuple[str, str]]:
+    return [(one.name, one.reason or "for no known reason") for one in found if not one.ready]
+
+
+def _all(crew: Crew, plan: Plan, taken: list[Ticket], by: str) -> list[Spawned]:
+    """Bring up one worker for each ticket, side by side."""
     results: dict[str, Spawned] = {}
     threads = [
         threading.Thread(target=_one, args=(crew, plan, ticket, by, results), name=f"spawn-{ticket.name}", daemon=True)
@@ -73,9 +88,7 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
         thread.start()
     for thread in threads:
         thread.join()
-    unused = crew.bus.config.unused
-    more: dict[str, Any] = {**({"settings": unused} if unused else {}), **({"aimfp": lacks} if lacks else {})}
-    return [one._replace(about={**one.about, **more}) for one in (results[ticket.name] for ticket in taken)]
+    return [results[ticket.name] for ticket in taken]
 
 
 def _aimfp(crew: Crew, plan: Plan) -> list[str]:
