@@ -331,6 +331,8 @@ def commands(value: str) -> list[list[str]]:
         ["attach", word],
         ["worktree", "list"],
         ["queue"],
+        ["import"],
+        ["import", word],
         ["worktree", "list", word],
         ["worktree", "add", word],
         ["worktree", "add", "w-1", "--base", word],
