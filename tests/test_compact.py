@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from intercom import Bus
 from intercom.format import MESSAGE, parse
+from intercom.format.roster import Roster
 from intercom.store.log import compact, ledger
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.log import Log
 from intercom.store.log.replace import swap
-from intercom.store.log.unfinished import trimmed
+from intercom.store.log.unfinished import Read, trimmed
 from tests.strategies import bodies, hand_written
 
 
@@ -39,7 +40,7 @@ def test_of_two_that_are_alike_one_stays() -> None:
     """Two hand-written messages with the same text, of which the older goes: the newer stays on the page."""
     text = b"## [2026-01-01 10:00] user -> roo [INFO]\n\nsame\n\n---\n\n"
     marks = {0: Mark("a1"), 1: Mark("a2")}
-    after, left = trimmed(text * 2, marks, {"a1"}, 1, "2026-01-01 11:00:00")
+    after, left = trimmed(text * 2, Read(Roster(), marks), {"a1"}, 1, "2026-01-01 11:00:00")
     assert [entry.body for entry in parse(after) if entry.kind == MESSAGE] == ["same"]
     assert left == {0: Mark("a2")}
 

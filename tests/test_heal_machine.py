@@ -263,11 +263,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(place=st.floats(0, 1), to=st.floats(0, 1))
     def hand_duplicates(self, place: float, to: float) -> None:
-        """A person pastes a block a second time."""
+        """A person pastes a tool's block a second time: what was written by hand would be said twice then."""
         self._person()
         head, blocks = self._messages(self.data())
-        if blocks:
-            block = blocks[round(place * (len(blocks) - 1))]
+        if sent := [block for block in blocks if b"<!-- intercom id=" in block]:
+            block = sent[round(place * (len(sent) - 1))]
             self.doubled |= self._keys(block)  # one of the two, edited, may well be a message of its own
             blocks.insert(round(to * len(blocks)), block)
             self.save(self._joined([*head, *blocks]))

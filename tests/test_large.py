@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 
 from intercom import Bus
 from intercom.core.errors import LockTimeout
-from intercom.format import MESSAGE, digest, one, parse
+from intercom.format import MESSAGE, digest, one, parse, record
 from intercom.format.record import is_control
-from intercom.repair import intake, repair, sides
+from intercom.format.roster import Roster
+from intercom.repair import intake, sides
 from intercom.repair.rules import trimmed
 from intercom.store.log import ledger, unfinished
 from intercom.store.log.log import Log
@@ -60,9 +61,9 @@ def test_a_message_read_again(data: bytes) -> None:
 @given(unseen)
 def test_a_view_in_pieces(data: bytes) -> None:
     """A view of the log holds what a whole parse gives, however small the pieces."""
-    whole = parse(data)
+    whole = parse(data, Roster())
     with patch.object(unfinished, "_PIECE", 7):
-        view = sides.View(data)
+        view = sides.View(data, Roster())
     assert [view.raw(place) for place in range(len(view))] == [entry.raw for entry in whole]
     texts = {place: entry for place, entry in enumerate(whole) if entry.kind == MESSAGE}
     assert {seen.place: seen.body for seen in view.found} == {place: entry.body for place, entry in texts.items()}
@@ -81,8 +82,7 @@ def _taken_in(data: bytes, *, pieces: bool) -> bytes:
         TemporaryDirectory() as folder,
         patch.object(intake, "adopt", real),
         patch.object(intake, "_PIECE", 11),
-        patch.object(intake, "utc", lambda: "now"),
-        patch.object(repair, "utc", lambda: "now"),
+        patch.object(record, "utc", lambda *_: "now"),
         Bus.open(folder, machine="box") as bus,
     ):
         bus.config.log.parent.mkdir(parents=True)

@@ -122,12 +122,38 @@ SCENARIOS = {
         "edited a",
         CHANGED,
     ),
-    "another text without a date is another message": Scenario(
+    "a short text that keeps its header and place is edited, whatever its stamp": Scenario(
         "a:h {DATE} user: Stop\nb 10:00:01 roo: Done",
         "- {DATE} user: Run the linter now\nb 10:00:01 roo: Done",
-        "added, unchanged b",
+        "edited a, unchanged b",
+        CHANGED,
+    ),
+    "another text without a date elsewhere is another message": Scenario(
+        "a:h {DATE} user: Stop\nb 10:00:01 roo: Done",
+        "b 10:00:01 roo: Done\n- {DATE} user: Run the linter now",
+        "unchanged b, added",
         CHANGED,
         deleted="a",
+    ),
+    "all texts of a small log are edited, in its order": Scenario(
+        "a:h 10:00 user: How is it going?\nb:h 10:00 user: ok\nc:h 10:01 roo: fine",
+        "- 10:00 user: Stop, wait for me.\n- 10:00 user: no\n- 10:01 roo: bad",
+        "edited a, edited b, edited c",
+        CHANGED,
+    ),
+    "of two under one header the likest is the edit, the other is new": Scenario(
+        "a:h 10:00 user: How is it going?\nb 10:00:01 roo: Done",
+        "- 10:00 user: Stop\n- 10:00 user: How is it going, and where?\nb 10:00:01 roo: Done",
+        "added, edited a, unchanged b",
+        CHANGED,
+    ),
+    "the one message of a log is replaced by another: no damage, but nothing that was unread is gone": Scenario(
+        "a? 10:00:00 user: How is it going?",
+        "- 10:05:00 user>roo: Stop",
+        "added",
+        REPAIR,
+        STALE_SAVE,
+        lost="a",
     ),
     "the same words at another second are another message": Scenario(
         "a:h 10:00:01 user: go on\nb 10:00:02 roo: Done",
@@ -312,8 +338,20 @@ SCENARIOS = {
         "duplicate a, edited a",
         CHANGED,
     ),
-    "a hand-written block was pasted twice": Scenario(
-        "", "- 10:00:01 user: ok\n- 10:00:01 user: ok", "added, duplicate", GREW
+    "ok is said twice in a second by hand": Scenario(
+        "", "- 10:00:01 user: ok\n- 10:00:01 user: ok", "added, added", GREW
+    ),
+    "ok is said once more in the same second by hand": Scenario(
+        "a:h 10:00:01 user: ok", "- 10:00:01 user: ok\n- 10:00:01 user: ok", "unchanged a, added", GREW
+    ),
+    "a tool's block was appended twice, and lost its ids": Scenario(
+        "a 10:00:01 roo: One", "- 10:00:01 roo: One\n- 10:00:01 roo: One", "unchanged a, duplicate a", INTACT
+    ),
+    "a stretch that nobody had seen was pasted twice": Scenario(
+        "",
+        "- 10:00:01 user: ok\n- 10:00:02 roo: Done\n- 10:00:01 user: ok\n- 10:00:02 roo: Done",
+        "added, added, duplicate, duplicate",
+        GREW,
     ),
     "ok is said twice without a time": Scenario(
         "a:h {DATE} user: ok", "- {DATE} user: ok\n- {DATE} user: ok", "unchanged a, added", GREW

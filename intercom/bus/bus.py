@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -180,28 +181,21 @@ class Bus:
         stop: Callable[[], bool] | None = None,
     ) -> list[Message]:
         """As `read`, but if nothing is there wait for it, at most `seconds`; `stop` is asked now and then."""
+        from intercom.bus.waiting import until_found
 
-        def look() -> list[Message]:
-            return self.read(reader, thread=thread, query=query, sender=sender, type=type, limit=limit)
-
-        seconds = arguments.check_seconds(seconds)
-        if (found := look()) or seconds <= 0:
-            return found
-        from intercom.system.watch import Watch
-
-        deadline = time.monotonic() + seconds
-        with Watch(self.config.folder) as watch:
-            while not (found := look()):
-                left = deadline - time.monotonic()
-                if left <= 0 or (stop is not None and stop()):
-                    break
-                watch.wait(min(left, 0.5))
-        return found
+        look = partial(self.read, reader, thread=thread, query=query, sender=sender, type=type, limit=limit)
+        return until_found(look, self.config.folder, arguments.check_seconds(seconds), stop)
 
     def confirm(self, reader: str) -> None:
         """The reader acts: what this process gave it counts as received."""
         arguments.texts("nothing was confirmed", reader=reader)
         self._delivery.confirm(canonical(reader))
+
+    def edited(self, reader: str) -> list[Message]:
+        """What `reader` was given before somebody edited it, as it is now; each edit is told once. UnknownName."""
+        arguments.texts("nothing was read", reader=reader)
+        name = self._registry.check_reader(reader)
+        return self._fresh(lambda db: self._delivery.edited(db, name))
 
     def unread(self, reader: str) -> int:
         """How many messages wait for `reader`."""
@@ -274,7 +268,9 @@ class Bus:
         arguments.check_pid(pid)
         self._registry.check_machine()
         last = self._fresh(index_query.last_seq)
-        return self._registry.register(role, name, pid=pid, session=session, last_seq=last)
+        taken = self._registry.register(role, name, pid=pid, session=session, last_seq=last)
+        self._sync.reconsider()
+        return taken
 
     def role_of(self, name: str | None) -> str:
         """The role of whoever takes this name and says none: agent for a name of the settings, else worker."""
@@ -312,13 +308,18 @@ class Bus:
     def add_agents(self, names: Iterable[str]) -> None:
         """Let these names send and receive without registering: all, or none on UsageError, FormatError, Refused."""
         self._registry.add_agents(names)
+        self._sync.reconsider()
 
     def status(self) -> Status:
         """The bus at a glance."""
         from intercom.bus.status import glance
 
+        look = partial(glance, self.config, self._state, self._registry, self._delivery)
         with self.moment():
-            return self._fresh(lambda db: glance(self.config, db, self._registry, self._delivery))
+            now = self._fresh(look)
+            if not now.unheard:
+                return now
+        return self._fresh(look) if self._sync.reconsider() else now
 
     def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` finds in the index (`intercom.bus.standing`), brought up to date; it must note nothing."""

@@ -17,6 +17,7 @@ from intercom.core.errors import StorageError
 from intercom.core.message import ALL, Message, Receipt
 from intercom.core.pace import NotNow, Pace
 from intercom.store.index import Filter, Index, IndexLost, query
+from intercom.store.index.edited import any_edited, edited_since, texts_of
 from intercom.store.state.db import State
 from intercom.system.liveness import mark_alive, own_mark
 
@@ -108,6 +109,9 @@ class Delivery:
             chosen = _fitting(_cut(again + new, limit), fits)
             self._pace.begun()
             self._state.give(state, reader, [message.id for message in chosen], own_mark())
+            with self._index.checked():
+                texts = texts_of(db, [message.id for message in chosen])
+            self._state.tell(state, reader, texts)
             if everything := wanted == Filter() and len(chosen) == len(again) + len(new):
                 self._state.set_floor(state, reader, self._generation(db), last)
         if chosen:
@@ -115,6 +119,15 @@ class Delivery:
         if not everything:
             self._raise_floor(db, reader, joined, floor)
         return chosen
+
+    def edited(self, db: sqlite3.Connection, reader: str) -> list[Message]:
+        """What `reader` was given before somebody edited it, as it is now; noted as told."""
+        if not any_edited(db) or not (texts := edited_since(db, reader)):
+            return []
+        with self._state.transaction() as state:
+            texts = edited_since(db, reader)  # another process may have told meanwhile
+            self._state.tell(state, reader, texts)
+        return query.by_ids(db, [ident for ident, _ in texts])
 
     def _raise_floor(self, db: sqlite3.Connection, reader: str, joined: int, floor: int) -> None:
         """Remember up to where everything was given. Trouble here must not lose what has been noted as given."""

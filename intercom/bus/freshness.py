@@ -22,6 +22,7 @@ from intercom.store.log.checkpoint import Grown, quick
 from intercom.store.log.log import Log
 from intercom.store.sources.tail import Rewritten
 from intercom.store.state.db import State
+from intercom.store.state.known import roster
 from intercom.system.files import being_written
 
 _TRIES = 4
@@ -99,9 +100,19 @@ class Sync:
         else:
             self._take_in()
 
-    def _take_in(self) -> None:
-        """Take in what others than tools did to the page, and what a crash left unfinished."""
-        from intercom.repair import intake, repair, takeover  # only now: most reads never need them
+    def reconsider(self) -> bool:
+        """Read the page again if it is read otherwise with a name that became known; whether it was. StorageError."""
+        from intercom.repair import reread
+
+        base = self._log.base.read(self._log.ledger.id)
+        differs = base is not None and reread.differs(base, roster(self._config, self._state, base.page))
+        if differs:
+            self._take_in(anew=True)
+        return differs
+
+    def _take_in(self, *, anew: bool = False) -> None:
+        """Take in what others than tools did to the page, and what a crash left; `anew`: also where names came."""
+        from intercom.repair import intake, repair, reread, takeover, unheard  # only now: most reads never need them
 
         repair.settle(self._log.live)
         before: bytes | None = None
@@ -110,14 +121,18 @@ class Sync:
                 if self._log.has_journal():
                     takeover.take_over(self._log, self._state)
                 self._log.mend()
-                if self._agreed():
+                if self._agreed() and not anew:
                     return
                 self._log.ledger.settle()
                 self._refill()
                 self._to_end()
                 past = self._past()
                 repair.repair_settings(self._config)
-                if intake.adopt(self._log, past):
+                if reread.take_names(self._config, self._log, self._state, past):
+                    self._to_end()
+                    past = self._past()
+                names = roster(self._config, self._state, b"")
+                if intake.adopt(self._log, past, names, unheard.present(self._config, self._state, b"")):
                     self._to_end()
                     return
                 try:

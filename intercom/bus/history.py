@@ -18,13 +18,14 @@ from intercom.core.errors import IntercomError, NotFound, Refused, StorageError
 from intercom.core.message import Message
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import REDACTED, REMOVED, RETURNED, as_is, control
+from intercom.format.roster import Roster
 from intercom.repair.sides import entry_of
 from intercom.store.index import Index, IndexLost, query
 from intercom.store.log.checkpoint import quick
 from intercom.store.log.compact import Compaction, compact
 from intercom.store.log.log import Log
 from intercom.store.log.replace import check_names, swap
-from intercom.store.log.unfinished import without
+from intercom.store.log.unfinished import Read, without
 from intercom.store.sources.inventory import Listing
 from intercom.system.files import joined, read_from, storage
 
@@ -131,11 +132,11 @@ class Upkeep:
 
     def _take_off(self, ident: str) -> None:
         base = self._log.base.read(self._log.ledger.id)
-        marks = base.marks if base else {}
+        read = base or Read(Roster(), {})
         with storage(f"write {self._log.live}", "nothing was deleted"):
             for _ in range(_TRIES):
                 live = read_from(self._log.live) or b""
-                if swap(self._log.live, live, without(live, marks, {ident})):
+                if swap(self._log.live, live, without(live, read, {ident})):
                     break
 
     def save(self, base: bytes, edited: bytes) -> None:

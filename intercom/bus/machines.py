@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 from intercom.core.config import Config, log_machine
 from intercom.core.message import ALL, MACHINE, RESERVED, USER, at_machine, canonical, is_name, machine_of
-from intercom.format import FRONT, decode, parse
+from intercom.store.state import known
 from intercom.system.files import read_from
 
 Asked = Callable[[sqlite3.Connection], list[str]]  #: a question to the index
@@ -40,37 +39,19 @@ def unknown(name: str, config: Config, ask: Callable[[Asked], list[str]]) -> str
         near = _near(machine, list(logs))
         guess = f"Did you mean {at_machine(bare, near)!r}? " if near else ""
         return f"{guess}Other machines with a log here: {', '.join(logs) or 'none'}."
-    known = [*front_matter_agents(logs[machine]), *_EVERYBODY]
-    if bare not in known:
-        known = list(dict.fromkeys([*ask(lambda db: _names_at(db, machine)), *known]))
-    if bare in known:
+    names = [*front_matter_agents(logs[machine]), *_EVERYBODY]
+    if bare not in names:
+        names = list(dict.fromkeys([*ask(lambda db: _names_at(db, machine)), *names]))
+    if bare in names:
         return ""
-    near = _near(bare, known)
+    near = _near(bare, names)
     guess = f"Did you mean {at_machine(near, machine)!r}? " if near else ""
-    return f"{guess}Known at {machine}: {', '.join(known)}."
+    return f"{guess}Known at {machine}: {', '.join(names)}."
 
 
 def front_matter_agents(page: Path) -> list[str]:
     """Agents that a page's front matter names."""
-    return list(_named_in((read_from(page) or b"")[:_HEAD]))
-
-
-@lru_cache(maxsize=8)
-def _named_in(head: bytes) -> list[str]:
-    """The same of the beginning of a page."""
-    first = parse(head)[:1]
-    if not first or first[0].kind != FRONT:
-        return []
-    import frontmatter
-    import yaml
-
-    try:
-        named = frontmatter.loads(decode(first[0].raw).lstrip("\ufeff")).get("agents")
-        plain = [str(name) for name in named if isinstance(name, str | int)] if isinstance(named, list) else []
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return []  # written by hand: what is not YAML names nobody (an impossible date is a ValueError)
-    found = map(canonical, plain)
-    return [name for name in found if is_name(name) and name not in RESERVED]
+    return known.front_matter_agents(read_from(page) or b"")
 
 
 def _logs(config: Config) -> dict[str, Path]:

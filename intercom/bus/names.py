@@ -30,6 +30,7 @@ from intercom.core.message import (
     recipients,
     utc,
 )
+from intercom.store.state import known
 from intercom.store.state.db import InstanceRow, State
 from intercom.system import host
 from intercom.system.liveness import alive, started
@@ -53,9 +54,7 @@ class Registry:
 
     def agents(self) -> list[str]:
         """Names that need no registration: those given to `init`, and those in the settings."""
-        named = self._state.agents()
-        settings = self._config.given.get("agents")
-        return list(dict.fromkeys([*named, *(self._config.agents if settings is not None or not named else ())]))
+        return known.agents(self._config, self._state)
 
     def known_agents(self) -> list[str]:
         """As `agents`, and those that the log's own front matter names; slower, as it reads the log."""

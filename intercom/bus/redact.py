@@ -19,6 +19,7 @@ from intercom.core.message import Message, local_stamp, utc, utc_of_stamp
 from intercom.format import MESSAGE, Entry, parse, rendered
 from intercom.format.likeness import similarity
 from intercom.format.record import PURGED, control, idents, seal
+from intercom.format.roster import Roster
 from intercom.repair.rules import Thresholds
 from intercom.store.index import query
 from intercom.store.log import spare
@@ -51,6 +52,8 @@ class Purge:
         self._log = log
         self._listing = listing
         self._db = db
+        base = log.base.read(log.ledger.id)
+        self._roster = base.roster if base else Roster()
         #: Other machines' files, below `.claude/local`: they are never written.
         self.theirs = [file.path for file in listing.all() if not (file.own or listing.origin(file.path).ours)]
 
@@ -104,11 +107,12 @@ class Purge:
         if before is None:
             return False
         if path.parent.name == "replaced":  # somebody may be writing to it: nothing in it may change its place
-            after = _blanked(before, texts, stub)
+            after = _blanked(before, texts, stub, self._roster)
             if after != before:
                 overwrite(path, before, after)
             return after != before
-        after = _purged(before, texts, stub, sealed=sealed, near=near)
+        roster = None if sealed or near else self._roster
+        after = _purged(before, texts, stub, roster, sealed=sealed, near=near)
         if near or path.parent.name in {"damaged", "edit"}:
             after = _struck(after, _telling(texts))
         if after != before:
@@ -118,7 +122,7 @@ class Purge:
     def _purge_page(self, texts: list[Message], stub: Message) -> bool:
         for _ in range(_TRIES):
             page = read_from(self._log.live) or b""
-            after = _purged(page, texts, stub, sealed=True)
+            after = _purged(page, texts, stub, self._roster, sealed=True)
             if after == page or swap(self._log.live, page, after, sync=True):
                 return after != page
         raise StorageError(
@@ -138,10 +142,16 @@ class Purge:
         if base is None or end is None:
             self._log.base.drop()
             return
-        since = page[len(before) :] if page.startswith(before := _purged(base.page, texts, stub, sealed=True)) else None
+        since = (
+            page[len(before) :]
+            if page.startswith(before := _purged(base.page, texts, stub, base.roster, sealed=True))
+            else None
+        )
         names = idents(since or b"")
         if since is not None and since.count(b"\n## [") + since.startswith(b"## [") == len(names):
-            self._log.base.write(self._log.ledger.id, end, page, base.marks, [*base.arrived, *names], base.late)
+            self._log.base.write(
+                self._log.ledger.id, end, page, base.marks, [*base.arrived, *names], base.late, base.names
+            )
         else:
             self._log.base.drop()
 
@@ -160,10 +170,18 @@ def _tells(data: bytes, texts: list[Message], stub: Message) -> bool:
     return lines or any(_mine(entry, texts, stub) for entry in entries_of(data))
 
 
-def _purged(data: bytes, texts: list[Message], stub: Message, *, sealed: bool = False, near: bool = False) -> bytes:
-    """A log without the text; `sealed`: with a record in its place."""
+def _purged(
+    data: bytes,
+    texts: list[Message],
+    stub: Message,
+    roster: Roster | None,
+    *,
+    sealed: bool = False,
+    near: bool = False,
+) -> bytes:
+    """A log without the text; `sealed`: with a record in its place. A page is read with a `roster`."""
     out, lines = [], _telling(texts)
-    for entry in parse(data):
+    for entry in parse(data, roster):
         if _mine(entry, texts, stub, near=near):
             block = _stub(entry, stub)
             out.append(seal(block) if sealed else block)
@@ -172,7 +190,7 @@ def _purged(data: bytes, texts: list[Message], stub: Message, *, sealed: bool = 
     return b"".join(out)
 
 
-def _blanked(data: bytes, texts: list[Message], stub: Message) -> bytes:
+def _blanked(data: bytes, texts: list[Message], stub: Message, roster: Roster) -> bytes:
     """As long as `data`, with nothing where the text was."""
     lines = _telling(texts)
     parts = [
@@ -181,7 +199,7 @@ def _blanked(data: bytes, texts: list[Message], stub: Message) -> bytes:
         else _struck(entry.raw, lines, _blank)
         if entry.kind != MESSAGE
         else entry.raw
-        for entry in parse(data)
+        for entry in parse(data, roster)
     ]
     return b"".join(parts)
 

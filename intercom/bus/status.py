@@ -9,7 +9,10 @@ from intercom.bus.delivery import Delivery
 from intercom.bus.names import Registry
 from intercom.core.config import Config
 from intercom.core.message import USER, Instance, Message
+from intercom.repair import unheard
+from intercom.repair.unheard import Unheard
 from intercom.store.index import query
+from intercom.store.state.db import State
 
 
 class Status(NamedTuple):
@@ -25,15 +28,21 @@ class Status(NamedTuple):
     total: int
     unread: dict[str, int]
     latest: dict[str, Message]  #: the latest message with a status code, by sender
+    unheard: list[Unheard]  #: what people wrote into the log and nobody gets
     warnings: tuple[str, ...]
 
 
-def glance(config: Config, db: sqlite3.Connection, registry: Registry, delivery: Delivery) -> Status:
+def glance(config: Config, state: State, registry: Registry, delivery: Delivery, db: sqlite3.Connection) -> Status:
     """What there is now, by an index that is up to date."""
     agents, instances = registry.known_agents(), registry.instances()
     names = dict.fromkeys([*agents, *(one.name for one in instances), USER])
     unread = {name: delivery.unread(db, name, registry.joined(name)) for name in names}
     total, archived = delivery.known(query.counts, db)
+    lost = unheard.still(config, state, db)
+    warnings = config.cautions
+    if lost:
+        count = "1 line of the log reaches" if len(lost) == 1 else f"{len(lost)} lines of the log reach"
+        warnings = (*warnings, f"{count} nobody, or not everybody they name; the first: {lost[0].sentence()}")
     return Status(
         str(config.root),
         config.machine,
@@ -45,5 +54,6 @@ def glance(config: Config, db: sqlite3.Connection, registry: Registry, delivery:
         total,
         {name: count for name, count in unread.items() if count},
         {message.sender: message for message in delivery.known(query.latest_status, db)},
-        config.cautions,
+        lost,
+        warnings,
     )

@@ -37,6 +37,8 @@ def read(
         show.messages(messages, as_json=asked.json)
         if not messages and not asked.json:
             show.line(f"No messages for {id}." if all else f"No new messages for {id}.")
+        for one in [] if all else bus.edited(id):
+            show.edited(one, as_json=asked.json)
         if sys.stdout is not None:
             sys.stdout.flush()
         if not all:

@@ -199,6 +199,14 @@ def message(one: Message) -> None:
     _put([[_shown(part) for part in header], *body, []], sys.stdout, fold=_columns())
 
 
+def edited(one: Message, *, as_json: bool) -> None:
+    """Say that a message was edited after its reader was given it."""
+    from intercom.core.texts import edited as told
+
+    text = told(one.id, one.sender, one.body)
+    note(text) if as_json else line(paint(text, YELLOW))
+
+
 def _about(one: Message) -> list[Part]:
     """What must be known of a message besides who, when and what."""
     notes: list[Part] = []

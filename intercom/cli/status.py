@@ -37,6 +37,11 @@ def status(
     show.line()
     _agents(found.agents)
     show.line()
+    if now.unheard:
+        show.line(show.paint(f"reaches nobody ({len(now.unheard)})", show.YELLOW))
+        for one in now.unheard:
+            show.cut(f"    {one.sentence()}")
+        show.line()
     show.line(f"log      {now.log}")
     show.line(f"machine  {now.machine}")
     show.line(f"messages {now.total} ({now.live} in the log, {now.archived} in the archive)")
@@ -112,6 +117,7 @@ def _as_json(now: Status, found: Overview) -> dict[str, Any]:
     out["root"] = os.fspath(now.root)
     out["log"] = os.fspath(now.log)
     out["instances"] = [one._asdict() for one in now.instances]
+    out["unheard"] = [one._asdict() for one in now.unheard]
     out["latest"] = {name: message.to_json() for name, message in now.latest.items()}
     out["waiting"] = [
         *({"kind": "question", **message.to_json()} for message in found.questions),

@@ -46,6 +46,8 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?\Z")
 _SEPARATORS = re.compile(r"[\s_]+")
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
 ID_LENGTH = 12
+_FIRST_YEAR = 1900  #: what says that it is older says nothing
+_LONGEST_TIME = 60  #: characters of a time in a header
 _FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))  # of a stored time: year to second
 
 
@@ -264,11 +266,36 @@ def age(at: str) -> float:
     return time.time() - epoch(at)
 
 
+_STAMP = re.compile(
+    r"(?:(?P<before>UTC|GMT)\s+)?"
+    r"(?P<year>\d{4})[-/.](?P<month>\d\d?)[-/.](?P<day>\d\d?)"
+    r"(?:(?:[Tt]|,?\s+)(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d{1,9})?)?"
+    r"\s?(?P<zone>[Zz]|UTC|GMT|[+-]\d\d:?\d\d|))?\Z"
+)
+
+
 def utc_of_stamp(stamp: str) -> str | None:
-    """UTC of a header's local time (`YYYY-MM-DD HH:MM[:SS]`), or None if it is not a time."""
-    for pattern in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"):
-        try:
-            return utc(time.mktime(time.strptime(stamp.strip(), pattern)))
-        except (ValueError, OverflowError):
-            continue
-    return None
+    """UTC of a header's time, or None if it is not one.
+
+    `YYYY-MM-DD[ HH:MM[:SS]]` with a blank or a `T`; local time unless it says `Z`, `UTC` or an offset.
+    """
+    found = _STAMP.match(stamp.strip()) if stamp.isascii() and len(stamp) < _LONGEST_TIME else None
+    if found is None:
+        return None
+    said = found.groupdict(default="")
+    date = [int(said[key]) for key in ("year", "month", "day")]
+    clock = [int(said[key] or 0) for key in ("hour", "minute", "second")]
+    leap = date[0] % 4 == 0 and (date[0] % 100 != 0 or date[0] % 400 == 0)
+    most = (31, 28 + leap, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[date[1] - 1] if 1 <= date[1] <= 12 else 0
+    if not (date[0] >= _FIRST_YEAR and 1 <= date[2] <= most and clock[0] < 24 and clock[1] < 60 and clock[2] < 61):
+        return None
+    zone = said["zone"].upper() or said["before"]
+    try:
+        if not zone:
+            return utc(time.mktime((*date, *clock, 0, 0, -1)))  # type: ignore[arg-type]
+        seconds = epoch("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(*date, *clock))
+        if zone[0] in "+-":
+            seconds -= int(f"{zone[0]}1") * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60)
+        return utc(seconds)
+    except (ValueError, OverflowError):
+        return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from intercom.format import body, strict
+from intercom.core.message import ALL
+from intercom.format import body, dialects, strict
 from intercom.format.grammar import (
     DATED,
     HEADER_REST,
@@ -20,9 +21,11 @@ from intercom.format.grammar import (
     STAMP,
     Entry,
 )
-from intercom.format.text import decode, name, names, one_line, unquote
+from intercom.format.roster import Roster
+from intercom.format.text import decode, encode, name, names, one_line, unquote
 
 _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_ -]{0,30}\Z")
+_LONGEST_HEADING = 400  # bytes
 _PROGRESS = re.compile(r"(?:[0-9]{1,2}|100)\Z")
 
 
@@ -37,14 +40,34 @@ class Head(NamedTuple):
     title: str
 
 
-def is_header(match: re.Match[bytes]) -> bool:
-    """Whether a boundary match that looks like a header is one."""
+def is_header(match: re.Match[bytes], roster: Roster | None = None) -> bool:
+    """Whether a boundary match that looks like a header is one. A page's reader knows names: its `roster`."""
     if strict.is_strict(match):
         return True
     found = _rest(match)
-    if found is None or not (_TAG.match((found.group(3) or b"").strip()) or DATED.match(match.group(STAMP))):
+    if found is None:
+        return _heading(match, roster) is not None
+    tagged = _TAG.match((found.group(3) or b"").strip()) is not None
+    if not tagged and not _stamped(match.group(STAMP)):
         return False
-    return bool(name(decode(found.group(1))) and names(decode(found.group(2))))
+    sender, to = name(decode(found.group(1))), names(decode(found.group(2)))
+    if roster is not None and sender and to and not tagged:
+        to = names(dialects.addressee(decode(found.group(2)), roster).to)
+        return dialects.plausible(decode(match.group(STAMP)), sender, to, roster)
+    return bool(sender and to)
+
+
+def _stamped(stamp: bytes) -> bool:
+    """Whether what stands in a header's first brackets is a time, or the place for one."""
+    return DATED.match(stamp) is not None or dialects.STAMP.match(decode(stamp)) is not None
+
+
+def _heading(match: re.Match[bytes], roster: Roster | None) -> dialects.Heading | None:
+    """The header after its stamp, if it names a sender and nobody else."""
+    rest = match.group(REST)
+    if rest is None or len(rest) > _LONGEST_HEADING:
+        return None
+    return dialects.heading(decode(match.group(STAMP)), decode(rest), roster)
 
 
 def is_strong(buffer: bytes, match: re.Match[bytes], end: int) -> bool:
@@ -54,11 +77,11 @@ def is_strong(buffer: bytes, match: re.Match[bytes], end: int) -> bool:
     return match.group(REST) is not None and _meta(buffer, match.end(), end)[0] is not None
 
 
-def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int) -> Entry:
+def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roster: Roster | None = None) -> Entry:
     """The message whose header is `match`, up to `stop`; `offset` is that of the log at the buffer's first byte."""
     if strict.is_strict(match):
         return strict.message(buffer, match, stop, offset)
-    return tolerant(buffer, match, stop, offset)
+    return tolerant(buffer, match, stop, offset, roster)
 
 
 def other(raw: bytes, offset: int, *, marker: bool) -> list[Entry]:
@@ -71,10 +94,10 @@ def other(raw: bytes, offset: int, *, marker: bool) -> list[Entry]:
     return [Entry(MARKER, offset, raw[:line]), Entry(PREAMBLE, offset + line, raw[line:])]
 
 
-def tolerant(buffer: bytes, match: re.Match[bytes], stop: int, offset: int) -> Entry:
+def tolerant(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roster: Roster | None = None) -> Entry:
     """The message whose header is `match`, a match without the strict groups."""
-    head = _head(match)
     meta, text_at = _meta(buffer, match.end(), stop)
+    head = _head(match) if meta is not None and _rest(match) is not None else _spoken(match, roster)
     text = buffer[text_at:stop]
     if match.group(REST).endswith(b"\r"):
         text = text.replace(b"\r\n", b"\n")
@@ -136,6 +159,37 @@ def _head(match: re.Match[bytes]) -> Head:
         tag.decode().upper().replace(" ", "-"),
         urgent,
         " ".join(title).strip(),
+    )
+
+
+def _spoken(match: re.Match[bytes], roster: Roster | None) -> Head:
+    """As `_head`, of a header that no tool wrote: it may be in any dialect."""
+    found = _rest(match)
+    if found is None:
+        alone = _heading(match, roster)
+        assert alone is not None
+        tag, urgent, title = dialects.tagged(alone.rest, "")
+        return Head(one_line(decode(match.group(STAMP))), alone.sender, ALL, tag or "INFO", urgent, title)
+    head = _head(match)
+    written = decode(found.group(2)).rstrip()
+    read = dialects.addressee(written, roster)
+    if read.to != written:
+        head = _with_subject(head, read, match.string[found.end(2) : found.end(4)])
+    if roster is not None:
+        head = head._replace(sender=roster.known(head.sender) or head.sender, to=roster.addressed(head.to))
+    return head
+
+
+def _with_subject(head: Head, read: dialects.Address, rest: bytes) -> Head:
+    """A header whose recipients are followed by something else than a type in brackets; `rest` begins with those."""
+    bracket = decode(rest[1 : rest.find(b"]")]).strip() if rest.startswith(b"[") else ""
+    typed = bracket and _TAG.match(encode(bracket)) and (bracket.isupper() or not read.subject)
+    title = head.title if typed else decode(rest)
+    return head._replace(
+        to=names(read.to),
+        tag=read.tag or (head.tag if typed else "INFO"),
+        urgent=read.urgent or (head.urgent if typed else False),
+        title=f"{read.subject} {title}".strip(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from intercom.format import entries, strict
+from intercom.format import entries, lines, strict
 from intercom.format.fences import NEED_MORE, REAL, Fences
 from intercom.format.grammar import (
     BETWEEN,
@@ -21,35 +21,39 @@ from intercom.format.grammar import (
     REST,
     Entry,
 )
+from intercom.format.roster import Roster
 
 _FRONT_START = re.compile(rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?\n")
 _CONFLICT_REACH = 4  # times the reach of a fence: a live log's size, for a side may be as long
 _LARGE = 1 << 20  # an entry from this size on is searched again only when it has grown by an eighth
 
 
-def parse(data: bytes) -> list[Entry]:
-    """All entries of a whole file, in order."""
-    parser = Parser()
+def parse(data: bytes, roster: Roster | None = None) -> list[Entry]:
+    """All entries of a whole file, in order. With a `roster` it is a page: people may write in any dialect there."""
+    parser = Parser(roster=roster)
     return parser.feed(data) + parser.close()
 
 
-def one(raw: bytes, start: int = 0) -> Entry:
-    """The message whose `raw` and `start` a parser gave, again: so that nobody has to keep its text."""
+def one(raw: bytes, start: int = 0, roster: Roster | None = None) -> Entry:
+    """The message whose `raw` and `start` a parser of this roster gave, again: so that nobody has to keep its text."""
     buffer = b"\n" + raw
     match = BOUNDARY.match(buffer)
-    assert match is not None, "these are not the bytes of a message"
-    return entries.message(buffer, match, len(buffer), start - 1)
+    if match is not None and match.lastindex not in {COMPACTED, CONFLICT} and entries.is_header(match, roster):
+        return entries.message(buffer, match, len(buffer), start - 1, roster)
+    assert roster is not None, "these are not the bytes of a message"
+    return lines.again(raw, start, roster)
 
 
 class Parser:
     """Feeds on pieces of a log and gives out each entry once where the next begins is certain.
 
     `start` is the offset of the first byte, at the boundary of an entry; at 0 the file's top may hold
-    front matter. `reach`, in bytes, is how far a fence may reach over quoted headers. After `close`
-    everything has been given out.
+    front matter. `reach`, in bytes, is how far a fence may reach over quoted headers. With a `roster`, what people
+    wrote is read in any dialect. After `close` everything has been given out.
     """
 
-    def __init__(self, start: int = 0, *, reach: int = REACH) -> None:
+    def __init__(self, start: int = 0, *, reach: int = REACH, roster: Roster | None = None) -> None:
+        self._roster = roster
         self._buffer = b"\n"  # the newline before the first entry, then what is not given out yet
         self._pieces: list[bytes] = []  # fed, not in the buffer yet
         self._waiting = 0  # bytes in the pieces
@@ -59,6 +63,7 @@ class Parser:
         self._fences = Fences(reach)  # within the first entry of the buffer, where that is hand-written
         self._sides = (0, 0)  # offsets between which no outer line of a conflict begins
         self._top = start == 0
+        self._frontless = start == 0  # no front matter was seen
 
     @property
     def settled(self) -> int:
@@ -92,6 +97,7 @@ class Parser:
             self._top = False
             if front:
                 out.append(Entry(FRONT, 0, buffer[1 : front + 1]))
+                self._frontless = False
                 begin = front
                 self._fences.restart(begin)
         begin, current, at = self._entries(buffer, begin, end, out, final=final)
@@ -113,8 +119,10 @@ class Parser:
         at = max(self._searched, begin + 1 if current is None else current.end())
         while True:
             if current is not None and strict.is_strict(current):
+                known = len(out)
                 current, at = strict.run(buffer, current, at, end, self._offset - 1, out)
                 begin = current.start()
+                out[known:] = self._apart(out[known:])
             match = BOUNDARY.search(buffer, at, end)
             if match is None:
                 return begin, current, max(at, end - 1)
@@ -131,27 +139,38 @@ class Parser:
     def _first(self, buffer: bytes, begin: int, end: int) -> re.Match[bytes] | None:
         """The boundary that the buffer's first entry begins with; None if that is loose text."""
         match = BOUNDARY.match(buffer, begin, end)
-        if match is None or (match.group(REST) is not None and not entries.is_header(match)):
+        if match is None or (match.group(REST) is not None and not entries.is_header(match, self._roster)):
             return None
         return match
 
     def _give(self, out: list[Entry], buffer: bytes, begin: int, stop: int, current: re.Match[bytes] | None) -> None:
         """Add the entry between two boundaries to `out`."""
         if current is not None and current.lastindex not in {COMPACTED, CONFLICT}:
-            out.append(entries.message(buffer, current, stop, self._offset - 1))
+            found = [entries.message(buffer, current, stop, self._offset - 1, self._roster)]
         else:
-            out += entries.other(buffer[begin + 1 : stop], self._offset + begin, marker=current is not None)
+            found = entries.other(buffer[begin + 1 : stop], self._offset + begin, marker=current is not None)
+        out += self._apart(found)
+
+    def _apart(self, found: list[Entry]) -> list[Entry]:
+        """These entries of a page, and the messages that people wrote between their lines."""
+        if self._roster is None:
+            return found
+        out: list[Entry] = []
+        for entry in found:
+            out += lines.taken_apart(entry, self._roster, at_top=self._frontless)
+            self._frontless = self._frontless and not any(part.kind == FRONT for part in out[-3:])
+        return out
 
     def _judge(self, buffer: bytes, match: re.Match[bytes], end: int, *, strong: bool, final: bool) -> int:
         """REAL if an entry begins at `match`, NEED_MORE, or the index where the search goes on."""
         if strong and strict.is_strict(match):
             return REAL
-        if match.lastindex == REST and not entries.is_header(match):
+        if match.lastindex == REST and not entries.is_header(match, self._roster):
             return match.end()
         if not strong and self._fences.advance(buffer, match.start()):
 
             def headers(start: int, stop: int) -> Iterator[tuple[int, bool]]:
-                found = (header for header in BOUNDARY.finditer(buffer, start, stop) if _begins(header))
+                found = (header for header in BOUNDARY.finditer(buffer, start, stop) if _begins(header, self._roster))
                 return ((header.start(), entries.is_strong(buffer, header, stop)) for header in found)
 
             if match.lastindex == CONFLICT:
@@ -167,7 +186,7 @@ class Parser:
         follows = between.end() if between else match.end()
         if follows < end - 1:
             found = BOUNDARY.match(buffer, follows, end)
-            if found is None or (found.lastindex != CONFLICT and not _begins(found)):
+            if found is None or (found.lastindex != CONFLICT and not _begins(found, self._roster)):
                 return match.end()
         elif not final:
             return NEED_MORE
@@ -190,9 +209,9 @@ class Parser:
         return REAL if found.start() < limit and found.group(1)[:1] == b">" else None
 
 
-def _begins(match: re.Match[bytes]) -> bool:
+def _begins(match: re.Match[bytes], roster: Roster | None) -> bool:
     """Whether a boundary match, other than a conflict line, begins an entry where no fence is open."""
-    return match.lastindex != CONFLICT and (match.group(REST) is None or entries.is_header(match))
+    return match.lastindex != CONFLICT and (match.group(REST) is None or entries.is_header(match, roster))
 
 
 def _front(buffer: bytes, end: int, reach: int, *, final: bool) -> int | None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
-from intercom.core.message import SYSTEM, Message, local_stamp, new_id, utc
+from intercom.core.message import SYSTEM, Message, local_stamp, new_id, utc, utc_of_stamp
 from intercom.format.grammar import Entry
 from intercom.format.render import render, rendered
 
@@ -74,6 +74,11 @@ def _sum(head: bytes, rest: bytes | memoryview) -> bytes:
     found = blake2b(head, digest_size=5)
     found.update(rest)
     return found.hexdigest().encode()
+
+
+def time_of(entry: Entry) -> str:
+    """When a message was written, UTC: what it says, else now. Once it is in the ledger, that stands in its record."""
+    return entry.at or utc_of_stamp(entry.stamp) or utc()
 
 
 def by_hand(entry: Entry, id: str, at: str) -> bytes:

@@ -38,18 +38,21 @@ def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = Fal
 
 def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
     """One page of what is unread for `name`, noted as given to this process; "" if there is nothing."""
-    if not bus.unread(name):
+    changed = bus.edited(name)
+    if not changed and not bus.unread(name):
         return ""
     from intercom.bus import names
     from intercom.hooks import wording
 
+    told = wording.edited(changed)
     instances = bus.instances()
     masters = names.masters(instances, bus.config.trust.machines)
     worker = any(one.name == name and one.role == "worker" for one in instances)
     found = bus.read(name, fits=wording.fitting(masters, urgent_only=urgent_only, worker=worker))
     if not found:
-        return ""
-    return wording.page(name, found, masters, 0 if urgent_only else bus.unread(name), worker=worker)
+        return told
+    page = wording.page(name, found, masters, 0 if urgent_only else bus.unread(name), worker=worker)
+    return f"{told}\n\n{page}" if told else page
 
 
 def context(call: Call, *, urgent_only: bool = False) -> bool:

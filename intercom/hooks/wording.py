@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from intercom.core import contract
+from intercom.core import contract, texts
 from intercom.core.display import framed, value, word, words
 from intercom.core.errors import brief
 from intercom.core.message import HAND, MACHINE, Message, machine_of
@@ -117,6 +117,11 @@ def page(name: str, messages: list[Message], masters: Collection[str], left: int
     if left:
         lines.append(f"[intercom] {left} more unread: call intercomm_read.")
     return "\n\n".join(lines)
+
+
+def edited(messages: Collection[Message]) -> str:
+    """What of the messages that were given before was edited since, a line each; "" for nothing."""
+    return "\n".join(f"[intercom] {value(texts.edited(one.id, one.sender, one.body))}" for one in messages)
 
 
 def fitting(masters: Collection[str], *, urgent_only: bool, worker: bool = False) -> Callable[[list[Message]], int]:

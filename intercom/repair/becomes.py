@@ -68,7 +68,7 @@ class Becomes:
             data = fresh_log(self._config.machine, self._config.agents)
         if added := [*lost, *owed, *said]:
             data = joined([data, *added])
-            return data, _certain(data, count + len(added), marks)
+            return data, self._certain(data, count + len(added), marks)
         return data, marks
 
     def _rebuilt(self, owed: list[bytes], said: list[bytes]) -> Marked:
@@ -84,7 +84,7 @@ class Becomes:
         pieces += [(self._text_of(one), self._new.get(one.place) or one.id or "") for one in joins]
         data = joined([self.top(), *(raw for raw, _ in pieces), *owed, *said])
         marks = {number: Mark(name, number in copies) for number, (_, name) in enumerate(pieces)}
-        return data, _certain(data, len(pieces) + len(owed) + len(said), marks)
+        return data, self._certain(data, len(pieces) + len(owed) + len(said), marks)
 
     def rewritten(self, decisions: Iterable[Decision]) -> bytes:
         """The page as it is, but for those of these entries of which it must not have its own text."""
@@ -99,7 +99,7 @@ class Becomes:
         top = b"".join(self._view.raw(place) for place in range(len(self._view)) if place not in messages)
         if top.strip() and b"\0" not in top:
             return top
-        return top_of(self._former) or fresh_log(self._config.machine, self._config.agents)
+        return top_of(self._former, self._view.roster) or fresh_log(self._config.machine, self._config.agents)
 
     def _text_of(self, decision: Decision) -> bytes:
         """The text of an entry in the mended page: the known one where the file's is cut or must not be."""
@@ -129,7 +129,7 @@ class Becomes:
     def _new_at(self, place: int | None) -> str:
         return "" if place is None else self._new.get(place, "")
 
-
-def _certain(data: bytes, count: int, marks: dict[int, Mark]) -> dict[int, Mark] | None:
-    """The marks, if the page reads as having so many messages: else what stands behind one might be read into it."""
-    return marks if sum(entry.kind == MESSAGE for entry in entries_of(data)) == count else None
+    def _certain(self, data: bytes, count: int, marks: dict[int, Mark]) -> dict[int, Mark] | None:
+        """The marks, if the page reads as having so many messages: else one might have what stands behind it, too."""
+        found = entries_of(data, self._view.roster)
+        return marks if sum(entry.kind == MESSAGE for entry in found) == count else None

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
-from intercom.core.message import utc, utc_of_stamp
 from intercom.format import MARKER, MESSAGE, Entry, Parser, digest, hand_id
-from intercom.format.record import by_hand
+from intercom.format.near import near_misses
+from intercom.format.record import by_hand, time_of
+from intercom.format.roster import Roster
 from intercom.repair.rules import Header
-from intercom.store.log.base import ARRIVED, Mark, mark_line
+from intercom.repair.unheard import strangers
+from intercom.store.log.base import ARRIVED, Mark, mark_line, names_line
 from intercom.store.log.log import Log
 from intercom.system.files import opened, storage
 
@@ -28,16 +30,16 @@ class _NotPlain(Exception):  # a condition, not a fault
     """One of the other rules may apply, or somebody wrote into the file while we read it."""
 
 
-def adopt(log: Log, db: sqlite3.Connection) -> bool:
+def adopt(log: Log, db: sqlite3.Connection, roster: Roster, there: Collection[str]) -> bool:
     """Take the page in, if nothing was known and it is plain; whether that was done. StorageError.
 
-    `db` is the index. The caller holds the writer lock.
+    `db` is the index, `roster` who is known, `there` who is here now. The caller holds the writer lock.
     """
     if log.ledger.segments() or db.execute("SELECT 1 FROM messages").fetchone() is not None:
         return False
     try:
         with opened(log.live) as file, storage(f"read {log.live}", "nothing was read"):
-            reader = _Reader(file)
+            reader = _Reader(file, roster, there)
             end = log.ledger.begin(reader.records())
             file.seek(0)
             log.base.write_from(log.ledger.id, end, iter(lambda: file.read(_PIECE), b""), reader.count, reader.text())
@@ -51,11 +53,14 @@ def adopt(log: Log, db: sqlite3.Connection) -> bool:
 class _Reader:
     """Reads the file once: its messages as records, and what the base has to say of them."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, roster: Roster, there: Collection[str]) -> None:
+        self._there = there
+        self._roster = roster
         self._file = file
         self._began = _times(file)
         self._marked: list[str] = []
         self._arrived: list[str] = []
+        self._last: list[Entry] = []
         self._number = 0  # of messages, copies included
         self._given: set[str] = set()
         self._ids: dict[int, str] = {}  # digest -> id
@@ -68,7 +73,7 @@ class _Reader:
 
     def text(self) -> str:
         """The lines that say which message is which."""
-        return "".join([*self._marked, ARRIVED, *self._arrived])
+        return "".join([names_line(self._roster.names), *self._marked, ARRIVED, *self._arrived])
 
     def moved(self) -> bool:
         """Whether somebody wrote into the file since we began."""
@@ -76,7 +81,7 @@ class _Reader:
 
     def records(self) -> Iterator[bytes]:
         """The messages under their ids. _NotPlain."""
-        parser = Parser()
+        parser = Parser(roster=self._roster)
         while data := self._file.read(_PIECE):
             yield from self._learned(parser.feed(data))
         yield from self._learned(parser.close())
@@ -86,9 +91,14 @@ class _Reader:
     def _learned(self, entries: list[Entry]) -> Iterator[bytes]:
         if any(entry.kind == MARKER and not entry.raw.startswith(b"#") for entry in entries):
             raise _NotPlain  # two sides of a conflict may be two texts of one message
+        if any(near_misses([*self._last, *entries], self._roster)):
+            raise _NotPlain  # somebody is to be told
+        self._last = entries[-1:]
         marked, arrived = [], []
         for entry in entries:
             if entry.kind == MESSAGE:
+                if entry.id is None and strangers(entry.to, self._there):
+                    raise _NotPlain
                 ident, record = self._named(entry)
                 if not record or ident != entry.id:
                     marked.append(mark_line(self._number, Mark(ident, copy=not record)))
@@ -104,7 +114,7 @@ class _Reader:
         mark = digest(entry)
         number = int(mark, 16)
         if number in self._ids:
-            if not Header(entry.stamp, entry.sender, entry.to, entry.tag).exact:
+            if entry.id is None or not Header(entry.stamp, entry.sender, entry.to, entry.tag).exact:
                 raise _NotPlain  # perhaps a new "ok"
             return self._ids[number], b""
         header = hash((entry.stamp.strip(), entry.sender, entry.to, entry.tag))
@@ -116,7 +126,7 @@ class _Reader:
             ident, occurrence = hand_id(mark, occurrence), occurrence + 1
         self._given.add(ident)
         self._ids[number] = ident
-        return ident, by_hand(entry, ident, entry.at or utc_of_stamp(entry.stamp) or utc())
+        return ident, by_hand(entry, ident, time_of(entry))
 
 
 def _times(file: BinaryIO) -> tuple[int, int, int]:

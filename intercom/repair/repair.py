@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from intercom.core.config import Config
 from intercom.core.errors import UsageError
-from intercom.core.message import ALL, SYSTEM, USER, Message, local_stamp, new_id, utc, utc_of_stamp
-from intercom.format import MESSAGE, Entry, digest, hand_id, render
-from intercom.format.record import LEFT, REMOVED, RETURNED, as_is, by_hand, control, is_control, seal
-from intercom.repair import rules
+from intercom.core.message import SYSTEM, USER, Message, local_stamp, new_id, utc
+from intercom.format import MESSAGE, digest, hand_id, render
+from intercom.format.record import LEFT, REMOVED, RETURNED, as_is, by_hand, control, is_control, seal, time_of
+from intercom.format.roster import Roster
+from intercom.repair import rules, unheard
 from intercom.repair.becomes import Becomes
-from intercom.repair.rules import Decision, Header, Outcome, Thresholds
+from intercom.repair.received import received
+from intercom.repair.rules import Decision, Outcome, Thresholds
 from intercom.repair.sides import Expected, Pastime, View, identified
 from intercom.store.index import query
 from intercom.store.log.base import Base, Mark
@@ -31,6 +33,7 @@ from intercom.store.log.log import Log
 from intercom.store.log.replace import shared, swap
 from intercom.store.log.template import fresh_log
 from intercom.store.log.unfinished import (
+    Read,
     Tail,
     as_it_was,
     completed,
@@ -42,6 +45,7 @@ from intercom.store.log.unfinished import (
     unbroken,
     unholed,
 )
+from intercom.store.state import known as names
 from intercom.store.state.db import State
 from intercom.system.files import make_private_folder, read_from, replace, storage
 
@@ -115,9 +119,13 @@ class Heal:
 
     def __init__(self, config: Config, log: Log, state: State, db: sqlite3.Connection) -> None:
         self._config = config
+        self._state = state
+        self._db = db
         self._log = log
         self._on_page = set(query.on_page(db))
         base = log.base.read(log.ledger.id)
+        roster = names.roster(config, state, read_from(log.live) or b"")
+        self._roster = roster = (base.roster if base else Roster(query.proven_names(db))).and_(roster.names)
         self._tail: Tail = log.ledger.since(base.head.at) if base else ()
         present = read_from(log.live)
         self._exists = present is not None
@@ -128,11 +136,14 @@ class Heal:
         page = _filled(self.live, log, base, self._tail) if rebooted else self.live
         whole = completed(page, base, self._tail, torn=rebooted) if self._exists else None
         former = base.page if base else b""
+        self._former = base.page if base else None
         if whole is None:
             whole = unbroken(page, base, self._tail)
             doubtful = rebooted
             if rebooted:
-                whole = unholed(whole, lambda: top_of(former) or fresh_log(config.machine, config.agents))
+                whole = unholed(
+                    whole, lambda: top_of(former, roster) or fresh_log(config.machine, config.agents), roster
+                )
         self._mode, self._limits = repair_settings(config)
         self._began = base is not None
         self._unpurged = set(query.unfinished(db))
@@ -148,7 +159,7 @@ class Heal:
 
     def _look(self, db: sqlite3.Connection, base: Base | None, page: bytes, *, doubtful: bool) -> None:
         """Compare a page with what is expected of it."""
-        self._view = View(page)
+        self._view = View(page, self._roster)
         self._expected = Expected(db, base, self._tail, self._who)
         self._expected.drop_trimmed(self._on_page, self._view.found)
         self._past = Pastime(db, self._expected.ids, self._expected.copies)
@@ -216,6 +227,7 @@ class Heal:
             if not self._outcome.quiet:
                 notices.append(sentence)
                 said.append(_announcement(sentence))
+        said += self._unheard() if self._mode != "off" else []
         if not self._log.ledger.exists():
             self._log.ledger.begin()
         self._log.learn([*learned, *said, *self._noted(mend=mend)])
@@ -231,6 +243,16 @@ class Heal:
                 notices.append(f"{self._log.live} had a further name (a hard link): that file is not the log any more")
         self._agree(data, marks)
         return notices
+
+    def _unheard(self) -> list[bytes]:
+        """What is to be said of what people wrote and nobody gets."""
+        changed = [
+            (self._new.get(one.place) or one.id or "", self._view.entry(one.place))
+            for one in self._outcome.entries
+            if one.verdict == rules.ADDED or (one.verdict == rules.EDITED and one.version)
+        ]
+        there = unheard.present(self._config, self._state, self._view.data)
+        return unheard.to_say(self._db, self._view.data, self._former, changed, self._roster, there)
 
     # -- what the ledger learns -------------------------------------------------------------------
 
@@ -252,7 +274,7 @@ class Heal:
         """What the ledger must hold after this decision that it did not before."""
         if decision.verdict == rules.ADDED:
             entry = self._view.entry(decision.place)
-            return [by_hand(entry, self._new[decision.place], _time_of(entry))]
+            return [by_hand(entry, self._new[decision.place], time_of(entry))]
         if decision.verdict not in _TELLING and not decision.version:
             return []
         if decision.id is None:
@@ -261,7 +283,7 @@ class Heal:
         if found is None:
             return []
         known, own = found
-        at = known.at or _time_of(entry)
+        at = known.at or time_of(entry)
         if decision.verdict == rules.ARCHIVED and not own:
             return [by_hand(entry, decision.id, at)]  # ours now, too; who pasted it may have written it
         undone = decision.verdict == rules.EDITED and digest(known) != digest(entry)
@@ -282,7 +304,7 @@ class Heal:
             return []
         first = self._view.entry(decision.of)
         both = (self._view.entry(decision.place), first)
-        return [by_hand(entry, self._new[decision.of], _time_of(first)) for entry in both]
+        return [by_hand(entry, self._new[decision.of], time_of(first)) for entry in both]
 
     def _noted(self, *, mend: bool) -> list[bytes]:
         """What the ledger is to say of messages: deleted, back on the page, or left out."""
@@ -335,7 +357,7 @@ class Heal:
         found = last_compaction(self._tail) if gone else None
         if found is None or marks is None:
             return data, marks
-        return trimmed(data, marks, gone, found.archived, found.stamp)
+        return trimmed(data, Read(self._roster, marks), gone, found.archived, found.stamp)
 
     def _agree(self, data: bytes, marks: dict[int, Mark] | None) -> None:
         """Write the base of a page that holds these bytes now."""
@@ -343,40 +365,15 @@ class Heal:
         if marks is None or end is None:
             self._log.base.drop()
             return
-        own = {ident: None for ident, copy in identified(data, marks) if not copy}
+        own = {ident: None for ident, copy in identified(data, Read(self._roster, marks)) if not copy}
         known = dict.fromkeys(ident for ident in self._expected.arrived if ident in own)
         back = [one.id for one in self._outcome.having(rules.RETURNED) if one.id]
         returned = [*self._outcome.lost, *self._outcome.owed, *back]
         late = [ident for ident in self._expected.late if ident in own and ident not in returned] + returned
-        self._log.base.write(self._log.ledger.id, end, data, marks, {**known, **own}, late)
+        self._log.base.write(self._log.ledger.id, end, data, marks, {**known, **own}, late, self._roster.names)
 
 
 _TELLING = {rules.ARCHIVED, rules.EDITED}  #: may say something new of a message without a new version
-
-
-def received(config: Config, state: State, db: sqlite3.Connection) -> Callable[[str, Header], bool]:
-    """Tells of a message, by its id and header, whether all whom it is for have received it.
-
-    What is for the people alone they have seen who delete it.
-    """
-    rows = db.execute("SELECT id, reader FROM state.receipts WHERE received IS NOT NULL")
-    readers: dict[str, set[str]] = {}
-    for ident, reader in rows:
-        readers.setdefault(ident, set()).add(reader)
-    everybody = {row.name for row in state.instances() if row.gone is None} | set(state.agents() or config.agents)
-
-    def tell(ident: str, header: Header) -> bool:
-        names = set(header.to.split(", ")) - {USER}
-        if ALL in names:
-            names = everybody - {header.sender}
-        return names <= readers.get(ident, set())
-
-    return tell
-
-
-def _time_of(entry: Entry) -> str:
-    """When a hand-written message was written, UTC: what it says, else now."""
-    return entry.at or utc_of_stamp(entry.stamp) or utc()
 
 
 def _announcement(sentence: str) -> bytes:

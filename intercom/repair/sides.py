@@ -18,12 +18,13 @@ from typing import Any, NamedTuple, cast
 from intercom.core.message import SYSTEM
 from intercom.format import MARKER, MESSAGE, Entry, digest, hand_id, one, parse
 from intercom.format.record import RETURNED, is_control
+from intercom.format.roster import Roster
 from intercom.repair.rules import DELETED, REDACTED, Found, Header, Known, Past, trimmed
 from intercom.store.index import query
 from intercom.store.index.values import entry_of_row, loaded
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
-from intercom.store.log.unfinished import entries_of
+from intercom.store.log.unfinished import Reading, entries_of
 
 _SEVERAL = 4  #: entries of unknown origin that are worth a look at every message there ever was
 _SHORT = 20_000  #: messages; such a history is looked at for a single one, too
@@ -70,7 +71,7 @@ class Expected:
         self.ids = {one.id for one in self.known}
 
     def _of_base(self, base: Base) -> None:
-        for ident, copy in identified(base.page, base.marks):
+        for ident, copy in identified(base.page, base):
             if copy:
                 self.copies[ident] = self.copies.get(ident, 0) + 1
             elif ident:
@@ -126,11 +127,11 @@ _NONE: frozenset[str] = frozenset()
 _AFTER_ALL = 1 << 40  # beyond every rank
 
 
-def identified(page: bytes, marks: Mapping[int, Mark]) -> Iterator[tuple[str, bool]]:
+def identified(page: bytes, read: Reading) -> Iterator[tuple[str, bool]]:
     """Each message of a page: its id ("" where nobody knows), and whether it is one more copy."""
-    messages = (entry for entry in entries_of(page) if entry.kind == MESSAGE)
+    messages = (entry for entry in entries_of(page, read.roster) if entry.kind == MESSAGE)
     for number, entry in enumerate(messages):
-        yield marks.get(number, Mark(entry.id or ""))
+        yield read.marks.get(number, Mark(entry.id or ""))
 
 
 class Row(NamedTuple):
@@ -248,8 +249,9 @@ def entry_of(db: sqlite3.Connection, ident: str) -> tuple[Entry, bool] | None:
 class _Texts:
     """The bytes of the live log, and where its entries begin; the last begins at the end."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, roster: Roster) -> None:
         self.data = data
+        self.roster = roster
         self.starts = array("Q")
         self._last: tuple[int, Entry] | None = None  # what was asked for last is mostly asked for again
 
@@ -257,7 +259,7 @@ class _Texts:
         """The message at this place, with its text."""
         if self._last is None or self._last[0] != place:
             start = self.starts[place]
-            self._last = place, one(self.data[start : self.starts[place + 1]], start)
+            self._last = place, one(self.data[start : self.starts[place + 1]], start, self.roster)
         return self._last[1]
 
 
@@ -275,11 +277,12 @@ class _Sight(Found):
 class View:
     """The live log as it is, read for reconciling. A *place* is the number of an entry among all."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, roster: Roster) -> None:
+        self.roster = roster
         self.found: list[Found] = []  #: the messages
-        texts = self._texts = _Texts(data)
+        texts = self._texts = _Texts(data, roster)
         side, sides = 0, 0
-        for place, entry in enumerate(entries_of(data)):
+        for place, entry in enumerate(entries_of(data, roster)):
             texts.starts.append(entry.start)
             first = entry.raw.removeprefix(_BOM)[:1] if entry.kind == MARKER else b"#"
             if first != b"#":

@@ -14,9 +14,9 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
-from intercom.core.message import utc, utc_of_stamp
 from intercom.format import MESSAGE, Entry, digest
-from intercom.format.record import LEFT, PURGED, REDACTED, REMOVED, RETURNED, as_is, by_hand, control, idents
+from intercom.format.record import LEFT, PURGED, REDACTED, REMOVED, RETURNED, as_is, by_hand, control, idents, time_of
+from intercom.format.roster import Roster
 from intercom.store.log.base import Mark
 from intercom.store.log.log import Log
 from intercom.store.log.unfinished import entries_of
@@ -67,7 +67,7 @@ def _records(journal: bytes, known: set[str]) -> Iterator[bytes]:
             if entry.via in {None, "tool", "cli"}:
                 yield as_is(entry._replace(declared=None if entry.declared == "control" else entry.declared))
             else:
-                yield by_hand(entry, entry.id, entry.at or utc_of_stamp(entry.stamp) or utc())
+                yield by_hand(entry, entry.id, time_of(entry))
 
 
 def _controls(noted: _Noted) -> list[bytes]:
@@ -134,7 +134,7 @@ def _identified(page: bytes, journal: bytes) -> tuple[dict[int, Mark], set[str]]
         by_digest.setdefault(digest(entry), []).append(ident)
     marks: dict[int, Mark] = {}
     own: set[str] = set()
-    messages = (entry for entry in entries_of(page) if entry.kind == MESSAGE)
+    messages = (entry for entry in entries_of(page, Roster()) if entry.kind == MESSAGE)
     for number, entry in enumerate(messages):
         alike = by_digest.get(digest(entry), [])
         found = entry.id if entry.id in texts else next((one for one in alike if one not in own), (alike or [""])[-1])

@@ -1,9 +1,12 @@
 """Owns the last rules about entries: is what is left a copy of something, or new?
 
 6. *A copy in which the stamp is a time to the second* is a duplicate of what stands in the file, or an old copy of
-   what the archive holds, whether it has the present text or a former one: nobody repeats "ok" within the second and
-   to the letter. Also, under one such header on two sides of a git conflict are two texts of one message, even if
-   nobody had seen either (the first counts).
+   what the archive holds, whether it has the present text or a former one. But a person may well write "ok" twice
+   without a look at the clock, so beside what was written by hand it is a copy only where a program made it: if it has
+   an id, stands in a conflict, was cut off, or has the same neighbour as the first, for then a whole stretch was
+   pasted or merged: nobody says several things again in their order and to the letter. What a tool had sent, nobody
+   types again: that is its double append, or a block whose id was stripped. Also, under one such header on two sides
+   of a git conflict are two texts of one message, even if nobody had seen either (the first counts).
 7. *A copy with a vaguer stamp* (`{DATE}`, no seconds) may well be a new "ok". It counts as a copy only if it was
    agreed to be one before, or the two stand on two sides of a git conflict. Otherwise it is new.
 8. *Exactly what a person had deleted* is that message back (an undo, a restored copy), whatever its stamp.
@@ -16,7 +19,7 @@ from collections import Counter, defaultdict
 
 from intercom.format.grammar import Header
 from intercom.repair.rules.table import OPEN, Table
-from intercom.repair.rules.values import ARCHIVED, DELETED, DUPLICATE
+from intercom.repair.rules.values import ARCHIVED, DELETED, DUPLICATE, Known
 
 
 def copies_and_new(table: Table) -> None:
@@ -65,7 +68,7 @@ def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) ->
     known = [table.known[k] for k in live]
     first = None  # the last that was none of these
     for f in fs:
-        one = next((one for one in known if exact or one.copies > told[one.id]), None)
+        one = next((one for one in known if one.copies > told[one.id] or (exact and _again(table, f, one))), None)
         old = next((one for one in kept if exact or one.copies > told[one.id]), None)
         if one is None:
             one = next((one for one in known if table.sides_differ(f, table.holder[table.position[one.id]])), None)
@@ -78,13 +81,33 @@ def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) ->
                 gone.pop(0)
             if not table.doubtful:
                 first = f
-        elif first is not None and (exact or table.sides_differ(f, first)):
+        elif first is not None and (table.sides_differ(f, first) or (exact and _made(table, f, first))):
             table.copy_of(f, first)
         elif old is not None:
             table.past(f, ARCHIVED, old.id)
             told[old.id] += 1
         else:
             first = f
+
+
+def _again(table: Table, f: int, one: Known) -> bool:
+    """Whether entry `f`, the text of message `one` to the letter and the second, is a copy that a program made."""
+    return one.via != "hand" or _made(table, f, table.holder[table.position[one.id]])
+
+
+def _made(table: Table, f: int, first: int) -> bool:
+    """The same where the message is by hand, and entry `first` stands for it."""
+    if table.found[f].id is not None or f in table.frayed or table.doubtful:
+        return True
+    if table.found[f].side or table.found[first].side:
+        return True
+    for step in (-1, 1):
+        beside, there = f + step, first + step
+        if 0 <= beside < len(table.found) and 0 <= there < len(table.found) and beside != first:
+            mark = table.found[beside].digest
+            if mark == table.found[there].digest and mark != table.found[f].digest:
+                return True
+    return False
 
 
 def _two_sides(table: Table) -> None:

@@ -12,7 +12,8 @@
    very same header, if its stamp is a time to the second, an entry is the message edited if it stands in the place of
    the old text, between the same neighbours, whatever it says now and whether or not the old text was read (and
    unless it has another's id), or if it is similar or one of the two begins with the other; of several the likest.
-   Entries with different such stamps are different messages, however alike. Under another header, or a vaguer one, an
+   Entries with different such stamps are different messages, however alike. Whatever the stamp, what keeps header and
+   place is edited, however short the text: of several there the likest, then in their order. Under another header an
    edit stays in its place, keeps sender (or exact stamp), and is similar. What fits none of this is taken as a new
    message: delivering one edit too many is better than losing a message. So two texts in one second are two messages,
    however alike, as long as the first stands in the file, or has left the live log: nothing without an id is compared
@@ -112,6 +113,7 @@ def in_place(table: Table) -> None:
     fs = [f for f in fs if not table.copied(f)]
     gaps = table.gaps()
     _by_header(table, gaps, fs)
+    _by_place(table, gaps, fs)
     _by_likeness(table, gaps, fs)
 
 
@@ -144,6 +146,30 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
             best = -likest if score >= table.limits.similar else OPEN
         if best != OPEN:
             table.hold(best, f, REDACTED if table.known[best].redacted else EDITED)
+
+
+def _by_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
+    """What keeps header and place is edited; where several do, those that are the likest, then in their order."""
+    missing: dict[tuple[int, Header], list[int]] = defaultdict(list)
+    for k in table.missing():
+        if not table.known[k].redacted:
+            missing[gaps.known[k], table.known[k].header].append(k)
+    open_: dict[tuple[int, Header], list[int]] = defaultdict(list)
+    for f in _still(table, fs):
+        entry, place = table.found[f], (gaps.found[f], table.found[f].header)
+        if place in missing and not (not entry.closed and entry.body and torn.bare(entry.body)):
+            open_[place].append(f)
+    for place, here in open_.items():
+        gone = missing[place]
+        pairs = [(f, k) for f in here[:_WINDOW] for k in gone[:_WINDOW] if not _another(table, f, k)]
+        if len(here) != len(gone) or len(gone) <= _WINDOW:
+            score = {pair: table.alike(table.known[pair[1]].id, pair[0]) for pair in pairs} if len(pairs) > 1 else {}
+            pairs.sort(key=lambda pair: -score.get(pair, 0.0))
+        else:
+            pairs = [(f, k) for f, k in zip(here, gone, strict=True) if not _another(table, f, k)]
+        for f, k in pairs:
+            if table.decided[f] is None and table.holder[k] == OPEN:
+                table.hold(k, f, EDITED)
 
 
 def _goes_on(table: Table, k: int, f: int) -> bool:

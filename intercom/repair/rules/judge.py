@@ -174,7 +174,7 @@ def _kind(table: Table, missing: _Missing, verdicts: set[str], *, exists: bool) 
     held = [k for k, f in enumerate(table.holder) if f != OPEN and table.known[k].agreed]
     had_any = any(one.agreed for one in table.known)
     rest_is_beginning = held == list(range(len(held))) and ADDED not in verdicts
-    if missing.lost and (missing.damage or (had_any and not held)):
+    if missing.lost and (missing.damage or (had_any and not held and len(missing.lost) > table.limits.few)):
         return TRUNCATED if held and rest_is_beginning else OVERWRITTEN
     if CUT in verdicts:
         return TRUNCATED

@@ -11,6 +11,7 @@ from intercom.core.contract import KIND
 from intercom.core.errors import Refused
 from intercom.core.message import ALL, STATUS_CODES, TYPES_SHOWN, Message, check_type
 from intercom.core.signature import Arg
+from intercom.core.texts import edited
 from intercom.fleet import report
 from intercom.fleet.clients.habits import LATE
 from intercom.server import pages
@@ -124,7 +125,7 @@ async def read(
     longest = session.client.longest
     try:
         answer: dict[str, Any] = await call(job)
-        if not answer["messages"] and wait > 0:
+        if not answer["messages"] and "changed" not in answer and wait > 0:
             answer = await _wait(session, call, job, wait if longest is None else min(wait, longest))
             if not answer["messages"] and longest is not None and wait > longest:
                 answer["note"] += f" Waited {longest:g} of the {wait:g} seconds, as this client cuts longer calls."
@@ -156,7 +157,7 @@ async def _wait(session: Session, call: Caller, job: Callable[[Bus], Any], secon
             if left > 0:
                 await change(left)
             answer: dict[str, Any] = await call(job)
-            if answer["messages"] or left <= 0 or session.closing:
+            if answer["messages"] or "changed" in answer or left <= 0 or session.closing:
                 return answer
 
 
@@ -194,6 +195,8 @@ def _look(
         carried.doubt(hand)
     rows, _ = _filled(session, bus, shown)
     answer: dict[str, Any] = {"messages": rows, "unread_left": left}
+    if changed := [edited(one.id, one.sender, one.body) for one in bus.edited(name)]:
+        answer["changed"] = changed
     said = [pages.note(shown)] if rows else []
     if left and not rows and any(filters.given().values()):
         said.append(f"Nothing new fits the filter; {left} unread without it: call intercomm_read with no filter.")

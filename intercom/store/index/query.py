@@ -303,6 +303,13 @@ def on_page(db: sqlite3.Connection) -> list[str]:
     return [row[0] for row in db.execute(f"SELECT m.id {_PAGE} ORDER BY m.seq")]
 
 
+def proven_names(db: sqlite3.Connection) -> list[str]:
+    """The names at this machine to or from which something was sent that no hand wrote. It looks at every message."""
+    sql = "SELECT DISTINCT sender, rcpt FROM messages WHERE coalesce(via, 'tool') IN ('tool', 'cli')"
+    found = (name for row in db.execute(sql) for part in row for name in str(loaded(part)).split(", "))
+    return [name for name in dict.fromkeys(found) if "@" not in name]
+
+
 def own_ids(db: sqlite3.Connection) -> list[str]:
     """The ids of all messages of our own ledger whose text is not to be destroyed, in order of arrival."""
     sql = (

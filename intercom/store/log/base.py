@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from intercom.core.config import BASE
+from intercom.format.roster import Roster
 from intercom.store.log.ledger import Position
 from intercom.system import host
 from intercom.system.boot import boot_id
@@ -26,6 +27,8 @@ from intercom.system.files import opened, put, storage, write_pieces
 from intercom.system.folders import file_mark, is_settled
 
 _LATE = "late\n"  # and this behind those
+_NAMES = "names "  # begins the first line
+_FORMAT = "base2"  # changes when the grammar does: marks number messages as they were read
 _LINE = 320  # bytes, padded
 ARRIVED = "arrived\n"  #: stands between the lines of marks and those of ids
 
@@ -63,6 +66,12 @@ class Base(NamedTuple):
     marks: Mapping[int, Mark]  #: number among the page's messages -> which it is, where its meta line does not say
     arrived: tuple[str, ...]  #: ids of the page's messages in the order of the ledger
     late: tuple[str, ...] = ()  #: those of them that came to the page after younger ones, in order of that
+    names: tuple[str, ...] = ()  #: who was known when it was read
+
+    @property
+    def roster(self) -> Roster:
+        """The same for the reader."""
+        return Roster(self.names)
 
 
 class Bases:
@@ -136,12 +145,13 @@ class Bases:
         marks: Mapping[int, Mark],
         arrived: Iterable[str],
         late: Iterable[str] = (),
+        names: Iterable[str] = (),
     ) -> None:
-        """Note that the page, holding these bytes, agrees with the ledger up to `at`. StorageError."""
-        names = list(arrived)
+        """Note that the page, these bytes, agrees with the ledger up to `at`, read with these `names`. StorageError."""
+        ids = list(arrived)
         lines = (mark_line(number, mark) for number, mark in marks.items())
-        text = "".join([*lines, ARRIVED, *(f"{name}\n" for name in names), _LATE, *(f"{name}\n" for name in late)])
-        self.write_from(ledger, at, iter((page,)), len(names), text)
+        text = "".join([*lines, ARRIVED, *(f"{one}\n" for one in ids), _LATE, *(f"{one}\n" for one in late)])
+        self.write_from(ledger, at, iter((page,)), len(ids), names_line(names) + text)
 
     def write_from(self, ledger: str, at: Position, page: Iterator[bytes], count: int, text: str) -> None:
         """As `write`, from pieces of the page and the lines that say which of its `count` messages are which."""
@@ -195,7 +205,7 @@ def _put(path: Path, head: Head) -> None:
 
 def _line(head: Head) -> bytes:
     at, seen = (f"{place.number}:{place.offset}" for place in (head.at, head.seen))
-    said = " ".join(("base", head.ledger, at, seen, *map(str, head[3:]))).encode()
+    said = " ".join((_FORMAT, head.ledger, at, seen, *map(str, head[3:]))).encode()
     return (said + b" " + _digest((said,)).encode()).ljust(_LINE - 1) + b"\n"
 
 
@@ -206,7 +216,9 @@ def _parsed(line: bytes) -> Head | None:
     said, _, proof = line.rstrip().rpartition(b" ")
     if _digest((said,)).encode() != proof:
         return None
-    _, ledger, at, seen, count, size, more, digest, boot = said.decode("ascii").split(" ")
+    form, ledger, at, seen, count, size, more, digest, boot = said.decode("ascii").split(" ")
+    if form != _FORMAT:
+        return None
     return Head(ledger, _place(at), _place(seen), int(count), int(size), int(more), digest, boot)
 
 
@@ -227,12 +239,20 @@ def mark_line(number: int, mark: Mark) -> str:
     return f"{number} {mark.id}{' copy' if mark.copy else ''}\n"
 
 
-def _marks(text: str) -> tuple[dict[int, Mark], tuple[str, ...], tuple[str, ...]]:
+def names_line(names: Iterable[str]) -> str:
+    """The line that says who was known when the page was read; the first."""
+    return f"{_NAMES}{' '.join(names)}\n"
+
+
+def _marks(text: str) -> tuple[dict[int, Mark], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """What the lines behind the copy say. ValueError."""
+    names, _, text = text.partition("\n")
+    if not names.startswith(_NAMES):
+        raise ValueError(names)
     above, _, below = text.partition(ARRIVED)
     marks = {}
     for line in above.splitlines():
         number, ident, *copy = line.split(" ")
         marks[int(number)] = Mark(ident, bool(copy))
     arrived, _, late = below.partition(_LATE)
-    return marks, tuple(arrived.split()), tuple(late.split())
+    return marks, tuple(arrived.split()), tuple(late.split()), tuple(names.split()[1:])

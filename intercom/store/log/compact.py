@@ -17,7 +17,7 @@ from intercom.format.record import PAGE, control, idents
 from intercom.store.log.base import Base
 from intercom.store.log.log import Log
 from intercom.store.log.replace import check_names, swap
-from intercom.store.log.unfinished import trimmed
+from intercom.store.log.unfinished import Read, trimmed
 from intercom.system.files import begins, opened, storage
 
 _ADDED = re.compile(rb"\s*#{1,3} *\[")  #: begins what somebody appended, unless it goes on with the last message
@@ -46,7 +46,7 @@ def compact(log: Log, keep: int) -> Compaction | None:
     page = _agreed(log, base, tail)
     if page is None:
         return None
-    arrived, given = [*base.arrived, *idents(tail)], base.marks
+    arrived, read = [*base.arrived, *idents(tail)], Read(base.roster, base.marks)
     del base  # its copy of the page may be long
     kept = arrived[max(0, len(arrived) - keep) :] if keep else []
     going = frozenset(arrived[: len(arrived) - len(kept)])
@@ -56,13 +56,13 @@ def compact(log: Log, keep: int) -> Compaction | None:
     now, earlier = time.time(), _COUNT.search(page)
     count = len(going) + (int(earlier[1]) if earlier else 0)
     log.learn([control(PAGE, [f"{count} left", *kept], now)], "nothing was compacted")
-    after, marks = trimmed(page, given, going, count, local_stamp(now))
+    after, marks = trimmed(page, read, going, count, local_stamp(now))
     with storage(f"write {log.live}", "its older messages stay there for now, too"):
         if not _swapped(log, page, after):
             return None
     end = log.ledger.end()
     assert end is not None, "there is a record"
-    log.base.write(log.ledger.id, end, after, marks, kept)
+    log.base.write(log.ledger.id, end, after, marks, kept, names=read.roster.names)
     return Compaction(len(going), len(kept), f"archive/{log.ledger.segments()[-1].name}")
 
 

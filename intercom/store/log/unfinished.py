@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from intercom.format import MARKER, MESSAGE, Entry, Parser, marker, parse
 from intercom.format.record import PAGE, START, is_control
+from intercom.format.roster import Roster
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
 
@@ -22,12 +23,31 @@ _EVIDENCE = 8  #: bytes of a record that must be there to tell that it is this o
 _TORN_META = re.compile(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
 
 
-def entries_of(data: bytes) -> Iterator[Entry]:
-    """The entries of a file one after the other: not all of them are held at once."""
-    parser = Parser()
+def entries_of(data: bytes, roster: Roster | None = None) -> Iterator[Entry]:
+    """The entries of a file one after the other: not all of them are held at once. As `parse` for the rest."""
+    parser = Parser(roster=roster)
     for at in range(0, len(data), _PIECE):
         yield from parser.feed(data[at : at + _PIECE])
     yield from parser.close()
+
+
+class Reading(Protocol):
+    """How a page was read: a base says so, or `Read`."""
+
+    @property
+    def roster(self) -> Roster:
+        """The names that were known then."""
+
+    @property
+    def marks(self) -> Mapping[int, Mark]:
+        """Which message an entry is, where its meta line does not say so."""
+
+
+class Read(NamedTuple):
+    """How a page was read that has no base yet."""
+
+    roster: Roster
+    marks: Mapping[int, Mark]
 
 
 class Left(NamedTuple):
@@ -150,12 +170,12 @@ def _fits(page: bytes, start: int, stop: int, records: Sequence[bytes]) -> tuple
     return None
 
 
-def unholed(page: bytes, top: Callable[[], bytes]) -> bytes:
+def unholed(page: bytes, top: Callable[[], bytes], roster: Roster) -> bytes:
     """The page without what is no message and has NULs in it; at its top stands `top` then."""
     if b"\0" not in page:
         return page
     parts: list[bytes] = []
-    for entry in entries_of(page):
+    for entry in entries_of(page, roster):
         if entry.kind == MESSAGE or b"\0" not in entry.raw:
             parts.append(entry.raw)
         elif not parts:
@@ -163,10 +183,10 @@ def unholed(page: bytes, top: Callable[[], bytes]) -> bytes:
     return b"".join(parts)
 
 
-def top_of(page: bytes) -> bytes:
+def top_of(page: bytes, roster: Roster) -> bytes:
     """What stands above the first message."""
     out = []
-    for entry in entries_of(page):
+    for entry in entries_of(page, roster):
         if entry.kind == MESSAGE:
             break
         out.append(entry.raw)
@@ -194,7 +214,7 @@ def _wanted(base: Base, tail: Tail) -> Iterator[tuple[bytes, int, bool]]:
                 whole = b"".join(parts)
                 yield whole, seen, False
                 said = left(entry)
-                whole, _ = trimmed(whole, base.marks, Others(said.kept), said.archived, said.stamp)
+                whole, _ = trimmed(whole, base, Others(said.kept), said.archived, said.stamp)
                 parts, seen, size = [whole], len(whole), len(whole)
             elif entry.tag != "OPEN":
                 return
@@ -223,9 +243,7 @@ class Others:
         return ident not in self._kept
 
 
-def trimmed(
-    page: bytes, marks: Mapping[int, Mark], gone: Container[str], count: int, stamp: str
-) -> tuple[bytes, dict[int, Mark]]:
+def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp: str) -> tuple[bytes, dict[int, Mark]]:
     """A page without the messages that are `gone`, the marker line in their place; and the marks of what is left.
 
     `count` and `stamp` are the marker's. What is no message stays, and so do copies.
@@ -233,12 +251,12 @@ def trimmed(
     kept: list[bytes] = []
     left_: dict[int, Mark] = {}
     place, now = None, 0
-    for entry, number, mark in _marked(page, marks):
+    for entry, number, mark in _marked(page, read):
         drop = entry.kind == MARKER and entry.raw.startswith(_COMPACTED)
         if mark is not None:
             drop = bool(mark.id) and not mark.copy and mark.id in gone
             if not drop:
-                if number in marks:
+                if number in read.marks:
                     left_[now] = mark
                 now += 1
         if drop:
@@ -251,17 +269,17 @@ def trimmed(
     return lead + joint + marker(count, stamp) + rest, left_
 
 
-def without(page: bytes, marks: Mapping[int, Mark], gone: Container[str]) -> bytes:
+def without(page: bytes, read: Reading, gone: Container[str]) -> bytes:
     """A page without these messages, and without copies of them."""
-    return b"".join(entry.raw for entry, _, mark in _marked(page, marks) if mark is None or mark.id not in gone)
+    return b"".join(entry.raw for entry, _, mark in _marked(page, read) if mark is None or mark.id not in gone)
 
 
-def _marked(page: bytes, marks: Mapping[int, Mark]) -> Iterator[tuple[Entry, int, Mark | None]]:
+def _marked(page: bytes, read: Reading) -> Iterator[tuple[Entry, int, Mark | None]]:
     """The entries of a page; with each message its number among them, and which one it is."""
     number = -1
-    for entry in entries_of(page):
+    for entry in entries_of(page, read.roster):
         if entry.kind == MESSAGE:
             number += 1
-            yield entry, number, marks.get(number, Mark(entry.id or ""))
+            yield entry, number, read.marks.get(number, Mark(entry.id or ""))
         else:
             yield entry, number, None

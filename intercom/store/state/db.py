@@ -283,6 +283,10 @@ class State:
             [(reader, ident, now, session) for ident in ids],
         )
 
+    def tell(self, db: sqlite3.Connection, reader: str, texts: Iterable[tuple[str, str]]) -> None:
+        """Note which texts `reader` knows of messages that were edited: ids and digests; inside a transaction."""
+        db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", [(reader, *one) for one in texts])
+
     def set_floor(self, db: sqlite3.Connection, reader: str, generation: str, floor: int) -> None:
         """Cache how far `reader` was given everything; inside a transaction."""
         db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (reader, generation, floor))

@@ -40,6 +40,13 @@ CREATE INDEX IF NOT EXISTS open_receipts ON receipts (reader, session) WHERE rec
 CREATE INDEX IF NOT EXISTS receipts_by_id ON receipts (id);
 CREATE TABLE IF NOT EXISTS numbers (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 """
+_LATER = """
+CREATE TABLE IF NOT EXISTS told (
+    reader TEXT NOT NULL, id TEXT NOT NULL,
+    text TEXT NOT NULL,               -- a digest of what it was given last, or told of; only of what was edited
+    PRIMARY KEY (reader, id)
+) WITHOUT ROWID;
+"""  # what files of this version may lack; what is older than this only ever ignores it
 BUSY: Final = 10_000  #: milliseconds to wait for another that writes
 _ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
 
@@ -93,12 +100,16 @@ def opened_state(path: Path) -> sqlite3.Connection:
             with flocked(path.with_name("state.lock")):
                 if _version(db) == 0:
                     db.execute("PRAGMA journal_mode = WAL")
-                    db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;")
+                    db.executescript(
+                        f"BEGIN IMMEDIATE;{_SCHEMA}{_LATER}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;"
+                    )
         if _version(db) != _SCHEMA_VERSION:
             raise StorageError(
                 f"{path} was written by a newer Intercom (version {_version(db)}, this one knows {_SCHEMA_VERSION}); "
                 "nothing was changed. Use the newer Intercom."
             )
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'told'").fetchone():
+            db.executescript(_LATER)
         db.execute("PRAGMA synchronous = NORMAL")
         _doubt(db, path.parent)
     except BaseException:

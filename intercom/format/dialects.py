@@ -1,0 +1,260 @@
+r"""Owns the dialects of people and agents: in which shapes besides the grammar's own a line is the header of a message.
+
+Two kinds. A *heading*, `#{1,3} [stamp] …`, may be a header anywhere; what it needs is a time and names that can be:
+
+    ### [t] A → B — subject        also `: subject`, `(TYPE) subject`, `· TYPE · subject`, `| TYPE`, `→ B TYPE`
+    ### [t] Some-Name              no recipient: to all. The name is known, or is one by its looks
+
+A *line* of another shape is one only in the text of people, and only where it names a known sender and known
+recipients, which a roster says (`FORMS`, each with an example). `@name …` is to that name, from whoever may write.
+
+What else looks like one of these and is none is a near miss (`near`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from intercom.core.message import ALL, TAGS, USER, canonical, is_name
+from intercom.format.grammar import ARROW
+from intercom.format.roster import Roster
+
+#: Words that are a type where one may stand, beside those in brackets.
+TYPES = frozenset(
+    f"{' '.join(TAGS)} STATUS UPDATE ACK QUESTION ANSWER REVIEW BLOCKED FINDING FINDINGS SYNC PROPOSAL CRITICAL ALIVE "
+    "REPORT REQUEST RESULT NOTE FYI HANDOFF ANNOUNCE URGENT".split()
+)
+_TYPE = re.compile(r"[A-Z][A-Z0-9_-]{1,30}\Z")
+#: Between the recipients and what follows them.
+_AFTER = re.compile(r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|[:：](?=\s|\*|_|\Z)|(?=\()|[·•|])\s*")  # noqa: RUF001
+_BETWEEN = re.compile(r"\s{0,9}(?:[·•|:]|[—–]+|(?<=\s)-(?=\s))\s*")
+_IN_PARENTHESES = re.compile(r"\(([^()]{1,60})\)\s*:?\s*")
+_BRACKETS = re.compile(r"\s*\[([^\[\]]{1,60})\]")
+_NEAR = 400  #: characters; no list of recipients is longer
+_LAST_WORD = re.compile(r"(.*\S)\s+([A-Z][A-Z0-9_-]{1,30})\s*\Z")
+
+_DATE = r"(?:\d{4}[-/.]\d\d?[-/.]\d\d?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4})"
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,6})?)?"
+_ZONE = r"(?:\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)(?![\w]))?"
+_TIME = rf"(?:(?:UTC|GMT)\s+)?(?:{_DATE}(?:(?:T|\s+|,\s*){_CLOCK})?|{_CLOCK}){_ZONE}"
+#: A time that somebody wrote, or the place that a template has for one. Of a bracket's whole content.
+STAMP = re.compile(
+    rf"\s*(?:{_TIME}|\{{[^}}]*\}}"
+    r"|<?(?:YYYY\b.*|(?:CURRENT )?(?:DATE|TIME|DATETIME|TIMESTAMP)\b.*|HH:MM.*|now|today)>?)\s*\Z",
+    re.IGNORECASE,
+)
+#: A date with a time of day.
+MOMENT = re.compile(rf"\s*(?:(?:UTC|GMT)\s+)?{_DATE}(?:T|\s+|,\s*){_CLOCK}{_ZONE}\s*\Z")
+HOUR = re.compile(r"\d{1,2}:\d\d")
+
+_HEADING = re.compile(
+    r"\s*([*_`@]*[A-Za-z](?:[\w.-]|\s(?=[\w])){0,60}?[*_`]*)\s*(?:((?:\[|\(|[:：·•|—–]|(?<=\s)-\s).*))?\Z"  # noqa: RUF001
+)
+_COMPOUND = re.compile(
+    r"(?:[A-Z][A-Za-z0-9]*(?:[-_][A-Z0-9][A-Za-z0-9]*)+|[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*-?\d+)\Z"
+)
+_PARTICLES = frozenset({"up", "out", "off", "on", "in", "down", "over", "mortem", "do", "list", "log", "notes"})
+_ARROWS = re.compile(ARROW.decode())
+
+
+class Address(NamedTuple):
+    """What stands behind the arrow of a header: the recipients as written, and what follows them."""
+
+    to: str
+    tag: str = ""
+    urgent: bool = False
+    subject: str = ""
+
+
+def addressee(text: str, roster: Roster | None = None) -> Address:
+    """Read what stands between the arrow and the end of the header, or its first bracket."""
+    to, tag, rest = text, "", ""
+    cut = _AFTER.search(text, 0, _NEAR)
+    if cut is not None and text[: cut.start()].strip(" \t*`_"):
+        to, rest = text[: cut.start()], text[cut.end() :]
+        tag, rest = _typed(rest, colon=":" in cut.group() or "\uff1a" in cut.group())
+    word = _LAST_WORD.match(to) if not tag and len(to) <= _NEAR else None
+    if word is not None and (word[2] in TYPES or (roster is not None and roster.listed(word[1]) is not None)):
+        to, tag = word[1], word[2]
+    if tag == "URGENT":
+        return Address(to, "", True, rest)
+    return Address(to, tag, False, rest)
+
+
+def _typed(rest: str, *, colon: bool) -> tuple[str, str]:
+    """A type that a text begins with, "" for none, and what follows."""
+    found = _IN_PARENTHESES.match(rest)
+    if found is not None:
+        word = found[1].strip()
+        return (word, rest[found.end() :].strip(" *:")) if _TYPE.match(word) else ("", rest)
+    parts = _BETWEEN.split(rest, maxsplit=1)
+    word = parts[0].strip(" *`_")
+    if _TYPE.match(word) and (word in TYPES or not (colon or (rest.strip() == word and len(word) < 3))):
+        return word, parts[1].strip() if len(parts) > 1 else ""
+    return "", rest.strip(" *_") if colon else rest.strip()
+
+
+class Heading(NamedTuple):
+    """A stamped heading with a sender alone."""
+
+    sender: str
+    rest: str  #: what follows the name
+
+
+def heading(stamp: str, rest: str, roster: Roster | None) -> Heading | None:
+    """Read a stamped heading without an arrow; None if it is one of a text.
+
+    `### [2026-06-05 08:34] External-Reviewer`: a moment, and a name that is known or can be nothing else.
+    """
+    if MOMENT.match(stamp) is None:
+        return None
+    found = _HEADING.match(rest)
+    if found is None:
+        return None
+    name = found[1].strip(" *`_@")
+    if roster is not None and (known := roster.known(name)) is not None:
+        return Heading(known, found[2] or "") if known != ALL else None
+    if (
+        _COMPOUND.match(name) is None
+        or name.rpartition("-")[2].casefold() in _PARTICLES
+        or not is_name(canonical(name))
+    ):
+        return None
+    return Heading(canonical(name), found[2] or "")
+
+
+def plausible(stamp: str, sender: str, to: str, roster: Roster) -> bool:
+    """Whether a dated heading with an arrow and without a type is a header: a changelog has such lines, too.
+
+    Somebody in it is known, or it has a time of day and names that can be.
+    """
+    if roster.known(sender) is not None or any(roster.known(name) is not None for name in to.split(", ")):
+        return True
+    if HOUR.search(stamp) is None and "{" not in stamp:
+        return False
+    return all(is_name(name) and name.count("-") < 2 for name in (sender, *to.split(", ")))
+
+
+# -- lines --------------------------------------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    """A line that is the header of a message. `text` is what of the line is the message's own."""
+
+    stamp: str
+    sender: str
+    to: str
+    tag: str
+    urgent: bool
+    text: str
+
+
+class Form(NamedTuple):
+    """A shape of line. `apart`: only at the start of a paragraph, as text might have it."""
+
+    pattern: re.Pattern[str]
+    apart: bool
+    example: str
+
+
+_LEAD = r" {0,3}(?:(?:[-*+•]|\d{1,3}[.)]|>)\s+)?(?:#{1,6}\s*)?[*_`]{0,3}"
+_AT = rf"(?:\[(?P<in>[^\[\]\n]{{1,60}})\]|\((?P<round>{_TIME})\)|(?P<bare>{_TIME}))[*_`]{{0,3}}\s*[-—–:|·,]?\s*"
+_WHO = r"(?P<sender>[*_`@]{0,3}[A-Za-z][^\[\]\n:|<>→]{0,60}?)"
+_TO = rf"\s*(?:{ARROW.decode()}|>>?)\s*"
+_REST = r"(?P<rest>[^\n]*)"
+
+FORMS = (
+    Form(re.compile(_LEAD + _AT + _WHO + _TO + _REST), False, "[14:32] codex → master: done"),
+    Form(re.compile(_LEAD + _AT + _WHO + r"\s+to\s+" + _REST), False, "[2026-01-12 14:32] codex to master: done"),
+    Form(
+        re.compile(_LEAD + r"\[" + _WHO + _TO + r"(?P<names>[^\[\]\n]{1,80})\]" + _REST),
+        False,
+        "[codex → master] 14:32 | DONE",
+    ),
+    Form(re.compile(_LEAD + _WHO + _TO + _REST), True, "codex → master: done"),
+    Form(re.compile(_LEAD + _WHO + r"\s+to\s+(?P<rest>[^\n:]{1,60}:(?:\s|\*)[^\n]*)"), True, "codex to master: done"),
+)
+_MENTION = re.compile(
+    r" {0,3}(?P<names>@[\w.-]+(?:\s+\d+)?(?:(?:\s*[,&+]\s*|\s+and\s+)@[\w.-]+(?:\s+\d+)?)*)"
+    r"(?:\s*[:,—–]|(?=\s|\Z))\s*(?P<rest>[^\n]*)"
+)
+_TIME_FIRST = re.compile(rf"\s*[\[(]?(?P<at>{_TIME})[\])]?\s*[-—–:|·,]?\s*")
+_WORTH = re.compile(rf"@|>|{ARROW.decode()}|\bto\b")
+
+
+def worth(text: str) -> bool:
+    """Whether a line may be in one of the forms: a cheap look first."""
+    return _WORTH.search(text) is not None
+
+
+def line(text: str, roster: Roster, *, apart: bool) -> Line | None:
+    """Read a line (without its end) that is the header of a message; None if it is text.
+
+    `apart` says that it stands at the start of a paragraph.
+    """
+    for form in FORMS:
+        if (apart or not form.apart) and (found := form.pattern.match(text)) is not None:
+            read = _read(found, roster)
+            if read is not None:
+                return read
+    return None
+
+
+def _read(found: re.Match[str], roster: Roster) -> Line | None:
+    groups = found.groupdict()
+    stamp = next((groups[key] for key in ("in", "round", "bare") if groups.get(key)), "")
+    if groups.get("in") and not STAMP.match(stamp):
+        return None
+    sender = roster.known(groups["sender"])
+    if sender is None or sender == ALL:
+        return None
+    if groups.get("names"):
+        to, rest, tag, urgent = roster.listed(groups["names"]), groups["rest"], "", False
+    else:
+        before, bracket, after = groups["rest"].partition("[")
+        read = addressee(before, roster)
+        to, tag, urgent = roster.listed(read.to), read.tag, read.urgent
+        rest = f"{read.subject} {bracket}{after}".strip() if read.subject or bracket else ""
+    if to is None:
+        return None
+    if not stamp and (at := _TIME_FIRST.match(rest)) is not None:  # A → B [14:32]: text
+        stamp, rest = at["at"], rest[at.end() :]
+    tag, more, text = tagged(rest, tag)
+    return Line(stamp.strip(), sender, to, tag or "INFO", urgent or more, text)
+
+
+def tagged(rest: str, tag: str) -> tuple[str, bool, str]:
+    """Types in brackets that a text begins with: the first, whether it is urgent, and what follows."""
+    urgent = False
+    while (found := _BRACKETS.match(rest)) is not None:
+        word = found[1].strip().upper().replace(" ", "-")
+        if word == "URGENT":
+            urgent = True
+        elif not tag and _TYPE.match(word):
+            tag = word
+        else:
+            break
+        rest = rest[found.end() :]
+    rest = rest.strip(" \t\r*_`:—–") if found is None else rest.strip()
+    if not tag:
+        tag, rest = _typed(rest.lstrip("|· "), colon=True)
+        urgent, tag = urgent or tag == "URGENT", "" if tag == "URGENT" else tag
+    return tag, urgent, rest.lstrip("|· ").rstrip("\r")
+
+
+def mention(text: str, roster: Roster) -> Line | None:
+    """Read `@name text`, to a known name from whoever may write here."""
+    found = _MENTION.match(text)
+    if found is None:
+        return None
+    to = roster.listed(found["names"])
+    if to is None:
+        return None
+    tag, urgent, rest = tagged(found["rest"], "")
+    return Line("", USER, to, tag or "INFO", urgent, rest)
+
+
+def arrow(text: str) -> bool:
+    """Whether a text has one of the arrows."""
+    return _ARROWS.search(text) is not None

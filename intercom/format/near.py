@@ -1,0 +1,128 @@
+"""Owns near misses: what on a page looks like a message or an answer and is none, with the nearest reading. Pure.
+
+Something that looks like a header is one where only its names are unknown, or where a line names nobody. Below a
+message that is finished anything that a person added is one: it is an answer that nobody gets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from intercom.core.message import SYSTEM
+from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, addressee, arrow
+from intercom.format.grammar import MESSAGE, PREAMBLE, Entry
+from intercom.format.lines import Row, people_begin, rows
+from intercom.format.roster import Roster
+
+_HEADING = re.compile(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
+_MENTION = re.compile(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
+_NOTHING = re.compile(r"\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
+_WORDS = 4  #: a name has no more
+_SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
+
+
+class Near(NamedTuple):
+    """A near miss: the line as it stands, why nobody gets it, and what to write instead."""
+
+    line: str
+    why: str
+    instead: str
+
+
+def near_misses(entries: Iterable[Entry], roster: Roster) -> Iterator[Near]:
+    """Those among the entries of a page, in its order."""
+    above: Entry | None = None
+    for entry in entries:
+        if entry.kind == PREAMBLE:
+            finished = above is not None and above.kind == MESSAGE and above.sender != SYSTEM
+            yield from _below(above, entry, roster) if above and finished else _looks(entry, 0, roster)
+        elif entry.kind == MESSAGE and entry.sender != SYSTEM:
+            if entry.id is None:
+                yield from _looks(entry, people_begin(entry), roster)
+            elif (end := _edited(entry)) is not None:
+                yield from _below(entry, Entry(PREAMBLE, 0, entry.raw[end:]), roster)
+        above = entry
+
+
+def _edited(entry: Entry) -> int | None:
+    """Where in a tool's block that somebody edited, so that its seal says nothing, what stands below it begins."""
+    if people_begin(entry) is not None or b" sum=" not in entry.raw[:4096]:
+        return None
+    rule = entry.raw.replace(b"\r\n", b" \n").rstrip().rfind(b"\n---")
+    end = entry.raw.find(b"\n", rule + 1) if rule > 0 else -1
+    return end + 1 if end > 0 and entry.raw[end:].strip() else None
+
+
+def _below(above: Entry, entry: Entry, roster: Roster) -> Iterator[Near]:
+    """What somebody added under a finished message: how it begins, and what in it looks like a header."""
+    first = True
+    for row in rows(entry, 0):
+        if _NOTHING.match(row.text):
+            continue
+        looks = _look(row, roster, loose=True)
+        if looks is not None:
+            yield looks
+        elif first:
+            text = row.text.strip().lstrip("> ").strip()
+            known = above.sender in roster.names
+            yield Near(
+                row.text.strip(),
+                f"it stands under a message of {above.sender}'s, and names nobody",
+                f"@{above.sender} {text}" if known else f"@NAME {text}",
+            )
+        first = False
+
+
+def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:
+    """Lines of people's text that look like headers."""
+    for row in rows(entry, begin) if begin is not None else ():
+        found = _look(row, roster, loose=entry.kind == PREAMBLE or row.ruled)
+        if found is not None:
+            yield found
+
+
+def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
+    """What a line that is no header looks like; None if like text."""
+    heading = _HEADING.match(row.text)
+    if heading is not None and STAMP.match(heading[1]) and not arrow(heading[2]):
+        name = heading[2].strip(" \t*`_:")
+        guess = roster.nearest(name) if MOMENT.match(heading[1]) and len(name.split()) <= _WORDS else None
+        return _unknown(row, [name], guess, roster) if guess else None
+    for form in FORMS:
+        found = form.pattern.match(row.text) if row.apart or not form.apart else None
+        if found is None:
+            continue
+        groups = found.groupdict()
+        stamp = next((groups[key] for key in ("in", "round", "bare") if groups.get(key)), "")
+        if stamp and not STAMP.match(stamp):
+            continue
+        to = groups.get("names") or addressee(groups["rest"].partition("[")[0], roster).to
+        names = [part.strip(" \t*`_@") for part in (groups["sender"], *_SPLIT.split(to))]
+        if not all(names) or any(len(name.split()) > _WORDS for name in names):
+            continue
+        unknown = [name for name in names if roster.known(name) is None]
+        near = [name for name in unknown if roster.nearest(name)]
+        sure = groups.get("in") and (MOMENT.match(stamp) or HOUR.match(stamp))
+        known = len(unknown) < len(names)
+        if unknown and (sure or (known and (stamp or len(near) == len(unknown)))):
+            return _unknown(row, unknown, None, roster)
+    mention = _MENTION.match(row.text) if loose and row.apart else None
+    if mention is not None and roster.known(mention[1]) is None and (guess := roster.nearest(mention[1])):
+        return _unknown(row, [mention[1]], guess, roster)
+    return None
+
+
+def _unknown(row: Row, names: list[str], guess: str | None, roster: Roster) -> Near:
+    why, text = not_known(names), row.text.strip()
+    corrected = text
+    for name in names:
+        meant = guess or roster.nearest(name)
+        corrected = corrected.replace(name, meant) if meant else corrected
+    return Near(text, why, corrected if corrected != text else f"one of {', '.join(roster.names)} for {names[0]!r}")
+
+
+def not_known(names: Iterable[str]) -> str:
+    """In words, that nobody bears these names."""
+    return f"nobody is called {' or '.join(repr(name) for name in dict.fromkeys(names))}"

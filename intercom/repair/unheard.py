@@ -1,0 +1,176 @@
+"""Owns what people wrote into the page and nobody gets: near misses, and messages to a name that nobody bears.
+
+Each is said once, by `system` to `user`, when it is taken in: the notice is in the ledger, so what was said is known as
+long as that is. What is still so is looked up on the page each time that somebody asks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from intercom.core.config import Config
+from intercom.core.display import value
+from intercom.core.message import ALL, SYSTEM, USER, Message, local_stamp, machine_of, new_id, recipients, utc
+from intercom.format import Entry, decode, hand_id, render
+from intercom.format.near import Near, near_misses, not_known
+from intercom.format.record import seal
+from intercom.format.roster import Roster
+from intercom.store.index import query
+from intercom.store.index.values import loaded
+from intercom.store.log.unfinished import entries_of
+from intercom.store.state.db import State
+from intercom.store.state.known import everybody, roster
+from intercom.system.files import read_from
+
+MOST = 10  #: notices at once; what is more is only counted
+_LONGEST = 300  #: characters of a line that is repeated
+_MANY = 500
+_BY_HAND = "SELECT id, stamp, sender, rcpt, tag FROM messages WHERE via = 'hand' AND hidden = 0 AND id IN"
+
+
+class Unheard(NamedTuple):
+    """A line, or a message by its id, that reaches nobody, or not everybody whom it names."""
+
+    line: str
+    why: str
+    instead: str
+    id: str | None = None
+
+    def sentence(self) -> str:
+        """The same for a person, in one line."""
+        what = "this message does not reach everybody" if self.id else "nobody gets this line"
+        return f"{what}: {value(_short(self.line))} ({value(self.why)}). Write instead: {value(_short(self.instead))}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+
+
+def strangers(to: str, present: Collection[str]) -> list[str]:
+    """The names among recipients that nobody bears."""
+    return [name for name in recipients(to) if name not in present and not machine_of(name)]
+
+
+def present(config: Config, state: State, page: bytes) -> frozenset[str]:
+    """Whoever can get a message now."""
+    return frozenset((*everybody(config, state, page), ALL, USER, SYSTEM))
+
+
+def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) -> Unheard | None:
+    """What a message that somebody wrote is, if a name in it is nobody's."""
+    unknown = strangers(entry.to, there)
+    if not unknown or entry.sender == SYSTEM:
+        return None
+    meant = {name: names.nearest(name) for name in unknown}
+    guess = {name: found for name, found in meant.items() if found and found in there and found not in {USER, ALL}}
+    to = ", ".join(guess.get(name, name) for name in recipients(entry.to))
+    line = decode(entry.raw.partition(b"\n")[0]).strip() or _header(entry, entry.to)
+    instead = line
+    for name, found in guess.items():
+        instead = instead.replace(name, found)
+    instead = instead if instead != line else _header(entry, to)
+    if not guess:
+        instead = f"a name that is known ({', '.join(sorted(set(there) - {SYSTEM}))}), or wait until {unknown[0]} comes"
+    return Unheard(line, not_known(unknown), instead, ident)
+
+
+def _header(entry: Entry, to: str) -> str:
+    return f"## [{entry.stamp}] {entry.sender} → {to} [{entry.tag}]"
+
+
+# -- saying it ----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4)
+def lines(page: bytes, names: Roster) -> tuple[Near, ...]:
+    """The near misses of a page."""
+    return tuple(near_misses(entries_of(page, names), names))
+
+
+def to_say(
+    db: sqlite3.Connection,
+    page: bytes,
+    former: bytes | None,
+    changed: Iterable[tuple[str, Entry]],
+    names: Roster,
+    there: Collection[str],
+) -> list[bytes]:
+    """The records that say what is new of it: lines that the `former` page had not, and `changed` messages."""
+    before = None if former is None else lines(former, names)
+    found = [(ident, Unheard(*one)) for ident, one in fresh(db, lines(page, names), before)]
+    for ident, entry in changed:
+        one = of_entry(entry, ident, names, there)
+        if one is not None:
+            found.append((new_id(), one))
+    return notices(found)
+
+
+def fresh(db: sqlite3.Connection, page: Sequence[Near], before: Sequence[Near] | None) -> list[tuple[str, Near]]:
+    """Those that were not there before, each with the id that its notice is to have; `before` is None if unknown."""
+    had: Counter[str] = Counter(one.line for one in before or ())
+    seen: Counter[str] = Counter()
+    out = []
+    for one in page:
+        seen[one.line] += 1
+        if seen[one.line] <= had[one.line]:
+            continue
+        number = seen[one.line]
+        while before is not None and _said(db, _key(one, number)):
+            number += 1
+        if not _said(db, _key(one, number)):
+            out.append((_key(one, number), one))
+    return out
+
+
+def _key(one: Near, number: int) -> str:
+    return hand_id(f"near {one.line}", number)
+
+
+def _said(db: sqlite3.Connection, ident: str) -> bool:
+    return db.execute("SELECT 1 FROM messages WHERE id = ?", (ident,)).fetchone() is not None
+
+
+def notices(found: Iterable[tuple[str, Unheard]]) -> list[bytes]:
+    """The records that say it, each under its id; of many only the first, and how many more there are."""
+    all_ = list(found)
+    out = [_notice(ident, one.sentence(), one.id) for ident, one in all_[:MOST]]
+    if more := len(all_) - len(out):
+        says = f"{more} more lines of the log reach nobody: `intercom status` lists them"
+        out.append(_notice(new_id(), says, None))
+    return out
+
+
+def _notice(ident: str, sentence: str, about: str | None) -> bytes:
+    now = time.time()
+    message = Message(ident, None, utc(now), SYSTEM, USER, "WARN", "warn", sentence, reply_to=about)
+    return seal(render(message, local_stamp(now)))
+
+
+# -- what is still so ---------------------------------------------------------------------------------
+
+
+def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]:
+    """Everything on the page that nobody gets, or not everybody whom it names."""
+    page = read_from(config.log) or b""
+    names, there = roster(config, state, page), present(config, state, page)
+    out = [Unheard(*one) for one in lines(page, names)]
+    for ident, entry in _by_hand(db):
+        found = of_entry(entry, ident, names, there)
+        if found is not None and not all(state.receipt(name, ident) for name in strangers(entry.to, there)):
+            out.append(found)
+    return out
+
+
+def _by_hand(db: sqlite3.Connection) -> Iterable[tuple[str, Entry]]:
+    """What people wrote that is on the page, as far as its header goes."""
+    idents = query.on_page(db)
+    for start in range(0, len(idents), _MANY):
+        part = idents[start : start + _MANY]
+        marks = ",".join("?" * len(part))
+        for ident, *said in db.execute(f"{_BY_HAND} ({marks})", part).fetchall():
+            yield ident, Entry("message", 0, b"", *map(loaded, said))

@@ -1,0 +1,48 @@
+"""Owns the question which messages were edited after a reader was given them; a message has versions only if it was."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+_GIVEN = (
+    "SELECT m.id, m.body, (SELECT v.body FROM versions v WHERE v.id = m.id ORDER BY v.n LIMIT 1), t.text "
+    "FROM (SELECT DISTINCT id FROM versions) e JOIN messages m ON m.id = e.id "
+    "JOIN state.receipts r ON r.id = m.id AND r.reader = ?1 "
+    "LEFT JOIN state.told t ON t.id = m.id AND t.reader = ?1 WHERE m.hidden = 0 ORDER BY m.seq"
+)
+
+
+def any_edited(db: sqlite3.Connection) -> bool:
+    """Whether any message was edited: mostly none was."""
+    return db.execute("SELECT 1 FROM versions LIMIT 1").fetchone() is not None
+
+
+def text_mark(body: Any) -> str:
+    """A digest of a text as the index has it."""
+    data = body if isinstance(body, bytes) else str(body).encode()
+    return blake2b(data, digest_size=8).hexdigest()
+
+
+def edited_since(db: sqlite3.Connection, reader: str) -> list[tuple[str, str]]:
+    """What `reader` was given, or told of, with another text: ids, and digests of what the texts are now.
+
+    The state is attached to the index as `state`.
+    """
+    out = []
+    for ident, body, first, told in db.execute(_GIVEN, (reader,)):
+        now = text_mark(body)
+        if now != (told or text_mark(first)):
+            out.append((ident, now))
+    return out
+
+
+def texts_of(db: sqlite3.Connection, idents: Iterable[str]) -> list[tuple[str, str]]:
+    """Of these messages those that were edited: ids, and digests of their texts."""
+    if not any_edited(db):
+        return []
+    sql = "SELECT id, body FROM messages m WHERE id = ? AND EXISTS (SELECT 1 FROM versions v WHERE v.id = m.id)"
+    found = (db.execute(sql, (ident,)).fetchone() for ident in idents)
+    return [(row[0], text_mark(row[1])) for row in found if row is not None]

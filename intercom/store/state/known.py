@@ -1,0 +1,56 @@
+"""Owns who is known on a bus: agents of the settings, those of the log's front matter, whoever registered."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from intercom.core.config import Config
+from intercom.core.message import RESERVED, canonical, is_name
+from intercom.format import FRONT, decode, parse
+from intercom.format.roster import Roster
+from intercom.store.state.db import State
+
+MASTER = "master"
+_HEAD = 64 * 1024  #: bytes; front matter stands above that
+
+
+def agents(config: Config, state: State) -> list[str]:
+    """Names that need no registration: those given to `init`, and those in the settings."""
+    named = state.agents()
+    settings = config.given.get("agents")
+    return list(dict.fromkeys([*named, *(config.agents if settings is not None or not named else ())]))
+
+
+def front_matter_agents(page: bytes) -> list[str]:
+    """Agents that somebody named in the front matter of a log, wherever that was pushed to."""
+    return list(_named_in(page[:_HEAD])) if b"agents" in page[:_HEAD] else []
+
+
+@lru_cache(maxsize=8)
+def _named_in(head: bytes) -> tuple[str, ...]:
+    """The same of the beginning of a page."""
+    front = next((entry for entry in parse(head, Roster()) if entry.kind == FRONT), None)
+    if front is None or b"agents" not in front.raw:
+        return ()
+    import frontmatter
+    import yaml
+
+    try:
+        named = frontmatter.loads(decode(front.raw).lstrip("\ufeff")).get("agents")
+        plain = [str(name) for name in named if isinstance(name, str | int)] if isinstance(named, list) else []
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return ()  # written by hand: what is not YAML names nobody (an impossible date is a ValueError)
+    found = map(canonical, plain)
+    return tuple(name for name in found if is_name(name) and name not in RESERVED)
+
+
+def everybody(config: Config, state: State, page: bytes) -> list[str]:
+    """Whoever may send and receive now, but `user`."""
+    present = [row.name for row in state.instances() if row.gone is None]
+    return list(dict.fromkeys([*agents(config, state), *front_matter_agents(page), *present]))
+
+
+def roster(config: Config, state: State, page: bytes) -> Roster:
+    """The names that a person's words on a page can mean: also of those who left, and the master's before it comes."""
+    ever = [row.name for row in state.instances()]
+    return Roster((*agents(config, state), *front_matter_agents(page), *ever, MASTER))

@@ -1,0 +1,233 @@
+"""What people write and nobody gets is said once, counted until it is put right, and delivered once when it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intercom import Bus
+from intercom.format import parse
+from intercom.format.near import near_misses
+from intercom.format.roster import Roster
+from tests.people_kit import append, bodies, by_hand, said
+
+T = "2026-06-05 08:34"
+
+
+@pytest.fixture
+def bus(project: Path) -> Iterator[Bus]:
+    """A bus with a master and a worker, who asked something."""
+    with Bus.open(project) as found:
+        found.add_agents(["claude-code", "roo"])
+        found.register("master")
+        found.register("worker", "worker-1")
+        found.send("master", "Which branch?", sender="worker-1", type="question")
+        found.read("master")
+        yield found
+
+
+#: What is written, what of it is put right, and whose it is then.
+MISSES = {
+    "a misspelt recipient": (f"## [{T}] user -> mastre [ASK]\n\nstop\n", "mastre", "master", "master"),
+    "a name that nobody bears": (f"## [{T}] user -> zaphod [ASK]\n\nstop\n", "zaphod", "roo", "roo"),
+    "one of two": (f"## [{T}] user -> master, wroker-1\n\nstop\n", "wroker-1", "worker-1", "worker-1"),
+    "a mention": ("@mastre please stop\n", "@mastre", "@master", "master"),
+    "an answer without a name": ("ok do it\n", "ok do it", "@worker-1 ok do it", "worker-1"),
+    "a quoted answer": ("> Which branch?\n\nhealth\n", "> Which branch?", "@worker-1 health", "worker-1"),
+    "a line with a misspelt name": ("[14:32] roo -> mastre: done\n", "mastre", "master", "master"),
+    "a line from nobody": ("[2026-06-05 08:34] zaphod to master: hi\n", "zaphod", "roo", "master"),
+    "a list item": ("- [14:32] roo -> mastre: done\n", "mastre", "master", "master"),
+    "two words": ("mastre -> roo: hello\n", "mastre", "master", "roo"),
+}
+
+
+@pytest.mark.parametrize("name", MISSES)
+def test_a_near_miss_is_said_once_and_put_right(bus: Bus, name: str) -> None:
+    """Said in the log to `user`, with what to write; counted; once it is put right it is delivered, once."""
+    text, wrong, right, reader = MISSES[name]
+    log = bus.config.log
+    append(log, text)
+    before = len(bus.read(reader))
+    [notice] = bus.read("user")
+    assert notice.sender == "system"
+    assert text.partition("\n")[0].strip() in notice.body
+    assert len(bus.status().unheard) == 1
+    assert "reaches nobody" in bus.status().warnings[-1]
+    bus.rebuild()
+    append(log, by_hand("something else", stamp="2026-06-05 09:00:00"))
+    assert bus.read("user") == []
+    assert len(bus.status().unheard) == 1
+    written = log.read_text(encoding="utf-8")
+    log.write_text(written.replace(wrong, right, 1), encoding="utf-8")
+    found = [message for message in bus.read(reader) if "something else" not in message.body]
+    assert [message.via for message in found] == ["hand"]
+    assert before in {0, 1}
+    assert bus.read(reader) == []
+    assert bus.status().unheard == []
+    assert bus.read("user") == []
+    known = [(message.id, message.body, message.at) for message in bus.history()]
+    bus.rebuild()
+    assert [(message.id, message.body, message.at) for message in bus.history()] == known
+
+
+@pytest.mark.parametrize(
+    "text", [f"## [{T}] user -> worker-2\n\ngo\n", "[14:32] user to worker-2: go\n", "@worker2 go\n"]
+)
+def test_a_name_comes(bus: Bus, text: str) -> None:
+    """What was for a name that nobody bore is delivered when somebody takes it, once, and counts no more."""
+    append(bus.config.log, text)
+    assert bus.read("master") == []
+    assert len(bus.status().unheard) == 1
+    bus.register("worker", "worker-2")
+    assert bodies(bus.read("worker-2")) == ["go"]
+    assert bus.read("worker-2") == []
+    assert bus.status().unheard == []
+    before = [(message.id, message.seq, message.body) for message in bus.history()]
+    bus.rebuild()
+    assert [(message.id, message.seq, message.body) for message in bus.history()] == before
+    append(bus.config.log, "@worker2 and on\n")
+    assert bodies(bus.read("worker-2")) == ["and on"]
+
+
+def test_a_name_of_the_settings_comes(bus: Bus) -> None:
+    """As one that is named with `init`, or in the log's front matter."""
+    append(bus.config.log, "[14:32] user to gemini: go\n\n[14:33] user to qwen: go\n")
+    assert len(bus.status().unheard) == 2
+    bus.add_agents(["gemini"])
+    assert [text[:3] for text in bodies(bus.read("gemini"))] == ["go\n"]
+    text = bus.config.log.read_text(encoding="utf-8").replace("agents:\n", "agents:\n- qwen\n", 1)
+    bus.config.log.write_text(text.replace("agents: []\n", "agents:\n- qwen\n", 1), encoding="utf-8")
+    assert bodies(bus.read("qwen")) == ["go"]
+    assert bus.status().unheard == []
+
+
+def test_everything_without_notice(bus: Bus) -> None:
+    """Prose, messages that arrive, rules and Intercom's own notices, edited or not, are never a near miss."""
+    append(bus.config.log, by_hand("codex and roo\n\n- a -> b\n- v1 → v2\n\n## [1.2.0] - 2024-01-01\n\n| a | b |"))
+    append(bus.config.log, "@worker-1 go on\n\nwith that\n\n---\n")
+    append(bus.config.log, by_hand("x", sender="roo", to="all"))
+    assert bodies(bus.read("user")) == ["x"]
+    assert bus.status().unheard == []
+    append(bus.config.log, "@mastre stop\n")
+    [notice] = bus.read("user")
+    text = bus.config.log.read_text(encoding="utf-8")
+    for changed in (text.replace("nobody gets", "Nobody gets"), text.replace(notice.body, f"{notice.body}\n\nmore")):
+        bus.config.log.write_text(changed, encoding="utf-8")
+        assert bus.read("user") == []
+        assert len(bus.status().unheard) == 1
+
+
+def test_many_at_once_are_not_many_notices(bus: Bus) -> None:
+    """An old log in which nobody is known: ten are said, the others counted."""
+    append(bus.config.log, "".join(by_hand("x", to=f"someone-{n}", stamp=f"{T}:{n:02}") for n in range(30)))
+    told = [message for message in bus.read("user") if message.sender == "system"]
+    assert len(told) == 11
+    assert "20 more" in told[-1].body
+    assert len(bus.status().unheard) == 30
+    append(bus.config.log, by_hand("y"))
+    assert bus.read("user") == []
+
+
+def test_a_log_from_before(project: Path) -> None:
+    """What people wrote before the first tool came is told of as well."""
+    with Bus.open(project) as bus:
+        bus.config.folder.mkdir(parents=True)
+        bus.config.log.write_text(by_hand("hi") + by_hand("ho", to="mastre") + "[14:32] roo -> mastre: x\n")
+        assert bodies(bus.read("roo")) == ["hi"]
+        assert len(said(bus)) == 2
+        assert len(bus.status().unheard) == 2
+
+
+def test_the_state_is_lost(bus: Bus) -> None:
+    """Without it nobody is known: nothing is lost, nothing comes twice, and no notice is said again."""
+    append(bus.config.log, "@worker-1 go\n\n@mastre go\n")
+    assert bodies(bus.read("worker-1")) == ["go\n\n@mastre go"]
+    count = len(bus.history())
+    bus.close()
+    for path in bus.config.private.glob("*"):
+        if path.is_file():
+            path.unlink()
+    with Bus.open(bus.config.root) as again:
+        again.history()
+        again.register("master")
+        again.register("worker", "worker-1")
+        assert len(again.history()) == count
+        assert bodies(again.read("worker-1")) == ["go\n\n@mastre go"]
+        assert again.read("worker-1") == []
+
+
+def test_it_is_in_json(bus: Bus, capsys: pytest.CaptureFixture[str]) -> None:
+    """`status --json` has each, and a warning."""
+    from intercom.cli import main
+
+    append(bus.config.log, "@mastre stop\n")
+    assert main(["--root", str(bus.config.root), "status", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["unheard"][0]["line"] == "@mastre stop"
+    assert found["unheard"][0]["instead"] == "@master stop"
+    assert "reaches nobody" in found["warnings"][-1]
+    assert main(["--root", str(bus.config.root), "status"]) == 0
+    assert "@master stop" in capsys.readouterr().out
+
+
+WORDS = st.sampled_from(["ok", "Stop, wait.", "How is it going?", "no", "x" * 40, "done\n\n- a\n- b", "PS: ask roo"])
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.sampled_from(["tool", "hand", "vague", "none"]), WORDS), min_size=1, max_size=20),
+    st.data(),
+)
+def test_random_edits_of_small_logs(
+    tmp_path_factory: pytest.TempPathFactory, sent: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    """Texts edited where they stand: no damage, nothing twice; who had read is told once, who had not gets the new."""
+    root = tmp_path_factory.mktemp("small")
+    with Bus.open(root, machine="box") as bus:
+        bus.add_agents(["roo", "ann"])
+        bus.config.folder.mkdir(parents=True, exist_ok=True)
+        for number, (how, text) in enumerate(sent):
+            body = f"{text} ({number})"
+            if how == "tool":
+                bus.send("roo", body, sender="ann")
+            else:
+                stamp = {"hand": f"{T}:{number:02}", "vague": T, "none": "{DATE}"}[how]
+                append(bus.config.log, f"\n## [{stamp}] user -> roo [INFO]\n\n{body}\n\n---\n\n")
+        read = data.draw(st.booleans())
+        if read:
+            assert len(bus.read("roo")) == len(sent)
+        else:
+            bus.history()
+        numbers = data.draw(st.lists(st.integers(0, len(sent) - 1), unique=True, min_size=1))
+        page = bus.config.log.read_text(encoding="utf-8")
+        for number in numbers:
+            old, new = f"{sent[number][1]} ({number})", data.draw(WORDS)
+            page = page.replace(f"\n\n{old}\n", f"\n\n{new} [{number}]\n", 1)
+        bus.config.log.write_text(page, encoding="utf-8")
+        found = bus.read("roo")
+        assert len(found) == (0 if read else len(sent))
+        assert said(bus) == []
+        assert sum("[" in message.body for message in bus.history()) == len(numbers)
+        assert len(bus.history()) == len(sent)
+        assert len(bus.edited("roo")) == (len(numbers) if read else 0)
+        assert bus.edited("roo") == []
+        assert bus.config.log.read_text(encoding="utf-8") == page
+
+
+@given(
+    st.lists(
+        st.sampled_from(["@mastre x", "ok", "[14:32] a -> master: b", "---", "", "```", "## x", "> q"]), max_size=9
+    )
+)
+def test_near_misses_of_anything(lines: list[str]) -> None:
+    """Looking for them never fails, and what is found stands on the page."""
+    text = "\n".join(lines)
+    roster = Roster(["master", "roo"])
+    for one in near_misses(parse(text.encode(), roster), roster):
+        assert one.line in text
+        assert one.instead
