@@ -11,12 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from typing import NamedTuple
 
 from intercom.core.config import Config
 from intercom.core.display import value
 from intercom.core.message import ALL, SYSTEM, USER, Message, local_stamp, machine_of, new_id, recipients, utc
-from intercom.format import Entry, decode, hand_id, render
+from intercom.format import Entry, decode, encode, hand_id, render
 from intercom.format.near import Near, near_misses, not_known
 from intercom.format.record import seal
 from intercom.format.roster import Roster
@@ -128,7 +129,7 @@ def fresh(db: sqlite3.Connection, page: Sequence[Near], before: Sequence[Near] |
 
 
 def _key(one: Near, number: int) -> str:
-    return hand_id(f"near {one.line}", number)
+    return hand_id(blake2b(b"near " + encode(one.line), digest_size=8).hexdigest(), number)
 
 
 def _said(db: sqlite3.Connection, ident: str) -> bool:
@@ -161,9 +162,14 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
     out = [Unheard(*one) for one in lines(page, names)]
     for ident, entry in _by_hand(db):
         found = of_entry(entry, ident, names, there)
-        if found is not None and not all(state.receipt(name, ident) for name in strangers(entry.to, there)):
+        if found is not None and not _received(state, ident, strangers(entry.to, there)):
             out.append(found)
     return out
+
+
+def _received(state: State, ident: str, names: Iterable[str]) -> bool:
+    """Whether all of them were here, and got it."""
+    return all(name.isascii() and state.receipt(name, ident) for name in names)
 
 
 def _by_hand(db: sqlite3.Connection) -> Iterable[tuple[str, Entry]]:
