@@ -340,17 +340,7 @@ class Bus:
     def restore(self, ident: str | None = None, *, since: str | None = None) -> list[Message]:
         """Bring back what was deleted by hand or lost: one, all, or those since a time. NotFound, StorageError."""
         arguments.maybe_texts("nothing was restored", ident=ident)
-        since = arguments.check_since(since)
-
-        def wanted(message: Message) -> bool:
-            return (ident is None or message.id == ident) and (since is None or message.at >= since)
-
-        found = self._upkeep().restore(wanted)
-        if ident is not None and not found:
-            raise NotFound(
-                f"{ident!r} is not among what was deleted; nothing was restored. `intercom restore` lists it."
-            )
-        return found
+        return self._upkeep().restore(ident, arguments.check_since(since))
 
     def delete(self, ident: str) -> Message:
         """Take a message off the page, and from whoever has not read it, until it is restored. NotFound, Refused."""

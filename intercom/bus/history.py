@@ -96,8 +96,12 @@ class Upkeep:
         return query.off_page(self._sync.db())
 
     @guarded
-    def restore(self, wanted: Callable[[Message], bool]) -> list[Message]:
-        """Bring back those of the missing messages that are wanted; return them. StorageError."""
+    def restore(self, ident: str | None, since: str | None) -> list[Message]:
+        """Bring back what is missing: the message of this id, or what was said since a time. NotFound, StorageError."""
+
+        def wanted(message: Message) -> bool:
+            return (ident is None or message.id == ident) and (since is None or message.at >= since)
+
         self._sync.db()
         with self._log.locked():
             db = self._sync.db()
@@ -109,6 +113,10 @@ class Upkeep:
                 self._log.learn([control(RETURNED, names, time.time())], "nothing was restored")
                 self._append(back)
         self._sync.db()
+        if ident is not None and not chosen:
+            raise NotFound(
+                f"{ident!r} is not among what was deleted; nothing was restored. `intercom restore` lists it."
+            )
         return chosen
 
     @guarded
