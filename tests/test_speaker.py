@@ -148,6 +148,7 @@ def test_a_person_speaks_as_user_by_default_and_as_nobody_who_lives(
 @pytest.mark.parametrize(
     ("environ", "name"),
     [
+        ({"INTERCOM_NAME": "worker-2"}, "worker-2"),
         ({"INTERCOM_NAME": "worker-1"}, "worker-1"),
         ({SPAWN: "s-1"}, "worker-1"),
         ({"CLAUDE_CODE_SESSION_ID": "s-master"}, "master"),
@@ -167,11 +168,27 @@ def test_the_environment_of_an_agents_shell(worker: Session, environ: dict[str, 
             with pytest.raises(Refused):
                 authority(found, consent=True)
         else:
-            assert checked(state, found, None) == (name, "cli")
+            living = name != "worker-2"  # then it is not below that one's process, and anybody can set a variable
+            assert checked(state, found, None) == (name, "unproven" if living else "cli")
             with pytest.raises(Refused):
                 checked(state, found, "user")
         with pytest.raises(Refused):
             checked(state, found, "worker-1" if name == "master" else "master")
+
+
+def test_an_environment_that_somebody_set_gives_no_authority(worker: Session, project: Path, tmp_path: Path) -> None:
+    """Below a worker it is that worker's command, whatever it calls itself."""
+    for named in ("INTERCOM_NAME=master", "CLAUDE_CODE_SESSION_ID=s-master", f"{SPAWN}=s-master"):
+        words = line("send --from master worker-2 x", project).replace("env -i", f"env -i {named}", 1)
+        code, said = worker.run(words, tmp_path)
+        assert (code, "session of 'worker-1'" in said) == (1, True), said
+    with Bus.open() as bus, closing(State(bus.config.private)) as state:
+        forged = speaker(state, {"INTERCOM_NAME": "master"})  # by somebody who left everything above
+        with pytest.raises(Refused):
+            authority(forged, consent=True)
+        name, via = checked(state, forged, "master")
+        sent = bus.send("worker-2", ORDER, sender=name, type="task", via=via)
+        assert not contract.is_order(sent, {"master"})
 
 
 def test_a_program_that_drives_several_agents_is_none_of_them(project: Path) -> None:

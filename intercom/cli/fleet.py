@@ -43,7 +43,7 @@ def asker(crew: Crew, verb: str, given: Mapping[str, Any]) -> str:
     """Who asks: a person, or a master in its own shell; anybody may look. Refused for a worker."""
     from intercom.fleet.speaker import authority, speaker
 
-    decides = verb == "assign" or (verb == "approve" and given.get("decision") is not None)
+    decides = verb in {"assign", "wake"} or (verb == "approve" and given.get("decision") is not None)
     if verb in _LOOKS or (verb == "approve" and not decides):
         return USER
     return authority(speaker(crew.state, os.environ), consent=decides)

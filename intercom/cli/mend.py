@@ -6,7 +6,7 @@ import sys
 from typing import Annotated
 
 from intercom.cli import show
-from intercom.cli.session import Asked, open_bus, whole
+from intercom.cli.session import Asked, for_people, open_bus, whole
 from intercom.cli.times import EXAMPLES, moment
 from intercom.core.errors import UsageError
 from intercom.core.signature import Arg
@@ -45,7 +45,8 @@ def restore(
 def delete(asked: Asked, id: Id) -> int:
     """Take a message off the page, and from whoever has not read it yet."""
     with open_bus(asked) as bus:
-        message = bus.delete(id)
+        for_people(bus.config)
+        message = bus.delete(whole(bus, id))
     if asked.json:
         show.json_line({"id": message.id, "deleted": True})
     else:
@@ -69,6 +70,7 @@ def history(asked: Asked, id: Id) -> int:
 def redact(asked: Asked, id: Id, *, yes: Annotated[bool, Arg(help="do not ask")] = False) -> int:
     """Destroy the text of a message everywhere."""
     with open_bus(asked) as bus:
+        for_people(bus.config)
         id = whole(bus, id)
         if not yes:
             text = bus.versions(id)[-1]

@@ -57,6 +57,13 @@ def whose(config: Config) -> Speaker:
         return speaker(state, os.environ)
 
 
+def for_people(config: Config) -> None:
+    """Refused where this command runs in a worker's session: it takes away what others said."""
+    from intercom.fleet.speaker import authority
+
+    authority(whose(config))
+
+
 class Author(NamedTuple):
     """Who sends, as `Bus.send` takes it."""
 
@@ -77,6 +84,7 @@ def author(bus: Bus, wanted: str | None) -> Author:
         name, via = checked(state, found, wanted)
     if via == UNPROVEN:
         why = f"it runs below an agent ({found.why})" if found.name else found.why
+        why = why if found.proven else "only its environment says so"
         show.note(f"marked as not proven to be from {name!r}, so it is no order to anybody: {why}")
     return Author(name, via)
 

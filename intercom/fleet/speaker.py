@@ -38,6 +38,7 @@ class Speaker(NamedTuple):
     role: str | None = None
     strong: bool = False
     why: str = ""  #: what speaks against a person, "" where nothing does
+    proven: bool = True  #: whether more than its environment, which anybody can set, says that it is this agent
     below: frozenset[str] = frozenset()  #: every agent that it may be, where a program drives several
 
     @property
@@ -51,19 +52,24 @@ def speaker(state: State, environ: Mapping[str, str], pid: int | None = None) ->
     pid = os.getpid() if pid is None else pid
     living = {row.name: row for row in state.instances() if liveness(row) in {"alive", "stale"}}
     running = {row.name: row for row in _sessions(state) if row.running}
-    if found := _by_environment(state, environ):
-        return found
+    named = _by_environment(state, environ)
     if not living and not running:
-        return _stranger(environ) or Speaker()
+        return named or _stranger(environ) or Speaker()
     above = list(ancestors(pid))
-    return _by_process(above, living, running) or _stranger(environ) or _left(above, living, running) or Speaker()
+    below = _by_process(above, living, running)
+    if below is not None and below.strong:
+        return below  # whatever its environment says
+    if named is not None and named.name is not None:
+        agrees = below is not None and (named.name == below.name or named.name in below.below)
+        return named._replace(proven=agrees or named.name not in {*living, *running})
+    return below or _stranger(environ) or _left(above, living, running) or Speaker()
 
 
 def checked(state: State, found: Speaker, wanted: str | None) -> tuple[str, str]:
     """(the name that a message bears, how its sender is known) for who is asked for; Refused for another's name."""
     name = canonical(wanted) if wanted else found.default
     if name == found.name:
-        return name, CLI
+        return name, CLI if found.proven else UNPROVEN
     if found.name is not None and found.strong:
         raise Refused(
             f"this command runs in the session of {found.name!r} ({found.why}) and cannot speak as {name!r}; nothing "
@@ -84,7 +90,7 @@ def authority(found: Speaker, *, consent: bool = False) -> str:
 
     `consent`: an answer to what somebody asks permission for, which nobody may give who is not known.
     """
-    if found.role == "master":
+    if found.role == "master" and found.proven:
         return found.default
     if found.name is not None and (found.strong or consent):
         raise Refused(
