@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Sequence
 
 from intercom.core.display import value
@@ -26,10 +25,10 @@ def desktop(title: str, text: str) -> str:
     title, text = value(title), "\n".join(map(value, text.splitlines()))
     if shutil.which("notify-send"):
         line, environ = ["notify-send", "--app-name=Intercom", "--", title, text], None
-    elif sys.platform == "darwin" and shutil.which("osascript"):
+    elif shutil.which("osascript"):
         script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
         line, environ = ["osascript", "-e", script, title, text], None
-    elif sys.platform == "win32":
+    elif shutil.which("powershell"):
         import os
 
         environ = {**os.environ, "INTERCOM_TITLE": title, "INTERCOM_TEXT": text}

@@ -21,6 +21,7 @@ from intercom.core.pace import Pace
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import END, META, START, idents, seal
 from intercom.store.log.base import Bases, Head
+from intercom.store.log.in_place import finish
 from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
 from intercom.system import host
@@ -113,6 +114,8 @@ class Log:
         StorageError. The caller holds the lock.
         """
         self.sweep()
+        with storage(f"write {self.live}", "nothing was read"):
+            finish(self.live)
         self.ledger.mend(self._accepted)
         with storage(f"add to {self.live} what was written into the file that it replaced", "nothing was read"):
             gather(self.live, self._known)

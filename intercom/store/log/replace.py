@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
+from intercom.store.log.in_place import write_in_place
 from intercom.system import host
 from intercom.system.files import (
     append,
@@ -61,8 +62,8 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
 
     What an editor or a shell still wrote into the old file while it was replaced is carried over. It need not be
     synced where there is a base. The caller holds the writer lock, so the others are no tools of ours.
-    A symbolic link stays: what it points to is replaced. A hard link does not: see `shared`. OSError as the system
-    gives it.
+    A symbolic link stays: what it points to is replaced. A hard link does not: see `shared`. Where somebody has the
+    file open so that it cannot be replaced, it is written in place. OSError as the system gives it.
     """
     link, path = path, Path(os.path.realpath(path))
     try:
@@ -77,7 +78,13 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
             temporary.unlink()
             return False
         kept = _keep(link, path) if handle >= 0 else None
-        put(temporary, path)  # not brought to the disk: the old one is known, should it come back
+        try:
+            put(temporary, path)  # not brought to the disk: the old one is known, should it come back
+        except PermissionError:  # somebody has it open, and keeps it from being replaced
+            for name in (temporary, kept):
+                if name is not None:
+                    host.remove(name)
+            return write_in_place(link, path, before, after)
         if handle >= 0:
             carried = _carry_over(handle, path, before, after)
             if kept is not None:

@@ -1,0 +1,79 @@
+"""Owns writing a page in place: where somebody has it open so that it cannot be replaced, as Windows lets programs do.
+
+Whoever is killed in the middle would leave a mixture of two texts, which the next look would take for somebody's edit.
+So both texts are first put into a private note, and a mixture of just these two is finished by the next command. All
+that writes is called with the writer lock held.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from intercom.system import host
+from intercom.system.files import holds, read_from, write_all, write_pieces
+
+_PRIVATE, _NOTE = ".intercom", "writing."
+_PIECE = 1024 * 1024  #: bytes that are written at once
+
+
+def write_in_place(log: Path, path: Path, before: bytes, after: bytes) -> bool:
+    """Have `path`, the file of `log`, hold `after`, unless it is not `before` any more; whether that was done. OSError.
+
+    What others append meanwhile stays behind it.
+    """
+    note = _note(log)
+    host.rename(write_pieces(note, (b"%d\n" % len(before), before, after)), note)
+    try:
+        handle = host.open_file(path, os.O_RDWR)
+        try:
+            if not holds(handle, before):
+                return False
+            _write(handle, before, after)
+        finally:
+            os.close(handle)
+    finally:
+        host.remove(note)
+    return True
+
+
+def finish(log: Path) -> None:
+    """Go on where somebody was killed in the middle of writing the log in place. OSError."""
+    note = _note(log)
+    said, page = read_from(note), read_from(log)
+    if said is None:
+        return
+    size, _, both = said.partition(b"\n")
+    if page is not None and size.isdigit():
+        before, after = both[: int(size)], both[int(size) :]
+        if page not in {before, after} and _mixture(page, before, after):
+            handle = host.open_file(os.path.realpath(log), os.O_RDWR)
+            try:
+                _write(handle, page, after)
+            finally:
+                os.close(handle)
+    host.remove(note)
+
+
+def _note(log: Path) -> Path:
+    return log.parent / _PRIVATE / f"{_NOTE}{log.stem}"
+
+
+def _mixture(page: bytes, before: bytes, after: bytes) -> bool:
+    """Whether a page begins like the new text, and goes on like the old one."""
+    pairs = enumerate(zip(page, after, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(page), len(after)))
+    return page[same:] == before[same:]
+
+
+def _write(handle: int, before: bytes, after: bytes) -> None:
+    at = 0
+    while at < len(after):
+        at += host.pwrite(handle, after[at : at + _PIECE], at)
+    known, size = max(len(before), len(after)), os.fstat(handle).st_size
+    late = host.pread(handle, size - known, known) if size > known else b""
+    host.truncate(handle, len(after))
+    if late:
+        os.lseek(handle, 0, os.SEEK_END)
+        write_all(handle, late)
+    host.sync(handle)
