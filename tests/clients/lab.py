@@ -176,7 +176,7 @@ def _opencode(home: Path, _project: Path, url: str) -> dict[str, str]:
     provider |= {"options": {"baseURL": f"{url}/v1", "apiKey": "x"}}
     settings = {"autoupdate": False, "share": "disabled", "provider": {"mock": provider}}
     _put(home / ".config/opencode/opencode.json", {**settings, "model": "mock/mock", "small_model": "mock/mock"})
-    return {}
+    return {"npm_config_registry": url, "npm_config_fetch_retries": "0"}  # it looks there for packages of plugins
 
 
 def _gemini(home: Path, project: Path, url: str) -> dict[str, str]:

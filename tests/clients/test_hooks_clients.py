@@ -15,7 +15,7 @@ from tests.processes import patience
 
 pytestmark = pytest.mark.slow
 
-HOOKED = [name for name in DRIVEN if name in ("codex", "gemini", "qwen", "cline")]
+HOOKED = [name for name in DRIVEN if name in ("codex", "gemini", "qwen", "cline", "opencode")]
 #: What a person has done by hand: in Codex, trusted the hooks.
 MORE = {"codex": ("--dangerously-bypass-hook-trust",)}
 

@@ -19,7 +19,7 @@ class Terminal:
 
     def __init__(self, place: Place, *words: str) -> None:
         self.place = place
-        self._socket = str(place.home / "tmux")
+        self._socket = str(place.lab.folder / "tmux-codex")
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", *words)
 
     def tmux(self, *words: str) -> str:

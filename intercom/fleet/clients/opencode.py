@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
-from intercom.fleet.clients.part import Member, Part
+from intercom.fleet.clients.part import Item, Member, Own, Part
 from intercom.fleet.programs.program import SERVER
+from intercom.system.resources import text
+
+PLUGIN = ".claude/intercom/opencode.js"  #: not in a folder of its own, where it would first install packages
 
 
 def server(setup: Setup) -> dict[str, Any]:
@@ -35,8 +38,17 @@ def parts(setup: Setup) -> list[Part]:
         Member(path, ("$schema",), "https://opencode.ai/config.json"),  # else it puts it there itself
         Member(path, ("mcp", SERVER), server(setup)),
         Member(path, ("permission", f"{SERVER}_*"), "allow", needed=False),
+        Item(path, ("plugin",), f"./{PLUGIN}" if not setup.user else f"file://{setup.home / PLUGIN}"),
+        Own((setup.home if setup.user else setup.root) / PLUGIN, plugin(setup)),
         setup.rules("AGENTS.md"),
     ]
+
+
+def plugin(setup: Setup) -> str:
+    """Our plugin, which calls Intercom as it is called here."""
+    import json
+
+    return text("opencode.js").replace('["intercom"]', json.dumps(list(setup.call)), 1)
 
 
 CLIENT = Client(

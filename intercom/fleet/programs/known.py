@@ -45,8 +45,20 @@ def _cline() -> Program:
     return Cline()
 
 
+def _opencode() -> Program:
+    from intercom.fleet.programs.opencode.program import OpenCode
+
+    return OpenCode()
+
+
 PROGRAMS: dict[str, Callable[[], Program]] = {DEFAULT: _claude}
-HOOKED: dict[str, Callable[[], Program]] = {"codex": _codex, "gemini": _gemini, "qwen": _qwen, "cline": _cline}
+HOOKED: dict[str, Callable[[], Program]] = {
+    "codex": _codex,
+    "gemini": _gemini,
+    "qwen": _qwen,
+    "cline": _cline,
+    "opencode": _opencode,
+}
 #: Variables in which a program of the second list tells the session: none of them is imported to ask for one.
 _SESSIONS = ("QWEN_CODE_SESSION_ID", "GEMINI_SESSION_ID")
 

@@ -1,0 +1,1 @@
+"""opencode: what Intercom knows about it alone, behind `intercom.fleet.programs.program.Program`."""
