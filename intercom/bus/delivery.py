@@ -106,6 +106,8 @@ class Delivery:
                 new = query.unread(db, reader, floor, joined, wanted, None if limit is None else limit + len(again) + 1)
                 if doubt := self._state.doubt():
                     new = [message._replace(redelivered=message.at < doubt) for message in new]
+                late = query.late(db, again + new)
+                again, new = ([one._replace(late=one.id in late) for one in part] for part in (again, new))
             chosen = _fitting(_cut(again + new, limit), fits)
             self._pace.begun()
             self._state.give(state, reader, [message.id for message in chosen], own_mark())

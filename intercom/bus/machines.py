@@ -7,6 +7,7 @@ for its own `master`. Who is known there its logs show: agents that its page nam
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from intercom.system.files import read_from
 
 Asked = Callable[[sqlite3.Connection], list[str]]  #: a question to the index
 _HEAD = 64 * 1024
+_WORKER = re.compile(r"worker-[0-9]{1,4}")  # a name that registering gives, before it has said a word
 _EVERYBODY = ("master", USER, ALL)  #: can be written to at any machine
 
 
@@ -42,7 +44,7 @@ def unknown(name: str, config: Config, ask: Callable[[Asked], list[str]]) -> str
     names = [*front_matter_agents(logs[machine]), *_EVERYBODY]
     if bare not in names:
         names = list(dict.fromkeys([*ask(lambda db: _names_at(db, machine)), *names]))
-    if bare in names:
+    if bare in names or _WORKER.fullmatch(bare):
         return ""
     near = _near(bare, names)
     guess = f"Did you mean {at_machine(near, machine)!r}? " if near else ""

@@ -213,6 +213,8 @@ def _about(one: Message) -> list[Part]:
     if not one.proven:
         said_by = {"hand": "written by hand", "machine": "another machine's word"}
         notes.append(paint(said_by.get(one.via, "sender not proven"), YELLOW))
+    if one.late:
+        notes.append(paint("late: newer ones came before", YELLOW))
     if one.redelivered:
         notes.append(paint("given before, not confirmed", YELLOW))
     said = [*([word(one.status)] if one.status else []), *([] if one.progress is None else [f"{one.progress} %"])]

@@ -75,6 +75,7 @@ class Message(NamedTuple):
     status: str | None = None
     progress: int | None = None
     redelivered: bool = False
+    late: bool = False  #: from another machine, and newer ones of its sender came before it
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -108,6 +109,8 @@ class Message(NamedTuple):
             out["progress"] = self.progress
         if self.redelivered:
             out["redelivered"] = True
+        if self.late:
+            out["late"] = True
         return out
 
 

@@ -48,6 +48,8 @@ def one(message: Message, masters: Collection[str], *, worker: bool = False) -> 
         notes.append("sent by a command of which nobody can tell whose it was: not proven to be from that name")
     if message.redelivered:
         notes.append("given before to a session that ended without acting: check what is done")
+    if message.late:
+        notes.append("late: newer messages of this sender came before it")
     notes += _contract(message, masters, worker=worker)
     head = [f"message {short(message.id)}", f"from {short(message.sender)} to {short(message.to, words)}"]
     head += [short(message.type), *(["URGENT"] if message.urgent else []), short(message.at)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from intercom.core.arguments import check_count, check_since, maybe_texts
-from intercom.core.message import ALL, Message, canonical, tag_of, type_of
+from intercom.core.message import ALL, MACHINE, Message, canonical, tag_of, type_of
 from intercom.store.index.values import loaded, stored
 
 #: Of own messages that are on the page, the page's name; else the file that they are in.
@@ -250,6 +250,19 @@ def last_seq(db: sqlite3.Connection) -> int:
 def generation(db: sqlite3.Connection) -> str:
     """Names this build of the index: what was cached against another build does not count."""
     return str(db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+
+
+def late(db: sqlite3.Connection, found: Iterable[Message]) -> set[str]:
+    """The ids of those from other machines that came after newer ones of the same sender: a tool synced them later."""
+    theirs = [one for one in found if one.via == MACHINE]
+    out = set[str]()
+    for sender in {one.sender for one in theirs}:
+        sql = "SELECT seq, at FROM messages WHERE sender = ? AND via = ? ORDER BY seq"
+        newest, before = "", {}
+        for seq, at in db.execute(sql, (stored(sender), MACHINE)):
+            before[seq], newest = newest, max(newest, at)
+        out |= {one.id for one in theirs if one.sender == sender and one.at < before.get(one.seq, "")}
+    return out
 
 
 def sent_by(db: sqlite3.Connection, sender: str, ident: str | None, limit: int) -> list[Message]:

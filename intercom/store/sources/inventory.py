@@ -17,6 +17,7 @@ from intercom.system.folders import Names
 _COPIED = re.compile(
     r"[ ~(]|\.sync-conflict-|[._]conflict|[._](?:backup|base|local|remote)[._]\d|\.(?:bak|orig|old|backup|copy|tmp)\b"
 )
+_SURELY_COPIED = re.compile(r"[ ~(]|\.sync-conflict-|[._]conflict")  #: no machine's name has one of these
 _SEGMENT = re.compile(r"-[0-9]{6,9}\Z")
 UPTO = "upto"  #: begins the mark of the open segment
 
@@ -98,6 +99,7 @@ class Listing:
         stem = _stem(path.removeprefix("archive/"))
         if path in self._copies:
             stem = next((before for before in _before_marks(stem) if before in self._stems), stem)
+        stem = _SURELY_COPIED.split(stem, maxsplit=1)[0]  # also where what it is a copy of has not come
         if path.startswith("archive/"):
             stem = _SEGMENT.sub("", stem)
         return canonical(stem.removeprefix("intercom-"))

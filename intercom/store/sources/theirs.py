@@ -32,7 +32,7 @@ def _seen(entry: Entry, source: Source) -> Entry:
     if entry.kind != MESSAGE or is_systems_own(entry):
         return entry
     to = ", ".join(dict.fromkeys(_here(name, source.here) for name in entry.to.split(", ")))
-    via = None if entry.id is None else HAND if source.copy else entry.via if entry.via in _LESS else MACHINE
+    via = None if entry.id is None else entry.via if entry.via in _LESS else MACHINE
     wrote = entry.sender, entry.to
     return entry._replace(sender=at_machine(entry.sender, source.machine), to=to, via=via, wrote=wrote)
 
