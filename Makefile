@@ -24,7 +24,7 @@ help:
 	@echo "make quick  the tests for between two edits: no network, no npm, under two minutes"
 	@echo "make test   all tests; those with the real Claude Code take a few minutes"
 	@echo "make needs  says which programs the tests lack on this machine, and how to get them"
-	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts: hours"
+	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts, every fault, chaos: hours"
 	@echo "make claude, make prettier, make aimfp   installs the pinned one that tests drive; make test does it too"
 	@echo "make clients   installs all other clients that tests drive (npm, about a gigabyte); make test does so with two"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
@@ -56,7 +56,9 @@ clients: $(STAMP)
 	@$(BIN)/python -m tests.clients.versions
 
 soak: needs $(STAMP) claude clients aimfp
-	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/clients tests/aimfp tests/test_many_bodies.py tests/test_powercut.py
+	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/clients tests/aimfp tests/test_many_bodies.py tests/test_powercut.py \
+	  tests/test_faults.py tests/test_two_machines.py
+	@$(BIN)/python -m tests.load
 
 test: needs $(STAMP) claude prettier aimfp
 	@$(BIN)/python -m tests.clients.versions driven

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any
 
 from intercom.core.message import SYSTEM, utc_of_stamp
-from intercom.format import MESSAGE, Entry, digest, hand_id
+from intercom.format import MARKER, MESSAGE, Entry, digest, hand_id
 from intercom.format.grammar import SECONDS
 from intercom.format.likeness import goes_on, similarity
 from intercom.format.record import is_systems_own
@@ -155,12 +155,14 @@ def add_source(
 
 
 def _named(db: sqlite3.Connection, source: Source, found: Pieces) -> Iterator[tuple[str, Entry]]:
-    """The messages of another's log, each with the id that it is to have."""
+    """The messages of another's log, each with the id that it is to have; and its markers, with none."""
     hands, before = _Hands(source, {}), set[str]()
     for entries, _ in found:
         for entry in told_apart(source, entries, _known(db, _ids(entries)), before):
             if entry.kind == MESSAGE:
                 yield entry.id or hands.id_of(entry), entry
+            elif entry.kind == MARKER:
+                yield "", entry
 
 
 def _ids(entries: Iterable[Entry]) -> list[str]:

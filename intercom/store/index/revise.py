@@ -9,7 +9,8 @@ ledger of ours. Its file is all we have, so:
   the pattern for a new message: the second is that. So is one under the id of any other message that we have, neither
   under its header nor like it: its block was the pattern, or was typed over.
 - an entry without an id has one made of its content, so an edit gives it another. It is the message that we had from
-  this file under the same header, with a time to the second, if that text is gone and the two are alike. The message
+  this file under the same header, with a time to the second, if that text is gone, the two are alike, and it stands
+  where that one stood: another one that is gone may have been compacted. The message
   goes by the new id then, as it will after a rebuild, and keeps its number, its receipts and its older texts.
 """
 
@@ -28,6 +29,7 @@ from intercom.store.index.values import entry_of_row, loaded, stored, stored_row
 INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?)"
 MANY = 100  #: texts under one header that are compared with one: so many have none but by intent
 ALIKE = 0.6  #: texts under one header at least so alike are one message, as in `reconcile`
+_ANYWHERE = 1 << 62  #: above every number
 _STATE = "SELECT 1 FROM pragma_database_list WHERE name = 'state'"
 
 
@@ -101,25 +103,48 @@ def take_edits(db: sqlite3.Connection, source: Source, named: Iterable[tuple[str
 
     `named` is all of it, from its start.
     """
-    present: set[str] = set()
+    order: list[str] = []
     strangers: dict[str, Entry] = {}
     for ident, entry in named:
-        present.add(ident)
-        if entry.id is None and SECONDS.search(entry.stamp) and not _has(db, ident):
+        order.append(ident)
+        if entry.kind == MESSAGE and entry.id is None and SECONDS.search(entry.stamp) and not _has(db, ident):
             strangers[ident] = entry
     if not strangers:
         return []
     out = []
-    gone = _by_header(db, source, present, {entry.stamp for entry in strangers.values()})
+    gone = _by_header(db, source, set(order), {entry.stamp for entry in strangers.values()})
+    places = _places(db, source, order) if gone else {}
     for ident, entry in strangers.items():
         for old, number, body in gone.get(_header(entry), [])[:MANY]:
-            if _alike(body, entry.body) and not _has(db, ident):
+            if _stands(number, *places[ident]) and _alike(body, entry.body) and not _has(db, ident):
                 _rename(db, old, ident)
                 revise(db, ident, entry._replace(via="hand"), source)
                 gone[_header(entry)].remove((old, number, body))
                 out.append((ident, number))
                 break
     return out
+
+
+def _places(db: sqlite3.Connection, source: Source, order: list[str]) -> dict[str, tuple[int, int]]:
+    """For each message of a log, in its order, the numbers of the known ones that stand before and after it.
+
+    Where none stands before, it is the start, or, in a log that was compacted, nobody knows what stood there.
+    """
+    known = dict(db.execute("SELECT id, seq FROM messages WHERE src = ?", (source.src,)).fetchall())
+    before, places = (_ANYWHERE if "" in order else 0), {}
+    for ident in order:
+        places[ident] = (before, 0)
+        before = known.get(ident, before)
+    after = _ANYWHERE
+    for ident in reversed(order):
+        places[ident] = (places[ident][0], after)
+        after = known.get(ident, after)
+    return places
+
+
+def _stands(number: int, before: int, after: int) -> bool:
+    """Whether a message of this number stood between two; beyond what is known, not in a log that was compacted."""
+    return before < number < after
 
 
 def _by_header(
