@@ -16,6 +16,7 @@ from intercom import Bus
 
 SEEDS = range(400) if os.environ.get("INTERCOM_SOAK") else range(6)
 NAMES = ("desk", "laptop")
+NAMED = ("a", "b", "user", *(f"{reader}@{name}" for reader in "ab" for name in NAMES))
 
 
 class Net:
@@ -132,8 +133,9 @@ def test_synced_folders(tmp_path: Path, seed: int) -> None:
                 assert number > highest or late, (sender, numbers)
                 highest = max(highest, number)
     for bus in net.buses.values():
-        before = [one.id for one in bus.history()]
+        # What was cut within its header is a message to nobody here, as long as no more of the file has come.
+        before = [one.id for one in bus.history() if one.to in NAMED]
         bus.rebuild()
-        assert [one.id for one in bus.history()] == before
+        assert [one.id for one in bus.history() if one.to in NAMED] == before
         assert not bus.read("a")
         bus.close()
