@@ -27,13 +27,18 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)\S* \(Claude Code\)")
 
 
 def check(argv: Sequence[str], environ: Mapping[str, str], install: str) -> str:
-    """The version of the program. ProgramMissing, with how to `install` it, where it is not there or too old."""
+    """The version of the program. ProgramMissing, with how to `install` it, where it is not there or too old.
+
+    "" for somebody's own script around it that runs and does not tell: whether it will do, its worker shows.
+    """
     proc.find(argv[0], path=environ.get("PATH"), install=install if os.path.basename(argv[0]) == NAME else None)
     try:
         done = proc.run([*argv, "--version"], env=environ, timeout=20, check=False)
     except CommandFailed as error:
         raise ProgramMissing(f"{error} Nothing was started.") from None
     found = _VERSION.search(done.out)
+    if found is None and done.code == 0 and os.path.basename(argv[0]) != NAME:
+        return ""
     if found is None:
         said = (done.out or done.err).strip().splitlines()
         words = f"said {said[0][:80]!r}" if said else "said nothing"
