@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shlex
 import subprocess
 import sys
@@ -206,6 +207,25 @@ def test_a_program_that_drives_several_agents_is_none_of_them(project: Path) -> 
         assert several.below == {"master", "worker-1"}
         assert checked(state, several, "master") == ("master", "unproven")
         assert checked(state, several, None) == ("user", "unproven")
+
+
+def test_a_terminal_inside_an_editor_is_a_persons(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is below the process that starts the agent's server, and no command of the agent's: `user`, not proven."""
+    with Bus.open() as bus, closing(State(bus.config.private)) as state:
+        bus.register("master", pid=os.getpid())
+        main_end, terminal = pty.openpty()
+        for words, name in ((["--norc", "-i"], None), (["-c", "echo go; read line"], "master")):
+            line = ["setsid", "--ctty", "bash", *words]
+            with subprocess.Popen(line, stdin=terminal, stdout=terminal, stderr=terminal) as shell:
+                os.read(main_end, 1000)
+                found = speaker(state, {}, shell.pid)
+                shell.kill()
+            assert found.name == name
+            if name is None:
+                assert found.below == {"master"}
+                assert checked(state, found, None) == ("user", "unproven")
+        os.close(terminal)
+        os.close(main_end)
 
 
 def test_without_agents_scripts_are_people(project: Path) -> None:

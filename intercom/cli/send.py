@@ -72,7 +72,7 @@ def reply(
 
     with open_bus(asked) as bus:
         by = author(bus, sender)
-        told = bus.ask(lambda db: newest_to(db, by.sender)) if id == "LAST" else _answered(bus, id)
+        told = bus.ask(lambda db: newest_to(db, by.sender)) if id.upper() == "LAST" else _answered(bus, id)
         if told.sender in (by.sender, SYSTEM):
             raise Refused(
                 f"{told.id} is from {told.sender}, to whom this cannot be answered; nothing was sent. "

@@ -15,6 +15,7 @@ What no look at processes can prove stands in SECURITY.md.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +24,7 @@ from intercom.core.errors import Refused
 from intercom.core.message import CLI, UNPROVEN, USER, canonical, is_name
 from intercom.fleet.programs.known import SPAWN, session_of
 from intercom.store.state.db import InstanceRow, State
-from intercom.system.ancestry import Ancestor, ancestors, client_of, words_of
+from intercom.system.ancestry import SHELLS, Ancestor, ancestors, client_of, words_of
 
 if TYPE_CHECKING:
     from intercom.fleet.sessions import SessionRow
@@ -154,6 +155,8 @@ def _by_process(
         if ours is not None:
             return Speaker(ours.name, _role(living, ours.name), strong=True, why=f"process {one.pid}")
         names = drives.get(one.pid, set())
+        if names and any(map(_a_persons, above[: above.index(one)])):
+            return Speaker(why=f"its terminal is one of process {one.pid}, {one.name}", below=frozenset(names))
         if len(names) == 1:
             (name,) = names
             return Speaker(name, _role(living, name), why=f"process {one.pid}, {one.name}")
@@ -161,6 +164,20 @@ def _by_process(
             return Speaker(why=f"process {one.pid}, {one.name}, drives {len(names)} agents", below=frozenset(names))
     sits = terminals.get(above[0].terminal) if above else None
     return Speaker(sits.name, _role(living, sits.name), strong=True, why="its terminal") if sits else None
+
+
+def _a_persons(one: Ancestor) -> bool:
+    """Whether a process is a shell in which somebody types: the first in its terminal, not run for one command.
+
+    Editors open such terminals for people, below the same process that starts the servers of agents.
+    """
+    if not one.terminal or one.name.lstrip("-") not in SHELLS:
+        return False
+    try:
+        first = os.getsid(one.pid) == one.pid
+    except (AttributeError, OSError):
+        return False
+    return first and not any(re.match(r"-\w*c", word) for word in words_of(one.pid)[1:])
 
 
 def _first(pid: int | None) -> list[Ancestor]:
