@@ -14,7 +14,7 @@ PYTEST  = $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist
 SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
 APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
 
-.PHONY: help demo demo-fleet needs claude clients prettier aimfp test quick soak lint check pictures bench bench-profile clean
+.PHONY: help demo demo-fleet needs claude claude-newest clients prettier aimfp test quick soak lint check pictures bench bench-profile clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # `needs` comes first, and stops the rest
 
@@ -27,6 +27,7 @@ help:
 	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts, every fault, chaos: hours"
 	@echo "make claude, make prettier, make aimfp   installs the pinned one that tests drive; make test does it too"
 	@echo "make clients   installs all other clients that tests drive (npm, about a gigabyte); make test does so with two"
+	@echo "make claude-newest  installs the newest Claude Code (npm), drives it, and prints what of our knowledge holds"
 	@echo "make check  ruff, mypy, the tests: what a change must pass"
 	@echo "make bench  the benchmarks, with their budgets"
 	@echo "make bench-profile ROW=calls   where the time of a row goes"
@@ -45,6 +46,9 @@ needs:
 
 claude: $(STAMP)
 	@$(BIN)/python -m tests.claude.lab install
+
+claude-newest: needs $(STAMP)
+	@$(BIN)/python -m tests.claude.newest
 
 prettier: $(STAMP)
 	@$(BIN)/python -m tests.prettier install

@@ -23,6 +23,7 @@ from intercom.bus import names
 from intercom.bus.bus import Bus
 from intercom.doctor import project as project_checks
 from intercom.doctor import runtime
+from intercom.fleet.programs.claude.versions import NEWEST
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.fleet.worktrees.register import Worktrees
 from intercom.store.state.db import State
@@ -99,6 +100,15 @@ def test_all_is_well_and_stays_as_it_is(well: Path, command: Command, tmp_path: 
         assert {check: said for check, said in found.items() if said[0] != "ok"} == {}
         assert found["instances"][1] == "worker-1 alive"
     assert tree(well).keys() - before.keys() == set(), "a server that ended leaves no more than it found"
+
+
+@pytest.mark.parametrize(("version", "state"), [("2.1.197", "ok"), (str(NEWEST), "ok"), ("2.1.9999", "warning")])
+def test_a_claude_that_nobody_has_tried(well: Path, command: Command, tmp_path: Path, version: str, state: str) -> None:
+    """Newer than the newest that was tried: said, with what it means; no reason to stop."""
+    path = programs_in(tmp_path / "bin", claude=f'echo "{version} (Claude Code)"')
+    found = findings(command, PATH=f"{path}:{os.environ['PATH']}")["claude"]
+    assert found[0] == state
+    assert ("newest that Intercom was tried on" in found[1]) == (state == "warning")
 
 
 def test_a_fresh_start_is_all_well(project: Path, command: Command, tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ SHOWN = (
         ("starting", "idle", "ready", "starting", False),
         ("unknown", "idle", "idle", "idle", False),
         ("gone", "idle", "idle", "idle", False),
+        ("running", "asked", "unknown", "blocked", True),  # a dialog of a version that draws it in another way
+        ("idle", "asked", "menu", "idle", True),
         ("unknown", None, "unknown", "unknown", False),
     ],
 )

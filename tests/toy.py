@@ -44,6 +44,10 @@ class Toy:
         """There is one version."""
         return "1.0"
 
+    def untried(self, version: str) -> str:  # there is one
+        """Nothing is newer."""
+        return ""
+
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
         """It takes one file."""
         given = {"session": start.session, "command": [*start.command], "env": {**start.identity}}

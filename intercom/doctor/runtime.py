@@ -7,7 +7,6 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from intercom.core.errors import IntercomError
@@ -27,6 +26,7 @@ PACKAGES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...] | None]] = {
     "watchdog": ((4,), None),
 }
 _FLEET = "messages need none; workers do"
+_UPDATE = "update Intercom where there is a newer one: pip install -U intercom-md"
 
 
 def python() -> Finding:
@@ -70,11 +70,20 @@ def _wanted(oldest: tuple[int, ...], too_new: tuple[int, ...] | None) -> str:
 def fleet(environ: Mapping[str, str]) -> list[Finding]:
     """The programs that workers need; without them all else works."""
     found = [_program("tmux", _tmux, proc.INSTALL["tmux"]), _program("git", _git, proc.INSTALL["git"])]
-    return found + [_program(one.name, partial(_agent, one, environ), one.install) for one in programs()]
+    return found + [_agent(one, environ) for one in programs()]
 
 
-def _agent(program: Program, environ: Mapping[str, str]) -> str:
-    return f"{program.title} {program.check([program.command], environ)}"
+def _agent(program: Program, environ: Mapping[str, str]) -> Finding:
+    """The version of an agent program, and what it means where nobody has tried it."""
+    versions: list[str] = []
+
+    def look() -> str:
+        versions.append(program.check([program.command], environ))
+        return f"{program.title} {versions[0]}"
+
+    found = _program(program.name, look, program.install)
+    said = program.untried(versions[0]) if versions else ""
+    return found._replace(state=WARNING, says=f"{found.says} is {said}", do=_UPDATE) if said else found
 
 
 def _program(name: str, look: Callable[[], str], install: str) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -107,13 +108,13 @@ class Master:
         """Have it start its server again, as a person does: /mcp, the server, Reconnect."""
         session.type("/mcp")
         session.wait("❯\u00a0/mcp")
-        for shown_then in ("Manage MCP servers", "1. Reconnect", "econnected to intercomm"):
+        for shown_then in (r"(?i)mcp servers\n", r"❯ (1\. )?Reconnect", "econnected to intercomm"):
 
             def pressed(words: str = shown_then) -> bool:
                 session.key("Enter")  # again where it was lost: nothing else on these pages takes it
                 end = time.monotonic() + 2
                 while time.monotonic() < end:
-                    if words in session.text():
+                    if re.search(words, session.text()):
                         return True
                     time.sleep(0.05)
                 return False

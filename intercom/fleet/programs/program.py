@@ -63,6 +63,9 @@ class Program(Protocol):
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """The version of the program. ProgramMissing where it is not there, too old, or something else."""
 
+    def untried(self, version: str) -> str:
+        """What it means that this version is newer than any that Intercom was tried on; "" where it is not."""
+
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
         """Get a session ready to begin; `write` stores a text under one of `files` and says where. No prompt."""
 

@@ -25,6 +25,7 @@ KINDS = {
 _NOTIFICATIONS = {
     "idle_prompt": events.IDLE,
     "permission_prompt": events.ASKED,
+    "agent_needs_input": events.ASKED,  # since 2.1.300: where auto mode asks, for which there is no other event
     "elicitation_dialog": events.ASKED,
 }
 _INTERACTIVE = ("AskUserQuestion", "ExitPlanMode")

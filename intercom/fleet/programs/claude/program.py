@@ -51,6 +51,12 @@ class Claude:
 
         return launch.check(argv, environ, self.install)
 
+    def untried(self, version: str) -> str:
+        """As `versions.untried`."""
+        from intercom.fleet.programs.claude.versions import untried
+
+        return untried(version)
+
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
         """As `launch.prepare`."""
         from intercom.fleet.programs.claude import launch

@@ -21,3 +21,13 @@ class Version(NamedTuple):
 
 OLDEST = Version(2, 1, 197)  #: older ones are refused as workers
 NEWEST = Version(2, 1, 332)  #: on a newer one hooks are believed as ever, and what is not recognised is left alone
+
+
+def untried(version: str) -> str:
+    """What it means that this version is newer than the newest that was tried; "" where it is not."""
+    if Version(*map(int, version.split("."))) <= NEWEST:
+        return ""
+    return (
+        f"newer than {NEWEST}, the newest that Intercom was tried on: messages and permissions go through its hooks as "
+        "ever; a dialog or screen that it draws in another way is left alone and shown, for a person to answer"
+    )
