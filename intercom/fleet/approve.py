@@ -230,16 +230,18 @@ def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, 
     settling.note(
         crew, seen.name, f"{verb} for {seen.name} by {by}, by keys\n{what}", by=by, denied=denied, request=request
     )
+    if request is not None:  # before the key: the session's own hooks then know who answered
+        crew.sessions.settle(request.id, decision, by)
     came = keys.take(crew, row, dialog, place, max(until, time.monotonic() + _PRESS))
     if came == keys.CHANGED:
+        if request is not None:
+            crew.sessions.reopen(request.id)
         text = f"not answered after all: {seen.name}'s screen had changed\n{what}"
         settling.note(crew, seen.name, text, by=by, denied=denied, request=request)
         raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")
     if came == keys.STAYS:
         note = "the key was pressed, and the same dialog is there still, or again: look at it"
         return Approved(True, decision, "keys", note=note)
-    if request is not None:
-        crew.sessions.settle(request.id, decision, by)
     if not crew.sessions.open_requests(seen.name):
         crew.sessions.unblock(seen.name, "running" if decision == "allow" else "idle")
     return Approved(True, decision, "keys")

@@ -334,6 +334,11 @@ class Sessions:
             )
             return done.rowcount > 0
 
+    def reopen(self, request_id: str) -> None:
+        """It was not decided after all."""
+        with self._changing() as db:
+            db.execute("UPDATE requests SET decision = NULL, decided_by = NULL WHERE id = ?", (request_id,))
+
     def unsettled(self, name: str) -> list[Request]:
         """What `name` asked and nobody has decided, waited for or not, oldest first."""
         return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in self._undecided(name)]

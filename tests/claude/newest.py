@@ -3,7 +3,7 @@
     python -m tests.claude.newest [VERSION]
 
 Installs that version (default: the newest that npm gives), drives its doors, dialogs, hooks and wakes, and prints a
-table. Where all holds, `NEWEST` in `intercom/fleet/programs/claude/versions.py` may say it, with screens of that version
+table. Where all holds, `NEWEST` in `intercom/fleet/programs/claude/versions.py` may name it, with screens of it
 from `tests.claude.capture`.
 """
 
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tests.claude.lab import ROOT, install
 
@@ -46,7 +46,7 @@ def run(version: str, part: str) -> list[tuple[str, str]]:
         if not report.exists():
             return [(part, (done.stdout + done.stderr).strip().splitlines()[-1])]
         found = []
-        for case in ElementTree.parse(report).iter("testcase"):  # our own
+        for case in ET.parse(report).iter("testcase"):  # our own
             wrong = next((one for kind in ("failure", "error") for one in case.iter(kind)), None)
             words = str(wrong.get("message") or "it failed").strip() if wrong is not None else ""
             said = next((line for line in words.splitlines() if line.strip()), "")

@@ -18,7 +18,6 @@ from intercom.core.errors import Refused
 from intercom.fleet import observe, workers
 from intercom.fleet.approve import approve
 from intercom.fleet.observe import Observation
-from intercom.fleet.programs.claude.versions import NEWEST
 from intercom.fleet.workers.launch import launch
 from intercom.fleet.workers.plan import tickets
 from tests.claude.capture import SERVER
@@ -150,9 +149,8 @@ def test_every_dialog_by_keys(stage: Stage) -> None:
                 until(lambda: mode(stage) == "default")  # nobody chose another one
 
 
-def test_auto_mode_that_cannot_check(lab: Lab, stage: Stage) -> None:
+def test_auto_mode_that_cannot_check(stage: Stage) -> None:
     """What it asks is seen, shown and answered: first that it stays in auto mode, then each command."""
-    assert lab.version >= str(NEWEST)
     (found,) = stage.spawn(perm_mode="auto")
     assert found.about["mode"].startswith("auto: ")
     for decision in ("deny", "allow"):
@@ -215,3 +213,33 @@ def test_doors(stage: Stage, door: str, decision: str) -> None:
     until(settled, 20)
     if door == "bypass" and decision == "allow":
         until(lambda: mode(stage) == "bypassPermissions")
+
+
+def test_an_answered_request_is_closed_for_everybody(stage: Stage) -> None:
+    """Its hook no longer waits: refused by a person's keys, or taken back at its terminal, it is nobody's any more."""
+    (stage.project / ".claude" / "intercom.toml").write_text("[permissions]\nwait = 1\n")
+    stage.spawn(perm_mode="default")
+    for how in ("approve", "escape"):
+        stage.assign("worker-1", call("Bash", command=f"touch made-{how}", description="Make it"))
+        (request,) = until(lambda: stage.crew.sessions.open_requests("worker-1"))
+        until(lambda: not stage.crew.sessions.open_requests("worker-1"), 10)
+        seen = asks(stage)
+        assert seen.dialog is not None
+        if how == "approve":
+            done = approve(stage.crew, "worker-1", by="user", decision="deny", expect=f"touch made-{how}", timeout=10)
+            assert (done.answered, done.how) == (True, "keys")
+        else:
+            stage.keys("worker-1", "Escape")
+        until(lambda: stage.crew.sessions.answer_of(request.id), 15)  # noqa: B023  # called here
+        rest(stage)
+        row = stage.crew.sessions.get("worker-1")
+        assert row is not None
+        assert row.state != "blocked"
+        said = [one for one in stage.crew.bus.history(thread=request.id) if one.type != "question"]
+        by = "user" if how == "approve" else "worker-1"
+        assert [(one.sender, "master" in one.to) for one in said] == [(by, True)]
+        assert ("worker-1" in said[0].to) == (how == "approve")
+        again = approve(stage.crew, "worker-1", by="user", decision="deny", expect="x", timeout=0)
+        assert (again.answered, "nothing is asked" in str(again.note)) == (False, True), again
+        assert not (stage.project / f"made-{how}").exists()
+    assert not stage.faults()

@@ -115,6 +115,7 @@ def worker(lab: Lab, place: str, request: pytest.FixtureRequest) -> Iterator[Wor
     assert found.errors() == ""
 
 
+@pytest.mark.every_version
 def test_a_waiter_wakes_an_idle_session(worker: Worker) -> None:
     """First from ready, then from idle within a second: the model gets it once, a draft stays, nothing is typed."""
     worker.session.type("half typed")
@@ -139,6 +140,7 @@ def test_a_waiter_wakes_an_idle_session(worker: Worker) -> None:
     assert not State(worker.bus.config.private).open_receipts("worker-1")
 
 
+@pytest.mark.every_version
 @pytest.mark.parametrize("worker", [ALLOWED], indirect=True)
 def test_urgent_at_the_next_tool_ordinary_at_the_end(worker: Worker) -> None:
     """A running session: neither stops a tool, the urgent comes with its result, the ordinary when the turn ends."""
@@ -251,6 +253,7 @@ def test_the_master_answers_a_permission(worker: Worker, decision: str) -> None:
     assert not worker.sessions.answer(request.id, "allow", "master")
 
 
+@pytest.mark.every_version
 def test_a_dialog_that_a_person_answers_is_no_longer_asked(worker: Worker) -> None:
     """A yes on the screen withdraws the request; so does a no, of which no hook tells."""
     for name, key in (("yes", "1"), ("no", "Escape")):
@@ -266,6 +269,7 @@ def test_a_dialog_that_a_person_answers_is_no_longer_asked(worker: Worker) -> No
     assert not (worker.project / "by-no").exists()
 
 
+@pytest.mark.every_version
 @pytest.mark.parametrize("how", ["exit", "kill"])
 def test_the_waiter_ends_with_its_session(worker: Worker, how: str) -> None:
     """Within a second, however it ends; after /exit the session is known to be gone."""
