@@ -243,7 +243,7 @@ def test_an_idle_master_is_woken(stage: Stage, lab: Lab) -> None:
 def test_done_is_checked_against_git(stage: Stage) -> None:
     """A done that git contradicts is refused; the worker's own call of the bus arrives."""
     stage.spawn(worktrees=True, perm_mode="bypassPermissions")
-    commit = "git switch -qc feature && git commit -q --allow-empty -m work"
+    commit = "git switch -qc feature && echo x > b.txt && git add b.txt && git commit -qm work"
     done = bus_call("intercomm_send", to="master", type="done", message="on feature")
     stage.assign("worker-1", "\n".join([call("Bash", command=commit, description="Commit"), done]))
     until(lambda: [one for one in stage.crew.bus.read("master") if one.type == "done"])

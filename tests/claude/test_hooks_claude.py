@@ -316,7 +316,7 @@ def test_a_session_of_nobody_is_left_alone(lab: Lab, tmp_path: Path) -> None:
     session.ready()
     session.prompt("just-a-prompt")
     session.wait("heard: just-a-prompt")
-    session.wait(lambda screen: "running stop hooks" not in screen)
+    session.wait(lambda screen: "running stop hooks" not in screen.lower())
     assert "hook" not in session.text()
     assert not (project / ".claude").exists()
     session.end()

@@ -71,6 +71,10 @@ class Plain:
         """It is not started."""
         self._cannot()
 
+    def untried(self, version: str) -> str:  # noqa: ARG002  # of one kind
+        """Nothing is said of versions."""
+        return ""
+
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:  # noqa: ARG002
         """It is not started."""
         self._cannot()
