@@ -36,6 +36,8 @@ _MAY = {
     "server/toolbox.py",
     "fleet/verbs.py",
     "core/message.py",
+    "core/root.py",  # a variable that tells the project, asked for before any program is known
+    "fleet/speaker.py",  # and one that tells that an agent runs what runs here
     "fleet/clients/known.py",
     "fleet/clients/claude.py",
 }
