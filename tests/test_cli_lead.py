@@ -90,6 +90,7 @@ def test_a_reply_goes_to_who_asked(run: Run) -> None:
         (answer,) = bus.read("worker-1")
         assert (answer.id, answer.reply_to, answer.thread, answer.type) == (ident, asked, "t1", "answer")
         assert (answer.sender, answer.to, answer.via) == ("user", "worker-1", "cli")
+    assert f"(answers {asked}: which?, thread t1)" in run("log")
     assert "there is no message 'zzz' to answer" in run("reply", "zzz", "x", code=1)
     assert "cannot be answered" in run("reply", ident, "x", code=1)
     assert "nobody has written to 'roo'" not in run("reply", "LAST", "x", "--from", "roo")

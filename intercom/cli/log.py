@@ -7,7 +7,7 @@ from typing import Annotated
 
 from intercom.cli import show
 from intercom.cli.filters import Sender, Thread, Type
-from intercom.cli.session import Asked, open_bus
+from intercom.cli.session import Asked, answered, open_bus
 from intercom.cli.times import EXAMPLES, moment
 from intercom.core.signature import Arg
 
@@ -34,9 +34,10 @@ def log(
 
             write_raw(bus.config, found)
             return 0
-    shown = found if asked.json or all or limit is not None or after else show.screenful(found)
+        texts = answered(bus, found) if not asked.json else {}
+    shown = found if asked.json or all or limit is not None or after else show.screenful(found, texts)
     with show.paged(wanted=not (no_pager or asked.json)):
-        show.messages(shown, as_json=asked.json)
+        show.messages(shown, as_json=asked.json, texts=texts)
     if len(shown) < len(found):
         show.note(f"{len(found) - len(shown)} older: intercom log --all")
     if not found and not asked.json:
@@ -53,7 +54,8 @@ def search(
     """Print the messages that hold the words."""
     with open_bus(asked) as bus:
         found = bus.search(" ".join(query), limit=limit)
-    show.messages(found, as_json=asked.json)
+        texts = answered(bus, found) if not asked.json else {}
+    show.messages(found, as_json=asked.json, texts=texts)
     if not found and not asked.json:
         show.line("Nothing found.")
     elif len(found) == limit:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from intercom.cli import show
 from intercom.cli.filters import Sender, Thread, Type
-from intercom.cli.session import Asked, open_bus, whose
+from intercom.cli.session import Asked, answered, open_bus, whose
 from intercom.core.errors import UsageError
 from intercom.core.signature import Arg
 
@@ -34,7 +34,7 @@ def read(
             messages = bus.wait(id, wait, thread=thread, sender=sender, type=type, limit=limit)
         else:
             messages = bus.read(id, all=all, thread=thread, sender=sender, type=type, limit=limit)
-        show.messages(messages, as_json=asked.json)
+        show.messages(messages, as_json=asked.json, texts=answered(bus, messages) if not asked.json else {})
         if not messages and not asked.json:
             show.line(f"No messages for {id}." if all else f"No new messages for {id}.")
         for one in [] if all else bus.edited(id):

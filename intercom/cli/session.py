@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +13,11 @@ from intercom.cli import show
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.core.config import Config
+    from intercom.core.message import Message
     from intercom.fleet.speaker import Speaker
+
+
+_MOST = 2_000  #: messages; of more only the newest say what they answer
 
 
 class Asked(NamedTuple):
@@ -94,6 +98,16 @@ def whole(bus: Bus, ident: str) -> str:
     from intercom.bus.standing import whole_id
 
     return bus.ask(lambda db: whole_id(db, ident))
+
+
+def answered(bus: Bus, found: Sequence[Message]) -> dict[str, str]:
+    """What the messages say that these answer, by id, for a person to know it by more than its id."""
+    idents = {one.reply_to for one in found[-_MOST:] if one.reply_to}
+    if not idents:
+        return {}
+    from intercom.bus.standing import bodies
+
+    return bus.ask(lambda db: bodies(db, idents))
 
 
 def there(config: Config) -> None:

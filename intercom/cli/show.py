@@ -30,6 +30,9 @@ _COLOUR = {
     "ASK": MAGENTA,
     "REPLY": CYAN,
 }
+Texts = Mapping[str, str]  #: texts of messages, by id
+_NO_TEXTS: Texts = {}
+_BRIEF = 40  #: characters of what is answered
 _INDENT = "  "  #: before the lines of a body
 _BAR = 30  #: characters
 _NARROWEST = 20  #: columns; on a terminal that says it has fewer, nothing is folded
@@ -158,29 +161,29 @@ def no_bar() -> None:
 # -- messages -----------------------------------------------------------------------------------------
 
 
-def screenful(found: Sequence[Message]) -> Sequence[Message]:
+def screenful(found: Sequence[Message], texts: Texts = _NO_TEXTS) -> Sequence[Message]:
     """The newest of the messages that fit a screen; all of them where no person watches."""
     rows = height() - 2  # the prompt, and the line that says that there is more
     used = 0
     for count, one in enumerate(reversed(found) if rows > 0 else ()):
         _paged.append([])
-        message(one)
+        message(one, texts)
         used += len(_paged.pop())
         if used > rows and count:
             return found[len(found) - count :]
     return found
 
 
-def messages(found: Iterable[Message], *, as_json: bool) -> None:
-    """Print messages: a header line and the indented body each, or JSON."""
+def messages(found: Iterable[Message], *, as_json: bool, texts: Texts = _NO_TEXTS) -> None:
+    """Print messages: a header line and the indented body each, or JSON. `texts`: what those say that they answer."""
     for one in found:
         if as_json:
             json_line(one.to_json())
         else:
-            message(one)
+            message(one, texts)
 
 
-def message(one: Message) -> None:
+def message(one: Message, texts: Texts = _NO_TEXTS) -> None:
     """Print a message for a person to read, and an empty line."""
     header: list[Part] = [paint(local(one.at), DIM), "  "]
     header += [paint(word(one.sender), BOLD), " \u2192 ", paint(words(one.to), BOLD)]
@@ -188,7 +191,7 @@ def message(one: Message) -> None:
     if one.urgent:
         header += ["  ", paint("[URGENT]", BOLD, RED)]
     header += ["  ", paint(word(one.id), DIM)]
-    notes = _about(one)
+    notes = _about(one, texts)
     for number, about in enumerate(notes):
         header += [", " if number else "  (", about]
     if notes:
@@ -207,7 +210,7 @@ def edited(one: Message, *, as_json: bool) -> None:
     note(text) if as_json else line(paint(text, YELLOW))
 
 
-def _about(one: Message) -> list[Part]:
+def _about(one: Message, texts: Texts) -> list[Part]:
     """What must be known of a message besides who, when and what."""
     notes: list[Part] = []
     if not one.proven:
@@ -221,7 +224,8 @@ def _about(one: Message) -> list[Part]:
     if said:
         notes.append(" ".join(said))
     if one.reply_to:
-        notes.append(f"answers {word(one.reply_to)}")
+        says = first_line(texts[one.reply_to], _BRIEF) if one.reply_to in texts else ""
+        notes.append(f"answers {word(one.reply_to)}" + (f": {says}" if says else ""))
     if one.thread:
         notes.append(f"thread {word(one.thread)}")
     return notes
