@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from intercom.core import merging
 from intercom.core.errors import IntercomError, Refused, UsageError
 from intercom.core.merging import Waiting
-from intercom.fleet import verbs, workers
+from intercom.fleet import report, verbs, workers
 from intercom.fleet.crew import Crew
-from intercom.fleet.worktrees import conflicts, derived
+from intercom.fleet.worktrees import conflicts, derived, tenants
 from intercom.system import proc
 from tests.conftest import Command, agree
 
@@ -142,6 +142,53 @@ def test_the_queue_predicts_what_a_merge_then_says(crew: Crew, command: Command)
         assert (merged.returncode == 0) == (rows[name]["expected"] == "merged")
         if merged.returncode:
             git(root, "merge", "--abort")
+
+
+def test_what_was_set_done_stays_checked(crew: Crew) -> None:
+    """Also once it is queued; not once its branch has moved on, nor where HEAD is right and the report was not."""
+    crew.bus.register("master", pid=os.getpid())
+    crew.bus.register("worker", "worker-1", pid=os.getpid())
+    tree = Path(crew.worktrees.add("worker-1").path)
+    git(tree, "switch", "-qc", "b")
+    git(tree, "commit", "-q", "--allow-empty", "-m", "first")
+    (tree / "new").write_text("x")
+    git(tree, "add", ".")
+    git(tree, "commit", "-qm", "second")
+    verbs.assign(crew, "master", "worker-1", "Build it.", wake=False)
+    _, said = report.send(crew.bus, "master", "", sender="worker-1", branch="b", commit=git(tree, "rev-parse", "HEAD^"))
+    assert said["verified"] is False
+    with pytest.raises(Refused, match="not the tip"):
+        verbs.worktree_set_status(crew, "master", worker_id="worker-1", status="done")
+    report.send(crew.bus, "master", "", sender="worker-1", branch="b", commit="b")
+    (tree / "left").write_text("x")
+    report.send(crew.bus, "master", "", sender="worker-1", branch="b", commit=git(tree, "rev-parse", "HEAD"))
+    (tree / "left").unlink()
+    for status in ("done", "queued"):
+        verbs.worktree_set_status(crew, "master", worker_id="worker-1", status=status)
+        (row,) = verbs.worktree_list(crew, "master").rows
+        assert (row["status"], row["checked"]) == (status, {"verified": True})
+    git(tree, "commit", "-q", "--allow-empty", "-m", "more")
+    (row,) = verbs.worktree_list(crew, "master").rows
+    assert "moved on" in row["checked"]["unverified"][0]
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        ("python -m aimfp", True),
+        ("/x/bin/python3.11 -m aimfp.watchdog /tree --skip-reconciliation", True),
+        ("/x/bin/python /x/bin/aimfp --no-watchdog", True),
+        ("/x/bin/aimfp", True),
+        ("git commit -m aimfp", False),
+        ("vim aimfp", False),
+        ("python -m pytest aimfp", False),
+        ("python aimfp.py", False),
+        ("", False),
+    ],
+)
+def test_whom_a_removal_ends(line: str, ours: bool) -> None:
+    """AIMFP's own processes; nobody who merely has the word on the command line."""
+    assert tenants._is_aimfp(line.split()) is ours
 
 
 def test_twenty_worktrees_cost_a_few_calls_of_git_each(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:

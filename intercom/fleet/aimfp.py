@@ -76,17 +76,20 @@ def checkouts(root: Path) -> list[Path]:
         return [root]
 
 
-def needs(root: Path) -> list[Need]:
-    """What AIMFP needs of the git repository at `root`, met or not; nothing where the project does not use AIMFP."""
-    return [*_needs(root)] if used(root) else []
+def needs(root: Path, base: str = BRANCH) -> list[Need]:
+    """What AIMFP needs of the git repository at `root`, met or not, for workers that begin at `base`.
+
+    Nothing where the project does not use AIMFP.
+    """
+    return [*_needs(root, base)] if used(root) else []
 
 
-def unmet(root: Path) -> list[Need]:
+def unmet(root: Path, base: str = BRANCH) -> list[Need]:
     """Those that are not met."""
-    return [one for one in needs(root) if not one.met]
+    return [one for one in needs(root, base) if not one.met]
 
 
-def _needs(root: Path) -> Iterator[Need]:
+def _needs(root: Path, base: str) -> Iterator[Need]:
     from intercom.system.git import git, ok
 
     branch = ok(root, "show-ref", "--verify", "--quiet", f"refs/heads/{BRANCH}")
@@ -98,7 +101,7 @@ def _needs(root: Path) -> Iterator[Need]:
         merges = "" if head == BRANCH else ": AIMFP merges into what is checked out"
         says = f"{head or 'no branch'} is checked out{merges}"
         yield Need("branch", head == BRANCH, says, "" if head == BRANCH else f"git switch {BRANCH}")
-    base = BRANCH if branch else "HEAD"
+    base = base if branch or base != BRANCH else "HEAD"
     for path, why, stops in (
         (TRACKING, "workers in worktrees would have no AIMFP project", True),
         (".mcp.json", "sessions in worktrees have no servers by it", False),

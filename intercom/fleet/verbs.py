@@ -202,7 +202,14 @@ def worktree_set_status(
     branch: str | None = None,
 ) -> Entry:
     """Note how far the work in a worktree is; `done` is checked. Refused, NotFound, UsageError."""
-    return crew.worktrees.set_status(worker_id, status, branch)
+    from intercom.fleet.worktrees import branches, claims
+
+    if status != "done":
+        return crew.worktrees.set_status(worker_id, status, branch)
+    entry = crew.worktrees.set_status(worker_id, status, branch, claims.reported(crew))
+    tip = branches.commit_of(crew.bus.config.root, f"refs/heads/{entry.branch}")
+    claims.note_checked(crew.state, entry.worker, entry.branch or "", tip or "")
+    return entry
 
 
 def _tell(crew: Crew, what: str, lines: list[str]) -> None:

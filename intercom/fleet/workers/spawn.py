@@ -93,7 +93,7 @@ def _all(crew: Crew, plan: Plan, taken: list[Ticket], by: str) -> list[Spawned]:
 
 def _aimfp(crew: Crew, plan: Plan) -> list[str]:
     """What AIMFP lacks here for workers in worktrees. Refused where they could do nothing at all."""
-    lacks = aimfp.unmet(crew.bus.config.root) if plan.worktrees else []
+    lacks = aimfp.unmet(crew.bus.config.root, plan.worktree_base) if plan.worktrees else []
     if stops := [one for one in lacks if one.stops]:
         raise Refused(f"{'; '.join(one.says for one in stops)}; nothing was started. First: {stops[0].do}")
     return [f"{one.says}. Do: {one.do}" if one.do else one.says for one in lacks]

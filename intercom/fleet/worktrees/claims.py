@@ -23,6 +23,7 @@ from intercom.store.state.db import State
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
+    from intercom.fleet.crew import Crew
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS claims (
@@ -160,6 +161,13 @@ def note(bus: Bus, state: State, sent: Message, found: Found) -> None:
         Worktrees(state, bus.config.root).note_done(canonical(sent.sender), found.claim.branch)
 
 
+def note_checked(state: State, worker: str, branch: str, commit: str) -> None:
+    """Note that the work of `worker` was checked by whoever set it done: it counts beside what the worker reported."""
+    row = (f"set:{worker}", worker, "", branch, commit, "[]", utc())
+    with state.guarded():
+        _db(state).execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
 def of_messages(state: State, ids: Iterable[str]) -> dict[str, Row]:
     """What was found of these messages, where they were checked."""
     wanted = list(ids)
@@ -172,6 +180,13 @@ def of_messages(state: State, ids: Iterable[str]) -> dict[str, Row]:
 def latest(state: State) -> dict[str, Row]:
     """The newest checked `done` of each worker."""
     return {row.worker: row for row in _rows(state, "ORDER BY at", [])}
+
+
+def reported(crew: Crew) -> dict[str, done.Claim]:
+    """What each worker reported last of the worktree that it has now."""
+    since = {entry.worker: entry.created for entry in crew.worktrees.entries()}
+    rows = [row for row in latest(crew.state).values() if row.at >= since.get(row.worker, row.at)]
+    return {row.worker: done.Claim(row.branch, row.commit) for row in rows if not row.id.startswith("set:")}
 
 
 def _rows(state: State, condition: str, values: list[str]) -> list[Row]:

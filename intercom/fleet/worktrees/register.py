@@ -114,10 +114,17 @@ class Worktrees:
             found.append({"worker": tree.worker or None, "path": path, "status": None, **_facts(tree)})
         return found
 
-    def set_status(self, worker: str | None, status: str, branch: str | None = None) -> Entry:
+    def set_status(
+        self,
+        worker: str | None,
+        status: str,
+        branch: str | None = None,
+        reported: Mapping[str, done.Claim] | None = None,
+    ) -> Entry:
         """Note how far the work is, of `worker` or of whose branch it is. Refused, NotFound, UsageError.
 
-        `done` is checked: branch, commit, a clean worktree, something new.
+        `done` is checked: branch, commit (as `reported` by each worker, else what is checked out), a clean worktree,
+        something new.
         """
         branch = (branch or "").strip() or None
         _storable("changed", branch or "")
@@ -131,7 +138,7 @@ class Worktrees:
         self._check_step(entry, status, branch)
         named = branch or entry.branch
         if status == "done":
-            named = self._check_done(entry, named)
+            named = self._check_done(entry, named, (reported or {}).get(entry.worker))
         return self._put(entry._replace(status=status, branch=named, changed=utc()))
 
     def _check_step(self, entry: Entry, status: str, branch: str | None) -> None:
@@ -159,15 +166,16 @@ class Worktrees:
         many = "more than one worktree has" if found else "no registered worktree has"
         raise NotFound(f"{many} the branch {branch!r}; nothing was changed. Name the worker_id. There are: {names}.")
 
-    def _check_done(self, entry: Entry, branch: str | None) -> str:
+    def _check_done(self, entry: Entry, branch: str | None, reported: done.Claim | None) -> str:
         """The branch that is done, if what git says agrees; Refused with each contradiction."""
         tree = worktree.find(self._root, entry.worker, Path(entry.path), facts=False)
-        branch = branch or tree.branch
+        branch = branch or (reported.branch if reported else None) or tree.branch
         if branch is None:
             raise Refused(
                 f"{entry.worker} is on no branch, so nothing says what is done; nothing was changed. Name the branch."
             )
-        claim = done.Claim(branch=branch, commit=tree.head)
+        says = reported.commit if reported is not None and reported.branch in (None, branch) else None
+        claim = done.Claim(branch=branch, commit=says or tree.head)
         facts = branches.facts(self._root, tree.path, claim, entry.base, self.declared())
         if problems := done.judge(done.BOTH, claim, facts):
             raise Refused(f"{entry.worker} is not done: {' '.join(problems)} Nothing was changed.")

@@ -50,8 +50,13 @@ def _watchdog(path: Path) -> list[int]:
 
 def _is_aimfp(words: list[str]) -> bool:
     """Whether a command line is AIMFP's: `python -m aimfp …`, or its script."""
-    modules = [after for before, after in pairwise(words) if before == "-m"]
-    return any(one in _PROGRAMS for one in modules[:1]) or any(os.path.basename(one) in _PROGRAMS for one in words[:2])
+    if not words or os.path.basename(words[0]) in _PROGRAMS:
+        return bool(words)
+    if not os.path.basename(words[0]).startswith(("python", "pypy")):
+        return False  # `git commit -m aimfp`, `vim aimfp`
+    script = next((word for word in words[1:] if not word.startswith("-")), "")
+    module = next((after for before, after in pairwise(words) if before == "-m"), "")
+    return module in _PROGRAMS or (not module and os.path.basename(script) in _PROGRAMS)
 
 
 def _folder(pid: int) -> str:
