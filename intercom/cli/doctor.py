@@ -1,23 +1,35 @@
-"""Owns `intercom doctor`: what is well here, what is not, and what to do about it. It changes nothing."""
+"""Owns `intercom doctor`: what is well here, what is not, what to do about it; and doing what is safe, if asked."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Annotated
 
 from intercom.cli import show
+from intercom.cli.clients import NONE, set_up, setup_of, tell
+from intercom.cli.entry import server_entry
 from intercom.cli.session import Asked
 from intercom.core import config as configuration
 from intercom.core.display import sentence
 from intercom.core.errors import IntercomError
-from intercom.doctor import OK, WARNING, WRONG, Finding, examine, runs_on
+from intercom.core.signature import Arg
+from intercom.doctor import OK, WARNING, WRONG, Finding, clients, examine, runs_on
+from intercom.fleet.clients import known
+from intercom.fleet.clients.changes import THERE
 
 _TEXT = 24  #: columns before what a check says
 _COLOUR = {OK: show.GREEN, WARNING: show.YELLOW, WRONG: show.RED}
 
 
-def doctor(asked: Asked) -> int:
+def doctor(
+    asked: Asked,
+    *,
+    fix: Annotated[bool, Arg(help="first set up again the clients that `init` has set up")] = False,
+) -> int:
     """Print a line for each check as it is made; 1 if something is wrong."""
+    if fix:
+        _fix(asked)
     worst = OK
     for found in _findings(asked):
         if found.state == WRONG or worst == OK:
@@ -40,3 +52,14 @@ def _findings(asked: Asked) -> Iterator[Finding]:
         yield Finding("root", WRONG, str(error))
         return
     yield from examine(config, os.environ)
+    yield from clients.examine(config, setup_of(config, server_entry(config), user=False))
+
+
+def _fix(asked: Asked) -> None:
+    """Write anew what `init` wrote for clients of this project, with what starts our server today."""
+    config = configuration.load(asked.root)
+    setup = setup_of(config, server_entry(config), user=False)
+    names = [name for name in known.MODULES if any(True for _ in clients.entries(known.client(name), setup))]
+    planned, _ = set_up(setup, config, names or [NONE], dry=False)
+    if not asked.json:
+        tell(config.root, [one for one in planned if one.change.what != THERE], [], dry=False)

@@ -189,7 +189,7 @@ COMMANDS = (
     Command("clear", "upkeep.clear", "the same, by InterComm's name; deletes nothing"),
     Command("rebuild", "upkeep.rebuild", "rebuild the index from the logs"),
     Command("trust", "trust.trust", "trust another machine, or what the settings allow; alone, list both"),
-    Command("doctor", "doctor.doctor", "check that all is as it must be; changes nothing"),
+    Command("doctor", "doctor.doctor", "check that all is as it must be; changes nothing unless asked"),
     Command("spawn", "fleet.spawned", "start workers in tmux, side by side", verb="spawn"),
     Command("scan", "fleet.scanned", "what each worker does and asks", verb="scan"),
     Command("wake", "fleet.woken", "store a message for a worker and wake it", verb="wake"),

@@ -6,7 +6,7 @@ Each part can say whether it is there, put itself into a text, and take itself o
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from intercom.core import document
 from intercom.fleet.clients.edit import block, jsonc
@@ -30,6 +30,14 @@ class Part(Protocol):
         """Without it, if it is ours."""
 
 
+@runtime_checkable
+class Entry(Part, Protocol):
+    """A part that can be an entry for a server."""
+
+    def found(self, text: str) -> Any:
+        """What stands in its place; None for nothing. CannotEdit."""
+
+
 class Member(NamedTuple):
     """A value in a JSON file, under these keys."""
 
@@ -38,9 +46,13 @@ class Member(NamedTuple):
     value: Any
     needed: bool = True  #: without it the rest of the file is of no use
 
+    def found(self, text: str) -> Any:
+        """The value."""
+        return jsonc.find(text, self.keys)
+
     def there(self, text: str) -> bool:
         """Whether there is any value."""
-        return jsonc.find(text, self.keys) is not None
+        return self.found(text) is not None
 
     def put(self, edited: Edited) -> Edited:
         """With it."""
@@ -118,12 +130,16 @@ class Toml(NamedTuple):
     keys: tuple[str, ...]
     body: str
 
-    def there(self, text: str) -> bool:
-        """Whether there is such a table, ours or not."""
+    def found(self, text: str) -> Any:
+        """The table."""
         found: Any = _toml(text)
         for key in self.keys:
             found = found.get(key) if isinstance(found, dict) else None
-        return found is not None
+        return found
+
+    def there(self, text: str) -> bool:
+        """Whether there is such a table, ours or not."""
+        return self.found(text) is not None
 
     def put(self, edited: Edited) -> Edited:
         """With it; nothing else may mean anything else by that."""
@@ -163,11 +179,15 @@ class Listed(NamedTuple):
     key: str
     entry: dict[str, Any]
 
+    def found(self, text: str) -> Any:
+        """The item of that name."""
+        found = _yaml(text).get(self.key)
+        items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return next((one for one in items if one.get("name") == self.entry["name"]), None)
+
     def there(self, text: str) -> bool:
         """Whether the list has one of that name."""
-        found = _yaml(text).get(self.key)
-        names = [one.get("name") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-        return self.entry["name"] in names
+        return self.found(text) is not None
 
     def put(self, edited: Edited) -> Edited:
         """With it, first of the list; a list that is written in brackets is left alone."""
