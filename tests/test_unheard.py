@@ -175,6 +175,30 @@ def test_it_is_in_json(bus: Bus, capsys: pytest.CaptureFixture[str]) -> None:
     assert "@master stop" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["testbox", "other"])
+@pytest.mark.parametrize("stamp", ["{DATE}", "14:32", "YYYY-MM-DD HH:MM:SS", "2026-05-15T08:05:00Z"])
+def test_a_message_has_one_time_for_ever(project: Path, name: str, stamp: str) -> None:
+    """What it says, else when it was first seen, in our log or another's: also when the index was thrown away."""
+    with Bus.open(project) as bus:
+        bus.config.folder.mkdir(parents=True)
+        log = bus.config.folder / f"INTERCOM-{name}.md"
+        log.write_text(by_hand("one", stamp=stamp) + by_hand("two", stamp=stamp), encoding="utf-8")
+        before = {message.body: message.at for message in bus.history()}
+        assert len(before) == 2
+        assert all(before.values())
+        if stamp.endswith("Z"):
+            assert set(before.values()) == {"2026-05-15T08:05:00.000Z"}
+            assert bus.history(since="2026-05-15T08:06:00.000Z") == []
+        assert len(bus.history(since="2026-05-15T08:04:00.000Z")) == 2
+        bus.rebuild()
+        assert {message.body: message.at for message in bus.history()} == before
+        bus.config.private.joinpath("index2.db").unlink(missing_ok=True)
+        append(log, by_hand("three", stamp=stamp))
+        found = {message.body: message.at for message in bus.history()}
+        assert found.pop("three")
+        assert found == before
+
+
 WORDS = st.sampled_from(["ok", "Stop, wait.", "How is it going?", "no", "x" * 40, "done\n\n- a\n- b", "PS: ask roo"])
 
 

@@ -18,9 +18,11 @@ from typing import NamedTuple
 from intercom.bus.rebuild import Part, fill
 from intercom.core.config import Config
 from intercom.core.errors import StorageError
+from intercom.core.message import utc
 from intercom.core.pace import Pace
 from intercom.store.index import Index, IndexLost, Source, add_records, add_source, split
 from intercom.store.index.db import RESTARTED
+from intercom.store.index.ingest import DATED, SEEN, UNDATED
 from intercom.store.index.query import attach_state
 from intercom.store.log.checkpoint import Grown
 from intercom.store.log.log import Log
@@ -179,6 +181,10 @@ class Indexing:
             # Through this connection: the transaction holds the attached state, too.
             if fixed:
                 db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
+                first = min(number for _, number in fixed)
+                if db.execute(UNDATED, (first,)).fetchone():
+                    db.execute(SEEN, (first, utc()))
+                    db.execute(DATED, (first,))
 
     def _row(self, db: sqlite3.Connection, file: File) -> _Row:
         """What the index knows of a source; it is there afterwards."""
@@ -272,6 +278,12 @@ class Indexing:
             db.executemany(_NOTE, [("archive", archive), ("log", self._config.log.name)])
             count, foreign = fill(db, parts, self._state.numbers(), progress)
             self._state.add_numbers(foreign)
+            if foreign:
+                undated = db.execute(UNDATED, (min(number for _, number in foreign),)).fetchall()
+                db.execute("BEGIN")
+                times = self._state.first_seen([row[0] for row in undated])
+                db.executemany("UPDATE messages SET at = ?2 WHERE id = ?1", times)
+                db.execute("COMMIT")
             return count
         finally:
             db.close()

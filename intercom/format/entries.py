@@ -26,6 +26,7 @@ from intercom.format.text import decode, encode, name, names, one_line, unquote
 
 _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_ -]{0,30}\Z")
 _LONGEST_HEADING = 400  # bytes
+_ONE_WORD = re.compile(rb"[ \t]*[\w.@*`-]+[ \t]*\Z")  # recipients in no dialect
 _PROGRESS = re.compile(r"(?:[0-9]{1,2}|100)\Z")
 
 
@@ -97,7 +98,8 @@ def other(raw: bytes, offset: int, *, marker: bool) -> list[Entry]:
 def tolerant(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roster: Roster | None = None) -> Entry:
     """The message whose header is `match`, a match without the strict groups."""
     meta, text_at = _meta(buffer, match.end(), stop)
-    head = _head(match) if meta is not None and _rest(match) is not None else _spoken(match, roster)
+    found = _rest(match)
+    head = _head(match, found) if meta is not None and found is not None else _spoken(match, found, roster)
     text = buffer[text_at:stop]
     if match.group(REST).endswith(b"\r"):
         text = text.replace(b"\r\n", b"\n")
@@ -135,10 +137,8 @@ def _rest(match: re.Match[bytes]) -> re.Match[bytes] | None:
     return HEADER_REST.match(match.string, *match.span(REST))
 
 
-def _head(match: re.Match[bytes]) -> Head:
-    """The fields of a header that `is_header` found to be one."""
-    found = _rest(match)
-    assert found is not None
+def _head(match: re.Match[bytes], found: re.Match[bytes]) -> Head:
+    """The fields of a header that `is_header` found to be one; `found` is its rest, in pieces."""
     tag, urgent, title = (found.group(3) or b"INFO").strip(), False, []
     if not _TAG.match(tag):
         title, tag = [f"[{decode(tag)}]"], b"INFO"
@@ -162,15 +162,16 @@ def _head(match: re.Match[bytes]) -> Head:
     )
 
 
-def _spoken(match: re.Match[bytes], roster: Roster | None) -> Head:
+def _spoken(match: re.Match[bytes], found: re.Match[bytes] | None, roster: Roster | None) -> Head:
     """As `_head`, of a header that no tool wrote: it may be in any dialect."""
-    found = _rest(match)
     if found is None:
         alone = _heading(match, roster)
         assert alone is not None
         tag, urgent, title = dialects.tagged(alone.rest, "")
         return Head(one_line(decode(match.group(STAMP))), alone.sender, ALL, tag or "INFO", urgent, title)
-    head = _head(match)
+    head = _head(match, found)
+    if roster is None and _ONE_WORD.match(found.group(2)):
+        return head
     written = decode(found.group(2)).rstrip()
     read = dialects.addressee(written, roster)
     if read.to != written:

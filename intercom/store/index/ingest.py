@@ -90,6 +90,11 @@ def plain_rows(source: Source, entries: Iterable[Entry], counts: dict[str, int])
     ]
 
 
+UNDATED = "SELECT id FROM messages WHERE at = '' AND seq >= ?"
+SEEN = "INSERT OR IGNORE INTO state.seen SELECT id, ?2 FROM messages WHERE at = '' AND seq >= ?1"
+DATED = "UPDATE messages SET at = (SELECT s.at FROM state.seen s WHERE s.id = messages.id) WHERE at = '' AND seq >= ?"
+
+
 class _Hands:
     """Ids of hand-written messages: content and occurrence within one source.
 

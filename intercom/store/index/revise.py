@@ -166,6 +166,7 @@ def _rename(db: sqlite3.Connection, old: str, new: str) -> None:
     db.execute("UPDATE messages SET id = ? WHERE id = ?", (new, old))
     if db.execute(_STATE).fetchone():
         db.execute("DELETE FROM state.numbers WHERE id = ?", (old,))
+        db.execute("UPDATE OR REPLACE state.seen SET id = ? WHERE id = ?", (new, old))
         db.execute("UPDATE OR REPLACE state.receipts SET id = ? WHERE id = ?", (new, old))
 
 

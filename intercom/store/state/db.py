@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -309,6 +309,16 @@ class State:
         """Sequence numbers that were given to other machines' messages, by id."""
         with self.guarded():
             return dict(self.db.execute("SELECT id, seq FROM numbers").fetchall())
+
+    def first_seen(self, idents: Sequence[str]) -> list[tuple[str, str]]:
+        """Ids of messages that say no time, each with the time that they were first seen: now, where nobody had."""
+        if not idents:
+            return []
+        now = utc()
+        with self.transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", [(ident, now) for ident in idents])
+            known = dict(db.execute("SELECT id, at FROM seen").fetchall())
+        return [(ident, known[ident]) for ident in idents]
 
     def add_numbers(self, numbers: Iterable[tuple[str, int]]) -> None:
         """Fix the sequence numbers of other machines' messages."""

@@ -46,6 +46,9 @@ CREATE TABLE IF NOT EXISTS told (
     text TEXT NOT NULL,               -- a digest of what it was given last, or told of; only of what was edited
     PRIMARY KEY (reader, id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seen (
+    id TEXT PRIMARY KEY, at TEXT NOT NULL  -- when a message of another log was first seen that says no time itself
+) WITHOUT ROWID;
 """  # what files of this version may lack; what is older than this only ever ignores it
 BUSY: Final = 10_000  #: milliseconds to wait for another that writes
 _ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
@@ -108,7 +111,7 @@ def opened_state(path: Path) -> sqlite3.Connection:
                 f"{path} was written by a newer Intercom (version {_version(db)}, this one knows {_SCHEMA_VERSION}); "
                 "nothing was changed. Use the newer Intercom."
             )
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'told'").fetchone():
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'seen'").fetchone():
             db.executescript(_LATER)
         db.execute("PRAGMA synchronous = NORMAL")
         _doubt(db, path.parent)
