@@ -173,6 +173,8 @@ def test_it_is_in_json(bus: Bus, capsys: pytest.CaptureFixture[str]) -> None:
     assert "reaches nobody" in found["warnings"][-1]
     assert main(["--root", str(bus.config.root), "status"]) == 0
     assert "@master stop" in capsys.readouterr().out
+    main(["--root", str(bus.config.root), "doctor"])
+    assert "write instead: @master stop" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["testbox", "other"])

@@ -62,6 +62,7 @@ def _kept(config: Config, seen: storage.Seen) -> Iterator[Finding]:
         yield from _one("log", lambda: storage.log(config))
         yield from _one("instances", lambda: storage.people(seen))
         yield from _one("names", lambda: contents.names(config, seen))
+        yield from _one("lines", lambda: contents.lines(config, seen))
         yield from _one("workers", lambda: storage.workers(seen))
         yield from _one("worktrees", lambda: contents.worktrees(seen))
 

@@ -13,9 +13,11 @@ from contextlib import closing
 from pathlib import Path
 
 from intercom.core.config import Config, log_machine
+from intercom.core.display import value
 from intercom.core.message import ALL, RESERVED, machine_of
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.doctor.storage import Seen
+from intercom.repair.unheard import still
 from intercom.store.index import Index
 from intercom.store.log.ledger import Ledger
 from intercom.system.files import read_from
@@ -80,6 +82,23 @@ def names(config: Config, seen: Seen) -> Finding:
         says = f"messages were written to {listed(phantom)}, and nobody has that name: nobody gets them"
         return Finding("names", WARNING, says, "correct the name in the log, or: intercom init --agent NAME")
     return Finding("names", OK, "each is somebody's")
+
+
+def lines(config: Config, seen: Seen) -> Finding:
+    """Whether anything that people wrote into the page reaches nobody."""
+    path = Index(config.private).path
+    if not seen.path.exists() or not path.exists():
+        return Finding("lines", OK, "nobody has looked at the page yet")
+    with closing(_opened(path)) as db:
+        try:
+            found = still(config, seen, db)
+        except sqlite3.Error:
+            return Finding("lines", OK, "the index cannot tell")
+    if found:
+        count = "1 line reaches" if len(found) == 1 else f"{len(found)} lines reach"
+        says = f"{count} nobody, or not everybody they name; the first: {value(found[0].line[:200])} ({found[0].why})"
+        return Finding("lines", WARNING, says, f"write instead: {value(found[0].instead[:200])}")
+    return Finding("lines", OK, "whatever people wrote into the page reaches somebody")
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -8,6 +8,8 @@ r"""Owns the grammar of the log, INTERCOM 1.2, beside the regexes that are it.
     marker    = ("### COMPACTED:" text / conflict) NL
     conflict  = 7"<" / 7"=" / 7">" / 7"|"          ; alone or with text after a blank
 
+The dialects of people, on a page, are in `dialects` and `lines`; what follows holds for every file.
+
 Reading is tolerant: any arrow that agents have been seen to write, mojibake included; any stamp;
 names in bold or back-ticks. A header without a tag counts if its stamp is a date or `{DATE}`. What
 follows the tags (the title) is the first paragraph of the body.
