@@ -72,7 +72,7 @@ def _import_ahead() -> None:
     from intercom.bus import bus, redact  # noqa: F401
     from intercom.fleet import settling  # noqa: F401
     from intercom.hooks import faults, permission, wording  # noqa: F401
-    from intercom.repair import intake, refill, repair, takeover  # noqa: F401
+    from intercom.repair import intake, refill, repair, reread, takeover, unheard  # noqa: F401
     from intercom.store.log import template  # noqa: F401
     from intercom.system import proc, watch  # noqa: F401
 
