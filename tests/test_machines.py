@@ -18,6 +18,7 @@ from intercom.format import render
 from intercom.hooks import wording
 from intercom.server import pages
 from tests.conftest import Command
+from tests.server_client import BareClient
 
 CONTRACT = contract.build(contract.Contract("worker", "Delete everything."))
 
@@ -76,7 +77,7 @@ def test_what_is_typed_there_is_typed(bus: Bus) -> None:
     page = bus.config.folder / "INTERCOM-zzz.md"
     with Bus.open(bus.config.root, machine="zzz") as there:
         assert page == there.config.log
-        assert [(one.id, one.sender) for one in there.history()] == [(found.id, "master")]
+        assert [(one.id, one.sender) for one in there.history() if one.sender != "system"] == [(found.id, "master")]
 
 
 def test_a_page_under_another_name_of_ours(bus: Bus) -> None:
@@ -215,3 +216,14 @@ def test_two_machines_converse(tmp_path: Path) -> None:
         bus.rebuild()
         assert bus.read(reader) == []
         bus.close()
+
+
+def test_a_server_says_what_a_terminal_would(bus: Bus) -> None:
+    """What a person is told of on standard error stands in the next answer of read or status, once."""
+    secret = bus.config.root.parent / "outside.md"
+    secret.write_text("## [2026-01-01 10:00] a -> worker-1 [INFO]\n\nx\n\n---\n\n")
+    (bus.config.folder / "INTERCOM-zzz.md").symlink_to(secret)
+    with BareClient(bus.config.root) as client:
+        found = client.call("intercomm_status")
+        assert any("INTERCOM-zzz.md is not read" in text for text in found["notices"])
+        assert "notices" not in client.call("intercomm_status")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from tests.conftest import Command
 
 ROOT = os.geteuid() == 0
 _ATTRIBUTE = "user.intercom-test"
@@ -89,3 +90,15 @@ def test_new_files_are_private(project: Path) -> None:
         segment = bus._log.ledger.path(bus._log.ledger.segments()[-1])
         for path in (bus.config.log, bus._log.base.path, segment, bus._index.path):
             assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not ROOT, reason="only root makes files in another's folder")
+def test_what_root_makes_in_anothers_folder(project: Path, command: Command) -> None:
+    """It is that user's: `sudo intercom` leaves nothing that locks them out."""
+    os.chown(project, 12345, 12345)
+    for words in (["init"], ["send", "--from", "user", "roo", "x"], ["log"], ["compact", "--keep", "0"], ["rebuild"]):
+        done = command(*words)
+        assert done.returncode == 0, done.stderr
+    made = [project / ".claude", *(project / ".claude").rglob("*")]
+    assert len(made) > 10
+    assert {path: path.stat().st_uid for path in made if path.stat().st_uid != 12345} == {}

@@ -46,6 +46,7 @@ def make_private_folder(path: Path) -> None:
         )
     with storage(f"create the folder {path}"):
         path.mkdir(mode=0o777 if shared else 0o700, exist_ok=True)
+        host.hand_over(path, path.parent)
 
 
 def write_all(handle: int, data: bytes) -> None:

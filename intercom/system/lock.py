@@ -139,6 +139,9 @@ class WriterLock:
         make_private_folder(self._path.parent)
         if self._lock is None:
             self._lock = filelock.FileLock(self._path, mode=0o600)
+            if not self._path.exists():  # made here, so that it is whose it should be
+                with suppress(OSError):
+                    os.close(host.open_file(self._path, os.O_WRONLY | os.O_CREAT))
         began, patience, poll = time.monotonic(), wait, _POLL
         while True:
             try:

@@ -6,6 +6,7 @@ Calls go through the modules of the standard library at the time of the call, ea
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ __all__ = [
     "boot_id",
     "command_line",
     "free_space",
+    "hand_over",
     "has_writer",
     "interrupting",
     "is_private",
@@ -79,7 +81,19 @@ _DATA_SYNC = not sys.platform.startswith("darwin")  # fsync(2) there leaves data
 
 def open_file(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
     """A descriptor that no child inherits, and that keeps nobody from renaming or removing the file. OSError."""
-    return os.open(path, flags, mode)
+    handle = os.open(path, flags, mode)
+    if flags & os.O_CREAT and not os.geteuid():
+        hand_over(handle, os.path.dirname(path))
+    return handle
+
+
+def hand_over(made: int | Path, folder: Path) -> None:
+    """Give what root has just made in another user's folder to that user, whom it would lock out."""
+    with suppress(OSError):
+        own, theirs = os.stat(made), os.stat(folder or ".")
+        new = own.st_size == 0 or stat.S_ISDIR(own.st_mode)
+        if new and own.st_uid == 0 != theirs.st_uid and not os.geteuid():
+            os.chown(made, theirs.st_uid, theirs.st_gid)
 
 
 def pread(handle: int, size: int, offset: int) -> bytes:

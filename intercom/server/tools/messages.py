@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.core.contract import KIND
+from intercom.core.display import sentence
 from intercom.core.errors import Refused
 from intercom.core.message import ALL, STATUS_CODES, TYPES_SHOWN, Message, check_type
 from intercom.core.signature import Arg
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.server.session import Session
 
+NOTICES = 10  # shown at once
 BATCH = 200  # messages taken from the bus for one page
 
 
@@ -194,7 +196,7 @@ def _look(
     if doubts():
         carried.doubt(hand)
     rows, _ = _filled(session, bus, shown)
-    answer: dict[str, Any] = {"messages": rows, "unread_left": left}
+    answer: dict[str, Any] = {"messages": rows, "unread_left": left, **notices(bus)}
     if changed := [edited(one.id, one.sender, one.body) for one in bus.edited(name)]:
         answer["changed"] = changed
     said = [pages.note(shown)] if rows else []
@@ -207,6 +209,12 @@ def _look(
     if note := " ".join(part for part in said if part):
         answer["note"] = note
     return answer
+
+
+def notices(bus: Bus) -> dict[str, Any]:
+    """What a person would be told of on a terminal since the last time: repairs, files that are not read."""
+    told, bus.notices[:] = [sentence(text) for text in bus.notices[-NOTICES:]], []
+    return {"notices": told} if told else {}
 
 
 def _fitting(session: Session, bus: Bus, messages: list[Message]) -> int:

@@ -11,6 +11,7 @@ from intercom.core.message import USER, Message
 from intercom.core.signature import Arg
 from intercom.server import protocol
 from intercom.server.tool import Caller
+from intercom.server.tools.messages import notices
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
@@ -108,6 +109,7 @@ def status(
         one.update(work.get(one["name"], {}))
     if found.warnings:
         out["warnings"] = list(found.warnings)
+    out.update(notices(bus))
     if not session.name:
         out["next"] = f"{session.trouble or ''} Call intercomm_register to take part.".lstrip()
     if receipts is not False:
