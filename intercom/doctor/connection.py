@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 import shutil
-import stat
 import sys
 from collections.abc import Mapping
 
+from intercom.core import document
 from intercom.core.config import Config
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.fleet.programs.program import Program
@@ -20,11 +19,10 @@ def project_file(config: Config) -> Finding:
     """Whether the project's own list of MCP servers can be read at all: its clients say nothing where it cannot."""
     path = config.root / ".mcp.json"
     try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+        found = document.json(document.text_of(path))
     except FileNotFoundError:
         return Finding(".mcp.json", OK, "not there")
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         says = f"{path} cannot be parsed ({error}): no client gets a server from it"
         return Finding(".mcp.json", WRONG, says, "mend it; intercom init prints an entry that works")
     if not isinstance(found, dict) or not isinstance(found.get("mcpServers", {}), dict):
