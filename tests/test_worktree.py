@@ -350,8 +350,15 @@ def test_settings_are_copied_and_are_not_work(root: Path) -> None:
     assert worktree.copy_settings(root, tree) == [".claude/settings.local.json"]
     assert worktree.copy_settings(root, tree) == []
     assert str(worktree.find(root, "w").unsaved) == ""
+    (root / ".gitignore").write_text(".claude/\n")
+    sh(root, "commit", "-qam", "ignored as a whole")
+    sh(tree, "checkout", "-q", "--detach", "main")
+    assert str(worktree.find(root, "w").unsaved) == ""
+    (tree / ".claude" / "notes.md").write_text("mine")
+    assert "ignored but not derived: .claude/" in str(worktree.find(root, "w").unsaved)
+    (tree / ".claude" / "notes.md").unlink()
     (tree / ".claude" / "settings.local.json").write_text('{"a": 1}')
-    assert "settings.local.json" in str(worktree.find(root, "w").unsaved)
+    assert ".claude/" in str(worktree.find(root, "w").unsaved)
 
 
 def test_bootstrap(root: Path, tmp_path: Path) -> None:

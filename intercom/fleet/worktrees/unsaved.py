@@ -112,7 +112,12 @@ def keep_commits(root: Path, name: str, head: str) -> tuple[str | None, tuple[st
 
 
 def _copied(root: Path, path: Path, name: str) -> bool:
-    """Whether it is a settings file as `copy_settings` put it there: the same bytes as the root's."""
+    """Whether it is a settings file as `copy_settings` put it there: the same bytes as the root's; or their folder."""
+    if name == ".claude/":
+        try:
+            return all(_copied(root, path, name + inner) for inner in os.listdir(path / name))
+        except OSError:
+            return False
     if not re.fullmatch(r"\.claude/settings[^/]*\.json", name):
         return False
     try:
