@@ -15,6 +15,7 @@ from intercom.format import parse
 from intercom.format.near import near_misses
 from intercom.format.roster import Roster
 from tests.people_kit import append, bodies, by_hand, said
+from tests.server_client import BareClient
 
 T = "2026-06-05 08:34"
 
@@ -122,6 +123,37 @@ def test_everything_without_notice(bus: Bus) -> None:
         assert len(bus.status().unheard) == 1
 
 
+def test_an_answer_below_a_message_by_hand(bus: Bus) -> None:
+    """Below the closing rule of what another wrote by hand it reads as a part of that: said once, until it is gone."""
+    append(bus.config.log, by_hand("Which one?", sender="roo", to="worker-1"))
+    append(bus.config.log, by_hand("mine", to="worker-1", stamp="2026-06-05 09:00:00"))
+    assert bodies(bus.read("worker-1")) == ["Which one?", "mine"]
+    text = bus.config.log.read_text(encoding="utf-8")
+    changed = text.replace("Which one?\n\n---\n", "Which one?\n\n---\n\nok do it\n")
+    bus.config.log.write_text(f"{changed}PS: soon\n", encoding="utf-8")
+    assert bus.read("worker-1") == []
+    [notice] = bus.read("user")
+    assert "ok do it" in notice.body
+    assert [one.instead for one in bus.status().unheard] == ["@roo ok do it"]
+    append(bus.config.log, by_hand("more", stamp="2026-06-05 09:00:01"))
+    assert bus.read("user") == []
+    assert len(bus.status().unheard) == 1
+    text = bus.config.log.read_text(encoding="utf-8").replace("\nok do it", "\n@roo ok do it", 1)
+    bus.config.log.write_text(text, encoding="utf-8")
+    assert sorted(bodies(bus.read("roo"))) == ["more", "ok do it"]
+    assert bus.status().unheard == []
+
+
+def test_a_phantoms_text_is_edited(bus: Bus) -> None:
+    """That nobody gets it was said; another text of it is not said again."""
+    append(bus.config.log, by_hand("hello", to="mastre"))
+    assert len(bus.read("user")) == 1
+    text = bus.config.log.read_text(encoding="utf-8")
+    bus.config.log.write_text(text.replace("\nhello\n", "\nhello, you\n", 1), encoding="utf-8")
+    assert bus.read("user") == []
+    assert len(bus.status().unheard) == 1
+
+
 def test_many_at_once_are_not_many_notices(bus: Bus) -> None:
     """An old log in which nobody is known: ten are said, the others counted."""
     append(bus.config.log, "".join(by_hand("x", to=f"someone-{n}", stamp=f"{T}:{n:02}") for n in range(30)))
@@ -199,6 +231,51 @@ def test_a_message_has_one_time_for_ever(project: Path, name: str, stamp: str) -
         found = {message.body: message.at for message in bus.history()}
         assert found.pop("three")
         assert found == before
+
+
+def test_an_edit_is_told_wherever_a_reader_reads(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the command, the tool and a hook's page: once each, in a line, and the message does not come again."""
+    from intercom.cli import main
+    from intercom.hooks.deliver import unread_page
+
+    with Bus.open(project) as bus, BareClient(project) as client:
+        client.call("intercomm_register", role="master")
+        bus.add_agents(["roo", "ann"])
+        append(bus.config.log, by_hand("How is it going?", to="master, roo, ann", stamp="2026-06-05 08:34"))
+        assert len(client.call("intercomm_read")["messages"]) == len(bus.read("roo")) == len(bus.read("ann")) == 1
+        text = bus.config.log.read_text(encoding="utf-8").replace("How is it going?", "Stop, wait for me.")
+        bus.config.log.write_text(text, encoding="utf-8")
+        answer = client.call("intercomm_read")
+        assert answer["messages"] == []
+        [line] = answer["changed"]
+        assert "Stop, wait for me." in line
+        assert "changed" not in client.call("intercomm_read")
+        page = unread_page(bus, "ann")
+        assert "Stop, wait for me." in page
+        assert "\n" not in page
+        assert unread_page(bus, "ann") == ""
+        assert main(["--root", str(project), "read", "--id", "roo"]) == 0
+        found = capsys.readouterr().out
+        assert "No new messages" in found
+        assert "Stop, wait for me." in found
+        assert main(["--root", str(project), "read", "--id", "roo"]) == 0
+        assert "Stop" not in capsys.readouterr().out
+        assert said(bus) == []
+
+
+def test_an_edit_is_undone_before_anybody_was_told(project: Path) -> None:
+    """Who reads sees nothing of it; who was told of the first is told that it is as before."""
+    with Bus.open(project) as bus:
+        append_to = bus.config.log
+        append_to.parent.mkdir(parents=True)
+        append_to.write_text(by_hand("one") + by_hand("two", stamp="2026-01-12 10:00:09"), encoding="utf-8")
+        assert len(bus.read("roo")) == 2
+        before = append_to.read_text(encoding="utf-8")
+        append_to.write_text(before.replace("one", "three"), encoding="utf-8")
+        assert bodies(bus.edited("roo")) == ["three"]
+        append_to.write_text(before, encoding="utf-8")
+        assert bodies(bus.edited("roo")) == ["one"]
+        assert bus.edited("roo") == []
 
 
 WORDS = st.sampled_from(["ok", "Stop, wait.", "How is it going?", "no", "x" * 40, "done\n\n- a\n- b", "PS: ask roo"])

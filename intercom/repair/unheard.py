@@ -6,6 +6,7 @@ long as that is. What is still so is looked up on the page each time that somebo
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections import Counter
@@ -21,7 +22,9 @@ from intercom.format import Entry, decode, encode, hand_id, render
 from intercom.format.near import Near, near_misses, not_known
 from intercom.format.record import seal
 from intercom.format.roster import Roster
+from intercom.repair.sides import entry_of
 from intercom.store.index import query
+from intercom.store.index.edited import any_edited
 from intercom.store.index.values import loaded
 from intercom.store.log.unfinished import entries_of
 from intercom.store.state.db import State
@@ -31,6 +34,11 @@ from intercom.system.files import read_from
 MOST = 10  #: notices at once; what is more is only counted
 _LONGEST = 300  #: characters of a line that is repeated
 _MANY = 500
+_BELOW = re.compile(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
+_VERSIONS = (
+    "SELECT m.id, m.sender, m.body, v.body FROM (SELECT DISTINCT id FROM versions) e JOIN messages m ON m.id = e.id "
+    "JOIN versions v ON v.id = m.id WHERE m.via = 'hand' AND m.hidden = 0 ORDER BY m.seq, v.n"
+)
 _BY_HAND = "SELECT id, stamp, sender, rcpt, tag FROM messages WHERE via = 'hand' AND hidden = 0 AND id IN"
 
 
@@ -44,7 +52,7 @@ class Unheard(NamedTuple):
 
     def sentence(self) -> str:
         """The same for a person, in one line."""
-        what = "this message does not reach everybody" if self.id else "nobody gets this line"
+        what = "this message does not reach everybody" if self.line.startswith("#") else "nobody gets this line"
         return f"{what}: {value(_short(self.line))} ({value(self.why)}). Write instead: {value(_short(self.instead))}"
 
 
@@ -104,11 +112,29 @@ def to_say(
     """The records that say what is new of it: lines that the `former` page had not, and `changed` messages."""
     before = None if former is None else lines(former, names)
     found = [(ident, Unheard(*one)) for ident, one in fresh(db, lines(page, names), before)]
+    near = {one.line for one in lines(page, names)}
     for ident, entry in changed:
+        was = entry_of(db, ident)
+        said = () if was is None else (was[0].to, _added(entry.sender, was[0].body, entry.body, ident, names))
         one = of_entry(entry, ident, names, there)
-        if one is not None:
+        if one is not None and not (said and said[0] == entry.to):
             found.append((new_id(), one))
+        if said and isinstance(said[1], Unheard) and said[1].line not in near:
+            found.append((new_id(), said[1]))
     return notices(found)
+
+
+def _added(sender: str, old: str, new: str, ident: str, names: Roster) -> Unheard | None:
+    """What somebody added below the closing rule of a message that a person or agent had written by hand.
+
+    It reads as a part of that, under its sender's name: a person's own may go on below a rule.
+    """
+    below = _BELOW.match(new, len(old)) if old and len(new) > len(old) and new.startswith(old) else None
+    if below is None or sender in {USER, SYSTEM}:
+        return None
+    line = below[1].strip()
+    why = f"it was added below a message of {sender}'s, and reads as a part of that"
+    return Unheard(line, why, f"@{sender} {line.lstrip('> ')}" if sender in names.names else f"@NAME {line}", ident)
 
 
 def fresh(db: sqlite3.Connection, page: Sequence[Near], before: Sequence[Near] | None) -> list[tuple[str, Near]]:
@@ -164,7 +190,13 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
         found = of_entry(entry, ident, names, there)
         if found is not None and not _received(state, ident, strangers(entry.to, there)):
             out.append(found)
-    return out
+    shown = frozenset(query.on_page(db)) if any_edited(db) else frozenset()
+    added: dict[str, Unheard] = {}
+    for ident, sender, new, old in db.execute(_VERSIONS) if shown else ():
+        one = _added(loaded(sender), loaded(old), loaded(new), ident, names) if ident in shown else None
+        if one is not None and all(one.line != other.line for other in out):
+            added.setdefault(ident, one)
+    return [*out, *added.values()]
 
 
 def _received(state: State, ident: str, names: Iterable[str]) -> bool:
