@@ -255,6 +255,10 @@ SILENT = {
     "hook": "speaks JSON",
     "demo": "plays with words of its own",
     "completion": "prints a script",
+    "ui": "has a screen of its own",
+    "notify": "rings the desktop's bell, with words of its own",
+    "report": "prints the place of the page that it writes",
+    "uninstall": "names files of clients",
 }
 
 

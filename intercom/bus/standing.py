@@ -42,7 +42,7 @@ def there_is(db: sqlite3.Connection, ident: str) -> bool:
 
 def bodies(db: sqlite3.Connection, idents: Iterable[str]) -> dict[str, str]:
     """The texts of these messages, by id."""
-    return {one.id: one.body for one in query.by_ids(db, list(idents))}
+    return {one.id: one.body for one in query.by_ids(db, [ident for ident in idents if _ID.match(ident)])}
 
 
 def newest_to(db: sqlite3.Connection, name: str) -> Message:

@@ -87,7 +87,9 @@ class App:
 
     async def _call(self, context: Any, params: Any) -> dict[str, Any]:
         before = self.session.role
-        result = await self._result(_client(context), context.meta or {}, params.name, params.arguments)
+        result = await self._result(
+            _client(context), (context.meta if context is not None else None) or {}, params.name, params.arguments
+        )
         if self.session.role != before and params.name == "intercomm_register" and not result["isError"]:
             with contextlib.suppress(Exception):  # the news is a courtesy; every call is checked anyway
                 await context.session.send_tool_list_changed()
@@ -109,7 +111,7 @@ class App:
             sys.stderr.flush()
             return _result(_fault(error), error=True)
         result = _result(answer if isinstance(answer, str) else result_text(answer))
-        if BY_NAME[name].structured:
+        if name in BY_NAME and BY_NAME[name].structured:
             result["structuredContent"] = answer
         return result
 
