@@ -56,3 +56,30 @@ def test_a_message_comes_into_the_turn_that_runs(place: Place) -> None:
         assert receipt.shown
         log = bus.config.private / "errors.log"
         assert not log.exists(), log.read_text()
+
+
+#: How a client goes on with the session before, given a prompt as its last word or on its standard input.
+RESUMES = {
+    "codex": ["codex", "exec", *MORE["codex"], "resume", "--last"],
+    "gemini": ["gemini", "-m", "gemini-2.5-pro", "--resume", "latest", "-p"],
+    "qwen": ["qwen", "-c", "-p"],
+    "opencode": ["opencode", "run", "-c"],
+}
+
+
+@pytest.mark.parametrize("place", [name for name in DRIVEN if name in RESUMES], indirect=True)
+def test_a_resumed_session_has_its_name_again(place: Place) -> None:
+    """Another process, another server: by its id or by its hooks it is known, before it registers."""
+    place.set_up("ana")
+    place.prompt(calls(place, ("intercomm_register", {"name": "zoe"})), *MORE.get(place.name, ()))
+    again = calls(place, ("intercomm_status", {}), ("intercomm_send", {"to": "ana", "message": "it is me"}))
+    words, stdin = RESUMES[place.name], ""
+    if place.name == "opencode":
+        stdin = again
+    else:
+        words = [*words, again]
+    done = place.lab.run(words, cwd=place.project, env=place.env, stdin=stdin)
+    assert done.status == 0, done.out[-2000:]
+    with Bus.open(place.project, machine="testbox") as bus:
+        assert [(one.sender, one.body) for one in bus.history() if one.to == "ana"] == [("zoe", "it is me")]
+        assert [one.name for one in bus.instances()] == ["zoe"]

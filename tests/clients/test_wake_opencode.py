@@ -22,7 +22,7 @@ ASK = (
     "body = sys.argv[2].encode() if len(sys.argv) > 2 else None\n"
     "about = {'content-type': 'application/json'}\n"
     f"asked = urllib.request.Request('http://127.0.0.1:{PORT}' + sys.argv[1], body, about)\n"
-    "print(urllib.request.urlopen(asked, timeout=8).read().decode())\n"
+    "print(urllib.request.urlopen(asked, timeout=100 if body else 8).read().decode())\n"  # an early one may hang
 )
 
 
@@ -42,7 +42,7 @@ def test_an_idle_session_begins_a_turn_with_what_came(place: Place) -> None:
     socket = str(place.lab.folder / "tmux-opencode")
 
     def run(*words: str, fails: bool = False) -> str:
-        done = place.lab.run([*words], cwd=place.project, env=place.env)
+        done = place.lab.run([*words], cwd=place.project, env=place.env, seconds=110)
         assert fails or done.status == 0, done
         return done.out if done.status == 0 else ""
 

@@ -80,7 +80,7 @@ def taking(root: Path, path: Path, parts: Iterable[Part], record: Record) -> Cha
             for part in parts:
                 after = part.cut(after)
     except (CannotEdit, OSError, UnicodeDecodeError) as error:
-        return Change(path, ALONE, why=_why(error))
+        return Change(path, ALONE, why=_why(error)) if record.get(path) is not None else None
     gone = not after.strip("\ufeff \t\r\n{}") and (known is not None and known.created)
     if after == before and not gone:
         return Change(real, THERE, before, before) if known else None
