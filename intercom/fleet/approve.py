@@ -20,7 +20,7 @@ from intercom.fleet import keys, observe, settling
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
 from intercom.fleet.programs.known import program
-from intercom.fleet.programs.screen import FIRST_RUN, PERMISSION, Dialog
+from intercom.fleet.programs.screen import FIRST_RUN, Dialog
 from intercom.fleet.sessions import DECISIONS, Request
 
 _STEP = 0.05
@@ -221,7 +221,7 @@ def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, 
     dialog, row = seen.dialog, seen.row
     assert dialog is not None
     assert row is not None
-    request = settling.asked_on(crew, seen.name, dialog) if dialog.kind == PERMISSION else None
+    request = settling.asked_on(crew, seen.name, dialog) if dialog.kind not in FIRST_RUN else None
     what = named(value(dialog.tool or dialog.kind), dialog.subject)
     if not keys.stands(crew, row, dialog):
         raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")

@@ -84,7 +84,8 @@ def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) ->
     told = (said.state or None) if said else None
     state = (seen.under or seen.state) if seen else None  # copy mode hides what goes on from a person, not from us
     verdict = judge(row.state, told, state, living=living, age=age(row.since))
-    return Observation(name, verdict.state, row, told, pane, seen, verdict.disagreement)
+    but = verdict.disagreement or (seen.reason if seen is not None and seen.state == "menu" else "")
+    return Observation(name, verdict.state, row, told, pane, seen, but)
 
 
 def see(crew: Crew, row: SessionRow) -> tuple[tmux.Pane | None, Screen | None]:

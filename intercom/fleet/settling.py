@@ -23,7 +23,7 @@ from intercom.store.log.announce import announce
 
 def asked_on(crew: Crew, name: str, dialog: Dialog) -> Request | None:
     """The request that a dialog on the screen is about, None where it was never put to anybody."""
-    tools = {dialog.tool, ""} if " " not in dialog.tool else set()  # a title is not the tool's name
+    tools = {dialog.tool or dialog.kind} if " " not in dialog.tool else set()  # a title is not the tool's name
     known = [one for one in crew.sessions.unsettled(name) if not tools or one.request.get("tool") in tools]
     fitting = [one for one in known if same(str(one.request.get("subject") or ""), dialog.subject)]
     found = fitting or known

@@ -150,6 +150,9 @@ def asked(call: Call) -> Answer | None:
     row = call.who.row
     before = row.about() if row is not None and row.state == "blocked" else {}
     call.record("blocked", {**before, "message": call.event.text[:_HEAD]})
+    from intercom.hooks.shown import tell
+
+    tell(call)
     return None
 
 

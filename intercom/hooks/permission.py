@@ -56,6 +56,11 @@ def decide(call: Call, detail: dict[str, Any]) -> Answer | None:
     return _ask_master(call, request, wait)
 
 
+def waits(call: Call) -> bool:
+    """Whether this project's workers ask their master at all."""
+    return _read(call, _wait, "wait", WAIT) > 0
+
+
 def _read(call: Call, how: Callable[[object, str], T], key: str, default: T) -> T:
     """A setting under [permissions]; what cannot be one is noted, and counts for nothing."""
     given = call.config.section("permissions").get(key, default)

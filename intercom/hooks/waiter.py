@@ -116,11 +116,11 @@ def _unblocked(call: Call) -> SessionRow | None:
         return row
     from intercom.hooks.permission import WENT, ended
 
+    call.sessions.unblock(call.who.name, "idle")
     open_ones = {request.id for request in call.sessions.open_requests(call.who.name)}
     for request in call.sessions.unsettled(call.who.name):
         if request.id not in open_ones:
             ended(call, request, WENT)
-    call.sessions.unblock(call.who.name, "idle")
     return call.sessions.get(call.who.name)
 
 

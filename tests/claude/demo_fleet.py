@@ -40,7 +40,7 @@ class Master:
     async def call(self, tool: str, **arguments: Any) -> Any:
         """Call a tool and show the call, without script."""
         shown = ", ".join(f"{key}={json.dumps(_plain(value))}" for key, value in arguments.items())
-        demo_play.say("master", f"{show.paint(tool, show.BOLD)}({shown})")
+        demo_play.say("master", show.paint(tool, show.BOLD), f"({shown})")
         result = await self._client.call_tool(tool, arguments)
         said = "".join(getattr(block, "text", "") for block in result.content)
         if result.is_error:
@@ -166,7 +166,7 @@ def main(folder: Path | None = None) -> int:
     """Play it in `folder`, or in a scratch folder; it stays."""
     folder = (folder or Path(tempfile.mkdtemp(prefix="intercom-fleet-"))).resolve()
     print()
-    print(show.paint("Intercom: a master and three Claude Code workers", show.BOLD))
+    show.line(show.paint("Intercom: a master and three Claude Code workers", show.BOLD))
     print(f"\n{(__doc__ or '').partition(chr(10))[2].strip()}\n")
     began = time.monotonic()
     with Lab(folder / "lab") as lab, (folder / "server-stderr.txt").open("w") as errors:

@@ -37,6 +37,7 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`make demo-fleet` plays to its end, and leaves no process, session or worktree."""
     assert demo_fleet.main(tmp_path) == 0, capsys.readouterr()
     shown = capsys.readouterr().out
+    assert "Painted(" not in shown
     for words in ("worker-3  ready", "woke: True by waiter", "worker-1 is done on health", "kept: preview.toml"):
         assert words in shown
 

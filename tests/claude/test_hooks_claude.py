@@ -240,7 +240,7 @@ def test_the_master_answers_a_permission(worker: Worker, decision: str) -> None:
     asked = until(lambda: worker.bus.read("master"))[0]
     assert (asked.urgent, asked.type, asked.sender, asked.thread) == (True, "question", "worker-1", request.id)
     assert f"touch by-{decision}" in asked.body
-    assert worker.state("blocked").about()["request"] == request.id
+    until(lambda: worker.state("blocked").about().get("request") == request.id)
     worker.bus.send("worker-1", decision, sender="master", type="answer", reply_to=asked.id, thread=request.id)
     time.sleep(0.5)
     assert worker.sessions.answer_of(request.id) is None, "a message on the bus is no decision"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from intercom.bus.names import server_there
 from intercom.core.errors import IntercomError, Refused, UsageError
 from intercom.core.message import USER
+from intercom.core.texts import one_line
 from intercom.fleet import aimfp, keys, observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
@@ -32,6 +33,7 @@ _STARTING = "it is being started; scan says when it is there, and the log if it 
 _STEP = 0.1  #: seconds between looks at a worker that starts
 _SCREEN = 0.5  #: seconds between looks at its screen
 _NAMES = 4  #: names that a worker may try
+_ASKS = 200  #: characters of a dialog that a reason repeats
 _WAKE = 10.0  #: seconds for the first wake: a fresh session first connects to its server
 
 
@@ -210,6 +212,9 @@ def _not_ready(crew: Crew, row: SessionRow, timeout: float) -> str:
     seen = observe.look(crew, row.name)
     hooks = "its hooks have spoken" if seen.row is not None and seen.row.heard else "its hooks have not spoken"
     shows = f"its screen shows {seen.screen.state}" if seen.screen else "it has no screen"
+    if seen.dialog is not None:
+        asks = one_line(seen.dialog.subject or seen.dialog.header, _ASKS)
+        shows += f" ({seen.dialog.kind}: {asks}; answer it: intercom attach {row.name})"
     return f"not ready within {timeout:g} s: {hooks}, its server has not registered it, {shows}; it is left running"
 
 

@@ -1,0 +1,75 @@
+"""Owns what the master is told of a dialog for which there is no request to answer: it only stands on a screen.
+
+Auto mode asks so where its check does not reach: the hook is told that a person is wanted, and not for what. So the
+screen is read, as `approve` will read it, and what it shows is put to the master.
+"""
+
+from __future__ import annotations
+
+import json
+
+from intercom.bus.bus import Bus
+from intercom.bus.names import master_of
+from intercom.core.display import escaped, named, value
+from intercom.core.errors import IntercomError
+from intercom.core.limits import SHOWN
+from intercom.core.texts import beginning
+from intercom.fleet import observe
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs.screen import Dialog
+from intercom.fleet.sessions import DECISIONS
+from intercom.hooks.call import Call
+from intercom.hooks.faults import note_fault
+from intercom.hooks.permission import waits
+
+
+def tell(call: Call) -> None:
+    """Put the dialog on the session's screen to the live master, unless that was asked, or is told nothing."""
+    if call.sessions.unsettled(call.who.name) or not waits(call):
+        return
+    with Bus(call.config) as bus:
+        crew = Crew(bus, call.environ)
+        try:
+            master, seen = master_of(bus.instances()), observe.look(crew, call.who.name)
+            if master is None or master.state == "dead" or master.name == call.who.name:
+                return
+            if seen.dialog is not None and _answerable(call, seen.dialog):
+                _ask(call, bus, master.name, seen.dialog)
+        except IntercomError as error:
+            note_fault(call.config, call.event.name, error)
+        finally:
+            crew.state.close()
+
+
+def _answerable(call: Call, dialog: Dialog) -> bool:
+    """Whether it has a choice that a master could take."""
+    return any(call.program.choice_for(dialog, one) is not None for one in DECISIONS)
+
+
+def _ask(call: Call, bus: Bus, master: str, dialog: Dialog) -> None:
+    about = {"tool": dialog.tool or dialog.kind, "subject": dialog.subject, "description": dialog.detail}
+    ident = call.sessions.ask(call.who.name, about, None)
+    call.sessions.close(ident)  # no hook waits for its answer: it is given on the screen
+    text = question(call.who.name, dialog, ident)
+    sent = bus.send(master, text, sender=call.who.name, type="question", priority="urgent", thread=ident)
+    call.sessions.set_message(ident, sent.id)
+
+
+def question(name: str, dialog: Dialog, ident: str) -> str:
+    """The message to the master: what stands there, and how to answer."""
+    lines = [f"{name} shows a dialog that asks about {value(dialog.tool or dialog.kind)}."]
+    lines += [named(key, beginning(text, SHOWN)) for key, text in _facts(dialog).items() if text]
+    if not dialog.whole:
+        lines.append("Not all of it can be seen on its screen.")
+    expect = beginning(escaped(json.dumps(dialog.subject, ensure_ascii=False)), SHOWN)
+    lines.append(
+        f'It stays until it is answered: intercomm_approve(worker="{name}", decision="allow" or "deny", '
+        f"expect={expect}). Request {ident}."
+    )
+    return "\n".join(lines)
+
+
+def _facts(dialog: Dialog) -> dict[str, str]:
+    choices = "; ".join(choice.label for choice in dialog.choices)
+    subject = "command" if dialog.tool == "Bash" else "about"
+    return {subject: dialog.subject, "description": dialog.detail, "choices": choices}
