@@ -63,6 +63,7 @@ soak: needs $(STAMP) claude clients aimfp
 	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/clients tests/aimfp tests/test_many_bodies.py tests/test_powercut.py \
 	  tests/test_faults.py tests/test_two_machines.py
 	@$(BIN)/python -m tests.load
+	@$(BIN)/python -m tests.fuzz
 
 test: needs $(STAMP) claude prettier aimfp
 	@$(BIN)/python -m tests.clients.versions driven

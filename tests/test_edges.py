@@ -46,6 +46,9 @@ FOLDER = f"v\u2028{hostile.FORGED}\x1b[2J\u202e\n{hostile.FORGED}\x85{hostile.FO
 IDENT = "k7q294xmbd3"
 STAMP = "2026-01-12 23:50:00"
 
+#: what a server knows of a client that says nothing of itself
+CONTEXT = SimpleNamespace(meta=None, session=SimpleNamespace(client_params=None))
+
 edges = settings(max_examples=12)
 worst = example(hostile.WORST)
 
@@ -197,7 +200,7 @@ async def told(root: Path, started: Started, value: str) -> list[dict[str, Any]]
     found = []
     async with app.running(bind=bool(started.name)):
         for name, arguments in calls(value):
-            found.append(await app._call(None, SimpleNamespace(name=name, arguments=arguments)))
+            found.append(await app._call(CONTEXT, SimpleNamespace(name=name, arguments=arguments)))
     assert app.bus_thread.close()
     return found
 
@@ -239,7 +242,7 @@ def test_what_any_tool_answers(value: str, how: str) -> None:
     app = App(Session(Bus.open))
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(io.StringIO()) as err:
         patch.setattr(app, "call", call)
-        result = asyncio.run(app._call(None, SimpleNamespace(name="x", arguments={})))
+        result = asyncio.run(app._call(CONTEXT, SimpleNamespace(name="intercomm_status", arguments={})))
     said = result["content"][0]["text"]
     hostile.check(said, but="")
     hostile.check(err.getvalue(), but="\n\t")

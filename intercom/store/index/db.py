@@ -305,7 +305,7 @@ class Index:
     def discard(self) -> None:
         """Throw the index away, for good: the next use rebuilds it from the logs."""
         self.close()
-        with self.locked():
+        with self.locked(), storage(f"remove {self.path}", "what was redacted may still stand in it; do it again"):
             self.sweep()
             for path in (self._seal_path, self.path.with_name(self.path.name + "-journal"), self.path):
                 try:
