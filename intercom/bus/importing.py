@@ -9,11 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
 from intercom.bus.bus import Bus
+from intercom.core.digests import blake2b
 from intercom.core.errors import FormatError, NotFound, Refused
 from intercom.core.message import (
     ALL,

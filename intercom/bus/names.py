@@ -6,6 +6,7 @@ it is stale, and without a process to look at its state is unknown. Unknown is n
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 
 from intercom.bus import machines
@@ -274,7 +275,7 @@ def liveness(row: InstanceRow) -> str:
         return "unknown"
     if not alive(row.pid, row.started):
         return "dead"
-    return "alive" if age(row.heartbeat) <= STALE_AFTER else "stale"
+    return "alive" if row.heartbeat >= utc(time.time() - STALE_AFTER) else "stale"
 
 
 def master_of(instances: Iterable[Instance]) -> Instance | None:

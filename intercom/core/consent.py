@@ -8,8 +8,9 @@ noted a digest of just these values (see `trust`). What is not known here is a p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from typing import Any
+
+from intercom.core.digests import blake2b
 
 #: What counts at once; None: the whole of it.
 _FREE: Mapping[str, frozenset[str] | None] = {

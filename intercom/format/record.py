@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Final
 
+from intercom.core.digests import blake2b
 from intercom.core.message import SYSTEM, Message, local_stamp, new_id, utc, utc_of_stamp
 from intercom.format.grammar import Entry
 from intercom.format.render import render, rendered

@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 from functools import lru_cache
-from hashlib import blake2b
 
+from intercom.core.digests import blake2b
 from intercom.core.message import canonical, encode_id, recipients
 from intercom.format.grammar import ARROWISH, Entry
 

@@ -70,19 +70,25 @@ _REBUILT = {rules.REMOVED, rules.EMPTIED, rules.TRUNCATED, rules.OVERWRITTEN}
 def settle(live: Path) -> None:
     """Wait, a moment, until nobody has written to the live log for a moment."""
     deadline = time.monotonic() + _SETTLE_MOST
-    while live.exists() and not quiet(live, SETTLE) and time.monotonic() < deadline:
-        time.sleep(SETTLE / 4)
+    while live.exists() and (left := _unquiet(live, SETTLE)) > 0 and time.monotonic() < deadline:
+        time.sleep(left)
 
 
 def quiet(live: Path, seconds: float) -> bool:
     """Whether nobody has written to the live log, or removed it, for so long, as far as its times tell."""
+    return _unquiet(live, seconds) <= 0
+
+
+def _unquiet(live: Path, seconds: float) -> float:
+    """How many of the seconds are left for which nobody is to have written; 0 where the times do not tell."""
     try:
         changed = live.stat().st_mtime
     except FileNotFoundError:
         changed = live.parent.stat().st_mtime if live.parent.exists() else 0.0
     except OSError:
-        return True
-    return not 0 <= time.time() - changed < seconds
+        return 0.0
+    since = time.time() - changed
+    return seconds - since if 0 <= since < seconds else 0.0
 
 
 def repair_settings(config: Config) -> tuple[str, Thresholds]:

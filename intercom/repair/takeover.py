@@ -11,9 +11,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from hashlib import blake2b
 from typing import NamedTuple
 
+from intercom.core.digests import blake2b
 from intercom.format import MESSAGE, Entry, digest
 from intercom.format.record import LEFT, PURGED, REDACTED, REMOVED, RETURNED, as_is, by_hand, control, idents, time_of
 from intercom.format.roster import Roster

@@ -12,10 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
-from hashlib import blake2b
 from typing import NamedTuple
 
 from intercom.core.config import Config
+from intercom.core.digests import blake2b
 from intercom.core.display import value
 from intercom.core.message import ALL, SYSTEM, USER, Message, local_stamp, machine_of, new_id, recipients, utc
 from intercom.format import Entry, decode, encode, hand_id, render

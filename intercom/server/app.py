@@ -39,6 +39,7 @@ HEARTBEAT = 10.0  # seconds
 USHER = 1.0  # seconds between looks at whether an idle session has something to read
 PARTING = 2.0  # seconds that the last receipts may take
 _LOGGED = 4_000  # characters of a fault that go to stderr: not every client reads it, and a full pipe stops us
+_LONG = ("wait", "all")  # arguments of quick tools with which they are not quick
 _OF_A_CALL = {"name", "arguments", "_meta"}
 _COMPLETE = {"resultType": "complete"}  # asked for by the protocol of 2026; the SDK drops it for older clients
 
@@ -124,7 +125,7 @@ class App:
         if asked is None or not front.plain_meta(asked.params) or not asked.params.keys() <= _OF_A_CALL:
             return None
         tool, arguments = BY_NAME.get(str(asked.params.get("name"))), asked.params.get("arguments", {})
-        if tool is None or not tool.quick or type(arguments) is not dict or arguments.get("wait"):
+        if tool is None or not tool.quick or type(arguments) is not dict or any(map(arguments.get, _LONG)):
             return None
         try:
             with self.bus_thread.here():
@@ -149,7 +150,7 @@ class App:
             call = self.bus_thread.quick if tool.quick else self.bus_thread.call
             return await call(functools.partial(self._handle, tool, args))
         if tool.on == ON_LOOP and tool.quick:
-            return await tool.function(self.session, self._preparing(tool), **args)
+            return await tool.function(self.session, self._preparing(tool, quick=not args.get("all")), **args)
         if tool.who != ANY or self.session.name:
             await self.bus_thread.quick(functools.partial(self._prepared, tool))
         if tool.on == ON_LOOP:
@@ -157,7 +158,7 @@ class App:
         done = await on_side_thread(self.session, lambda crew: tool.function(crew, by=self.session.name, **args))
         return tool.show(done) if tool.show else done
 
-    def _preparing(self, tool: Tool) -> Caller:
+    def _preparing(self, tool: Tool, *, quick: bool) -> Caller:
         """What runs the jobs of a call, the first of them together with what comes before it."""
         prepared = False
 
@@ -170,7 +171,7 @@ class App:
                     prepared = True
                     return job(bus)
 
-            return await self.bus_thread.quick(both)
+            return await (self.bus_thread.quick if quick else self.bus_thread.call)(both)
 
         return call
 

@@ -14,11 +14,11 @@ import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 
 from intercom.core import trust
 from intercom.core.config import Config
+from intercom.core.digests import blake2b
 from intercom.core.errors import Refused
 from intercom.system import host
 from intercom.system.files import make_private_folder, read_from, replace, storage

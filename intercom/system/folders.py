@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
-_TICK = 0.02  #: seconds; file systems that keep finer times than seconds have clocks no coarser than this
-_COARSE = 2.0  #: seconds; the others have none coarser than this
+_COARSE = 2.0  #: seconds; file systems that keep whole seconds have clocks no coarser than this
+_TICK = 0.02  #: seconds; those that keep hundredths of a second, or what is known of none
+_COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE, from which Linux takes the times of files
+#: Seconds; the others have the system's own clock, where it is known how often that ticks.
+_FINE = 1.5 * time.clock_getres(_COARSE_CLOCK) if sys.platform == "linux" else _TICK
+_HUNDREDTH, _SECOND = 10_000_000, 1_000_000_000  # nanoseconds
 
 
 def file_mark(path: str | Path) -> str:
@@ -67,5 +72,5 @@ class Names:
 
 def over(changed: int, now: float) -> bool:
     """Whether the tick of the clock was over by `now` in which something changed; nanoseconds, seconds since 1970."""
-    tick = _TICK if changed % 1_000_000_000 else _COARSE
+    tick = _COARSE if changed % _SECOND == 0 else _TICK if changed % _HUNDREDTH == 0 else _FINE
     return now - changed / 1e9 > tick

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Any
+
+from intercom.core.digests import blake2b
 
 _GIVEN = (
     "SELECT m.id, m.body, (SELECT v.body FROM versions v WHERE v.id = m.id ORDER BY v.n LIMIT 1), t.text "

@@ -14,11 +14,11 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from intercom.core.config import BASE
+from intercom.core.digests import blake2b
 from intercom.format.roster import Roster
 from intercom.store.log.ledger import Position
 from intercom.system import host

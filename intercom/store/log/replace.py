@@ -14,10 +14,10 @@ import os
 import time
 from collections.abc import Callable, Container
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from intercom.core.digests import blake2b
 from intercom.core.errors import StorageError
 from intercom.format import MESSAGE, digest, parse
 from intercom.store.log.in_place import write_in_place

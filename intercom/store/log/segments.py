@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from intercom.core.config import Config
+from intercom.core.digests import blake2b
 from intercom.format.record import extent
 from intercom.system import host
 from intercom.system.files import opened, read_from, write_pieces

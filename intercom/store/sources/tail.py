@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from typing import BinaryIO
 
+from intercom.core.digests import blake2b
 from intercom.format import MESSAGE, Entry, Parser, one
 from intercom.format.record import END, extent, is_control
 from intercom.store.log.checkpoint import LEAD, Grown
