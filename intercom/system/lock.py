@@ -44,16 +44,32 @@ class _Kept:
 
     def __init__(self, path: Path) -> None:
         self._path = os.fspath(path)
+        self._contended = False  # whether somebody else had it when last it was to be taken
         self._handle = -1
         self._file = (0, 0, 0)  # process, device, inode: a fork shares the locks of its parent's descriptors
         self._turn = threading.Lock()  # two threads share them, too
 
+    def wait(self, seconds: float) -> bool:
+        """Whether it is locked within these seconds; given up as soon as it turns out that it cannot be.
+
+        A look costs nothing here: of many who wait, `filelock` would have each at work all the time.
+        """
+        until = time.monotonic() + seconds
+        while self._contended and time.monotonic() < until:
+            time.sleep(_POLL)
+            if self.take():
+                return True
+        return False
+
     def take(self) -> bool:
         """Whether it is locked now; never waits."""
+        self._contended = False
         if self._handle < 0 or not self._turn.acquire(blocking=False):
             return False
         try:
-            if self._file[0] == os.getpid() and host.try_lock(self._handle):
+            mine = self._file[0] == os.getpid()
+            self._contended = mine and not host.try_lock(self._handle)
+            if mine and not self._contended:
                 named = os.stat(self._path)
                 if (named.st_dev, named.st_ino) == self._file[1:]:
                     return True
@@ -115,7 +131,14 @@ class WriterLock:
         """
         if self._holder == threading.get_ident():
             yield
-        elif self._kept.take():
+        else:
+            began = time.monotonic()
+            if not self._kept.take():
+                self._pace.long()
+                if not self._kept.wait(wait):
+                    with self._waited_for(wait, began):
+                        yield
+                    return
             self._holder = threading.get_ident()
             try:
                 yield
@@ -123,17 +146,13 @@ class WriterLock:
                 self._withdraw()
                 self._holder = 0
                 self._kept.give()
-        else:
-            self._pace.long()
-            with self._waited_for(wait):
-                yield
 
     def close(self) -> None:
         """Let go of what is kept open between two messages; the next use opens it again."""
         self._kept.close()
 
     @contextmanager
-    def _waited_for(self, wait: float) -> Iterator[None]:
+    def _waited_for(self, wait: float, began: float) -> Iterator[None]:
         import filelock
 
         make_private_folder(self._path.parent)
@@ -142,7 +161,7 @@ class WriterLock:
             if not self._path.exists():  # made here, so that it is whose it should be
                 with suppress(OSError):
                     os.close(host.open_file(self._path, os.O_WRONLY | os.O_CREAT))
-        began, patience, poll = time.monotonic(), wait, _POLL
+        patience, poll = max(0.0, began + wait - time.monotonic()), _POLL
         while True:
             try:
                 self._lock.acquire(timeout=patience, poll_interval=poll)

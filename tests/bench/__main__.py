@@ -22,8 +22,11 @@ FIGURES = (
     Figure("server-memory", starting.server_memory),
     Figure("command-send", starting.command_send),
     Figure("command-read", starting.command_read),
+    Figure("silent-hook", starting.silent_hook),
+    Figure("at-once", writing.at_once),
     Figure("hand-written", reading.hand_written),
     Figure("long-history", reading.long_history),
+    Figure("search", reading.search),
     Figure("rebuild", rebuilding.rebuild),
     Figure("words", words.words),
 )

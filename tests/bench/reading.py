@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,28 @@ def long_history(run: Run) -> Iterator[Row]:
         yield against_floor(figure, *_catch_up(long, run.rounds(60, 15), compacted=False), 3)
         row = against_floor(f"{figure}, compacted twice", *_catch_up(long, run.rounds(60, 15), compacted=True), 3)
         yield row._replace(budget="–", holds=None)
+
+
+def search(run: Run) -> Iterator[Row]:
+    """A rare word, a common one, and three letters, in a long history."""
+    count = run.rounds(1_000_000, 100_000)
+    root = run.project("search")
+    fill(root, count)
+    with opened(root) as bus:
+        said = Counter(word for message in bus.history(limit=5_000) for word in message.body.split())
+        ranked = [word for word, _ in said.most_common() if len(word) > 3]
+        for kind, word, limit in (
+            ("a rare word", ranked[-1], 0.010),
+            ("a common word", ranked[0], 0.050),
+            ("three letters", ranked[len(ranked) // 2][:3], 0.050),
+        ):
+            bus.search(word)
+            times = []
+            for _ in range(run.rounds(100, 20)):
+                began = time.perf_counter()
+                bus.search(word)
+                times.append(time.perf_counter() - began)
+            yield within(f"search {count:,}, {kind}", times, limit, 95)
 
 
 def _catch_up(bus: Bus, rounds: int, *, compacted: bool) -> tuple[list[float], list[float]]:

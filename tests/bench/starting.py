@@ -69,6 +69,11 @@ def command_read(run: Run) -> Iterator[Row]:
     yield _command(run, "intercom read", ["read", "--id", READER], 0.038)
 
 
+def silent_hook(run: Run) -> Iterator[Row]:
+    """A hook that has nothing to say, as a whole process, beside Python doing nothing."""
+    yield _command(run, "intercom hook", ["hook", "PreToolUse"], 0.020)
+
+
 def _command(run: Run, figure: str, arguments: Sequence[str], limit: float) -> Row:
     root = run.project(figure.replace(" ", "-"))
     ours, floor = [], []
@@ -83,5 +88,7 @@ def _command(run: Run, figure: str, arguments: Sequence[str], limit: float) -> R
 def _whole(command: Sequence[str], root: Path) -> float:
     """Seconds that a process takes, from start to end."""
     began = time.perf_counter()
-    subprocess.run(command, cwd=root, env=environment(root), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        command, cwd=root, env=environment(root), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True
+    )
     return time.perf_counter() - began

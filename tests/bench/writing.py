@@ -6,6 +6,8 @@ Compaction is on, as users have it: every fiftieth send pays for one.
 from __future__ import annotations
 
 import os
+import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,9 +16,9 @@ from pathlib import Path
 from intercom.core.message import local_stamp
 from intercom.format import render
 from intercom.format.record import seal
-from tests.bench.clients import SERVER, Client
+from tests.bench.clients import SERVER, Client, environment
 from tests.bench.history import SENDER, opened
-from tests.bench.table import Row, Run, against_floor
+from tests.bench.table import Row, Run, above_floor, against_floor
 
 TEXT = "the tests on main are red since this morning; I look into it now and report back here"
 
@@ -24,16 +26,23 @@ TEXT = "the tests on main are red since this morning; I look into it now and rep
 def bus_send(run: Run) -> Iterator[Row]:
     """One durable `Bus.send`, beside opening a file, writing the same bytes and fdatasync."""
     root = run.project("send")
-    ours, floor = [], []
+    ours, floor, compacting = [], [], []
     with opened(root) as bus:
         sent = bus.send("worker-1", TEXT, sender=SENDER)
+        page = bus.config.log
+        file = page.stat().st_ino
         block = len(seal(render(sent, local_stamp(0))))
         for _ in range(run.rounds(3_000, 400)):
             began = time.perf_counter()
             bus.send("worker-1", TEXT, sender=SENDER)
-            ours.append(time.perf_counter() - began)
+            taken = time.perf_counter() - began
+            ours.append(taken)
+            if (now := page.stat().st_ino) != file:  # it was replaced
+                compacting.append(taken)
+                file = now
             floor.append(_durable(root / "floor", b"x" * block))
     yield against_floor("one durable Bus.send", ours, floor, 8)
+    yield above_floor("one that compacts the log, beside all", compacting, ours, 0.005)
 
 
 def _durable(path: Path, data: bytes) -> float:
@@ -44,6 +53,44 @@ def _durable(path: Path, data: bytes) -> float:
     os.fdatasync(handle)
     os.close(handle)
     return time.perf_counter() - began
+
+
+def at_once(run: Run) -> Iterator[Row]:
+    """Thirty processes that send at once: seconds a message, beside those of one sender."""
+    root, count = run.project("at-once"), run.rounds(100, 10)
+    opened(root).close()
+    alone, together = ([_senders(root, many, count) for _ in range(run.rounds(3, 1))] for many in (1, 30))
+    ratio = statistics.median(alone) / statistics.median(together)
+    row = against_floor("30 senders at once, seconds a message (floor: one)", together, alone, 1)
+    yield row._replace(ratio=f"{ratio:.2f}× as many", budget="≥ 1.5× as many", holds=ratio >= 1.5)
+
+
+_SENDS = """
+import sys
+from intercom import Bus
+with Bus.open(sys.argv[1]) as bus:
+    bus.send("worker-1", "for warmth", sender="worker-2")
+    print(flush=True)
+    sys.stdin.read()
+    for number in range(int(sys.argv[2])):
+        bus.send("worker-1", f"number {number}", sender="worker-2")
+"""
+
+
+def _senders(root: Path, many: int, count: int) -> float:
+    """Seconds a message, with so many processes that each send `count`."""
+    command = [sys.executable, "-c", _SENDS, str(root), str(count)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    running = [subprocess.Popen(command, env=environment(root), **pipes) for _ in range(many)]  # type: ignore[call-overload]
+    for one in running:
+        one.stdout.readline()
+    began = time.perf_counter()
+    for one in running:
+        one.stdin.close()
+    for one in running:
+        one.wait(300)
+        one.stdout.close()
+    return (time.perf_counter() - began) / (many * count)
 
 
 def mcp_send(run: Run) -> Iterator[Row]:
