@@ -95,7 +95,7 @@ class Log:
         """
         stay_inside(self._config.root, self.live)
         with self._lock.held() if wait is None else self._lock.held(wait):
-            size = 2 * file_size(self._page)  # and the base, which is about as long
+            size = file_size(self._page) + file_size(self.base.path)
             if size > _LONG:
                 self.promise(size)
             yield
