@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from intercom.core import done, stages
 from intercom.core.errors import IntercomError
 from intercom.core.limits import WORKTREE_STATUSES
+from intercom.fleet import report
 from tests.conftest import Command
 from tests.server_client import BareClient
 
@@ -35,6 +36,7 @@ TIP = "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678"
         ("branch: nowhere\ncommit: HEAD", "nowhere", "HEAD"),
         ('I used the branch "nowhere".', "nowhere", None),
         ("It is done, all tests pass (1234567 of them, deadbeef too).", None, "1234567"),
+        ("branch: refs/heads/feature/x", "feature/x", None),
         ("I merged nothing.", None, None),
         ("", None, None),
     ],
@@ -58,6 +60,15 @@ def test_no_text_breaks_the_check(body: str, names: list[str]) -> None:
     reasons = done.judge(["branch", "commit", "notes"], found, done.Facts())
     assert reasons or found.branch is None
     assert done.judge([], done.Claim(body=body), done.Facts()) == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "added"),
+    [("All bugs are gone.", True), ("It is on b.", False), ("branch: `b`", False), ("see a/b and b-2", True)],
+)
+def test_fields_are_written_below_the_text(body: str, added: bool) -> None:
+    """For people; not where they stand in it already."""
+    assert report.with_fields(body, " b ", None) == (f"{body}\n\nbranch: b" if added else body)
 
 
 def test_other_fields_must_be_named() -> None:
@@ -135,6 +146,8 @@ def test_a_done_is_checked_when_it_is_sent(pair: tuple[BareClient, BareClient, P
         assert why in row["body"]
 
     says("does not name branch")
+    answer = worker.call("intercomm_send", to="master", type="status", status="done", message="It is done.")
+    assert (answer["type"], answer["verified"], told(master)["status"]) == ("status", False, "done")
     commit = work(tree)
     says("does not name commit", branch="topic")
     says("there is no branch 'topc'", f"branch: topc, commit: {commit}")

@@ -49,7 +49,8 @@ class Facts(NamedTuple):
 
 def claim(body: str, branches: Sequence[str], branch: str | None = None, commit: str | None = None) -> Claim:
     """What a done claims, given the names of all branches; arguments (`branch`, `commit`) come before words."""
-    return Claim(_given(branch) or _branch(body, branches), _given(commit) or _commit(body), body)
+    named = _given(branch) or _branch(body, branches)
+    return Claim(named.removeprefix("refs/heads/") if named else None, _given(commit) or _commit(body), body)
 
 
 def _given(value: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ def send(
     commit: str | None = None,
     via: str = TOOL,
     reply_to: str | None = None,
+    type: str = "done",
     **more: Any,
 ) -> tuple[Message, dict[str, Any]]:
     """Send a `done`: the message, and what is to be said of its check ({} where it answers no contract). As `Bus.send`.
@@ -36,7 +38,7 @@ def send(
     with closing(State(bus.config.private)) as state:
         found = claims.check(bus, state, sender, to, body, reply_to=reply_to, branch=branch, commit=commit)
         mark = found.mark if found is not None else ""
-        sent = bus.send(to, body + mark, sender=sender, type="done", via=via, reply_to=reply_to, **more)
+        sent = bus.send(to, body + mark, sender=sender, type=type, via=via, reply_to=reply_to, **more)
         if found is None:
             return sent, {}
         if sent.proven:  # what nobody is proven to have said moves nothing on
@@ -51,5 +53,10 @@ def send(
 def with_fields(body: str, branch: str | None, commit: str | None) -> str:
     """The text with the fields that were given beside it, for people who read it."""
     given = {"branch": branch, "commit": commit}
-    lines = [f"{name}: {value.strip()}" for name, value in given.items() if value and value.strip() not in body]
+    lines = [f"{name}: {value.strip()}" for name, value in given.items() if value and not _stands(value.strip(), body)]
     return "\n\n".join(part for part in (body, "\n".join(lines)) if part)
+
+
+def _stands(word: str, body: str) -> bool:
+    """Whether a word stands in a text, and not merely inside another word."""
+    return re.search(rf"(?<![\w/.-]){re.escape(word)}(?![\w/-])", body) is not None

@@ -78,8 +78,8 @@ def send(
     answers = _answered(bus, reply_to) if reply_to else None
     more: dict[str, Any] = {"priority": priority, "thread": thread, "status": status, "progress": progress}
     more |= {"sender": _me(session), "reply_to": answers, "via": "tool"}
-    if check_type(type).lower() == "done":
-        sent, checked = report.send(bus, to, message, branch=branch, commit=commit, **more)
+    if check_type(type).lower() == "done" or (type, status) == ("status", "done"):
+        sent, checked = report.send(bus, to, message, branch=branch, commit=commit, type=type, **more)
         return {**_stored(sent), **checked}
     return _stored(bus.send(to, report.with_fields(message, branch, commit), type=type, **more))
 
@@ -223,7 +223,7 @@ def _fitting(session: Session, bus: Bus, messages: list[Message]) -> int:
 
 
 def _filled(session: Session, bus: Bus, messages: list[Message]) -> tuple[list[dict[str, Any]], list[Message]]:
-    checked = _checked(bus, [one.id for one in messages if one.type == "done"])
+    checked = _checked(bus, [one.id for one in messages if "done" in (one.type, one.status)])
     return pages.fill(messages, _masters(bus, messages), worker=session.role == "worker", about=checked)
 
 
