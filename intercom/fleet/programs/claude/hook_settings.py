@@ -1,4 +1,16 @@
-"""Owns the hooks configuration: what `--settings` carries at spawn and what the plugin installs."""
+"""Owns the hooks configuration: what `--settings` carries at spawn and what the plugin installs.
+
+Ways to begin a turn of an idle session, as measured on the oldest and the newest version (see `versions`):
+
+    waiter    both; nothing is typed, no dialog is answered, drafts stay. Since 2.1.300 the model is told that no user
+              spoke, and a first turn lacks the server's instructions: what it is told as it begins stands for them
+    prompt    at the start, as an argument or typed: both; without the tools until the server is there
+    socket    the session's own, newer versions; anybody's line begins a turn, framed as another session's; held for a
+              person in bypassPermissions, and as the user's settings say. Not used: it proves no sender
+    keys      both; the last, since a dialog may come up under them
+
+So: the waiter, then keys into an empty box; never a prompt at the start.
+"""
 
 from __future__ import annotations
 
