@@ -2,7 +2,7 @@
 
 Ways to begin a turn of an idle session, as measured on the oldest and the newest version (see `versions`):
 
-    waiter    both; nothing is typed, no dialog is answered, drafts stay. Since 2.1.300 the model is told that no user
+    waiter    both; nothing is typed, no dialog is answered, drafts stay. On the newest the model is told that no user
               spoke, and a first turn lacks the server's instructions: what it is told as it begins stands for them
     prompt    at the start, as an argument or typed: both; without the tools until the server is there
     socket    the session's own, newer versions; anybody's line begins a turn, framed as another session's; held for a
@@ -19,6 +19,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+#: All of these the oldest version knows: one that it does not know stops its start with a question.
 EVENTS = (
     "SessionStart",
     "UserPromptSubmit",
