@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.clients.lab import Lab, Place
+from tests.clients.versions import DRIVEN
+
+#: Waits for minutes, so it belongs to a soak.
+collect_ignore = [] if os.environ.get("INTERCOM_SOAK") and "cline" in DRIVEN else ["test_long_waits.py"]
 
 
 @pytest.fixture(scope="session")
