@@ -151,6 +151,10 @@ MENTIONS = (
     ("@master, @codex: stop", "user master,codex INFO stop"),
     ("@master and @codex stop", "user master,codex INFO stop"),
     ("@master", "user master INFO"),
+    ("`@master` stop", "user master INFO stop"),
+    ("**@master** stop", "user master INFO stop"),
+    ("**@master:** stop", "user master INFO stop"),
+    ("@Master! stop", "user master INFO stop"),
 )
 
 #: What is text, wherever it stands.
@@ -267,6 +271,13 @@ def test_prose(line: str) -> None:
     assert [told(entry)[:16] for entry in read(f"{hand}{line}\n\nbye\n")] == ["user roo INFO hi"]
     assert read(f"# A page\n\n{line}\n\nbye\n") == []
     assert [told(entry) for entry in read(tool("Which?") + encode(f"{line}\n"))] == ["worker-1 master ASK Which?"]
+
+
+def test_a_text_goes_on_below() -> None:
+    """With a blank line or without, as it was written."""
+    texts = [entry.body for entry in read(tool("Which?") + b"@worker-1 please\nstop\n\nnow\n")]
+    assert texts[1:] == ["please\nstop\n\nnow"]
+    assert [entry.body for entry in read("[14:32] codex -> roo: one\n\ntwo\n")] == ["one\n\ntwo"]
 
 
 def test_there_are_enough() -> None:

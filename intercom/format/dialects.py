@@ -176,8 +176,8 @@ FORMS = (
     Form(re.compile(_LEAD + _WHO + r"\s+to\s+(?P<rest>[^\n:]{1,60}:(?:\s|\*)[^\n]*)"), True, "codex to master: done"),
 )
 _MENTION = re.compile(
-    r" {0,3}(?P<names>@[\w.-]+(?:\s+\d+)?(?:(?:\s*[,&+]\s*|\s+and\s+)@[\w.-]+(?:\s+\d+)?)*)"
-    r"(?:\s*[:,—–]|(?=\s|\Z))\s*(?P<rest>[^\n]*)"
+    r" {0,3}[*_`]{0,3}(?P<names>@[\w.-]+(?:\s+\d+)?(?:(?:\s*[,&+]\s*|\s+and\s+)@[\w.-]+(?:\s+\d+)?)*)"
+    r"[*_`]{0,3}(?:\s*[:,!?—–]|(?=\s|\Z))[*_`]{0,3}\s*(?P<rest>[^\n]*)"
 )
 _TIME_FIRST = re.compile(rf"\s*[\[(]?(?P<at>{_TIME})[\])]?\s*[-—–:|·,]?\s*")
 _WORTH = re.compile(rf"@|>|{ARROW.decode()}|\bto\b")

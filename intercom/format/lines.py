@@ -205,7 +205,8 @@ def again(raw: bytes, start: int, roster: Roster) -> Entry:
 def message(read: Line, raw: bytes, first: int, start: int) -> Entry:
     """The message of a line that was read, with what stands below it; `first` is the length of that line."""
     below = body.loose(raw[first:].replace(b"\r\n", b"\n"))
-    text = f"{read.text}\n\n{below}" if read.text and below else read.text or below
+    joint = "\n\n" if raw[first:].lstrip(b" \t\r")[:1] == b"\n" else "\n"
+    text = f"{read.text}{joint}{below}" if read.text and below else read.text or below
     return Entry(MESSAGE, start, raw, read.stamp, read.sender, read.to, read.tag, read.urgent, text)
 
 
