@@ -154,6 +154,15 @@ def test_a_phantoms_text_is_edited(bus: Bus) -> None:
     assert len(bus.status().unheard) == 1
 
 
+def test_a_tools_header_is_corrected_to_nobody(bus: Bus) -> None:
+    """A person changes whom a tool's message is for, and misspells it."""
+    text = bus.config.log.read_text(encoding="utf-8").replace("worker-1 → master", "worker-1 → mastre", 1)
+    bus.config.log.write_text(text, encoding="utf-8")
+    [notice] = bus.read("user")
+    assert "worker-1 → master [ASK]" in notice.body
+    assert len(bus.status().unheard) == 1
+
+
 def test_many_at_once_are_not_many_notices(bus: Bus) -> None:
     """An old log in which nobody is known: ten are said, the others counted."""
     append(bus.config.log, "".join(by_hand("x", to=f"someone-{n}", stamp=f"{T}:{n:02}") for n in range(30)))

@@ -252,11 +252,13 @@ class Heal:
 
     def _unheard(self) -> list[bytes]:
         """What is to be said of what people wrote and nobody gets."""
-        changed = [
-            (self._new.get(one.place) or one.id or "", self._view.entry(one.place))
-            for one in self._outcome.entries
-            if one.verdict == rules.ADDED or (one.verdict == rules.EDITED and one.version)
-        ]
+        changed = []
+        for one in self._outcome.entries:
+            ident = self._new.get(one.place) or one.id or ""
+            if one.verdict == rules.EDITED and one.id:
+                changed.append((ident, self._view.entry(one.place)))
+            elif one.verdict == rules.ADDED and self._view.entry(one.place).id is None:  # else a tool had sent it once
+                changed.append((ident, self._view.entry(one.place)))
         there = unheard.present(self._config, self._state, self._view.data)
         return unheard.to_say(self._db, self._view.data, self._former, changed, self._roster, there)
 

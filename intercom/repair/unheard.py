@@ -117,10 +117,10 @@ def to_say(
         was = entry_of(db, ident)
         said = () if was is None else (was[0].to, _added(entry.sender, was[0].body, entry.body, ident, names))
         one = of_entry(entry, ident, names, there)
-        if one is not None and not (said and said[0] == entry.to):
-            found.append((new_id(), one))
+        if one is not None and not (said and said[0] == entry.to) and not _said(db, _about(one, entry.to)):
+            found.append((_about(one, entry.to), one))
         if said and isinstance(said[1], Unheard) and said[1].line not in near:
-            found.append((new_id(), said[1]))
+            found.append((_about(said[1], said[1].line), said[1]))
     return notices(found)
 
 
@@ -156,6 +156,10 @@ def fresh(db: sqlite3.Connection, page: Sequence[Near], before: Sequence[Near] |
 
 def _key(one: Near, number: int) -> str:
     return hand_id(blake2b(b"near " + encode(one.line), digest_size=8).hexdigest(), number)
+
+
+def _about(one: Unheard, what: str) -> str:
+    return hand_id(blake2b(encode(f"about {one.id} {what}"), digest_size=8).hexdigest(), 1)
 
 
 def _said(db: sqlite3.Connection, ident: str) -> bool:
