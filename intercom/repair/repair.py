@@ -254,11 +254,10 @@ class Heal:
         """What is to be said of what people wrote and nobody gets."""
         changed = []
         for one in self._outcome.entries:
-            ident = self._new.get(one.place) or one.id or ""
-            if one.verdict == rules.EDITED and one.id:
-                changed.append((ident, self._view.entry(one.place)))
-            elif one.verdict == rules.ADDED and self._view.entry(one.place).id is None:  # else a tool had sent it once
-                changed.append((ident, self._view.entry(one.place)))
+            if one.verdict in {rules.ADDED, rules.EDITED}:
+                entry, ident = self._view.entry(one.place), self._new.get(one.place) or one.id or ""
+                if one.verdict == rules.EDITED or entry.id is None:  # else a tool had sent it once
+                    changed.append((ident, entry))
         there = unheard.present(self._config, self._state, self._view.data)
         return unheard.to_say(self._db, self._view.data, self._former, changed, self._roster, there)
 
