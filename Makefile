@@ -14,7 +14,7 @@ PYTEST  = $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist
 SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
 APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
 
-.PHONY: help demo demo-fleet needs claude claude-newest clients prettier aimfp test quick soak lint check pictures bench bench-profile clean
+.PHONY: help demo demo-fleet needs claude claude-newest clients prettier aimfp windows test quick soak lint check pictures bench bench-profile clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # `needs` comes first, and stops the rest
 
@@ -24,6 +24,7 @@ help:
 	@echo "make quick  the tests for between two edits: no network, no npm, under two minutes"
 	@echo "make test   all tests; those with the real Claude Code take a few minutes"
 	@echo "make needs  says which programs the tests lack on this machine, and how to get them"
+	@echo "make windows  the message layer under a real Windows Python, in Wine; make test has a part of it where that is there"
 	@echo "make soak   the tests with the real Claude Code, all rounds, 10^5 hostile messages, 10^5 power cuts, every fault, chaos: hours"
 	@echo "make claude, make prettier, make aimfp   installs the pinned one that tests drive; make test does it too"
 	@echo "make clients   installs all other clients that tests drive (npm, about a gigabyte); make test does so with two"
@@ -64,6 +65,11 @@ soak: needs $(STAMP) claude clients aimfp
 	  tests/test_faults.py tests/test_two_machines.py
 	@$(BIN)/python -m tests.load
 	@$(BIN)/python -m tests.fuzz
+
+windows: $(STAMP)
+	@$(BIN)/python -m tests.windows.lab install
+	@$(BIN)/python -m tests.windows.lab test
+	@$(BIN)/python -m pytest -q tests/windows
 
 test: needs $(STAMP) claude prettier aimfp
 	@$(BIN)/python -m tests.clients.versions driven

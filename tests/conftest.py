@@ -15,6 +15,9 @@ from typing import Protocol
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.windows.lab import ADVICE as WINDOWS_ADVICE
+from tests.windows.lab import ready as windows_is_there
+
 SOURCE = Path(__file__).parent.parent
 
 # Machines that run tests are shared: a slow example is no failure, so there are no deadlines.
@@ -28,15 +31,31 @@ for _name, _most, _fixed in _PROFILES:
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+collect_ignore = ["windows"] if os.name == "nt" or not windows_is_there() else []
 _OURS = ("INTERCOM_", "INTERCOMM_", "CLAUDE", "TMUX", "GIT_")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder below this one in one process: they share the program that they drive."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder below this one in one process: they share the program that they drive.
+
+    Under Windows' Python leave out what `tests/windows/exceptions.py` names.
+    """
     here = Path(__file__).parent
+    if os.name == "nt":
+        from tests.windows.exceptions import TESTS
+
+        out = [one for one in items if f"{one.path.stem}::{one.name.partition('[')[0]}" in TESTS]
+        config.hook.pytest_deselected(items=out)
+        items[:] = [one for one in items if one not in out]
     for item in items:
         if item.path.parent != here:
             item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not tested."""
+    if os.name != "nt" and not windows_is_there():
+        terminalreporter.write_line(f"WINDOWS WAS NOT TESTED: no Windows Python here ({WINDOWS_ADVICE})", yellow=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,6 +32,7 @@ __all__ = [
     "LOCK_FILES_STAY",
     "LOOP_WATCHES_PIPES",
     "NO_WAIT",
+    "TMUX",
     "boot_id",
     "command_line",
     "free_space",
@@ -70,6 +71,7 @@ Path = str | os.PathLike[str]
 
 NO_WAIT = os.O_NONBLOCK  #: added to the flags of `open_file`: do not wait for who is at the other end of a pipe
 EDITOR = "vi"  #: for who has named none
+TMUX = "install tmux 3.2 or newer (apt install tmux, brew install tmux)"  #: how to get it
 LOCK_FILES_STAY = True  #: whether `filelock` leaves the file of a lock that it gives back
 LOOP_WATCHES_PIPES = True  #: whether an event loop can wait for a pipe
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 INSTALL = {
     "git": "install git (apt install git, brew install git)",
-    "tmux": "install tmux 3.2 or newer (apt install tmux, brew install tmux)",
+    "tmux": host.TMUX,
 }
 
 

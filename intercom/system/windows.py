@@ -43,6 +43,7 @@ __all__ = [
     "LOCK_FILES_STAY",
     "LOOP_WATCHES_PIPES",
     "NO_WAIT",
+    "TMUX",
     "boot_id",
     "command_line",
     "free_space",
@@ -82,6 +83,7 @@ T = TypeVar("T")
 
 NO_WAIT = 0  #: there is nobody at the other end of a file
 EDITOR = "notepad"  #: for who has named none
+TMUX = "workers run on Linux, macOS or WSL; here only messages do"  #: how to get it
 LOCK_FILES_STAY = False  #: `filelock` removes the file of a lock that it gives back
 LOOP_WATCHES_PIPES = False  #: no event loop can wait for an anonymous pipe here
 

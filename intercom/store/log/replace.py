@@ -82,8 +82,9 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
             put(temporary, path)  # not brought to the disk: the old one is known, should it come back
         except PermissionError:  # somebody has it open, and keeps it from being replaced
             for name in (temporary, kept):
-                if name is not None:
-                    host.remove(name)
+                with suppress(PermissionError):  # no name of an open file can be removed: a later look does it
+                    if name is not None:
+                        os.unlink(name)
             return write_in_place(link, path, before, after)
         if handle >= 0:
             carried = _carry_over(handle, path, before, after)
@@ -237,7 +238,8 @@ def _let_go(one: Replaced, carried: bytes | None) -> None:
     if carried is not None:
         host.rename(one.path, one.named(carried))
         return
-    host.remove(one.path)
+    with suppress(PermissionError):  # somebody has it open, where that keeps it: a later look does it
+        host.remove(one.path)
     with suppress(OSError):
         one.path.parent.rmdir()  # each look lists it: quicker where there is none
 

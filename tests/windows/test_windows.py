@@ -1,0 +1,154 @@
+"""The message layer as Windows' users run it: a real Windows Python, under Wine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from tests.windows import lab
+
+pytestmark = pytest.mark.slow
+EMPTY: Mapping[str, str] = MappingProxyType({})
+
+_IMPORTS = """
+import importlib, pkgutil, sys
+import intercom
+wrong = []
+for found in pkgutil.walk_packages(intercom.__path__, "intercom."):
+    if found.name.endswith(("__main__", "system.posix", "system.posix_processes", "system.macos")):
+        continue
+    try:
+        importlib.import_module(found.name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("intercom"):
+            wrong.append((found.name, repr(error)))
+    except Exception as error:
+        wrong.append((found.name, repr(error)))
+print(wrong or "all of them")
+"""
+
+_CLIENT = """
+import asyncio, os, sys
+from mcp.client.session import ClientSession
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+async def main():
+    server = StdioServerParameters(command=sys.executable, args=["-m", "intercom", "mcp"], env=dict(os.environ))
+    async with stdio_client(server, errlog=sys.__stderr__) as streams, ClientSession(*streams) as session:
+        await session.initialize()
+        print(len((await session.list_tools()).tools), "tools")
+        calls = [("register", {"role": "master"}), ("send", {"to": "roo", "message": "from a client \\u2713"})]
+        for name, given in calls:
+            answer = await session.call_tool("intercomm_" + name, given)
+            print(answer.content[0].text.encode("ascii", "backslashreplace").decode())
+
+asyncio.run(main())
+"""
+
+_HOLDS = """
+import sys
+held = open(sys.argv[1], "rb")  # which lets nobody rename or remove the file
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project."""
+    place = tmp_path / "a project"
+    place.mkdir()
+    return place
+
+
+def intercom(root: Path, *words: str, stdin: bytes = b"", environ: Mapping[str, str] = EMPTY) -> str:
+    """Run `intercom` under Windows' Python, in that project; what it prints."""
+    given = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox", **environ}
+    done = lab.run(["-m", "intercom", *words], given, cwd=root, stdin=stdin, timeout=120)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def ids(printed: str) -> list[str]:
+    """The ids in what `log --json` printed, in order."""
+    return [json.loads(line)["id"] for line in printed.splitlines() if line.startswith("{")]
+
+
+def test_every_module_can_be_imported() -> None:
+    """Also those of what does not run there: it says so itself."""
+    assert lab.run(["-c", _IMPORTS]).stdout.strip().endswith("all of them")
+
+
+def test_the_commands(root: Path) -> None:
+    """A person's way through them, from nothing; the log is the same text as everywhere."""
+    assert "INTERCOM-testbox.md" in intercom(root, "init")
+    sent = intercom(root, "send", "roo", "-", stdin="Zeit für Tee ☕".encode()).split()[-1]
+    page = root / ".claude" / "local" / "INTERCOM-testbox.md"
+    assert f"<!-- intercom id={sent} " in page.read_text("utf-8")
+    assert b"\r" not in page.read_bytes()
+    with page.open("ab") as file:  # by hand, as an editor of Windows saves it
+        file.write("\r\n## [2026-01-02 03:04] user → roo [ASK]\r\nBy hand, ünd so\r\n".encode())
+    found = [
+        json.loads(line) for line in intercom(root, "read", "--id", "roo", "--json").splitlines() if line[0] == "{"
+    ]
+    assert [(one["id"] == sent, one["body"].strip()) for one in found] == [
+        (True, "Zeit für Tee ☕"),
+        (False, "By hand, ünd so"),
+    ]
+    assert sent in intercom(root, "search", "Tee", environ={"PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"})
+    assert "INTERCOM-testbox.md" in intercom(root, "status")
+    assert "locks" in intercom(root, "doctor")
+
+
+def test_the_official_client(root: Path) -> None:
+    """It talks to `intercom mcp`, both under Windows' Python."""
+    environ = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox"}
+    done = lab.run(["-c", _CLIENT], environ, cwd=root)
+    assert "19 tools" in done.stdout
+    assert '"stored":true' in done.stdout
+    assert "from a client" in intercom(root, "log")
+
+
+def test_a_program_holds_the_page_open(root: Path) -> None:
+    """It cannot be replaced then: it is written in place, and nothing is lost."""
+    sent = [intercom(root, "send", "roo", f"number {number}").split()[-1] for number in range(4)]
+    page = root / ".claude" / "local" / "INTERCOM-testbox.md"
+    with lab.start(["-c", _HOLDS, lab.path(page)]) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert b"held" in holder.stdout.readline()
+        page.write_bytes(page.read_bytes().replace(b"number 2", b"num\0er 2"))
+        intercom(root, "compact", "--keep", "2")
+        assert ids(intercom(root, "log", "--json")) == sent
+        holder.stdin.write(b"\n")
+    text = page.read_text("utf-8")
+    assert [f"number {number}" in text for number in range(4)] == [False, False, True, True]
+
+
+def test_workers_say_where_they_run(root: Path) -> None:
+    """In one line."""
+    intercom(root, "init")
+    environ = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox"}
+    done = lab.run(["-m", "intercom", "spawn", "1"], environ, cwd=root)
+    assert done.returncode == 1
+    assert "Linux, macOS or WSL" in done.stdout
+    assert len(done.stdout.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="two systems on one machine")
+def test_another_system_on_the_same_folder(root: Path) -> None:
+    """Locks of the one do not keep the other out, as between Windows and WSL: the second does not write."""
+    sent = intercom(root, "send", "roo", "from Windows").split()[-1]
+    here = {**os.environ, "INTERCOM_ROOT": str(root), "PYTHONPATH": str(lab.ROOT)}
+    line = [sys.executable, "-m", "intercom"]
+    done = subprocess.run([*line, "send", "roo", "x"], env=here, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "another machine" in done.stderr
+    assert ids(intercom(root, "log", "--json")) == [sent]
