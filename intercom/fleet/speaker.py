@@ -24,6 +24,7 @@ from intercom.core.errors import Refused
 from intercom.core.message import CLI, UNPROVEN, USER, canonical, is_name
 from intercom.fleet.programs.known import SPAWN, session_of
 from intercom.store.state.db import InstanceRow, State
+from intercom.system import host
 from intercom.system.ancestry import SHELLS, Ancestor, ancestors, client_of, words_of
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ def _a_persons(one: Ancestor) -> bool:
     if not one.terminal or one.name.lstrip("-") not in SHELLS:
         return False
     try:
-        first = os.getsid(one.pid) == one.pid
-    except (AttributeError, OSError):
+        first = host.leads_session(one.pid)
+    except OSError:
         return False
     return first and not any(re.match(r"-\w*c", word) for word in words_of(one.pid)[1:])
 

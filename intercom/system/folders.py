@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
+from intercom.system import host
+
 _COARSE = 2.0  #: seconds; file systems that keep whole seconds have clocks no coarser than this
 _TICK = 0.02  #: seconds; those that keep hundredths of a second, or what is known of none
-_COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE, from which Linux takes the times of files
 #: Seconds; the others have the system's own clock, where it is known how often that ticks.
-_FINE = 1.5 * time.clock_getres(_COARSE_CLOCK) if sys.platform == "linux" else _TICK
+_FINE = 1.5 * tick if (tick := host.file_tick()) else _TICK
 _HUNDREDTH, _SECOND = 10_000_000, 1_000_000_000  # nanoseconds
 
 

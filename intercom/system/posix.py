@@ -35,6 +35,7 @@ __all__ = [
     "TMUX",
     "boot_id",
     "command_line",
+    "file_tick",
     "free_space",
     "hand_over",
     "has_writer",
@@ -42,6 +43,7 @@ __all__ = [
     "is_private",
     "kill",
     "kill_tree",
+    "leads_session",
     "machine_id",
     "make_private",
     "on_stop",
@@ -233,6 +235,20 @@ def free_space(path: Path) -> tuple[int, bool]:
 
 
 # -- the machine --------------------------------------------------------------------------------------
+
+
+def file_tick() -> float:
+    """Seconds between two ticks of the clock from which the times of files are taken; 0 where that is not known."""
+    if sys.platform != "linux":
+        return 0.0
+    import time
+
+    return time.clock_getres(5)  # CLOCK_REALTIME_COARSE
+
+
+def leads_session(pid: int) -> bool:
+    """Whether a process is the first of its session. OSError where it cannot be seen."""
+    return os.getsid(pid) == pid
 
 
 def user_name(uid: int) -> str:

@@ -46,6 +46,7 @@ __all__ = [
     "TMUX",
     "boot_id",
     "command_line",
+    "file_tick",
     "free_space",
     "hand_over",
     "has_writer",
@@ -53,6 +54,7 @@ __all__ = [
     "is_private",
     "kill",
     "kill_tree",
+    "leads_session",
     "machine_id",
     "make_private",
     "on_stop",
@@ -257,6 +259,17 @@ def unlock(handle: int) -> None:
     where = win32.overlapped(0)
     if not win32.kernel.UnlockFileEx(msvcrt.get_osfhandle(handle), 0, 1, 0, byref(where)):
         raise ctypes.WinError(ctypes.get_last_error())
+
+
+def file_tick() -> float:
+    """Seconds between two ticks of the clock from which the times of files are taken: 0, that is not known."""
+    return 0.0
+
+
+def leads_session(pid: int) -> bool:
+    """No process is the first of a session as POSIX has them."""
+    del pid
+    return False
 
 
 def user_name(uid: int) -> str:
