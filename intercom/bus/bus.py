@@ -56,7 +56,7 @@ class Bus:
         self.tidies = True  #: a send that finds the log too long compacts it; off for a caller that calls `tidy` later
         self.notices += filter(None, [vet(config)])
         self.pace = Pace()  #: whether whoever calls would rather leave (NotNow) than wait for long
-        self._state = State(config.private, self.pace)
+        self.state = self._state = State(config.private, self.pace)  #: what no log can tell
         self.moment = self._state.moment  #: for a block: what others change in the state counts as coming later
         self._log = Log(config, self.notices, self.pace)
         self._index = Index(config.private, self.pace)

@@ -119,19 +119,19 @@ def status(
 
 def _work(bus: Bus) -> dict[str, dict[str, Any]]:
     """Of who has a worktree or reported done: where it works, and whether that was verified."""
-    from contextlib import closing
+    return bus.state.known(_work_now, bus)
 
+
+def _work_now(bus: Bus) -> dict[str, dict[str, Any]]:
     from intercom.fleet.worktrees.claims import latest
     from intercom.fleet.worktrees.register import Worktrees
-    from intercom.store.state.db import State
 
     out: dict[str, dict[str, Any]] = {}
-    with closing(State(bus.config.private)) as state:
-        for entry in Worktrees(state, bus.config.root).entries():
-            if entry.status != "removed":
-                out[entry.worker] = {"worktree": entry.path, "branch": entry.branch, "worktree_status": entry.status}
-        for name, row in latest(state).items():
-            out.setdefault(name, {})["done"] = {"id": row.id, **row.to_json()}
+    for entry in Worktrees(bus.state, bus.config.root).entries():
+        if entry.status != "removed":
+            out[entry.worker] = {"worktree": entry.path, "branch": entry.branch, "worktree_status": entry.status}
+    for name, row in latest(bus.state).items():
+        out.setdefault(name, {})["done"] = {"id": row.id, **row.to_json()}
     return out
 
 
