@@ -1,6 +1,6 @@
 """Owns fuzzing: what each reader of foreign bytes must do with any of them, and atheris, which looks for bytes.
 
-    python -m tests.fuzz [TARGET …] [--seconds 60]     # needs atheris (pip install atheris); `make soak` runs all
+    python -m tests.fuzz [TARGET …] [--seconds 60]     # needs atheris (pip install -e '.[fuzz]'); `make soak` runs all
 
 Whatever it finds goes into `tests/cases/fuzz/TARGET/`, which `tests/test_fuzz.py` plays back on every machine.
 """
@@ -140,7 +140,7 @@ def main() -> int:
     try:
         import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
     except ImportError:
-        print("NO ATHERIS: NOTHING WAS FUZZED. pip install atheris", file=sys.stderr)
+        print("NO ATHERIS: NOTHING WAS FUZZED. pip install -e '.[fuzz]'", file=sys.stderr)
         return 0
     failed = 0
     for name in asked.targets or TARGETS:
