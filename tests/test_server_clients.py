@@ -230,3 +230,8 @@ def test_a_session_that_is_told_with_the_call(project: Path) -> None:
     call = {"name": "intercomm_status", "arguments": {}, "_meta": {"sessionId": "t-2"}}
     assert json.loads(client.request("tools/call", call)["content"][0]["text"])["you"] is None
     assert client.close() == 0
+
+
+def test_tools_say_that_they_stay_on_the_bus() -> None:
+    """Codex refuses whatever may reach out into the world, where nobody is there to be asked."""
+    assert all(tool.listing()["annotations"]["openWorldHint"] is False for tool in TOOLS)

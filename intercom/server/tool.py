@@ -25,10 +25,11 @@ WORKER = "worker"
 MASTER = "master"
 AGENT = "agent"  #: of the settings: nobody's worker
 
-#: Hints for clients that ask people before they call a tool: what is not said here is as the protocol has it.
-LOOKS: Mapping[str, bool] = {"readOnlyHint": True}
-WRITES: Mapping[str, bool] = {"destructiveHint": False}
-DESTROYS: Mapping[str, bool] = {"destructiveHint": True}
+#: Hints for clients that ask people before they call a tool: what is not said here is as the protocol has it. By that
+#: a tool reaches out into the world, and Codex asks, or refuses, unless it says that it does not.
+LOOKS: Mapping[str, bool] = {"readOnlyHint": True, "openWorldHint": False}
+WRITES: Mapping[str, bool] = {"destructiveHint": False, "openWorldHint": False}
+DESTROYS: Mapping[str, bool] = {"destructiveHint": True, "openWorldHint": False}
 
 ON_BUS = "bus"  #: function(session, bus, …) runs on the bus thread
 ON_LOOP = "loop"  #: async function(session, call, …) runs on the event loop and asks the bus thread itself

@@ -56,3 +56,14 @@ def test_set_up_by_init_it_talks_at_once(place: Place) -> None:
     for path in place.project.rglob("*"):  # what is left there, the client wrote
         if path.is_file() and not {".git", ".claude"} & set(path.relative_to(place.project).parts):
             assert b"intercom" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("place", [name for name in DRIVEN if name == "codex"], indirect=True)
+def test_without_an_approval_the_hints_of_our_tools_are_enough(place: Place) -> None:
+    """An entry that a person wrote, without more than the command: Codex, told to ask nobody, lets our tools run."""
+    place.set_up("ana", "ben")
+    path = place.project / ".codex/config.toml"
+    path.write_text(path.read_text().replace('default_tools_approval_mode = "approve"\n', ""))
+    said = {"to": "ben", "message": "unasked"}
+    place.prompt(calls(place, ("intercomm_register", {"name": "ana"}), ("intercomm_send", {**said})))
+    assert "unasked" in place.intercom("read", "--id", "ben")
