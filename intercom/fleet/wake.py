@@ -141,6 +141,8 @@ def _why_not(climb: _Climb, seen: Observation) -> str:
             held = _HELD.get(seen.screen.state, "") if seen.screen else ""
             held = f" {held} and" if held else ""
             return f"its waiter has the message, but {seen.name}{held} was not seen to go on with it"
+        if seen.disagreement:
+            return f"what {seen.name} does is not certain ({seen.disagreement}), so nothing was typed"
         return f"{seen.name} is idle, and nothing confirmed in time that it goes on"
     if seen.state == "unknown":
         return f"what {seen.name} does is not known ({seen.disagreement or _shown(seen.screen)})"
@@ -238,7 +240,8 @@ def _keys(climb: _Climb) -> Woken | None:
     if not screen.typeable:
         return climb.failed(_not_typeable(seen.name, screen))
     if row.state == "running" or seen.told in ("running", "asked"):
-        return climb.failed(f"what {seen.name} does is not certain ({seen.disagreement}), so nothing was typed")
+        _pause(climb, 0.2)  # a turn that has just ended says so in a moment, and has its next waiter
+        return None
     nonce = new_id()
     text = f"{PREFIX}There is a new message for you. If it is not below, call intercomm_read. [intercom:{nonce}]"
     climb.crew.sessions.expect_nonce(nonce, climb.name, "keys")
