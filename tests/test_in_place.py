@@ -37,7 +37,8 @@ def test_compaction_and_repair_go_on(project: Path) -> None:
             assert [message.id for message in bus.read("roo")] == sent
             assert os.path.samestat(os.fstat(reader.fileno()), os.stat(bus.config.log))
         assert not list(bus.config.private.glob("writing.*"))
-        assert not list((bus.config.private / "replaced").glob("*"))
+        for left in (bus.config.private / "replaced").glob("*"):  # Windows keeps every name of an open file
+            assert left.samefile(bus.config.log)
 
 
 @pytest.mark.usefixtures("held")
