@@ -41,8 +41,7 @@ def test_set_up_by_init_it_talks_at_once(place: Place) -> None:
     )
     assert "all done" in said
     assert "words-for-ben" in place.intercom("read", "--id", "ben")
-    (request, *_) = place.heard("wake-up-words")
-    assert any(who == "result" and "wake-up-words" in text for who, text in request["said"])
+    assert place.heard("wake-up-words")  # by a hook, or by the read
     first = place.heard(f"all done by {place.name}")[0]
     shown = json.dumps([first["tools"], first["system"], first["said"]])
     assert "intercomm_register" in shown  # a tool of its first request, or at least its name
