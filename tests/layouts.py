@@ -15,17 +15,9 @@ from typing import Any
 
 LAYOUTS = Path(__file__).parent / "cases" / "layouts"
 
-
-def _as_told_now(known: dict[str, Any]) -> dict[str, Any]:
-    """That version told what another machine wrote as if it were our own."""
-    return known | {"sender": f"{known['sender']}@far", "via": "machine"} if " of far" in known["body"] else known
-
-
 FACTS: dict[str, dict[str, Any]] = {
     path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(LAYOUTS.glob("*/facts.json"))
 }
-for _facts in FACTS.values():
-    _facts["messages"] = [_as_told_now(known) for known in _facts["messages"]]
 
 
 def having(key: str) -> list[str]:

@@ -91,8 +91,10 @@ def layout(name: str) -> Act:
         for one in [*facts["messages"], *facts["maybe"]]:
             world.count += 1
             body = "" if one.get("id") in facts["redacted"] else one["body"]
-            known = Known(token_of(body) or one["id"], {(one["sender"], one["to"], one["via"], body)}, must="id" in one)
-            known.id, known.number, known.ours = one.get("id", ""), world.count, " of far" not in body
+            far = " of far" in body  # another machine's word: that version told it as if it were our own
+            sender, via = (f"{one['sender']}@far", "machine") if far else (one["sender"], one["via"])
+            known = Known(token_of(body) or one["id"], {(sender, one["to"], via, body)}, must="id" in one)
+            known.id, known.number, known.ours = one.get("id", ""), world.count, not far
             if one["sender"] == "system":
                 world.system.add(known.id)
             else:

@@ -31,6 +31,12 @@ def _is_short(log: Log, db: sqlite3.Connection) -> bool:
     return any(there.get(path, -1) < settled for path, settled in read)
 
 
+def _is_missing(log: Log, db: sqlite3.Connection) -> bool:
+    """Whether a segment that the index `db` has read is not there at all."""
+    there = {f"archive/{segment.name}" for segment in log.ledger.segments()}
+    return any(row[0] not in there for row in db.execute("SELECT path FROM sources WHERE own"))
+
+
 def refill(log: Log, db: sqlite3.Connection) -> int | None:
     """Write anew what the ledger lost; return how many messages, None if nothing is missing. StorageError.
 
@@ -44,8 +50,8 @@ def refill(log: Log, db: sqlite3.Connection) -> int | None:
         return None
     there = log.idents()
     gone = [ident for ident in query.own_ids(db) if ident not in there]
-    if not gone and _redacted(log, db):
-        return None
+    if not gone and (not _is_missing(log, db) or _redacted(log, db)):
+        return None  # shorter by a redaction, or by somebody's hand in a text
     log.base.drop()
     if not log.ledger.exists():
         log.ledger.begin()
