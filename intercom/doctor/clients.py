@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intercom.core import document
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
@@ -65,7 +66,7 @@ def entries(client: Client, setup: Setup) -> Iterator[tuple[Path, Mapping[str, A
             if not isinstance(part, Entry) or part.path in seen:
                 continue
             try:
-                found = part.found(part.path.read_text(encoding="utf-8"))
+                found = part.found(document.text_of(part.path))
             except (OSError, UnicodeDecodeError, CannotEdit):
                 continue
             if isinstance(found, Mapping) and "command" in found:
