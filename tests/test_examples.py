@@ -98,7 +98,7 @@ def test_the_readmes_python(project: Path) -> None:
 
 def test_the_readmes_log(project: Path) -> None:
     """Both messages of the sample are delivered as the text beside them says."""
-    (sample,) = blocks("markdown")
+    sample = blocks("markdown")[0]
     assert len([entry for entry in parse(sample.encode()) if entry.kind == MESSAGE]) == 2
     with Bus.open(project) as bus:
         bus.register("master")

@@ -309,7 +309,7 @@ class Ledger:
 def as_told(message: Message) -> dict[str, Any]:
     """What a reader is told, but for what only the bus could know."""
     told = message._asdict()
-    for key in ("id", "seq", "at", "via", "file", "redelivered"):
+    for key in ("id", "seq", "at", "via", "file", "redelivered", "late"):
         del told[key]
     return told
 
@@ -416,9 +416,3 @@ def test_any_values_through_the_bus(bus: Bus) -> None:
         return None
 
     play(Ledger(bus, ("claude-code", "roo", "worker-1")), send)
-
-
-def test_any_values_through_the_tool(bus: Bus) -> None:
-    """As over the bus; whatever is given, it comes from the session that gives it."""
-    with Tool(bus.config.root) as tool:
-        play(Ledger(bus, ("worker-1",)), tool.send)

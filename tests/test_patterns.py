@@ -38,11 +38,15 @@ def unsound(pattern: str | bytes) -> list[Any]:
     return [part for part in repeats(_parser.parse(pattern)) if len(part) != 1 or part[0][0] not in _SINGLE]
 
 
+#: Modules that only another system can import.
+ELSEWHERE = ("intercom.system.windows", "intercom.system.win32", "intercom.system.macos")
+
+
 def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
     """Every pattern of the package, by the name it has there."""
     for path in FILES:
         name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        if name != "intercom.__main__":
+        if name not in {"intercom.__main__", *ELSEWHERE}:
             for key, found in vars(importlib.import_module(name)).items():
                 if isinstance(found, re.Pattern):
                     yield f"{name}.{key}", found

@@ -143,7 +143,7 @@ def shown(stage: Stage, text: str) -> list[str]:
 
 def again_marked(stage: Stage, text: str) -> bool:
     """Whether the model was told, of the one message with this text, that it had been given before."""
-    (words,) = shown(stage, text)
+    words, *_ = shown(stage, text)  # a request that broke off is made anew
     return AGAIN in words.partition(text)[0].rpartition("* message")[2]
 
 
