@@ -27,6 +27,7 @@ class Play:
         self.said: list[str] = []  #: the first word of every message
         self.did: list[str] = []
         self._draw = random.Random(seed)  # the same at each run
+        self._ends = "\r\n" if seed % 2 else "\n"  # as programs of Windows write, or as others do
         self._number = 0
 
     def _new(self) -> tuple[str, str]:
@@ -62,7 +63,7 @@ class Play:
         for change in (self._edited, self._pattern, self._by_hand):
             text = change(text) if self._draw.random() < 0.4 else text
         name = self.log.stem + self._draw.choice(MARKS).format(len(self.did))
-        self.log.with_name(f"{name}.md").write_text(text, encoding="utf-8")
+        self.log.with_name(f"{name}.md").write_text(text, encoding="utf-8", newline=self._ends)
         return log
 
     def step(self) -> None:
@@ -72,7 +73,7 @@ class Play:
         before = self.log.read_text(encoding="utf-8") if self.log.exists() else ""
         after = do(before)
         if do != self._by_tool or self.log != self.bus.config.log:
-            self.log.write_text(after, encoding="utf-8")
+            self.log.write_text(after, encoding="utf-8", newline=self._ends)
 
 
 @pytest.mark.parametrize("seed", range(25))

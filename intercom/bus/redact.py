@@ -80,7 +80,7 @@ class Purge:
             spare.renew(self._config, [segment.name for segment in self._log.ledger.segments() if segment.sealed])
             self._log.learn([control(PURGED, [ident], time.time())], "the text is destroyed, but that is not noted")
         left = tuple(path for path in self.theirs if _tells(read_from(folder / path) or b"", texts, stub))
-        return Redaction(ident, tuple(str(path.relative_to(folder)) for path in files), tuple(quoted), left)
+        return Redaction(ident, tuple(path.relative_to(folder).as_posix() for path in files), tuple(quoted), left)
 
     def _segments(self) -> Iterable[Path]:
         return [self._log.ledger.path(segment) for segment in self._log.ledger.segments()]

@@ -100,7 +100,7 @@ def _difference(name: str, before: str | None, after: str | None) -> None:
 
 
 def _name(root: Path, path: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def uninstall(

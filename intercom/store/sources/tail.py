@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from intercom.store.log.checkpoint import LEAD, Grown
 from intercom.system.files import opened, storage
 
 CHUNK = 4 * 1024 * 1024
+_CLOSED = re.compile(rb"\n---\r?\n\r?\n[\r\n]*\Z")  #: as a record ends, whichever line ends a program gave it
+_NEAR = 64  # bytes
 _GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
 
 
@@ -49,7 +52,8 @@ def proof_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
 
 def young(file: BinaryIO) -> bool:
     """Whether another machine's log changed so lately that its end may still be on its way."""
-    return time.time() - os.fstat(file.fileno()).st_ctime < _GROWING
+    found, now = os.fstat(file.fileno()), time.time()
+    return any(abs(now - at) < _GROWING for at in (found.st_mtime, found.st_ctime))  # Windows has no time of change
 
 
 def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterator[tuple[list[Entry], int]]:
@@ -68,7 +72,7 @@ def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterat
         position += len(data)
         found = parser.feed(data)
     rest = parser.close()
-    whole = not rest or rest[-1].raw.endswith(END)
+    whole = not rest or _CLOSED.search(rest[-1].raw[-_NEAR:]) is not None
     if hold and not whole and rest[-1].kind == MESSAGE:
         rest = rest[:-1]
     yield found + rest, parser.settled if whole else 0  # the last two at once: mostly they are all there is
