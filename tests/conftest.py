@@ -69,7 +69,8 @@ def no_real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             if name.startswith(_OURS):
                 patch.delenv(name)
         patch.setenv("HOME", str(home))
-        patch.setenv("USERPROFILE", str(home))
+        if os.name == "nt":
+            patch.setenv("USERPROFILE", str(home))
         patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
         patch.setenv("INTERCOM_ROOT", str(trap))
         patch.setenv("INTERCOM_MACHINE", "testbox")

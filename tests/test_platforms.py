@@ -19,29 +19,23 @@ OWNERS = {"posix.py", "posix_processes.py", "windows.py", "win32.py", "macos.py"
 FILES = [path for path in PACKAGE.rglob("*.py") if path.name not in OWNERS or path.parent != SYSTEM]
 
 
-def _offered(name: str) -> set[str]:
-    """The names that a file says it has."""
-    lists = [node.value for node in ast.parse((SYSTEM / name).read_bytes()).body if isinstance(node, ast.Assign)]
-    return next(set(ast.literal_eval(one)) for one in lists if isinstance(one, ast.List))
-
-
-def _signatures(*names: str) -> dict[str, str]:
-    """The functions of these files, with their arguments."""
-    return {
-        node.name: ast.unparse(node.args)
-        for name in names
-        for node in ast.parse((SYSTEM / name).read_bytes()).body
-        if isinstance(node, ast.FunctionDef)
-    }
+def _offered(*names: str) -> dict[str, str]:
+    """What these files have: functions with their arguments, and constants."""
+    found = {}
+    for node in (one for name in names for one in ast.parse((SYSTEM / name).read_bytes()).body):
+        if isinstance(node, ast.FunctionDef):
+            found[node.name] = ast.unparse(node.args)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ""
+    return found
 
 
 def test_both_offer_the_same() -> None:
     """The same names, each with the same arguments."""
-    posix, windows = _signatures("posix.py", "posix_processes.py"), _signatures("windows.py", "win32.py")
-    offered = _offered("posix.py")
-    assert offered == _offered("windows.py")
-    functions = {name for name in offered if not name.isupper()}
-    assert {name: posix[name] for name in functions} == {name: windows[name] for name in functions}
+    from intercom.system import host
+
+    posix, windows = _offered("posix.py", "posix_processes.py"), _offered("windows.py", "win32.py")
+    assert {name: posix[name] for name in host.__all__} == {name: windows[name] for name in host.__all__}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -1,4 +1,4 @@
-"""What Windows' programs write in UTF-16 is read as what it says, and the log is UTF-8 again; a power cut's holes stay."""
+"""What Windows' programs write in UTF-16 is read as what it says, and the log is UTF-8 again; holes stay."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def test_a_whole_file(encoding: str, tail: str) -> None:
     assert as_utf8(mark + text.encode(encoding) + tail.encode()).decode() == text + tail
 
 
-@pytest.mark.parametrize("data", [b"", b"plain", b"a\0b", b"half a line" + bytes(4096), bytes(9) + b"\nx\n", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "data", [b"", b"plain", b"a\0b", b"half a line" + bytes(4096), bytes(9) + b"\nx\n", b"\xff\xfe"]
+)
 def test_nothing_of_it(data: bytes) -> None:
     """What has no UTF-16 in it is left as it is, holes and single bytes included."""
     assert as_utf8(data) is data

@@ -1,6 +1,6 @@
-"""Owns the choice of the system below: what operating systems differ in is asked here, and nowhere else.
+"""Owns the interface to the system below: what operating systems differ in is asked here, and nowhere else.
 
-`posix` and `windows` have the same names, and say the same of them.
+Two files of each kind of system offer these names, and say the same of them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,53 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
+    from intercom.system.win32 import *  # noqa: F403
     from intercom.system.windows import *  # noqa: F403
 else:
     from intercom.system.posix import *  # noqa: F403
+    from intercom.system.posix_processes import *  # noqa: F403
+
+__all__ = [
+    "EDITOR",
+    "LOCK_FILES_STAY",
+    "LOOP_WATCHES_PIPES",
+    "MARK",
+    "NO_WAIT",
+    "TMUX",
+    "boot_id",
+    "command_line",
+    "file_tick",
+    "free_space",
+    "hand_over",
+    "has_writer",
+    "interrupting",
+    "is_private",
+    "kill",
+    "kill_tree",
+    "leads_session",
+    "machine_id",
+    "make_private",
+    "on_stop",
+    "open_file",
+    "parents",
+    "pread",
+    "process",
+    "pwrite",
+    "remove",
+    "rename",
+    "resemble",
+    "spare",
+    "split_words",
+    "started",
+    "sync",
+    "sync_file",
+    "sync_folder",
+    "truncate",
+    "try_lock",
+    "try_range",
+    "unlock",
+    "unlock_range",
+    "user_name",
+    "wait_ended",
+    "widen_pipe",
+]

@@ -1,6 +1,7 @@
 """Owns the answer to "is that process still the one we knew?": a pid together with its start time.
 
-A pid alone is reused; with the start time it names one process for ever. Unknown is not dead.
+A pid alone is reused; with the start time it names one process for ever. Unknown is not dead, and so is what another
+system on this machine says of a process of its own.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from intercom.system.host import started
+from intercom.system.host import MARK, started
 
 __all__ = ["alive", "mark_alive", "own_mark", "started"]
 
 
 def alive(pid: int, mark: str | None) -> bool:
     """Whether `pid` still is the process that had the start `mark`."""
+    if mark and mark[:1].isalpha() != bool(MARK):
+        return True
     now = started(pid)
     return now is not None and (mark is None or now == mark)
 

@@ -2,7 +2,7 @@
 
 The *writer lock* (filelock) is held by whoever changes the page, its base or the ledger; its file stays open between
 two messages, for `filelock` itself takes longer than all else that a message needs. The
-*index lock* is the system's own (`host.try_lock`) around transactions of the derived index: reading must not pay for
+*index lock* is the system's own (`host.try_range`) around transactions of the derived index: reading must not pay for
 importing filelock, and the index may be thrown away at any time. The kernel drops both when their
 process dies, so nobody ever waits for the dead.
 
@@ -35,6 +35,41 @@ _POLL = 0.002
 _SLOW_POLL = 0.02  #: for who waits so long that it makes no difference
 
 
+class _Joint:
+    """The part of the writer lock that programs of another system on this machine see, too (`host.try_range`).
+
+    Its file is nobody else's, since file systems of a network may take one kind of lock for the other. Whoever
+    takes it holds the rest of the lock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = os.fspath(path)
+        self._handle = -1
+
+    def open(self) -> None:
+        """Open its file anew. OSError."""
+        self.close()
+        self._handle = host.open_file(self._path, os.O_RDWR | os.O_CREAT)
+
+    def take(self) -> bool:
+        """Whether it is locked now; never waits. OSError."""
+        return self._handle >= 0 and host.try_range(self._handle)
+
+    def give(self) -> None:
+        """Unlock it. OSError."""
+        if self._handle >= 0:
+            host.unlock_range(self._handle)
+
+    def close(self) -> None:
+        """Close its file, which unlocks it."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with suppress(OSError):
+                os.close(handle)
+
+    __del__ = close
+
+
 class _Kept:
     """The lock's file, left open between two messages: to lock it again are two calls of the kernel.
 
@@ -42,8 +77,9 @@ class _Kept:
     now" and goes to `filelock`, which knows what to do.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, joint: _Joint) -> None:
         self._path = os.fspath(path)
+        self._joint = joint
         self._contended = False  # whether somebody else had it when last it was to be taken
         self._handle = -1
         self._file = (0, 0, 0)  # process, device, inode: a fork shares the locks of its parent's descriptors
@@ -72,7 +108,9 @@ class _Kept:
             if mine and not self._contended:
                 named = os.stat(self._path)
                 if (named.st_dev, named.st_ino) == self._file[1:]:
-                    return True
+                    if self._joint.take():
+                        return True
+                    self._contended = True
                 host.unlock(self._handle)
         except OSError:
             pass
@@ -82,6 +120,7 @@ class _Kept:
     def give(self) -> None:
         """Unlock it."""
         try:
+            self._joint.give()
             host.unlock(self._handle)
         except OSError:  # the kernel drops the lock with the descriptor
             self.close()
@@ -119,7 +158,8 @@ class WriterLock:
         self._notices: list[str] = [] if notices is None else notices
         self._until = path.with_name(path.name + ".until")
         self._lock: FileLock | None = None
-        self._kept = _Kept(path)
+        self._joint = _Joint(path.with_name(path.name + ".systems"))
+        self._kept = _Kept(path, self._joint)
         self._holder = 0  # the thread that holds it by the file that was kept
         self._said = False  # whether we promised something
 
@@ -150,6 +190,7 @@ class WriterLock:
     def close(self) -> None:
         """Let go of what is kept open between two messages; the next use opens it again."""
         self._kept.close()
+        self._joint.close()
 
     @contextmanager
     def _waited_for(self, wait: float, began: float) -> Iterator[None]:
@@ -164,7 +205,7 @@ class WriterLock:
         patience, poll = max(0.0, began + wait - time.monotonic()), _POLL
         while True:
             try:
-                self._lock.acquire(timeout=patience, poll_interval=poll)
+                self._acquire(self._lock, patience, poll)
                 break
             except filelock.Timeout:
                 patience, poll = min(self._promised(), wait), _SLOW_POLL
@@ -183,7 +224,29 @@ class WriterLock:
         finally:
             if self._lock.lock_counter == 1:
                 self._withdraw()
+                with suppress(OSError):
+                    self._joint.give()
             self._release(self._lock)
+
+    def _acquire(self, lock: FileLock, patience: float, poll: float) -> None:
+        """Both parts of the lock. filelock.Timeout, OSError."""
+        import filelock
+
+        until = time.monotonic() + patience
+        lock.acquire(timeout=patience, poll_interval=poll)
+        if lock.lock_counter > 1:
+            return
+        taken = False
+        try:
+            self._joint.open()
+            while not (taken := self._joint.take()) and time.monotonic() < until:
+                time.sleep(poll)
+        finally:
+            if not taken:
+                self._joint.close()
+                self._release(lock)
+        if not taken:
+            raise filelock.Timeout(os.fspath(self._path))
 
     def _withdraw(self) -> None:
         """Nothing is promised any more."""
@@ -244,7 +307,7 @@ def _abandon(lock: FileLock) -> None:
 def _tried(handle: int, path: Path) -> bool:
     """Whether the lock on an open file is ours now. StorageError where there is no locking it."""
     try:
-        return host.try_lock(handle)
+        return host.try_range(handle)
     except OSError as error:
         raise StorageError(f"cannot lock {path}: {error.strerror or error}; nothing was read.") from error
 

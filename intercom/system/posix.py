@@ -1,10 +1,11 @@
-"""Owns what Linux, macOS and other POSIX systems do in their own way; `windows` has the same names, `host` chooses.
+"""Owns what Linux, macOS and other POSIX systems do in their own way; `host` says what that is, and chooses.
 
 Calls go through the modules of the standard library at the time of the call, each to one function of the system.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -14,60 +15,8 @@ from typing import IO, TYPE_CHECKING
 
 assert sys.platform != "win32"
 
-from intercom.system.posix_processes import (
-    command_line,
-    kill,
-    kill_tree,
-    parents,
-    process,
-    started,
-    wait_ended,
-)
-
 if TYPE_CHECKING:
     import asyncio
-
-__all__ = [
-    "EDITOR",
-    "LOCK_FILES_STAY",
-    "LOOP_WATCHES_PIPES",
-    "NO_WAIT",
-    "TMUX",
-    "boot_id",
-    "command_line",
-    "file_tick",
-    "free_space",
-    "hand_over",
-    "has_writer",
-    "interrupting",
-    "is_private",
-    "kill",
-    "kill_tree",
-    "leads_session",
-    "machine_id",
-    "make_private",
-    "on_stop",
-    "open_file",
-    "parents",
-    "pread",
-    "process",
-    "pwrite",
-    "remove",
-    "rename",
-    "resemble",
-    "spare",
-    "split_words",
-    "started",
-    "sync",
-    "sync_file",
-    "sync_folder",
-    "truncate",
-    "try_lock",
-    "unlock",
-    "user_name",
-    "wait_ended",
-    "widen_pipe",
-]
 
 Path = str | os.PathLike[str]
 
@@ -77,6 +26,10 @@ TMUX = "install tmux 3.2 or newer (apt install tmux, brew install tmux)"  #: how
 LOCK_FILES_STAY = True  #: whether `filelock` leaves the file of a lock that it gives back
 LOOP_WATCHES_PIPES = True  #: whether an event loop can wait for a pipe
 
+_RANGE_LOCKS = sys.platform == "linux" and sys.maxsize > 2**32
+_F_OFD_SETLK = 37
+_LOCKED, _FREE = ((kind).to_bytes(2, sys.byteorder) + bytes(14) for kind in (1, 2))  # F_WRLCK, F_UNLCK; from byte 0
+_ONE_BYTE = (1).to_bytes(8, sys.byteorder) + bytes(8)  # behind these: a `struct flock` of 64 bits
 _DATA_SYNC = not sys.platform.startswith("darwin")  # fsync(2) there leaves data in the drive's own cache
 
 
@@ -185,7 +138,6 @@ def resemble(draft: Path, path: Path) -> None:
 
 def has_writer(handle: int) -> bool:
     """Whether the open file can be written to by anybody: then the system refuses us a read lease."""
-    import errno
     import fcntl
     import signal
 
@@ -216,6 +168,35 @@ def unlock(handle: int) -> None:
     import fcntl
 
     fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def try_range(handle: int) -> bool:
+    """As `try_lock`, so that programs of Windows on this machine, in Wine, see it; by itself, it sees no `try_lock`.
+
+    Where the system, or the file system, has no such locks, it is one as `try_lock` takes.
+    """
+    import fcntl
+
+    if _RANGE_LOCKS:
+        try:
+            fcntl.fcntl(handle, _F_OFD_SETLK, _LOCKED + _ONE_BYTE)
+        except OSError as error:
+            if error.errno in {errno.EAGAIN, errno.EACCES}:
+                return False
+            return try_lock(handle)
+        return True
+    return try_lock(handle)
+
+
+def unlock_range(handle: int) -> None:
+    """Give back what `try_range` took, without closing the file. OSError."""
+    import fcntl
+
+    if _RANGE_LOCKS:
+        with suppress(OSError):
+            fcntl.fcntl(handle, _F_OFD_SETLK, _FREE + _ONE_BYTE)
+            return
+    unlock(handle)
 
 
 def make_private(path: Path) -> None:

@@ -9,6 +9,9 @@ from contextlib import suppress
 assert sys.platform != "win32"
 
 
+MARK = ""  #: with what a mark of a process begins that this system gives
+
+
 def started(pid: int) -> str | None:
     """When process `pid` started, as an opaque mark, "?" where the system does not tell, None if it is gone."""
     try:

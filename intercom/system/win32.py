@@ -27,6 +27,7 @@ ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION = 5, 32, 33
 HANDLE_EOF, INVALID_PARAMETER, IO_PENDING = 38, 87, 997
 Path = str | os.PathLike[str]
 
+MARK = "w"  #: with what a mark of a process begins that this system gives
 _NOTHING = c_void_p(-1).value
 _LOOK = 0x0010_1000  # SYNCHRONIZE, PROCESS_QUERY_LIMITED_INFORMATION
 _TERMINATE = 1
@@ -152,7 +153,7 @@ def started(pid: int) -> str | None:
         if kernel.WaitForSingleObject(held, 0) == 0:
             return None  # it has ended, and somebody still has a handle of it
         times = [c_int64() for _ in range(4)]
-        return str(times[0].value) if kernel.GetProcessTimes(held, *map(byref, times)) else "?"
+        return f"{MARK}{times[0].value}" if kernel.GetProcessTimes(held, *map(byref, times)) else "?"
     finally:
         kernel.CloseHandle(held)
 
@@ -210,7 +211,7 @@ def process(pid: int) -> tuple[int, str, str, int] | None:
     while parent in _processes() and _only_starts(parent, words):
         parent = _processes()[parent][0]
     began = started(parent)
-    if began is not None and began.isdecimal() and since.isdecimal() and int(began) > int(since):
+    if began is not None and "?" not in began + since and int(began[1:]) > int(since[1:]):
         parent = 0
     return parent, since, name.lower().removesuffix(".exe"), 0
 
@@ -314,12 +315,25 @@ def make_private(path: Path) -> None:
 
 def machine_id() -> str:
     """What tells this machine from others; "" is unknown."""
-    return _registry(r"SOFTWARE\Microsoft\Cryptography", "MachineGuid")
+    return _of_the_machine_below("/etc/machine-id") or _registry(r"SOFTWARE\Microsoft\Cryptography", "MachineGuid")
 
 
 def boot_id() -> str:
     """The number of this start of the machine; "" where Windows does not count them."""
-    return _registry(r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters", "BootId")
+    return _of_the_machine_below("/proc/sys/kernel/random/boot_id") or _registry(
+        r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters", "BootId"
+    )
+
+
+def _of_the_machine_below(path: str) -> str:
+    """What a file says of the machine whose Linux runs this Windows, in Wine: both are the same; "" where none does."""
+    if not hasattr(ctypes.WinDLL("ntdll"), "wine_get_version"):
+        return ""
+    try:
+        with open(f"\\\\?\\unix{path}", encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _registry(key: str, name: str) -> str:

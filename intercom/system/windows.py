@@ -1,4 +1,4 @@
-"""Owns what Windows does in its own way; `posix` has the same names, `host` chooses. `win32` has the calls.
+"""Owns what Windows does in its own way; `host` says what that is, and chooses. `win32` has the calls.
 
 Files are opened so that others may rename and remove them meanwhile. Where another program does not do the same,
 Windows refuses (a sharing violation): editors, scanners and indexers hold a file for a moment, so all that may meet
@@ -20,65 +20,9 @@ from typing import IO, TYPE_CHECKING, TypeVar
 assert sys.platform == "win32"
 
 from intercom.system import win32
-from intercom.system.win32 import (
-    boot_id,
-    command_line,
-    is_private,
-    kill,
-    kill_tree,
-    machine_id,
-    make_private,
-    parents,
-    process,
-    split_words,
-    started,
-    wait_ended,
-)
 
 if TYPE_CHECKING:
     import asyncio
-
-__all__ = [
-    "EDITOR",
-    "LOCK_FILES_STAY",
-    "LOOP_WATCHES_PIPES",
-    "NO_WAIT",
-    "TMUX",
-    "boot_id",
-    "command_line",
-    "file_tick",
-    "free_space",
-    "hand_over",
-    "has_writer",
-    "interrupting",
-    "is_private",
-    "kill",
-    "kill_tree",
-    "leads_session",
-    "machine_id",
-    "make_private",
-    "on_stop",
-    "open_file",
-    "parents",
-    "pread",
-    "process",
-    "pwrite",
-    "remove",
-    "rename",
-    "resemble",
-    "spare",
-    "split_words",
-    "started",
-    "sync",
-    "sync_file",
-    "sync_folder",
-    "truncate",
-    "try_lock",
-    "unlock",
-    "user_name",
-    "wait_ended",
-    "widen_pipe",
-]
 
 Path = str | os.PathLike[str]
 T = TypeVar("T")
@@ -252,6 +196,16 @@ def try_lock(handle: int) -> bool:
     if error in {win32.LOCK_VIOLATION, win32.IO_PENDING}:
         return False
     raise ctypes.WinError(error)
+
+
+def try_range(handle: int) -> bool:
+    """The same, where one machine runs several systems, too: Wine tells Linux of it."""
+    return try_lock(handle)
+
+
+def unlock_range(handle: int) -> None:
+    """Give back what `try_range` took, without closing the file. OSError."""
+    unlock(handle)
 
 
 def unlock(handle: int) -> None:
