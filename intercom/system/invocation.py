@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from intercom.system import host
 from intercom.system.resources import SOURCE
 
 
@@ -27,12 +28,12 @@ def lasting_command() -> list[str]:
     found, script = shutil.which("intercom"), os.path.abspath(sys.argv[0])
     inside = sys.prefix != sys.base_prefix and found is not None and os.path.dirname(found).startswith(sys.prefix)
     if found and not inside:
-        return ["intercom"]
+        return host.named("intercom")
     path = found or (script if os.path.basename(script) == "intercom" and os.access(script, os.X_OK) else "")
     parts = os.path.realpath(path or sys.executable).split(os.sep) + sys.prefix.split(os.sep)
     if "uv" in parts and any(part.startswith(("archive-v", "environments-v")) for part in parts):
         return ["uvx", "--from", "intercom-md", "intercom"]
-    if "pipx" in parts and (".cache" in parts or "cache" in parts):
+    if "pipx" in parts and {".cache", "cache", "Cache"} & set(parts):
         return ["pipx", "run", "--spec", "intercom-md", "intercom"]
     return [path] if path else own_command()
 

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
@@ -272,6 +272,24 @@ def split_words(line: str) -> list[str]:
     import shlex
 
     return shlex.split(line)
+
+
+def shell_line(words: Sequence[str]) -> str:
+    """A line by which a shell runs this program in its own place."""
+    import shlex
+
+    return f"exec {shlex.join(words)}"
+
+
+def named(program: str) -> list[str]:
+    """The words by which other programs start one that is found on PATH."""
+    return [program]
+
+
+def startable(words: Sequence[str], path: str | None) -> list[str]:
+    """The same words as the system starts them; `path` is the PATH that the program is to have."""
+    del path
+    return list(words)
 
 
 def spare(fd: int) -> int:

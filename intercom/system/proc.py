@@ -256,7 +256,7 @@ def _start(
 
     try:
         return subprocess.Popen(
-            list(args),
+            host.startable(args, None if env is None else env.get("PATH")),
             cwd=cwd,
             env=env,
             stdin=stdin,

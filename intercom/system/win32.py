@@ -119,6 +119,12 @@ def long(path: str) -> str:
     return f"\\\\?\\UNC\\{path[2:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
 
 
+def short(path: str) -> str:
+    """The name without blanks that Windows may keep for a file; the same where it keeps none."""
+    room = ctypes.create_unicode_buffer(1024)
+    return room.value if 0 < kernel.GetShortPathNameW(c_wchar_p(path), room, len(room)) < len(room) else path
+
+
 def reopen(handle: int, access: int, share: int) -> int:
     """A second handle of the same file, for another use."""
     return _handle(kernel.ReOpenFile(handle, access, share, 0))

@@ -12,7 +12,7 @@ import msvcrt
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from ctypes import byref
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -243,6 +243,33 @@ def free_space(path: Path) -> tuple[int, bool]:
 
 
 # -- streams and signals ------------------------------------------------------------------------------
+
+
+def shell_line(words: Sequence[str]) -> str:
+    """A line by which cmd and PowerShell run this program: the one puts it in quotes where it has a blank.
+
+    The other would only show what is in quotes, so it gets a name without blanks, or asks cmd.
+    """
+    import subprocess
+
+    program = win32.short(words[0]) if " " in words[0] else words[0]
+    line = subprocess.list2cmdline([program, *words[1:]])
+    return f"cmd /c {line}" if " " in program else line
+
+
+def named(program: str) -> list[str]:
+    """The words by which other programs start one that is found on PATH: a batch file is for cmd alone."""
+    import shutil
+
+    found = shutil.which(program) or ""
+    return ["cmd", "/c", program] if found.lower().endswith((".bat", ".cmd")) else [program]
+
+
+def startable(words: Sequence[str], path: str | None) -> list[str]:
+    """The same words as the system starts them: by the whole name, as it looks for `.exe` alone by itself."""
+    import shutil
+
+    return [shutil.which(words[0], path=path) or words[0], *words[1:]]
 
 
 def spare(fd: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from intercom.fleet.clients.part import Part, Words
+from intercom.system import host
 from intercom.system.resources import text
 
 CALL_SECONDS = 3700  #: for a call: a read may wait for an hour
@@ -38,10 +39,8 @@ class Setup(NamedTuple):
         return {**self.entry, "env": env}
 
     def hook(self, event: str, program: str) -> str:
-        """The shell line of a hook. With `exec`: the hook's parent is then the agent itself."""
-        import shlex
-
-        return f"exec {shlex.join([*self.call, 'hook', event])} --program {program}"
+        """The shell line of a hook. Where a shell can make room, the hook's parent is the agent itself."""
+        return host.shell_line([*self.call, "hook", event, "--program", program])
 
 
 def nothing(_setup: Setup) -> list[str]:
