@@ -151,7 +151,8 @@ class Registry:
         if other_machine(self._state):
             raise Refused(
                 f"another machine uses the name {self._config.machine!r} in {self._config.folder}; nothing was done. "
-                "Give this one its own: set INTERCOM_MACHINE, or run `intercom init --machine NAME`."
+                "Give this one its own: set INTERCOM_MACHINE, or run `intercom init --machine NAME`. "
+                f"{host.neighbour()}".rstrip()
             )
         if (mine := _machine_id()) and self._state.meta(_MACHINE) is None:
             self._state.set_meta(_MACHINE, mine)

@@ -35,6 +35,7 @@ __all__ = [
     "machine_id",
     "make_private",
     "named",
+    "neighbour",
     "on_stop",
     "open_file",
     "parents",

@@ -217,7 +217,8 @@ class WriterLock:
                 ) from None
             except OSError as error:
                 reason = error.strerror or error
-                raise StorageError(f"cannot lock {self._path}: {reason}; nothing was written.") from error
+                said = f"cannot lock {self._path}: {reason}; nothing was written. {host.neighbour()}"
+                raise StorageError(said.rstrip()) from error
         try:
             self._kept.keep()
             yield

@@ -250,6 +250,13 @@ def machine_id() -> str:
         return ""
 
 
+def neighbour() -> str:
+    """What to do where another system on this machine uses the folder whose locks are not ours; "" where none can."""
+    if "microsoft" not in os.uname().release.lower():
+        return ""
+    return "If that is this machine's Windows, call its Intercom from here: `intercom.exe`, or `py.exe -m intercom`."
+
+
 def boot_id() -> str:
     """Changes with every start of the machine; "" where the system does not tell."""
     try:

@@ -215,6 +215,11 @@ def unlock(handle: int) -> None:
         raise ctypes.WinError(ctypes.get_last_error())
 
 
+def neighbour() -> str:
+    """What to do where another system on this machine uses the folder whose locks are not ours."""
+    return "If the folder is used in WSL, call the Intercom there from here: `wsl intercom`."
+
+
 def file_tick() -> float:
     """Seconds between two ticks of the clock from which the times of files are taken: 0, that is not known."""
     return 0.0

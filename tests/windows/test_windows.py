@@ -52,6 +52,15 @@ async def main():
 asyncio.run(main())
 """
 
+_SENDS = """
+import sys
+from intercom import Bus
+
+with Bus.open(sys.argv[1]) as bus:
+    for number in range(40):
+        print(bus.send("roo", f"{sys.argv[2]} {number}", sender=sys.argv[2]).id, flush=True)
+"""
+
 _HOLDS = """
 import sys
 held = open(sys.argv[1], "rb")  # which lets nobody rename or remove the file
@@ -143,12 +152,23 @@ def test_workers_say_where_they_run(root: Path) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="two systems on one machine")
-def test_another_system_on_the_same_folder(root: Path) -> None:
-    """Locks of the one do not keep the other out, as between Windows and WSL: the second does not write."""
-    sent = intercom(root, "send", "roo", "from Windows").split()[-1]
-    here = {**os.environ, "INTERCOM_ROOT": str(root), "PYTHONPATH": str(lab.ROOT)}
+def test_both_systems_on_the_same_folder(root: Path) -> None:
+    """Processes of Linux and of Windows write and read at once, and it is one conversation: nothing lost or doubled."""
+    intercom(root, "init", "--client", "none", "--agent", "lin", "--agent", "win", "--agent", "roo")
+    here = {**os.environ, "INTERCOM_ROOT": str(root), "INTERCOM_MACHINE": "testbox", "PYTHONPATH": str(lab.ROOT)}
+    pipe = subprocess.PIPE
+    with (
+        lab.start(["-c", _SENDS, lab.path(root), "win"], {"INTERCOM_MACHINE": "testbox"}) as there,
+        subprocess.Popen([sys.executable, "-c", _SENDS, str(root), "lin"], env=here, stdout=pipe) as this,
+    ):
+        said = [child.communicate(timeout=120)[0].decode() for child in (there, this)]
+    sent = sorted(word for out in said for word in out.split())
+    assert len(sent) == 2 * 40, said
     line = [sys.executable, "-m", "intercom"]
-    done = subprocess.run([*line, "send", "roo", "x"], env=here, cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "another machine" in done.stderr
-    assert ids(intercom(root, "log", "--json")) == [sent]
+    log = subprocess.run([*line, "log", "--all", "--json"], env=here, capture_output=True, text=True, check=True)
+    assert sorted(ids(log.stdout)[1:]) == sent  # the first is what `init` said
+    assert sorted(ids(intercom(root, "read", "--id", "roo", "--json", "--limit", "500"))) == sent
+    again = subprocess.run(
+        [*line, "read", "--id", "roo", "--json"], env=here, capture_output=True, text=True, check=True
+    )
+    assert ids(again.stdout) == []
