@@ -258,6 +258,30 @@ def test_a_claude_inside_a_worker_is_not_the_worker(hooks: Hooks) -> None:
     assert hooks.bus.unread("worker-1") == 1
 
 
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_session_that_goes_on_in_another_process_is_followed(hooks: Hooks, tmp_path: Path, *, moved: bool) -> None:
+    """Its program says under which id: that one has the name, and what the old waiter gave in vain is given again."""
+    (tmp_path / "sessions").mkdir()
+    said = {"status": "idle", "procStart": started(os.getpid()), **({"parkedJobId": "s2"} if moved else {})}
+    (tmp_path / "sessions" / f"{os.getpid()}.json").write_text(json.dumps(said))
+    hooks("SessionStart", source="startup")
+    hooks.sessions.hold_waiter("worker-1", os.getpid(), started(os.getpid()))
+    ident = hooks.send("for whoever goes on")
+    assert hooks.bus.read("worker-1")
+    hooks.sessions.adopt("worker-1", f"{hooks.row.mark}.nonce.w")
+    data = json.dumps({"session_id": "s2-long", "hook_event_name": "SessionStart", "source": "fork"})
+    run = "subprocess.run([sys.executable, '-m', 'intercom', 'hook', sys.argv[1]], input=sys.argv[2], text=True)"
+    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE), "CLAUDE_CONFIG_DIR": str(tmp_path)}
+    line = [sys.executable, "-c", f"import subprocess, sys; {run}", "SessionStart", data]
+    done = subprocess.run(line, env=env, capture_output=True, text=True, check=True)
+    instance = hooks.state.instance("worker-1")
+    assert instance is not None
+    assert ("You are worker-1" in done.stdout, hooks.row.session_id == "s2-long") == (moved, moved)
+    assert (instance.session == "s2-long", hooks.sessions.waiter("worker-1") is None) == (moved, moved)
+    assert [one.id for one in hooks.bus.read("worker-1")] == ([ident] if moved else [])
+    assert not hooks.errors()
+
+
 def test_a_session_is_known_by_its_registration(hooks: Hooks) -> None:
     """No name in the environment: by the session's id, and after /clear by its process."""
     hooks.bus.register("worker", "ana", session="s7")

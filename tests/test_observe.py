@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intercom.core.message import utc
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import judge
 from intercom.fleet.sessions import STATES, SessionRow
+from intercom.system.liveness import started
 
 SHOWN = (
     "ready",
@@ -100,3 +104,18 @@ def test_a_row_whose_process_is_gone(project: Path) -> None:
         assert seen.state == "gone"
         assert "running" in seen.disagreement
         assert observe.look(crew, "worker-2").state == "unknown"
+
+
+@pytest.mark.parametrize("said", [{"parkedJobId": "0e17aed6"}, {}])
+def test_a_session_that_left_for_the_background_is_not_called_ready(
+    project: Path, tmp_path: Path, said: dict[str, str]
+) -> None:
+    """Until the one that goes on for it has spoken, nobody knows what it does."""
+    pid = os.getpid()
+    (tmp_path / "sessions").mkdir()
+    path = tmp_path / "sessions" / f"{pid}.json"
+    path.write_text(json.dumps({"status": "idle", "procStart": started(pid), **said}))
+    with Crew.open(project, environ={"CLAUDE_CONFIG_DIR": str(tmp_path)}) as crew:
+        crew.sessions.put(SessionRow("worker-1", None, pid, started(pid), "ready", "{}", utc(), heard="x"))
+        seen = observe.look(crew, "worker-1")
+        assert (seen.state, "background" in seen.disagreement) == (("unknown", True) if said else ("ready", False))

@@ -23,7 +23,7 @@ SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 #: what is on each screen; the scenes are in tests/claude/capture.py
 STATES = {
-    "agents": "menu",
+    "agents": "away",
     "api-key": "login",
     "auto": "question",
     "auto-asks": "blocked",

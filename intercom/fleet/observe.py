@@ -14,7 +14,7 @@ from intercom.core.texts import one_line
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.program import Program
-from intercom.fleet.programs.screen import FIRST_RUN, Dialog, Screen
+from intercom.fleet.programs.screen import AWAY, FIRST_RUN, Dialog, Screen
 from intercom.fleet.sessions import SessionRow
 from intercom.system import proc, tmux
 
@@ -29,6 +29,7 @@ KIND_OF = {
     "gone": "gone",
 }
 _STATE_OF = {"idle": "idle", "running": "running", "asked": "blocked", "gone": "gone"}
+_MOVED = "it went to the background for the view of all sessions, and messages wait until it acts"
 _WORDS = 120  #: characters of what a worker is about, in one line
 FRESH = 2.0  #: seconds in which what the hooks said is newer than what file and screen show
 STARTING = 15.0  #: seconds in which a session whose hooks are silent counts as starting, whatever its screen shows
@@ -82,8 +83,12 @@ def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) ->
     living = row.running if row.pid is not None else bool(pane and not pane.dead)
     said = program(row.program).status(row.pid, crew.environ) if row.pid is not None and living else None
     told = (said.state or None) if said else None
+    if said is not None and said.apart and seen is not None and seen.state == AWAY:
+        seen = None  # in the background, and that terminal shows all sessions
     state = (seen.under or seen.state) if seen else None  # copy mode hides what goes on from a person, not from us
     verdict = judge(row.state, told, state, living=living, age=age(row.since))
+    if living and ((said is not None and said.moved) or state == AWAY):
+        verdict = Verdict("unknown", _MOVED)
     but = verdict.disagreement or (seen.reason if seen is not None and seen.state == "menu" else "")
     return Observation(name, verdict.state, row, told, pane, seen, but)
 

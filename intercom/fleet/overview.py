@@ -139,8 +139,11 @@ def _on_screen(seen: Observation) -> Permission:
     return Permission(seen.name, "", one_line(what, _WORDS), seen.row.since if seen.row else "", None)
 
 
-def attention(name: str, state: str, since: str | None, task: Message | None, asks: str) -> str:
-    """What a lead should look at, in a line; "" for an agent that does what it should."""
+def attention(name: str, state: str, since: str | None, task: Message | None, asks: str, unsure: str = "") -> str:
+    """What a lead should look at, in a line; "" for an agent that does what it should.
+
+    `unsure`: why it is not known what it does.
+    """
     minutes = int(age(since) // 60) if since else 0
     for_ = f" for {minutes} min" if minutes else ""
     if asks:
@@ -148,7 +151,7 @@ def attention(name: str, state: str, since: str | None, task: Message | None, as
     if state in ("dead", "gone"):
         return f"dead{for_}; a spawn gives its name, worktree and messages to an heir, a teardown ends it"
     if state == "unknown":
-        return f"what it shows was not recognised{for_}; intercom attach {name}"
+        return f"{unsure or 'what it shows was not recognised'}{for_}; intercom attach {name}"
     if state in ("blocked", *FIRST_RUN):
         return f"blocked{for_}; intercom approve {name}"
     if state in ("ready", "idle") and task is not None:
@@ -178,7 +181,7 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
         branch_of(tree),
         one_line(contract.gist(last.body), _WORDS) if last else "",
         last.at if last else None,
-        "" if unseen else attention(name, state, since, task, asks),
+        "" if unseen else attention(name, state, since, task, asks, seen.disagreement if seen else ""),
     )
 
 

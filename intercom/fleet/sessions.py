@@ -249,6 +249,22 @@ class Sessions:
         row = self._one("SELECT pid, started FROM waiters WHERE name = ?", name)
         return (row[0], row[1]) if row and alive(row[0], row[1]) else None
 
+    def follow(self, row: SessionRow, session_id: str | None) -> None:
+        """The session goes on under another id in another process: what its waiter gave in vain is given again.
+
+        Its name is that session's, whose server may take it; the old one's server and waiter have it no more.
+        """
+        with self._changing() as db:
+            db.execute("DELETE FROM waiters WHERE name = ?", (row.name,))
+            db.execute(
+                "UPDATE receipts SET session = ? WHERE reader = ? AND session LIKE ? AND received IS NULL",
+                (_NOBODY, row.name, f"{row.mark}.%.w"),
+            )
+            db.execute(
+                "UPDATE instances SET session = ?, pid = NULL, started = NULL WHERE name = ? AND gone IS NULL",
+                (session_id, row.name),
+            )
+
     # -- receipts through hooks -------------------------------------------------------------------
 
     def adopt(self, name: str, mark: str) -> None:

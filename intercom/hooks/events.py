@@ -50,7 +50,7 @@ def serve(
     state = State(config.private)
     try:
         sessions = Sessions(state)
-        who = identify(state, sessions, heard.session, environ)
+        who = identify(state, sessions, program, heard.session, environ)
         if who is None:
             greets = heard.kind == events.BEGINS and event != WAIT and not environ.get("INTERCOM_NAME")
             return (_greeting(config, heard, program) if greets else None), 0
@@ -78,10 +78,12 @@ def _greeting(config: Config, heard: Event, program: Program) -> Answer | None:
 
 def begins(call: Call) -> Answer | None:
     """A session begins, or begins anew after its conversation was cleared or compacted."""
+    row = call.who.row
+    if row is not None and row.running and (row.pid, row.started) != (call.who.pid, call.who.started):
+        call.sessions.follow(row, call.who.session_id)
     if call.event.source == "compact" and call.who.row is not None:
         call.record(call.who.row.state, call.who.row.about())
     else:
-        row = call.who.row
         known = row is not None and row.pane and (row.pid, row.started) == (call.who.pid, call.who.started)
         pane = None if known else call.environ.get("TMUX_PANE")
         call.record("ready", {"source": call.event.source}, pane=pane)

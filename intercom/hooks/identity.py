@@ -1,7 +1,8 @@
 """Owns who a hook speaks for: the name on the bus, and the agent process behind it.
 
 A name comes from the environment of a spawned session, else from the bus, where the session registered itself.
-An agent that a worker starts inherits the worker's environment, and is not the worker.
+An agent that a worker starts inherits the worker's environment, and is not the worker; but a session that its program
+says goes on in another process is followed there.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from intercom.core.message import RESERVED, canonical, is_name
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.store.state.db import State
 from intercom.system.ancestry import ancestors, client_of
 from intercom.system.liveness import alive, started
+
+if TYPE_CHECKING:
+    from intercom.fleet.programs.program import Program
 
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "env", "timeout", "cmd", "powershell", "pwsh"}
 
@@ -36,19 +40,32 @@ class Who(NamedTuple):
 
 
 def identify(
-    state: State, sessions: Sessions, session_id: str | None, environ: Mapping[str, str], pid: int | None = None
+    state: State, sessions: Sessions, program: Program, session_id: str | None, environ: Mapping[str, str]
 ) -> Who | None:
     """Whose hook this is; None for a session that is not ours."""
-    pid = agent_pid() if pid is None else pid
+    pid = agent_pid()
     since = started(pid)
     name = canonical(environ.get("INTERCOM_NAME") or "") or _registered(state, sessions, session_id, pid, since)
+    name = name or _moved(sessions, program, session_id, environ)
     if not name or not is_name(name) or name in RESERVED:
         return None
     row = sessions.get(name)
     other = row is not None and row.session_id not in {None, session_id} and (row.pid, row.started) != (pid, since)
-    if other and row is not None and row.running:
+    if other and row is not None and row.running and not goes_on(program, row, session_id, environ):
         return None  # another session has this name and lives: we were started inside it
     return Who(name, session_id, pid, since, row)
+
+
+def goes_on(program: Program, row: SessionRow, session_id: str | None, environ: Mapping[str, str]) -> bool:
+    """Whether the session of `row` goes on as this one, by its program's own word."""
+    said = program.status(row.pid, environ) if row.pid is not None and row.program == program.name else None
+    return said is not None and bool(said.moved and session_id and session_id.startswith(said.moved))
+
+
+def _moved(sessions: Sessions, program: Program, session_id: str | None, environ: Mapping[str, str]) -> str | None:
+    """The name of the session that goes on as this one."""
+    rows = (row for row in sessions.all() if row.running and row.session_id != session_id)
+    return next((row.name for row in rows if goes_on(program, row, session_id, environ)), None)
 
 
 def _registered(state: State, sessions: Sessions, session_id: str | None, pid: int, since: str | None) -> str | None:

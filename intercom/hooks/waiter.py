@@ -100,6 +100,8 @@ def _attend(call: Call, changes: Changes) -> int:
             return 0  # another process has the name
         if not unread:
             pause = LOOK_ANYWAY if row is None or row.state != "blocked" else _PENDING[1]
+        elif _gone_on(call):
+            return 0  # it would take what we give it, and never act on it
         elif row is None or not ours or not _connected(call, ready_at):
             pause = _CONNECTING  # the hook that says who is there runs beside us, and may come after
         elif not _idle(call, row, begun) or call.sessions.wakes(call.who.name, younger=_WAKING):
@@ -122,6 +124,12 @@ def _unblocked(call: Call) -> SessionRow | None:
         if request.id not in open_ones:
             ended(call, request, WENT)
     return call.sessions.get(call.who.name)
+
+
+def _gone_on(call: Call) -> bool:
+    """Whether the session goes on in another process, which has a waiter of its own."""
+    said = call.program.status(call.who.pid, call.environ)
+    return said is not None and bool(said.moved)
 
 
 def _unread(call: Call) -> bool:

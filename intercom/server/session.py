@@ -67,12 +67,12 @@ class Session:
 
         That is its id, or what the hooks of the agent process above us have said.
         """
-        if self.name or self.spawned.name:
+        if self.name:
             return
         with contextlib.suppress(IntercomError):
             if self.spawned.session:
                 self._resume(bus, self.spawned.session)
-            elif (known := _known_above(bus)) is not None:
+            elif not self.spawned.name and (known := _known_above(bus)) is not None:
                 self._take(bus, known.role, known.name)
 
     def register(self, bus: Bus, role: str | None, name: str | None) -> None:

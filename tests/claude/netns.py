@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import signal
 import socket
 import struct
 import subprocess
@@ -28,6 +30,19 @@ def loopback_up() -> None:
         fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
 
 
+def end_all() -> None:
+    """End whatever else runs in this network: some clients leave a daemon behind."""
+    ours = os.readlink("/proc/self/ns/net")
+    if ours == os.readlink(f"/proc/{os.getppid()}/ns/net"):
+        return  # not a network of our own
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if int(name) != os.getpid() and os.readlink(f"/proc/{name}/ns/net") == ours:
+                os.kill(int(name), signal.SIGKILL)
+        except OSError:
+            pass  # gone, or somebody else's
+
+
 def main() -> None:
     """Bring everything up in the folder that the first argument names."""
     folder = Path(sys.argv[1])
@@ -39,6 +54,7 @@ def main() -> None:
     print(json.dumps({"port": api.server_port}), flush=True)
     sys.stdin.read()
     subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
+    end_all()  # a session that went to the background
 
 
 if __name__ == "__main__":

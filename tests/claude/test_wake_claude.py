@@ -16,6 +16,7 @@ import pytest
 
 from intercom.fleet import workers
 from intercom.fleet.approve import approve
+from intercom.fleet.programs.claude.versions import OLDEST
 from intercom.system import tmux
 from tests.claude.lab import Lab
 from tests.claude.places import PLACES, refuse, seen, shows
@@ -255,6 +256,30 @@ def _race(target: Target, kind: str, dice: random.Random, *, by_hand: bool) -> N
     refuse(session)
     target.rest(tidy=True)
     target.unharmed()
+
+
+def test_left_at_an_empty_box(lab: Lab, place: str) -> None:
+    """A worker stays where it is. A person's session goes to the background: it is followed there, or said to be."""
+    with Stage(lab, f"{place}-worker") as stage:
+        stage.spawn()
+        stage.keys("worker-1", "Left")
+        _, woken = stage.send("worker-1", "after Left")
+        assert woken.woke, woken
+        until(lambda: stage.asked("after Left"))
+    with Target(lab, place, "master") as target:
+        target.up()
+        target.session.key("Left")
+        shows(target.session, "away")
+        row = target.stage.crew.sessions.get
+        if lab.version == str(OLDEST):
+            seen = target.stage.look("master")
+            assert (seen.state, "background" in seen.disagreement) == ("unknown", True)
+            return
+        before = row("master")
+        until(lambda: row("master") != before, 30)
+        until(lambda: target.stage.crew.sessions.waiter("master"), 30)
+        assert target.speak("escalate", "away").woke, target.said
+        until(lambda: target.times(target.said[-1].id) == 1)
 
 
 def test_spawn_accepts_the_trust_of_its_own_folder(stage: Stage) -> None:

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.claude.netns import loopback_up
+from tests.claude.netns import end_all, loopback_up
 from tests.clients.model import Model
 
 _answering = threading.Lock()
@@ -58,17 +58,6 @@ def main() -> None:
     for line in sys.stdin:
         threading.Thread(target=answer, args=(line,), daemon=True).start()
     end_all()
-
-
-def end_all() -> None:
-    """End whatever else runs in this network: some clients leave a daemon behind."""
-    ours = os.readlink("/proc/self/ns/net")
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if int(name) != os.getpid() and os.readlink(f"/proc/{name}/ns/net") == ours:
-                os.kill(int(name), signal.SIGKILL)
-        except OSError:
-            pass  # gone, or somebody else's
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ class Status(NamedTuple):
 
     state: str  #: idle, running or asked; "" for a word that is not known
     since: float  #: seconds since 1970
+    moved: str = ""  #: how the id of the session begins that goes on for it in another process; "" where none does
+    apart: bool = False  #: it runs in the background, whatever a terminal shows
 
 
 class Connection(NamedTuple):

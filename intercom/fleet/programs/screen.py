@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 PERMISSION = "permission"
 FIRST_RUN = ("trust", "mcp_approval", "bypass")  #: dialogs of a first start, and states of their own
+AWAY = "away"  #: the view of all sessions, for which this one was left
 TYPEABLE = frozenset({"ready", "idle", "error"})  #: an empty box, nothing running, nothing asked
 
 
@@ -56,7 +57,7 @@ class Screen(NamedTuple):
 
     `state`: trust, mcp_approval, bypass, login (login, API key, theme, first-run notes), blocked (a
     permission is asked for; `dialog` says which, or is None while it is about to appear), plan,
-    question, elicitation, menu, shell_mode, running, draft, ready (a fresh, empty box), idle (an
+    question, elicitation, menu, away, shell_mode, running, draft, ready (a fresh, empty box), idle (an
     empty box after a turn), error (the same, the turn having failed; or a start that failed),
     copy_mode, gone (the command has ended), unknown.
     `draft` is the text in the input box, "" if it is empty, None where there is no box. `text` is what

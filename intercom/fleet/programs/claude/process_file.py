@@ -1,7 +1,9 @@
 """Owns the second source about a session: the file that Claude Code keeps of each of its processes.
 
 `~/.claude/sessions/<pid>.json` says idle, busy, waiting or shell. It is not there before the first dialogs are
-through, stays behind after a kill, and is nobody's promise: the hooks are asked first.
+through, stays behind after a kill, and is nobody's promise: the hooks are asked first. Newer versions also say there
+that Left at an empty box has sent the session to the background: it goes on in a process and under an id of its own.
+`claude agents --json` prints what these files hold, and leaves out a session that went there: it is not asked.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ class FileStatus(NamedTuple):
     session_id: str | None
     cwd: str | None
     updated: float  #: seconds since 1970, of the status
+    moved: str = ""  #: how the id of the session begins in which this one goes on
+    apart: bool = False  #: it is one of those in the background
 
 
 def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | None:
@@ -50,10 +54,16 @@ def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | Non
         found.get("sessionId"),
         found.get("cwd"),
         updated,
+        _text(found.get("parkedJobId")),
+        found.get("kind") == "bg",
     )
 
 
 def status(pid: int, environ: Mapping[str, str] | None = None) -> Status | None:
     """What it says of the process in words that belong to no program; None where it says nothing."""
     found = read(pid, environ)
-    return Status(_STATES.get(found.status, ""), found.updated) if found else None
+    return Status(_STATES.get(found.status, ""), found.updated, found.moved, found.apart) if found else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from intercom.fleet.programs.claude.ansi import Row, rows, without_panel
 from intercom.fleet.programs.claude.choices import is_choice, rules
 from intercom.fleet.programs.claude.dialog import parse
-from intercom.fleet.programs.screen import PERMISSION, Dialog, Screen
+from intercom.fleet.programs.screen import AWAY, PERMISSION, Dialog, Screen
 
 _STATE_OF = {
     PERMISSION: "blocked",
@@ -91,7 +91,7 @@ def _live(lines: list[Row], title: str) -> Screen:
         why = "an answer is being written into the dialog, where digits are text" if _amending(dialog) else ""
         return Screen(_STATE_OF.get(dialog.kind, dialog.kind), dialog, reason=why)
     if _agents(lines):
-        return Screen("menu", reason="the agents view, in which its session went to the background")
+        return Screen(AWAY, reason="the agents view: its session went to the background")
     fatal = next((row.text.strip() for row in lines if _FATAL.search(row.text)), "")
     if fatal:
         return Screen("error", reason=fatal)
