@@ -22,6 +22,7 @@ from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.known import PROGRAMS
 from intercom.fleet.programs.program import Connection, Prepared, Start, Status
 from intercom.fleet.programs.screen import Dialog, Screen
+from intercom.fleet.programs.usage import Call, Meter
 
 PROMPT = "toy> "
 BUSY = "toy is at work"
@@ -104,6 +105,14 @@ class Toy:
     def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
         """The same."""
         return set()
+
+    def meter(self, transcript: str) -> Meter | None:
+        """It counts nothing."""
+        return None
+
+    def cost(self, call: Call) -> float | None:
+        """It is free, and says nothing of it."""
+        return None
 
     def import_ahead(self) -> None:
         """All of it is here."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from intercom.bus.status import Status
     from intercom.fleet.overview import Agent, Overview
 
-_STUCK = {"blocked", "failed", "waiting", "dead", "gone", "trust", "mcp_approval", "bypass"}
-
 
 def status(
     asked: Asked,
@@ -22,14 +20,16 @@ def status(
     short: Annotated[bool, Arg(help="only how much waits, for a status line")] = False,
 ) -> int:
     """Print the state of the bus; `--json` gives one object."""
-    from intercom.fleet.overview import overview
-
     if short:
         return _short(asked)
 
+    from intercom.fleet.overview import overview
+    from intercom.fleet.spending import Spending
+
     with open_bus(asked) as bus:
         now = bus.status()
-        found = overview(bus, now)
+        counts = asked.json or bus.config.section("budget")
+        found = overview(bus, now, Spending(os.environ) if counts else None)
     if asked.json:
         show.json_line(_as_json(now, found))
         return 0
@@ -92,6 +92,8 @@ def _waiting(found: Overview, unread: int) -> None:
 
 def _agents(found: list[Agent]) -> None:
     """Each agent on a line, and below it what it is at and what it said last."""
+    from intercom.fleet.overview import NEEDS_YOU, STUCK
+
     if not found:
         return
     rows = [("NAME", "ROLE", "STATE", "SINCE", "UNREAD", "BRANCH")]
@@ -102,7 +104,7 @@ def _agents(found: list[Agent]) -> None:
     lines = show.columns(rows)
     show.line(show.paint(lines[0], show.DIM))
     for one, text in zip(found, lines[1:], strict=True):
-        show.line(show.paint(text, *([show.YELLOW] if one.state in _STUCK else [])))
+        show.line(show.paint(text, *([show.YELLOW] if one.group in (NEEDS_YOU, STUCK) else [])))
         if one.note:
             show.cut(f"    note  {one.note}")
         if one.task:
@@ -125,5 +127,5 @@ def _as_json(now: Status, found: Overview) -> dict[str, Any]:
         *({"kind": "unmerged", **entry.to_json()} for entry in found.unmerged),
         *({"kind": "unverified", "worker": row.worker, "id": row.id, **row.to_json()} for row in found.unverified),
     ]
-    out["team"] = [one._asdict() for one in found.agents]
+    out["team"] = [one.to_json() for one in found.agents]
     return out

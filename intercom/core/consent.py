@@ -16,6 +16,7 @@ from intercom.core.digests import blake2b
 _FREE: Mapping[str, frozenset[str] | None] = {
     "machine": None,
     "agents": None,
+    "budget": None,
     "repair": None,
     "permissions": frozenset({"deny", "wait"}),
 }

@@ -24,11 +24,10 @@ from intercom.core import document
 from intercom.core.errors import StorageError, UsageError
 from intercom.core.message import SYSTEM, USER, Message, epoch
 from intercom.core.texts import one_line
-from intercom.core.trust import place
-from intercom.fleet.overview import Overview
+from intercom.fleet import personal
+from intercom.fleet.overview import NEEDS_YOU, STUCK, Overview
 
 KINDS = ("message", "permission", "stuck", "unverified", "repair")
-_STUCK = ("dead", "gone", "blocked", "failed")
 _TEXT = 300  #: characters of a message that an alert repeats
 _KEPT = 2000  #: alerts of a project that are remembered
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)\Z")
@@ -57,25 +56,14 @@ class Settings(NamedTuple):
 
 def settings(environ: Mapping[str, str]) -> Settings:
     """The person's own settings; the defaults where there are none. UsageError, which names what is wrong."""
-    trusted = place(environ)
-    if trusted is None:
-        return Settings()
-    path = trusted.with_name("config.toml")
-    try:
-        found = document.toml(document.text_of(path)).get("notify", {})
-    except FileNotFoundError:
-        return Settings()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}; nothing was told.") from error
+    path, found = personal.table("notify", environ, "nothing was told")
     return _read(path, found, environ)
 
 
-def _read(path: Path, found: Any, environ: Mapping[str, str]) -> Settings:
+def _read(path: Path, found: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     def wrong(key: str, wanted: str) -> UsageError:
         return UsageError(f"`{key}` of [notify] in {path} must be {wanted}; nothing was told.")
 
-    if not isinstance(found, dict):
-        raise UsageError(f"`notify` in {path} must be a table, [notify]; nothing was told.")
     if unknown := ", ".join(sorted(found.keys() - _NAMES)):
         raise UsageError(f"[notify] in {path} has {unknown}; it knows {', '.join(sorted(_NAMES))}. Nothing was told.")
     default = Settings()
@@ -131,7 +119,7 @@ def alerts(found: Overview, messages: Iterable[Message], told: Settings, now: fl
     for agent in found.agents:
         if agent.state == "blocked" and agent.name in asking:
             continue  # that is told as what it asks
-        if agent.state in _STUCK and (agent.task or agent.state in ("blocked", "failed")):
+        if agent.group in (STUCK, NEEDS_YOU) and agent.state not in ("waiting", "unknown"):
             key = f"stuck:{agent.name}:{agent.state}:{agent.since}"
             text = one_line(agent.note or agent.last or agent.task, _TEXT)
             out.append(Alert("stuck", key, f"{agent.name} is {agent.state}", text))

@@ -20,6 +20,7 @@ from intercom.core.message import USER, Instance, Message, age
 from intercom.core.texts import one_line
 from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow, Sessions
+from intercom.fleet.spending import Amount, Spending, over
 from intercom.fleet.worktrees.claims import Row, latest
 from intercom.fleet.worktrees.register import Entry, Worktrees
 from intercom.store.state.db import State
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
     from intercom.fleet.observe import Observation
 
 _UNMERGED = ("done", "queued", "merging", "verifying", "conflict", "failed")
-_STUCK = {"blocked": 0, "failed": 0, "trust": 0, "mcp_approval": 0, "bypass": 0, "waiting": 1, "dead": 2, "gone": 2}
 _WORDS = 200  #: characters of a task or a last word
+NEEDS_YOU, STUCK, WORKING, IDLE, DONE, ELSEWHERE = "needs you", "stuck", "working", "idle", "done", "elsewhere"
+GROUPS = (NEEDS_YOU, STUCK, WORKING, IDLE, DONE, ELSEWHERE)  #: as a lead asks for them, the most urgent first
+_GROUP = {
+    **dict.fromkeys(("blocked", "waiting", "question", *FIRST_RUN), NEEDS_YOU),
+    **dict.fromkeys(("failed", "dead", "gone", "unknown"), STUCK),
+    **dict.fromkeys(("running", "starting"), WORKING),
+    "done": DONE,
+}
 
 
 class Permission(NamedTuple):
@@ -60,6 +68,23 @@ class Agent(NamedTuple):
     last: str
     last_at: str | None
     note: str = ""  #: what somebody should look at: dead, blocked, idle though its task stands open
+    progress: int | None = None  #: percent, as it said last
+    used: Amount | None = None  #: tokens and dollars; None where that is not known, or was not asked
+
+    @property
+    def group(self) -> str:
+        """One of GROUPS. Who is gone with nothing to do is no trouble."""
+        if "@" in self.name:
+            return ELSEWHERE
+        if self.state in ("dead", "gone") and not (self.task or self.unread):
+            return DONE
+        if self.state == "unknown" and not self.note:  # a name without a process that could be looked at
+            return IDLE
+        return _GROUP.get(self.state, IDLE)
+
+    def to_json(self) -> dict[str, Any]:
+        """The public form."""
+        return {**self._asdict(), "used": self.used.to_json() if self.used else None}
 
 
 class Overview(NamedTuple):
@@ -79,10 +104,12 @@ def permissions(config: Config) -> list[Permission]:
     return [Permission(one.name, one.id, _request(one.request), one.asked, one.message_id) for one in found]
 
 
-def overview(bus: Bus, now: Status) -> Overview:
-    """What there is now, for a person. `now`: the status, which is up to date."""
+def overview(bus: Bus, now: Status, spending: Spending | None = None) -> Overview:
+    """What there is now, for a person. `now`: the status, which is up to date; `spending` adds what each used."""
     with closing(State(bus.config.private)) as state:
-        rows = {row.name: row for row in Sessions(state).all()}
+        sessions = Sessions(state)
+        rows = {row.name: row for row in sessions.all()}
+        used = spending.amounts(sessions.transcripts()) if spending is not None else {}
         trees = {entry.worker: entry for entry in Worktrees(state, bus.config.root).entries()}
         unverified = [row for row in latest(state).values() if not row.verified]
     seen = _observed(bus, rows)
@@ -96,10 +123,12 @@ def overview(bus: Bus, now: Status) -> Overview:
     given = bus.ask(lambda db: tasks(db, names))
     said = bus.ask(last_words)
     wanted = {one.worker: one.what for one in asks}
-    agents = []
+    agents = [_remote(message) for name, message in said.items() if "@" in name]
     for name in names:
         known = Known(here.get(name), rows.get(name), seen.get(name), trees.get(name), given.get(name), said.get(name))
-        agents.append(_agent(name, known, now, asks=wanted.get(name, "")))
+        one = _agent(name, known, now, asks=wanted.get(name, ""))._replace(used=used.get(name))
+        too_much = over(bus.config.section("budget"), name, one.used)
+        agents.append(one._replace(note="; ".join(filter(None, (one.note, too_much)))))
     return Overview(
         [one for one in questions if one.id not in carried],
         asks,
@@ -176,23 +205,29 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
         state,
         since,
         now.unread.get(name, 0),
-        one_line(contract.gist(task.body), _WORDS) if task else "",
+        gist_of(task) if task else "",
         task.id if task else "",
         branch_of(tree),
-        one_line(contract.gist(last.body), _WORDS) if last else "",
+        gist_of(last) if last else "",
         last.at if last else None,
         "" if unseen else attention(name, state, since, task, asks, seen.disagreement if seen else ""),
+        told.progress if told is not None else None,
     )
 
 
-def _rank(one: Agent) -> tuple[int, int, str]:
-    """The stuck first, then who has not read what is there, then who works, by name."""
-    stuck = _STUCK.get(one.state, 4)
-    if stuck == 2 and not (one.task or one.unread):
-        stuck = 5
-    if not one.state:
-        stuck = 6
-    return stuck, 0 if one.role == "master" else 1, one.name
+def _remote(last: Message) -> Agent:
+    """An agent of another machine: all that is known here is what it said."""
+    return Agent(last.sender, "elsewhere", "", None, 0, "", "", "", gist_of(last), last.at, progress=last.progress)
+
+
+def gist_of(message: Message) -> str:
+    """A message in a line."""
+    return one_line(contract.gist(message.body), _WORDS)
+
+
+def _rank(one: Agent) -> tuple[int, bool, int, str]:
+    """By what is the most urgent; the master first among equals, names that nobody uses last."""
+    return GROUPS.index(one.group), not one.state, 0 if one.role == "master" else 1, one.name
 
 
 def _request(request: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import new_id, utc
+from intercom.fleet import transcripts
 from intercom.fleet.programs.known import DEFAULT
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, mark_alive, own_mark, started
@@ -111,8 +112,8 @@ class Sessions:
         db = self._state.db
         if not self._made:
             with self._state.guarded():
-                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone():
-                    db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'transcripts'").fetchone():
+                    db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}{transcripts.SCHEMA}COMMIT;")
             self._made = True
         return db
 
@@ -153,6 +154,7 @@ class Sessions:
         with self._changing() as db:
             for table in ("sessions", "waiters", "requests", "nonces"):
                 db.execute(f"DELETE FROM {table} WHERE name = ?", (name,))  # noqa: S608  # our own words
+            transcripts.end(db, name)
 
     def record(
         self,
@@ -187,7 +189,13 @@ class Sessions:
                 heard=now,
             )
             _put(db, row)
+            if row.transcript:
+                transcripts.note(db, row.name, row.transcript, row.program)
         return row
+
+    def transcripts(self) -> list[transcripts.Transcript]:
+        """Every conversation that was ever told of, oldest first."""
+        return [transcripts.Transcript(*row) for row in self._all(transcripts.ALL)]
 
     # -- proof of a wake --------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from intercom.fleet.programs import payload as payload_of
 from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.program import Connection, Prepared, Start, Status
 from intercom.fleet.programs.screen import Dialog, Screen
+from intercom.fleet.programs.usage import Call, Meter
 
 SESSION = "SessionStart"
 
@@ -110,6 +111,14 @@ class Plain:
     def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:  # noqa: ARG002
         """No wake comes by a waiter."""
         return set()
+
+    def meter(self, transcript: str) -> Meter | None:  # noqa: ARG002
+        """Its conversations are not read."""
+        return None
+
+    def cost(self, call: Call) -> float | None:  # noqa: ARG002
+        """Nothing is known of it."""
+        return None
 
     def import_ahead(self) -> None:
         """All of it is here."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.screen import Dialog, Screen
+from intercom.fleet.programs.usage import Call, Meter
 
 SERVER = "intercomm"  #: the name of our MCP server
 
@@ -109,6 +110,12 @@ class Program(Protocol):
 
     def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
         """Which of these messages came into the conversation by a wake; `queued`: or wait for their turn."""
+
+    def meter(self, transcript: str) -> Meter | None:
+        """What reads how many tokens a conversation used; None where the program does not tell."""
+
+    def cost(self, call: Call) -> float | None:
+        """What a call costs in US dollars by its maker's list; None where that is not known."""
 
     def import_ahead(self) -> None:
         """Import all that a waiter may need of this program: in its days, an upgrade may replace the package."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.event import Ask, Event
     from intercom.fleet.programs.program import Connection, Prepared, Start, Status
     from intercom.fleet.programs.screen import Dialog, Screen
+    from intercom.fleet.programs.usage import Call, Meter
 
 _INHERITED = (
     r"(?:ANTHROPIC_\w+|AWS_\w+|GOOGLE_\w+|CLOUD_ML_REGION|VERTEX_\w+|DISABLE_\w+|MCP_\w+|BASH_\w+_\w+|IS_SANDBOX"
@@ -134,6 +135,18 @@ class Claude:
         from intercom.fleet.programs.claude.transcript import came
 
         return came(transcript, idents, queued=queued)
+
+    def meter(self, transcript: str) -> Meter:
+        """As `usage.Meter`."""
+        from intercom.fleet.programs.claude import usage
+
+        return usage.Meter(transcript)
+
+    def cost(self, call: Call) -> float | None:
+        """As `prices.cost`."""
+        from intercom.fleet.programs.claude import prices
+
+        return prices.cost(call)
 
     def import_ahead(self) -> None:
         """Its file of the process, and the transcript."""

@@ -1,0 +1,230 @@
+"""What agents used: read from Claude Code's transcripts, priced, by name and by task; nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intercom import Bus
+from intercom.core.errors import UsageError
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs.claude.prices import cost
+from intercom.fleet.programs.claude.usage import Meter
+from intercom.fleet.programs.usage import Call
+from intercom.fleet.spending import Priced, Spending, Task, by_task, in_words, money, over, short, total
+from tests.conftest import Command
+
+OPUS = "claude-opus-5-5"
+
+
+def reply(ident: str, at: str = "10:00:00", model: str = OPUS, kind: str = "assistant", **usage: Any) -> str:
+    """A line of a transcript."""
+    message = {"id": ident, "model": model, "usage": {"input_tokens": 0, "output_tokens": 0, **usage}}
+    stamp = f"2026-11-01T{at}.000Z"
+    return json.dumps({"type": kind, "uuid": f"u-{ident}", "timestamp": stamp, "message": message}) + "\n"
+
+
+def calls(meter: Meter) -> dict[str, Call]:
+    """What it has read."""
+    found = meter.calls()
+    assert found is not None
+    return dict(found)
+
+
+def test_one_reply_counts_once(tmp_path: Path) -> None:
+    """However many lines tell of it, in whichever order and file; the largest numbers are the whole."""
+    path = tmp_path / "s.jsonl"
+    path.write_text(
+        reply("m1", input_tokens=3, output_tokens=2, cache_read_input_tokens=50)
+        + reply("m1", "10:00:02", input_tokens=3, output_tokens=90, cache_read_input_tokens=50)
+        + reply("m1", "10:00:01", input_tokens=3, output_tokens=5)
+        + reply("s1", model="<synthetic>")
+        + reply("m9", kind="user", input_tokens=9)
+        + '{"type": "assistant", "usage": 1}\n"usage" "assistant"\n'
+    )
+    folder = tmp_path / "s" / "subagents" / "deep"
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_text(reply("m1", output_tokens=90) + reply("m2", output_tokens=7))
+    found = calls(Meter(str(path)))
+    assert {ident: (call.input, call.output, call.read) for ident, call in found.items()} == {
+        "m1": (3, 90, 50),
+        "m2": (0, 7, 0),
+    }
+    assert found["m1"].at == min(call.at for call in found.values())
+
+
+def test_it_reads_on_as_the_file_grows(tmp_path: Path) -> None:
+    """A line that is just being written waits for its end; a file that was replaced is read from its beginning."""
+    path = tmp_path / "s.jsonl"
+    meter = Meter(str(path))
+    assert meter.calls() is None
+    line = reply("m1", output_tokens=1)
+    path.write_text(line[:40])
+    assert calls(meter) == {}
+    with path.open("a") as file:
+        file.write(line[40:] + reply("m2", output_tokens=1))
+    assert set(calls(meter)) == {"m1", "m2"}
+    (tmp_path / "new").write_text(reply("m3", output_tokens=1))
+    os.replace(tmp_path / "new", path)
+    assert set(calls(meter)) == {"m1", "m2", "m3"}
+    path.unlink()
+    assert set(calls(meter)) == {"m1", "m2", "m3"}
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"cache_creation_input_tokens": 10}, (0, 0, 0, 10, 0)),
+        (
+            {"cache_creation_input_tokens": 10, "cache_creation": {"ephemeral_1h_input_tokens": 4}},
+            (0, 0, 0, 6, 4),
+        ),
+        ({"input_tokens": True, "output_tokens": 1}, (0, 1, 0, 0, 0)),
+        ({"input_tokens": -5, "output_tokens": "7", "cache_read_input_tokens": 1}, (0, 0, 1, 0, 0)),
+        ({"input_tokens": 10**30, "output_tokens": 1, "cache_creation": [1]}, (0, 1, 0, 0, 0)),
+    ],
+)
+def test_odd_numbers(tmp_path: Path, usage: dict[str, Any], counts: tuple[int, ...]) -> None:
+    """What is no count of tokens counts for nothing."""
+    (tmp_path / "s.jsonl").write_text(reply("m1", **usage))
+    assert calls(Meter(str(tmp_path / "s.jsonl")))["m1"][2:7] == counts
+
+
+@pytest.mark.parametrize(
+    ("call", "dollars"),
+    [
+        (Call(0, OPUS, 3000, 30), 0.0126),  # as Claude Code's own sum has it
+        (Call(0, f"{OPUS}[1m]", 3000, 30), 0.0126),
+        (Call(0, "claude-haiku-4-5-20251001", 1_000_000), 1.0),
+        (Call(0, OPUS, 0, 0, 1_000_000, 1_000_000, 1_000_000), 0.2 + 5 + 8),
+        (Call(0, "claude-haiku-5-5", 100_000), 0.01),
+        (Call(0, "claude-haiku-5-5", 50_000, read=50_001), 0.05 * 0.5 + 0.050001 * 0.05),
+        (Call(0, OPUS, 1, fast=True), None),
+        (Call(0, "claude-opus-9", 1), None),
+        (Call(0, "us.anthropic.claude-opus-5-5-v1:0", 1), None),
+    ],
+)
+def test_list_prices(call: Call, dollars: float | None) -> None:
+    """By the model's name and nothing like it; what the list does not tell is not known."""
+    assert cost(call) == (None if dollars is None else pytest.approx(dollars))
+
+
+def test_a_call_belongs_to_the_newest_task_then(tmp_path: Path) -> None:
+    """Two tasks at a time share nothing; what was used before, between and by others belongs to none."""
+    made = {"w": [Priced(Call(at, OPUS, int(at)), 0.5) for at in (5, 10, 20, 30, 40)], "v": []}
+    tasks = [Task("a", "w", 10, 40), Task("b", "w", 20, 30), Task("c", "v", 0, 50), Task("d", "x", 0, 50)]
+    found = by_task(made, tasks)
+    assert {key: (one.calls, one.input, one.dollars) for key, one in found.items()} == {
+        ("a", "w"): (2, 40, 1.0),
+        ("b", "w"): (1, 20, 0.5),
+        ("c", "v"): (0, 0, 0.0),
+    }
+
+
+def test_in_words() -> None:
+    """As people read it, and honest where something is not known."""
+    used = total([Priced(Call(0, OPUS, 1_000_000, 200_000), 2.0), Priced(Call(0, "x", 1), None)])
+    assert in_words(used) == "1.2M tokens, price unknown"
+    assert in_words(None) == "unknown"
+    assert [short(count) for count in (0, 999, 1000, 9_949, 12_345, 999_999, 10**9)] == [
+        "0",
+        "999",
+        "1.0k",
+        "9.9k",
+        "12k",
+        "1.0M",
+        "1.0G",
+    ]
+    assert [money(dollars) for dollars in (0, 0.0126, 1, 12.345)] == ["$0.00", "$0.013", "$1.00", "$12.35"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({}, ""),
+        ({"dollars": 3}, ""),
+        ({"dollars": 1, "tokens": 2_000_000}, "over budget: $2.00 of $1.00"),
+        ({"dollars": 1, "w": {"dollars": 5}}, ""),
+        ({"w": {"tokens": 1000}}, "over budget: 1.2M of 1.0k tokens"),
+        ({"other": {"tokens": 1}}, ""),
+        ({"dollars": "1"}, "[budget] in .claude/intercom.toml has '1', which is not a number: it is not watched"),
+        ({"w": 3}, ""),
+    ],
+)
+def test_a_budget_warns(budget: dict[str, Any], said: str) -> None:
+    """For all, or for one; where nothing is known nothing is over."""
+    used = total([Priced(Call(0, OPUS, 1_000_000, 200_000), 2.0)])
+    assert over(budget, "w", used) == said
+    assert over(budget, "w", None) == ""
+
+
+@pytest.fixture
+def crew(project: Path, tmp_path: Path) -> Crew:
+    """A worker with a transcript, one without, and one whose program tells nothing."""
+    path = tmp_path / "s.jsonl"
+    path.write_text(reply("m1", input_tokens=1_000_000) + reply("m2", output_tokens=100_000))
+    with Bus.open(project) as bus:
+        bus.add_agents(["worker-1", "worker-2", "roo"])
+    with Crew.open(project) as crew:
+        crew.sessions.record("worker-1", state="idle", pid=os.getpid(), transcript=str(path))
+        crew.sessions.record("worker-2", state="idle", pid=os.getpid(), transcript=str(tmp_path / "gone.jsonl"))
+        crew.sessions.record("roo", state="idle", pid=os.getpid(), transcript=str(path), program="codex")
+    return crew
+
+
+def test_in_status(project: Path, crew: Crew, command: Command) -> None:
+    """As JSON always; in the text where a budget is exceeded, at once, since it only warns."""
+    team = {one["name"]: one for one in json.loads(command("status", "--json").stdout)["team"]}
+    assert team["worker-1"]["used"] == {
+        "calls": 2,
+        "input": 1_000_000,
+        "output": 100_000,
+        "cached": 0,
+        "stored": 0,
+        "tokens": 1_100_000,
+        "dollars": 6.0,
+    }
+    assert (team["worker-2"]["used"], team["roo"]["used"]) == (None, None)
+    assert "budget" not in command("status").stdout
+    (project / ".claude" / "intercom.toml").write_text("[budget]\ndollars = 5\n")
+    assert "over budget: $6.00 of $5.00" in command("status").stdout
+
+
+def test_own_prices_come_first(crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest beginning of the model's name; wrong ones are named."""
+    config = tmp_path / "config" / "intercom" / "config.toml"
+    config.parent.mkdir(parents=True)
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    config.write_text(
+        "[prices.claude]\ninput = 0\noutput = 0\n[prices.claude-opus-5]\ninput = 1\noutput = 10\ncache_read = 0.5\n"
+    )
+    with Crew.open(crew.bus.config.root) as again:
+        found = Spending(environ).amounts(again.sessions.transcripts())
+    assert found["worker-1"].dollars == pytest.approx(2.0)
+    for wrong in (
+        "claude = 1",
+        "[prices.x]\ninput = 1",
+        '[prices.x]\ninput = 1\noutput = "2"',
+        "[prices.x]\noutput=-1",
+    ):
+        config.write_text(f"[prices]\n{wrong}\n")
+        with pytest.raises(UsageError, match=r"config\.toml.*no price is known"):
+            Spending(environ)
+
+
+def test_who_was_torn_down_is_another(crew: Crew, tmp_path: Path) -> None:
+    """The next of a name begins at nothing; an heir goes on, and what the former used is still known to the report."""
+    more = tmp_path / "heir.jsonl"
+    more.write_text(reply("m2", output_tokens=100_000) + reply("m3", output_tokens=1))
+    with Crew.open(crew.bus.config.root) as again:
+        spending = Spending({})
+        again.sessions.record("worker-1", state="idle", pid=os.getpid(), transcript=str(more))
+        assert spending.amounts(again.sessions.transcripts())["worker-1"].calls == 3  # m2 was taken over
+        again.sessions.drop("worker-1")
+        assert "worker-1" not in spending.amounts(again.sessions.transcripts())
+        former = spending.of(again.sessions.transcripts(), former=True)
+        assert len(former["worker-1"]) == 3
