@@ -17,6 +17,7 @@ from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import new_id, utc
 from intercom.fleet import transcripts
 from intercom.fleet.programs.known import DEFAULT
+from intercom.fleet.session_tables import REQUEST, ROW, SCHEMA
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, mark_alive, own_mark, started
 
@@ -25,26 +26,6 @@ DECISIONS = ("allow", "deny")
 ENDED = "ended"  #: how a request ended that nobody is known to have answered
 _NOBODY = "0.lost"  #: the mark of no process: what it was given counts as not given
 _NONCE_LIFE = 86_400.0  #: seconds after which nobody waits for a nonce any more
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS sessions (
-    name TEXT PRIMARY KEY, session_id TEXT, pid INTEGER, started TEXT, state TEXT NOT NULL, detail TEXT NOT NULL,
-    since TEXT NOT NULL, pane TEXT, socket TEXT, worktree TEXT, agent TEXT NOT NULL, transcript TEXT, spawned_by TEXT,
-    heard TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS nonces (
-    nonce TEXT PRIMARY KEY, name TEXT NOT NULL, rung TEXT NOT NULL, expected TEXT NOT NULL, seen TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS waiters (name TEXT PRIMARY KEY, pid INTEGER NOT NULL, started TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS requests (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, request TEXT NOT NULL, message_id TEXT, mark TEXT NOT NULL,
-    asked TEXT NOT NULL, decision TEXT, decided_by TEXT, reason TEXT, answered TEXT, closed TEXT
-) WITHOUT ROWID;
-"""
-_ROW = (
-    "SELECT name, session_id, pid, started, state, detail, since, pane, socket, worktree, agent, transcript, "
-    "spawned_by, heard FROM sessions"
-)
-_REQUEST = "SELECT id, name, request, message_id, mark, asked FROM requests"
 
 
 class SessionRow(NamedTuple):
@@ -113,7 +94,7 @@ class Sessions:
         if not self._made:
             with self._state.guarded():
                 if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'transcripts'").fetchone():
-                    db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}{transcripts.SCHEMA}COMMIT;")
+                    db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
             self._made = True
         return db
 
@@ -142,12 +123,12 @@ class Sessions:
 
     def get(self, name: str) -> SessionRow | None:
         """The session of a name, None if there never was one."""
-        row = self._one(f"{_ROW} WHERE name = ?", name) if name.isascii() else None  # names on the bus are
+        row = self._one(f"{ROW} WHERE name = ?", name) if name.isascii() else None  # names on the bus are
         return SessionRow(*row) if row else None
 
     def all(self) -> list[SessionRow]:
         """Every session that is known, gone or not."""
-        return [SessionRow(*row) for row in self._all(f"{_ROW} ORDER BY name")]
+        return [SessionRow(*row) for row in self._all(f"{ROW} ORDER BY name")]
 
     def drop(self, name: str) -> None:
         """Forget a session, its waiter and what it asks."""
@@ -173,7 +154,7 @@ class Sessions:
         _check_state(state)
         now = utc()
         with self._changing() as db:
-            found = db.execute(f"{_ROW} WHERE name = ?", (name,)).fetchone()
+            found = db.execute(f"{ROW} WHERE name = ?", (name,)).fetchone()
             before = SessionRow(*found) if found else SessionRow(name, None, None, None, state, "{}", now)
             row = before._replace(
                 state=state,
@@ -387,7 +368,7 @@ class Sessions:
             return done.rowcount > 0
 
     def _undecided(self, name: str | None, where: str = "") -> list[Any]:
-        sql = f"{_REQUEST} WHERE decision IS NULL {where} AND (?1 IS NULL OR name = ?1) ORDER BY asked, id"
+        sql = f"{REQUEST} WHERE decision IS NULL {where} AND (?1 IS NULL OR name = ?1) ORDER BY asked, id"
         return self._all(sql, name)
 
     def open_requests(self, name: str | None = None) -> list[Request]:

@@ -10,12 +10,6 @@ from typing import NamedTuple
 
 from intercom.core.message import utc
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS transcripts (
-    name TEXT NOT NULL, path TEXT NOT NULL, program TEXT NOT NULL, noted TEXT NOT NULL, ended TEXT,
-    PRIMARY KEY (name, path)
-) WITHOUT ROWID;
-"""
 ALL = "SELECT name, path, program, ended FROM transcripts ORDER BY noted, path"
 
 
