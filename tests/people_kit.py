@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -77,3 +79,17 @@ def append(path: Path, text: str) -> None:
     """Add to a file as a shell's `>>` does."""
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
+
+
+def lose(path: Path) -> None:
+    """Delete a file, unless it is open on a system that refuses that."""
+    try:
+        path.unlink()
+    except PermissionError:
+        assert os.name == "nt"
+
+
+def quoted(*words: object) -> str:
+    """A command line, as the shell of this system has it."""
+    line = [str(word) for word in words]
+    return subprocess.list2cmdline(line) if os.name == "nt" else shlex.join(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -311,6 +310,8 @@ sys.exit(main())
 
 def on_terminal(*words: str, **environ: str) -> str:
     """What a command prints when standard output is a terminal."""
+    import pty
+
     leader, follower = pty.openpty()
     env = {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm", **environ}
     with subprocess.Popen([sys.executable, "-m", "intercom", *words], stdout=follower, stderr=follower, env=env) as run:

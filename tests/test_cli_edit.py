@@ -10,7 +10,7 @@ import pytest
 
 from intercom import Bus
 from tests.conftest import Command
-from tests.people_kit import append, bodies, by_hand, talk
+from tests.people_kit import append, bodies, by_hand, quoted, talk
 
 Editor = Callable[[str], str]
 
@@ -35,7 +35,7 @@ def editor(tmp_path: Path) -> Editor:
             f"{code}\nopen(path, 'w', encoding='utf-8').write(text)\n",
             encoding="utf-8",
         )
-        return f"'{sys.executable}' '{script}'"
+        return quoted(sys.executable, script)
 
     return make
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 import time
@@ -238,6 +237,8 @@ def test_without_a_word_it_helps(run: Run) -> None:
 
 def on_terminal(words: list[str], columns: int, lines: int, **environ: str) -> str:
     """What a command prints on a terminal of that size."""
+    import pty
+
     main_end, terminal = pty.openpty()
     import fcntl
     import struct

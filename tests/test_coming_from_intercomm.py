@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +29,7 @@ def intercomm(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("INTERCOMM_DB_ROOT", str(project))
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, str(SCRIPTS / "intercomm"), *words]
+        line = [str(SCRIPTS / "intercomm"), *words]
         return subprocess.run(line, cwd=project.parent, capture_output=True, text=True, check=False)
 
     return run
@@ -63,7 +62,7 @@ def test_the_command_line_of_its_readme(project: Path, intercomm: Any) -> None:
 
 def test_its_server(project: Path) -> None:
     """`intercomm-mcp` is the server, as `.mcp.json` names it."""
-    line = [sys.executable, str(SCRIPTS / "intercomm-mcp")]
+    line = [str(SCRIPTS / "intercomm-mcp")]
     first = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}) + "\n"
     env = {**os.environ, "INTERCOMM_DB_ROOT": str(project)}
     done = subprocess.run(line, input=first, cwd=project, env=env, capture_output=True, text=True, check=True)

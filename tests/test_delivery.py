@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from intercom import Bus
 from intercom.core.message import Message
+from tests.people_kit import lose
 from tests.processes import Peer, all_at_once
 
 ROOM = 50  #: steps of one run of the state machine
@@ -390,7 +391,7 @@ class Told(RuleBasedStateMachine):
         """The index, its seal or both are deleted."""
         for path in self.bus.config.private.glob(which):
             if path.name.startswith("index"):
-                path.unlink()
+                lose(path)
 
     @rule(keep=st.integers(0, 5))
     def compact(self, keep: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
@@ -376,6 +375,8 @@ def test_a_lock_that_does_not_lock(
     well: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As on some network folders: everybody gets it. That is wrong, and the exit says so."""
+    import fcntl
+
     assert cli.main(["doctor"]) == 0
     capsys.readouterr()
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
@@ -385,6 +386,8 @@ def test_a_lock_that_does_not_lock(
 
 def test_a_lock_that_is_held(well: Path, command: Command) -> None:
     """By whom is said, and nobody is disturbed."""
+    import fcntl
+
     with (well / PRIVATE / "lock").open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         state, says, _ = findings(command)["locks"]

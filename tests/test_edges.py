@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +78,8 @@ def log_of(value: str) -> bytes:
 def project(value: str) -> Iterator[tuple[Path, pytest.MonkeyPatch]]:
     """A project that is hostile wherever it can be; no program is found in it but Python's own."""
     with tempfile.TemporaryDirectory() as outside, pytest.MonkeyPatch.context() as patch:
-        root = Path(outside) / FOLDER
+        # Windows has no folder with such a name.
+        root = Path(outside) / (FOLDER if os.name == "posix" else "v FORGED")
         local = root / ".claude" / "local"
         (local / ".intercom").mkdir(parents=True)
         (local / "INTERCOM-testbox.md").write_bytes(log_of(value))

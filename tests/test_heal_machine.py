@@ -25,6 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from intercom import Bus
 from intercom.format import MESSAGE, parse
 from intercom.system.files import replace
+from tests.people_kit import lose
 
 pytestmark = pytest.mark.slow
 
@@ -195,7 +196,7 @@ class Machine(RuleBasedStateMachine):
     def index_gone(self) -> None:
         """Somebody deletes the index."""
         for path in self.bus.config.private.glob("index2.db*"):
-            path.unlink()
+            lose(path)
 
     @rule()
     def killed(self) -> None:

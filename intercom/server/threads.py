@@ -29,6 +29,7 @@ class Source(asyncio.ReadTransport):
         self._loop = asyncio.get_running_loop()
         self._may = threading.Event()
         self._may.set()
+        self._closed = False
         protocol.connection_made(self)
         threading.Thread(target=self._read, name="intercom-read", daemon=True).start()
 
@@ -42,18 +43,22 @@ class Source(asyncio.ReadTransport):
 
     def close(self) -> None:
         """Hand on nothing more."""
-        self._may.clear()
+        self._closed = True
+        self._may.set()
 
     def _read(self) -> None:
-        while self._may.wait():
+        while self._may.wait() and not self._closed:
             try:
                 data = self._file.read(_PIECE)
             except (OSError, ValueError):
                 data = b""
             if not data:
                 _tell(self._loop, self._protocol.connection_lost, None)
-                return
-            _tell(self._loop, self._protocol.data_received, data)
+                break
+            if not self._closed:
+                _tell(self._loop, self._protocol.data_received, data)
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class Sink(asyncio.WriteTransport):

@@ -26,8 +26,6 @@ FILES = {
     ),
     **dict.fromkeys(["test_wake", "test_worktree", "test_server_fleet", "test_programs", "test_drafts"], _FLEET),
     "test_accepted": _POSIX + "flock(2) that fails",
-    "test_cli": _POSIX + "pseudo-terminals and signals to itself",
-    "test_doctor": _POSIX + "flock(2) and modes",
     "test_liveness": _POSIX + "zombies and fork",
     "test_owners": _POSIX + "owners, groups and modes",
     "test_private": _POSIX + "owners and modes",
@@ -39,7 +37,6 @@ FILES = {
     "test_swap": _POSIX + "programs that go on writing to a file that was replaced: there it cannot be replaced",
     "test_powercut": _POSIX + "the recorder of system calls",
     "test_powercut_model": _POSIX + "the recorder of system calls",
-    "test_config": _POSIX + "folders whose names are not UTF-8",
     "test_people": _POSIX + "editors of POSIX",
     "test_foreign_edits": _POSIX + "editors and tools of POSIX",
     "test_chaos": _POSIX + "databases that are deleted and replaced while they are open",
@@ -54,12 +51,28 @@ _OPEN = "deletes or replaces a file that a process has open, which Windows refus
 _MODES = "reads the modes of files, which Windows has not; access lists are those of the folder"
 _KILL = "kills itself by a signal that only POSIX has"
 _GIT = "needs git, of which no package for Windows can be had here; run where there is one"
+_SIGNAL = "sends a signal that only POSIX has; CTRL_BREAK is in tests/windows"
+_LINK = "makes symbolic links, which need a privilege there"
+_SLOW = "measures times that Wine's start alone exceeds"
 _FAULT = "makes a call fail that only POSIX has"
 
 #: Single tests, as `file::test`, whatever their parameters; those with the fixture `repository` need git, too.
 TESTS = {
     "test_log::test_a_failed_sync_leaves_nothing": _FAULT,
     "test_log::test_deleted_private_files_change_no_id": _OPEN,
+    "test_aimfp_marker::test_made_only_where_aimfp_is_used": _LINK,
+    "test_clients_setup::test_a_link_is_followed_inside_the_project_alone": _LINK,
+    "test_cli_init::test_makes_a_private_bus": _MODES,
+    "test_cli_looking::test_looking_makes_nothing": _FLEET,
+    "test_cli_init::test_is_safe_to_repeat": _GIT,
+    "test_cli_init::test_an_entry_for_a_bus_inside_a_repository_names_its_root": _GIT,
+    "test_cli_init::test_tracked_reads_every_index_format": _GIT,
+    "test_cli_init::test_tracked_never_raises": _GIT,
+    "test_cli_init::test_the_entry_of_a_worktree_whose_repository_lies_apart": _GIT,
+    "test_cli_init::test_a_log_that_a_message_begins_is_kept_out_of_git": _GIT,
+    "test_consent::test_the_record_is_nobody_elses": _MODES,
+    "test_examples::test_wait_for_people": _SIGNAL,
+    "test_front::test_the_sdk_is_not_waited_for": _SLOW,
     "test_state::test_its_folders_are_private": _MODES,
     "test_state::test_private": _MODES,
     "test_state::test_killed_in_a_transaction": _KILL,

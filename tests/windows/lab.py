@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,7 @@ def install() -> None:
     for library in (site / "pywin32_system32").glob("*.dll"):
         shutil.copy(library, HOME / "python")
     (site / "sitecustomize.py").write_text(_GAPS)
+    _programs(HOME / "python")
     (HOME / "prng.c").write_text(_PRNG)
     library = HOME / "python" / "bcryptprimitives.dll"
     subprocess.run([compiler, "-shared", "-o", library, HOME / "prng.c", "-ladvapi32"], check=True)
@@ -99,8 +101,26 @@ def install() -> None:
         raise RuntimeError(f"Windows' Python does not run: {said}")
 
 
+def _programs(python: Path) -> None:
+    """Intercom's own programs, as pip installs them there from a checkout that is installed to be edited."""
+    from pip._vendor import distlib
+
+    launcher = (Path(distlib.__file__).parent / "t64.exe").read_bytes()
+    (python / "Lib" / "site-packages" / "intercom.pth").write_text(path(ROOT))
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        scripts = tomllib.load(file)["project"]["scripts"]
+    for name, target in scripts.items():
+        module, _, function = target.partition(":")
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as out:
+            out.writestr("__main__.py", f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+        line = f"#!{path(python / 'python.exe')}\r\n".encode()
+        (python / "Scripts" / f"{name}.exe").write_bytes(launcher + line + packed.getvalue())
+
+
 def _wine_environment() -> dict[str, str]:
-    return {"WINEPREFIX": str(HOME / "prefix"), "WINEDEBUG": "-all", "WINEARCH": "win64"}
+    places = ";".join(map(path, (HOME / "python", HOME / "python" / "Scripts")))
+    return {"WINEPREFIX": str(HOME / "prefix"), "WINEDEBUG": "-all", "WINEARCH": "win64", "WINEPATH": places}
 
 
 def path(place: Path | str) -> str:
@@ -114,7 +134,7 @@ def start(
     """Start Windows' Python with these words; its streams are pipes, for Wine gives it no files."""
     ours = ("INTERCOM_", "PYTHON", "XDG_", "HOME", "GIT_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    env |= {**_wine_environment(), "PYTHONPATH": path(ROOT), "PYTHONUTF8": "1", **(environ or {})}
+    env |= {**_wine_environment(), "PYTHONUTF8": "1", **(environ or {})}
     line = [str(wine()), str(HOME / "python" / "python.exe"), *words]
     return subprocess.Popen(
         line, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
