@@ -369,10 +369,10 @@ def interrupted(*_: object) -> bool:
 def look(words: list[str]) -> None:
     """One command, for people and for programs."""
     raw = "--raw" in words
-    shown = printed(*words)
+    shown = printed(*words).replace(os.linesep, "\n")
     if not raw:
         hostile.check(shown, but="\n\t" if words[0] in {"log", "read", "search", "watch", "history", "inbox"} else "\n")
-    for line in printed(*words, "--json").split("\n") if not raw and words[0] in JSON else ():
+    for line in printed(*words, "--json").split(os.linesep) if not raw and words[0] in JSON else ():
         hostile.check(line, but="")
 
 
@@ -486,7 +486,7 @@ def test_raw_bytes_are_not_for_terminals() -> None:
         assert encode(hostile.WORST) in out.buffer.getvalue()
         assert b"\x1b" in log
         patch.setattr(show, "terminal", lambda: True)
-        shown = printed("log", "--raw")
+        shown = printed("log", "--raw").replace(os.linesep, "\n")
         hostile.check_unseen(shown, but="\n\t")
         headers = [line for line in hostile.lines(shown) if line.startswith("## [")]
         assert len(headers) == len(printed("log", "--json").splitlines())

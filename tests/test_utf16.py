@@ -29,6 +29,7 @@ def test_lines_of_either_kind_in_any_order(parts: list[tuple[bool, str]], end: s
 @pytest.mark.parametrize("tail", ["", "\n\n## [2026-01-12] roo → user [INFO]\n\nsent meanwhile ✓\n"])
 def test_a_whole_file(encoding: str, tail: str) -> None:
     """As Notepad saves it; what a tool puts behind it before it is looked at is UTF-8."""
+    assert as_utf8(codecs.BOM_UTF16_LE + "Grüße".encode("utf-16-le")).decode() == "Grüße"
     text = "上上\r\n\r\n## [2026-01-12] user → roo [ASK]\r\nGrüße, 日本 🎉\r\n上\r\n"
     mark = codecs.BOM_UTF16_LE if encoding == "utf-16-le" else codecs.BOM_UTF16_BE
     assert as_utf8(mark + text.encode(encoding) + tail.encode()).decode() == text + tail

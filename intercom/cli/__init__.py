@@ -24,7 +24,7 @@ def run() -> NoReturn:
     what it opened need not take its modules apart (together a fifth of the time of a short command).
     """
     gc.set_threshold(100_000)
-    if len(sys.argv) == 1 and os.path.basename(sys.argv[0]) == "intercomm":
+    if len(sys.argv) == 1 and os.path.basename(sys.argv[0]) in {"intercomm", "intercomm.exe"}:
         sys.argv.append("--help")  # InterComm's shows what there is, and that is no error
     try:
         code = main()
@@ -70,14 +70,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        _drop_output()
-        return PIPE_CLOSED
     except OSError as error:
-        _complain(IntercomError(f"the operating system refused: {error}; the command did not finish."))
-        _drop_output()
-        return IntercomError.exit_code
+        return _refused(error)
     return code
+
+
+def _refused(error: OSError) -> int:
+    """What the system did not do, unless nobody reads any more what we print; the exit code."""
+    from intercom.system import host
+
+    closed = error.errno in host.PIPE_CLOSED and error.filename is None
+    if not closed:
+        _complain(IntercomError(f"the operating system refused: {error}; the command did not finish."))
+    _drop_output()
+    return PIPE_CLOSED if closed else IntercomError.exit_code
 
 
 def _complain(error: IntercomError) -> None:

@@ -6,6 +6,7 @@ append meanwhile can be lost, and a message that is not right yet is not sent. T
 
 from __future__ import annotations
 
+import codecs
 import os
 import time
 from pathlib import Path
@@ -50,9 +51,16 @@ def edit(
         edited = read_from(copy)
         if edited is None:
             raise NotFound(f"the editor left no file at {copy}; nothing was sent or changed.")
-        _take(bus, base, as_utf8(edited), copy.with_suffix(".draft"))
+        _take(bus, base, _as_it_was(as_utf8(edited), base), copy.with_suffix(".draft"))
         copy.unlink(missing_ok=True)
     return 0
+
+
+def _as_it_was(edited: bytes, base: bytes) -> bytes:
+    """The text without what the editor alone did: other line ends, a byte order mark."""
+    if b"\r\n" not in base:
+        edited = edited.replace(b"\r\n", b"\n")
+    return edited if base.startswith(codecs.BOM_UTF8) else edited.removeprefix(codecs.BOM_UTF8)
 
 
 def _take(bus: Bus, base: bytes, edited: bytes, draft: Path) -> None:

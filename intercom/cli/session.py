@@ -133,13 +133,18 @@ def warn(config: Config) -> None:
 
 
 def message_text(word: str) -> str:
-    """The message itself, or standard input for `-`: its bytes as they are, also where they are no UTF-8."""
+    """The message itself, or standard input for `-`: its bytes as they are, also where they are no UTF-8.
+
+    But text that the system's own programs write in another encoding is that text.
+    """
     if word != "-":
         return word
     from intercom.format import decode
+    from intercom.format.utf16 import as_utf8
+    from intercom.system import host
 
     if sys.stdin is None:
         return ""
     if sys.stdin.isatty():
-        show.note("type the message, then Ctrl-D")
-    return decode(sys.stdin.buffer.read())
+        show.note(f"type the message, then {host.END_OF_INPUT}")
+    return decode(host.from_console(as_utf8(sys.stdin.buffer.read())))

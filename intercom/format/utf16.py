@@ -28,8 +28,9 @@ def as_utf8(data: bytes) -> bytes:
         return data
     order = _BIG if data.startswith(codecs.BOM_UTF16_BE) else _LITTLE
     out, at = [], 0
-    while (found := order.run.search(data, at)) is not None:
-        start = _start(data, at, found.start())
+    marked = data[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} and len(data) % 2 == 0
+    while (found := order.run.search(data, at)) is not None or (marked and not at):
+        start = _start(data, at, found.start()) if found and not (marked and not at) else 0
         end = _end(data, start, order.newline)
         out += [data[at:start], _utf8(data[start:end], order.encoding)]
         at = end

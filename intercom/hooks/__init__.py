@@ -36,12 +36,13 @@ def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
         if answer and sys.stdout is not None:
             sys.stdout.write(json.dumps(answer))
             sys.stdout.flush()
-    except BrokenPipeError:
-        return 0  # nobody listens any more
     except Exception as error:  # noqa: BLE001  # the edge: no fault of ours reaches the session
         from intercom.hooks.faults import note_fault
+        from intercom.system import host
 
-        note_fault(config, event, error, root)
+        silent = isinstance(error, OSError) and error.errno in host.PIPE_CLOSED and error.filename is None
+        if not silent:  # else nobody listens any more
+            note_fault(config, event, error, root)
         return 0
     return code
 

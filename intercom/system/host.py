@@ -16,15 +16,18 @@ else:
 
 __all__ = [
     "EDITOR",
+    "END_OF_INPUT",
     "LOCK_FILES_STAY",
     "LOOP_WATCHES_PIPES",
     "MARK",
     "NO_WAIT",
+    "PIPE_CLOSED",
     "TMUX",
     "boot_id",
     "command_line",
     "file_tick",
     "free_space",
+    "from_console",
     "hand_over",
     "has_writer",
     "interrupting",

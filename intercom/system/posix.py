@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 Path = str | os.PathLike[str]
 
+PIPE_CLOSED = {errno.EPIPE}  #: what a write says where nobody reads any more
 NO_WAIT = os.O_NONBLOCK  #: added to the flags of `open_file`: do not wait for who is at the other end of a pipe
 EDITOR = "vi"  #: for who has named none
+END_OF_INPUT = "Ctrl-D"  #: the keys that end what is typed
 TMUX = "install tmux 3.2 or newer (apt install tmux, brew install tmux)"  #: how to get it
 LOCK_FILES_STAY = True  #: whether `filelock` leaves the file of a lock that it gives back
 LOOP_WATCHES_PIPES = True  #: whether an event loop can wait for a pipe
@@ -297,6 +299,11 @@ def startable(words: Sequence[str], path: str | None) -> list[str]:
     """The same words as the system starts them; `path` is the PATH that the program is to have."""
     del path
     return list(words)
+
+
+def from_console(data: bytes) -> bytes:
+    """What programs of a console write, in UTF-8 where that can be told: here it is."""
+    return data
 
 
 def spare(fd: int) -> int:

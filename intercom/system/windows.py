@@ -8,6 +8,7 @@ one tries again for PATIENCE seconds before it gives up.
 from __future__ import annotations
 
 import ctypes
+import errno
 import msvcrt
 import os
 import sys
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 T = TypeVar("T")
 
+PIPE_CLOSED = {errno.EPIPE, errno.EINVAL}  #: what a write says where nobody reads any more
 NO_WAIT = 0  #: there is nobody at the other end of a file
 EDITOR = "notepad"  #: for who has named none
+END_OF_INPUT = "Ctrl-Z and Enter"  #: the keys that end what is typed
 TMUX = "workers run on Linux, macOS or WSL; here only messages do"  #: how to get it
 LOCK_FILES_STAY = False  #: `filelock` removes the file of a lock that it gives back
 LOOP_WATCHES_PIPES = False  #: no event loop can wait for an anonymous pipe here
@@ -275,6 +278,17 @@ def startable(words: Sequence[str], path: str | None) -> list[str]:
     import shutil
 
     return [shutil.which(words[0], path=path) or words[0], *words[1:]]
+
+
+def from_console(data: bytes) -> bytes:
+    """What programs of a console write, in UTF-8: cmd's `echo` has the console's own code page."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        page = win32.kernel.GetConsoleCP() or win32.kernel.GetOEMCP()
+        with suppress(LookupError, UnicodeDecodeError):
+            return data.decode(f"cp{page}").encode()
+    return data
 
 
 def spare(fd: int) -> int:

@@ -52,6 +52,7 @@ _MODES = "reads the modes of files, which Windows has not; access lists are thos
 _KILL = "kills itself by a signal that only POSIX has"
 _GIT = "needs git, of which no package for Windows can be had here; run where there is one"
 _SIGNAL = "sends a signal that only POSIX has; CTRL_BREAK is in tests/windows"
+_TERMINAL = "needs a pseudo-terminal, or bash"
 _LINK = "makes symbolic links, which need a privilege there"
 _SLOW = "measures times that Wine's start alone exceeds"
 _FAULT = "makes a call fail that only POSIX has"
@@ -63,6 +64,9 @@ TESTS = {
     "test_aimfp_marker::test_made_only_where_aimfp_is_used": _LINK,
     "test_clients_setup::test_a_link_is_followed_inside_the_project_alone": _LINK,
     "test_cli_init::test_makes_a_private_bus": _MODES,
+    "test_cli_init::test_commands_warn_of_a_tracked_log": _GIT,
+    "test_cli_lead::test_a_log_is_a_screenful_and_more_of_it_is_paged": _TERMINAL,
+    "test_cli_lead::test_completion_in_bash": _TERMINAL,
     "test_cli_looking::test_looking_makes_nothing": _FLEET,
     "test_cli_init::test_is_safe_to_repeat": _GIT,
     "test_cli_init::test_an_entry_for_a_bus_inside_a_repository_names_its_root": _GIT,
@@ -83,6 +87,6 @@ def left_out(item: pytest.Item) -> bool:
     """Whether a test is not for this machine: it is in the list, or needs git where there is none."""
     name = f"{item.path.stem}::{item.name.partition('[')[0]}"
     reason = TESTS.get(name, "")
-    if reason == _GIT or "repository" in getattr(item, "fixturenames", ()):
+    if reason == _GIT or {"repository", "golden"} & set(getattr(item, "fixturenames", ())):
         return shutil.which("git") is None
     return bool(reason)
