@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -61,6 +61,28 @@ with Bus.open(sys.argv[1]) as bus:
         print(bus.send("roo", f"{sys.argv[2]} {number}", sender=sys.argv[2]).id, flush=True)
 """
 
+_SHELL = """
+import io, json, os, sys
+from types import SimpleNamespace
+from intercom.cli import main
+
+out = os.fdopen(os.dup(1), "w")
+for line in sys.stdin:
+    call = json.loads(line)
+    os.environ.update(call["environ"])
+    said = io.BytesIO()
+    encoding = call["environ"].get("PYTHONIOENCODING", "utf-8")
+    sys.stdout = sys.stderr = io.TextIOWrapper(said, encoding)
+    sys.stdin = SimpleNamespace(buffer=io.BytesIO(call["stdin"].encode("latin-1")), isatty=lambda: False)
+    try:
+        code = main(call["words"])
+    except SystemExit as ended:
+        code = ended.code
+    sys.stdout.flush()
+    out.write(json.dumps({"code": code, "said": said.getvalue().decode("latin-1")}) + "\\n")
+    out.flush()
+"""
+
 _HOLDS = """
 import sys
 held = open(sys.argv[1], "rb")  # which lets nobody rename or remove the file
@@ -77,12 +99,40 @@ def root(tmp_path: Path) -> Path:
     return place
 
 
-def intercom(root: Path, *words: str, stdin: bytes = b"", environ: Mapping[str, str] = EMPTY) -> str:
-    """Run `intercom` under Windows' Python, in that project; what it prints."""
-    given = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox", **environ}
-    done = lab.run(["-m", "intercom", *words], given, cwd=root, stdin=stdin, timeout=120)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+class Shell:
+    """A Windows Python that runs one command after the other: a start takes longer than most of them."""
+
+    def __init__(self) -> None:
+        self._child = lab.start(["-c", _SHELL])
+
+    def __call__(
+        self, root: Path, *words: str, stdin: bytes = b"", code: int = 0, environ: Mapping[str, str] = EMPTY
+    ) -> str:
+        """Run `intercom` in that project; what it prints on both streams, if it ends with this code."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        given = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox", **environ}
+        call = {"words": words, "stdin": stdin.decode("latin-1"), "environ": given}
+        self._child.stdin.write(json.dumps(call).encode() + b"\n")
+        self._child.stdin.flush()
+        done = json.loads(self._child.stdout.readline())
+        assert done["code"] == code, done["said"]
+        said: str = done["said"].encode("latin-1").decode(environ.get("PYTHONIOENCODING", "utf-8"))
+        return said.replace("\r\n", "\n")
+
+    def close(self) -> None:
+        """End it."""
+        with self._child:
+            assert self._child.stdin is not None
+            self._child.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def intercom() -> Iterator[Shell]:
+    """`intercom` under Windows' Python."""
+    shell = Shell()
+    yield shell
+    shell.close()
 
 
 def ids(printed: str) -> list[str]:
@@ -95,7 +145,7 @@ def test_every_module_can_be_imported() -> None:
     assert lab.run(["-c", _IMPORTS]).stdout.strip().endswith("all of them")
 
 
-def test_the_commands(root: Path) -> None:
+def test_the_commands(root: Path, intercom: Shell) -> None:
     """A person's way through them, from nothing; the log is the same text as everywhere."""
     assert "INTERCOM-testbox.md" in intercom(root, "init")
     sent = intercom(root, "send", "roo", "-", stdin="Zeit für Tee ☕".encode()).split()[-1]
@@ -116,7 +166,7 @@ def test_the_commands(root: Path) -> None:
     assert "locks" in intercom(root, "doctor")
 
 
-def test_the_official_client(root: Path) -> None:
+def test_the_official_client(root: Path, intercom: Shell) -> None:
     """It talks to `intercom mcp`, both under Windows' Python."""
     environ = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox"}
     done = lab.run(["-c", _CLIENT], environ, cwd=root)
@@ -125,7 +175,7 @@ def test_the_official_client(root: Path) -> None:
     assert "from a client" in intercom(root, "log")
 
 
-def test_a_program_holds_the_page_open(root: Path) -> None:
+def test_a_program_holds_the_page_open(root: Path, intercom: Shell) -> None:
     """It cannot be replaced then: it is written in place, and nothing is lost."""
     sent = [intercom(root, "send", "roo", f"number {number}").split()[-1] for number in range(4)]
     page = root / ".claude" / "local" / "INTERCOM-testbox.md"
@@ -141,18 +191,16 @@ def test_a_program_holds_the_page_open(root: Path) -> None:
     assert [f"number {number}" in text for number in range(4)] == [False, False, True, True]
 
 
-def test_workers_say_where_they_run(root: Path) -> None:
+def test_workers_say_where_they_run(root: Path, intercom: Shell) -> None:
     """In one line."""
     intercom(root, "init")
-    environ = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox"}
-    done = lab.run(["-m", "intercom", "spawn", "1"], environ, cwd=root)
-    assert done.returncode == 1
-    assert "Linux, macOS or WSL" in done.stdout
-    assert len(done.stdout.strip().splitlines()) == 1
+    said = intercom(root, "spawn", "1", code=1)
+    assert "Linux, macOS or WSL" in said
+    assert len(said.strip().splitlines()) == 1
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="two systems on one machine")
-def test_both_systems_on_the_same_folder(root: Path) -> None:
+def test_both_systems_on_the_same_folder(root: Path, intercom: Shell) -> None:
     """Processes of Linux and of Windows write and read at once, and it is one conversation: nothing lost or doubled."""
     intercom(root, "init", "--client", "none", "--agent", "lin", "--agent", "win", "--agent", "roo")
     here = {**os.environ, "INTERCOM_ROOT": str(root), "INTERCOM_MACHINE": "testbox", "PYTHONPATH": str(lab.ROOT)}
