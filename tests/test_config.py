@@ -246,7 +246,12 @@ def test_a_working_directory_that_is_gone(place: Path, monkeypatch: pytest.Monke
     assert lines[1:] == [str(place)]
 
 
-@pytest.mark.parametrize("name", ['it\'s; $(x) "y"', "a\nb", "50% off?#1", "é ☃", os.fsdecode(b"caf\xe9")])
+AWKWARD = ["it's; $(x)", "50% off#1", "é ☃"]
+if os.name == "posix":  # Windows has none of these
+    AWKWARD += ['it\'s; $(x) "y"', "a\nb", "50% off?#1", os.fsdecode(b"caf\xe9")]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
 def test_roots_with_awkward_names(place: Path, name: str) -> None:
     """A root is data: a bus works in it whatever it is called."""
     root = place / name

@@ -75,3 +75,13 @@ def test_what_is_broken_is_named_and_mended(project: Path, home: Path, capsys: p
     path.write_text(old.replace('command = "intercom"', 'command = "/my/own"'))
     assert any(state == "wrong" for state, _ in found(capsys, "--fix"))
     assert "/my/own" in path.read_text()
+
+
+def test_hooks_that_init_wrote(project: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They call this Intercom, whatever they ask the shell before."""
+    assert home.is_dir()
+    main(["init", "--client", "claude"])
+    capsys.readouterr()
+    main(["doctor", "--json"])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["state"] for row in rows if row["check"] == "hooks"] == ["ok"], rows

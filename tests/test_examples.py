@@ -125,8 +125,9 @@ def test_the_readmes_settings(project: Path) -> None:
 
 def test_the_readmes_server_entry(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is what `intercom init` prints where the command is on PATH."""
-    (project / "intercom").write_text("#!/bin/sh\n", encoding="utf-8")
-    (project / "intercom").chmod(0o755)
+    program = project / ("intercom.exe" if os.name == "nt" else "intercom")
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", str(project))
     (entry,) = blocks("json")
     assert json.loads(entry) == {"mcpServers": {"intercomm": server_entry(load(project))}}

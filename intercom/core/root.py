@@ -39,7 +39,7 @@ def find(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Root:
             path = Path(os.path.expanduser(pinned))
             if not path.is_dir():
                 raise UsageError(f"the root {os.fspath(pinned)!r} ({origin}) is not a directory; nothing was opened.")
-            return Root(path.resolve(), origin)
+            return Root(_plain(path.resolve()), origin)
     try:
         here = Path.cwd().resolve()
     except OSError as error:
@@ -55,6 +55,14 @@ def find(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Root:
             f"opened. Change to the project's folder, or name it (--root DIR, INTERCOM_ROOT)."
         )
     return found
+
+
+def _plain(path: Path) -> Path:
+    """The path as people write it: without the prefix of Windows' own, behind which a slash parts nothing."""
+    name = os.fspath(path)
+    if os.sep == "/" or not name.startswith("\\\\?\\"):
+        return path
+    return Path(f"\\\\{name[8:]}" if name[4:8].upper() == "UNC\\" else name[4:])
 
 
 def _unnamed(here: Path, env: Mapping[str, str], nobodys: Mapping[Path, str]) -> Root:

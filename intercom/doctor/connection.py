@@ -90,7 +90,7 @@ def _program_of(command: str) -> str:
     except ValueError:
         return command
     while words and (words[0] in {"exec", "command", "env"} or re.match(r"\w+=", words[0])):
-        words = words[1:]
+        words = words[2:] if words[:2] == ["command", "-v"] else words[1:]
     return words[0] if words else command
 
 

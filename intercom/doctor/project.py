@@ -154,6 +154,8 @@ def file_system(config: Config) -> Finding:
 
 def _kind(path: str) -> str | None:
     """The type of the file system that holds a path, where the system tells."""
+    if found := host.file_system(path):
+        return found
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             return kind_in(file.read(), path)
@@ -196,7 +198,7 @@ def _synced(path: Path) -> str | None:
 
 def locking(config: Config) -> Finding:
     """Whether a lock keeps a second one out here, and nobody sits on the writer lock."""
-    path = config.private / "lock"
+    path = config.private / ("lock" if host.LOCK_FILES_STAY else "lock.systems")
     try:
         first, second = (host.open_file(path, os.O_RDWR) for _ in range(2))
     except FileNotFoundError:

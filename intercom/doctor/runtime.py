@@ -15,7 +15,7 @@ from intercom.doctor.finding import OK, WARNING, WRONG, Finding
 from intercom.fleet.programs.known import programs
 from intercom.fleet.programs.program import Program
 from intercom.fleet.worktrees import worktree
-from intercom.system import proc, tmux
+from intercom.system import host, proc, tmux
 
 PYTHON = (3, 11)
 #: package -> (oldest, first that is too new); as in pyproject.toml, which a test compares
@@ -69,6 +69,8 @@ def _wanted(oldest: tuple[int, ...], too_new: tuple[int, ...] | None) -> str:
 
 def fleet(environ: Mapping[str, str]) -> list[Finding]:
     """The programs that workers need; without them all else works."""
+    if host.NO_WORKERS:
+        return [Finding("tmux", OK, host.NO_WORKERS)]
     found = [_program("tmux", _tmux, proc.INSTALL["tmux"]), _program("git", _git, proc.INSTALL["git"])]
     return found + [_agent(one, environ) for one in programs()]
 

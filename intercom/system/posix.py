@@ -23,6 +23,7 @@ Path = str | os.PathLike[str]
 PIPE_CLOSED = {errno.EPIPE}  #: what a write says where nobody reads any more
 NO_WAIT = os.O_NONBLOCK  #: added to the flags of `open_file`: do not wait for who is at the other end of a pipe
 EDITOR = "vi"  #: for who has named none
+NO_WORKERS = ""  #: why this system runs none
 END_OF_INPUT = "Ctrl-D"  #: the keys that end what is typed
 TMUX = "install tmux 3.2 or newer (apt install tmux, brew install tmux)"  #: how to get it
 LOCK_FILES_STAY = True  #: whether `filelock` leaves the file of a lock that it gives back
@@ -209,6 +210,12 @@ def make_private(path: Path) -> None:
 def is_private(path: Path) -> bool:
     """Whether others may not look into a folder. OSError."""
     return not os.stat(path).st_mode & 0o077
+
+
+def file_system(path: Path) -> str | None:
+    """The type of the file system that holds `path`, as mount tables call it; None: they are to be asked."""
+    del path
+    return None
 
 
 def free_space(path: Path) -> tuple[int, bool]:

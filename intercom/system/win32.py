@@ -29,6 +29,7 @@ Path = str | os.PathLike[str]
 
 MARK = "w"  #: with what a mark of a process begins that this system gives
 _NOTHING = c_void_p(-1).value
+_REMOTE = 4  # DRIVE_REMOTE
 _LOOK = 0x0010_1000  # SYNCHRONIZE, PROCESS_QUERY_LIMITED_INFORMATION
 _TERMINATE = 1
 _COMMAND_LINE = 60  # ProcessCommandLineInformation
@@ -123,6 +124,18 @@ def short(path: str) -> str:
     """The name without blanks that Windows may keep for a file; the same where it keeps none."""
     room = ctypes.create_unicode_buffer(1024)
     return room.value if 0 < kernel.GetShortPathNameW(c_wchar_p(path), room, len(room)) < len(room) else path
+
+
+def volume(path: str) -> str | None:
+    """What holds a file: ntfs, fat32 …; 9p for WSL's, smb for other machines'; None where it is not told."""
+    room = ctypes.create_unicode_buffer(1024)
+    if not kernel.GetVolumePathNameW(c_wchar_p(path), room, len(room)):
+        return None
+    root, kind = room.value, ctypes.create_unicode_buffer(64)
+    if kernel.GetDriveTypeW(c_wchar_p(root)) == _REMOTE:
+        return "9p" if root.lower().startswith(("\\\\wsl$", "\\\\wsl.localhost")) else "smb"
+    found = kernel.GetVolumeInformationW(c_wchar_p(root), None, 0, None, None, None, kind, len(kind))
+    return kind.value.lower() or None if found else None
 
 
 def reopen(handle: int, access: int, share: int) -> int:

@@ -32,7 +32,8 @@ PIPE_CLOSED = {errno.EPIPE, errno.EINVAL}  #: what a write says where nobody rea
 NO_WAIT = 0  #: there is nobody at the other end of a file
 EDITOR = "notepad"  #: for who has named none
 END_OF_INPUT = "Ctrl-Z and Enter"  #: the keys that end what is typed
-TMUX = "workers run on Linux, macOS or WSL; here only messages do"  #: how to get it
+NO_WORKERS = "workers run on Linux, macOS or WSL; here only messages do"  #: why this system runs none
+TMUX = NO_WORKERS  #: how to get it
 LOCK_FILES_STAY = False  #: `filelock` removes the file of a lock that it gives back
 LOOP_WATCHES_PIPES = False  #: no event loop can wait for an anonymous pipe here
 
@@ -241,6 +242,11 @@ def user_name(uid: int) -> str:
 
 def hand_over(made: int | Path, folder: Path) -> None:
     """Nothing: what an administrator makes in a folder has the rights of that folder."""
+
+
+def file_system(path: Path) -> str | None:
+    """The type of the file system that holds `path`, as mount tables of other systems call it."""
+    return win32.volume(os.path.abspath(path))
 
 
 def free_space(path: Path) -> tuple[int, bool]:

@@ -51,18 +51,23 @@ _OPEN = "deletes or replaces a file that a process has open, which Windows refus
 _MODES = "reads the modes of files, which Windows has not; access lists are those of the folder"
 _KILL = "kills itself by a signal that only POSIX has"
 _GIT = "needs git, of which no package for Windows can be had here; run where there is one"
-_SIGNAL = "sends a signal that only POSIX has; CTRL_BREAK is in tests/windows"
+_SIGNAL = "sends a signal that only POSIX has; Ctrl-C is in tests/windows"
 _TERMINAL = "needs a pseudo-terminal, or bash"
 _LINK = "makes symbolic links, which need a privilege there"
 _SLOW = "measures times that Wine's start alone exceeds"
 _FAULT = "makes a call fail that only POSIX has"
 
-#: Single tests, as `file::test`, whatever their parameters; those with the fixture `repository` need git, too.
+#: Single tests, as `file::test`, with one parameter or all; those with the fixture `repository` need git, too.
 TESTS = {
     "test_log::test_a_failed_sync_leaves_nothing": _FAULT,
     "test_log::test_deleted_private_files_change_no_id": _OPEN,
     "test_aimfp_marker::test_made_only_where_aimfp_is_used": _LINK,
     "test_clients_setup::test_a_link_is_followed_inside_the_project_alone": _LINK,
+    "test_cli::test_standard_input_is_the_message_exactly[not-utf8]": "other bytes than UTF-8 are the console's there",
+    "test_cli::test_interrupted_is_130": _SIGNAL,
+    "test_cli::test_interrupted_at_any_moment": _SIGNAL,
+    "test_cli::test_colour_is_for_terminals_only": _TERMINAL,
+    "test_cli::test_raw_bytes_do_nothing_to_a_terminal": _TERMINAL,
     "test_cli_init::test_makes_a_private_bus": _MODES,
     "test_cli_init::test_commands_warn_of_a_tracked_log": _GIT,
     "test_cli_lead::test_a_log_is_a_screenful_and_more_of_it_is_paged": _TERMINAL,
@@ -75,6 +80,9 @@ TESTS = {
     "test_cli_init::test_the_entry_of_a_worktree_whose_repository_lies_apart": _GIT,
     "test_cli_init::test_a_log_that_a_message_begins_is_kept_out_of_git": _GIT,
     "test_consent::test_the_record_is_nobody_elses": _MODES,
+    "test_doctor::test_what_workers_need": _FLEET,
+    "test_doctor_clients::test_entries_are_started_and_spoken_to": _SLOW,
+    "test_doctor_clients::test_what_is_broken_is_named_and_mended": _SLOW,
     "test_examples::test_wait_for_people": _SIGNAL,
     "test_front::test_the_sdk_is_not_waited_for": _SLOW,
     "test_state::test_its_folders_are_private": _MODES,
@@ -83,10 +91,14 @@ TESTS = {
 }
 
 
+#: Fixtures that make a git repository.
+_WITH_GIT = {"repository", "golden", "well"}
+
+
 def left_out(item: pytest.Item) -> bool:
     """Whether a test is not for this machine: it is in the list, or needs git where there is none."""
-    name = f"{item.path.stem}::{item.name.partition('[')[0]}"
-    reason = TESTS.get(name, "")
-    if reason == _GIT or {"repository", "golden"} & set(getattr(item, "fixturenames", ())):
+    name = f"{item.path.stem}::{item.name}"
+    reason = TESTS.get(name) or TESTS.get(name.partition("[")[0], "")
+    if reason == _GIT or _WITH_GIT & set(getattr(item, "fixturenames", ())):
         return shutil.which("git") is None
     return bool(reason)
