@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intercom.bus.bus import Bus
 from intercom.core import done, stages
 from intercom.core.errors import IntercomError
 from intercom.core.limits import WORKTREE_STATUSES
@@ -223,3 +224,40 @@ def test_statuses_of_a_worktree(pair: tuple[BareClient, BareClient, Path]) -> No
     assert "needs a new done" in refused("queued", worker_id="worker-1")
     assert master.call("intercomm_worktree_remove", worker_id="worker-1")["removed"]
     assert "new worktree first" in refused("active", worker_id="worker-1")
+
+
+@pytest.mark.parametrize("way", ["by hand", "through the Bus"])
+def test_a_done_that_came_another_way_is_checked_by_whoever_looks(
+    pair: tuple[BareClient, BareClient, Path], repository: Path, way: str
+) -> None:
+    """Once; both are told what contradicts it, and by hand it moves nothing on."""
+    master, worker, tree = pair
+    work(tree)
+    with Bus.open(repository) as bus:
+        page = bus.config.log
+        if way == "by hand":
+            with page.open("a") as file:
+                file.write("\n## [2026-01-02 03:04:05] worker-1 → master [DONE]\n\nbranch: topic\ncommit: 1234567\n")
+        else:
+            bus.send("master", "branch: topic\ncommit: 1234567", sender="worker-1", type="done")
+    (report,) = [one for one in master.call("intercomm_read")["messages"] if one["type"] == "done"]
+    assert not report["verified"]
+    assert "no commit 1234567" in report["unverified"][0]
+    for client in (worker, master, master):
+        client.call("intercomm_status")
+    told = [one for side in (master, worker) for one in side.call("intercomm_read")["messages"]]
+    assert [(one["from"], report["id"] in one["body"]) for one in told] == [("system", True)] * 2
+    (row,) = master.call("intercomm_worktree_list")["worktrees"]
+    assert (row["status"], row["checked"]["verified"]) == ("active", False)
+
+
+def test_a_done_answers_no_contract_that_came_after_it(repository: Path) -> None:
+    """Nor is it looked at again and again."""
+    with BareClient(repository) as master, BareClient(repository) as worker:
+        master.call("intercomm_register", role="master")
+        worker.call("intercomm_register")
+        worker.call("intercomm_send", to="master", message="I am here, all is done.", type="done")
+        master.call("intercomm_assign", worker="worker-1", role_instructions="Build it.")
+        (report,) = [one for one in master.call("intercomm_read")["messages"] if one["type"] == "done"]
+        assert "verified" not in report
+        assert "done" not in master.call("intercomm_status")["instances"][1]

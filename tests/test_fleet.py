@@ -402,5 +402,5 @@ def test_a_spawn_that_does_not_wait(
 def _log_says(command: Command, text: str) -> None:
     until = time.monotonic() + patience(20)
     while text not in command("log", "--json").stdout:
-        assert time.monotonic() < until, text
+        assert time.monotonic() < until, (text, command("log").stdout)
         time.sleep(0.2)

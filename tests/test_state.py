@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from intercom import Bus
 from intercom.core.errors import StorageError
+from intercom.store.state import tables
 from intercom.store.state.db import State
 from tests.processes import Peer, all_at_once
 
@@ -107,6 +109,28 @@ def test_a_state_from_a_newer_version(project: Path) -> None:
     db.close()
     with Bus.open() as newer, pytest.raises(StorageError, match="written by a newer Intercom"):
         newer.instances()
+
+
+@pytest.mark.parametrize("version", range(1, tables.VERSION))
+@pytest.mark.parametrize("extra", [False, True], ids=["as it was", "with later tables, made on first use"])
+def test_a_state_from_an_older_version(tmp_path: Path, version: int, *, extra: bool) -> None:
+    """It gets what it lacks, and keeps what it has."""
+    folder = tmp_path / "private"
+    folder.mkdir()
+    db = sqlite3.connect(folder / "state.db")
+    for step in tables.STEPS if extra else tables.STEPS[:version]:
+        db.executescript(step)
+    db.executescript(f"INSERT INTO agents VALUES ('roo', '2026'); PRAGMA user_version = {version};")
+    db.close()
+    for path in (folder, tmp_path / "new"):
+        with closing(State(path)) as state:
+            assert state.agents() == (["roo"] if path == folder else [])
+    found = [sqlite3.connect(path / "state.db") for path in (folder, tmp_path / "new")]
+    shapes = [sorted(db.execute("SELECT name, sql FROM sqlite_master").fetchall()) for db in found]
+    assert shapes[0] == shapes[1]
+    assert [db.execute("PRAGMA user_version").fetchone()[0] for db in found] == [tables.VERSION] * 2
+    for db in found:
+        db.close()
 
 
 def test_private(project: Path) -> None:

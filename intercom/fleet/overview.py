@@ -18,6 +18,7 @@ from intercom.core import contract
 from intercom.core.config import Config
 from intercom.core.message import USER, Instance, Message, age
 from intercom.core.texts import one_line
+from intercom.fleet import report
 from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.fleet.spending import Amount, Spending, over
@@ -106,6 +107,7 @@ def permissions(config: Config) -> list[Permission]:
 
 def overview(bus: Bus, now: Status, spending: Spending | None = None) -> Overview:
     """What there is now, for a person. `now`: the status, which is up to date; `spending` adds what each used."""
+    report.catch_up(bus)
     with closing(State(bus.config.private)) as state:
         sessions = Sessions(state)
         rows = {row.name: row for row in sessions.all()}

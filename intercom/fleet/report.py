@@ -1,16 +1,24 @@
-"""Owns how a `done` is sent, by a tool or a command: checked first, stored in any case, told to all it concerns."""
+"""Owns how a `done` is sent, by a tool or a command: checked first, stored in any case, told to all it concerns.
+
+One that came another way, by hand or by a program of its own through the Bus, is checked by whoever looks next.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from intercom.core.display import value
 from intercom.core.message import TOOL, canonical
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.core.message import Message
+    from intercom.fleet.worktrees import claims
+
+_NEWEST = 50  #: reports that are looked at when nobody asks for certain ones
 
 
 def send(
@@ -41,13 +49,52 @@ def send(
         sent = bus.send(to, body + mark, sender=sender, type=type, via=via, reply_to=reply_to, **more)
         if found is None:
             return sent, {}
-        if sent.proven:  # what nobody is proven to have said moves nothing on
-            claims.note(bus, state, sent, found)
+        claims.note(bus, state, sent, found)
     giver = canonical(found.task.sender)
     if found.reasons and giver not in sent.recipients and "all" not in sent.recipients:
         text = f"My done {sent.id}, to {sent.to}, is not verified: {' '.join(found.reasons)}"
         bus.send(giver, text, sender=sender, type="status", via=via, reply_to=found.task.id)
     return sent, found.to_json()
+
+
+def checked(bus: Bus, messages: Iterable[Message]) -> dict[str, claims.Row]:
+    """What was found of each `done` among these messages; one that was never checked is checked now, and told.
+
+    Another machine's are left out: what they claim lies in that machine's repository.
+    """
+    from intercom.fleet.worktrees import claims
+
+    reports = [one for one in messages if "done" in (one.type, one.status) and "@" not in one.sender]
+    if not reports:
+        return {}
+    known = claims.of_messages(bus.state, [one.id for one in reports])
+    for one in reports:
+        if one.id not in known and one.type == "done":
+            _look_at(bus, one)
+    known = claims.of_messages(bus.state, [one.id for one in reports])
+    return {ident: row for ident, row in known.items() if row.worker}
+
+
+def catch_up(bus: Bus) -> None:
+    """Check the newest reports that nobody checked as they were sent."""
+    checked(bus, bus.history(type="done", limit=_NEWEST))
+
+
+def _look_at(bus: Bus, report: Message) -> None:
+    """Check one that is stored, note what was found, and tell both sides what contradicts it."""
+    from intercom.fleet.worktrees import claims
+    from intercom.store.log.announce import announce
+
+    about: dict[str, Any] = {"reply_to": report.reply_to, "branch": None, "commit": None, "before": report.seq}
+    found = claims.check(bus, bus.state, report.sender, report.to, report.body, **about)
+    if found is None:
+        claims.note_none(bus.state, report)
+        return
+    claims.note(bus, bus.state, report, found)
+    if found.reasons:
+        both = dict.fromkeys((canonical(report.sender), canonical(found.task.sender)))
+        text = f"The done of {value(report.sender)}, {report.id}, is not verified: {' '.join(found.reasons)}"
+        announce(bus.config, text, to=", ".join(both), thread=report.thread)
 
 
 def with_fields(body: str, branch: str | None, commit: str | None) -> str:

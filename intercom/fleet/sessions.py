@@ -1,6 +1,6 @@
 """Owns what is known about each agent session: its state by its hooks, wakes on their way, its waiter, what it asks.
 
-Tables of its own inside `state.db`, made on first use. Hooks write here, the fleet reads: one row for each
+Tables of its own inside `state.db`. Hooks write here, the fleet reads: one row for each
 name on the bus, from the moment somebody starts a session for it. Nothing here looks at a screen.
 """
 
@@ -17,7 +17,6 @@ from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import new_id, utc
 from intercom.fleet import transcripts
 from intercom.fleet.programs.known import DEFAULT
-from intercom.fleet.session_tables import REQUEST, ROW, SCHEMA
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, mark_alive, own_mark, started
 
@@ -26,6 +25,11 @@ DECISIONS = ("allow", "deny")
 ENDED = "ended"  #: how a request ended that nobody is known to have answered
 _NOBODY = "0.lost"  #: the mark of no process: what it was given counts as not given
 _NONCE_LIFE = 86_400.0  #: seconds after which nobody waits for a nonce any more
+_ROW = (
+    "SELECT name, session_id, pid, started, state, detail, since, pane, socket, worktree, agent, transcript, "
+    "spawned_by, heard FROM sessions"
+)
+_REQUEST = "SELECT id, name, request, message_id, mark, asked FROM requests"
 
 
 class SessionRow(NamedTuple):
@@ -86,32 +90,20 @@ class Sessions:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._made = False
-
-    def _prepare(self) -> sqlite3.Connection:
-        """The connection, with our tables."""
-        db = self._state.db
-        if not self._made:
-            with self._state.guarded():
-                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'transcripts'").fetchone():
-                    db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
-            self._made = True
-        return db
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
         """A write transaction, in which what was read stays true."""
-        self._prepare()
         with self._state.transaction() as db:
             yield db
 
     def _one(self, sql: str, *values: Any) -> Any:
         with self._state.guarded():
-            return self._prepare().execute(sql, values).fetchone()
+            return self._state.db.execute(sql, values).fetchone()
 
     def _all(self, sql: str, *values: Any) -> list[Any]:
         with self._state.guarded():
-            return self._prepare().execute(sql, values).fetchall()
+            return self._state.db.execute(sql, values).fetchall()
 
     # -- the sessions -----------------------------------------------------------------------------
 
@@ -123,12 +115,12 @@ class Sessions:
 
     def get(self, name: str) -> SessionRow | None:
         """The session of a name, None if there never was one."""
-        row = self._one(f"{ROW} WHERE name = ?", name) if name.isascii() else None  # names on the bus are
+        row = self._one(f"{_ROW} WHERE name = ?", name) if name.isascii() else None  # names on the bus are
         return SessionRow(*row) if row else None
 
     def all(self) -> list[SessionRow]:
         """Every session that is known, gone or not."""
-        return [SessionRow(*row) for row in self._all(f"{ROW} ORDER BY name")]
+        return [SessionRow(*row) for row in self._all(f"{_ROW} ORDER BY name")]
 
     def drop(self, name: str) -> None:
         """Forget a session, its waiter and what it asks."""
@@ -154,7 +146,7 @@ class Sessions:
         _check_state(state)
         now = utc()
         with self._changing() as db:
-            found = db.execute(f"{ROW} WHERE name = ?", (name,)).fetchone()
+            found = db.execute(f"{_ROW} WHERE name = ?", (name,)).fetchone()
             before = SessionRow(*found) if found else SessionRow(name, None, None, None, state, "{}", now)
             row = before._replace(
                 state=state,
@@ -368,7 +360,7 @@ class Sessions:
             return done.rowcount > 0
 
     def _undecided(self, name: str | None, where: str = "") -> list[Any]:
-        sql = f"{REQUEST} WHERE decision IS NULL {where} AND (?1 IS NULL OR name = ?1) ORDER BY asked, id"
+        sql = f"{_REQUEST} WHERE decision IS NULL {where} AND (?1 IS NULL OR name = ?1) ORDER BY asked, id"
         return self._all(sql, name)
 
     def open_requests(self, name: str | None = None) -> list[Request]:

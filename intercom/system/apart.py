@@ -20,7 +20,9 @@ def lives_on() -> bool:
 def apart(job: Callable[[Callable[[str], None]], None]) -> str:
     """Run `job(say)` in a process of its own; what it says first, as soon as it does, "" if it ends without a word.
 
-    `job` must open anew whatever it needs. Refused where there is no such thing as a fork.
+    `job` must open anew whatever it needs, and no SQLite database may be open now: the child would take the locks of
+    this process for its own, which deletes the file of changes as it closes the database. Refused where there is no
+    such thing as a fork.
     """
     fork, session = getattr(os, "fork", None), getattr(os, "setsid", None)
     if fork is None or session is None:

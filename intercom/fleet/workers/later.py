@@ -38,6 +38,7 @@ def later(crew: Crew, plan: Plan, up: Up) -> list[str]:
             say(json.dumps({"names": [ticket.name for ticket in taken]}))
         _finish(crew, taken, up)
 
+    crew.close()  # SQLite's locks are a process's: a child would take those of connections open here for its own
     told = json.loads(apart(job) or "{}")
     if "names" not in told:
         raise Refused(told.get("refused", "the workers could not be started; see intercom doctor."))

@@ -9,7 +9,7 @@ from intercom.core import contract
 from intercom.core.errors import UnknownName
 from intercom.core.message import Message
 from intercom.core.texts import one_line
-from intercom.fleet import observe, settling
+from intercom.fleet import observe, report, settling
 from intercom.fleet.approve import describe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
@@ -23,6 +23,7 @@ _WORDS = 200  #: characters of a task, a last word, or what is asked
 
 def scan(crew: Crew, prefix: str = "worker") -> list[dict[str, Any]]:
     """Every session whose name begins with `prefix`, gone ones too, until they are torn down."""
+    report.catch_up(crew.bus)
     rows = [row for row in crew.sessions.all() if begins(row.name, prefix)]
     given = crew.bus.ask(lambda db: tasks(db, [row.name for row in rows]))
     said = crew.bus.ask(last_words)

@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.fleet.crew import Crew
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS claims (
-    id TEXT PRIMARY KEY, worker TEXT NOT NULL, task TEXT NOT NULL, branch TEXT, hash TEXT, reasons TEXT NOT NULL,
-    at TEXT NOT NULL
-) WITHOUT ROWID
-"""
 _RECENT = 50  #: tasks of one worker that are looked at
 
 
@@ -78,13 +72,15 @@ class Row(NamedTuple):
         return {"verified": self.verified, **({"unverified": list(self.reasons)} if self.reasons else {})}
 
 
-def task_of(bus: Bus, worker: str, to: str, reply_to: str | None) -> Message | None:
+def task_of(bus: Bus, worker: str, to: str, reply_to: str | None, before: int | None = None) -> Message | None:
     """The contract that a `done` of `worker` answers: the one it replies to, else the newest; None if there is none.
 
-    A reply to something else, to others than who gave the newest one, answers none.
+    A reply to something else, to others than who gave the newest one, answers none. `before`: the number of a `done`
+    that is stored already, which answers nothing that came after it.
     """
     heads = masters(bus.instances(), bus.config.trust.machines)
     found = [one for one in bus.history(to=worker, type="task", limit=_RECENT) if _valid(one)]
+    found = [one for one in found if before is None or (one.seq or 0) < before]
     orders = [one for one in found if contract.is_order(one, heads)]
     if not orders:
         return None
@@ -110,13 +106,14 @@ def check(
     reply_to: str | None,
     branch: str | None,
     commit: str | None,
+    before: int | None = None,
 ) -> Found | None:
-    """Check a `done` that `sender` is about to send `to` others; None where it answers no contract.
+    """Check a `done` that `sender` is about to send `to` others; None where it answers no contract. As `task_of`.
 
     Whatever keeps git from being asked is itself a reason: nothing is verified that was not looked at.
     """
     worker = canonical(sender)
-    task = task_of(bus, worker, to, reply_to)
+    task = task_of(bus, worker, to, reply_to, before)
     if task is None:
         return None
     asked = contract.parse(task.body)
@@ -151,25 +148,35 @@ def _checkout(root: Path, branch: str | None) -> Path | None:
 
 
 def note(bus: Bus, state: State, sent: Message, found: Found) -> None:
-    """Note what was found of a `done` that is stored now; one that is verified moves its worktree on."""
-    row = (sent.id, canonical(sent.sender), found.task.id, found.claim.branch, found.claim.commit)
-    with state.guarded():
-        _db(state).execute(
-            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(found.reasons), utc())
-        )
-    if not found.reasons and found.claim.branch:
-        Worktrees(state, bus.config.root).note_done(canonical(sent.sender), found.claim.branch)
+    """Note what was found of a `done` that is stored; one that is verified moves its worktree on.
+
+    Unless nobody is proven to have said it: that moves nothing.
+    """
+    claim = found.claim
+    _insert(state, sent.id, canonical(sent.sender), found.task.id, claim.branch, claim.commit, found.reasons)
+    if sent.proven and not found.reasons and claim.branch:
+        Worktrees(state, bus.config.root).note_done(canonical(sent.sender), claim.branch)
+
+
+def note_none(state: State, sent: Message) -> None:
+    """Note that a stored `done` was looked at and answers no contract."""
+    _insert(state, sent.id, "", "", None, None, ())
 
 
 def note_checked(state: State, worker: str, branch: str, commit: str) -> None:
     """Note that the work of `worker` was checked by whoever set it done: it counts beside what the worker reported."""
-    row = (f"set:{worker}", worker, "", branch, commit, "[]", utc())
+    _insert(state, f"set:{worker}", worker, "", branch, commit, ())
+
+
+def _insert(state: State, *row: str | tuple[str, ...] | None) -> None:
+    *given, reasons = row
+    values = (*given, json.dumps(reasons), utc())
     with state.guarded():
-        _db(state).execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        state.db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def of_messages(state: State, ids: Iterable[str]) -> dict[str, Row]:
-    """What was found of these messages, where they were checked."""
+    """What was found of these messages, where they were checked; with no worker where one answers no contract."""
     wanted = list(ids)
     if not wanted or not os.path.exists(state.path):
         return {}
@@ -179,7 +186,7 @@ def of_messages(state: State, ids: Iterable[str]) -> dict[str, Row]:
 
 def latest(state: State) -> dict[str, Row]:
     """The newest checked `done` of each worker."""
-    return {row.worker: row for row in _rows(state, "ORDER BY at", [])}
+    return {row.worker: row for row in _rows(state, "WHERE worker != '' ORDER BY at", [])}
 
 
 def reported(crew: Crew) -> dict[str, done.Claim]:
@@ -192,14 +199,8 @@ def reported(crew: Crew) -> dict[str, done.Claim]:
 def _rows(state: State, condition: str, values: list[str]) -> list[Row]:
     sql = f"SELECT id, worker, task, branch, hash, reasons, at FROM claims {condition}"  # noqa: S608  # our own words
     with state.guarded():
-        found = _db(state).execute(sql, values).fetchall()
+        found = state.db.execute(sql, values).fetchall()
     return [
         Row(one, who, task, branch, commit, tuple(json.loads(why)), at)
         for one, who, task, branch, commit, why, at in found
     ]
-
-
-def _db(state: State) -> Any:
-    db = state.db
-    db.execute(_SCHEMA)
-    return db

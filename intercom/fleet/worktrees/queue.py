@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.core import contract, merging
 from intercom.core.message import Message
+from intercom.fleet import report
 from intercom.fleet.worktrees import branches, claims, conflicts
 from intercom.system.git import git
 
@@ -46,6 +47,7 @@ class _Branch(NamedTuple):
 
 def look(crew: Crew) -> Queue:
     """The queue as it is now."""
+    report.catch_up(crew.bus)
     root = crew.bus.config.root
     rows = crew.worktrees.list()
     found = _branches(root, rows)

@@ -1,13 +1,12 @@
 """Owns the register of workers' worktrees: which there are, from where, and how far their work has come.
 
-A table of its own inside `state.db`, made on first use. What git knows (`intercom.fleet.worktrees.worktree`) is asked
+A table of its own inside `state.db`. What git knows (`intercom.fleet.worktrees.worktree`) is asked
 anew each time; the register holds only what git cannot know.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +18,6 @@ from intercom.fleet import aimfp
 from intercom.fleet.worktrees import branches, derived, removal, worktree
 from intercom.store.state.db import State
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS worktrees (
-    worker TEXT PRIMARY KEY, path TEXT NOT NULL, base TEXT NOT NULL, branch TEXT, status TEXT NOT NULL,
-    created TEXT NOT NULL, changed TEXT NOT NULL
-) WITHOUT ROWID
-"""
 _COLUMNS = "worker, path, base, branch, status, created, changed"
 
 
@@ -52,19 +45,10 @@ class Worktrees:
         self._state = state
         self._root = root
         self._settings = settings or {}  # `[worktrees]` of the project
-        self._made = False
-
-    def _db(self) -> sqlite3.Connection:
-        db = self._state.db
-        if not self._made:
-            with self._state.guarded():
-                db.execute(_SCHEMA)
-            self._made = True
-        return db
 
     def _put(self, entry: Entry) -> Entry:
         with self._state.guarded():
-            self._db().execute("INSERT OR REPLACE INTO worktrees VALUES (?, ?, ?, ?, ?, ?, ?)", entry[:7])
+            self._state.db.execute("INSERT OR REPLACE INTO worktrees VALUES (?, ?, ?, ?, ?, ?, ?)", entry[:7])
         return entry
 
     def get(self, worker: str) -> Entry | None:
@@ -73,14 +57,14 @@ class Worktrees:
             return None  # no name on the bus is like that
         with self._state.guarded():
             sql = f"SELECT {_COLUMNS} FROM worktrees WHERE worker = ?"  # noqa: S608  # our own words
-            row = self._db().execute(sql, (worker,)).fetchone()
+            row = self._state.db.execute(sql, (worker,)).fetchone()
         return Entry(*row) if row else None
 
     def entries(self) -> list[Entry]:
         """All that is registered, removed ones too."""
         with self._state.guarded():
             sql = f"SELECT {_COLUMNS} FROM worktrees ORDER BY worker"  # noqa: S608  # our own words
-            return [Entry(*row) for row in self._db().execute(sql)]
+            return [Entry(*row) for row in self._state.db.execute(sql)]
 
     def add(self, worker: str, base: str = worktree.DEFAULT_BASE, path: str | None = None) -> Entry:
         """Create and register a worktree, with the settings that a session in it needs. As `worktree.add`."""
@@ -100,7 +84,7 @@ class Worktrees:
 
     def _forget(self, worker: str) -> None:
         with self._state.guarded():
-            self._db().execute("DELETE FROM worktrees WHERE worker = ?", (worker,))
+            self._state.db.execute("DELETE FROM worktrees WHERE worker = ?", (worker,))
 
     def list(self) -> list[dict[str, Any]]:
         """Every registered worktree, and those that only git knows, with what git says about each."""

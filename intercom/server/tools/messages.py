@@ -196,6 +196,7 @@ def _look(
     if doubts():
         carried.doubt(hand)
     rows, _ = _filled(session, bus, shown)
+    _check(bus, shown, rows)
     answer: dict[str, Any] = {"messages": rows, "unread_left": left, **notices(bus)}
     if changed := [edited(one.id, one.sender, one.body) for one in bus.edited(name)]:
         answer["changed"] = changed
@@ -223,21 +224,30 @@ def _fitting(session: Session, bus: Bus, messages: list[Message]) -> int:
 
 
 def _filled(session: Session, bus: Bus, messages: list[Message]) -> tuple[list[dict[str, Any]], list[Message]]:
-    checked = _checked(bus, [one.id for one in messages if "done" in (one.type, one.status)])
+    checked = _checked(bus, messages)
     return pages.fill(messages, _masters(bus, messages), worker=session.role == "worker", about=checked)
 
 
-def _checked(bus: Bus, ids: list[str]) -> dict[str, dict[str, Any]]:
+def _checked(bus: Bus, messages: list[Message]) -> dict[str, dict[str, Any]]:
     """What was found of each `done` among the messages."""
+    ids = [one.id for one in messages if "done" in (one.type, one.status)]
     if not ids:
         return {}
-    from contextlib import closing
-
     from intercom.fleet.worktrees import claims
-    from intercom.store.state.db import State
 
-    with closing(State(bus.config.private)) as state:
-        return {ident: row.to_json() for ident, row in claims.of_messages(state, ids).items()}
+    return {ident: row.to_json() for ident, row in claims.of_messages(bus.state, ids).items() if row.worker}
+
+
+def _check(bus: Bus, messages: list[Message], rows: list[dict[str, Any]]) -> None:
+    """Check what nobody checked as it was sent, and say so in the rows; outside of any transaction, as git is asked."""
+    late = [one for one in messages if one.type == "done"]
+    if not late:
+        return
+    from intercom.fleet.report import checked
+
+    found = checked(bus, late)
+    for row in rows:
+        row.update(found[row["id"]].to_json() if row["id"] in found else {})
 
 
 def _history(session: Session, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Owns what Intercom itself says in the log: a message by `system`, to the people."""
+"""Owns what Intercom itself says in the log: a message by `system`, to the people, or to whom it concerns."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from intercom.store.log.log import Log
 from intercom.store.log.template import fresh_log, keep_out_of_git
 
 
-def announcement(text: str, *, tag: str = "INFO", thread: str | None = None, file: str = "") -> tuple[Message, bytes]:
+def announcement(
+    text: str, *, to: str = USER, tag: str = "INFO", thread: str | None = None, file: str = ""
+) -> tuple[Message, bytes]:
     """A message of Intercom's own, and its block for the log."""
     now = time.time()
     kind = "status" if tag == "INFO" else tag.lower()
-    message = Message(new_id(), None, utc(now), SYSTEM, USER, tag, kind, text, thread=thread, file=file)
+    message = Message(new_id(), None, utc(now), SYSTEM, to, tag, kind, text, thread=thread, file=file)
     return message, render(message, local_stamp(now))
 
 
-def announce(config: Config, text: str, *, thread: str | None = None) -> Message:
+def announce(config: Config, text: str, *, to: str = USER, thread: str | None = None) -> Message:
     """Append one. A log that is too long by now is left to the next send. StorageError, LockTimeout."""
-    message, block = announcement(text, thread=thread, file=config.log.name)
+    message, block = announcement(text, to=to, thread=thread, file=config.log.name)
 
     def first() -> bytes:
         keep_out_of_git(config.folder)

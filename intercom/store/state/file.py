@@ -11,45 +11,15 @@ from typing import Final
 from intercom.core.display import value
 from intercom.core.errors import StorageError
 from intercom.core.message import utc
+from intercom.store.state.tables import VERSION, steps_from
 from intercom.system import host
 from intercom.system.boot import boot_id
 from intercom.system.files import opened
 from intercom.system.lock import flocked
 
-_SCHEMA_VERSION = 1
 _BOOT, DOUBT = "boot", "doubt"  # in meta
 _OPENED, _HEAD = " → system [OPEN]\n".encode(), 200  # in the first bytes of a segment
 _SINCE = ("ledger", "base.")  # in the private folder as soon as there is a ledger
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS agents (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS instances (
-    name TEXT PRIMARY KEY, role TEXT NOT NULL, pid INTEGER, started TEXT, session TEXT,
-    registered TEXT NOT NULL, heartbeat TEXT NOT NULL, active TEXT NOT NULL,
-    joined INTEGER NOT NULL,          -- broadcasts after this sequence number are for it
-    gone TEXT                         -- when it signed off
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS cursors (
-    reader TEXT PRIMARY KEY, generation TEXT NOT NULL, floor INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS receipts (
-    reader TEXT NOT NULL, id TEXT NOT NULL, given TEXT NOT NULL, session TEXT NOT NULL,
-    received TEXT, times INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (reader, id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS open_receipts ON receipts (reader, session) WHERE received IS NULL;
-CREATE INDEX IF NOT EXISTS receipts_by_id ON receipts (id);
-CREATE TABLE IF NOT EXISTS numbers (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-"""
-_LATER = """
-CREATE TABLE IF NOT EXISTS told (
-    reader TEXT NOT NULL, id TEXT NOT NULL,
-    text TEXT NOT NULL,               -- a digest of what it was given last, or told of; only of what was edited
-    PRIMARY KEY (reader, id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS seen (
-    id TEXT PRIMARY KEY, at TEXT NOT NULL  -- when a message of another log was first seen that says no time itself
-) WITHOUT ROWID;
-"""  # what files of this version may lack; what is older than this only ever ignores it
 BUSY: Final = 10_000  #: milliseconds to wait for another that writes
 _ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
 
@@ -103,16 +73,14 @@ def opened_state(path: Path) -> sqlite3.Connection:
             with flocked(path.with_name("state.lock")):
                 if _version(db) == 0:
                     db.execute("PRAGMA journal_mode = WAL")
-                    db.executescript(
-                        f"BEGIN IMMEDIATE;{_SCHEMA}{_LATER}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;"
-                    )
-        if _version(db) != _SCHEMA_VERSION:
+                    db.executescript(steps_from(0))
+        if _version(db) > VERSION:
             raise StorageError(
-                f"{path} was written by a newer Intercom (version {_version(db)}, this one knows {_SCHEMA_VERSION}); "
+                f"{path} was written by a newer Intercom (version {_version(db)}, this one knows {VERSION}); "
                 "nothing was changed. Use the newer Intercom."
             )
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'seen'").fetchone():
-            db.executescript(_LATER)
+        if missing := steps_from(_version(db)):
+            db.executescript(missing)  # two may do it one after the other: there is nothing to do for the second
         db.execute("PRAGMA synchronous = NORMAL")
         _doubt(db, path.parent)
     except BaseException:
