@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,9 +18,13 @@ import pytest
 
 from intercom import Bus
 from intercom.core.errors import UsageError
-from intercom.fleet.alerts import Alert, Settings, digested, is_quiet, settings
+from intercom.fleet.alerts import Alert, Notebook, Settings, digested, is_quiet, settings
 from intercom.fleet.crew import Crew
+from intercom.fleet.telling import look
 from tests.conftest import Command
+from tests.processes import patience
+from tests.server_client import BareClient
+from tests.test_spending import reply
 
 
 class Desk:
@@ -194,6 +199,48 @@ def test_it_follows(bus: Bus, desk: Desk) -> None:
             assert text in process.stdout.readline()
         process.terminate()
     assert desk.told()[1::2] == ["first", "second"]
+
+
+def test_in_the_master_s_server(bus: Bus, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A master's server tells it, where the settings have `[notify]`; whoever looks next tells it no more."""
+    bus.send("user", "hello", sender="ann")
+    desk.says("desktop = true")
+    with BareClient(bus.config.root, **os.environ) as master:
+        master.call("intercomm_register", role="master")
+        end = time.monotonic() + patience(20)
+        while not desk.told():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    with Crew.open(bus.config.root) as crew:
+        assert look(crew).sent == ()
+    assert desk.told() == ["project: ann writes to you (status)", "hello"]
+
+
+def test_two_at_a_time_tell_it_once(bus: Bus, desk: Desk) -> None:
+    """Whoever claims it first; what could not be sent is anybody's again."""
+    notebooks = [Notebook(bus.config.root, os.environ) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda one: one.claim([f"k{number}" for number in range(50)]), notebooks))
+    assert sorted(map(len, found)) == [0, 50]
+    notebooks[0].give_back(["k1", "k2"])
+    assert notebooks[1].claim(["k1", "k2", "k3"]) == {"k1", "k2"}
+
+
+def test_a_budget_is_told_once(bus: Bus, desk: Desk, command: Command, tmp_path: Path) -> None:
+    """However much more is used; and again where it was raised and exceeded."""
+    path, settings_file = tmp_path / "s.jsonl", bus.config.root / ".claude" / "intercom.toml"
+    path.write_text(reply("m1", input_tokens=1_000_000))
+    with Crew.open(bus.config.root) as crew:
+        crew.sessions.record("ann", state="idle", pid=os.getpid(), transcript=str(path))
+    settings_file.write_text("[budget]\ndollars = 2\n")
+    command("notify")
+    with path.open("a") as file:
+        file.write(reply("m2", input_tokens=1_000_000))
+    command("notify")
+    assert desk.told() == ["project: ann: budget", "over budget: $4.00 of $2.00"]
+    settings_file.write_text("[budget]\ndollars = 5\n")
+    command("notify")
+    assert desk.told()[2:] == ["project: ann: budget", "over budget: $8.00 of $5.00"]
 
 
 def test_a_few_characters_for_a_status_line(bus: Bus, command: Command) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -13,16 +14,21 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 from intercom import Bus
+from intercom.cli.tui import app as app_module
 from intercom.cli.tui.app import Ui
-from intercom.cli.tui.panels import Waits, Who, group_of
+from intercom.cli.tui.dialogs import Choose, Decide, Show
+from intercom.cli.tui.panels import Queue, Waits, Who
+from intercom.cli.tui.source import Source
 from intercom.cli.tui.talk import Card, Talk
 from intercom.core.config import load
 from intercom.fleet.crew import Crew
 from intercom.fleet.overview import Agent
 from tests.processes import patience
+from tests.test_machines import said as from_afar
+from tests.test_spending import reply
 
 Play = Callable[[Ui, "Pilot[None]"], Awaitable[None]]
 ASKS = {"tool": "Bash", "command": "rm -r build", "subject": "rm -r build", "input": {"command": "rm -r build"}}
@@ -55,6 +61,11 @@ def shown(app: Ui) -> str:
     return re.sub(r"\n+", "\n", text)
 
 
+def said(app: Ui, words: str) -> bool:
+    """Whether it told so in a corner."""
+    return any(words in one.message for one in app._notifications)
+
+
 def bodies(app: Ui) -> list[str]:
     """What the conversation shows."""
     return [card.one.message.body for card in app.query_one(Talk).query(Card) if card.display]
@@ -80,7 +91,7 @@ def test_what_a_lead_sees(project: Path, bus: Bus, size: tuple[int, int]) -> Non
         await until(pilot, lambda: len(bodies(app)) == 4)
         await pilot.pause()
         text = shown(app)
-        for word in ("worker-1", "worker-2", "Which database?", "1 wait for you", "allow", "reply"):
+        for word in ("worker-1", "worker-2", "Which database?", "1 waits for you", "allow", "reply"):
             assert word in text, word
 
     play(project, scene, size)
@@ -123,6 +134,7 @@ def test_a_permission_is_answered_by_a_key(project: Path, bus: Bus, worker: int,
         async def scene(app: Ui, pilot: Pilot[None]) -> None:
             await until(pilot, lambda: app.query_one(Waits).chosen)
             assert "rm -r build" in str(app.query_one("#told", Static).render())
+            await until(pilot, lambda: app.since_told() > app_module._READ)
             await pilot.press(key)
             await until(pilot, lambda: crew.sessions.answer_of(ident) is not None)
             await until(pilot, lambda: not app.query_one(Waits).chosen)
@@ -133,21 +145,27 @@ def test_a_permission_is_answered_by_a_key(project: Path, bus: Bus, worker: int,
         assert answer.decision == decision
 
 
-def test_a_request_that_changed_under_the_key_is_not_answered(project: Path, bus: Bus, worker: int) -> None:
-    """What was read is not what is asked now: nothing is answered."""
+def test_a_request_that_changed_under_the_key_is_asked_again(
+    project: Path, bus: Bus, worker: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read is not what is asked now: nothing is answered, the new one is shown, and the next key is for it."""
     del bus
+    monkeypatch.setattr(Source, "watch", lambda *_: None)  # the screen has not seen the change yet
     with Crew.open(project) as crew:
         crew.sessions.record("worker-1", state="blocked", pid=worker)
         ident = crew.sessions.ask("worker-1", ASKS, None)
 
         async def scene(app: Ui, pilot: Pilot[None]) -> None:
-            await until(pilot, lambda: app.query_one(Waits).chosen)
-            seen = app.query_one(Waits).chosen
-            assert seen is not None
-            app.query_one(Waits).show([seen._replace(detail="command: ls")])
+            await until(pilot, lambda: app.query_one(Waits).chosen and app.since_told() > app_module._READ)
+            other = json.dumps({**ASKS, "command": "rm -r src", "subject": "rm -r src"})
+            crew.state.db.execute("UPDATE requests SET request = ? WHERE id = ?", (other, ident))
             await pilot.press("a")
-            await until(pilot, lambda: app._notifications)
+            await until(pilot, lambda: said(app, "has changed; nothing was answered"))
             assert crew.sessions.answer_of(ident) is None
+            await until(pilot, lambda: "rm -r src" in str(app.query_one("#told", Static).render()))
+            await until(pilot, lambda: app.since_told() > app_module._READ)
+            await pilot.press("a")
+            await until(pilot, lambda: crew.sessions.answer_of(ident) is not None)
 
         play(project, scene)
 
@@ -174,8 +192,11 @@ def test_reply_write_search_and_filter(project: Path, bus: Bus) -> None:
         await until(pilot, lambda: "go" in bodies(app))
         await pilot.press("slash")
         await until(pilot, lambda: app.screen.query(Input))
-        await pilot.press(*"importer", "enter")
+        await pilot.press(*"importer")
         await until(pilot, lambda: bodies(app) == ["Build the importer."])
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.screen.query(Input))
+        assert bodies(app) == ["Build the importer."]
         await pilot.press("escape")
         await until(pilot, lambda: len(bodies(app)) == 6)
         await pilot.press("m")
@@ -222,6 +243,157 @@ def test_threads_fold(project: Path, bus: Bus) -> None:
         await until(pilot, lambda: len(bodies(app)) == 6)
 
     play(project, scene)
+
+
+def test_a_request_longer_than_its_place(project: Path, bus: Bus, worker: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is allowed only once its end was on the screen; what takes its place is not answered by the same key."""
+    del bus
+    command = "\n".join(f"echo {number}" for number in range(200))
+    with Crew.open(project) as crew:
+        crew.sessions.record("worker-1", state="blocked", pid=worker)
+        long = crew.sessions.ask("worker-1", {"tool": "Bash", "command": command, "subject": command}, None)
+        short = crew.sessions.ask("worker-1", ASKS, None)
+
+        async def scene(app: Ui, pilot: Pilot[None]) -> None:
+            await until(pilot, lambda: app.query_one(Waits).chosen)
+            await until(pilot, lambda: app.since_told() > app_module._READ)
+            await pilot.press("a")
+            await until(pilot, lambda: isinstance(app.screen, Decide))
+            await pilot.press("a")
+            assert crew.sessions.answer_of(long) is None
+            for _ in range(30):
+                if crew.sessions.answer_of(long) is not None:
+                    break
+                await pilot.press("a")
+                await pilot.pause(0.05)
+            await until(pilot, lambda: crew.sessions.answer_of(long) is not None)
+            monkeypatch.setattr(app_module, "_READ", 3600)
+            await until(pilot, lambda: "rm -r build" in str(app.query_one("#told", Static).render()))
+            await pilot.press("a")
+            await until(pilot, lambda: said(app, "that came just now"))
+            assert crew.sessions.answer_of(short) is None
+
+        play(project, scene, (80, 24))
+
+
+def test_nothing_is_answered_from_another_tab(project: Path, bus: Bus, worker: int) -> None:
+    """What is not on the screen at that moment is not answered."""
+    del bus
+    with Crew.open(project) as crew:
+        crew.sessions.record("worker-1", state="blocked", pid=worker)
+        ident = crew.sessions.ask("worker-1", ASKS, None)
+
+        async def scene(app: Ui, pilot: Pilot[None]) -> None:
+            await until(pilot, lambda: app.query_one(Waits).chosen and app.since_told() > app_module._READ)
+            await pilot.press("2", "a")
+            await until(pilot, lambda: said(app, "no permission is highlighted"))
+            await pilot.press("1", "question_mark", "a", "escape")
+            assert crew.sessions.answer_of(ident) is None
+
+        play(project, scene)
+
+
+def test_one_thread_one_type_and_all_again(project: Path, bus: Bus) -> None:
+    """By keys: filters add up, are named above the conversation, and Escape takes them off."""
+    for thread in ("t1", "t2"):
+        bus.send("master", f"about {thread}", sender="worker-1", thread=thread)
+        bus.send("worker-1", f"what of {thread}?", sender="master", thread=thread, type="question")
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        talk = app.query_one(Talk)
+        await until(pilot, lambda: len(bodies(app)) == 7)
+        talk.cards[-1].focus()
+        await until(pilot, lambda: app.focused is talk.cards[-1])
+        await pilot.press("t")
+        await until(pilot, lambda: bodies(app) == ["about t2", "what of t2?"])
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        kinds = app.screen.query_one(OptionList)
+        kinds.highlighted = [str(one.prompt) for one in kinds.options].index("question")
+        await pilot.press("enter")
+        await until(pilot, lambda: bodies(app) == ["what of t2?"])
+        assert "thread t2, only question" in str(talk.border_title)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(bodies(app)) == 7)
+
+    play(project, scene)
+
+
+def test_the_queue_and_what_a_branch_changes(project: Path, bus: Bus) -> None:
+    """Order, checks, how far behind; Enter shows the diff, in which nothing acts on the terminal."""
+    del bus
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", *words], cwd=project, check=True)
+
+    git("init", "-q", "-b", "main")
+    git("commit", "-q", "--allow-empty", "-m", "first")
+    with Crew.open(project) as crew:
+        where = crew.worktrees.add("worker-1").path
+        (Path(where) / "new.txt").write_text("fresh \x1b[31mred\n")
+        subprocess.run(["git", "add", "."], cwd=where, check=True)
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"], cwd=where, check=True
+        )
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await until(pilot, lambda: app.query_one(Queue).chosen)
+        assert "1 ahead of main, 0 behind, 1 files, not checked" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Show))
+        await until(pilot, lambda: "+fresh ␛[31mred" in str(app.screen.query_one("#shown", Static).render()))
+        await pilot.press("escape")
+
+    play(project, scene)
+
+
+def test_a_machine_elsewhere_and_what_each_used(project: Path, bus: Bus, worker: int, tmp_path: Path) -> None:
+    """Agents of other machines are there with what they said; a worker with its tokens and price."""
+    other = project / ".claude" / "local" / "INTERCOM-laptop.md"
+    other.write_bytes(from_afar("master", "user", "hello from afar", tag="INFO"))
+    path = tmp_path / "s.jsonl"
+    path.write_text(reply("m1", input_tokens=1_000_000))
+    with Crew.open(project) as crew:
+        crew.sessions.record("worker-1", state="running", pid=worker, transcript=str(path))
+    (project / ".claude" / "intercom.toml").write_text("[budget]\ntokens = 1000\n")
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "1.0M tokens, $4.00" in shown(app))
+        text = shown(app)
+        for words in ("master@laptop", "hello from afar", "elsewhere", "over budget", "10 %"):
+            assert words in text, words
+
+    play(project, scene, (160, 50))
+
+
+def test_it_tells_a_person_elsewhere(project: Path, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where their settings say so, once; without them nothing is sent."""
+    sent: list[tuple[str, str]] = []
+
+    def told_of(title: str, text: str) -> str:
+        sent.append((title, text))
+        return ""
+
+    monkeypatch.setattr("intercom.fleet.notifiers.desktop", told_of)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    config = tmp_path / "config" / "intercom" / "config.toml"
+    bus.send("user", "Which?", sender="worker-2", type="question")
+
+    async def quiet(app: Ui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: len(bodies(app)) == 4)
+
+    async def loud(app: Ui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: sent)
+
+    play(project, quiet)
+    assert sent == []
+    config.parent.mkdir(parents=True)
+    config.write_text("[notify]\ndesktop = true\n")
+    play(project, loud)
+    play(project, quiet)
+    assert sent == [("project: worker-2 writes to you (question)", "Which?")]
 
 
 def test_no_text_acts_on_the_screen(project: Path, bus: Bus) -> None:
@@ -276,7 +448,7 @@ def test_other_tabs_and_the_keys(project: Path, bus: Bus) -> None:
 )
 def test_groups(state: str, task: str, group: str) -> None:
     """Who is gone with work to do is stuck, without it done."""
-    assert group_of(Agent("a", "worker", state, None, 0, task, "", "", "", None))[0] == group
+    assert Agent("a", "worker", state, None, 0, task, "", "", "", None).group == group
 
 
 def test_as_lines(project: Path, bus: Bus) -> None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 from intercom.cli import show
 from intercom.cli.session import Asked
 from intercom.core.errors import IntercomError
-from intercom.core.message import USER
 from intercom.core.signature import Arg
 
 if TYPE_CHECKING:
     from intercom.fleet.alerts import Notebook, Settings
     from intercom.fleet.crew import Crew
+    from intercom.fleet.telling import Told
 
-_UNREAD = 50  #: messages to a person that are looked at
 _LOOK = 5.0  #: seconds between looks for what no message tells: permissions that wait, workers that died
 
 
@@ -34,7 +32,9 @@ def notify(
 
     told = settings(os.environ)
     if test:
-        return _sent([("Intercom", "This is a test: it arrives.")], told)
+        from intercom.fleet.telling import send
+
+        return _said(send([("Intercom", "This is a test: it arrives.")], told))
     with crew_of(asked) as crew:
         notebook = Notebook(crew.bus.config.root, os.environ)
         if not follow:
@@ -51,36 +51,14 @@ def notify(
 
 def once(crew: Crew, told: Settings, notebook: Notebook) -> int:
     """Tell what is due now; 1 if something could not be told: it is tried again. StorageError."""
-    from intercom.fleet.alerts import alerts, digested, is_quiet
-    from intercom.fleet.overview import overview
+    from intercom.fleet.telling import due, tell
 
-    now = time.time()
-    if is_quiet(told, now):
-        return 0
-    status = crew.bus.status()
-    unread = status.unread.get(USER, 0)
-    messages = crew.bus.history(to=USER, limit=min(unread, _UNREAD)) if unread else []
-    known = notebook.told()
-    new = [one for one in alerts(overview(crew.bus, status), messages, told, now) if one.key not in known]
-    if not new:
-        return 0
-    failed = _sent(digested(new, told, crew.bus.config.root.name), told)
-    if not failed:
-        notebook.note(one.key for one in new)
-    return failed
+    return _said(tell(due(crew, told), told, notebook, crew.bus.config.root.name))
 
 
-def _sent(what: list[tuple[str, str]], told: Settings) -> int:
-    from intercom.fleet.notifiers import desktop, elsewhere
-
-    failed, reached = 0, False
-    for title, text in what:
-        for trouble in ([desktop(title, text)] if told.desktop else []) + (
-            [elsewhere(told.urls, title, text)] if told.urls else []
-        ):
-            reached = reached or not trouble
-            failed = failed or int(bool(trouble))
-            if trouble:
-                show.note(f"not told: {trouble}")
+def _said(done: Told) -> int:
+    for trouble in done.troubles:
+        show.note(f"not told: {trouble}")
+    for title, text in done.sent:
         show.line(f"{title}: {text}")
-    return 0 if reached and not failed else int(not reached)
+    return 0 if done.reached and not done.troubles else 1

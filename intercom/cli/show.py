@@ -311,12 +311,12 @@ def paged(*, wanted: bool = True) -> Iterator[None]:
     finally:
         lines = _paged.pop()
         text = "".join(f"{line}\n" for line in lines)
-        if len(lines) < rows or not _page(text):
+        if len(lines) < rows or not page(text):
             print(text, end="")
 
 
-def _page(text: str) -> bool:
-    """Hand a text to the person's pager; False where there is none."""
+def page(text: str, *, at_end: bool = True) -> bool:
+    """Hand a harmless text to the person's pager; False where there is none."""
     from intercom.core.errors import IntercomError
     from intercom.system import proc
 
@@ -324,7 +324,7 @@ def _page(text: str) -> bool:
     if not words or words[0] == "cat":
         return False
     if words == ["less"]:
-        words = ["less", "-R", "+G"]  # colours, and the newest, which is last
+        words = ["less", "-R", *(["+G"] if at_end else [])]  # colours, and the newest, which is last
     try:
         proc.feed(words, text.encode("utf-8", "backslashreplace"))
     except IntercomError:

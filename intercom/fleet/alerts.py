@@ -5,6 +5,7 @@
     stuck        a worker is dead with work to do, or says that it is blocked or failed
     unverified   a `done` that the facts contradict
     repair       Intercom put something right in the log
+    budget       an agent used more than its budget
 
 Pure but for the notebook: values in, alerts out. The settings are `[notify]` in the person's own
 `$XDG_CONFIG_HOME/intercom/config.toml`, never in a project; how an alert is sent is `notifiers`.
@@ -16,7 +17,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +29,10 @@ from intercom.core.texts import one_line
 from intercom.fleet import personal
 from intercom.fleet.overview import NEEDS_YOU, STUCK, Overview
 
-KINDS = ("message", "permission", "stuck", "unverified", "repair")
+KINDS = ("message", "permission", "stuck", "unverified", "repair", "budget")
 _TEXT = 300  #: characters of a message that an alert repeats
 _KEPT = 2000  #: alerts of a project that are remembered
+_PATIENCE = 5.0  #: seconds for another that tells something at the same time
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)\Z")
 _NAMES = {"urls", "desktop", "events", "after", "quiet", "digest"}
 
@@ -123,6 +126,13 @@ def alerts(found: Overview, messages: Iterable[Message], told: Settings, now: fl
             key = f"stuck:{agent.name}:{agent.state}:{agent.since}"
             text = one_line(agent.note or agent.last or agent.task, _TEXT)
             out.append(Alert("stuck", key, f"{agent.name} is {agent.state}", text))
+    for agent in found.agents:
+        if "over budget" in agent.note:
+            text = agent.note[agent.note.index("over budget") :]
+            # told again where the budget is raised, and exceeded once more
+            out.append(
+                Alert("budget", f"budget:{agent.name}:{text.partition(' of ')[2]}", f"{agent.name}: budget", text)
+            )
     for row in found.unverified:
         text = one_line(" ".join(row.reasons), _TEXT)
         out.append(Alert("unverified", f"unverified:{row.id}", f"{row.worker}: done, but not verified", text))
@@ -151,21 +161,41 @@ class Notebook:
         self._path = folder / "intercom" / "told.json"
         self._root = os.fspath(root)
 
-    def told(self) -> set[str]:
-        """The keys of what was told."""
-        return set(self._all().get(self._root, []))
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """Those of these that nobody was told of; from now on they count as told. StorageError."""
+        with self._alone():
+            everything = self._all()
+            known = everything.get(self._root, [])
+            new = [key for key in dict.fromkeys(keys) if key not in set(known)]
+            if new:
+                self._write({**everything, self._root: [*known, *new][-_KEPT:]})
+        return set(new)
 
-    def note(self, keys: Iterable[str]) -> None:
-        """Remember that these were told. StorageError."""
-        everything = self._all()
-        everything[self._root] = [*dict.fromkeys([*everything.get(self._root, []), *keys])][-_KEPT:]
+    def give_back(self, keys: Iterable[str]) -> None:
+        """These could not be told after all. StorageError."""
+        gone = set(keys)
+        with self._alone():
+            everything = self._all()
+            self._write({**everything, self._root: [key for key in everything.get(self._root, []) if key not in gone]})
+
+    def _alone(self) -> AbstractContextManager[object]:
+        from filelock import FileLock, Timeout
+
+        @contextmanager
+        def held() -> Iterator[None]:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with FileLock(self._path.with_suffix(".lock"), timeout=_PATIENCE):
+                    yield
+            except (OSError, Timeout) as error:
+                raise StorageError(f"cannot write {self._path}: {error}; it will be told again.") from error
+
+        return held()
+
+    def _write(self, everything: Mapping[str, list[str]]) -> None:
         draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft.write_text(json.dumps(everything), encoding="utf-8")
-            os.replace(draft, self._path)
-        except OSError as error:
-            raise StorageError(f"cannot write {self._path}: {error.strerror}; it will be told again.") from error
+        draft.write_text(json.dumps(everything), encoding="utf-8")
+        os.replace(draft, self._path)
 
     def _all(self) -> dict[str, list[str]]:
         try:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT = 10.0  # seconds
 USHER = 1.0  # seconds between looks at whether an idle session has something to read
+TELL = 5.0  # seconds between looks for what a person elsewhere is to be told
 PARTING = 2.0  # seconds that the last receipts may take
 _LOGGED = 4_000  # characters of a fault that go to stderr: not every client reads it, and a full pipe stops us
 _LONG = ("wait", "all")  # arguments of quick tools with which they are not quick
@@ -68,6 +69,7 @@ class App:
             self._spawn(self._bind())
         self._spawn(self._beat())
         self._spawn(self._usher())
+        self._spawn(self._tell())
         try:
             yield self
         finally:
@@ -224,6 +226,17 @@ class App:
                 with contextlib.suppress(Exception):  # a look every so often: the next may do
                     await on_side_thread(session, functools.partial(_told, session.name))
 
+    async def _tell(self) -> None:
+        """A person elsewhere is told what waits for them, where their own settings say so and this is the master."""
+        while True:
+            await asyncio.sleep(TELL)
+            if self.session.name and self.session.role == MASTER:
+                with contextlib.suppress(Exception):  # wrong settings: `intercom notify` says which
+                    from intercom.fleet.telling import wanted
+
+                    if wanted(os.environ):
+                        await on_side_thread(self.session, _elsewhere)
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
@@ -241,6 +254,12 @@ def _told(name: str, crew: Crew) -> None:
     from intercom.fleet.commands import usher
 
     usher(crew, name)
+
+
+def _elsewhere(crew: Crew) -> None:
+    from intercom.fleet.telling import look
+
+    look(crew)
 
 
 def _client(context: Any) -> str:

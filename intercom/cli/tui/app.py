@@ -1,4 +1,7 @@
-"""Owns the screen: its parts, its keys, and that it is drawn anew when something changed, not by the clock."""
+"""Owns the keys of the screen: what each does with what is highlighted, shown in full at that moment, and nothing else.
+
+A key that answers a permission does so for what was on the screen long enough to be read, and to its end.
+"""
 
 from __future__ import annotations
 
@@ -6,67 +9,45 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
-from textual.app import App, ComposeResult
+from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical, VerticalScroll
-from textual.events import Resize
-from textual.message import Message as Event
-from textual.widgets import Footer, OptionList, Static, TabbedContent, TabPane
+from textual.widgets import OptionList, Static, TabbedContent
 
-from intercom.cli.tui import source
-from intercom.cli.tui.dialogs import Ask, Show
-from intercom.cli.tui.panels import Waits, Who, group_of
-from intercom.cli.tui.source import MERGE, PERMISSION, QUESTION, Item, Picture, Source
+from intercom.cli.tui import acts
+from intercom.cli.tui.dialogs import Ask, Choose, Decide, Search, Show
+from intercom.cli.tui.frame import Frame
+from intercom.cli.tui.panels import Queue, Waits, Who
 from intercom.cli.tui.talk import Card, Talk
-from intercom.core.config import Config
+from intercom.cli.tui.waits import PERMISSION, QUESTION, Item
 from intercom.core.display import framed, sentence, value
 from intercom.core.errors import IntercomError
+from intercom.core.message import KINDS
 from intercom.store.index.query import Filter
 
-if TYPE_CHECKING:
-    from intercom.fleet.crew import Crew
-
-T = TypeVar("T")
-_WIDE = 110  #: columns from which on there are three columns
-_AGES = 20.0  #: seconds after which ages are told anew
+_READ = 0.7  #: seconds that something is on the screen before a key answers it
 HELP = """\
 Tab        from list to list            1 2 3  talk, queue, health
-Enter      on an agent: its messages    Escape all messages again
 a  d       allow, deny what is highlighted in "Waits for you"
 r          reply: to the question highlighted there, or to the message in focus
 w          write to the agent highlighted in "Who"
 n          nudge that agent             p      peek at its terminal
 o          open its terminal (leave tmux with its prefix, then d)
+Enter      on an agent: its messages; on the queue: what the branch changes (v, too)
+t          the thread of the message in focus, or of the question highlighted
+y          one type of messages         Escape all messages again
+/          search while you type        f      fold threads
 m          mark all that is for you as read
-f          fold threads                 /      search
 e          edit the log in $EDITOR      q      quit
 """
 
 
-class Ui(App[None]):
+class Ui(Frame):
     """The screen of one project."""
 
-    TITLE = "intercom"
-    ENABLE_COMMAND_PALETTE = False
-    CSS = """
-    Screen { overflow: hidden; }
-    TabbedContent, TabPane, ContentSwitcher { height: 1fr; }
-    #top { height: 1; padding: 0 1; background: $panel; }
-    #main { layout: grid; grid-size: 3 1; grid-columns: 34 1fr 44; height: 1fr; }
-    #main.narrow { grid-size: 2 2; grid-columns: 26 1fr; grid-rows: 1fr 10; }
-    #main.narrow #who { row-span: 2; }
-    #who, #talk, #right { border: round $surface-lighten-2; height: 100%; }
-    #who:focus, #talk:focus-within, #right:focus-within { border: round $primary; }
-    #waits { height: auto; max-height: 50%; border: none; }
-    #detail { height: 1fr; padding: 0 1; }
-    OptionList { text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1; }
-    #talk, #detail { scrollbar-size-vertical: 1; }
-    TabPane { padding: 0; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "answer('allow')", "allow"),
         Binding("d", "answer('deny')", "deny"),
@@ -76,162 +57,49 @@ class Ui(App[None]):
         Binding("p", "peek", "peek"),
         Binding("o", "open", "open"),
         Binding("m", "mark", "read"),
+        Binding("t", "thread", "thread", show=False),
+        Binding("y", "type", "type", show=False),
+        Binding("v", "diff", "diff", show=False),
         Binding("f", "fold", "fold", show=False),
         Binding("e", "edit", "edit", show=False),
-        Binding("slash", "search", "search"),
+        Binding("slash", "search", "search", key_display="/"),
         Binding("escape", "everything", "all", show=False),
         Binding("1", "tab('talk-tab')", show=False),
         Binding("2", "tab('queue-tab')", show=False),
         Binding("3", "tab('health-tab')", show=False),
-        Binding("question_mark", "keys", "keys"),
+        Binding("question_mark", "keys", "keys", key_display="?"),
         Binding("q", "quit", "quit"),
     ]
 
-    class Changed(Event):
-        """Something happened on the bus."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self._config = config
-        self.source = Source(str(config.root), lambda: self.post_message(self.Changed()))
-        self.picture: Picture | None = None
-        self._drawing = self._again = False
-
-    # -- its parts --------------------------------------------------------------------------------
-
-    def compose(self) -> ComposeResult:
-        """Who, the conversation, what waits; the queue; the health."""
-        yield Static(id="top")
-        with TabbedContent(initial="talk-tab"):
-            with TabPane("Talk", id="talk-tab"), Container(id="main"):
-                yield Who(id="who")
-                yield Talk(self.source)
-                with Vertical(id="right"):
-                    yield Waits()
-                    with VerticalScroll(id="detail"):
-                        yield Static(id="told")
-            with TabPane("Queue", id="queue-tab"), VerticalScroll():
-                yield Static(id="queue")
-            with TabPane("Health", id="health-tab"), VerticalScroll():
-                yield Static(id="health")
-        yield Footer()
-
-    async def on_mount(self) -> None:
-        """Draw it, and watch from now on."""
-        await self._draw()
-        await self._part(Talk).show()
-        self._part(Waits).focus()
-        self.source.watch(self._config.folder)
-        self.set_interval(_AGES, self._lists)
-
-    def _part(self, which: Any, kind: Any = None) -> Any:
-        """A part of the screen, whatever has come up over it."""
-        return self.screen_stack[0].query_one(which, kind) if kind else self.screen_stack[0].query_one(which)
-
-    def on_unmount(self) -> None:
-        """End what watches."""
-        self.source.close()
-
-    def on_resize(self, event: Resize) -> None:
-        """Two columns where there is no room for three."""
-        self._part("#main").set_class(event.size.width < _WIDE, "narrow")
-
-    # -- drawing ----------------------------------------------------------------------------------
-
-    async def on_ui_changed(self) -> None:
-        """Draw anew; once more if something happened meanwhile."""
-        self._again = True
-        if self._drawing:
-            return
-        self._drawing = True
-        try:
-            while self._again and not self.source.closed:
-                self._again = False
-                await self._draw()
-        finally:
-            self._drawing = False
-
-    async def _draw(self) -> None:
-        found = await self._ask(source.picture)
-        if found is None or found == self.picture:
-            return
-        new = self.picture is None or found.newest != self.picture.newest
-        self.picture = found
-        self._lists()
-        if new and self._part(Talk).cards:
-            self.bell() if found.unread else None
-        if not self.source.closed:
-            await self._part(Talk).refresh_end()
-
-    def _lists(self) -> None:
-        """The lists and the top line, with ages as they are now."""
-        found = self.picture
-        if found is None:
-            return
-        self._part(Who).show(found.agents)
-        self._part(Waits).show(found.waits)
-        groups = [group_of(agent)[0] for agent in found.agents]
-        parts = [f"{len(found.waits)} wait for you", f"{found.unread} unread"]
-        parts += [f"{groups.count(group)} {group}" for group in ("stuck", "working", "idle") if group in groups]
-        top = Text(f"intercom {value(self._config.root.name)}  ", "bold")
-        top.append("  ".join(parts), "bold red" if found.waits else "dim")
-        self._part("#top", Static).update(top)
-        self._detail()
-
-    def _detail(self) -> None:
-        item = self._part(Waits).chosen
-        text = "\n".join(framed(item.detail, "")) if item else ""
-        hint = {PERMISSION: "a allow   d deny   p peek", QUESTION: "r reply", MERGE: "2 the queue"}
-        told = Text(text)
-        if item:
-            told.append(f"\n\n{hint[item.kind]}", "dim")
-        self._part("#told", Static).update(told)
-
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Tell in full what is highlighted."""
-        if event.option_list.id == "waits":
-            self._detail()
-
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Show the conversation of an agent, or reply to a question."""
-        if event.option_list.id == "who":
-            name = self._part(Who).chosen
-            talk = self._part(Talk)
-            talk.border_title = f"with {value(name)}"
-            await talk.show(Filter(about=name))
-        elif (item := self._part(Waits).chosen) is not None and item.kind == QUESTION:
-            self.action_reply()
-
-    # -- the bus ----------------------------------------------------------------------------------
-
-    async def _ask(self, find: Callable[[Crew], T]) -> T | None:
-        """What the bus says; trouble is shown, and is None."""
-        if self.source.closed:
-            return None
-        try:
-            return await self.source.ask(find)
-        except (IntercomError, OSError) as error:
-            self.notify(sentence(str(error)), severity="error", markup=False)
-            return None
-
-    async def _do(self, act: Callable[[Crew], str]) -> None:
-        told = await self._ask(act)
-        if told is not None:
-            self.notify(sentence(told), markup=False)
-        await self.on_ui_changed()
-
-    # -- keys -------------------------------------------------------------------------------------
+    @property
+    def _talks(self) -> bool:
+        """Whether the lists and the conversation are on the screen."""
+        return bool(self.part(TabbedContent).active == "talk-tab")
 
     def _worker(self) -> str:
         """The agent that a key is about: of what waits where that is in focus, else of the list."""
+        if not self._talks:
+            row = self.part(Queue).chosen
+            return row.worker if row is not None else ""
         item = self._chosen()
-        if self._part(Waits).has_focus and item is not None:
+        if self.part(Waits).has_focus and item is not None:
             return item.who
-        return str(self._part(Who).chosen or (item.who if item else ""))
+        return str(self.part(Who).chosen or (item.who if item else ""))
 
     def _chosen(self) -> Item | None:
-        found: Item | None = self._part(Waits).chosen
+        found: Item | None = self.part(Waits).chosen if self._talks else None
         return found
+
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Show the conversation of an agent, the diff of a branch, or reply to a question."""
+        if event.option_list.id == "who":
+            await self._filter(about=self.part(Who).chosen)
+        elif event.option_list.id == "queue":
+            self.action_diff()
+        elif event.option_list.id == "waits" and (item := self._chosen()) is not None and item.kind == QUESTION:
+            self.action_reply()
+
+    # -- answering --------------------------------------------------------------------------------
 
     @work
     async def action_answer(self, decision: str) -> None:
@@ -240,38 +108,60 @@ class Ui(App[None]):
         if item is None or item.kind != PERMISSION:
             self.notify("no permission is highlighted", severity="warning")
             return
-        await self._do(lambda crew: source.answer(crew, item, decision))
+        if self.since_told() < _READ:
+            self.notify("that came just now: read it, then press again", severity="warning")
+            return
+        if (
+            decision == "allow"
+            and not self.is_whole()
+            and not await self.push_screen_wait(Decide(item.who, item.detail))
+        ):
+            return
+        done = await self.ask(lambda crew: acts.answer(crew, item, decision))
+        if done is not None:
+            self.notify(sentence(done.said), severity="warning" if done.changed else "information", markup=False)
+        await self.on_frame_changed()
 
     @work
     async def action_reply(self) -> None:
         """Answer the question that is highlighted, or the message in focus."""
-        item, card = self._chosen(), self.focused
-        if isinstance(card, Card):
-            ident = card.one.message.id
-        elif item is not None and item.kind == QUESTION:
-            ident = item.key
-        else:
+        ident = self._message()
+        if not ident:
             self.notify("highlight a question, or go to a message", severity="warning")
             return
-        answers = await self._ask(lambda crew: source.find(crew, ident))
+        answers = await self.ask(lambda crew: acts.find(crew, ident))
         if answers is None:
             return
         text = await self.push_screen_wait(Ask(f"To {answers.sender}, who wrote:\n{answers.body}"))
         if text.strip():
-            await self._do(lambda crew: source.say(crew, answers.sender, text, answers))
+            await self.do(lambda crew: acts.say(crew, answers.sender, text, answers))
+
+    def _message(self) -> str:
+        """The message in focus, else the question that is highlighted; "" for none."""
+        item, card = self._chosen(), self.focused
+        if isinstance(card, Card):
+            return card.one.message.id
+        return item.key if item is not None and item.kind == QUESTION else ""
 
     @work
     async def action_write(self) -> None:
         """Write to the agent that is highlighted."""
         name = self._worker()
         if name and (text := await self.push_screen_wait(Ask(f"To {name}:"))).strip():
-            await self._do(lambda crew: source.say(crew, name, text))
+            await self.do(lambda crew: acts.say(crew, name, text))
 
     @work
     async def action_nudge(self) -> None:
         """Wake the agent that is highlighted."""
         if name := self._worker():
-            await self._do(lambda crew: source.nudge(crew, name))
+            await self.do(lambda crew: acts.nudge(crew, name))
+
+    @work
+    async def action_mark(self) -> None:
+        """Mark everything for the person as read."""
+        await self.do(acts.mark_read)
+
+    # -- terminals --------------------------------------------------------------------------------
 
     @work
     async def action_peek(self) -> None:
@@ -281,7 +171,7 @@ class Ui(App[None]):
             return
 
         async def again() -> str:
-            return await self._ask(lambda crew: source.peek(crew, name)) or ""
+            return await self.ask(lambda crew: acts.peek(crew, name)) or ""
 
         await self.push_screen_wait(Show(value(name), await again(), again))
 
@@ -295,60 +185,108 @@ class Ui(App[None]):
         self._run("edit")
 
     def _run(self, *words: str) -> None:
-        with self.suspend():
-            line = [sys.executable, "-m", "intercom", *words, "--root", os.fspath(self._config.root)]
-            done = subprocess.run(line, check=False)  # noqa: S603  # ourselves, with words of our own
-        if done.returncode:
-            self.notify(f"intercom {words[0]} ended with {done.returncode}", severity="error")
+        line = [sys.executable, "-m", "intercom", *words, "--root", os.fspath(self._config.root)]
+        codes: list[int] = []
+        self._outside(lambda: codes.append(subprocess.run(line, check=False).returncode))  # noqa: S603  # ourselves
+        if codes and codes[0]:
+            self.notify(f"intercom {words[0]} ended with {codes[0]}", severity="error")
         self.post_message(self.Changed())
 
+    def _outside(self, act: Callable[[], object]) -> bool:
+        """Do something with the terminal as it was; False where there is none to give away."""
+        try:
+            with self.suspend():
+                act()
+        except SuspendNotSupported:
+            return False
+        return True
+
     @work
-    async def action_mark(self) -> None:
-        """Mark everything for the person as read."""
-        await self._do(source.mark_read)
+    async def action_diff(self) -> None:
+        """What the highlighted branch changes, in the person's pager."""
+        row = self.part(Queue).chosen if not self._talks else None
+        if row is None:
+            self.notify("highlight a branch in the queue (2)", severity="warning")
+            return
+        text = await self.ask(lambda crew: acts.diff(crew, row))
+        if text is None:
+            return
+        from intercom.cli import show
+
+        lines = framed(text, "")
+        paged: list[bool] = []
+        self._outside(lambda: paged.append(show.page("".join(f"{line}\n" for line in lines), at_end=False)))
+        if not any(paged):
+            await self.push_screen_wait(Show(f"{value(row.branch)} against {value(row.base)}", text))
+
+    # -- what the conversation shows ----------------------------------------------------------------
+
+    async def _filter(self, **more: str | None) -> None:
+        talk = self.part(Talk)
+        await talk.show(talk.wanted._replace(**more))
+
+    @work
+    async def action_thread(self) -> None:
+        """Only the thread of the message in focus."""
+        ident = self._message()
+        message = await self.ask(lambda crew: acts.find(crew, ident)) if ident else None
+        if message is None or not message.thread:
+            self.notify("go to a message of a thread", severity="warning")
+        else:
+            await self._filter(thread=message.thread)
+
+    @work
+    async def action_type(self) -> None:
+        """Only messages of one type."""
+        kind = await self.push_screen_wait(Choose("Only messages of the type", sorted(kind for kind, _ in KINDS)))
+        if kind:
+            await self._filter(type=kind)
 
     async def action_fold(self) -> None:
         """Fold threads, or unfold them."""
-        await self._part(Talk).fold()
+        await self.part(Talk).fold()
 
     @work
     async def action_search(self) -> None:
-        """Show the messages with some words."""
-        words = await self.push_screen_wait(Ask('Search all messages: words, a "phrase", prefix*'))
-        if words.strip():
-            talk = self._part(Talk)
-            talk.border_title = f"search: {value(words)}"
+        """Show the messages with some words, while they are written."""
+        talk = self.part(Talk)
+
+        async def find(words: str) -> None:
             try:
-                await talk.show(words=words)
-            except IntercomError as error:
-                self.notify(sentence(str(error)), severity="error", markup=False)
+                await talk.show(talk.wanted if not words.strip() else Filter(), words.strip())
+            except IntercomError:
+                pass  # a phrase that is not finished yet
+
+        words = await self.push_screen_wait(Search('Search all messages: words, a "phrase", prefix*', find))
+        try:
+            await talk.show(words=words.strip())
+        except IntercomError as error:
+            self.notify(sentence(str(error)), severity="error", markup=False)
 
     async def action_everything(self) -> None:
         """All messages again."""
-        talk = self._part(Talk)
-        talk.border_title = None
-        await talk.show()
+        await self.part(Talk).show()
 
     def action_keys(self) -> None:
         """What the keys do."""
         self.push_screen(Show("Keys", HELP))
 
+    # -- tabs ---------------------------------------------------------------------------------------
+
     async def action_tab(self, which: str) -> None:
         """Go to another tab."""
         self.set_focus(None)  # what has it would bring its own tab back
-        self._part(TabbedContent).active = which
-        self._part({"talk-tab": "#waits"}.get(which, f"#{which} VerticalScroll")).focus()
+        self.part(TabbedContent).active = which
+        self.part({"talk-tab": "#waits", "queue-tab": "#queue"}.get(which, f"#{which} VerticalScroll")).focus()
 
     async def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
         """Find what it shows, each time it is shown."""
         if event.pane.id == "queue-tab":
-            lines = await self._ask(source.queue)
-            told = "\n".join(map(value, lines or [])) or "Nothing waits to be merged."
-            self._part("#queue", Static).update(Text(told))
+            self.part(Queue).show(await self.ask(acts.queue) or [])
         elif event.pane.id == "health-tab":
-            found = await self._ask(source.health)
+            found = await self.ask(acts.health)
             told = "\n".join(
                 f"{state:<8} {check:<14} {sentence(says)}" + (f"\n{'':<24}→ {sentence(do)}" if do else "")
                 for state, check, says, do in found or []
             )
-            self._part("#health", Static).update(Text(told))
+            self.part("#health", Static).update(Text(told))

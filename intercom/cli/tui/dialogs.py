@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,10 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.timer import Timer
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
 
-from intercom.core.display import framed
+from intercom.core.display import framed, value
 
+_REST = 0.15  #: seconds without a key after which words are looked for
 _AGAIN = 0.5  #: seconds between two looks at a terminal, as long as it is looked at
 
 
@@ -45,6 +48,95 @@ class Ask(ModalScreen[str]):
         self.dismiss("")
 
 
+class Search(Ask):
+    """Asks for words, and shows what they find while they are written."""
+
+    def __init__(self, about: str, find: Callable[[str], Awaitable[None]]) -> None:
+        super().__init__(about)
+        self._find = find
+        self._timer: Timer | None = None
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Look once the hand rests."""
+        if self._timer is not None:
+            self._timer.stop()
+        words = event.value
+        self._timer = self.set_timer(_REST, lambda: self._find(words))
+
+    def on_unmount(self) -> None:
+        """What was written last is looked for by whoever asked."""
+        if self._timer is not None:
+            self._timer.stop()
+
+
+class Choose(ModalScreen[str]):
+    """Asks for one of some words; "" where it was left."""
+
+    DEFAULT_CSS = """
+    Choose { align: center middle; }
+    Choose > OptionList { width: 40; max-width: 90%; height: auto; max-height: 80%; border: round $primary; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "Leave")]
+
+    def __init__(self, title: str, words: Sequence[str]) -> None:
+        super().__init__()
+        self._title, self._words = title, words
+
+    def compose(self) -> ComposeResult:
+        """The words."""
+        box = OptionList(*(Option(Text(value(word))) for word in self._words))
+        box.border_title = self._title
+        yield box
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """It was chosen."""
+        self.dismiss(self._words[event.option_index])
+
+    def action_leave(self) -> None:
+        """It was left."""
+        self.dismiss("")
+
+
+class Decide(ModalScreen[bool]):
+    """Shows a request that is longer than its place; it can be allowed once its end was on the screen."""
+
+    DEFAULT_CSS = """
+    Decide { align: center middle; }
+    Decide > VerticalScroll { width: 96%; height: 94%; padding: 0 1; background: $panel; border: round $warning; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("a", "allow", "Allow"),
+        ("space,pagedown", "more", "More"),
+        ("escape,q", "leave", "Leave"),
+    ]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._title, self._text = title, text
+
+    def compose(self) -> ComposeResult:
+        """All of it."""
+        with VerticalScroll() as box:
+            box.border_title = f"{self._title}: all of it. Space goes on; at its end a allows. Escape leaves"
+            yield Static(Text("\n".join(framed(self._text, ""))))
+
+    def action_more(self) -> None:
+        """A screen further."""
+        self.query_one(VerticalScroll).scroll_page_down(animate=False)
+
+    def action_allow(self) -> None:
+        """Where the end is in sight, it was read; else go on."""
+        box = self.query_one(VerticalScroll)
+        if box.scroll_y >= box.max_scroll_y:
+            self.dismiss(True)
+        else:
+            self.action_more()
+
+    def action_leave(self) -> None:
+        """It was left."""
+        self.dismiss(False)
+
+
 class Show(ModalScreen[None]):
     """Shows a text until a key is pressed; where `again` is given, as that finds it now."""
 
@@ -52,7 +144,7 @@ class Show(ModalScreen[None]):
     Show { align: center middle; }
     Show > VerticalScroll { width: 92%; height: 90%; padding: 0 1; background: $panel; border: round $primary; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [("escape,q,p,question_mark", "leave", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [("escape,q,p,v,question_mark", "leave", "Leave")]
 
     def __init__(self, title: str, text: str, again: Callable[[], Awaitable[str]] | None = None) -> None:
         super().__init__()

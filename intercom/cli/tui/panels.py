@@ -9,54 +9,38 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from intercom.cli.show import since
-from intercom.cli.tui.source import MERGE, PERMISSION, Item
+from intercom.cli.tui.acts import Waiting
 from intercom.cli.tui.talk import colour_of
+from intercom.cli.tui.waits import CONFLICT, PERMISSION, QUESTION, UNVERIFIED, Item
 from intercom.core.display import sentence, value
-from intercom.fleet.overview import Agent
+from intercom.fleet.overview import DONE, ELSEWHERE, IDLE, NEEDS_YOU, STUCK, WORKING, Agent
+from intercom.fleet.spending import in_words
 
-#: A state's group, as people ask for it, and its sign: never a colour alone.
-GROUPS = {
-    "blocked": ("needs you", "!"),
-    "trust": ("needs you", "!"),
-    "mcp_approval": ("needs you", "!"),
-    "bypass": ("needs you", "!"),
-    "question": ("needs you", "!"),
-    "waiting": ("needs you", "!"),
-    "failed": ("stuck", "x"),
-    "dead": ("stuck", "x"),
-    "gone": ("stuck", "x"),
-    "unknown": ("stuck", "?"),
-    "running": ("working", "●"),
-    "starting": ("working", "●"),
-    "done": ("done", "✓"),
-}
-ORDER = ("needs you", "stuck", "working", "idle", "done")
-_COLOUR = {"needs you": "bold red", "stuck": "red", "working": "green", "idle": "", "done": "dim"}
-
-
-def group_of(agent: Agent) -> tuple[str, str]:
-    """The group an agent belongs to, and its sign. Who is gone with nothing to do is no trouble."""
-    group, sign = GROUPS.get(agent.state, ("idle", "○"))
-    if agent.state in ("dead", "gone") and not (agent.task or agent.unread):
-        return "done", "–"
-    return group, sign
+#: A group's sign and colour: never a colour alone.
+SIGNS = {NEEDS_YOU: "!", STUCK: "x", WORKING: "●", IDLE: "○", DONE: "✓", ELSEWHERE: "@"}
+_COLOUR = {NEEDS_YOU: "bold red", STUCK: "red", WORKING: "green", IDLE: "", DONE: "dim", ELSEWHERE: "dim"}
+_ASKS = {PERMISSION: "may I ", QUESTION: "asks ", UNVERIFIED: "not verified ", CONFLICT: "conflict "}
 
 
 def agent_line(agent: Agent) -> Text:
-    """One agent in two or three lines."""
-    group, sign = group_of(agent)
+    """One agent in a few lines."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{sign} ", _COLOUR[group])
+    text.append(f"{SIGNS[agent.group]} ", _COLOUR[agent.group])
     text.append(value(agent.name), f"bold {colour_of(agent.name)}")
-    text.append(f" {agent.state or '-'} {since(agent.since)}", "dim")
+    text.append(f" {agent.state or '-'} {since(agent.since)}" if agent.group != ELSEWHERE else "", "dim")
+    if agent.progress is not None and agent.task:
+        text.append(f" {agent.progress} %", "dim")
     if agent.unread:
         text.append(f" {agent.unread} unread", "yellow")
     if agent.task:
         text.append(f"\n  {sentence(agent.task)}")
     if agent.last:
-        text.append(f"\n  {sentence(agent.last)}", "dim")
-    if agent.branch:
-        text.append(f"\n  {value(agent.branch)}", "dim")
+        text.append(f"\n  “{sentence(agent.last)}”", "dim")
+    used = in_words(agent.used) if agent.used is not None else ""
+    if more := "  ".join(filter(None, (value(agent.branch), used))):
+        text.append(f"\n  {more}", "dim")
+    if "over budget" in agent.note:
+        text.append(f"\n  {value(agent.note[agent.note.index('over budget') :])}", "bold yellow")
     return text
 
 
@@ -69,15 +53,14 @@ class Who(OptionList):
         """Show these, and keep what is highlighted."""
         keep = self.highlighted_option.id if self.highlighted_option else None
         self.clear_options()
-        ordered = sorted(agents, key=lambda one: ORDER.index(group_of(one)[0]))
         shown = None
-        for one in ordered:
-            group = group_of(one)[0]
+        for one in agents:
+            group = one.group
             if group != shown:
                 self.add_option(Option(Text(group, "dim underline"), disabled=True))
                 shown = group
             self.add_option(Option(agent_line(one), id=f"agent-{one.name}"))
-        if not ordered:
+        if not agents:
             self.add_option(Option(Text("nobody yet", "dim"), disabled=True))
         if keep and any(option.id == keep for option in self.options):
             self.highlighted = self.get_option_index(keep)
@@ -99,14 +82,14 @@ class Waits(OptionList):
         self._items: dict[str, Item] = {}
 
     def show(self, items: Sequence[Item]) -> None:
-        """Show these, and keep what is highlighted; what is gone takes the highlight with it."""
+        """Show these, and keep what is highlighted; where that is gone, the first."""
         keep = self.chosen
         self._items = {f"{item.kind}-{item.key}": item for item in items}
         self.clear_options()
         for ident, item in self._items.items():
             text = Text(no_wrap=True, overflow="ellipsis")
-            text.append({PERMISSION: "may I ", MERGE: ""}.get(item.kind, "asks "), "bold")
-            text.append(f"{value(item.who)} ", colour_of(item.who))
+            text.append(f"{value(item.who)} ", f"bold {colour_of(item.who)}")
+            text.append(_ASKS.get(item.kind, ""), "bold")
             text.append(f"{since(item.since)} ", "dim")
             text.append(sentence(item.title))
             self.add_option(Option(text, id=ident))
@@ -115,11 +98,39 @@ class Waits(OptionList):
         ident = f"{keep.kind}-{keep.key}" if keep else ""
         if ident in self._items:
             self.highlighted = self.get_option_index(ident)
-        elif items and keep is None:
-            self.highlighted = 0
+        elif items:
+            self.highlighted = 0  # the next; no key answers it before it could be read
 
     @property
     def chosen(self) -> Item | None:
         """What is highlighted."""
         found = self.highlighted_option
         return self._items.get(found.id or "") if found else None
+
+
+class Queue(OptionList):
+    """The merge queue; choosing a row shows what its branch changes."""
+
+    def __init__(self) -> None:
+        super().__init__(id="queue")
+        self._rows: list[Waiting] = []
+
+    def show(self, rows: Sequence[Waiting]) -> None:
+        """Show these, and keep what is highlighted."""
+        keep = self.chosen
+        self._rows = list(rows)
+        self.clear_options()
+        for place, row in enumerate(self._rows):
+            self.add_option(Option(Text(row.text), id=f"row-{place}"))
+        if not self._rows:
+            self.add_option(Option(Text("Nothing waits to be merged.", "dim"), disabled=True))
+        names = [row.worker for row in self._rows]
+        if self._rows:
+            self.highlighted = names.index(keep.worker) if keep is not None and keep.worker in names else 0
+
+    @property
+    def chosen(self) -> Waiting | None:
+        """What is highlighted."""
+        found = self.highlighted_option
+        place = int(found.id.removeprefix("row-")) if found and found.id else -1
+        return self._rows[place] if 0 <= place < len(self._rows) else None

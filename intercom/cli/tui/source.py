@@ -1,4 +1,4 @@
-"""Owns what the screen shows and what its keys do, apart from how it looks: the bus and the fleet.
+"""Owns what the screen shows, apart from how it looks: the bus and the fleet.
 
 Everything here runs on one thread, since a bus belongs to one; the screen asks and awaits. Nothing of it writes to the
 terminal.
@@ -12,31 +12,25 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from intercom.core.contract import gist
-from intercom.core.display import named, value
+from intercom.cli.tui.waits import Item, waits
+from intercom.core.errors import UsageError
 from intercom.core.message import USER, Message, Receipt
+from intercom.fleet.alerts import Alert, Notebook, Settings, settings
 from intercom.fleet.crew import Crew
-from intercom.fleet.overview import Agent, Overview, overview
+from intercom.fleet.overview import Agent, overview
+from intercom.fleet.spending import Spending
+from intercom.fleet.telling import due
 from intercom.store.index.query import Filter, history
 from intercom.system.watch import Watch
+
+if TYPE_CHECKING:
+    from intercom.fleet.telling import Told
 
 T = TypeVar("T")
 _LOOK_AGAIN = 1.0  #: seconds after which the watching thread sees that it is to end
 _STATE = 0.25  #: seconds between two looks at the state's files
-PERMISSION, QUESTION, MERGE = "permission", "question", "merge"
-
-
-class Item(NamedTuple):
-    """Something that waits for a person. `key` tells one from another, whatever else of it changes."""
-
-    kind: str
-    key: str  #: the id of the request or message; the worker of a worktree
-    who: str
-    since: str
-    title: str
-    detail: str
 
 
 class Picture(NamedTuple):
@@ -47,6 +41,7 @@ class Picture(NamedTuple):
     unread: int
     newest: int  #: the highest sequence number
     root: str
+    due: tuple[Alert, ...] = ()  #: what a person elsewhere is to be told, where their settings say so
 
 
 class Ticked(NamedTuple):
@@ -68,6 +63,9 @@ class Source:
         self._changed = changed
         self._over = threading.Event()
         self._watching: list[threading.Thread] = []
+        self._spending: Spending | None = None
+        self.told: Settings | None = None  #: where a person elsewhere is told, if their settings say so
+        self.trouble = ""  #: with the person's own settings
 
     async def ask(self, work: Callable[[Crew], T]) -> T:
         """What `work` finds, on the thread of the bus. What it raises."""
@@ -77,6 +75,29 @@ class Source:
         if self._crew is None:
             self._crew = Crew.open(self._root)
         return work(self._crew)
+
+    def picture(self, crew: Crew) -> Picture:
+        """What there is now, by what was read before."""
+        return picture(crew, self._spending, self.told)
+
+    def prepare(self, crew: Crew) -> None:
+        """Read the person's own settings, which the first picture does not wait for."""
+        from intercom.fleet.telling import wanted
+
+        try:
+            self._spending = Spending(crew.environ)
+            self.told = settings(crew.environ) if wanted(crew.environ) else None
+        except UsageError as error:
+            self.trouble = str(error)
+
+    def tell(self, found: Sequence[Alert]) -> Told:
+        """Tell a person elsewhere, on any thread. StorageError, UsageError."""
+        from intercom.fleet.telling import Told, tell
+
+        root = self._crew.bus.config.root if self._crew is not None else None
+        if self.told is None or root is None:
+            return Told()
+        return tell(found, self.told, Notebook(root, os.environ), root.name)
 
     def watch(self, folder: Path) -> None:
         """From now on call `changed`, on another thread, whenever something happened to the log or the state."""
@@ -123,46 +144,13 @@ def _written(path: Path) -> tuple[int, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def picture(crew: Crew) -> Picture:
-    """What there is now."""
+def picture(crew: Crew, spending: Spending | None = None, told: Settings | None = None) -> Picture:
+    """What there is now; `spending` reads what each used, `told` says what somebody elsewhere is to know."""
     now = crew.bus.status()
-    found = overview(crew.bus, now)
+    found = overview(crew.bus, now, spending)
     newest = crew.bus.ask(lambda db: db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0])
-    return Picture(tuple(found.agents), tuple(_waits(crew, found)), now.unread.get(USER, 0), newest, now.root)
-
-
-def _waits(crew: Crew, found: Overview) -> list[Item]:
-    """What waits for a person: permissions first, they hold up a worker; then questions, then what is not merged."""
-    from intercom.fleet.approve import describe
-
-    items = [
-        Item(PERMISSION, one.id, one.name, one.asked, _first(describe(one)), _told(describe(one)))
-        for one in crew.sessions.open_requests()
-    ]
-    items += [Item(QUESTION, one.id, one.sender, one.at, gist(one.body), one.body) for one in found.questions]
-    items += [
-        Item(MERGE, one.worker, one.worker, one.changed, f"{one.status}: {one.branch or one.path}", _entry(one))
-        for one in found.unmerged
-    ]
-    return items
-
-
-def _first(request: dict[str, Any]) -> str:
-    what = request.get("command") or request.get("subject") or request.get("url") or ", ".join(request.get("paths", []))
-    return f"{request.get('tool', '')}: {what or request.get('description') or ''}"
-
-
-def _told(request: dict[str, Any]) -> str:
-    """A request in full: nobody answers what they have not read."""
-    lines = []
-    for key, said in request.items():
-        if key not in {"request", "asked", "message"} and said:
-            lines.append(named(key, said if isinstance(said, str) else ", ".join(map(str, said))))
-    return "\n".join(lines)
-
-
-def _entry(one: Any) -> str:
-    return "\n".join(f"{key}: {value(str(said))}" for key, said in one.to_json().items() if said)
+    alerts = tuple(due(crew, told, found, now)) if told is not None else ()
+    return Picture(tuple(found.agents), waits(crew, found), now.unread.get(USER, 0), newest, now.root, alerts)
 
 
 def page(crew: Crew, wanted: Filter, limit: int, words: str = "") -> list[Ticked]:
@@ -183,87 +171,3 @@ def ticked(crew: Crew, messages: Sequence[Message]) -> list[Ticked]:
         acted = sum(one.acted is not None for one in found)
         out.append(Ticked(message, sum(bool(one.shown or one.acted) for one in found), acted, len(found)))
     return out
-
-
-# -- what the keys do ---------------------------------------------------------------------------------
-
-
-def answer(crew: Crew, item: Item, decision: str) -> str:
-    """Allow or deny exactly the request that was shown; what to tell of it. Refused, NotFound, UsageError."""
-    from intercom.fleet.approve import approve
-    from intercom.fleet.speaker import authority, speaker
-
-    by = authority(speaker(crew.state, os.environ), consent=True)
-    if item.detail not in {one.detail for one in picture(crew).waits if one.key == item.key}:
-        return "it is not asked any more, or not so: nothing was answered"
-    done = approve(crew, item.who, by=by, decision=decision, expect=item.key, timeout=3.0)
-    return f"{item.who}: {done.decision}" if done.answered else f"nothing was answered: {done.note or 'not asked'}"
-
-
-def say(crew: Crew, to: str, text: str, answers: Message | None = None) -> str:
-    """Send what a person wrote, as an answer where it is one; what to tell of it. UnknownName, Refused, UsageError."""
-    from intercom.fleet.speaker import checked, speaker
-
-    sender, via = checked(crew.state, speaker(crew.state, os.environ), None)
-    re, thread = (answers.id, answers.thread) if answers else (None, None)
-    kind = "answer" if answers else "status"
-    sent = crew.bus.send(to, text, sender=sender, via=via, type=kind, reply_to=re, thread=thread)
-    return f"sent to {sent.to} as {sent.sender}"
-
-
-def find(crew: Crew, ident: str) -> Message:
-    """A message by its id. NotFound."""
-    return crew.bus.versions(ident)[-1]
-
-
-def mark_read(crew: Crew) -> str:
-    """Take everything as read that is for the person at the screen."""
-    crew.bus.confirms = True
-    try:
-        count = len(crew.bus.read(USER))
-        crew.bus.read(USER)
-    finally:
-        crew.bus.confirms = False
-    return f"{count} marked as read"
-
-
-def nudge(crew: Crew, worker: str) -> str:
-    """Wake a worker; what to tell of it."""
-    from intercom.fleet.speaker import authority, speaker
-    from intercom.fleet.wake import tell
-
-    by = authority(speaker(crew.state, os.environ))
-    done = tell(crew, worker, "Please look at what waits for you on the bus.", by=by)
-    return f"{worker}: {'woken' if done.get('woke') else done.get('reason') or done.get('note') or 'told'}"
-
-
-def peek(crew: Crew, worker: str) -> str:
-    """What a worker's terminal shows now, as text."""
-    from intercom.fleet.observe import look
-
-    seen = look(crew, worker)
-    return seen.screen.text if seen.screen and seen.screen.text else f"{worker} has no terminal to look at"
-
-
-def queue(crew: Crew) -> list[str]:
-    """The merge queue in lines."""
-    from intercom.fleet.worktrees.queue import look
-
-    lines = []
-    for row in look(crew).rows:
-        parts = (row.get("number", "-"), row["worker"], row["status"], row.get("branch") or row.get("on_branch"))
-        lines.append("  ".join(str(part) for part in (*parts, row.get("why")) if part))
-        if "ahead" in row:
-            lines.append(f"     {row['ahead']} ahead of {row['base']}, {row['behind']} behind")
-        for other, names in row.get("conflicts", {}).items():
-            lines.append(f"     conflicts with {other} in {', '.join(names)}")
-        lines += [f"     not checked: {reason}" for reason in row.get("reasons", [])]
-    return lines
-
-
-def health(crew: Crew) -> list[tuple[str, str, str, str]]:
-    """What `doctor` finds: state, check, what it says, what to do."""
-    from intercom.doctor import examine, runs_on
-
-    found = [*runs_on(), *examine(crew.bus.config, os.environ)]
-    return [(one.state, one.check, one.says, one.do or "") for one in found]

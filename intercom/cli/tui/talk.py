@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.text import Text
 from textual.containers import VerticalScroll
@@ -71,6 +70,8 @@ def body(message: Message) -> RenderableType:
         words = Text(_plain(contract.role_instructions))
         report = Text(f"report back: {value(', '.join(contract.report_back))}", "dim")
         return Group(Text(value(contract.role), "bold"), words, report)
+    from rich.markdown import Markdown  # a fifth of the time to the first picture
+
     return Markdown(_plain(message.body), hyperlinks=False, code_theme="ansi_dark")
 
 
@@ -134,6 +135,7 @@ class Talk(VerticalScroll):
     async def show(self, wanted: Filter | None = None, words: str = "") -> None:
         """Show the newest messages that a filter lets through, or those with these words."""
         self.wanted, self.words = wanted or Filter(), words
+        self.border_title = self._named()
         found = await self._page(self.wanted, words)
         await self.remove_children()
         if found:
@@ -142,6 +144,12 @@ class Talk(VerticalScroll):
             await self.mount(Static("Nothing found." if words else "No messages yet.", classes="empty"))
         self._fold()
         self.anchor()
+
+    def _named(self) -> str | None:
+        """What is let through, in words."""
+        told = ("with", self.wanted.about), ("thread", self.wanted.thread), ("only", self.wanted.type)
+        parts = [f"{word} {value(name)}" for word, name in (*told, ("search:", self.words or None)) if name]
+        return f"{', '.join(parts)}  (Escape: all)" if parts else None
 
     async def refresh_end(self) -> None:
         """Add what came since, and mark what became of the others."""

@@ -1,0 +1,145 @@
+"""Owns what the keys of the screen do on the bus; each says in words what came of it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from intercom.cli.tui.waits import Item, waits
+from intercom.core.display import value
+from intercom.core.errors import IntercomError
+from intercom.core.message import USER, Message
+from intercom.fleet.crew import Crew
+from intercom.fleet.overview import overview
+from intercom.system import tmux
+from intercom.system.git import git
+
+_DIFF = 4_000_000  #: characters of a diff that are shown
+
+
+class Answered(NamedTuple):
+    """What came of a decision; `changed`: it was not given, for something else is asked by now."""
+
+    said: str
+    changed: bool = False
+
+
+def answer(crew: Crew, item: Item, decision: str) -> Answered:
+    """Allow or deny exactly the request that was shown. Refused, NotFound, UsageError."""
+    from intercom.fleet.approve import approve
+    from intercom.fleet.speaker import authority, speaker
+
+    by = authority(speaker(crew.state, os.environ), consent=True)
+    now = {one.key: one for one in waits(crew, overview(crew.bus, crew.bus.status())) if one.kind == item.kind}
+    if item.key not in now:
+        return Answered(f"{item.who} does not ask that any more; nothing was answered")
+    if now[item.key].detail != item.detail:
+        return Answered(f"what {item.who} asks has changed; nothing was answered. Read it, then press again", True)
+    done = approve(crew, item.who, by=by, decision=decision, expect=item.expect, timeout=3.0)
+    return Answered(f"{item.who}: {done.decision}" if done.answered else f"nothing was answered: {done.note}")
+
+
+def say(crew: Crew, to: str, text: str, answers: Message | None = None) -> str:
+    """Send what a person wrote, as an answer where it is one. UnknownName, Refused, UsageError."""
+    from intercom.fleet.speaker import checked, speaker
+
+    sender, via = checked(crew.state, speaker(crew.state, os.environ), None)
+    re, thread = (answers.id, answers.thread) if answers else (None, None)
+    kind = "answer" if answers else "status"
+    sent = crew.bus.send(to, text, sender=sender, via=via, type=kind, reply_to=re, thread=thread)
+    said = f"sent to {sent.to} as {sent.sender}"
+    if crew.sessions.get(to) is not None and not _wakes(crew, to, sent.id):
+        said += "; it reads it when it next looks"
+    return said
+
+
+def _wakes(crew: Crew, to: str, ident: str) -> bool:
+    """Whether its session was woken for the message, or is at work and is told anyway."""
+    from intercom.fleet.wake import safely
+
+    done = safely(crew, to, ident)
+    return bool(done.woke) or crew.sessions.get(to) is None
+
+
+def find(crew: Crew, ident: str) -> Message:
+    """A message by its id. NotFound."""
+    return crew.bus.versions(ident)[-1]
+
+
+def mark_read(crew: Crew) -> str:
+    """Take everything as read that is for the person at the screen."""
+    crew.bus.confirms = True
+    try:
+        count = len(crew.bus.read(USER))
+        crew.bus.read(USER)
+    finally:
+        crew.bus.confirms = False
+    return f"{count} marked as read"
+
+
+def nudge(crew: Crew, worker: str) -> str:
+    """Wake a worker."""
+    from intercom.fleet.speaker import authority, speaker
+    from intercom.fleet.wake import tell
+
+    by = authority(speaker(crew.state, os.environ))
+    done = tell(crew, worker, "Please look at what waits for you on the bus.", by=by)
+    return f"{worker}: {'woken' if done.get('woke') else done.get('reason') or done.get('note') or 'told'}"
+
+
+def peek(crew: Crew, worker: str) -> str:
+    """What a worker's terminal shows now, as text."""
+    row = crew.sessions.get(worker)
+    if row is None or row.pane is None:
+        return f"{worker} has no terminal to look at"
+    try:
+        return tmux.look(crew.tmux_of(row.socket), row.pane, colours=False)[1].rstrip() or "(an empty screen)"
+    except IntercomError as error:
+        return str(error)
+
+
+class Waiting(NamedTuple):
+    """A row of the merge queue."""
+
+    worker: str
+    branch: str
+    base: str
+    text: str  #: in lines, harmless
+
+
+def queue(crew: Crew) -> list[Waiting]:
+    """The merge queue."""
+    from intercom.fleet.worktrees.queue import look
+
+    return [_waiting(row) for row in look(crew).rows if row.get("worker")]
+
+
+def _waiting(row: dict[str, Any]) -> Waiting:
+    branch = row.get("branch") or row.get("on_branch") or ""
+    parts = (row.get("number", "-"), row["worker"], row["status"], branch, row.get("why"))
+    lines = ["  ".join(str(part) for part in parts if part)]
+    if "ahead" in row:
+        checked = "checked" if row.get("checked", {}).get("verified") else "not checked"
+        counts = f"{row['ahead']} ahead of {row['base']}, {row['behind']} behind, {row['files_changed']} files"
+        lines.append(f"   {counts}, {checked}")
+    for other, names in row.get("conflicts", {}).items():
+        lines.append(f"   ! conflicts with {other} in {', '.join(names)}")
+    if names := row.get("conflicts_with_base"):
+        lines.append(f"   ! conflicts with {row['base']} in {', '.join(names)}")
+    lines += [f"   ! {reason}" for reason in row.get("checked", {}).get("unverified", [])]
+    return Waiting(row["worker"], branch or row.get("head") or "", row.get("base") or "", "\n".join(map(value, lines)))
+
+
+def diff(crew: Crew, one: Waiting) -> str:
+    """What a branch changes since it left its base; nothing that a repository's own settings name is run."""
+    words = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--stat", "--patch", f"{one.base}...{one.branch}"]
+    text = git(crew.bus.config.root, *words, "--").out
+    return text[:_DIFF] or f"{one.branch} changes nothing against {one.base}"
+
+
+def health(crew: Crew) -> list[tuple[str, str, str, str]]:
+    """What `doctor` finds: state, check, what it says, what to do."""
+    from intercom.doctor import examine, runs_on
+
+    found = [*runs_on(), *examine(crew.bus.config, os.environ)]
+    return [(one.state, one.check, one.says, one.do or "") for one in found]

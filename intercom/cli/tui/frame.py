@@ -1,0 +1,239 @@
+"""Owns the screen's parts, and that it is drawn anew when something changed, not by the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.events import Resize
+from textual.message import Message as Event
+from textual.widgets import Footer, OptionList, Static, TabbedContent, TabPane
+
+from intercom.cli.tui.panels import Queue, Waits, Who
+from intercom.cli.tui.source import Picture, Source
+from intercom.cli.tui.talk import Talk
+from intercom.cli.tui.waits import CONFLICT, MERGE, PERMISSION, QUESTION, UNVERIFIED, Item
+from intercom.core.config import Config
+from intercom.core.display import framed, sentence, value
+from intercom.core.errors import IntercomError
+from intercom.fleet.alerts import Alert
+from intercom.fleet.overview import IDLE, STUCK, WORKING
+
+if TYPE_CHECKING:
+    from intercom.fleet.crew import Crew
+
+T = TypeVar("T")
+_WIDE = 110  #: columns from which on there are three columns
+_LOOK_ANYWAY = 20.0  #: seconds after which ages are told anew, and what no file tells is looked at
+_HINTS = {
+    PERMISSION: "a allow   d deny   p peek   o open",
+    QUESTION: "r reply",
+    UNVERIFIED: "w write to it   2 the queue",
+    CONFLICT: "2 the queue",
+    MERGE: "2 the queue",
+}
+_PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
+
+
+class Frame(App[None]):
+    """The screen of one project, without its keys."""
+
+    TITLE = "intercom"
+    ENABLE_COMMAND_PALETTE = False
+    CSS = """
+    Screen { overflow: hidden; }
+    TabbedContent, TabPane, ContentSwitcher { height: 1fr; }
+    #top { height: 1; padding: 0 1; background: $panel; }
+    #main { layout: grid; grid-size: 3 1; grid-columns: 34 1fr 44; height: 1fr; }
+    #main.narrow { grid-size: 2 2; grid-columns: 26 1fr; grid-rows: 1fr 11; }
+    #main.narrow #who { row-span: 2; }
+    #main.large { grid-columns: 48 1fr 80; }
+    #who, #talk, #right { border: round $surface-lighten-2; height: 100%; }
+    #who:focus, #talk:focus-within, #right:focus-within { border: round $primary; }
+    #waits { height: auto; max-height: 50%; border: none; }
+    #main.narrow #waits { max-height: 3; }
+    #detail { height: 1fr; padding: 0 1; }
+    #queue { height: 1fr; border: none; }
+    OptionList { text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1; }
+    #talk, #detail { scrollbar-size-vertical: 1; }
+    TabPane { padding: 0; }
+    """
+
+    class Changed(Event):
+        """Something happened on the bus."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self._config = config
+        self.source = Source(str(config.root), lambda: self.post_message(self.Changed()))
+        self.picture: Picture | None = None
+        self._drawing = self._again = self._telling = False
+        self._known: set[tuple[str, str]] = set()
+        self._read: tuple[Item | None, float] = (None, 0.0)  #: what is told in full, and since when
+        self._titled = ""
+
+    def compose(self) -> ComposeResult:
+        """Who, the conversation, what waits; the queue; the health."""
+        yield Static(id="top")
+        with TabbedContent(initial="talk-tab"):
+            with TabPane("1 Talk", id="talk-tab"), Container(id="main"):
+                yield Who(id="who")
+                yield Talk(self.source)
+                with Vertical(id="right") as right:
+                    right.border_title = "Waits for you"
+                    yield Waits()
+                    with VerticalScroll(id="detail"):
+                        yield Static(id="told")
+            with TabPane("2 Queue", id="queue-tab"):
+                yield Queue()
+            with TabPane("3 Health", id="health-tab"), VerticalScroll():
+                yield Static(id="health")
+        yield Footer()
+
+    async def on_mount(self) -> None:
+        """Draw it, and watch from now on."""
+        await self._draw()
+        await self.part(Talk).show()
+        self.part(Waits).focus()
+        self.source.watch(self._config.folder)
+        self.set_interval(_LOOK_ANYWAY, self.on_frame_changed)
+        await self.ask(self.source.prepare)
+        if self.source.trouble:
+            self.notify(sentence(self.source.trouble), severity="warning", markup=False)
+        await self.on_frame_changed()
+
+    def part(self, which: Any, kind: Any = None) -> Any:
+        """A part of the screen, whatever has come up over it."""
+        return self.screen_stack[0].query_one(which, kind) if kind else self.screen_stack[0].query_one(which)
+
+    def on_unmount(self) -> None:
+        """End what watches, and give the terminal its title back."""
+        self.source.close()
+        if self._titled:
+            self._write(_POP_TITLE)
+
+    def on_resize(self, event: Resize) -> None:
+        """Two columns where there is no room for three."""
+        self.part("#main").set_class(event.size.width < _WIDE, "narrow")
+        self.part("#main").set_class(event.size.width >= 2 * _WIDE, "large")
+
+    # -- drawing ----------------------------------------------------------------------------------
+
+    async def on_frame_changed(self) -> None:
+        """Draw anew; once more if something happened meanwhile."""
+        self._again = True
+        if self._drawing:
+            return
+        self._drawing = True
+        try:
+            while self._again and not self.source.closed:
+                self._again = False
+                await self._draw()
+        finally:
+            self._drawing = False
+
+    async def _draw(self) -> None:
+        found = await self.ask(self.source.picture)
+        if found is None:
+            return
+        if found.due and not self._telling:
+            self._telling = True
+            self.run_worker(self._tell(found.due), group="tell")
+        if found == self.picture:
+            self._lists()  # ages
+            return
+        first, self.picture = self.picture is None, found
+        self._lists()
+        known = {(item.kind, item.key) for item in found.waits}
+        if not first and known - self._known:
+            self.bell()
+        self._known = known
+        if not first and not self.source.closed:
+            await self.part(Talk).refresh_end()
+
+    async def _tell(self, due: tuple[Alert, ...]) -> None:
+        try:
+            told = await asyncio.to_thread(self.source.tell, due)
+            for trouble in told.troubles:
+                self.notify(f"not told: {sentence(trouble)}", severity="warning", markup=False)
+        except (IntercomError, OSError) as error:
+            self.notify(sentence(str(error)), severity="warning", markup=False)
+        finally:
+            self._telling = False
+
+    def _lists(self) -> None:
+        """The lists and the top line, with ages as they are now."""
+        found = self.picture
+        if found is None:
+            return
+        self.part(Who).show(found.agents)
+        self.part(Waits).show(found.waits)
+        groups = [agent.group for agent in found.agents]
+        waiting = f"{len(found.waits)} wait for you" if len(found.waits) != 1 else "1 waits for you"
+        parts = [waiting if found.waits else "nothing waits", f"{found.unread} unread"]
+        parts += [f"{groups.count(group)} {group}" for group in (STUCK, WORKING, IDLE) if group in groups]
+        top = Text(f"intercom {value(self._config.root.name)}  ", "bold")
+        top.append("  ".join(parts), "bold red" if found.waits else "dim")
+        self.part("#top", Static).update(top)
+        self._title(f"intercom {value(self._config.root.name)}" + (f": {waiting}" if found.waits else ""))
+        self.tell_in_full()
+
+    def _title(self, text: str) -> None:
+        """Name the terminal's window, for who looks at its tab alone."""
+        if text != self._titled:
+            self._write(f"{'' if self._titled else _PUSH_TITLE}\x1b]2;{text}\x1b\\")
+            self._titled = text
+
+    def _write(self, text: str) -> None:
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(text)
+
+    def tell_in_full(self) -> None:
+        """What is highlighted among what waits, in full."""
+        item = self.part(Waits).chosen
+        if item != self._read[0]:
+            self._read = item, time.monotonic()
+            self.part("#detail").scroll_home(animate=False)
+        told = Text("\n".join(framed(item.detail, "")) if item else "")
+        self.part("#detail").border_subtitle = None
+        if item:
+            told = Text.assemble((f"{_HINTS[item.kind]}\n", "dim"), told)
+        self.part("#told", Static).update(told)
+
+    def is_whole(self) -> bool:
+        """Whether all that is told of it can be seen, or its end was scrolled to."""
+        box = self.part("#detail")
+        return bool(box.scroll_y >= box.max_scroll_y)
+
+    def since_told(self) -> float:
+        """For how many seconds it has been on the screen as it is."""
+        return time.monotonic() - self._read[1]
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Tell in full what is highlighted."""
+        if event.option_list.id == "waits":
+            self.tell_in_full()
+
+    # -- the bus ----------------------------------------------------------------------------------
+
+    async def ask(self, find: Callable[[Crew], T]) -> T | None:
+        """What the bus says; trouble is shown, and is None."""
+        if self.source.closed:
+            return None
+        try:
+            return await self.source.ask(find)
+        except (IntercomError, OSError) as error:
+            self.notify(sentence(str(error)), severity="error", markup=False)
+            return None
+
+    async def do(self, act: Callable[[Crew], str]) -> None:
+        """Do something, say what came of it, and draw it."""
+        told = await self.ask(act)
+        if told is not None:
+            self.notify(sentence(told), markup=False)
+        await self.on_frame_changed()

@@ -1,0 +1,98 @@
+"""Owns what waits for a person: permissions, dialogs on a screen, questions, `done`s that facts contradict, branches.
+
+Each is told in full: nobody answers what they have not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from intercom.core.contract import gist
+from intercom.core.display import named, value
+from intercom.core.limits import SHOWN
+from intercom.fleet import observe
+from intercom.fleet.approve import describe
+from intercom.fleet.crew import Crew
+from intercom.fleet.overview import Overview
+from intercom.fleet.sessions import Request
+
+PERMISSION, QUESTION, UNVERIFIED, CONFLICT, MERGE = "permission", "question", "unverified", "conflict", "merge"
+_BROKEN = ("conflict", "failed")
+
+
+class Item(NamedTuple):
+    """Something that waits for a person. `key` tells one from another, whatever else of it changes."""
+
+    kind: str
+    key: str  #: the id of the request or message; the worker of a dialog or worktree
+    who: str
+    since: str
+    title: str
+    detail: str
+    expect: str = ""  #: what a decision about it names
+
+
+def waits(crew: Crew, found: Overview) -> tuple[Item, ...]:
+    """What waits now: permissions first, they hold up a worker; then questions, then what is done and not merged."""
+    items = [*_permissions(crew, found)]
+    items += [Item(QUESTION, one.id, one.sender, one.at, gist(one.body), one.body) for one in found.questions]
+    items += [
+        Item(UNVERIFIED, one.id, one.worker, one.at, " ".join(one.reasons), "\n".join(one.reasons))
+        for one in found.unverified
+    ]
+    trees = sorted(found.unmerged, key=lambda one: one.status not in _BROKEN)
+    items += [
+        Item(
+            CONFLICT if one.status in _BROKEN else MERGE,
+            one.worker,
+            one.worker,
+            one.changed,
+            f"{one.status}: {one.branch or one.path}",
+            _entry(one),
+        )
+        for one in trees
+    ]
+    return tuple(items)
+
+
+def _permissions(crew: Crew, found: Overview) -> Iterator[Item]:
+    requests = {one.id: one for one in crew.sessions.open_requests()}
+    for one in found.permissions:
+        request = requests.get(one.request)
+        if request is not None:
+            detail = _told(describe(request))
+            yield Item(PERMISSION, request.id, request.name, request.asked, _first(request), detail, _expect(request))
+        elif not one.request and (dialog := observe.look(crew, one.worker).dialog) is not None:
+            asked = {key: said for key, said in observe.asked(dialog).items() if key != "default"}
+            subject = dialog.subject or next(iter(dialog.paths), "")
+            yield Item(PERMISSION, f"screen:{one.worker}", one.worker, one.at, one.what, _told(asked), subject)
+
+
+def _expect(request: Request) -> str:
+    """What names it: its id, or all of what is asked, where that is longer than others were shown of it."""
+    asks = request.request
+    long = any(len(str(asks.get(key) or "")) > SHOWN for key in ("subject", "command", "url", "paths", "input"))
+    whole = next((str(asks[key]) for key in ("subject", "command", "url") if asks.get(key)), "")
+    return whole if long and whole else request.id
+
+
+def _first(request: Request) -> str:
+    asks = request.request
+    paths = ", ".join(map(str, asks.get("paths") or []))
+    what = asks.get("command") or asks.get("subject") or asks.get("url") or paths
+    return f"{asks.get('tool', '')}: {what or asks.get('description') or ''}"
+
+
+def _told(request: dict[str, Any]) -> str:
+    """A request in full."""
+    lines = []
+    for key, said in request.items():
+        if key not in {"request", "asked", "message"} and said:
+            words = ", ".join(map(str, said)) if isinstance(said, list) else str(said)
+            lines.append(named(key, words))
+    return "\n".join(lines)
+
+
+def _entry(one: Any) -> str:
+    return "\n".join(f"{key}: {value(str(said))}" for key, said in one.to_json().items() if said)
