@@ -42,17 +42,24 @@ class Sync:
         self._indexing = Indexing(config, log, index, state, notices, pace)
         self._unchanged = Unchanged(config, log, self._indexing.listing)
         self._proven: tuple[sqlite3.Connection, int] | None = None  # the connection, and which state it has beside it
+        self._moment = 0, 0  # in which moment it was proven, and how often we had written by then
 
     def db(self) -> sqlite3.Connection:
-        """A connection to the index, up to date. StorageError, LockTimeout, NotNow."""
+        """A connection to the index, up to date: as of the state's moment, in one. StorageError, LockTimeout, NotNow."""
         db, beside = self._proven or (None, 0)
-        if db is not None and self._index.unchanged(db) and beside == self._state.opened() and self._unchanged.holds():
-            return db
+        if db is not None and self._index.unchanged(db) and beside == self._state.opened():
+            if self._just_proven() or self._unchanged.holds():
+                return db
         taken = self._unchanged.take()
         db = self._brought_up()
         self._unchanged.note(taken)
         self._proven = db, self._state.opened()
+        self._moment = self._state.this_moment(), self._log.turns
         return db
+
+    def _just_proven(self) -> bool:
+        """Whether it was proven in this moment, and we changed nothing since: what others write now comes later."""
+        return self._moment[0] != 0 and self._moment == (self._state.this_moment(), self._log.turns)
 
     def _brought_up(self) -> sqlite3.Connection:
         """The same by the contents of the files."""

@@ -37,8 +37,8 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
+            # It waits for its own threads, and nobody should wait for it: what was heard is to be told.
+            threading.Thread(target=self._observer.stop, name="intercom-unwatch", daemon=True).start()
 
     def _start(self) -> Any:
         import logging

@@ -79,6 +79,7 @@ class Log:
         self.journal = config.private / "journal.md"
         self._journal = os.fspath(self.journal)
         self._lock = WriterLock(config.private / "lock", self.notices, self._pace)
+        self.turns = 0  #: how often we held the writer lock: as often we may have changed something
         self._looked = False  # whether the page need not be looked at any more, in this start of the machine
         self._left: _Left | None = None
         self._counted: tuple[Position, Position, int] | None = None  # base, how far, how many messages since
@@ -98,6 +99,7 @@ class Log:
             size = file_size(self._page) + file_size(self.base.path)
             if size > _LONG:
                 self.promise(size)
+            self.turns += 1
             yield
 
     def long(self) -> bool:

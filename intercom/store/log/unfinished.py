@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from intercom.format import MARKER, MESSAGE, Entry, Parser, marker, parse
@@ -17,6 +18,7 @@ from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
 
 _PIECE = 1024 * 1024  #: bytes that are parsed at once
+_USUAL = 512 * 1024  #: bytes of a page whose entries are kept, for a repair looks at them several times
 _COMPACTED = b"### COMPACTED"
 _IDENT = re.compile(rb"\n<!-- intercom id=[0-9a-z]+ ")
 _EVIDENCE = 8  #: bytes of a record that must be there to tell that it is this one
@@ -24,11 +26,20 @@ _TORN_META = re.compile(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
 
 
 def entries_of(data: bytes, roster: Roster | None = None) -> Iterator[Entry]:
-    """The entries of a file one after the other: not all of them are held at once. As `parse` for the rest."""
+    """The entries of a file one after the other: of a long one not all are held at once. As `parse` for the rest."""
+    if len(data) <= _USUAL:
+        yield from _read(data, roster)
+        return
     parser = Parser(roster=roster)
     for at in range(0, len(data), _PIECE):
         yield from parser.feed(data[at : at + _PIECE])
     yield from parser.close()
+
+
+@lru_cache(maxsize=3)
+def _read(data: bytes, roster: Roster | None) -> tuple[Entry, ...]:
+    """The entries of a page of usual length; as it is, as it was, and as it becomes."""
+    return tuple(parse(data, roster))
 
 
 class Reading(Protocol):

@@ -58,6 +58,7 @@ class State:
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None  # which file is open
         self._moments = 0  # how many blocks of `moment` we are in
+        self._begun = 0  # how many that are in no other were begun
         self._known: dict[tuple[object, ...], Any] = {}  # what was asked, as long as nothing was changed
         self._known_of: tuple[int, ...] = ()  # which file, other connections' changes, our own changes
         self._touched: dict[str, float] = {}  # name -> when (monotonic) it was last noted that it acts
@@ -100,11 +101,16 @@ class State:
             with self.guarded():
                 theirs = db.execute("PRAGMA data_version").fetchone()[0]
             self._forget_unless((self.turn, theirs, db.total_changes))
+            self._begun += 1
         self._moments += 1
         try:
             yield
         finally:
             self._moments -= 1
+
+    def this_moment(self) -> int:
+        """Which `moment` we are in; 0 in none."""
+        return self._begun if self._moments else 0
 
     def _forget_unless(self, still: tuple[int, ...]) -> None:
         if still != self._known_of or len(self._known) > _MANY_KNOWN:

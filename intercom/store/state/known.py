@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from intercom.core.config import Config
 from intercom.core.message import RESERVED, canonical, is_name
-from intercom.format import FRONT, decode, parse
+from intercom.format import FRONT, Entry, Parser, decode
 from intercom.format.roster import Roster
 from intercom.store.state.db import State
 
 MASTER = "master"
 _HEAD = 64 * 1024  #: bytes; front matter stands above that
+_PIECE = 2 * 1024  #: bytes; it mostly stands in so many
 
 
 def agents(config: Config, state: State) -> list[str]:
@@ -29,7 +31,7 @@ def front_matter_agents(page: bytes) -> list[str]:
 @lru_cache(maxsize=8)
 def _named_in(head: bytes) -> tuple[str, ...]:
     """The same of the beginning of a page."""
-    front = next((entry for entry in parse(head, Roster()) if entry.kind == FRONT), None)
+    front = next((entry for entry in _entries(head) if entry.kind == FRONT), None)
     if front is None or b"agents" not in front.raw:
         return ()
     import frontmatter
@@ -42,6 +44,14 @@ def _named_in(head: bytes) -> tuple[str, ...]:
         return ()  # written by hand: what is not YAML names nobody (an impossible date is a ValueError)
     found = map(canonical, plain)
     return tuple(name for name in found if is_name(name) and name not in RESERVED)
+
+
+def _entries(head: bytes) -> Iterator[Entry]:
+    """The entries at the beginning of a page; no more is parsed than is asked for."""
+    parser = Parser(roster=Roster())
+    for at in range(0, len(head), _PIECE):
+        yield from parser.feed(head[at : at + _PIECE])
+    yield from parser.close()
 
 
 def everybody(config: Config, state: State, page: bytes) -> list[str]:
