@@ -203,3 +203,22 @@ def test_waking_cannot_even_begin(monkeypatch: pytest.MonkeyPatch) -> None:
         "woke": False,
         "reason": "the state cannot be used. The message is stored and worker-1 gets it later",
     }
+
+
+def test_a_lock_that_nobody_holds_is_taken_without_filelock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its import takes longer than all else of a short command; what is not an ordinary file is left to it."""
+    path = tmp_path / "lock"
+    with WriterLock(path).held():
+        pass
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.ELOOP, "asked filelock")
+
+    monkeypatch.setattr(filelock, "FileLock", refused)
+    one, other = WriterLock(path), WriterLock(path)
+    with one.held(0.0):
+        assert not other._kept.take()
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to("elsewhere")
+    with pytest.raises(OSError, match="asked filelock"), WriterLock(path).held(0.0):
+        pass

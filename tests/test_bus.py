@@ -504,3 +504,17 @@ def test_a_bus_closed_and_used(bus: Bus) -> None:
     begun = time.monotonic()
     assert bus.wait("roo", 0) == []
     assert time.monotonic() - begun < 5
+
+
+def test_a_moment_has_one_look_but_all_that_this_bus_did(project: Path) -> None:
+    """What others send after the look comes later, once; what this bus sent itself is there at once."""
+    with Bus.open(project) as bus, Bus.open(project) as other:
+        bus.add_agents(["roo", "kilo"])
+        with bus.moment():
+            assert bus.unread("roo") == 0
+            other.send("roo", "later", sender="kilo")
+            assert bus.read("roo") == []
+            bus.send("roo", "now", sender="kilo")
+            assert [one.body for one in bus.read("roo")] == ["later", "now"]
+            other.send("roo", "afterwards", sender="kilo")
+        assert [one.body for one in bus.read("roo")] == ["afterwards"]

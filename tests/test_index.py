@@ -9,7 +9,8 @@ import pytest
 
 from intercom.core.message import Message, new_id, utc
 from intercom.format import parse, render
-from intercom.store.index import Builder, Index, IndexLost, Source, add_entries
+from intercom.store.index import Index, IndexLost, Source, add_entries
+from intercom.store.index.build import Builder
 
 IDENT = new_id()
 

@@ -45,11 +45,11 @@ class Sync:
         self._moment = 0, 0  # in which moment it was proven, and how often we had written by then
 
     def db(self) -> sqlite3.Connection:
-        """A connection to the index, up to date: as of the state's moment, in one. StorageError, LockTimeout, NotNow."""
+        """A connection to the index, up to date: to the state's moment, in one. StorageError, LockTimeout, NotNow."""
         db, beside = self._proven or (None, 0)
-        if db is not None and self._index.unchanged(db) and beside == self._state.opened():
-            if self._just_proven() or self._unchanged.holds():
-                return db
+        same = db is not None and self._index.unchanged(db) and beside == self._state.opened()
+        if db is not None and same and (self._just_proven() or self._unchanged.holds()):
+            return db
         taken = self._unchanged.take()
         db = self._brought_up()
         self._unchanged.note(taken)

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.bus.rebuild import Part, fill
 from intercom.core.config import Config
 from intercom.core.errors import StorageError
 from intercom.core.message import utc
@@ -27,7 +26,6 @@ from intercom.store.index.query import attach_state
 from intercom.store.log.checkpoint import Grown
 from intercom.store.log.log import Log
 from intercom.store.sources.inventory import UPTO, File, Listing, beyond
-from intercom.store.sources.readahead import mostly_new
 from intercom.store.sources.tail import (
     Rewritten,
     opened_segment,
@@ -39,7 +37,6 @@ from intercom.store.sources.tail import (
     uncollected,
     young,
 )
-from intercom.store.sources.theirs import theirs
 from intercom.store.state.db import State
 from intercom.system.files import make_private_folder, opened, storage
 from intercom.system.folders import file_mark, file_size
@@ -93,7 +90,7 @@ class Indexing:
             changed = [file for file in self._changed(db, noted) if file.own or not own]
             self._swept = -_SWEEP if own else self._swept  # the others' archives were not looked at
             own_ones = [file.path for file in changed if file.own]
-            if (len(own_ones) > 1 or not self.grown.data) and mostly_new(db, self._root, own_ones):
+            if own_ones and (len(own_ones) > 1 or not self.grown.data) and self._mostly_new(db, own_ones):
                 self.rebuild(own=own)
                 return self.current(own=own)
             if changed or noted.get("log") != self._config.log.name:
@@ -101,6 +98,12 @@ class Indexing:
                 noted = dict(self._index.db().execute(_SEEN_NEAR, ("",)).fetchall())
             self.pending = noted.get("pending", 0) not in {0, "0"}
         return self._index.db()
+
+    def _mostly_new(self, db: sqlite3.Connection, paths: list[str]) -> bool:
+        """Whether so much of our segments is new that making the index anew is quicker."""
+        from intercom.store.sources.readahead import mostly_new  # only now, as all of rebuilding
+
+        return mostly_new(db, self._root, paths)
 
     # -- its sources ------------------------------------------------------------------------------
 
@@ -216,6 +219,8 @@ class Indexing:
 
     def _read_others(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> list[tuple[str, int]]:
         """Take in what another machine's file has; return what was added: ids and numbers."""
+        from intercom.store.sources.theirs import theirs
+
         mark = self._mark(file)
         try:
             held = opened(f"{self._root}/{file.path}")
@@ -265,6 +270,8 @@ class Indexing:
 
     def _built(self, temporary: Path, progress: Callable[[int, int], None] | None, *, alone: bool) -> int:
         """Fill a new index at `temporary`; return the number of messages. StorageError, OSError."""
+        from intercom.bus.rebuild import Part, fill
+
         archive = file_mark(self._config.archive)
         self.listing.forget()
         files = [file for file in self.listing.all() if file.own or (not alone and self._usable(file))]

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.store.index import Builder, Source
+from intercom.store.index import Source
+from intercom.store.index.build import Builder
 from intercom.store.sources.inventory import File, Origin
 from intercom.store.sources.readahead import Ahead, Found, load, load_segment
 from intercom.system.folders import file_size

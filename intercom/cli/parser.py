@@ -207,8 +207,8 @@ COMMANDS = (
 )
 
 
-def build() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+def build(known: Sequence[Command] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of the command line with these commands."""
     how: dict[str, Any] = {"formatter_class": Help, "allow_abbrev": False}
     parser = TopParser(prog="intercom", description=DESCRIPTION, epilog=EPILOG, **how)
     parser.add_argument("-V", "--version", action="version", version=f"intercom {__version__}")
@@ -222,7 +222,7 @@ def build() -> argparse.ArgumentParser:
         parser_class=CommandParser,
     )
     parser.commands = commands
-    for command in COMMANDS:
+    for command in known:
         sub = commands.add_parser(
             command.name,
             help=command.help,
@@ -242,7 +242,8 @@ def _root(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse `argv`; without a word print the help; on wrong usage argparse prints why and exits with 2."""
-    parser = build()
+    alone = [command for command in COMMANDS if argv and command.name == argv[0]]  # to make them all takes a while
+    parser = build(alone or COMMANDS)
     if not argv:
         parser.print_help()
         parser.exit(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from intercom.format import entries, lines, strict
+from intercom.format import entries, strict
 from intercom.format.fences import NEED_MORE, REAL, Fences
 from intercom.format.grammar import (
     BETWEEN,
@@ -41,6 +41,8 @@ def one(raw: bytes, start: int = 0, roster: Roster | None = None) -> Entry:
     if match is not None and match.lastindex not in {COMPACTED, CONFLICT} and entries.is_header(match, roster):
         return entries.message(buffer, match, len(buffer), start - 1, roster)
     assert roster is not None, "these are not the bytes of a message"
+    from intercom.format import lines  # only a page's reader needs it
+
     return lines.again(raw, start, roster)
 
 
@@ -155,6 +157,8 @@ class Parser:
         """These entries of a page, and the messages that people wrote between their lines."""
         if self._roster is None:
             return found
+        from intercom.format import lines
+
         out: list[Entry] = []
         for entry in found:
             out += lines.taken_apart(entry, self._roster, at_top=self._frontless)

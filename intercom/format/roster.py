@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cached_property
 
 from intercom.core.message import ALL, SYSTEM, USER, canonical
@@ -77,6 +76,8 @@ class Roster:
 
     def nearest(self, name: str) -> str | None:
         """The known name that somebody probably meant."""
+        from difflib import get_close_matches
+
         found = get_close_matches(canonical(name), [*self.names, USER, ALL], n=1, cutoff=_CLOSE)
         return found[0] if found else None
 

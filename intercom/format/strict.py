@@ -1,6 +1,6 @@
 r"""Owns the fast way through the log: messages in the very shape that `render` gives them.
 
-Nearly every message has it, so a rebuild is as quick as this module. It gives what `entries.tolerant`
+Nearly every message has it, so a rebuild is as quick as this module. It gives what `tolerant.message`
 would give for the same bytes, only sooner: the one match of the boundary holds all fields, and each is
 plain ASCII already in its canonical form.
 """

@@ -13,6 +13,7 @@ Who holds the writer lock for a log so long that the others' patience may end sa
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -50,6 +51,12 @@ class _Joint:
         """Open its file anew. OSError."""
         self.close()
         self._handle = host.open_file(self._path, os.O_RDWR | os.O_CREAT)
+
+    def ready(self) -> bool:
+        """Open its file if that was not done. OSError."""
+        if self._handle < 0:
+            self.open()
+        return True
 
     def take(self) -> bool:
         """Whether it is locked now; never waits. OSError."""
@@ -100,6 +107,8 @@ class _Kept:
     def take(self) -> bool:
         """Whether it is locked now; never waits."""
         self._contended = False
+        if self._handle < 0:
+            self.keep()  # in a short process `filelock`, whose import takes as long as all the rest, is not needed then
         if self._handle < 0 or not self._turn.acquire(blocking=False):
             return False
         try:
@@ -108,7 +117,7 @@ class _Kept:
             if mine and not self._contended:
                 named = os.stat(self._path)
                 if (named.st_dev, named.st_ino) == self._file[1:]:
-                    if self._joint.take():
+                    if self._joint.ready() and self._joint.take():
                         return True
                     self._contended = True
                 host.unlock(self._handle)
@@ -128,11 +137,13 @@ class _Kept:
             self._turn.release()
 
     def keep(self) -> None:
-        """Open the file that `filelock` made, if that was not done; the caller holds the lock with that."""
+        """Open the file that `filelock` made, if that was not done."""
         if not host.LOCK_FILES_STAY:
             return
         with self._turn, suppress(OSError):
-            found = os.stat(self._path)
+            found = os.lstat(self._path)
+            if not stat.S_ISREG(found.st_mode):
+                return
             file = os.getpid(), found.st_dev, found.st_ino
             if self._handle < 0 or file != self._file:
                 self.close()

@@ -6,7 +6,6 @@ changes those that are there, `control` does what control records say; `query` g
 
 from __future__ import annotations
 
-from intercom.store.index.build import Builder
 from intercom.store.index.control import Control, split
 from intercom.store.index.db import Index, IndexLost
 from intercom.store.index.ingest import add_entries, add_records, add_source, plain_rows
@@ -14,7 +13,6 @@ from intercom.store.index.query import Filter
 from intercom.store.index.revise import Source
 
 __all__ = [
-    "Builder",
     "Control",
     "Filter",
     "Index",

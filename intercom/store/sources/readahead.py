@@ -18,7 +18,8 @@ from typing import IO, Any, BinaryIO, NamedTuple
 
 from intercom.core.errors import IntercomError
 from intercom.format import Entry
-from intercom.store.index import Builder, Control, Source, plain_rows, split
+from intercom.store.index import Control, Source, plain_rows, split
+from intercom.store.index.build import Builder
 from intercom.store.sources.tail import fits, pieces, proof_before, records, young
 from intercom.store.sources.theirs import theirs
 from intercom.system import host
