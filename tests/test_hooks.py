@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -477,6 +480,42 @@ def test_rules_that_take_too_long(hooks: Hooks, project: Path, monkeypatch: pyte
         assert answer is not None
         assert answer["hookSpecificOutput"]["decision"]["behavior"] == "deny"
     assert "took more than" in hooks.errors()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "watchdog.observers.Observer",
+        *(["watchdog.observers.inotify_c.inotify_init"] if sys.platform == "linux" else []),
+    ],
+)
+def test_a_permission_is_answered_where_the_system_tells_of_no_change(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """No inotify instance is left: the hook that waits looks for its answer, and has it."""
+    for name, value in ME.items():
+        monkeypatch.setenv(name, value)
+
+    def none_left(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    monkeypatch.setattr(what, none_left)
+
+    def master() -> None:
+        with closing(State(hooks.bus.config.private)) as state:
+            sessions = Sessions(state)
+            (request,) = until(sessions.open_requests)
+            assert sessions.answer(request.id, "allow", "master")
+
+    payload = {"session_id": "s1", "hook_event_name": "PermissionRequest", **TOUCH}
+    with ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(master)
+        config, claude = load(hooks.bus.config.root), known.program("claude")
+        answer, _ = serve(config, "PermissionRequest", claude, payload, os.environ)
+        answering.result()
+    assert answer is not None
+    assert answer["hookSpecificOutput"]["decision"]["behavior"] == "allow"
+    assert not hooks.errors()
 
 
 def test_where_a_session_that_a_person_started_can_be_seen(hooks: Hooks) -> None:
