@@ -166,12 +166,15 @@ def test_a_person_at_a_terminal_says_y_or_n(
         assert ("nothing was answered" in said) == (decided is None)
 
 
-def test_the_dead_are_said_once(project: Path) -> None:
-    """A line in the log for a process that ended without a word; none for one that said that it ends."""
+@pytest.mark.parametrize("master", [True, False])
+def test_the_dead_are_said_once(project: Path, *, master: bool) -> None:
+    """A line in the log for a process that ended without a word, to the master too: it waits for that worker's done."""
     from intercom.fleet import workers
 
     child = subprocess.Popen(["sleep", "60"])
     with Crew.open(project, environ={}) as crew:
+        if master:
+            crew.bus.register("master", pid=os.getpid())
         crew.bus.register("worker", "worker-1", pid=child.pid)
         crew.sessions.record("worker-1", state="running", detail={"tool": "Bash", "subject": "make"}, pid=child.pid)
         child.kill()
@@ -181,3 +184,6 @@ def test_the_dead_are_said_once(project: Path) -> None:
         assert "dead" in workers.scan(crew)[0]["note"]
         (said,) = [one.body for one in crew.bus.history(sender="system") if "is dead" in one.body]
         assert "running, Bash make" in said
+        assert [one.body for one in crew.bus.read("user")] == [said]
+        if master:
+            assert [one.body for one in crew.bus.read("master")] == [said]

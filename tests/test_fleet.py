@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,9 @@ from intercom.fleet.programs.claude import launch
 from intercom.fleet.programs.claude.program import Claude
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import safely, tell
+from intercom.fleet.workers import later
 from intercom.fleet.workers.environment import as_shell, worker_environment
-from intercom.fleet.workers.plan import check, tickets
+from intercom.fleet.workers.plan import Ticket, check, tickets
 from intercom.system import tmux
 from intercom.system.invocation import own_command
 from tests.conftest import Command, agree
@@ -381,22 +384,57 @@ def test_a_spawn_that_does_not_wait(
     try:
         if by == "command":
             line = ["spawn", "2", "--claude-cmd", str(claude), "--no-wait", "--ready-timeout", "1", "--json"]
+            line += ["--perm-mode", "bypassPermissions"]
             done = command(*line)
             assert done.returncode == 0, done
             found = [json.loads(row) for row in done.stdout.splitlines()]
         else:
             with BareClient(repository) as master:
                 master.call("intercomm_register", role="master")
-                words = {"claude_cmd": str(claude), "wait": False, "ready_timeout": 1}
+                words = {"claude_cmd": str(claude), "wait": False, "ready_timeout": 1, "perm_mode": "bypassPermissions"}
                 found = master.call("intercomm_spawn", count=2, **words)["workers"]
                 _log_says(command, "worker-1 did not become ready")
         assert [(one["name"], one["starting"]) for one in found] == [("worker-1", True), ("worker-2", True)]
+        assert all("RUNS ANYTHING, UNASKED" in one["mode"] for one in found)
         _log_says(command, "worker-2 did not become ready: not ready within 1 s")
         rows = [json.loads(row) for row in command("scan", "--json").stdout.splitlines()]
         assert [row["name"] for row in rows] == ["worker-1", "worker-2"]
     finally:
         ended = command("teardown")
     assert ended.stdout.count("processes ended") == 2
+
+
+def test_no_database_is_open_where_a_process_parts(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What SQLite has open and a fork takes along damages the file: its locks are not the new process's."""
+    found: list[str] = []
+
+    def parted(job: Callable[[Callable[[str], None]], None]) -> str:  # as the real one
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                found.append(os.readlink(f"/proc/self/fd/{name}"))
+        return '{"names": ["worker-1"]}'
+
+    monkeypatch.setattr(later, "lives_on", lambda: False)
+    monkeypatch.setattr(later, "apart", parted)
+    with Crew.open(repository, environ={}) as crew:
+        crew.bus.register("master", pid=os.getpid())
+        crew.bus.send("master", "so that all is open", sender="user", via="cli")
+        assert crew.sessions.all() == []
+        assert later.later(crew, workers.Plan(1), lambda *_: []) == ["worker-1"]
+        assert found
+        assert not [name for name in found if name.startswith(str(repository))], found
+        assert len(crew.bus.read("master")) == 1
+
+
+def test_a_spawn_that_breaks_off_says_so_in_the_log(repository: Path) -> None:
+    """Whatever goes wrong while nobody waits."""
+
+    def breaks(*_: object) -> list[tuple[str, str]]:
+        raise KeyError("worker-1")
+
+    with Crew.open(repository, environ={}) as crew:
+        later._finish(crew, [Ticket("worker-1", "s")], breaks)
+        assert ["worker-1 did not become ready: KeyError" in one.body for one in crew.bus.read("user")] == [True]
 
 
 def _log_says(command: Command, text: str) -> None:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from intercom.cli.fleet import spawned
+from intercom.cli.session import Asked
 from intercom.core.errors import UsageError
 from intercom.core.message import utc
 from intercom.fleet.approve import approve
 from intercom.fleet.crew import Crew
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import of_pane
+from intercom.fleet.workers import Spawned
 from intercom.fleet.workers.plan import begins
 from intercom.system import tmux
 from intercom.system.liveness import started
@@ -145,6 +148,12 @@ def test_a_plan_names_the_option_that_a_person_types(repository: Path, command: 
     """What a tool's argument is called helps nobody at a shell."""
     done = command("spawn", "1", "--bootstrap", "make", "--claude-cmd", sys.executable)
     assert (done.returncode, "--worktrees" in done.stderr) == (2, True), done
+
+
+def test_a_spawn_says_what_its_mode_allows(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the terminal as in the tool's answer."""
+    spawned(Asked(None, False), [Spawned("worker-1", True, 1.0, None, {"mode": "auto: edits and runs, unasked"})])
+    assert "auto: edits and runs, unasked" in capsys.readouterr().out
 
 
 def test_a_prefix_cuts_no_number_in_two() -> None:

@@ -69,7 +69,11 @@ def spawned(asked: Asked, found: list[Spawned]) -> int:
         state = "ready" if one["ready"] else "starting" if one.get("starting") else "NOT READY"
         _line(one["name"], state, one.get("reason", ""), f"{one['seconds']} s")
         _rest(
-            one, ("worktree", "bootstrap_log", "left_out", "accepted", "note", "not_woken", "left", "settings", "aimfp")
+            one,
+            (
+                *("mode", "worktree", "bootstrap_log", "left_out", "accepted", "note", "not_woken"),
+                *("left", "settings", "aimfp"),
+            ),
         )
     return 0 if all(one.ready or one.about.get("starting") for one in found) else 1
 

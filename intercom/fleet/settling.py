@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from intercom.bus.bus import Bus
 from intercom.bus.names import master_of
 from intercom.core.config import Config
 from intercom.core.display import named, value
@@ -65,13 +66,17 @@ def ended(crew: Crew, seen: Observation) -> None:
 
 
 def died(config: Config, sessions: Sessions, row: SessionRow) -> None:
-    """Say in the log that a session's process is gone without a word; the first to see it does."""
+    """Tell people and the master that a session's process is gone without a word; the first to see it does."""
     if row.pid is None or row.state == "gone" or not sessions.died(row):
         return
     about = row.about()
     what = " ".join(one_line(str(about[key]), _WORDS) for key in ("tool", "subject") if about.get(key))
     was = f"{row.state}, {what}" if what else row.state
-    announce(config, f"{value(row.name)} is dead: its process ended without a word. It was {value(was)}.")
+    text = f"{value(row.name)} is dead: its process ended without a word. It was {value(was)}."
+    with Bus(config) as bus:
+        master = master_of(bus.instances())
+    told = master is not None and master.state != "dead" and master.name != row.name
+    announce(config, text, to=f"{USER}, {master.name}" if master is not None and told else USER)
 
 
 def gone(name: str, request: Request, why: str) -> str:

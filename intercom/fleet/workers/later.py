@@ -48,6 +48,10 @@ def later(crew: Crew, plan: Plan, up: Up) -> list[str]:
 
 def _finish(crew: Crew, taken: list[Ticket], up: Up) -> None:
     with crew.again() as own:
-        for name, reason in up(own, taken):
+        try:
+            failed = up(own, taken)
+        except Exception as error:  # noqa: BLE001  # nobody waits: the log is where it can be said
+            failed = [(ticket.name, f"{type(error).__name__}: {error}") for ticket in taken]
+        for name, reason in failed:
             with suppress(IntercomError):
                 announce(own.bus.config, f"{value(name)} did not become ready: {reason}")

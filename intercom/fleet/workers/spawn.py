@@ -71,7 +71,8 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
     more: dict[str, Any] = {**({"settings": unused} if unused else {}), **({"aimfp": lacks} if lacks else {})}
     if not plan.wait:
         names = later(crew, plan, lambda own, taken: _failures(_all(own, plan, taken, by)))
-        return [Spawned(name, False, 0.0, _STARTING, {"starting": True, **more}) for name in names]
+        about = {"starting": True, "mode": _allows(plan.program, plan.perm_mode), **more}
+        return [Spawned(name, False, 0.0, _STARTING, about) for name in names]
     return [one._replace(about={**one.about, **more}) for one in _all(crew, plan, tickets(crew, plan), by)]
 
 
@@ -153,9 +154,14 @@ def _mode(crew: Crew, row: SessionRow, wanted: str) -> str:
     """Its permission mode, with what that allows; where its screen tells another one, that is said."""
     _, screen = observe.see(crew, row)
     runs = screen.mode if screen is not None and screen.mode else wanted
-    allows = program(row.program).modes.get(runs, "")
-    said = f"{runs}: {allows}" if allows else runs
+    said = _allows(row.program, runs)
     return said if runs == wanted else f"{said} (not {wanted}, which it was started with)"
+
+
+def _allows(name: str, mode: str) -> str:
+    """A permission mode of this program, with what it lets pass."""
+    allows = program(name).modes.get(mode, "")
+    return f"{mode}: {allows}" if allows else mode
 
 
 def _await_ready(crew: Crew, launched: Launched, timeout: float) -> tuple[str | None, list[str]]:
@@ -234,8 +240,8 @@ def _first_prompt(crew: Crew, name: str, by: str, worktree: str | None) -> dict[
 
 def _give_up(crew: Crew, ticket: Ticket) -> dict[str, Any]:
     """End what there is of a worker that did not start, and give its name back."""
-    row = crew.sessions.get(ticket.name)
     try:
+        row = crew.sessions.get(ticket.name)
         if row is not None:
             end(crew, row, spawn=ticket.session)
         forget(crew, ticket.name)
