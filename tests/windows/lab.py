@@ -128,13 +128,17 @@ def path(place: Path | str) -> str:
     return "Z:" + str(place).replace("/", "\\")
 
 
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    ours = ("INTERCOM_", "PYTHON", "XDG_", "HOME", "GIT_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**env, **_wine_environment(), "PYTHONUTF8": "1", **more}
+
+
 def start(
     words: Sequence[str], environ: Mapping[str, str] | None = None, *, cwd: Path = ROOT
 ) -> subprocess.Popen[bytes]:
     """Start Windows' Python with these words; its streams are pipes, for Wine gives it no files."""
-    ours = ("INTERCOM_", "PYTHON", "XDG_", "HOME", "GIT_")
-    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    env |= {**_wine_environment(), "PYTHONUTF8": "1", **(environ or {})}
+    env = _environment(environ or {})
     line = [str(wine()), str(HOME / "python" / "python.exe"), *words]
     return subprocess.Popen(
         line, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -159,6 +163,26 @@ def run(
             out += b"\nit did not end in time\n"
     text = out.decode("utf-8", "replace").replace("\r\n", "\n")
     return subprocess.CompletedProcess(list(words), child.returncode, text, "")
+
+
+def at_console(words: Sequence[str], environ: Mapping[str, str], *, when: bytes, keys: bytes, cwd: Path = ROOT) -> str:
+    """Run Windows' Python at a console; press `keys` each time it has shown `when`. What it showed."""
+    import pty
+
+    main_end, terminal = pty.openpty()
+    env = _environment({**environ, "TERM": "xterm"})
+    line = ["setsid", "-c", str(wine()), str(HOME / "python" / "python.exe"), *words]
+    child = subprocess.Popen(line, cwd=cwd, env=env, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown, pressed = b"", 0
+    with child, contextlib.suppress(OSError):  # which is how the end of a terminal reads
+        while data := os.read(main_end, 65536):
+            shown += data
+            while shown.count(when) > pressed:
+                os.write(main_end, keys)
+                pressed += 1
+    os.close(main_end)
+    return shown.decode("utf-8", "replace")
 
 
 def pytest(files: Sequence[str], *, timeout: float = 900) -> subprocess.CompletedProcess[str]:

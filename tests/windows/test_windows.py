@@ -83,6 +83,35 @@ for line in sys.stdin:
     out.flush()
 """
 
+_PRESSED = """
+import subprocess, sys, signal, time
+from intercom import Bus
+from intercom.cli import main
+
+signal.signal(signal.SIGINT, lambda *_: None)
+pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+with subprocess.Popen([sys.executable, "-m", "intercom", "mcp"], **pipes) as server:
+    server.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\\n')
+    server.stdin.flush()
+    server.stdout.readline()
+    print("<press>", flush=True)
+    print("server:", server.wait(30), flush=True)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+wait = Bus.wait
+Bus.wait = lambda *args, **more: (print("<press>", flush=True), wait(*args, **more))[1]
+print("command:", main(["read", "--wait", "60"]), flush=True)
+"""
+
+_CLOSED = """
+import subprocess, sys
+
+for words in (["log", "--json"], ["log"], ["read", "--id", "roo"]):
+    child = subprocess.Popen(["intercom", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdout.read(1)
+    child.stdout.close()
+    print(child.wait(60), child.stderr.read())
+"""
+
 _HOLDS = """
 import sys
 held = open(sys.argv[1], "rb")  # which lets nobody rename or remove the file
@@ -115,7 +144,9 @@ class Shell:
         call = {"words": words, "stdin": stdin.decode("latin-1"), "environ": given}
         self._child.stdin.write(json.dumps(call).encode() + b"\n")
         self._child.stdin.flush()
-        done = json.loads(self._child.stdout.readline())
+        while not (line := self._child.stdout.readline()).startswith(b"{"):  # Wine itself may have something to say
+            assert line, "it ended"
+        done = json.loads(line)
         assert done["code"] == code, done["said"]
         said: str = done["said"].encode("latin-1").decode(environ.get("PYTHONIOENCODING", "utf-8"))
         return said.replace("\r\n", "\n")
@@ -189,6 +220,37 @@ def test_a_program_holds_the_page_open(root: Path, intercom: Shell) -> None:
         holder.stdin.write(b"\n")
     text = page.read_text("utf-8")
     assert [f"number {number}" in text for number in range(4)] == [False, False, True, True]
+
+
+def test_what_windows_programs_write(root: Path, intercom: Shell) -> None:
+    """A log that Notepad saved as UTF-16, a line that PowerShell put behind it, what cmd pipes in its own code page."""
+    page = root / ".claude" / "local" / "INTERCOM-testbox.md"
+    sent = intercom(root, "send", "roo", "-", stdin="Grüße".encode("cp437")).split()[-1]
+    page.write_bytes(b"\xff\xfe" + page.read_bytes().decode().replace("\n", "\r\n").encode("utf-16-le"))
+    with page.open("ab") as file:
+        file.write("## [2026-01-02 03:04] user → roo [ASK]\r\nvon Hand, ü\r\n".encode("utf-16-le"))
+    printed = intercom(root, "read", "--id", "roo", "--json")
+    found = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert [(one["id"] == sent, one["body"]) for one in found] == [(True, "Grüße"), (False, "von Hand, ü")]
+    assert "von Hand, ü" in page.read_text("utf-8")
+
+
+def test_ctrl_c(root: Path, intercom: Shell) -> None:
+    """A server ends in order, and so does a command that waits."""
+    intercom(root, "init", "--client", "none")
+    environ = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox"}
+    shown = lab.at_console(["-c", _PRESSED], environ, when=b"<press>", keys=b"\x03")
+    assert "server: 0" in shown
+    assert "command: 130" in shown
+
+
+def test_a_reader_that_leaves(root: Path, intercom: Shell) -> None:
+    """Whoever reads what a command prints may close the pipe: that is no error of the system's."""
+    for _ in range(4):
+        intercom(root, "send", "roo", "x" * 50_000)
+    environ = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox"}
+    said = lab.run(["-c", _CLOSED], environ).stdout.split("\n")
+    assert said[:3] == ["141 b''"] * 3
 
 
 def test_workers_say_where_they_run(root: Path, intercom: Shell) -> None:
