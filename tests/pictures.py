@@ -27,7 +27,7 @@ from intercom.fleet.crew import Crew
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SIZE = (132, 38)
-_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # they would be fetched
+FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # they would be fetched
 _MINUTES = (0, 1, 2, 9, 21, 22, 40, 48, 55, 61, 70, 74)  # when each was said
 
 
@@ -71,7 +71,7 @@ async def screen(root: Path) -> str:
     app = Ui(load(root))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(1.0)
-        return _FONTS.sub("", app.export_screenshot(title="intercom ui"))
+        return FONTS.sub("", app.export_screenshot(title="intercom ui"))
 
 
 def report(root: Path, target: Path) -> None:

@@ -26,6 +26,7 @@ from intercom.cli.tui.talk import Card, Talk
 from intercom.core.config import load
 from intercom.fleet.crew import Crew
 from intercom.fleet.overview import Agent
+from tests import pictures
 from tests.processes import patience
 from tests.test_machines import said as from_afar
 from tests.test_spending import reply
@@ -470,3 +471,39 @@ def test_it_wants_a_terminal(project: Path, bus: Bus) -> None:
     line = [sys.executable, "-m", "intercom", "ui", "--root", str(project)]
     done = subprocess.run(line, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert (done.returncode, "--plain" in done.stderr) == (2, True)
+
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (300, 80)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_it_looks_as_it_did(
+    project: Path, worker: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """The pictures in `snapshots/`, which somebody looked at; UPDATE_SNAPSHOTS=1 makes them anew."""
+    monkeypatch.setattr("intercom.cli.tui.talk.local_stamp", lambda _: "2026-03-02 10:15:00")
+    monkeypatch.setattr("intercom.cli.tui.panels.since", lambda _: "5 min")
+    with Bus.open(project) as bus:
+        pictures.day(bus)
+        bus.send("worker-1", "Thanks; merge it.", sender="user", via="cli")
+    path = tmp_path / "s.jsonl"
+    path.write_text(reply("m1", input_tokens=1_200_000))
+    with Crew.open(project) as crew:
+        crew.sessions.record("worker-1", state="blocked", pid=worker, transcript=str(path))
+        crew.sessions.ask("worker-1", ASKS, None)
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "1.2M tokens" in shown(app) and len(bodies(app)) == 13)
+        await pilot.pause()
+        kept = SNAPSHOTS / f"ui-{size[0]}x{size[1]}.svg"
+        now = pictures.FONTS.sub("", app.export_screenshot(title="intercom ui", simplify=True))
+        if os.environ.get("UPDATE_SNAPSHOTS"):
+            kept.write_text(now, encoding="utf-8")
+        assert words_of(now) == words_of(kept.read_text(encoding="utf-8"))
+
+    play(project, scene, size)
+
+
+def words_of(picture: str) -> list[str]:
+    """The texts of a picture in their order; colours and places may differ with a version of Textual."""
+    return re.findall(r"<text [^>]*>([^<]*)</text>", picture)

@@ -193,7 +193,7 @@ def attention(name: str, state: str, since: str | None, task: Message | None, as
 def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
     instance, session, seen, tree, task, last = known
     state, since = ("", None) if instance is None else (instance.state, instance.last_active)
-    if session is not None and seen is not None and seen.state != "gone":
+    if session is not None and seen is not None and (seen.state != "gone" or instance is None):
         state, since = seen.state, session.since
     told = now.latest.get(name)
     if told is not None and told.status in ("blocked", "failed", "waiting") and state not in ("dead", "gone"):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from intercom.fleet.crew import Crew
 
 T = TypeVar("T")
-_WIDE = 110  #: columns from which on there are three columns
+_WIDE, _LARGE, _HUGE = 110, 160, 220  #: columns from which on there are three columns, and wider ones
 _LOOK_ANYWAY = 20.0  #: seconds after which ages are told anew, and what no file tells is looked at
 _HINTS = {
     PERMISSION: "a allow   d deny   p peek   o open",
@@ -52,7 +52,8 @@ class Frame(App[None]):
     #main { layout: grid; grid-size: 3 1; grid-columns: 34 1fr 44; height: 1fr; }
     #main.narrow { grid-size: 2 2; grid-columns: 26 1fr; grid-rows: 1fr 11; }
     #main.narrow #who { row-span: 2; }
-    #main.large { grid-columns: 48 1fr 80; }
+    #main.large { grid-columns: 42 1fr 60; }
+    #main.huge { grid-columns: 48 1fr 80; }
     #who, #talk, #right { border: round $surface-lighten-2; height: 100%; }
     #who:focus, #talk:focus-within, #right:focus-within { border: round $primary; }
     #waits { height: auto; max-height: 50%; border: none; }
@@ -120,7 +121,8 @@ class Frame(App[None]):
     def on_resize(self, event: Resize) -> None:
         """Two columns where there is no room for three."""
         self.part("#main").set_class(event.size.width < _WIDE, "narrow")
-        self.part("#main").set_class(event.size.width >= 2 * _WIDE, "large")
+        self.part("#main").set_class(_LARGE <= event.size.width < _HUGE, "large")
+        self.part("#main").set_class(event.size.width >= _HUGE, "huge")
 
     # -- drawing ----------------------------------------------------------------------------------
 

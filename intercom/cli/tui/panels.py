@@ -57,7 +57,7 @@ class Who(OptionList):
         for one in agents:
             group = one.group
             if group != shown:
-                self.add_option(Option(Text(group, "dim underline"), disabled=True))
+                self.add_option(Option(Text(group, f"underline {_COLOUR[group] or 'dim'}"), disabled=True))
                 shown = group
             self.add_option(Option(agent_line(one), id=f"agent-{one.name}"))
         if not agents:
@@ -88,9 +88,9 @@ class Waits(OptionList):
         self.clear_options()
         for ident, item in self._items.items():
             text = Text(no_wrap=True, overflow="ellipsis")
-            text.append(f"{value(item.who)} ", f"bold {colour_of(item.who)}")
+            text.append(f"{since(item.since):>6} ", "dim")
+            text.append(f"{value(item.who)} ", "bold")  # colours of names are hard to read where it is highlighted
             text.append(_ASKS.get(item.kind, ""), "bold")
-            text.append(f"{since(item.since)} ", "dim")
             text.append(sentence(item.title))
             self.add_option(Option(text, id=ident))
         if not items:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _WINDOW = 50  #: messages that are fetched at once
 _MOST = 300  #: cards that are held
 _LONGEST = 20_000  #: characters of a body that a card shows
-_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_red", "bright_cyan", "bright_green")
+_COLOURS = ("cyan", "green", "yellow", "magenta", "bright_blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
 def colour_of(name: str) -> str:
