@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -15,9 +16,14 @@ from hypothesis import strategies as st
 from intercom import Bus
 from intercom.bus.figures import FIRST_ACT, MERGE, PERMISSION, QUESTION, TASK, figures
 from intercom.cli.report_chart import duration
+from intercom.cli.report_cost import costs, tables
 from intercom.cli.report_page import page
 from intercom.core.message import Message, tag_of, utc
+from intercom.fleet.crew import Crew
+from intercom.fleet.programs.usage import Call
+from intercom.fleet.spending import Amount, Priced
 from tests.conftest import Command
+from tests.test_spending import reply
 
 START = 1_767_225_600.0  # 2026-01-01
 HOSTILE = (
@@ -174,6 +180,47 @@ def test_as_a_command(project: Path, command: Command) -> None:
         assert [message.body for message in bus.read("roo")] == ["hello"]
 
 
+def test_what_it_used(project: Path, tmp_path: Path, command: Command) -> None:
+    """By agent and by task, in the file and as figures; unknown where nothing tells; edits are marked."""
+    with Bus.open(project) as bus:
+        bus.add_agents(["ann", "bob"])
+        task = bus.send("ann", "Build it.", sender="bob", type="task")
+        bus.send("bob", "done", sender="ann", type="done", reply_to=task.id)
+        bus.send("bob", "a typo heer", sender="ann")
+        path = bus.config.log
+    path.write_text(path.read_text(encoding="utf-8").replace("heer", "here"), encoding="utf-8")
+    transcript = tmp_path / "s.jsonl"
+    at = task.at[11:19]
+    lines = reply("m1", at, input_tokens=1000) + reply("m2", "23:59:59" if at < "23:59:50" else at, output_tokens=500)
+    transcript.write_text(lines.replace("2026-11-01", task.at[:10]))
+    with Crew.open(project) as crew:
+        crew.sessions.record("ann", state="idle", pid=os.getpid(), transcript=str(transcript))
+    text = command("report", "-o", "-").stdout
+    assert "What it used" in text
+    assert '<tr><th>bob</th><td colspan="6">unknown</td></tr>' in text
+    assert "<span>edited</span>" in text
+    found = json.loads(command("report", "--json").stdout)
+    assert found["used"]["agents"]["ann"]["tokens"] == 1500
+    assert found["used"]["agents"]["bob"] is None
+    assert [one["worker"] for one in found["used"]["tasks"]] == ["ann"]
+    assert len(found["edited"]) == 1
+
+
+def test_shares_of_tasks() -> None:
+    """What was used in a task's time is its own; the rest is only the agent's."""
+    talk = Talk()
+    first = talk.say(0, "master", "a", "task", "<b>One</b>")
+    talk.say(20, "a", "master", "done", reply_to=first.id)
+    talk.say(30, "b", "master")
+    used = {"a": [Priced(Call(START + at, "x", 10), 1.0) for at in (5, 25)]}
+    cost = costs(figures(talk.messages), used)
+    assert cost.tasks[first.id, "a"] == Amount(1, 10, 0, 0, 0, 1.0)
+    assert (cost.agents["a"], cost.agents["b"]) == (Amount(2, 20, 0, 0, 0, 2.0), None)
+    assert "&lt;b&gt;One" in tables(cost)
+    assert costs(figures(talk.messages), used, START + 10).agents["a"] == Amount(1, 10, 0, 0, 0, 1.0)
+    assert tables(costs(figures(talk.messages), {})) == ""
+
+
 @pytest.mark.slow
 def test_in_a_browser(tmp_path: Path) -> None:
     """No text of a message runs, loads or hides anything in a real one, and its own search does run."""
@@ -183,7 +230,10 @@ def test_in_a_browser(tmp_path: Path) -> None:
     talk = Talk()
     for text in HOSTILE:
         talk.say(1, text, text, "question", text, thread=text)
-    text = page("p", talk.messages, figures(talk.messages), START)
+        talk.say(2, text, text, "task", text)
+    found = figures(talk.messages)
+    used = {text: [Priced(Call(START + 3, text, 10), None)] for text in HOSTILE}
+    text = page("p", talk.messages, found, START, costs(found, used), {one.id for one in talk.messages})
     (tmp_path / "report.html").write_text(text, encoding="utf-8", errors="backslashreplace")
     line = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
     line += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -191,5 +241,5 @@ def test_in_a_browser(tmp_path: Path) -> None:
     line += ["--dump-dom", (tmp_path / "report.html").as_uri()]
     done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=120)
     assert "<title>Intercom report: p</title>" in done.stdout
-    assert done.stdout.count("<article") == len(HOSTILE)
+    assert done.stdout.count("<article") == 2 * len(HOSTILE)
     assert [said for said in done.stderr.splitlines() if "CONSOLE" in said] == []

@@ -11,7 +11,9 @@ from intercom.cli import show
 from intercom.cli.session import Asked
 from intercom.cli.times import EXAMPLES, moment
 from intercom.core.errors import StorageError
+from intercom.core.message import epoch
 from intercom.core.signature import Arg
+from intercom.store.index.edited import texts_of
 
 _FILE = "intercom-report.html"
 
@@ -27,18 +29,23 @@ def report(
     """Write a report of what was said, waited for and done."""
     from intercom.bus.figures import figures
     from intercom.cli.fleet import crew_of
+    from intercom.cli.report_cost import costs
     from intercom.cli.report_page import page
+    from intercom.fleet.spending import Spending
 
     after = moment(since) if since else None
     with crew_of(asked, makes=False) as crew:
         messages = crew.bus.history(since=after)
         merged = {one.worker: one.changed for one in crew.worktrees.entries() if one.status == "merged"}
+        edited = {one for one, _ in crew.bus.ask(lambda db: texts_of(db, [message.id for message in messages]))}
+        used = Spending(os.environ).of(crew.sessions.transcripts(), former=True)
         name = crew.bus.config.root.name
     found, now = figures(messages, merged), time.time()
+    cost = costs(found, used, epoch(after) if after else 0.0)
     if asked.json:
-        show.json_line(found.to_json(now))
+        show.json_line({**found.to_json(now), "used": cost.to_json(), "edited": sorted(edited)})
         return 0
-    text = page(name, messages, found, now)
+    text = page(name, messages, found, now, cost, edited)
     if output == "-":
         sys.stdout.write(text)
         return 0

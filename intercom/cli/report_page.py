@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 from intercom.bus.figures import Figures
 from intercom.cli.report_chart import chart, duration
+from intercom.cli.report_cost import Costs, tables
 from intercom.cli.report_style import SCRIPT, STYLE
 from intercom.core.display import framed, value
 from intercom.core.message import SYSTEM, USER, Message, epoch, local_stamp
@@ -21,8 +22,15 @@ NONE = "·"
 _MOST_PAIRS = 12  #: names in the table of who talks to whom
 
 
-def page(name: str, messages: Sequence[Message], found: Figures, now: float) -> str:
-    """The whole file: `name` is the project's, `now` in seconds since 1970."""
+def page(
+    name: str,
+    messages: Sequence[Message],
+    found: Figures,
+    now: float,
+    cost: Costs | None = None,
+    edited: Collection[str] = (),
+) -> str:
+    """The whole file: `name` is the project's, `now` in seconds since 1970, `edited` ids of those with older texts."""
     policy = f"default-src 'none'; style-src '{_digest(STYLE)}'; script-src '{_digest(SCRIPT)}'; base-uri 'none'"
     title = f"Intercom report: {_text(name)}"
     return "\n".join(
@@ -37,7 +45,8 @@ def page(name: str, messages: Sequence[Message], found: Figures, now: float) -> 
             *_section("timeline", "Timeline", chart(messages, found, now), _LEGEND),
             *_section("waits", "Waiting times", _waits(found, now)),
             *_section("pairs", "Who talks to whom", _pairs(found)),
-            *_conversation(messages),
+            *_section("cost", "What it used", tables(cost) if cost is not None else ""),
+            *_conversation(messages, edited),
             f"</main><script>{SCRIPT}</script></body></html>\n",
         ]
     )
@@ -111,17 +120,19 @@ def _pairs(found: Figures) -> str:
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>' if rows else ""
 
 
-def _conversation(messages: Sequence[Message]) -> Iterable[str]:
+def _conversation(messages: Sequence[Message], edited: Collection[str]) -> Iterable[str]:
     yield '<section id="conversation"><h2>Conversation</h2>'
     yield '<p><input id="search" type="search" placeholder="Search" aria-label="Search the conversation"> '
     yield '<span id="found" role="status"></span></p>'
     for message in messages:
-        yield _message(message)
+        yield _message(message, edited=message.id in edited)
     yield "</section>"
 
 
-def _message(message: Message) -> str:
-    notes = [] if message.proven else [message.via]
+def _message(message: Message, *, edited: bool) -> str:
+    said_by = {"hand": "written by hand", "machine": "another machine's word"}
+    notes = [] if message.proven else [said_by.get(message.via, "sender not proven")]
+    notes += ["repair"] * (message.sender == SYSTEM) + ["edited"] * edited
     notes += ["urgent"] * message.urgent + [f"re {message.reply_to}"] * bool(message.reply_to)
     notes += [f"thread {message.thread}"] * bool(message.thread)
     told = "".join(f" <span>{_text(note)}</span>" for note in notes)

@@ -1,0 +1,79 @@
+"""Owns what a report says of tokens and prices: by agent and by task, with "unknown" where nothing tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from intercom.bus.figures import Figures
+from intercom.core.display import value
+from intercom.fleet.programs.claude.prices import AS_OF
+from intercom.fleet.spending import Amount, Priced, by_task, money, short, task, total
+
+_MOST = 50  #: tasks in the table, the dearest first
+_NOTE = (
+    f"Read from the agents' own transcripts, priced by Anthropic's list of {AS_OF} or your own [prices]: no bill. "
+    "Tokens that a cache had are counted too."
+)
+
+
+class Costs(NamedTuple):
+    """What was used; None where nothing tells."""
+
+    agents: Mapping[str, Amount | None]
+    tasks: Mapping[tuple[str, str], Amount | None]  #: by id of the task and worker
+    titles: Mapping[str, str]  #: of tasks, by id
+
+    def to_json(self) -> dict[str, Any]:
+        """The public form."""
+        return {
+            "agents": {name: found.to_json() if found else None for name, found in self.agents.items()},
+            "tasks": [
+                {"id": ident, "worker": worker, "used": found.to_json() if found else None}
+                for (ident, worker), found in self.tasks.items()
+            ],
+        }
+
+
+def costs(found: Figures, used: Mapping[str, Sequence[Priced]], since: float = 0.0) -> Costs:
+    """What these figures' agents and tasks used; of calls, those from `since` on (seconds since 1970)."""
+    recent = {name: [one for one in calls if one.call.at >= since] for name, calls in used.items()}
+    names = [*dict.fromkeys([*(lane.name for lane in found.lanes if lane.sent), *recent])]
+    tasks = [task(wait.id, wait.whom, wait.since, wait.until) for wait in found.tasks]
+    shares = by_task(recent, tasks)
+    return Costs(
+        {name: total(recent[name]) if name in recent else None for name in names},
+        {(one.ident, one.worker): shares.get((one.ident, one.worker)) for one in tasks},
+        {wait.id: wait.title for wait in found.tasks},
+    )
+
+
+def tables(cost: Costs) -> str:
+    """Two tables, by agent and by task; "" where nothing is known of anybody."""
+    if not any(cost.agents.values()):
+        return ""
+    agents = "".join(f"<tr><th>{_text(name)}</th>{_cells(found)}</tr>" for name, found in cost.agents.items())
+    known = sorted(cost.tasks.items(), key=lambda one: -(one[1].dollars or 0 if one[1] else -1))
+    tasks = "".join(
+        f'<tr><th><a href="#m-{_text(ident)}">{_text(cost.titles.get(ident, ident)[:60])}</a></th>'
+        f"<td>{_text(worker)}</td>{_cells(found)}</tr>"
+        for (ident, worker), found in known[:_MOST]
+    )
+    head = "<th>price</th><th>tokens</th><th>in</th><th>out</th><th>from cache</th><th>to cache</th>"
+    parts = [f'<div class="wide"><table><tr><th></th>{head}</tr>{agents}</table></div>']
+    if tasks:
+        parts.append(f'<div class="wide"><table><tr><th>task</th><th>worker</th>{head}</tr>{tasks}</table></div>')
+    return "".join([*parts, f'<p class="legend">{_text(_NOTE)}</p>'])
+
+
+def _cells(found: Amount | None) -> str:
+    if found is None:
+        return '<td colspan="6">unknown</td>'
+    price = "unknown" if found.dollars is None else money(found.dollars)
+    counts = found.tokens, found.input, found.output, found.cached, found.stored
+    return f"<td>{price}</td>{''.join(f'<td>{short(count)}</td>' for count in counts)}"
+
+
+def _text(text: str) -> str:
+    return escape(value(text))
