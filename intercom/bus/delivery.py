@@ -9,7 +9,7 @@ message, by id; the floor (below it everything was given) only saves looking at 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
@@ -51,6 +51,15 @@ class Delivery:
         """How many messages `reader` has not been given; of those its dead predecessor was given, too."""
         floor = self._floor(db, reader)
         return self._count(db, reader, floor, joined) + len(self._lost(reader))
+
+    def unread_by_all(self, db: sqlite3.Connection, joined: Mapping[str, int]) -> dict[str, int]:
+        """The same for each of these readers, without those for whom nothing waits."""
+        counts: dict[str, int] = self.known(self._counts, db, *joined.items())
+        lost = {name: len(self._lost(name)) for name in self._state.open_readers() if name in joined}
+        return {name: count for name in joined if (count := counts[name] + lost.get(name, 0))}
+
+    def _counts(self, db: sqlite3.Connection, *joined: tuple[str, int]) -> dict[str, int]:
+        return {name: self._count(db, name, self._floor(db, name), since) for name, since in joined}
 
     def _floor(self, db: sqlite3.Connection, reader: str) -> int:
         return self._state.floor(reader, self._generation(db))

@@ -162,10 +162,15 @@ class Registry:
 
     def instances(self) -> list[Instance]:
         """Everybody who registered and has not signed off."""
-        return [self._instance(row) for row in self._state.instances() if row.gone is None]
+        late = utc(time.time() - STALE_AFTER)
+        return [self._instance(row, late) for row in self._state.instances() if row.gone is None]
 
-    def _instance(self, row: InstanceRow) -> Instance:
-        return Instance(row.name, row.role, liveness(row), row.pid, row.registered, row.active, row.session)
+    def _instance(self, row: InstanceRow, late: str = "") -> Instance:
+        return Instance(row.name, row.role, liveness(row, late), row.pid, row.registered, row.active, row.session)
+
+    def joined_by_all(self) -> dict[str, int]:
+        """As `joined`, of everybody who registered and has not signed off."""
+        return {row.name: row.joined for row in self._state.instances() if row.gone is None}
 
     def joined(self, reader: str) -> int:
         """The sequence number after which broadcasts are for `reader`."""
@@ -268,15 +273,15 @@ def other_machine(state: State) -> bool:
     return bool(mine) and theirs is not None and theirs != mine
 
 
-def liveness(row: InstanceRow) -> str:
-    """alive, stale, dead or unknown; gone for one that signed off."""
+def liveness(row: InstanceRow, late: str = "") -> str:
+    """alive, stale, dead or unknown; gone for one that signed off. `late`: before which a heartbeat is stale."""
     if row.gone is not None:
         return "gone"
     if row.pid is None:
         return "unknown"
     if not alive(row.pid, row.started):
         return "dead"
-    return "alive" if row.heartbeat >= utc(time.time() - STALE_AFTER) else "stale"
+    return "alive" if row.heartbeat >= (late or utc(time.time() - STALE_AFTER)) else "stale"
 
 
 def master_of(instances: Iterable[Instance]) -> Instance | None:

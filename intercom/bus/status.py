@@ -35,8 +35,9 @@ class Status(NamedTuple):
 def glance(config: Config, state: State, registry: Registry, delivery: Delivery, db: sqlite3.Connection) -> Status:
     """What there is now, by an index that is up to date."""
     agents, instances = registry.known_agents(), registry.instances()
-    names = dict.fromkeys([*agents, *(one.name for one in instances), USER])
-    unread = {name: delivery.unread(db, name, registry.joined(name)) for name in names}
+    joined = registry.joined_by_all()
+    names = [*agents, *(one.name for one in instances), USER]
+    unread = delivery.unread_by_all(db, {name: joined.get(name, 0) for name in names})
     total, archived = delivery.known(query.counts, db)
     lost = unheard.still(config, state, db)
     warnings = config.cautions
@@ -52,7 +53,7 @@ def glance(config: Config, state: State, registry: Registry, delivery: Delivery,
         delivery.known(query.live_count, db),
         archived,
         total,
-        {name: count for name, count in unread.items() if count},
+        unread,
         {message.sender: message for message in delivery.known(query.latest_status, db)},
         lost,
         warnings,

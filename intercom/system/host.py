@@ -37,6 +37,7 @@ __all__ = [
     "kill",
     "kill_tree",
     "leads_session",
+    "lives",
     "machine_id",
     "make_private",
     "named",

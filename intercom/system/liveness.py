@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from intercom.system.host import MARK, started
+from intercom.system.host import MARK, lives, started
 
 __all__ = ["alive", "mark_alive", "own_mark", "started"]
 
@@ -18,8 +18,7 @@ def alive(pid: int, mark: str | None) -> bool:
     """Whether `pid` still is the process that had the start `mark`."""
     if mark and mark[:1].isalpha() != bool(MARK):
         return True
-    now = started(pid)
-    return now is not None and (mark is None or now == mark)
+    return started(pid) is not None if mark is None else lives(pid, mark)
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 assert sys.platform != "win32"
@@ -25,6 +26,48 @@ def started(pid: int) -> str | None:
     if fields[0] in {b"Z", b"X"}:  # a zombie has ended; only its parent has not looked yet
         return None
     return fields[19].decode()
+
+
+_HELD = 128  # descriptors at most
+_held: dict[tuple[int, str], tuple[int, Callable[[int], object]]] = {}  # a process -> its descriptor, and how to ask
+_asked: set[tuple[int, str]] = set()  # of which processes was asked before
+
+
+def lives(pid: int, mark: str) -> bool:
+    """Whether `pid` still is the process that `started` had this mark for.
+
+    Who is asked about again is held by a descriptor, which names one process for ever: reading /proc takes ten times
+    as long, and an overview asks about everybody.
+    """
+    one = pid, mark
+    if (held := _held.get(one)) is not None:
+        if not held[1](0):
+            return True
+        if _held.pop(one, None) is not None:
+            os.close(held[0])
+        return False
+    if one in _asked and len(_held) < _HELD:
+        _hold(one)
+    _asked.add(one)
+    if len(_asked) > 8 * _HELD:
+        _asked.clear()
+    return started(pid) == mark
+
+
+def _hold(one: tuple[int, str]) -> None:
+    """Keep a descriptor of a process, if that is the one of this mark, and the system has such descriptors."""
+    import select
+
+    if not hasattr(os, "pidfd_open"):
+        return
+    with suppress(OSError):
+        life = os.pidfd_open(one[0])
+        if started(one[0]) != one[1] or one in _held:
+            os.close(life)
+            return
+        ended = select.poll()
+        ended.register(life, select.POLLIN)
+        _held[one] = life, ended.poll
 
 
 def _has_proc() -> bool:

@@ -177,6 +177,11 @@ def started(pid: int) -> str | None:
         kernel.CloseHandle(held)
 
 
+def lives(pid: int, mark: str) -> bool:
+    """Whether `pid` still is the process that `started` had this mark for."""
+    return started(pid) == mark
+
+
 def wait_ended(pid: int) -> bool:
     """Wait until a process has ended; False, at once, where we may not."""
     held = kernel.OpenProcess(_LOOK, 0, pid) if pid > 0 else None

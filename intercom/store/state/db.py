@@ -270,6 +270,15 @@ class State:
         with self.guarded():
             return [Given(*row) for row in self.db.execute(sql, (reader,))]
 
+    def open_readers(self) -> list[str]:
+        """Whoever was given something and is not known to have received it."""
+        return self.known(self._open_readers)
+
+    def _open_readers(self) -> list[str]:
+        with self.guarded():
+            sql = "SELECT DISTINCT reader FROM receipts INDEXED BY open_receipts WHERE received IS NULL"
+            return [row[0] for row in self.db.execute(sql)]
+
     def confirm(self, reader: str, session: str) -> None:
         """What this session was given for `reader` counts as received. NotNow."""
         db = self.db
