@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import NamedTuple
 
 from intercom.bus.delivery import Delivery
@@ -13,6 +14,7 @@ from intercom.repair import unheard
 from intercom.repair.unheard import Unheard
 from intercom.store.index import query
 from intercom.store.state.db import State
+from intercom.system.folders import file_mark, is_settled
 
 
 class Status(NamedTuple):
@@ -34,12 +36,18 @@ class Status(NamedTuple):
 
 def glance(config: Config, state: State, registry: Registry, delivery: Delivery, db: sqlite3.Connection) -> Status:
     """What there is now, by an index that is up to date."""
-    agents, instances = registry.known_agents(), registry.instances()
+    page, now = file_mark(config.log), time.time()
+
+    def on_page(_mark: str) -> tuple[list[str], list[Unheard]]:
+        return registry.known_agents(), unheard.still(config, state, db)
+
+    # As long as the kernel says that nobody wrote to the page, what is on it is known.
+    agents, lost = delivery.known(on_page, page) if is_settled(page, now) else on_page(page)
+    instances = registry.instances()
     joined = registry.joined_by_all()
     names = [*agents, *(one.name for one in instances), USER]
     unread = delivery.unread_by_all(db, {name: joined.get(name, 0) for name in names})
     total, archived = delivery.known(query.counts, db)
-    lost = unheard.still(config, state, db)
     warnings = config.cautions
     if lost:
         count = "1 line of the log reaches" if len(lost) == 1 else f"{len(lost)} lines of the log reach"
