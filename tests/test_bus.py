@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from intercom import Bus
 from intercom.core.errors import FormatError, IntercomError, NotFound, Refused, UsageError
 from intercom.core.message import STATUS_CODES, TAGS, TYPES, Message
+from intercom.store.index import search
 from tests.strategies import bodies as nasty_bodies
 
 BODIES = int(os.environ.get("INTERCOM_TEST_BODIES", "300"))  #: 10_000 in a thorough run
@@ -328,6 +329,19 @@ def test_search(bus: Bus) -> None:
     ):
         bus.search(query)
     assert bus.notices == []
+
+
+def test_a_word_of_very_many_messages_finds_the_newest(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To rank them all would take as long as there are; each is found all the same, and a rarer one is ranked."""
+    bus.register("worker", "worker-1")
+    for number in range(7):
+        bus.send("user", f"build {number}" + " and more of it" * (number % 2), sender="worker-1")
+    ranked = [one.body for one in bus.search("build")]
+    monkeypatch.setattr(search, "_MANY", 6)
+    newest = [one.body for one in bus.search("build")]
+    assert sorted(ranked) == sorted(newest)
+    assert ranked != newest == [one.body for one in reversed(bus.history())]
+    assert [one.body for one in bus.search("build", limit=2)] == newest[:2]
 
 
 def test_search_finds_parts_ids_and_scripts_without_blanks(bus: Bus) -> None:
