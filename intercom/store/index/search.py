@@ -1,7 +1,7 @@
 """Owns search: by id, by words, and by parts of words.
 
 Words come first, best match first and the newest among equals: FTS5 finds them in an index of words. What more than
-5,000 messages have is not ranked, which would take half a second in a million, but comes the newest first. After them come
+5,000 messages have is not ranked, which would take half a second in a million: the newest come first. After them come
 the messages that hold each term somewhere, the newest first: found by looking through the texts, a tenth of a second
 for 100,000 messages. (An index of all groups of three letters takes seventeen times as long to build, at each rebuild;
 and it finds nothing in Chinese or Japanese, where a word has two letters and none stands between blanks.)
