@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +53,19 @@ def test_what_its_own_server_gave_is_proof(crew: Crew) -> None:
     crew.bus.register("worker", "worker-1", pid=os.getpid())
     assert crew.bus.read("worker-1")
     assert wake(crew, "worker-1", ident, timeout=0.5).how == "read"
+
+
+def test_what_a_waiter_gave_is_proven_by_a_later_hook(crew: Crew) -> None:
+    """Its state says running as long as no hook says otherwise: of a turn that a person broke off, or a stopped one."""
+    row = crew.sessions.get("worker-1")
+    assert row is not None
+    ident = crew.bus.send("worker-1", "hello", sender="master").id
+    assert crew.bus.read("worker-1")  # this process stands for the waiter
+    until = time.monotonic() + 1
+    while utc() == row.heard and time.monotonic() < until:
+        time.sleep(0.001)
+    crew.sessions.expect_nonce("nonce123", "worker-1", "waiter")
+    crew.sessions.adopt("worker-1", f"{row.mark}.nonce123.w")
+    assert not wake(crew, "worker-1", ident, timeout=0.5).woke
+    crew.sessions.record("worker-1", state="running")
+    assert wake(crew, "worker-1", ident, timeout=0.5).how == "waiter"

@@ -198,6 +198,12 @@ class Sessions:
         now = time.time()
         return [row[0] for row in self._all(sql, name, utc(now - younger), utc(now - older))]
 
+    def given_at(self, mark: str) -> str:
+        """When a waiter gave what has this mark (UTC); "" for any other mark."""
+        nonce = mark.split(".")[-2] if mark.endswith(".w") else ""
+        row = self._one("SELECT expected FROM nonces WHERE nonce = ?", nonce) if nonce else None
+        return str(row[0]) if row else ""
+
     def queued(self, name: str) -> str | None:
         """The nonce of a wake that a command has put before this session, and that no hook has seen yet."""
         sql = "SELECT nonce FROM nonces WHERE name = ? AND rung = 'command' AND seen IS NULL ORDER BY expected DESC"

@@ -167,8 +167,10 @@ def _proof(climb: _Climb) -> str | None:
         return None
     session, received = found
     row = climb.crew.sessions.get(climb.name)
-    if received is None and row is not None and row.heard is not None and row.state != "running":
-        return None  # its waiter has it; whether the session took it, its next hook tells
+    if received is None and row is not None and row.heard is not None:
+        since = climb.crew.sessions.given_at(session)
+        if row.state != "running" or row.heard < since:
+            return None  # its waiter has it; whether the session took it, its next hook tells
     if session.endswith(".w"):
         return "waiter"
     if row is not None and session == row.mark:

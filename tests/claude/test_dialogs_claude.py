@@ -69,8 +69,8 @@ DIALOGS = {
     ),
     "tool": Dialog((call("mcp__team1__say", text="word-{n}"),), told("said: word-{n}")),
     "fetch": Dialog(
-        (call("WebFetch", url="https://example.invalid/{n}", prompt="Sum it up"),),
-        lambda stage, number: told("example.invalid")(stage, number) or told("ENOTFOUND")(stage, number),
+        (call("WebFetch", url="https://{n}.invalid/page", prompt="Sum it up"),),
+        told("{n}.invalid"),
     ),
 }
 

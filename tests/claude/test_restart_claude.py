@@ -141,6 +141,16 @@ def shown(stage: Stage, text: str) -> list[str]:
     return [words for words in found if text in words]
 
 
+def stopped(stage: Stage, name: str) -> None:
+    """Stop its process once its turn is over by its hooks' own word: one that still runs would take what comes."""
+    row = stage.crew.sessions.get
+    until(lambda: (found := row(name)) is not None and found.state == "idle")
+    found = row(name)
+    assert found is not None
+    assert found.pid is not None
+    os.kill(found.pid, signal.SIGSTOP)
+
+
 def again_marked(stage: Stage, text: str) -> bool:
     """Whether the model was told, of the one message with this text, that it had been given before."""
     words, *_ = shown(stage, text)  # a request that broke off is made anew
@@ -177,7 +187,7 @@ def test_a_master_that_sits_idle_and_one_that_comes_back(stage: Stage) -> None:
         row = crew.sessions.get("master")
         assert row is not None
         assert row.pid is not None
-        os.kill(row.pid, signal.SIGSTOP)  # what it is given now it cannot take
+        stopped(stage, "master")  # what it is given now it cannot take
         until(lambda: crew.sessions.waiter("master"))
         answer = worker.call("intercomm_escalate", message="the third question")
         assert not answer["woke"], answer
@@ -211,7 +221,7 @@ def test_a_worker_killed_with_a_message_in_hand(stage: Stage) -> None:
     row = stage.crew.sessions.get("worker-1")
     assert row is not None
     assert row.pid is not None
-    os.kill(row.pid, signal.SIGSTOP)
+    stopped(stage, "worker-1")
     taken, woken = stage.send("worker-1", "what it took")
     assert not woken.woke, woken
     assert not stage.asked(taken)
