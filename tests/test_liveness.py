@@ -19,6 +19,8 @@ def test_this_process() -> None:
     assert own_mark() == f"{os.getpid()}.{mark}"
     assert mark_alive(own_mark())
     assert mark_alive(own_mark() + ".more")
+    assert mark_alive("1.w134403855128826660"), "what Windows says of its own is not known here, and so not dead"
+    assert not mark_alive("0.lost")
 
 
 def test_a_child_from_birth_to_burial() -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "from_console",
     "hand_over",
     "has_writer",
+    "in_rules",
     "interrupting",
     "is_private",
     "kill",

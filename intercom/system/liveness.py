@@ -11,12 +11,19 @@ from functools import lru_cache
 
 from intercom.system.host import MARK, lives, started
 
+_WINDOWS = "w"
 __all__ = ["alive", "mark_alive", "own_mark", "started"]
+
+
+def _foreign(mark: str) -> bool:
+    """Whether the other kind of system gave this mark: a number, with a letter before it on Windows."""
+    number = mark.removeprefix(_WINDOWS)
+    return number.isdecimal() and (number != mark) != (MARK == _WINDOWS)
 
 
 def alive(pid: int, mark: str | None) -> bool:
     """Whether `pid` still is the process that had the start `mark`."""
-    if mark and mark[:1].isalpha() != bool(MARK):
+    if mark and _foreign(mark):
         return True
     return started(pid) is not None if mark is None else lives(pid, mark)
 

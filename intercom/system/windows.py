@@ -297,6 +297,13 @@ def from_console(data: bytes) -> bytes:
     return data
 
 
+def in_rules(path: str) -> str:
+    """A path, or a part of one, as rules of agent programs spell it: `/c/users/…`, and no case is different there."""
+    drive, rest = os.path.splitdrive(os.path.normcase(path))
+    rest = rest.replace("\\", "/")
+    return f"/{drive[0]}{rest}" if drive[1:] == ":" else drive.replace("\\", "/")[1:] + rest
+
+
 def spare(fd: int) -> int:
     """A second descriptor of the same stream, for bytes as they are."""
     found = os.dup(fd)

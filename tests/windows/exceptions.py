@@ -59,6 +59,12 @@ _FAULT = "makes a call fail that only POSIX has"
 
 #: Single tests, as `file::test`, with one parameter or all; those with the fixture `repository` need git, too.
 TESTS = {
+    "test_hooks_plugin::test_without_the_program_the_hooks_are_silent": _TERMINAL,
+    "test_hooks_plugin::test_the_server_is_started_by_what_is_there": _TERMINAL,
+    "test_hooks_rules::test_what_a_rule_covers[Edit(//tmp/x/**)-ask12]": "whole paths begin with a drive: //c/tmp",
+    "test_hooks_rules::test_a_link_is_judged_by_both_ends": _LINK,
+    "test_hooks_rules::test_a_link_is_followed_before_the_dots_behind_it": _LINK,
+    "test_index::test_what_is_read_while_the_file_changes_does_not_count": _OPEN,
     "test_log::test_a_failed_sync_leaves_nothing": _FAULT,
     "test_log::test_deleted_private_files_change_no_id": _OPEN,
     "test_aimfp_marker::test_made_only_where_aimfp_is_used": _LINK,

@@ -159,7 +159,11 @@ def run(
             out, _ = child.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
             child.kill()
-            out, _ = child.communicate()
+            try:
+                out, _ = child.communicate(timeout=10)
+            except subprocess.TimeoutExpired as error:  # what it started still has the pipe
+                out = error.stdout or b""
+                child.stdout.close()  # type: ignore[union-attr]
             out += b"\nit did not end in time\n"
     text = out.decode("utf-8", "replace").replace("\r\n", "\n")
     return subprocess.CompletedProcess(list(words), child.returncode, text, "")

@@ -54,7 +54,7 @@ def _entries(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str,
 
 def _ours(name: str, entry: Json) -> bool:
     words = [str(entry.get("command") or ""), *(entry.get("args") or [])]
-    return name == SERVER or any(os.path.basename(str(word)) == "intercom" for word in words)
+    return name == SERVER or any(os.path.basename(str(word)).removesuffix(".exe") == "intercom" for word in words)
 
 
 def _settings(root: Path, environ: Mapping[str, str]) -> dict[str, Json]:

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 
 from intercom.fleet.programs.claude import globs
 from intercom.fleet.programs.event import Ask
+from intercom.system.host import in_rules
 
 _RULE = re.compile(r"(?P<tool>[A-Za-z_][\w.*-]*)(?:\((?P<about>.*)\))?\Z", re.DOTALL)
 _NOT_PLAIN = re.compile(r"[;&|<>$`(){}\\]|[^\S \t]|[\x00-\x08\x0e-\x1f\x7f]|\A\s*!")
@@ -151,8 +152,8 @@ def _path(pattern: str, ask: Ask, *, strict: bool) -> bool:
 def _spellings(ask: Ask, name: str) -> tuple[str, str, str]:
     """A path as it reads, and where it leads, read either way: `link/..` is not where the link is."""
     path = os.path.join(ask.cwd, os.path.expanduser(name))
-    short = os.path.normpath(path)
-    return short, os.path.realpath(short), os.path.realpath(path)
+    short = os.path.abspath(path)
+    return in_rules(short), in_rules(os.path.realpath(short)), in_rules(os.path.realpath(path))
 
 
 def _path_pattern(pattern: str, ask: Ask) -> globs.Path:
@@ -167,7 +168,7 @@ def _path_pattern(pattern: str, ask: Ask) -> globs.Path:
         bare = pattern.removeprefix("./")
         anywhere = bare == pattern and "/" not in bare.rstrip("/")
         base, rest = os.path.realpath(ask.cwd), f"/**/{bare}" if anywhere else f"/{bare}"
-    return globs.Path(base, rest.rstrip("/"))
+    return globs.Path(in_rules(base), in_rules(rest).rstrip("/"))
 
 
 def _domain(wanted: str, url: str, *, strict: bool) -> bool:
