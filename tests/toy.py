@@ -40,6 +40,7 @@ class Toy:
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = {}  # never changed in place
+    needs_prompt = False
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """There is one version."""

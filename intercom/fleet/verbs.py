@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from intercom.core.contract import REPORT_BACK, TARGET_TYPES
 from intercom.core.limits import MOST_WORKERS, PERMISSION_MODES, WORKTREE_STATUSES
 from intercom.core.signature import Arg
+from intercom.fleet.programs.known import DEFAULT, WORKERS
 
 if TYPE_CHECKING:
     from intercom.fleet.approve import Approved
@@ -49,7 +50,8 @@ def spawn(
     *,
     prefix: Annotated[str, Arg(help="their names are PREFIX-1, PREFIX-2 …")] = "worker",
     perm_mode: Annotated[str, Arg(help="permission mode", words=PERMISSION_MODES)] = "acceptEdits",
-    claude_cmd: Annotated[str, Arg(help="how to call Claude Code", metavar="CMD")] = "claude",
+    claude_cmd: Annotated[str | None, Arg(help="how to call that program", metavar="CMD")] = None,
+    program: Annotated[str, Arg(help="the agent program", words=WORKERS)] = DEFAULT,
     worktrees: Annotated[bool, Arg("a git worktree of its own for each")] = False,
     worktree_base: Annotated[
         str, Arg(help="what they begin at; without a main, what is checked out", metavar="BASE")
@@ -78,6 +80,7 @@ def spawn(
         ready_timeout=ready_timeout,
         wake=wake,
         wait=wait,
+        program=program,
     )
     return bring_up(crew, plan, by=by)
 

@@ -165,10 +165,11 @@ def _codex(home: Path, project: Path, url: str) -> dict[str, str]:
     _put(
         home / ".codex/config.toml",
         f'model = "mock"\nmodel_provider = "mock"\napproval_policy = "never"\nsandbox_mode = "read-only"\n'
-        f'[model_providers.mock]\nname = "mock"\nbase_url = "{url}/v1"\nwire_api = "responses"\nenv_key = "MOCK_KEY"\n'
+        f'[model_providers.mock]\nname = "mock"\nbase_url = "{url}/v1"\nwire_api = "responses"\n'
+        f'env_key = "OPENAI_API_KEY"\n'
         f'[projects."{project}"]\ntrust_level = "trusted"\n',
     )
-    return {"MOCK_KEY": "x"}
+    return {"OPENAI_API_KEY": "x"}
 
 
 def _opencode(home: Path, _project: Path, url: str) -> dict[str, str]:

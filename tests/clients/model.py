@@ -1,6 +1,7 @@
 """Owns a scripted model behind three APIs that agent programs speak: chat completions, responses, and Gemini's.
 
-A user's text may hold lines that say what the model does, one after the other, each in a reply of its own:
+A user's text, or what a hook adds to it, may hold lines that say what the model does, one after the other, each in
+a reply of its own, also where a message is quoted with a bar at its edge:
 
     %call TOOL JSON     calls the tool that is called so, or whose name ends so
     %wait SECONDS       thinks so long before each reply
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
-_LINE = re.compile(r"^\s*%(call|wait|say)\b[ \t]*(.*)$", re.MULTILINE)
+_LINE = re.compile(r"^\s*(?:\| )?%(call|wait|say)\b[ \t]*(.*)$", re.MULTILINE)
 _numbers = itertools.count(1)
 
 
@@ -82,8 +83,9 @@ def from_responses(body: Json) -> Heard:
         if kind == "message":
             role = {"user": "user", "assistant": "model"}.get(str(item.get("role")), "")
             words = text_of(item.get("content"))
-            system += "" if role else words
-            said += [(role, words)] if role else []
+            late = any(who == "user" for who, _ in said)  # what a hook adds to a turn
+            system += "" if role or late else words
+            said += [(role or "added", words)] if role or late else []
         elif kind.endswith("_call"):
             said.append(("call", item.get("name") or kind))
         elif kind.endswith("_output"):
@@ -116,7 +118,7 @@ def reply(heard: Heard) -> Reply:
         return Reply(None, "A title", 0)  # a side request
     start, lines = 0, []
     for place, (who, words) in enumerate(heard.said):
-        found = _LINE.findall(_unquoted(words)) if who == "user" else []
+        found = _LINE.findall(_unquoted(words)) if who in ("user", "added") else []
         if any(word != "wait" for word, _ in found):
             start, lines = place, found
     wait = sum(float(rest) for word, rest in lines if word == "wait")

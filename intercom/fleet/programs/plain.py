@@ -32,6 +32,7 @@ class Plain:
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = {}
+    needs_prompt = False
     kinds: Mapping[str, str] = {}  #: its events, each with our word for it
     session_variable = ""  #: in which it tells its servers and hooks the session
     project_variable = ""  #: and its hooks the project

@@ -23,6 +23,7 @@ class Start(NamedTuple):
     command: Sequence[str]  #: how Intercom is called from anywhere
     identity: Mapping[str, str]  #: who it is: the environment of its server
     environ: Mapping[str, str]  #: of whoever starts it
+    prompt: str = ""  #: what it begins with, for a program that needs one
 
 
 class Prepared(NamedTuple):
@@ -62,6 +63,7 @@ class Program(Protocol):
     submit: str  #: the key that sends what is in the box
     clear: str  #: the key that empties the box
     modes: Mapping[str, str]  #: permission modes, each with what it lets pass without a question
+    needs_prompt: bool  #: whether its hooks speak, and it can be reached, only once it has begun a turn
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """The version of the program. ProgramMissing where it is not there, too old, or something else."""
@@ -70,7 +72,10 @@ class Program(Protocol):
         """What it means that this version is newer than any that Intercom was tried on; "" where it is not."""
 
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """Get a session ready to begin; `write` stores a text under one of `files` and says where. No prompt."""
+        """Get a session ready to begin; `write` stores a text under one of `files` and says where.
+
+        No prompt but the one that it is given, if it needs one.
+        """
 
     def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:
         """How a session in `root` would be connected to the bus."""

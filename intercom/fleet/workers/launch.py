@@ -8,7 +8,6 @@ by it, so that no secret stands on a command line.
 from __future__ import annotations
 
 import os
-import shlex
 import threading
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from intercom.fleet.programs.known import SPAWN
 from intercom.fleet.programs.program import Start
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.workers.environment import as_shell, bootstrap_environment, worker_environment
-from intercom.fleet.workers.plan import Plan, Ticket
+from intercom.fleet.workers.plan import Plan, Ticket, command_of
 from intercom.fleet.worktrees import worktree
 from intercom.system import tmux
 from intercom.system.files import make_private_folder
@@ -63,15 +62,16 @@ def prepare(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path) -> str | None:
     return str(log)
 
 
-def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str) -> Launched:
-    """Start the worker in `cwd` and note it in the sessions. CommandFailed, Refused, StorageError."""
+def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str, prompt: str = "") -> Launched:
+    """Start the worker in `cwd`, with `prompt` if it needs one, and note it in the sessions.
+
+    CommandFailed, Refused, StorageError.
+    """
     program = known.program(plan.program)
     own = identity(crew, ticket)
     mode, root = plan.perm_mode, crew.bus.config.root
-    start = Start(ticket.session, root, cwd, mode, own_command(), own, crew.environ)
-    prepared = program.prepare(
-        shlex.split(plan.claude_cmd), start, lambda end, text: _file(crew, f"{ticket.name}.{end}", text)
-    )
+    start = Start(ticket.session, root, cwd, mode, own_command(), own, crew.environ, prompt)
+    prepared = program.prepare(command_of(plan), start, lambda end, text: _file(crew, f"{ticket.name}.{end}", text))
     env = _file(crew, f"{ticket.name}.env", as_shell({**worker_environment(crew, program), **own}))
     _file(crew, f"{ticket.name}.spawn", ticket.session)
     row = SessionRow(

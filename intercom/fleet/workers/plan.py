@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import uuid
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from intercom.core.limits import MOST_WORKERS, PERMISSION_MODES
 from intercom.core.message import RESERVED, check_name
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew
-from intercom.fleet.programs.known import DEFAULT
+from intercom.fleet.programs.known import DEFAULT, program
 from intercom.fleet.worktrees.worktree import default_path
 from intercom.system import tmux
 
@@ -29,7 +30,7 @@ class Plan(NamedTuple):
     number: int
     prefix: str = "worker"
     perm_mode: str = "acceptEdits"
-    claude_cmd: str = "claude"
+    claude_cmd: str | None = None  #: how its program is called; None: as it is usually
     worktrees: bool = False
     worktree_base: str = "main"
     bootstrap: str | None = None
@@ -75,6 +76,21 @@ def check(plan: Plan) -> Plan:
     if not 0 < plan.ready_timeout <= 600:
         raise UsageError("ready_timeout must be more than 0 and at most 600 seconds; nothing was started.")
     return plan._replace(prefix=prefix)
+
+
+def command_of(plan: Plan) -> list[str]:
+    """How the program is called. UsageError."""
+    if plan.claude_cmd is None:
+        return [program(plan.program).command]
+    try:
+        words = shlex.split(plan.claude_cmd)
+    except ValueError as error:
+        raise UsageError(
+            f"claude_cmd {plan.claude_cmd!r} is not a command line: {error}; nothing was started."
+        ) from None
+    if not words:
+        raise UsageError("claude_cmd is empty; nothing was started.")
+    return words
 
 
 def tickets(crew: Crew, plan: Plan) -> list[Ticket]:

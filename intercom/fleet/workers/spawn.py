@@ -6,9 +6,9 @@ a message, by which its waiter wakes it. One that fails to start holds none of t
 
 from __future__ import annotations
 
-import shlex
 import threading
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from intercom.bus.names import server_there
@@ -16,6 +16,7 @@ from intercom.core.errors import IntercomError, Refused, UsageError
 from intercom.core.message import USER
 from intercom.core.texts import one_line
 from intercom.fleet import aimfp, keys, observe
+from intercom.fleet.commands import LINE
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.screen import FIRST_RUN
@@ -24,7 +25,7 @@ from intercom.fleet.wake import wake
 from intercom.fleet.workers.environment import worker_environment
 from intercom.fleet.workers.later import later
 from intercom.fleet.workers.launch import Launched, launch, place, prepare
-from intercom.fleet.workers.plan import Plan, Ticket, check, tickets
+from intercom.fleet.workers.plan import Plan, Ticket, check, command_of, tickets
 from intercom.fleet.workers.teardown import end, forget
 from intercom.fleet.worktrees.worktree import PlaceTaken
 from intercom.system import tmux
@@ -56,16 +57,13 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
     """Start `plan.number` workers. UsageError, ProgramMissing, Refused: then nothing was started."""
     plan = check(plan)
     tmux.require()
-    try:
-        words = shlex.split(plan.claude_cmd)
-    except ValueError as error:
-        raise UsageError(
-            f"claude_cmd {plan.claude_cmd!r} is not a command line: {error}; nothing was started."
-        ) from None
-    if not words:
-        raise UsageError("claude_cmd is empty; nothing was started.")
     runs = program(plan.program)
-    runs.check(words, {**crew.environ, **worker_environment(crew, runs)})
+    if runs.modes and plan.perm_mode not in runs.modes:
+        raise UsageError(
+            f"{runs.title} has nothing like the permission mode {plan.perm_mode!r}; nothing was started. "
+            f"Use one of {', '.join(runs.modes)}."
+        )
+    runs.check(command_of(plan), {**crew.environ, **worker_environment(crew, runs)})
     lacks = _aimfp(crew, plan)
     unused = crew.bus.config.unused
     more: dict[str, Any] = {**({"settings": unused} if unused else {}), **({"aimfp": lacks} if lacks else {})}
@@ -133,20 +131,22 @@ def _bring_up(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float) -> 
     about: dict[str, Any] = {"worktree": str(cwd)} if plan.worktrees else {}
     if log := prepare(crew, plan, ticket, cwd):
         about["bootstrap_log"] = log
-    launched = launch(crew, plan, ticket, cwd, by=by)
+    silent = program(plan.program).needs_prompt
+    first = _first_message(crew, ticket.name, by, cwd, plan) if silent and plan.wake else None
+    launched = launch(crew, plan, ticket, cwd, by=by, prompt=LINE if first else "")
     about |= {"session": ticket.name, "pane": launched.row.pane}
     if launched.left_out:
         about["left_out"] = f"{', '.join(launched.left_out)}: not approved in this project, of its .mcp.json"
     if ticket.reuse is not None:
         about["note"] = "it has the worktree of the worker of that name that died"
-    reason, accepted = _await_ready(crew, launched, plan.ready_timeout)
+    reason, accepted = _await_ready(crew, launched, plan.ready_timeout, hooks=not silent or first is not None)
     if accepted:
         about["accepted"] = accepted
     about["mode"] = _mode(crew, launched.row, plan.perm_mode)
     if reason is not None and observe.look(crew, ticket.name).state == "gone":
         about |= _give_up(crew, ticket)
     elif reason is None and plan.wake:
-        about |= _first_prompt(crew, ticket.name, by, about.get("worktree"))
+        about |= _begin(crew, ticket.name, first or _first_message(crew, ticket.name, by, cwd, plan))
     return Spawned(ticket.name, reason is None, time.monotonic() - began, reason, about)
 
 
@@ -164,14 +164,17 @@ def _allows(name: str, mode: str) -> str:
     return f"{mode}: {allows}" if allows else mode
 
 
-def _await_ready(crew: Crew, launched: Launched, timeout: float) -> tuple[str | None, list[str]]:
-    """(why it is not ready, first-run dialogs that were accepted); the first None when it is ready."""
+def _await_ready(crew: Crew, launched: Launched, timeout: float, *, hooks: bool) -> tuple[str | None, list[str]]:
+    """(why it is not ready, first-run dialogs that were accepted); the first None when it is ready.
+
+    Not `hooks`: none is heard before its first turn, which nothing begins.
+    """
     name = launched.row.name
     accepted: list[str] = []
     until, look_at = time.monotonic() + timeout, time.monotonic() + 1.0
     while True:
         row = crew.sessions.get(name)
-        if row is not None and row.heard is not None and server_there(crew.state.instance(name), row.pid):
+        if row is not None and (row.heard or not hooks) and server_there(crew.state.instance(name), row.pid):
             return None, accepted
         if time.monotonic() >= look_at:
             look_at = time.monotonic() + _SCREEN
@@ -224,16 +227,19 @@ def _not_ready(crew: Crew, row: SessionRow, timeout: float) -> str:
     return f"not ready within {timeout:g} s: {hooks}, its server has not registered it, {shows}; it is left running"
 
 
-def _first_prompt(crew: Crew, name: str, by: str, worktree: str | None) -> dict[str, Any]:
-    """The message by which the worker begins, and whether it did."""
-    where = f" Your worktree is {worktree}; work there, on a branch of your own." if worktree else ""
+def _first_message(crew: Crew, name: str, by: str, cwd: Path, plan: Plan) -> str:
+    """The message by which the worker begins; its id."""
+    where = f" Your worktree is {cwd}; work there, on a branch of your own." if plan.worktrees else ""
     text = (
         f"You are {name}, a worker; {by} started you.{where} Read intercomm_get_protocol once, then end your turn: "
         "a task comes to you by itself, as a message marked [intercom]. There is nothing else to do yet."
     )
-    via = "cli" if by == USER else "tool"
-    sent = crew.bus.send(name, text, sender=by, via=via)
-    woken = wake(crew, name, sent.id, timeout=_WAKE)
+    return crew.bus.send(name, text, sender=by, via="cli" if by == USER else "tool").id
+
+
+def _begin(crew: Crew, name: str, message: str) -> dict[str, Any]:
+    """Have the worker begin with a message, and say whether it did."""
+    woken = wake(crew, name, message, timeout=_WAKE)
     out: dict[str, Any] = {"woke": woken.woke}
     return {**out, **({"not_woken": woken.reason} if woken.reason else {})}
 

@@ -45,6 +45,7 @@ class Claude:
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = MODES
+    needs_prompt = False
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """As `launch.check`."""

@@ -1,9 +1,20 @@
-"""Owns Codex as a program: its hooks, which have the names and the form that several share."""
+"""Owns Codex as a program: its hooks, which have the names and the form that several share, and its start."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
 from intercom.fleet.programs import event as events
 from intercom.fleet.programs.plain import Plain
+from intercom.fleet.programs.program import Prepared, Start
+
+#: Our permission modes that it has a like of, each with what passes without a question.
+MODES: Mapping[str, str] = {
+    "default": "it reads; every change, and the network, is asked for",
+    "acceptEdits": "it changes files in its folder; commits, what lies elsewhere, and the network are asked for",
+    "bypassPermissions": "everything, outside of any sandbox: nothing is ever asked",
+}
 
 
 class Codex(Plain):
@@ -12,6 +23,9 @@ class Codex(Plain):
     name = "codex"
     title = "Codex"
     command = "codex"
+    install = "install it with: npm install -g @openai/codex"
+    needs_prompt = True
+    modes = MODES
     kinds = {  # noqa: RUF012  # never changed
         "SessionStart": events.BEGINS,
         "UserPromptSubmit": events.PROMPT,
@@ -21,6 +35,22 @@ class Codex(Plain):
         "Stop": events.STOPS,
         "SessionEnd": events.ENDS,
     }
+
+    def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
+        """As `launch.check`."""
+        from intercom.fleet.programs.codex import launch
+
+        return launch.check(argv, environ, self.install)
+
+    def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """As `launch.prepare`."""
+        from intercom.fleet.programs.codex import launch
+
+        return launch.prepare(argv, start, write)
+
+    def inherits(self, variable: str) -> bool:
+        """Its own folder and switches, and its maker's accounts."""
+        return variable.startswith(("CODEX_", "OPENAI_"))
 
     def prompting(self, session: str, text: str) -> list[str]:
         """The command that queues a prompt for a session: it begins when the box is empty, and a draft stays."""
