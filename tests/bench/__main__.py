@@ -20,6 +20,7 @@ FIGURES = (
     Figure("mcp-send", writing.mcp_send),
     Figure("server-start", starting.server_start),
     Figure("server-memory", starting.server_memory),
+    Figure("hook-memory", starting.hook_memory),
     Figure("command-send", starting.command_send),
     Figure("command-read", starting.command_read),
     Figure("silent-hook", starting.silent_hook),

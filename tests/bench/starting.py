@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
@@ -48,6 +50,54 @@ def server_memory(run: Run) -> Iterator[Row]:
         resident = _resident(client.process.pid)
     if resident is not None:
         yield plain("server memory, ten tools used (resident)", resident / (1 << 20), 70, "MiB")
+
+
+_PEAK = """
+import os, sys
+ended = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
+sys.stderr.write(f"{ended[2].ru_maxrss}")
+"""  # small, for what starts a process counts as its own until it is another program
+
+
+def hook_memory(run: Run) -> Iterator[Row]:
+    """The most that a hook takes, and what a waiter of an idle session takes while it waits."""
+    root = run.project("hook-memory")
+    with opened(root) as bus:
+        bus.register("worker", "worker-9", pid=os.getpid())
+    environ, hook = environment(root, INTERCOM_NAME="worker-9"), [sys.executable, "-m", "intercom", "hook"]
+    for event in ("SessionStart", "PreToolUse"):
+        told = json.dumps({"session_id": "s", "hook_event_name": event, "source": "clear", "tool_name": "Bash"})
+        done = subprocess.run(
+            [sys.executable, "-c", _PEAK, *hook, event],
+            cwd=root,
+            env=environ,
+            input=told,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    yield plain("memory of a hook (most)", int(done.stderr) / 1024, 16, "MiB")
+    with subprocess.Popen([*hook, "wait"], cwd=root, env=environ, stdin=subprocess.PIPE, text=True) as waiter:
+        try:
+            assert waiter.stdin
+            waiter.stdin.write(json.dumps({"session_id": "s", "hook_event_name": "Stop"}))
+            waiter.stdin.close()
+            while not _watches(waiter.pid):
+                time.sleep(0.01)
+            time.sleep(0.2)  # its first look
+            resident = _resident(waiter.pid)
+        finally:
+            waiter.kill()
+    if resident is not None:
+        yield plain("memory of a waiter (resident)", resident / (1 << 20), 14, "MiB")
+
+
+def _watches(pid: int) -> bool:
+    """Whether a process has begun to watch a folder; True where that cannot be seen."""
+    try:
+        return any("inotify" in os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
 
 
 def _resident(pid: int) -> int | None:
