@@ -133,7 +133,7 @@ class Delivery:
 
     def edited(self, db: sqlite3.Connection, reader: str) -> list[Message]:
         """What `reader` was given before somebody edited it, as it is now; noted as told."""
-        if not any_edited(db) or not (texts := edited_since(db, reader)):
+        if not self.known(any_edited, db) or not (texts := edited_since(db, reader)):
             return []
         with self._state.transaction() as state:
             texts = edited_since(db, reader)  # another process may have told meanwhile

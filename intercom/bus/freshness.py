@@ -47,13 +47,12 @@ class Sync:
     def db(self) -> sqlite3.Connection:
         """A connection to the index, up to date: to the state's moment, in one. StorageError, LockTimeout, NotNow."""
         db, beside = self._proven or (None, 0)
-        same = db is not None and self._index.unchanged(db) and beside == self._state.opened()
-        if db is not None and same and (self._just_proven() or self._unchanged.holds()):
-            return db
-        taken = self._unchanged.take()
-        db = self._brought_up()
-        self._unchanged.note(taken)
-        self._proven = db, self._state.opened()
+        known = db is not None and self._index.unchanged(db) and beside == self._state.opened()
+        if db is None or not known or not (self._just_proven() or self._unchanged.holds()):
+            taken = self._unchanged.take()
+            db = self._brought_up()
+            self._unchanged.note(taken)
+            self._proven = db, self._state.opened()
         self._moment = self._state.this_moment(), self._log.turns
         return db
 
