@@ -65,22 +65,12 @@ def hook_memory(run: Run) -> Iterator[Row]:
     with opened(root) as bus:
         bus.register("worker", "worker-9", pid=os.getpid())
     environ, hook = environment(root, INTERCOM_NAME="worker-9"), [sys.executable, "-m", "intercom", "hook"]
-    for event in ("SessionStart", "PreToolUse"):
-        told = json.dumps({"session_id": "s", "hook_event_name": event, "source": "clear", "tool_name": "Bash"})
-        done = subprocess.run(
-            [sys.executable, "-c", _PEAK, *hook, event],
-            cwd=root,
-            env=environ,
-            input=told,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    yield plain("memory of a hook (most)", int(done.stderr) / 1024, 16, "MiB")
+    peaks = [_peak([*hook, event], root, environ, _told(event)) for event in ("SessionStart", "PreToolUse")]
+    yield plain("memory of a hook, PreToolUse (most)", peaks[-1] / (1 << 20), 16, "MiB")
     with subprocess.Popen([*hook, "wait"], cwd=root, env=environ, stdin=subprocess.PIPE, text=True) as waiter:
         try:
             assert waiter.stdin
-            waiter.stdin.write(json.dumps({"session_id": "s", "hook_event_name": "Stop"}))
+            waiter.stdin.write(_told("Stop"))
             waiter.stdin.close()
             while not _watches(waiter.pid):
                 time.sleep(0.01)
@@ -90,6 +80,18 @@ def hook_memory(run: Run) -> Iterator[Row]:
             waiter.kill()
     if resident is not None:
         yield plain("memory of a waiter (resident)", resident / (1 << 20), 14, "MiB")
+
+
+def _told(event: str) -> str:
+    """What a session says to its hook."""
+    return json.dumps({"session_id": "s", "hook_event_name": event, "source": "clear", "tool_name": "Bash"})
+
+
+def _peak(command: Sequence[str], root: Path, environ: dict[str, str], said: str) -> int:
+    """Bytes that a process held at most."""
+    starter = [sys.executable, "-c", _PEAK, *command]
+    done = subprocess.run(starter, cwd=root, env=environ, input=said, capture_output=True, text=True, check=True)
+    return int(done.stderr) * 1024
 
 
 def _watches(pid: int) -> bool:
