@@ -24,12 +24,14 @@ from intercom.bus.bus import Bus
 from intercom.core.config import load
 from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import Message, utc
+from intercom.fleet import observe
 from intercom.fleet.programs import event as events
 from intercom.fleet.programs import known
 from intercom.fleet.programs.claude import process_file
 from intercom.fleet.programs.claude.hook_settings import EVENTS, settings
 from intercom.fleet.programs.claude.hooks import KINDS
 from intercom.fleet.programs.claude.program import Claude
+from intercom.fleet.programs.screen import Choice, Dialog, Screen
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.hooks import permission, wording
 from intercom.hooks.events import HANDLERS, serve
@@ -516,6 +518,42 @@ def test_a_permission_is_answered_where_the_system_tells_of_no_change(
     assert answer is not None
     assert answer["hookSpecificOutput"]["decision"]["behavior"] == "allow"
     assert not hooks.errors()
+
+
+def test_each_dialog_that_only_stands_on_a_screen_is_told_once(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the next of the same turn, after a person answered the first; what nobody but a person can answer, too."""
+    for name, value in ME.items():
+        monkeypatch.setenv(name, value)
+    hooks("SessionStart", source="startup")
+
+    def dialog(subject: str, kind: str = "permission", tool: str = "Bash") -> None:
+        choices = (Choice("", "No"), Choice("", "Yes")) if kind == "permission" else (Choice("1", "SQLite"),)
+        shown = Dialog(kind, "", "", choices, 0, True, subject, tool, subject)
+        row = hooks.row._replace(spawned_by="master")
+        seen = observe.Observation("worker-1", "blocked", row, "asked", None, Screen("blocked", shown))
+        monkeypatch.setattr(observe, "look", lambda *_: seen)
+        payload = {"session_id": "s1", "hook_event_name": "Notification", "notification_type": "permission_prompt"}
+        serve(load(hooks.bus.config.root), "Notification", known.program("claude"), payload, os.environ)
+
+    def told() -> list[tuple[str, str]]:
+        return [
+            (one.type, one.body.splitlines()[-1 if one.type == "status" else 1]) for one in hooks.bus.read("master")
+        ]
+
+    dialog("make a")
+    dialog("make a")
+    assert told() == [("question", "command: make a")]
+    dialog("make b")
+    assert told() == [("status", "Bash: make a"), ("question", "command: make b")]
+    hooks("PostToolUse", tool_name="Bash", tool_input={"command": "make b"})
+    assert told() == [("status", "Bash: make b")]
+    dialog("Which database?", "question", "AskUserQuestion")
+    (asked,) = hooks.bus.read("master")
+    assert "Only a person can answer it, at its terminal: intercom attach worker-1" in asked.body
+    hooks("PostToolUse", tool_name="AskUserQuestion", tool_input={"questions": []})
+    hooks("Stop")
+    assert "AskUserQuestion" in hooks.bus.read("master")[0].body
+    assert not hooks.sessions.unsettled("worker-1")
 
 
 def test_where_a_session_that_a_person_started_can_be_seen(hooks: Hooks) -> None:

@@ -192,11 +192,21 @@ def ends(call: Call) -> Answer | None:
 def _withdraw(call: Call, detail: Json | None = None) -> None:
     """Close requests that the session no longer waits for: all, or the one that is about this call of a tool."""
     for request in call.sessions.unsettled(call.who.name):
-        asks = (request.request.get("tool"), request.request.get("input"))
-        if detail is None or asks == (detail.get("tool"), call.event.inputs):
+        if detail is None or _is_about(request.request, detail, call.event.inputs):
             from intercom.hooks.permission import RAN, WENT, ended
 
             ended(call, request, WENT if detail is None else RAN)
+
+
+def _is_about(asks: Json, detail: Json, inputs: object) -> bool:
+    """Whether a request is about this call of a tool; of one that only stood on a screen, what it showed is known."""
+    if asks.get("tool") != detail.get("tool"):
+        return False
+    if "input" in asks:
+        return bool(asks["input"] == inputs)
+    from intercom.fleet.settling import same
+
+    return same(str(detail.get("subject") or ""), str(asks.get("subject") or ""))
 
 
 Handler = Callable[[Call], Answer | None]

@@ -1,7 +1,8 @@
 """Owns what the master is told of a dialog for which there is no request to answer: it only stands on a screen.
 
 Auto mode asks so where its check does not reach: the hook is told that a person is wanted, and not for what. So the
-screen is read, as `approve` will read it, and what it shows is put to the master.
+screen is read, as `approve` will read it, and what it shows is put to the master. What a worker asks that only a person
+can answer is told as well: nobody sits there.
 """
 
 from __future__ import annotations
@@ -14,27 +15,33 @@ from intercom.core.display import escaped, named, value
 from intercom.core.errors import IntercomError
 from intercom.core.limits import SHOWN
 from intercom.core.texts import beginning
-from intercom.fleet import observe
+from intercom.fleet import observe, settling
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.screen import Dialog
 from intercom.fleet.sessions import DECISIONS
 from intercom.hooks.call import Call
 from intercom.hooks.faults import note_fault
-from intercom.hooks.permission import waits
+from intercom.hooks.permission import WENT, ended, waits
 
 
 def tell(call: Call) -> None:
     """Put the dialog on the session's screen to the live master, unless that was asked, or is told nothing."""
-    if call.sessions.unsettled(call.who.name) or not waits(call):
-        return
+    before = call.sessions.unsettled(call.who.name)
+    if any("input" in one.request for one in before) or not waits(call):
+        return  # asked by its own event
     with Bus(call.config) as bus:
         crew = Crew(bus, call.environ)
         try:
             master, seen = master_of(bus.instances()), observe.look(crew, call.who.name)
             if master is None or master.state == "dead" or master.name == call.who.name:
                 return
-            if seen.dialog is not None and _answerable(call, seen.dialog):
-                _ask(call, bus, master.name, seen.dialog)
+            if seen.dialog is None or not (_answerable(call, seen.dialog) or (seen.row and seen.row.spawned_by)):
+                return
+            for one in before:
+                if settling.same(str(one.request.get("subject") or ""), seen.dialog.subject):
+                    return
+                ended(call, one, WENT)  # answered at its terminal, and the turn went on to the next
+            _ask(call, bus, master.name, seen.dialog)
         except IntercomError as error:
             note_fault(call.config, call.event.name, error)
         finally:
@@ -50,17 +57,20 @@ def _ask(call: Call, bus: Bus, master: str, dialog: Dialog) -> None:
     about = {"tool": dialog.tool or dialog.kind, "subject": dialog.subject, "description": dialog.detail}
     ident = call.sessions.ask(call.who.name, about, None)
     call.sessions.close(ident)  # no hook waits for its answer: it is given on the screen
-    text = question(call.who.name, dialog, ident)
+    text = question(call.who.name, dialog, ident, answerable=_answerable(call, dialog))
     sent = bus.send(master, text, sender=call.who.name, type="question", priority="urgent", thread=ident)
     call.sessions.set_message(ident, sent.id)
 
 
-def question(name: str, dialog: Dialog, ident: str) -> str:
-    """The message to the master: what stands there, and how to answer."""
-    lines = [f"{name} shows a dialog that asks about {value(dialog.tool or dialog.kind)}."]
+def question(name: str, dialog: Dialog, ident: str, *, answerable: bool) -> str:
+    """The message to the master: what stands there, and how to answer, or who can."""
+    lines = [f"{name} shows a dialog ({value(dialog.tool or dialog.kind)}), and waits."]
     lines += [named(key, beginning(text, SHOWN)) for key, text in _facts(dialog).items() if text]
     if not dialog.whole:
         lines.append("Not all of it can be seen on its screen.")
+    if not answerable:
+        lines.append(f"Only a person can answer it, at its terminal: intercom attach {name}. Request {ident}.")
+        return "\n".join(lines)
     expect = beginning(escaped(json.dumps(dialog.subject, ensure_ascii=False)), SHOWN)
     lines.append(
         f'It stays until it is answered: intercomm_approve(worker="{name}", decision="allow" or "deny", '
