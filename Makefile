@@ -73,6 +73,7 @@ windows: $(STAMP)
 
 test: needs $(STAMP) claude prettier aimfp
 	@$(BIN)/python -m tests.clients.versions driven
+	@$(BIN)/python -m tests.windows.lab offered
 	@$(PYTEST)
 
 quick: $(STAMP)

@@ -129,5 +129,8 @@ def test_ci_installs_what_make_asks_for_and_no_more(machine: Machine, status: in
     assert "make test" in out
     assert out.splitlines()[-1] == "==== 7 passed in 0.1s ===="
     asked = (machine.bin / "asked").read_text().splitlines()
-    assert [line for line in asked if "install" in line] == ["install -y -qq --no-install-recommends tmux npm"]
+    assert [line for line in asked if "install" in line] == [
+        "install -y -qq --no-install-recommends tmux npm",
+        "install -y -qq --no-install-recommends wine64 gcc-mingw-w64-x86-64",  # without which it goes on
+    ]
     assert os.access(SOURCE / ".ci" / "run", os.X_OK)
