@@ -46,7 +46,7 @@ class Sender:
             here = {**os.environ, **environ, "PYTHONPATH": str(lab.ROOT)}
             line = [sys.executable, "-c", _SENDS, str(root), name]
             self._child = subprocess.Popen(line, env=here, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self._thread = threading.Thread(target=self._read)
+        self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
@@ -59,7 +59,7 @@ class Sender:
         """End it, wherever it is; what was accepted of it."""
         self._child.kill()
         self._child.wait()
-        self._thread.join()
+        self._thread.join(10)  # Wine's own processes may have the pipe of the first one that runs
         return self.ids
 
 
