@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.bench import calling, profiled, reading, rebuilding, starting, words, writing
-from tests.bench.table import BROKEN, Figure, Row, Run, printed
+from tests.bench.table import BROKEN, UNITS, Figure, Row, Run, printed, reasons
 
 FIGURES = (
     Figure("calls", calling.calls),
@@ -62,10 +62,10 @@ def main() -> int:
     else:
         loads = f"load {load:.1f} before, {os.getloadavg()[0]:.1f} after"
         print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores; {loads}")
-        print(printed(rows))
+        print(f"{printed(rows)}\n\n{UNITS}")
     broken = [row for row in rows if row.holds is False]
     if broken and not args.json:
-        print(f"\n{len(broken)} of {len(rows)} budgets {BROKEN}.")
+        print("\n".join(["", *reasons(rows), f"{len(broken)} of {len(rows)} budgets {BROKEN}."]))
     return 1 if broken else 0
 
 

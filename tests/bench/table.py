@@ -14,6 +14,22 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+UNITS = """\
+A ping is the median of bare MCP pings of the same server, in the same run; Node is what the original took in its own.
+A ratio is that of the medians of ours and of the floor beside it, which is measured turn by turn in the same run."""
+#: Where the rest of a figure goes that is above its budget, by the beginning of its row; from `make bench-profile`.
+REASONS = {
+    "MCP ping": "120 of 143 µs are the SDK's own dispatch; it stays on that way, for it tells that all is well.",
+    "intercomm_send and the other's read": "the ways in and out of two servers are two pings already. The reader then "
+    "compares page, ledger and base (0.15 ms), writes to the index (0.2), and notes what it gave (0.25).",
+    "catching up": "parsing is the floor; SQLite's insertions take 0.7 as long again, the transaction around them 0.6, "
+    "comparing page, ledger and base 0.6.",
+    "server memory": "the SDK alone, imported, is 66 MiB.",
+    "memory of a waiter": "it holds all that a look may need, for an upgrade may take the package away while it waits. "
+    "Python with its sqlite3 is 13 MiB, watchdog and YAML 3.",
+    "`intercom read`": "Python's own modules (re, typing, argparse, pathlib, sqlite3) are two fifths of it.",
+    "`intercom hook`": "Python's own modules (re, typing, json, pathlib, sqlite3) are two thirds of it.",
+}
 OK, BROKEN = "ok", "BROKEN"
 HEADINGS = ("figure", "ours", "p99", "floor", "p99", "ratio", "budget", "Node", "")
 
@@ -138,6 +154,12 @@ def printed(rows: Sequence[Row]) -> str:
         )
         lines.append("  ".join([first, *rest, last]).rstrip())
     return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
+
+
+def reasons(rows: Sequence[Row]) -> list[str]:
+    """What is known of the rows that are above their budgets."""
+    broken = [row.figure for row in rows if row.holds is False]
+    return [f"{name}: {why}" for name, why in REASONS.items() if any(one.startswith(name) for one in broken)]
 
 
 def _verdict(holds: bool | None) -> str:
