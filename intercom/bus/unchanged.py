@@ -33,14 +33,20 @@ class Unchanged:
         self._marks: Marks = ()
         self._until = 0.0
 
-    def take(self) -> tuple[float, Marks]:
-        """What they are now, and since when: to be taken before they are proven."""
+    def take(self) -> tuple[float, Marks] | None:
+        """What they are now, and since when, to be taken before they are proven; None: the page is too young."""
+        page, now = _mark(self._always[0]), time.time()
+        if page is not None and not over(page[3], now):
+            return None
         near = (f"{self._folder}/{file.path}" for file in self._listing.near())
         self._paths = (*self._always, *near)
-        return time.time(), tuple(map(_mark, self._paths))
+        return now, tuple(map(_mark, self._paths))
 
-    def note(self, taken: tuple[float, Marks]) -> None:
+    def note(self, taken: tuple[float, Marks] | None) -> None:
         """They are proven to be well, as they were when that was taken."""
+        if taken is None:
+            self._until = 0.0
+            return
         at, marks = taken
         reliable = all(mark is None or (over(mark[2], at) and over(mark[3], at)) for mark in marks)
         still = reliable and not self._written_to()
