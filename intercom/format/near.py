@@ -18,7 +18,7 @@ from intercom.format.roster import Roster
 
 _HEADING = re.compile(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
 _MENTION = re.compile(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
-_NOTHING = re.compile(r"\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
+_NOTHING = re.compile(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
 _WORDS = 4  #: a name has no more
 _SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
 
