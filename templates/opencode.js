@@ -17,17 +17,35 @@ export const Intercom = async ({ client, directory }) => {
       child.stderr.on("data", (data) => (said.err += data))
       child.on("error", () => done({ status: 1, text: "" }))
       child.stdin.on("error", () => {})
-      child.on("close", (status) => done({ status, text: status === WAKE ? said.err.trim() : textOf(said.out) }))
+      child.on("close", (status) =>
+        done({ status, text: status === WAKE ? said.err.trim() : textOf(said.out), decision: decisionOf(said.out) }),
+      )
       child.stdin.end(JSON.stringify({ hook_event_name: event, session_id: session, cwd: directory, ...more }))
     })
 
-  const textOf = (out) => {
+  const answer = (out) => {
     try {
-      const found = JSON.parse(out)
-      return found.reason ?? found.context ?? ""
+      return JSON.parse(out)
     } catch {
-      return ""
+      return {}
     }
+  }
+  const textOf = (out) => answer(out).reason ?? answer(out).context ?? ""
+  const decisionOf = (out) => ({ allow: "once", deny: "reject" })[answer(out).decision]
+
+  // A permission: the master may answer it; whoever is faster, it or a person at the terminal, decides.
+  const ask = async ({ id, sessionID, permission, patterns, metadata }) => {
+    const about = metadata?.command ?? (patterns ?? []).join("\n")
+    const input = permission === "bash" ? { command: about } : { path: about }
+    const { decision } = await hook("asks", sessionID, { tool_name: permission, tool_input: input })
+    if (!decision) return
+    await client
+      .postSessionIdPermissionsPermissionId({
+        path: { id: sessionID, permissionID: id },
+        query: { directory },
+        body: { response: decision },
+      })
+      .catch(() => {}) // answered meanwhile
   }
 
   const prompt = (session, text) =>
@@ -50,6 +68,7 @@ export const Intercom = async ({ client, directory }) => {
       const info = event.properties?.info
       if (event.type === "session.created" && info?.parentID) inner.add(info.id)
       const session = event.properties?.sessionID
+      if (event.type === "permission.asked" && session && !inner.has(session)) void ask(event.properties)
       if (event.type !== "session.idle" || !session || inner.has(session)) return
       const { text } = await hook("idle", session)
       if (text) await prompt(session, text)

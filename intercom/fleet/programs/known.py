@@ -59,7 +59,7 @@ HOOKED: dict[str, Callable[[], Program]] = {
     "cline": _cline,
     "opencode": _opencode,
 }
-WORKERS = (DEFAULT, "codex")  #: those that `spawn` can start
+WORKERS = (DEFAULT, "codex", "opencode")  #: those that `spawn` can start
 #: Variables in which a program of the second list tells the session: none of them is imported to ask for one.
 _SESSIONS = ("QWEN_CODE_SESSION_ID", "GEMINI_SESSION_ID")
 
