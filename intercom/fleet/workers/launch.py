@@ -128,7 +128,7 @@ def spawn_id(crew: Crew, name: str) -> str | None:
 
 def forget_files(crew: Crew, name: str) -> None:
     """Delete a worker's own files, whatever program it ran; the output of its bootstrap stays."""
-    ends = {"env", "spawn", *(end for name in known.WORKERS for end in known.program(name).files)}
+    ends = {"env", "spawn", *(end for name in {*known.PROGRAMS, *known.WORKERS} for end in known.program(name).files)}
     for end in ends:
         (crew.bus.config.private / FOLDER / f"{name}.{end}").unlink(missing_ok=True)
 
