@@ -107,12 +107,12 @@ class _Kept:
     def take(self) -> bool:
         """Whether it is locked now; never waits."""
         self._contended = False
-        if self._handle < 0:
-            self.keep()  # in a short process `filelock`, whose import takes as long as all the rest, is not needed then
-        if self._handle < 0 or not self._turn.acquire(blocking=False):
+        if not self._turn.acquire(blocking=False):
             return False
         try:
-            mine = self._file[0] == os.getpid()
+            if self._handle < 0:
+                self._open()  # so a short process needs no `filelock`, whose import takes as long as all the rest
+            mine = self._handle >= 0 and self._file[0] == os.getpid()
             self._contended = mine and not host.try_lock(self._handle)
             if mine and not self._contended:
                 named = os.stat(self._path)
@@ -138,16 +138,21 @@ class _Kept:
 
     def keep(self) -> None:
         """Open the file that `filelock` made, if that was not done."""
+        with self._turn, suppress(OSError):
+            self._open()
+
+    def _open(self) -> None:
+        """The same for whoever has the turn. OSError."""
         if not host.LOCK_FILES_STAY:
             return
-        with self._turn, suppress(OSError):
-            found = os.lstat(self._path)
-            if not stat.S_ISREG(found.st_mode):
-                return
-            file = os.getpid(), found.st_dev, found.st_ino
-            if self._handle < 0 or file != self._file:
-                self.close()
-                self._handle, self._file = host.open_file(self._path, os.O_RDWR), file
+        found = os.lstat(self._path)
+        file = os.getpid(), found.st_dev, found.st_ino
+        if not stat.S_ISREG(found.st_mode) or (self._handle >= 0 and file == self._file):
+            return
+        self.close()
+        self._handle = host.open_file(self._path, os.O_RDWR)
+        opened = os.fstat(self._handle)  # it may be another by now
+        self._file = os.getpid(), opened.st_dev, opened.st_ino
 
     def close(self) -> None:
         """Close the file; whoever holds the lock with it drops it."""

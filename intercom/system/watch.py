@@ -38,7 +38,10 @@ class Watch:
     ) -> None:
         if self._observer is not None:
             # It waits for its own threads, and nobody should wait for it: what was heard is to be told.
-            threading.Thread(target=self._observer.stop, name="intercom-unwatch", daemon=True).start()
+            try:
+                threading.Thread(target=self._observer.stop, name="intercom-unwatch", daemon=True).start()
+            except RuntimeError:  # no more threads
+                self._observer.stop()
 
     def _start(self) -> Any:
         import logging
