@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def entries(*bodies: str, ident: str = IDENT) -> list[object]:
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Index:
+def index(tmp_path: Path) -> Iterator[Index]:
     """An empty index, sealed."""
     found = Index(tmp_path)
     with found.locked():
@@ -30,7 +31,8 @@ def index(tmp_path: Path) -> Index:
         Builder(db, {}).finish()
         db.close()
         found.install(tmp_path / "new")
-    return found
+    yield found
+    found.close()
 
 
 def test_an_edit_that_is_undone_counts(index: Index) -> None:
@@ -55,6 +57,7 @@ def test_any_change_breaks_the_seal(index: Index) -> None:
             file.write(byte)
         with pytest.raises(IndexLost):
             index.db()
+        index.close()
         index._seal()
         index.db()
 
