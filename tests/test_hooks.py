@@ -7,12 +7,13 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,13 @@ from intercom.fleet.programs import known
 from intercom.fleet.programs.claude import process_file
 from intercom.fleet.programs.claude.hook_settings import EVENTS, settings
 from intercom.fleet.programs.claude.hooks import KINDS
-from intercom.fleet.programs.claude.program import Claude
 from intercom.fleet.programs.screen import Choice, Dialog, Screen
 from intercom.fleet.sessions import SessionRow, Sessions
-from intercom.hooks import permission, wording
+from intercom.hooks import wording
 from intercom.hooks.events import HANDLERS, serve
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, own_mark, started
+from intercom.system.lock import WriterLock
 from tests.conftest import SOURCE, Command, agree
 from tests.processes import patience
 
@@ -463,25 +464,73 @@ def test_rules_decide_at_once(hooks: Hooks, project: Path) -> None:
     assert "must be a list of rules" in hooks.errors()
 
 
-def test_rules_that_take_too_long(hooks: Hooks, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where deny rules could not be asked in time the answer is no, never silence; a bad list takes no other along."""
-    (project / ".claude" / "intercom.toml").write_text('[permissions]\nallow = 3\ndeny = ["Bash(rm:*)"]\n')
+STALLED = """
+import sys, time
+from intercom import hooks
+from intercom.fleet.programs.claude.program import Claude
+from intercom.hooks import limit
+
+limit.WHOLE = 1.5
+where, event = sys.argv[1:]
+if where == "rules":
+    Claude.ruled = lambda *_: time.sleep(60)
+    limit.RULES = 0.2
+sys.exit(hooks.run(event))
+"""
+
+
+def test_a_hook_that_stalls_gives_up_and_what_is_denied_is_denied(hooks: Hooks, project: Path) -> None:
+    """Whatever it waits for: its rules, its input, the state, the log. Where rules deny it is never silent."""
+    (project / ".claude" / "intercom.toml").write_text('[permissions]\ndeny = ["Bash(rm:*)"]\n')
+    ask = {"session_id": "s1", "hook_event_name": "PermissionRequest", **TOUCH}
+    removing = json.dumps({**ask, "tool_input": {"command": "rm x"}})
+    cases = [
+        ("rules", "PermissionRequest", json.dumps(ask), "could not be asked"),
+        ("input", "PermissionRequest", None, "could not be asked"),
+        ("nothing", "PermissionRequest", "{", "could not be asked"),
+        ("files", "PermissionRequest", removing, "rule Bash(rm:*)"),
+        ("files", "PermissionRequest", json.dumps(ask), ""),
+        ("files", "Stop", json.dumps({"session_id": "s1"}), ""),
+        ("input", "Stop", None, ""),
+    ]
+    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
+    lock = WriterLock(hooks.bus.config.private / "lock")
+    state = sqlite3.connect(hooks.bus.config.private / "state.db", isolation_level=None)
+    with lock.held(), closing(state) as db, ExitStack() as stack:
+        children = []
+        db.execute("BEGIN IMMEDIATE")
+        for where, event, _, _ in cases:
+            line = [sys.executable, "-c", STALLED, where, event]
+            child = subprocess.Popen(line, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            children.append(stack.enter_context(child))
+        for child, (_, _, given, _) in zip(children, cases, strict=True):
+            assert child.stdin is not None
+            if given is not None:
+                child.stdin.write(given)
+                child.stdin.close()
+        for child, (where, event, _, words) in zip(children, cases, strict=True):
+            assert child.stdout is not None
+            said = child.stdout.read()
+            assert child.wait(patience(10)) == 0
+            assert bool(said) == bool(words), (where, event, said)
+            if words:
+                decision = json.loads(said)["hookSpecificOutput"]["decision"]
+                assert decision["behavior"] == "deny"
+                assert words in decision["message"]
+        db.execute("ROLLBACK")
+    assert "given up after" in hooks.errors()
+
+
+def test_a_list_of_what_to_deny_that_cannot_be_one_allows_nothing(hooks: Hooks, project: Path) -> None:
+    """What was meant by it nobody knows; what else is wrong there takes no other along."""
+    settings_file = project / ".claude" / "intercom.toml"
+    settings_file.write_text('[permissions]\nwait = 0\nallow = ["Bash"]\ndeny = "Bash(rm:*)"\n')
     agree(project)
-    for name, value in ME.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(permission, "RULES", 0.2)
-
-    def stalled(*_: object) -> None:
-        time.sleep(5)
-
-    payload = {"session_id": "s1", "hook_event_name": "PermissionRequest", **TOUCH}
-    removing = {**payload, "tool_input": {"command": "rm x"}}
-    for ruled, about in ((Claude.ruled, removing), (stalled, payload)):
-        monkeypatch.setattr(Claude, "ruled", ruled)
-        answer, _ = serve(load(project), "PermissionRequest", known.program("claude"), about, os.environ)
-        assert answer is not None
-        assert answer["hookSpecificOutput"]["decision"]["behavior"] == "deny"
-    assert "took more than" in hooks.errors()
+    assert hooks("PermissionRequest", **TOUCH) is None
+    settings_file.write_text('[permissions]\nwait = 0\nallow = 3\ndeny = ["Bash(touch:*)"]\n')
+    agree(project)
+    assert hooks("PermissionRequest", **TOUCH)["hookSpecificOutput"]["decision"]["behavior"] == "deny"
+    assert hooks.errors().count("must be a list of rules") == 2
 
 
 @pytest.mark.parametrize(

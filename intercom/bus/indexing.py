@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -263,7 +264,8 @@ class Indexing:
             except OSError as error:
                 raise StorageError(f"cannot write {self._index.path}: {error.strerror}; nothing was read.") from error
             finally:
-                temporary.unlink(missing_ok=True)
+                with suppress(OSError):  # the next rebuild sweeps it away
+                    temporary.unlink(missing_ok=True)
         if because and because not in _EXPECTED:
             self._notices.append(f"{because}; it was rebuilt from the logs")
         return count

@@ -1,7 +1,8 @@
 """Owns `intercom hook EVENT`: an agent program's hooks, in which a session says what it does and gets its messages.
 
 One short process for each event, so nothing is imported that the event does not need. A hook never breaks the
-session that it runs in: on any fault it says nothing, exits with 0, and leaves a line in `errors.log`.
+session that it runs in, nor holds it up: on any fault, or when its time is up, it says nothing but a denial that
+stands already, exits with 0, and leaves a line in `errors.log`.
 """
 
 from __future__ import annotations
@@ -13,38 +14,57 @@ from intercom.fleet.programs import known
 from intercom.fleet.programs.known import DEFAULT
 
 _LONGEST_INPUT = 64 << 20
+_WAIT = "wait"  #: not an event: the waiter, which lives for days
 
 
 def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
     """Serve one event of a session of this agent program; the exit status for the process."""
-    config = None
+    from intercom.hooks.faults import note_fault
+    from intercom.hooks.limit import WHOLE, Limit
+
+    config, limit, given = None, Limit(), None
+    if event != _WAIT:
+        limit.start(WHOLE, lambda error: note_fault(config, event, error, root))
     try:
+        runs = known.program(program)
+        try:
+            _go_home(runs.project_of(os.environ))
+            from intercom.core.config import load
+
+            config = load(root)
+            ours = bool(os.environ.get("INTERCOM_NAME")) or (config.private / "state.db").exists()
+            if ours and config.section("permissions").get("deny"):
+                from intercom.hooks.rules import doubt
+
+                limit.word = doubt(runs, event)
+        finally:  # all of it, even for nothing: who writes it must not be stopped
+            given = sys.stdin.buffer.read(_LONGEST_INPUT)
+        if not ours:
+            return 0
         import json
 
-        given = sys.stdin.buffer.read(_LONGEST_INPUT)  # all of it, even for nothing: who writes it must not be stopped
-        runs = known.program(program)
-        _go_home(runs.project_of(os.environ))
-        from intercom.core.config import load
-
-        config = load(root)
-        if not os.environ.get("INTERCOM_NAME") and not (config.private / "state.db").exists():
-            return 0
         payload = json.loads(given or b"{}")
         from intercom.hooks.events import serve
 
-        answer, code = serve(config, event, runs, payload if isinstance(payload, dict) else {}, os.environ)
-        if answer and sys.stdout is not None:
-            sys.stdout.write(json.dumps(answer))
-            sys.stdout.flush()
+        answer, code = serve(config, event, runs, payload if isinstance(payload, dict) else {}, os.environ, limit)
+        limit.end()
+        _say(json.dumps(answer) if answer else "")
     except Exception as error:  # noqa: BLE001  # the edge: no fault of ours reaches the session
-        from intercom.hooks.faults import note_fault
         from intercom.system import host
 
-        silent = isinstance(error, OSError) and error.errno in host.PIPE_CLOSED and error.filename is None
-        if not silent:  # else nobody listens any more
-            note_fault(config, event, error, root)
+        if isinstance(error, OSError) and error.errno in host.PIPE_CLOSED and error.filename is None:
+            return 0  # nobody listens any more
+        limit.end()
+        _say(limit.word)
+        note_fault(config, event, error, root)
         return 0
     return code
+
+
+def _say(answer: str) -> None:
+    if answer and sys.stdout is not None:
+        sys.stdout.write(answer)
+        sys.stdout.flush()
 
 
 def _go_home(home: str | None) -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.fleet.sessions import Sessions
 from intercom.hooks.identity import Who
+from intercom.hooks.limit import Limit
 from intercom.store.state.db import State
 
 if TYPE_CHECKING:
     from intercom.core.config import Config
     from intercom.fleet.programs.event import Event
     from intercom.fleet.programs.program import Program
+    from intercom.hooks.rules import Ruling
 
 WAKE = 2  #: exit status by which the waiter wakes its session
 _COMES = 2.0  #: seconds after which the transcript is asked for a wake that had no prompt of its own
@@ -34,6 +36,8 @@ class Call(NamedTuple):
     event: Event
     environ: Mapping[str, str]
     program: Program
+    limit: Limit
+    ruling: Ruling | None = None  #: asks: what the project's rules say
 
     def record(self, state: str, detail: Json | None = None, *, pane: str | None = None) -> None:
         """Note the state of the session."""

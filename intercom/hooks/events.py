@@ -26,6 +26,7 @@ from intercom.fleet.sessions import Sessions
 from intercom.hooks.call import Answer, Call, Json
 from intercom.hooks.deliver import context
 from intercom.hooks.identity import identify
+from intercom.hooks.limit import Limit
 from intercom.store.private import vet
 from intercom.store.state.db import State
 
@@ -40,12 +41,18 @@ _HEAD = 200  #: characters of a prompt or text kept as detail
 
 
 def serve(
-    config: Config, event: str, program: Program, payload: Json, environ: Mapping[str, str]
+    config: Config, event: str, program: Program, payload: Json, environ: Mapping[str, str], limit: Limit | None = None
 ) -> tuple[Answer | None, int]:
     """Serve one event of whoever it is: the JSON for standard output, and the exit status."""
+    limit = limit or Limit()
     heard = program.heard(event, payload)
     if heard is None:
         return None, 0
+    ruling = None
+    if heard.kind == events.ASKS and event != WAIT:
+        from intercom.hooks.rules import asked as asked_rules
+
+        ruling = asked_rules(config, program, heard, environ, limit)
     vet(config)
     state = State(config.private)
     try:
@@ -54,7 +61,7 @@ def serve(
         if who is None:
             greets = heard.kind == events.BEGINS and event != WAIT and not environ.get("INTERCOM_NAME")
             return (_greeting(config, heard, program) if greets else None), 0
-        call = Call(config, state, sessions, who, heard, environ, program)
+        call = Call(config, state, sessions, who, heard, environ, program, limit, ruling)
         if event == WAIT:
             from intercom.hooks.waiter import wait
 

@@ -1,30 +1,30 @@
 """Owns the answer to a permission request: the project's rules, else the master, else nobody.
 
 Without an answer the hook says nothing, and the dialog that is on the screen all the while stays. Nothing is
-allowed or denied before that decision stands in the log. An answer comes through `Sessions.answer` alone, which
-the master's tool and the command line call: nothing that is written into the log can be one.
+allowed before that decision stands in the log; a denial is given even where it cannot be written there. An answer
+comes through `Sessions.answer` alone, which the master's tool and the command line call: nothing that is written into
+the log can be one.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
 from intercom.core.limits import SHOWN
 from intercom.core.message import USER, new_id
 from intercom.core.texts import beginning
-from intercom.fleet.programs.event import Ask
 from intercom.fleet.sessions import DECISIONS, ENDED, Request
 from intercom.hooks.call import Answer, Call
-from intercom.hooks.faults import note_fault
-from intercom.hooks.limit import RULES, within
+from intercom.hooks.limit import WHOLE
+from intercom.hooks.rules import refusal, setting
 from intercom.system.liveness import alive
 
-T = TypeVar("T")
 WAIT = 50.0  #: seconds for the master to answer
 LONGEST = 570.0  #: seconds; the hook itself is given 600
 RAN = "it was allowed at its terminal, and ran"
@@ -36,45 +36,24 @@ def decide(call: Call, detail: dict[str, Any]) -> Answer | None:
     """What to say to a permission request, None for nothing."""
     given = call.event.inputs
     inputs: dict[str, Any] = given if isinstance(given, dict) else {}
-    cwd = call.event.cwd or os.getcwd()
     if not detail["tool"] or call.event.people:
         return None
-    ask = Ask(detail["tool"], inputs, cwd, call.program.project_of(call.environ) or cwd)
-    nothing: list[str] = []
-    allow, deny = _read(call, _rules, "allow", nothing), _read(call, _rules, "deny", nothing)
-    wait = _read(call, _wait, "wait", WAIT)
-    try:
-        with within(RULES):
-            ruled = call.program.ruled(ask, allow, deny)
-    except TimeoutError as error:
-        note_fault(call.config, call.event.name, error)
-        ruled = ("deny", "that nobody knows: the rules took too long") if deny else None
-    request = {**detail, "input": inputs, "cwd": cwd}
-    if ruled is not None:
-        decision, rule = ruled
+    request = {**detail, "input": inputs, "cwd": call.event.cwd or os.getcwd()}
+    if call.ruling is not None:
+        decision, rule = call.ruling
         return _settled(call, request, decision, f"rule {rule}", None, new_id())
+    wait = _seconds(call)
+    call.limit.stage(wait + WHOLE)
     return _ask_master(call, request, wait)
 
 
 def waits(call: Call) -> bool:
     """Whether this project's workers ask their master at all."""
-    return _read(call, _wait, "wait", WAIT) > 0
+    return _seconds(call) > 0
 
 
-def _read(call: Call, how: Callable[[object, str], T], key: str, default: T) -> T:
-    """A setting under [permissions]; what cannot be one is noted, and counts for nothing."""
-    given = call.config.section("permissions").get(key, default)
-    try:
-        return how(given, f"`{key}` under [permissions] in .claude/intercom.toml")
-    except UsageError as error:
-        note_fault(call.config, call.event.name, error)
-        return default
-
-
-def _rules(found: object, name: str) -> list[str]:
-    if not isinstance(found, list) or not all(isinstance(rule, str) for rule in found):
-        raise UsageError(f"{name} must be a list of rules; none of it counts.")
-    return found
+def _seconds(call: Call) -> float:
+    return setting(call.config, call.event.name, _wait, "wait", WAIT, WAIT)
 
 
 def _wait(found: object, name: str) -> float:
@@ -121,8 +100,6 @@ def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | No
 
 def question(name: str, request: Mapping[str, Any], ident: str, wait: float) -> str:
     """The message to the master: exactly what would be done, and how to answer."""
-    import json
-
     lines = [f"{name} asks for permission to use {value(request['tool'])}."]
     for key in ("command", "paths", "url", "description", "cwd", "subagent"):
         if request.get(key):
@@ -209,19 +186,18 @@ def _settled(
 ) -> Answer | None:
     """Put the decision into the log, and only then give it."""
     about = f": {sentence(reason)}" if reason else ""
-    by, what = value(by), "\n".join(_what(request))
+    what = "\n".join(_what(request))
     verb = "allowed" if decision == "allow" else "denied"
+    answer = call.program.decision(call.event, decision, refusal(by, about) if decision == "deny" else None)
+    call.limit.stage(WHOLE, json.dumps(answer) if decision == "deny" else "")
     from intercom.store.log.announce import announce
 
-    announce(call.config, f"{verb} for {call.who.name} by {by}{about}\n{what}", thread=thread)
+    announce(call.config, f"{verb} for {call.who.name} by {value(by)}{about}\n{what}", thread=thread)
     call.record("running", {key: request[key] for key in ("tool", "subject") if key in request})
-    refusal = f"Denied by {by}{about}. Do not try another way to do the same; say so if you cannot go on."
-    return call.program.decision(call.event, decision, refusal if decision == "deny" else None)
+    return answer
 
 
 def _what(request: Mapping[str, Any]) -> list[str]:
-    import json
-
     found = [f"tool: {value(request['tool'])}"]
     if request.get("command"):
         found.append(named("command", _short(request["command"])))

@@ -33,7 +33,6 @@ __all__ = [
     "hand_over",
     "has_writer",
     "in_rules",
-    "interrupting",
     "is_private",
     "kill",
     "kill_tree",

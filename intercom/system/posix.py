@@ -9,8 +9,8 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 assert sys.platform != "win32"
@@ -339,17 +339,3 @@ def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-
-
-@contextmanager
-def interrupting(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` in the middle of the block after so long, where the system can; only in the main thread."""
-    import signal
-
-    before = signal.signal(signal.SIGALRM, lambda *_: stop())
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -13,8 +13,8 @@ import msvcrt
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ctypes import byref
 from typing import IO, TYPE_CHECKING, TypeVar
 
@@ -321,10 +321,3 @@ def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGBREAK):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
-
-
-@contextmanager
-def interrupting(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
-    """Nothing: no timer interrupts what runs here."""
-    del seconds, stop
-    yield
