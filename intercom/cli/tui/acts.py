@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
-from intercom.cli.tui.waits import Item, waits
+from intercom.cli.tui.waits import Item, still
 from intercom.core.display import value
 from intercom.core.errors import IntercomError
 from intercom.core.message import USER, Message
 from intercom.fleet.crew import Crew
-from intercom.fleet.overview import overview
 from intercom.system import tmux
 from intercom.system.git import git
 
@@ -30,10 +29,10 @@ def answer(crew: Crew, item: Item, decision: str) -> Answered:
     from intercom.fleet.speaker import authority, speaker
 
     by = authority(speaker(crew.state, os.environ), consent=True)
-    now = {one.key: one for one in waits(crew, overview(crew.bus, crew.bus.status())) if one.kind == item.kind}
-    if item.key not in now:
+    now = still(crew, item)
+    if now is None:
         return Answered(f"{item.who} does not ask that any more; nothing was answered")
-    if now[item.key].detail != item.detail:
+    if now.detail != item.detail:
         return Answered(f"what {item.who} asks has changed; nothing was answered. Read it, then press again", True)
     done = approve(crew, item.who, by=by, decision=decision, expect=item.expect, timeout=3.0)
     return Answered(f"{item.who}: {done.decision}" if done.answered else f"nothing was answered: {done.note}")

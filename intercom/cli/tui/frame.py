@@ -98,15 +98,24 @@ class Frame(App[None]):
 
     async def on_mount(self) -> None:
         """Draw it, and watch from now on."""
-        await self._draw()
-        await self.part(Talk).show()
         self.part(Waits).focus()
+        self.run_worker(self._begin(), group="begin")  # the frame is on the screen by then
+
+    async def _begin(self) -> None:
+        await asyncio.gather(self.on_frame_changed(), self.part(Talk).show())
+        if self.over:
+            return
         self.source.watch(self._config.folder)
         self.set_interval(_LOOK_ANYWAY, self.on_frame_changed)
-        await self.ask(self.source.prepare)
-        if self.source.trouble:
+        await self.ask(self.source.prepare, lists=True)
+        if self.source.trouble and not self.over:
             self.notify(sentence(self.source.trouble), severity="warning", markup=False)
         await self.on_frame_changed()
+
+    @property
+    def over(self) -> bool:
+        """Whether the screen is going, or gone."""
+        return self.source.closed or not self.screen_stack or not self.screen_stack[0].query(Who)
 
     def part(self, which: Any, kind: Any = None) -> Any:
         """A part of the screen, whatever has come up over it."""
@@ -129,19 +138,29 @@ class Frame(App[None]):
     async def on_frame_changed(self) -> None:
         """Draw anew; once more if something happened meanwhile."""
         self._again = True
-        if self._drawing:
+        if self._drawing or self.over:
             return
         self._drawing = True
+        self.run_worker(self._talk(), group="talk", exclusive=False)
         try:
-            while self._again and not self.source.closed:
+            while self._again and not self.over:
                 self._again = False
                 await self._draw()
+                self.run_worker(self._talk(), group="talk", exclusive=False)
         finally:
             self._drawing = False
 
+    async def _talk(self) -> None:
+        """What was said since, which does not wait for the lists."""
+        if not self.over and (talk := self.part(Talk)).cards:
+            try:
+                await talk.refresh_end()
+            except (IntercomError, OSError) as error:
+                self.notify(sentence(str(error)), severity="error", markup=False)
+
     async def _draw(self) -> None:
-        found = await self.ask(self.source.picture)
-        if found is None:
+        found = await self.ask(self.source.picture, lists=True)
+        if found is None or self.over:
             return
         if found.due and not self._telling:
             self._telling = True
@@ -155,8 +174,6 @@ class Frame(App[None]):
         if not first and known - self._known:
             self.bell()
         self._known = known
-        if not first and not self.source.closed:
-            await self.part(Talk).refresh_end()
 
     async def _tell(self, due: tuple[Alert, ...]) -> None:
         try:
@@ -223,12 +240,12 @@ class Frame(App[None]):
 
     # -- the bus ----------------------------------------------------------------------------------
 
-    async def ask(self, find: Callable[[Crew], T]) -> T | None:
+    async def ask(self, find: Callable[[Crew], T], *, lists: bool = False) -> T | None:
         """What the bus says; trouble is shown, and is None."""
         if self.source.closed:
             return None
         try:
-            return await self.source.ask(find)
+            return await self.source.ask(find, lists=lists)
         except (IntercomError, OSError) as error:
             self.notify(sentence(str(error)), severity="error", markup=False)
             return None

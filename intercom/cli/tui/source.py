@@ -1,7 +1,7 @@
 """Owns what the screen shows, apart from how it looks: the bus and the fleet.
 
-Everything here runs on one thread, since a bus belongs to one; the screen asks and awaits. Nothing of it writes to the
-terminal.
+Each thread here has a bus of its own, since a bus belongs to one; the screen asks and awaits. Nothing of it writes to
+the terminal.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ class Source:
     """The bus of one project, for the screen. Close it."""
 
     def __init__(self, root: str | None, changed: Callable[[], object]) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="bus")
+        #: One for keys and the conversation, one for the lists: these look at everything, and nobody waits for them.
+        self._pools = ThreadPoolExecutor(1, thread_name_prefix="bus"), ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._root = root
-        self._crew: Crew | None = None
+        self._crews: list[Crew | None] = [None, None]
         self._changed = changed
         self._over = threading.Event()
         self._watching: list[threading.Thread] = []
@@ -67,14 +68,15 @@ class Source:
         self.told: Settings | None = None  #: where a person elsewhere is told, if their settings say so
         self.trouble = ""  #: with the person's own settings
 
-    async def ask(self, work: Callable[[Crew], T]) -> T:
-        """What `work` finds, on the thread of the bus. What it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._do, work)
+    async def ask(self, work: Callable[[Crew], T], *, lists: bool = False) -> T:
+        """What `work` finds, on a thread with a bus of its own. What it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._pools[lists], self._do, work, int(lists))
 
-    def _do(self, work: Callable[[Crew], T]) -> T:
-        if self._crew is None:
-            self._crew = Crew.open(self._root)
-        return work(self._crew)
+    def _do(self, work: Callable[[Crew], T], which: int) -> T:
+        crew = self._crews[which]
+        if crew is None:
+            crew = self._crews[which] = Crew.open(self._root)
+        return work(crew)
 
     def picture(self, crew: Crew) -> Picture:
         """What there is now, by what was read before."""
@@ -94,9 +96,9 @@ class Source:
         """Tell a person elsewhere, on any thread. StorageError, UsageError."""
         from intercom.fleet.telling import Told, tell
 
-        root = self._crew.bus.config.root if self._crew is not None else None
-        if self.told is None or root is None:
+        if self.told is None or self._root is None:
             return Told()
+        root = Path(self._root)
         return tell(found, self.told, Notebook(root, os.environ), root.name)
 
     def watch(self, folder: Path) -> None:
@@ -121,6 +123,11 @@ class Source:
                 seen = now
                 self._changed()
 
+    def _close(self, which: int) -> None:
+        crew = self._crews[which]
+        if crew is not None:
+            crew.close()
+
     @property
     def closed(self) -> bool:
         """Whether nothing can be asked any more."""
@@ -129,8 +136,9 @@ class Source:
     def close(self) -> None:
         """End its threads."""
         self._over.set()
-        self._pool.submit(lambda: self._crew.close() if self._crew else None)
-        self._pool.shutdown()
+        for which, pool in enumerate(self._pools):
+            pool.submit(self._close, which)
+            pool.shutdown()
         for thread in self._watching:
             thread.join()
 

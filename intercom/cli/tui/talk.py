@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from intercom.cli.tui.source import Source, Ticked
 
 _WINDOW = 50  #: messages that are fetched at once
-_MOST = 300  #: cards that are held
+_MOST = 200  #: cards that are held
 _LONGEST = 20_000  #: characters of a body that a card shows
 _COLOURS = ("cyan", "green", "yellow", "magenta", "bright_blue", "bright_cyan", "bright_green", "bright_magenta")
 
@@ -137,6 +137,8 @@ class Talk(VerticalScroll):
         self.wanted, self.words = wanted or Filter(), words
         self.border_title = self._named()
         found = await self._page(self.wanted, words)
+        if not self.is_attached:
+            return  # the screen went meanwhile
         await self.remove_children()
         if found:
             await self.mount_all(map(Card, found))
@@ -155,6 +157,13 @@ class Talk(VerticalScroll):
         """Add what came since, and mark what became of the others."""
         if self.words or self._loading:
             return
+        self._loading = True
+        try:
+            await self._refresh()
+        finally:
+            self._loading = False
+
+    async def _refresh(self) -> None:
         cards = self.cards
         if not cards:
             await self.show(self.wanted)
@@ -164,11 +173,11 @@ class Talk(VerticalScroll):
         there = {card.one.message.id: card for card in cards[-2 * _WINDOW :]}
         first = next(iter(there.values())).one.message.seq or 0
         found = await self._page(self.wanted._replace(after=first - 1), "", len(there) + _WINDOW)
-        for one in found:
+        for one in found if self.is_attached else []:
             if one.message.id in there:
                 there[one.message.id].draw(one)
         new = [one for one in found if (one.message.seq or 0) > last]
-        if new:
+        if new and self.is_attached:
             await self.mount_all(map(Card, new))
             await self._drop(self.cards[: max(0, len(self.cards) - _MOST)] if follows else [])
             self._fold()
@@ -184,7 +193,7 @@ class Talk(VerticalScroll):
         try:
             first = cards[0]
             found = await self._page(self.wanted._replace(before=first.one.message.seq), "")
-            if found:
+            if found and self.is_attached:
                 await self.mount_all(map(Card, found), before=first)
                 await self._drop(self.cards[_MOST:])
                 self._fold()

@@ -19,6 +19,7 @@ from intercom.fleet.sessions import Request
 
 PERMISSION, QUESTION, UNVERIFIED, CONFLICT, MERGE = "permission", "question", "unverified", "conflict", "merge"
 _BROKEN = ("conflict", "failed")
+_SCREEN = "screen:"  #: before the worker in the key of a dialog that no hook holds
 
 
 class Item(NamedTuple):
@@ -56,17 +57,35 @@ def waits(crew: Crew, found: Overview) -> tuple[Item, ...]:
     return tuple(items)
 
 
+def still(crew: Crew, item: Item) -> Item | None:
+    """A permission as it is asked at this moment; None where it is not any more."""
+    if item.key.startswith(_SCREEN):
+        return _on_screen(crew, item.who, item.since, item.title)
+    return next((_asked(one) for one in crew.sessions.open_requests(item.who) if one.id == item.key), None)
+
+
 def _permissions(crew: Crew, found: Overview) -> Iterator[Item]:
     requests = {one.id: one for one in crew.sessions.open_requests()}
     for one in found.permissions:
-        request = requests.get(one.request)
-        if request is not None:
-            detail = _told(describe(request))
-            yield Item(PERMISSION, request.id, request.name, request.asked, _first(request), detail, _expect(request))
-        elif not one.request and (dialog := observe.look(crew, one.worker).dialog) is not None:
-            asked = {key: said for key, said in observe.asked(dialog).items() if key != "default"}
-            subject = dialog.subject or next(iter(dialog.paths), "")
-            yield Item(PERMISSION, f"screen:{one.worker}", one.worker, one.at, one.what, _told(asked), subject)
+        if one.request in requests:
+            yield _asked(requests[one.request])
+        elif not one.request and (item := _on_screen(crew, one.worker, one.at, one.what)) is not None:
+            yield item
+
+
+def _asked(request: Request) -> Item:
+    detail = _told(describe(request))
+    return Item(PERMISSION, request.id, request.name, request.asked, _first(request), detail, _expect(request))
+
+
+def _on_screen(crew: Crew, worker: str, since: str, title: str) -> Item | None:
+    """A dialog that only stands on a screen."""
+    dialog = observe.look(crew, worker).dialog
+    if dialog is None:
+        return None
+    asked = {key: said for key, said in observe.asked(dialog).items() if key != "default"}
+    subject = dialog.subject or next(iter(dialog.paths), "")
+    return Item(PERMISSION, f"{_SCREEN}{worker}", worker, since, title, _told(asked), subject)
 
 
 def _expect(request: Request) -> str:
