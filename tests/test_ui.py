@@ -18,6 +18,7 @@ from textual.widgets import Input, OptionList, Static
 
 from intercom import Bus
 from intercom.cli.tui import app as app_module
+from intercom.cli.tui import talk as talk_module
 from intercom.cli.tui.app import Ui
 from intercom.cli.tui.dialogs import Choose, Decide, Show
 from intercom.cli.tui.panels import Queue, Waits, Who
@@ -65,6 +66,11 @@ def shown(app: Ui) -> str:
 def said(app: Ui, words: str) -> bool:
     """Whether it told so in a corner."""
     return any(words in one.message for one in app._notifications)
+
+
+def numbers(talk: Talk) -> list[int]:
+    """Which messages it holds."""
+    return [card.one.message.seq or 0 for card in talk.cards]
 
 
 def bodies(app: Ui) -> list[str]:
@@ -209,22 +215,32 @@ def test_reply_write_search_and_filter(project: Path, bus: Bus) -> None:
         assert (answer.sender, answer.to, answer.reply_to, answer.type) == ("user", "worker-2", asked.id, "answer")
 
 
-def test_history_without_end(project: Path, bus: Bus) -> None:
-    """A window of it is held, and what came before is fetched when its top is reached."""
+def test_history_without_end(project: Path, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window of it is held; what came before and what came next is fetched at its ends, without a gap."""
+    monkeypatch.setattr(talk_module, "_MOST", 150)
     for number in range(180):
         bus.send("master", f"step {number}", sender="worker-1")
 
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
         talk = app.query_one(Talk)
-        await until(pilot, lambda: len(talk.cards) == 50)
+        await until(pilot, lambda: len(talk.cards) == 50 and talk.scroll_y)
         assert bodies(app)[-1] == "step 179"
-        for held in (100, 150, 183):
+        while bodies(app)[0] != "Build the importer.":
+            before = bodies(app)[0]
             talk.scroll_home(animate=False)
-            await until(pilot, lambda held=held: len(talk.cards) >= held)  # type: ignore[misc]
+            await until(pilot, lambda before=before: bodies(app)[0] != before and talk.scroll_y)  # type: ignore[misc]
+        assert numbers(talk) == list(range(1, 151))
+        with Bus.open(project) as other:
+            other.send("master", "the newest", sender="worker-1")
+        await app.on_frame_changed()
+        assert numbers(talk) == list(range(1, 151))
+        while "the newest" not in bodies(app):
+            end = numbers(talk)[-1]
             talk.scroll_to(y=10, animate=False)
-            await pilot.pause()
-        assert bodies(app)[0] == "Build the importer."
-        assert [one.message.seq for one in (card.one for card in talk.cards)] == list(range(1, 184))
+            await until(pilot, lambda: talk.scroll_y == 10)
+            talk.scroll_end(animate=False)
+            await until(pilot, lambda end=end: numbers(talk)[-1] > end)  # type: ignore[misc]
+        assert numbers(talk) == list(range(numbers(talk)[0], 185))
 
     play(project, scene)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.text import Text
@@ -99,7 +100,7 @@ class Frame(App[None]):
     async def on_mount(self) -> None:
         """Draw it, and watch from now on."""
         self.part(Waits).focus()
-        self.run_worker(self._begin(), group="begin")  # the frame is on the screen by then
+        self._start(self._begin)  # the frame is on the screen by then
 
     async def _begin(self) -> None:
         await asyncio.gather(self.on_frame_changed(), self.part(Talk).show())
@@ -111,6 +112,10 @@ class Frame(App[None]):
         if self.source.trouble and not self.over:
             self.notify(sentence(self.source.trouble), severity="warning", markup=False)
         await self.on_frame_changed()
+
+    def _start(self, work: Any) -> None:
+        """Begin something that nobody waits for; a function and no coroutine, which a screen that ends would leave."""
+        self.run_worker(work)
 
     @property
     def over(self) -> bool:
@@ -141,12 +146,12 @@ class Frame(App[None]):
         if self._drawing or self.over:
             return
         self._drawing = True
-        self.run_worker(self._talk(), group="talk", exclusive=False)
+        self._start(self._talk)
         try:
             while self._again and not self.over:
                 self._again = False
                 await self._draw()
-                self.run_worker(self._talk(), group="talk", exclusive=False)
+                self._start(self._talk)
         finally:
             self._drawing = False
 
@@ -164,7 +169,7 @@ class Frame(App[None]):
             return
         if found.due and not self._telling:
             self._telling = True
-            self.run_worker(self._tell(found.due), group="tell")
+            self._start(partial(self._tell, found.due))
         if found == self.picture:
             self._lists()  # ages
             return

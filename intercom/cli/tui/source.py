@@ -22,7 +22,7 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.overview import Agent, overview
 from intercom.fleet.spending import Spending
 from intercom.fleet.telling import due
-from intercom.store.index.query import Filter, history
+from intercom.store.index.query import Filter, following, history
 from intercom.system.watch import Watch
 
 if TYPE_CHECKING:
@@ -166,6 +166,11 @@ def page(crew: Crew, wanted: Filter, limit: int, words: str = "") -> list[Ticked
     bus = crew.bus
     messages = bus.search(words, limit=limit)[::-1] if words else bus.ask(lambda db: history(db, wanted, limit))
     return ticked(crew, messages)
+
+
+def onward(crew: Crew, wanted: Filter, limit: int) -> list[Ticked]:
+    """The oldest messages that a filter lets through, in order, with what became of each."""
+    return ticked(crew, crew.bus.ask(lambda db: following(db, wanted, limit)))
 
 
 def ticked(crew: Crew, messages: Sequence[Message]) -> list[Ticked]:

@@ -5,9 +5,10 @@ A text can draw in its own card alone: it is made harmless before markdown is re
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from intercom.cli.tui.source import Source, Ticked
 
 _WINDOW = 50  #: messages that are fetched at once
+_LAID_OUT = 0.3  #: seconds after which cards have their places
 _MOST = 200  #: cards that are held
 _LONGEST = 20_000  #: characters of a body that a card shows
 _COLOURS = ("cyan", "green", "yellow", "magenta", "bright_blue", "bright_cyan", "bright_green", "bright_magenta")
@@ -117,7 +119,8 @@ class Talk(VerticalScroll):
     def __init__(self, source: Source) -> None:
         super().__init__(id="talk")
         self._source = source
-        self._loading = False
+        self._alone = asyncio.Lock()  #: what changes the cards does so one after the other
+        self._has_end = True  #: whether the newest are among what is held
         self.wanted = Filter()
         self.words = ""
         self.folded = False
@@ -134,7 +137,11 @@ class Talk(VerticalScroll):
 
     async def show(self, wanted: Filter | None = None, words: str = "") -> None:
         """Show the newest messages that a filter lets through, or those with these words."""
-        self.wanted, self.words = wanted or Filter(), words
+        async with self._alone:
+            await self._show(wanted or Filter(), words)
+
+    async def _show(self, wanted: Filter, words: str) -> None:
+        self.wanted, self.words = wanted, words
         self.border_title = self._named()
         found = await self._page(self.wanted, words)
         if not self.is_attached:
@@ -144,8 +151,14 @@ class Talk(VerticalScroll):
             await self.mount_all(map(Card, found))
         else:
             await self.mount(Static("Nothing found." if words else "No messages yet.", classes="empty"))
+        self._has_end = True
         self._fold()
         self.anchor()
+
+    def _fill(self) -> None:
+        """Folded, what is held may not fill the place, and nobody could scroll: fetch more."""
+        if self.max_scroll_y <= 0 and len(self.cards) >= _WINDOW:
+            self._start(self.older)
 
     def _named(self) -> str | None:
         """What is let through, in words."""
@@ -155,51 +168,61 @@ class Talk(VerticalScroll):
 
     async def refresh_end(self) -> None:
         """Add what came since, and mark what became of the others."""
-        if self.words or self._loading:
-            return
-        self._loading = True
-        try:
-            await self._refresh()
-        finally:
-            self._loading = False
+        async with self._alone:
+            if self.words or not self.is_attached:
+                return
+            cards = self.cards
+            if not cards:
+                await self._show(self.wanted, "")
+                return
+            follows = self.at_end and self._has_end
+            there = {card.one.message.id: card for card in cards[-2 * _WINDOW :]}
+            first = next(iter(there.values())).one.message.seq or 0
+            found = await self._onward(self.wanted._replace(after=first - 1), len(there) + _WINDOW)
+            for one in found:
+                if one.message.id in there and there[one.message.id].is_attached:
+                    there[one.message.id].draw(one)
+            if self._has_end:
+                await self._add([one for one in found if one.message.id not in there])
+            if follows and self.is_attached:
+                await self._drop(self.cards[: max(0, len(self.cards) - _MOST)])
+                self.anchor()
 
-    async def _refresh(self) -> None:
-        cards = self.cards
-        if not cards:
-            await self.show(self.wanted)
-            return
-        follows = self.at_end
-        last = cards[-1].one.message.seq or 0
-        there = {card.one.message.id: card for card in cards[-2 * _WINDOW :]}
-        first = next(iter(there.values())).one.message.seq or 0
-        found = await self._page(self.wanted._replace(after=first - 1), "", len(there) + _WINDOW)
-        for one in found if self.is_attached else []:
-            if one.message.id in there:
-                there[one.message.id].draw(one)
-        new = [one for one in found if (one.message.seq or 0) > last]
+    async def _add(self, new: Sequence[Ticked]) -> None:
         if new and self.is_attached:
             await self.mount_all(map(Card, new))
-            await self._drop(self.cards[: max(0, len(self.cards) - _MOST)] if follows else [])
             self._fold()
-        if follows:
-            self.anchor()
 
     async def older(self) -> None:
         """Put what came before above it."""
-        cards = self.cards
-        if self._loading or self.words or not cards:
-            return
-        self._loading = True
-        try:
+        async with self._alone:
+            cards = self.cards
+            if self.words or not cards or self.scroll_y > 0:
+                return
             first = cards[0]
             found = await self._page(self.wanted._replace(before=first.one.message.seq), "")
             if found and self.is_attached:
                 await self.mount_all(map(Card, found), before=first)
+                self._has_end = self._has_end and len(self.cards) <= _MOST
                 await self._drop(self.cards[_MOST:])
                 self._fold()
                 first.scroll_visible(animate=False, top=True)
-        finally:
-            self._loading = False
+
+    async def newer(self) -> None:
+        """Put what came next below it, where what is held does not reach the end any more."""
+        async with self._alone:
+            cards = self.cards
+            if self.words or self._has_end or not cards:
+                return
+            found = await self._onward(self.wanted._replace(after=cards[-1].one.message.seq), _WINDOW)
+            self._has_end = len(found) < _WINDOW
+            await self._add(found)
+            await self._drop(self.cards[: max(0, len(self.cards) - _MOST)])
+
+    async def _onward(self, wanted: Filter, limit: int) -> list[Ticked]:
+        from intercom.cli.tui.source import onward
+
+        return await self._source.ask(lambda crew: onward(crew, wanted, limit))
 
     async def _page(self, wanted: Filter, words: str, limit: int = _WINDOW) -> list[Ticked]:
         from intercom.cli.tui.source import page
@@ -214,6 +237,7 @@ class Talk(VerticalScroll):
         """Show of each thread its first message alone, or all again."""
         self.folded = not self.folded
         self._fold()
+        self.set_timer(_LAID_OUT, self._fill)
 
     def _fold(self) -> None:
         roots: dict[str, Card] = {}
@@ -229,8 +253,13 @@ class Talk(VerticalScroll):
         for card in self.cards:
             card.draw()
 
+    def _start(self, work: Any) -> None:
+        self.run_worker(work)
+
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """At the top, fetch what came before."""
+        """At the top, fetch what came before; at the bottom, what came next."""
         super().watch_scroll_y(old_value, new_value)
         if new_value <= 0 < old_value:
-            self.run_worker(self.older(), group="older", exclusive=True)
+            self._start(self.older)
+        elif not self._has_end and self.at_end and new_value > old_value:
+            self._start(self.newer)

@@ -232,6 +232,13 @@ def history(db: sqlite3.Connection, wanted: Filter, limit: int | None) -> list[M
     return messages_of(reversed(rows))
 
 
+def following(db: sqlite3.Connection, wanted: Filter, limit: int) -> list[Message]:
+    """Oldest first, as `history`; `limit` keeps the oldest."""
+    condition, values = wanted.where()
+    sql = f"SELECT {COLUMNS} {FROM} WHERE m.hidden != 1{condition} ORDER BY m.seq LIMIT ?"
+    return messages_of(db.execute(sql, [*values, limit]))
+
+
 def by_ids(db: sqlite3.Connection, ids: Sequence[str]) -> list[Message]:
     """The messages with these ids that there are, hidden ones too, in order of arrival."""
     found = []
