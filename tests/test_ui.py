@@ -269,7 +269,6 @@ def test_a_request_longer_than_its_place(project: Path, bus: Bus, worker: int, m
     with Crew.open(project) as crew:
         crew.sessions.record("worker-1", state="blocked", pid=worker)
         long = crew.sessions.ask("worker-1", {"tool": "Bash", "command": command, "subject": command}, None)
-        short = crew.sessions.ask("worker-1", ASKS, None)
 
         async def scene(app: Ui, pilot: Pilot[None]) -> None:
             await until(pilot, lambda: app.query_one(Waits).chosen)
@@ -278,9 +277,8 @@ def test_a_request_longer_than_its_place(project: Path, bus: Bus, worker: int, m
             await until(pilot, lambda: isinstance(app.screen, Decide))
             await pilot.press("a")
             assert crew.sessions.answer_of(long) is None
-            for _ in range(30):
-                if crew.sessions.answer_of(long) is not None:
-                    break
+            short = crew.sessions.ask("worker-1", ASKS, None)
+            while isinstance(app.screen, Decide):
                 await pilot.press("a")
                 await pilot.pause(0.05)
             await until(pilot, lambda: crew.sessions.answer_of(long) is not None)
@@ -432,6 +430,20 @@ def test_no_text_acts_on_the_screen(project: Path, bus: Bus) -> None:
                 assert not any(sign < " " or sign in "\x7f\u202e" for sign in segment.text)
                 assert segment.style is None or segment.style.link is None
         assert "not a valid contract" in shown(app)
+
+    play(project, scene)
+
+
+def test_from_the_first_message_on(project: Path) -> None:
+    """A screen on a bus without messages shows the first that comes."""
+    with Bus.open(project) as bus:
+        bus.add_agents(["master"])
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "No messages yet." in shown(app))
+        with Bus.open(project) as other:
+            other.send("user", "hello", sender="master")
+        await until(pilot, lambda: bodies(app) == ["hello"])
 
     play(project, scene)
 

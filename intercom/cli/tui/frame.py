@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.containers import Container, Vertical, VerticalScroll
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message as Event
 from textual.widgets import Footer, OptionList, Static, TabbedContent, TabPane
@@ -134,6 +136,8 @@ class Frame(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         """Two columns where there is no room for three."""
+        if self.over:
+            return
         self.part("#main").set_class(event.size.width < _WIDE, "narrow")
         self.part("#main").set_class(_LARGE <= event.size.width < _HUGE, "large")
         self.part("#main").set_class(event.size.width >= _HUGE, "huge")
@@ -157,9 +161,9 @@ class Frame(App[None]):
 
     async def _talk(self) -> None:
         """What was said since, which does not wait for the lists."""
-        if not self.over and (talk := self.part(Talk)).cards:
+        if not self.over and self.picture is not None:
             try:
-                await talk.refresh_end()
+                await self.part(Talk).refresh_end()
             except (IntercomError, OSError) as error:
                 self.notify(sentence(str(error)), severity="error", markup=False)
 
@@ -191,6 +195,10 @@ class Frame(App[None]):
             self._telling = False
 
     def _lists(self) -> None:
+        with suppress(NoMatches, IndexError):  # a screen that goes while it is drawn loses its parts one by one
+            self._draw_lists()
+
+    def _draw_lists(self) -> None:
         """The lists and the top line, with ages as they are now."""
         found = self.picture
         if found is None:
@@ -240,7 +248,7 @@ class Frame(App[None]):
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Tell in full what is highlighted."""
-        if event.option_list.id == "waits":
+        if event.option_list.id == "waits" and not self.over:
             self.tell_in_full()
 
     # -- the bus ----------------------------------------------------------------------------------
