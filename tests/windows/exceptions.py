@@ -94,6 +94,7 @@ TESTS = {
     "test_doctor_clients::test_what_is_broken_is_named_and_mended": _SLOW,
     "test_examples::test_wait_for_people": _SIGNAL,
     "test_front::test_the_sdk_is_not_waited_for": _SLOW,
+    "test_server_stdio::test_signals_end_it_cleanly": _SIGNAL,
     "test_state::test_its_folders_are_private": _MODES,
     "test_state::test_private": _MODES,
     "test_state::test_killed_in_a_transaction": _KILL,
