@@ -30,6 +30,8 @@ pytestmark = [
 #: trials for each operation; 0 for all
 CHOSEN = int(os.environ.get("INTERCOM_FAULTS", "0" if os.environ.get("INTERCOM_SOAK") else "3"))
 SEED = int(os.environ.get("INTERCOM_FAULT_SEED", "20"))
+#: what was found once
+FOUND = (Trial("rebuild", "unlink", 5, "EIO"), Trial("rebuild", "unlink", 1, "ENOSPC", lasting=True))
 
 
 class Faulty:
@@ -104,6 +106,7 @@ def test_faults(faulty: Faulty, act: str) -> None:
     """Whatever fails, nothing is lost, doubled or forged, and what was said is so."""
     found = trials(faulty, act)
     chosen = found if not CHOSEN else random.Random(f"{SEED} {act}").sample(found, min(CHOSEN, len(found)))
+    chosen += [one for one in FOUND if one.act == act and CHOSEN]
     failed = []
     for trial in chosen:
         root, outcome = faulty.run(trial)
