@@ -739,6 +739,27 @@ def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hook
         assert waiter.returncode == 2
 
 
+def test_a_turn_that_is_over_before_its_waiter_looks(hooks: Hooks) -> None:
+    """The waiter that its prompt began still takes the session for idle, and wakes it."""
+    hooks("SessionStart", source="startup")
+    data = json.dumps({"session_id": "s1", "hook_event_name": "UserPromptSubmit", "prompt": "x"})
+    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
+    line = [sys.executable, "-m", "intercom", "hook", "wait"]
+    with subprocess.Popen(line, env=env, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as waiter:
+        assert waiter.stdin is not None
+        waiter.stdin.write(data)
+        waiter.stdin.close()
+        waiter.stdin = None
+        try:
+            until(lambda: hooks.sessions.waiter("worker-1"))
+            for state in ("running", "idle"):
+                hooks.sessions.record("worker-1", state=state)
+            hooks.send("for the waiter")
+            assert "for the waiter" in waiter.communicate(timeout=10)[1]
+        finally:
+            waiter.kill()
+
+
 def test_a_wake_is_received_when_its_own_prompt_is_seen(hooks: Hooks) -> None:
     """Two wakes on their way: the prompt of the one says nothing of the other."""
     mark = own_mark()

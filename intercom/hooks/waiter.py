@@ -40,13 +40,14 @@ _TAKE_OVER = 1.5  #: seconds for the waiter of a session that has just ended to 
 
 def wait(call: Call) -> int:
     """Wait until there is something for an idle session (WAKE) or the session is over (0)."""
+    begun = utc()  # first: a short turn may be over before we have imported all
     if not _hold(call):
         return 0
     _import_ahead()
     call.program.import_ahead()
     try:
         with Changes(call.config.folder, call.who.pid, call.who.started) as changes:
-            return _attend(call, changes)
+            return _attend(call, changes, begun)
     finally:
         call.sessions.leave_waiter(call.who.name, os.getpid())
         _say_if_dead(call)
@@ -91,9 +92,12 @@ def _hold(call: Call) -> bool:
     return True
 
 
-def _attend(call: Call, changes: Changes) -> int:
-    """Look at each change. Where something is unread that cannot be given yet, look again a little later."""
-    ready_at, begun = _ready_at(call), utc()
+def _attend(call: Call, changes: Changes, begun: str) -> int:
+    """Look at each change. Where something is unread that cannot be given yet, look again a little later.
+
+    `begun` is when this waiter began (UTC).
+    """
+    ready_at = _ready_at(call)
     pause = LOOK_ANYWAY
     while changes.wait(pause):
         call.settle_wakes()
