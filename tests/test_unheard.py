@@ -43,6 +43,19 @@ MISSES = {
     "a line with a misspelt name": ("[14:32] roo -> mastre: done\n", "mastre", "master", "master"),
     "a line from nobody": ("[2026-06-05 08:34] zaphod to master: hi\n", "zaphod", "roo", "master"),
     "a list item": ("- [14:32] roo -> mastre: done\n", "mastre", "master", "master"),
+    "a date of another country": (
+        "[06/05/2026 08:34 AM] roo -> master: hi\n",
+        "06/05/2026 08:34 AM",
+        "08:34",
+        "master",
+    ),
+    "a date in words": ("[Jun 5, 2026 08:34] roo -> master: hi\n", "Jun 5, 2026 08:34", "08:34", "master"),
+    "a type before the names": ("[ASK] roo -> master: hi\n", "[ASK] ", "", "master"),
+    "a time and a type before the names": ("[14:32] [ASK] roo -> master: hi\n", "[ASK] ", "", "master"),
+    "an emoji": ("🚀 roo → master: hi\n", "🚀 ", "", "master"),
+    "an arrow to the left": ("master ← roo: hi\n", "master ← roo", "roo → master", "master"),
+    "as in a letter": ("From: roo To: master\n\nhi\n", "From: roo To: master", "roo → master:", "master"),
+    "in words": ("Message from roo to master: hi\n", "Message from roo to master:", "roo → master:", "master"),
     "two words": ("mastre -> roo: hello\n", "mastre", "master", "roo"),
 }
 
@@ -343,3 +356,21 @@ def test_near_misses_of_anything(lines: list[str]) -> None:
     for one in near_misses(parse(text.encode(), roster), roster):
         assert one.line in text
         assert one.instead
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The flow roo → master is broken.",
+        "From roo to master it took three seconds.",
+        "We went from roo to master and back.",
+        "```\n[ASK] roo -> master: quoted\n```",
+        "See [the docs](x) on roo -> master.",
+    ],
+)
+def test_prose_with_names_is_no_near_miss(bus: Bus, text: str) -> None:
+    """Nor is what is quoted."""
+    with bus.config.log.open("a", encoding="utf-8") as file:
+        file.write(f"\n## [{T}] user -> roo\n\nwords\n\n{text}\n")
+    assert len(bus.read("roo")) == 1
+    assert bus.status().unheard == []

@@ -12,14 +12,26 @@ from typing import NamedTuple
 
 from intercom.core.message import SYSTEM
 from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, addressee, arrow
-from intercom.format.grammar import MESSAGE, PREAMBLE, Entry
+from intercom.format.grammar import ARROW, MESSAGE, PREAMBLE, Entry
 from intercom.format.lines import Row, people_begin, rows
 from intercom.format.roster import Roster
 
 _HEADING = re.compile(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
 _MENTION = re.compile(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
 _NOTHING = re.compile(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
+_NAME = r"[\w.-]{2,40}"
+_JOINED = re.compile(
+    rf"(?:\bfrom:\s*(?P<a>{_NAME})[,;]?\s*to:?\s*(?P<b>{_NAME})|\bfrom\s+(?P<c>{_NAME})\s+to\s+(?P<d>{_NAME})\s*(?::|\Z)"
+    rf"|(?<![\w.-])(?P<e>{_NAME})\s*(?P<arrow>{ARROW.decode()}|←|<-+)\s*@?(?P<f>{_NAME}))",
+    re.IGNORECASE,
+)
+_MARKED = re.compile(r"\[[^\]\n]*\]|\([^)\n]*\)")
+#: Words that may stand before two names: of a date, of a letter.
+_BEFORE = frozenset(("message", "re", "fwd", "from", "at", "on", "am", "pm", "utc", "gmt"))
+_CALENDAR = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
 _WORDS = 4  #: a name has no more
+_LETTERS = re.compile(r"[^\W\d_]+")
+_LINE = 300  #: characters of a line in which two names are looked for
 _SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
 
 
@@ -108,10 +120,31 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
         known = len(unknown) < len(names)
         if unknown and (sure or (known and (stamp or len(near) == len(unknown)))):
             return _unknown(row, unknown, None, roster)
+    if (joined := _joined(row, roster)) is not None:
+        return joined
     mention = _MENTION.match(row.text) if loose and row.apart else None
     if mention is not None and roster.known(mention[1]) is None and (guess := roster.nearest(mention[1])):
         return _unknown(row, [mention[1]], guess, roster)
     return None
+
+
+def _joined(row: Row, roster: Roster) -> Near | None:
+    """A paragraph that begins with two known names, one to the other, in no form that is read as a header."""
+    found = _JOINED.search(row.text[:_LINE]) if row.apart else None
+    if found is None:
+        return None
+    before = _MARKED.sub(" ", row.text[: found.start()])
+    words = [word.lower() for word in _LETTERS.findall(before)]
+    if "#" in before or any(word not in _BEFORE and not _CALENDAR.match(word) for word in words):
+        return None
+    left, right = (found["a"] or found["c"] or found["e"]), (found["b"] or found["d"] or found["f"])
+    if (found["arrow"] or "").startswith(("←", "<")):
+        left, right = right, left
+    sender, to = roster.known(left.rstrip(".")), roster.known(right.rstrip("."))
+    if sender is None or to is None or sender == to:
+        return None
+    rest = row.text[found.end() :].strip(" \t:*|—–-")
+    return Near(row.text.strip(), "it is not in a form that is read", f"{sender} → {to}: {rest}".rstrip())
 
 
 def _unknown(row: Row, names: list[str], guess: str | None, roster: Roster) -> Near:
