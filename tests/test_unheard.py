@@ -374,3 +374,44 @@ def test_prose_with_names_is_no_near_miss(bus: Bus, text: str) -> None:
         file.write(f"\n## [{T}] user -> roo\n\nwords\n\n{text}\n")
     assert len(bus.read("roo")) == 1
     assert bus.status().unheard == []
+
+
+#: Headers in shapes that are no form's, with known names; what is to be written instead.
+ROUND = (
+    ("## [2026-06-05 08:34] codex ➡ master: hi", "codex → master: hi"),
+    ("From: codex To: master", "codex → master:"),
+    ("**From:** codex **To:** master", "codex → master"),
+    ("→ master: stop", "@master stop"),
+    ("-> master: stop", "@master stop"),
+    ("To: master: please stop", "@master please stop"),
+    ("- @master please stop", "@master please stop"),
+    ("1. @master please stop", "@master please stop"),
+    ("🚨 @master stop", "@master stop"),
+    ("[June 5, 2026 8:34 AM] codex → master: hi", "codex → master: hi"),
+    ("[8:34 PM] codex → master: hi", "codex → master: hi"),
+    ("[14h32] codex → master: hi", "codex → master: hi"),
+    ("[2026-06-05 08:34 CEST] codex → master: hi", "codex → master: hi"),
+    ("✅ codex → master: done", "codex → master: done"),
+    ("[codex] → [master]: hi", "codex → master: hi"),
+    ("[2026-06-05 08:34] [codex] → [master] hi", "codex → master: hi"),
+    ("[ASK] codex → master: which?", "codex → master: which?"),
+    ("codex <-> master: hi", "codex → master: hi"),
+    ("- [ ] codex → master: hi", "codex → master: hi"),
+    ("codex → master, hi", "codex → master: hi"),
+    ("codex → master hi there", "codex → master: hi there"),
+    ("(codex → master) hi", "codex → master: hi"),
+    ('"codex → master": hi', "codex → master: hi"),
+    ("codex -&gt; master: hi", "codex → master: hi"),
+    ("[14:32] codex: please stop", "codex → NAME: please stop"),
+)
+
+
+@pytest.mark.parametrize("above", ["", "## [2026-06-05 08:00] user -> roo [INFO]\n\nhi\n\n---\n\n"])
+def test_a_header_in_no_form_is_a_near_miss(above: str) -> None:
+    """Also where no message, or one of a person's, stands above it; in a fence, a table or a comment it is text."""
+    roster = Roster(("master", "codex", "roo"))
+    for text, instead in ROUND:
+        [found] = near_misses(parse(f"{above}{text}\n".encode(), roster), roster)
+        assert (found.line, found.instead) == (text, instead)
+        for prose in (f"```\n{text}\n```\n", f"| {text} |\n", f"    {text}\n"):
+            assert not list(near_misses(parse((above + prose).encode(), roster), roster)), prose
