@@ -250,3 +250,10 @@ def test_what_hangs_at_the_end_of_a_text(end: str) -> None:
     assert trimmed(end.lstrip("\n")) == ""
     for text in ("Go on", "Go on -", "Go on\n\n## Heading", "Go on\n\n---", "", "a" * 1000):
         assert trimmed(text) == text
+
+
+@pytest.mark.parametrize("piece", ["#", "## ", "## [", "## [2026-01", "## [2026-01-12 10:00:0"])
+def test_a_header_begun_below_a_tools_message_is_no_edit_of_it(piece: str) -> None:
+    """Somebody is writing there; a tool's words stay the tool's. What has words is no mere beginning."""
+    play(Scenario(OLD, OLD + rf"\n\n---\n\n{piece}…", "unchanged a", INTACT))
+    play(Scenario(OLD, OLD + r"\n\n---\n\n## [TODO] The tests…", "edited a", CHANGED))

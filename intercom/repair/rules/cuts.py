@@ -16,7 +16,7 @@ from collections import defaultdict
 
 from intercom.repair.rules import torn
 from intercom.repair.rules.table import OPEN, Table
-from intercom.repair.rules.values import CUT, DROPPED, DUPLICATE, EDITED
+from intercom.repair.rules.values import CUT, DROPPED, DUPLICATE, EDITED, UNCHANGED
 
 _MANY = 100  #: messages of one stamp and sender that an entry is compared with
 
@@ -37,7 +37,16 @@ def cut(table: Table) -> None:
             continue
         if _left(table, f, k) or ((f, k) in ends and _cut_off(table, f, k)):
             table.hold(k, f, CUT)
+        elif _begun(table, f, k):
+            table.decided[f] = decision._replace(verdict=UNCHANGED, version=False)
     _remains(table)
+
+
+def _begun(table: Table, f: int, k: int) -> bool:
+    """Whether entry `f` is a tool's message `k`, and below it the beginning of a header that somebody is writing."""
+    entry, one = table.found[f], table.known[k]
+    same = f in table.frayed and entry.digest == one.digest and one.via != "hand" and not one.redacted
+    return same and torn.header_torn(entry.body)
 
 
 def _left(table: Table, f: int, k: int) -> bool:

@@ -14,6 +14,7 @@ _HEADER = r"(?:-{3,}\s*\n\s*)?#{1,3}[ \t]*(?:\[[^\n]*)?"
 _NEAR = 400  #: characters; a header is hardly longer
 _END = re.compile(rf"(?:\n|\A)\s*(?:{_RULE}|{_HEADER})\s*\Z")
 _RULE_END = re.compile(rf"\n\s*{_RULE}\s*\Z")
+_HEADER_END = re.compile(r"\n\s*-{3,}\s*\n\s*#{1,3}[ \t]*(?:\[[0-9./: TZ-]*)?\Z")
 _TAG = re.compile(r"\[[A-Z0-9_-]*\Z")
 _META = re.compile(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
 _ID = re.compile(r"<!-- intercom id=([0-9a-z]{1,12})")
@@ -48,6 +49,11 @@ def trimmed(text: str) -> str:
 def rule_torn(text: str) -> bool:
     """Whether a text ends with a piece of its closing rule."""
     return _RULE_END.search(text[-_NEAR:]) is not None
+
+
+def header_torn(text: str) -> bool:
+    """Whether a text ends with its closing rule and a header begun below it: its stamp is not closed."""
+    return _HEADER_END.search(text[-_NEAR:]) is not None
 
 
 def bare(text: str) -> bool:
