@@ -5,6 +5,8 @@
    its closing rule is, or nobody ever saw it whole. A person who shortens the last hand-written message, where no
    closing rule was promised, has edited it. Where the cut went through the meta line, what is left of the id tells
    which message it was; where through the header, its stamp and sender.
+   *Begun*: a tool's own text with nothing below its closing rule but the beginning of a header (`#`s, a stamp that is
+   not closed) was not edited: somebody's append is not finished yet, and stays on the page.
    *A hole*: an entry that but for NULs is what a message was is cut, too, wherever it stands. In a page that is
    doubtful (rule 13), so is any entry that begins its message's text, is an older text of it, or holds a NUL. If its
    message stands elsewhere, or nothing but NULs is left of it, it is dropped.
