@@ -196,9 +196,10 @@ class Ledger:
             os.close(handle)
 
     def settle(self) -> None:
-        """Sync the open segment, unless it is as we left it: whoever wrote since may have died before. StorageError."""
+        """Sync the open segment: whoever wrote to it may have died before that. StorageError."""
         segment = self.open()
-        if segment is not None and self._whole[:2] != (path := self.path(segment), file_size(path)):
+        if segment is not None:
+            path = self.path(segment)
             with storage(f"sync {path}", "nothing was read"):
                 host.sync_file(path)
 
