@@ -171,10 +171,8 @@ class Bases:
         with storage(f"write {self.path}", "the next command looks at the log again"):
             draft = write_pieces(self.path, pieces(), sync=False)
             _put(draft, Head(ledger, at, at, count, size, len(more), found.hexdigest(), boot_id()))
-            first = not self.path.exists()
             put(draft, self.path)
-            if first:  # else the one before does as well, should the machine stop now
-                host.sync_folder(self.path.parent)
+            host.sync_folder(self.path.parent)  # the next page may not reach the disk: then this one has people's text
 
     def saw(self, file: BinaryIO, head: Head, seen: Position) -> None:
         """Note up to where the page was seen to follow, in the file that was opened: nobody's who replaced it since."""
