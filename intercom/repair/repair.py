@@ -253,7 +253,10 @@ class Heal:
         return notices
 
     def _unheard(self) -> list[bytes]:
-        """What is to be said of what people wrote and nobody gets."""
+        """What is to be said of what people wrote and nobody gets; nothing of a page that a power cut tore."""
+        torn = any(one.verdict in {rules.CUT, rules.DROPPED} for one in self._outcome.entries)
+        if self._doubtful and (torn or self._outcome.lost):
+            return []
         changed = []
         for one in self._outcome.entries:
             if one.verdict in {rules.ADDED, rules.EDITED}:
