@@ -380,7 +380,7 @@ def test_prose_with_names_is_no_near_miss(bus: Bus, text: str) -> None:
 ROUND = (
     ("## [2026-06-05 08:34] codex ➡ master: hi", "codex → master: hi"),
     ("From: codex To: master", "codex → master:"),
-    ("**From:** codex **To:** master", "codex → master"),
+    ("**From:** codex **To:** master", "codex → master:"),
     ("→ master: stop", "@master stop"),
     ("-> master: stop", "@master stop"),
     ("To: master: please stop", "@master please stop"),

@@ -20,12 +20,15 @@ _HEADING = re.compile(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
 _MENTION = re.compile(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
 _NOTHING = re.compile(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
 _NAME = r"[\w.-]{2,40}"
-_JOINED = re.compile(
-    rf"(?:\bfrom:\s*(?P<a>{_NAME})[,;]?\s*to:?\s*(?P<b>{_NAME})|\bfrom\s+(?P<c>{_NAME})\s+to\s+(?P<d>{_NAME})\s*(?::|\Z)"
-    rf"|(?<![\w.-])(?P<e>{_NAME})\s*(?P<arrow>{ARROW.decode()}|←|<-+)\s*@?(?P<f>{_NAME}))",
+_CLOSED, _OPENED = r"\s{0,9}[\])*_`\"'~]{0,3}\s{0,9}", r"\s{0,9}[\[(*_`\"'~]{0,3}@?"
+_WAY = rf"{ARROW.decode()}|(?:[←↔➡⟶]|<-{{1,9}}>?|<?[-=]{{1,9}}(?:>|&gt;))\ufe0f?"
+_PAIR = re.compile(
+    rf"(?:\bfrom:[*_ ]{{0,9}}(?P<a>{_NAME})[*_, ;→>-]{{0,9}}to:?[*_ ]{{0,9}}(?P<b>{_NAME})"
+    rf"|\bfrom\s+(?P<c>{_NAME})\s+to\s+(?P<d>{_NAME})\s*(?::|\Z)"
+    rf"|(?<![\w.-])(?P<e>{_NAME}){_CLOSED}(?P<way>{_WAY}){_OPENED}(?P<f>{_NAME}))",
     re.IGNORECASE,
 )
-_MARKED = re.compile(r"\[[^\]\n]*\]|\([^)\n]*\)")
+_MARKED = re.compile(r"\A {0,3}#{1,6}\s|\[[^\]\n]*\]|\([^)\n]*\)")
 #: Words that may stand before two names: of a date, of a letter.
 _BEFORE = frozenset(("message", "re", "fwd", "from", "at", "on", "am", "pm", "utc", "gmt"))
 _CALENDAR = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
@@ -34,12 +37,6 @@ _ROUND = re.compile(
     r" {0,3}(?:[-*+>•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)*(?:\[[ x]\]\s+)?(?:[^\w\s@|<>&\[\]#~`$\\/=+.←→↔⇒⇔➜➔➡⟶-]+\s*)?"
     r"(?:\[(?P<at>[^\[\]\n]*\d[^\[\]\n]*|[A-Z-]{2,30})\]\s*[-:|]?\s*)?[\[(*_`\"'~]{0,3}"
 )
-_WAY = re.compile(
-    r"\s{0,9}[\])*_`\"'~]{0,3}\s{0,9}(?:[→↔⇒⇔➜➔➡⟶]\ufe0f?|<?[-=]{1,9}(?:>|&gt;))\s{0,9}[\[(*_`\"'~]{0,3}@?"
-)
-_FROM_TO = re.compile(
-    r"[*_ ]{0,9}from:[*_ ]{0,9}(?P<a>[\w.-]{1,40})[*_, →>-]{0,9}to:[*_ ]{0,9}(?P<b>[\w.-]{1,40})", re.IGNORECASE
-)
 _SAID = re.compile(
     r" {0,3}[\[(*_`]{0,3}(?P<at>[\d:. TZ-]{4,30})\]?[\s*_`|-]{0,9}(?P<a>[A-Za-z][\w.-]{0,40})[*_`]{0,3}"
     r"\s{0,9}:[*_`]{0,3}\s{0,9}(?P<rest>.*)"
@@ -47,6 +44,7 @@ _SAID = re.compile(
 _TO_ONLY = re.compile(r"(?:(?:[-=]*>|→)\s*|to:\s*|@)(?P<b>[\w.-]{0,40}\w)(?=[\s:,：]|\Z)", re.IGNORECASE)  # noqa: RUF001
 _WORDS = 4  #: a name has no more
 _LETTERS = re.compile(r"[^\W\d_]+")
+_FORMLESS = "it is not in a form that is read"
 _LINE = 300  #: characters of a line in which two names are looked for
 _SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
 
@@ -117,7 +115,7 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
     if heading is not None and STAMP.match(heading[1]) and not arrow(heading[2]):
         name = heading[2].strip(" \t*`_:")
         guess = roster.nearest(name) if MOMENT.match(heading[1]) and len(name.split()) <= _WORDS else None
-        return _unknown(row, [name], guess, roster) if guess else _round(row, roster, loose=loose)
+        return _unknown(row, [name], guess, roster) if guess else _pair(row, roster) or _half(row, roster, loose)
     for form in FORMS:
         found = form.pattern.match(row.text) if row.apart or not form.apart else None
         if found is None:
@@ -136,53 +134,48 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
         known = len(unknown) < len(names)
         if unknown and (sure or (known and (stamp or len(near) == len(unknown)))):
             return _unknown(row, unknown, None, roster)
-    if (joined := _joined(row, roster)) is not None:
-        return joined
+    if row.apart and (pair := _pair(row, roster)) is not None:
+        return pair
     mention = _MENTION.match(row.text) if loose and row.apart else None
     if mention is not None and roster.known(mention[1]) is None and (guess := roster.nearest(mention[1])):
         return _unknown(row, [mention[1]], guess, roster)
-    return _round(row, roster, loose=loose) if row.apart else None
+    return _half(row, roster, loose) if row.apart else None
 
 
-def _round(row: Row, roster: Roster, *, loose: bool) -> Near | None:
-    """A line that begins with known names, in a shape that is no form's. `loose`: or with one of them."""
-    begin = _ROUND.match(row.text) if not row.text.startswith(("    ", "\t")) else None
-    text = row.text[begin.end() :] if begin is not None else ""
-    names = re.match(r"@?([A-Za-z][\w .-]{0,40}?)" + _WAY.pattern + r"([A-Za-z][\w.-]{0,40})", text)
-    if names is not None and (sender := roster.known(names[1])) and (to := roster.known(names[2])):
-        rest = text[names.end() :].strip(" \t])}*_`\"'~:,;")
-        return Near(row.text.strip(), "it is in no form that is read", f"{sender} → {to}: {rest}".rstrip(": "))
-    if not loose or begin is None:
-        return None
-    if (found := _FROM_TO.match(text)) and (sender := roster.known(found["a"])) and (to := roster.known(found["b"])):
-        return Near(row.text.strip(), "it is in no form that is read", f"{sender} → {to}")
-    told = _SAID.match(row.text)
-    if told is not None and (sender := roster.known(told["a"])) and HOUR.search(told["at"]):
-        return Near(row.text.strip(), "it names nobody whom it is for", f"{sender} → NAME: {told['rest']}".rstrip(": "))
-    if (found := _TO_ONLY.match(text)) and (to := roster.known(found["b"])):
-        rest = text[found.end() :].strip(" :,：")  # noqa: RUF001
-        return Near(row.text.strip(), "it is in no form that is read", f"@{to} {rest}".rstrip())
-    return None
-
-
-def _joined(row: Row, roster: Roster) -> Near | None:
-    """A paragraph that begins with two known names, one to the other, in no form that is read as a header."""
+def _pair(row: Row, roster: Roster) -> Near | None:
+    """A line that begins with two known names, one to the other, in no form that is read as a header."""
     text = row.text[:_LINE]
-    found = _JOINED.search(text) if row.apart and not text.startswith(("    ", "\t", "|")) else None
+    found = _PAIR.search(text) if not text.startswith(("    ", "\t", "|")) else None
     if found is None:
         return None
-    before = _MARKED.sub(" ", row.text[: found.start()])
-    words = [word.lower() for word in _LETTERS.findall(before)]
-    if "#" in before or any(word not in _BEFORE and not _CALENDAR.match(word) for word in words):
-        return None
+    before = _MARKED.sub(" ", text[: found.start()])
+    words = _LETTERS.findall(before)
     left, right = (found["a"] or found["c"] or found["e"]), (found["b"] or found["d"] or found["f"])
-    if (found["arrow"] or "").startswith(("←", "<")):
+    if "#" in before:
+        return None
+    if any(word.lower() not in _BEFORE and not _CALENDAR.match(word.lower()) for word in words):
+        left = " ".join((*words, left))  # a name of two words
+    if (way := found["way"] or "").startswith(("←", "<")) and not way.endswith((">", ";")):
         left, right = right, left
     sender, to = roster.known(left.rstrip(".")), roster.known(right.rstrip("."))
     if sender is None or to is None or sender == to:
         return None
     rest = row.text[found.end() :].strip(" \t:*|—–-,;])}`\"'~_")
-    return Near(row.text.strip(), "it is not in a form that is read", f"{sender} → {to}: {rest}".rstrip())
+    return Near(row.text.strip(), _FORMLESS, f"{sender} → {to}: {rest}".rstrip())
+
+
+def _half(row: Row, roster: Roster, loose: bool) -> Near | None:
+    """A line that begins with one known name, its sender's or its recipient's, where no message is around it."""
+    begin = _ROUND.match(row.text) if loose and not row.text.startswith(("    ", "\t")) else None
+    if begin is None:
+        return None
+    text, told = row.text[begin.end() :], _SAID.match(row.text)
+    if told is not None and (sender := roster.known(told["a"])) and HOUR.search(told["at"]):
+        return Near(row.text.strip(), "it names nobody whom it is for", f"{sender} → NAME: {told['rest']}".rstrip(": "))
+    if (found := _TO_ONLY.match(text)) and (to := roster.known(found["b"])):
+        rest = text[found.end() :].strip(" :,：")  # noqa: RUF001
+        return Near(row.text.strip(), _FORMLESS, f"@{to} {rest}".rstrip())
+    return None
 
 
 def _unknown(row: Row, names: list[str], guess: str | None, roster: Roster) -> Near:
