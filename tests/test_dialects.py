@@ -85,6 +85,17 @@ HEADINGS = (
     (f"## [{T}:09] codex", "codex all INFO"),
     (f"## [{T}] Claude Code", "claude-code all INFO"),
     (f"## [{T}] user", "user all INFO"),
+    (f"## [{T}] codex → master：你好", "codex master INFO 你好"),  # noqa: RUF001
+    (f"## [{T}] codex → master【ASK】", "codex master ASK"),
+    (f"## [{T}] codex → master（ASK）：你好", "codex master ASK 你好"),  # noqa: RUF001
+    (f"## [{T}] codex → master，roo：你好", "codex master,roo INFO 你好"),  # noqa: RUF001
+    (f"### [{T}] 🤖 codex → master", "codex master INFO"),
+    (f"### [{T}] 🤖 codex → 🧭 master [ASK]", "codex master ASK"),
+    (f"## [{T}] codex → master (urgent): stop", "codex master INFO! stop"),
+    (f"## [{T}] [ASK] codex → master", "codex master ASK"),
+    (f"## [{T}] [ASK] codex → master: which?", "codex master ASK which?"),
+    (f"## [{T}] [URGENT] [ASK] codex → master", "codex master ASK!"),
+    (f"## [{T}] [ASK] codex → master [URGENT]", "codex master ASK!"),
 )
 
 #: A line that stands by itself in the text of people.
@@ -155,6 +166,9 @@ MENTIONS = (
     ("**@master** stop", "user master INFO stop"),
     ("**@master:** stop", "user master INFO stop"),
     ("@Master! stop", "user master INFO stop"),
+    ("@codex -> master hi", "codex master INFO hi"),
+    ("@codex → @master [ASK] which?", "codex master ASK which?"),
+    ("@master → see above", "user master INFO → see above"),
 )
 
 #: What is text, wherever it stands.
@@ -162,6 +176,8 @@ PROSE = (
     "## [1.2.0] - 2024-01-01",
     "## [Unreleased]",
     "## [2024-01-01] Upgrade 1.0 → 2.0",
+    "## [2024-01-01] [FIX] Upgrade 1.0 → 2.0",
+    "## [1.2.0] [ASK] codex → master",
     "## [2024-01-01] Moved the config from a → b",
     "### [2026-06-05 08:34] Summary",
     "### [2026-06-05 08:34] Follow-up",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from intercom.core.message import ALL, TAGS, USER, canonical, is_name
+from intercom.core.message import ALL, SYSTEM, TAGS, USER, canonical, is_name
 from intercom.format.grammar import ARROW
 from intercom.format.roster import Roster
 
@@ -27,9 +27,9 @@ TYPES = frozenset(
 )
 _TYPE = re.compile(r"[A-Z][A-Z0-9_-]{1,30}\Z")
 #: Between the recipients and what follows them.
-_AFTER = re.compile(r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|[:：](?=\s|\*|_|\Z)|(?=\()|[·•|])\s*")  # noqa: RUF001
+_AFTER = re.compile(r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|:(?=\s|\*|_|\Z)|：|(?=[(（【])|[·•|])\s*")  # noqa: RUF001
 _BETWEEN = re.compile(r"\s{0,9}(?:[·•|:]|[—–]+|(?<=\s)-(?=\s))\s*")
-_IN_PARENTHESES = re.compile(r"\(([^()]{1,60})\)\s*:?\s*")
+_IN_PARENTHESES = re.compile(r"[(（【]([^()（）【】]{1,60})[)）】]\s*[:：]?\s*")  # noqa: RUF001
 _BRACKETS = re.compile(r"\s*\[([^\[\]]{1,60})\]")
 _NEAR = 400  #: characters; no list of recipients is longer
 _LAST_WORD = re.compile(r"(.*\S)\s+([A-Z][A-Z0-9_-]{1,30})\s*\Z")
@@ -87,6 +87,7 @@ def _typed(rest: str, *, colon: bool) -> tuple[str, str]:
     found = _IN_PARENTHESES.match(rest)
     if found is not None:
         word = found[1].strip()
+        word = word.upper() if word.casefold() == "urgent" else word
         return (word, rest[found.end() :].strip(" *:")) if _TYPE.match(word) else ("", rest)
     parts = _BETWEEN.split(rest, maxsplit=1)
     word = parts[0].strip(" *`_")
@@ -179,6 +180,7 @@ _MENTION = re.compile(
     r" {0,3}[*_`]{0,3}(?P<names>@[\w.-]+(?:\s+\d+)?(?:(?:\s*[,&+]\s*|\s+and\s+)@[\w.-]+(?:\s+\d+)?)*)"
     r"[*_`]{0,3}(?:\s*[:,!?—–]|(?=\s|\Z))[*_`]{0,3}\s*(?P<rest>[^\n]*)"
 )
+_ONWARD = re.compile(rf"{ARROW.decode()}\s*(?P<to>@?[\w.-]*\w)(?:\s*[:：,]|(?=\s|\Z))\s*(?P<rest>.*)")  # noqa: RUF001
 _TIME_FIRST = re.compile(rf"\s*[\[(]?(?P<at>{_TIME})[\])]?\s*[-—–:|·,]?\s*")
 _WORTH = re.compile(rf"@|>|{ARROW.decode()}|\bto\b")
 
@@ -251,8 +253,11 @@ def mention(text: str, roster: Roster) -> Line | None:
     to = roster.listed(found["names"])
     if to is None:
         return None
-    tag, urgent, rest = tagged(found["rest"], "")
-    return Line("", USER, to, tag or "INFO", urgent, rest)
+    sender, onward = USER, _ONWARD.match(found["rest"])
+    if onward is not None and to not in {ALL, SYSTEM} and ", " not in to and (goal := roster.known(onward["to"])):
+        sender, to = to, goal  # @A → B text
+    tag, urgent, rest = tagged(onward["rest"] if onward is not None and sender != USER else found["rest"], "")
+    return Line("", sender, to, tag or "INFO", urgent, rest)
 
 
 def arrow(text: str) -> bool:

@@ -15,7 +15,8 @@ from intercom.core.message import ALL, SYSTEM, USER, canonical
 
 EVERYBODY = frozenset({ALL, "everyone", "everybody", "all-workers", "all-agents", "all-of-you"})
 _PLAIN = re.compile(r"[^a-z0-9]+")
-_LIST = re.compile(r"[,;+&/]|\s+and\s+", re.IGNORECASE)
+_SIGNS = re.compile(r"\A\W+")  #: as an emoji before a name
+_LIST = re.compile(r"[,，、;+&/]|\s+and\s+", re.IGNORECASE)  # noqa: RUF001
 _CLOSE = 0.6  #: how alike, from 0 to 1, a name is to one that was probably meant
 
 
@@ -54,6 +55,7 @@ class Roster:
         found = canonical(text)
         if found in self.names or found in {ALL, USER}:
             return found
+        found = _SIGNS.sub("", found)
         return self._spelled.get(_key(found)) if found != SYSTEM and found.isascii() and _key(found) else None
 
     def listed(self, text: str) -> str | None:

@@ -17,6 +17,7 @@ from intercom.format.text import decode, encode, name, names, one_line, unquote
 _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_ -]{0,30}\Z")
 _LONGEST_HEADING = 400  # bytes
 _ONE_WORD = re.compile(rb"[ \t]*[\w.@*`-]+[ \t]*\Z")  # recipients in no dialect
+_TYPED = re.compile(rb"(?:[ \t]*\[[A-Z][A-Z0-9_ -]{1,30}\]){1,3}(?=[^\[\n])")  # types before the names
 _PROGRESS = re.compile(r"(?:[0-9]{1,2}|100)\Z")
 
 
@@ -103,7 +104,9 @@ def _rest(match: re.Match[bytes]) -> re.Match[bytes] | None:
     """The header after its stamp, in pieces; None if it is not a header."""
     if match.group(REST) is None:
         return None
-    return HEADER_REST.match(match.string, *match.span(REST))
+    begin, end = match.span(REST)
+    typed = _TYPED.match(match.string, begin, end)
+    return HEADER_REST.match(match.string, typed.end() if typed else begin, end)
 
 
 def _head(match: re.Match[bytes], found: re.Match[bytes]) -> Head:
@@ -138,6 +141,14 @@ def _spoken(match: re.Match[bytes], found: re.Match[bytes] | None, roster: Roste
         assert alone is not None
         tag, urgent, title = dialects.tagged(alone.rest, "")
         return Head(one_line(decode(match.group(STAMP))), alone.sender, ALL, tag or "INFO", urgent, title)
+    before = decode(match.string[match.start(REST) : found.start()])
+    head = _addressed(match, found, roster)
+    tag, urgent, _ = dialects.tagged(before, "" if head.tag == "INFO" else head.tag)
+    return head._replace(tag=tag or head.tag, urgent=head.urgent or urgent)
+
+
+def _addressed(match: re.Match[bytes], found: re.Match[bytes], roster: Roster | None) -> Head:
+    """A header with its recipients in any dialect."""
     head = _head(match, found)
     if roster is None and _ONE_WORD.match(found.group(2)):
         return head
