@@ -108,6 +108,28 @@ def test_a_name_comes(bus: Bus, text: str) -> None:
     assert bodies(bus.read("worker-2")) == ["and on"]
 
 
+@pytest.mark.parametrize("text", ["## [{T}] user -> {to}\n\ngo\n", "[14:32] user to {to}: go\n", "@{to} go\n"])
+def test_a_name_at_this_machine_or_at_none(bus: Bus, text: str) -> None:
+    """Whoever writes `worker-1@testbox` at testbox, or a machine without a log here, is told what to write instead."""
+    for number, machine in enumerate((bus.config.machine, "nowhere")):
+        wrong = f"worker-1@{machine}"
+        append(bus.config.log, text.format(T=f"{T}:{number:02}", to=wrong))
+        [notice] = bus.read("user")
+        assert wrong in notice.body
+        [found] = bus.status().unheard
+        assert wrong in found.line
+        assert "worker-1" in found.instead
+        assert wrong not in found.instead
+        page = bus.config.log.read_text(encoding="utf-8")
+        bus.config.log.write_text(page.replace(f"{wrong}", "worker-1", 1), encoding="utf-8")
+        assert bodies(bus.read("worker-1")) == ["go"]
+        assert bus.status().unheard == []
+        assert bus.read("user") == []
+    bus.config.folder.joinpath("INTERCOM-far.md").write_text(by_hand("x"), encoding="utf-8")
+    append(bus.config.log, by_hand("go", to="worker-1@far"))
+    assert bus.status().unheard == []
+
+
 def test_a_name_of_the_settings_comes(bus: Bus) -> None:
     """As one that is named with `init`, or in the log's front matter."""
     append(bus.config.log, "[14:32] user to gemini: go\n\n[14:33] user to qwen: go\n")

@@ -41,7 +41,10 @@ _SAID = re.compile(
     r" {0,3}[\[(*_`]{0,3}(?P<at>[\d:. TZ-]{4,30})\]?[\s*_`|-]{0,9}(?P<a>[A-Za-z][\w.-]{0,40})[*_`]{0,3}"
     r"\s{0,9}:[*_`]{0,3}\s{0,9}(?P<rest>.*)"
 )
-_TO_ONLY = re.compile(r"(?:(?:[-=]*>|→)\s*|to:\s*|@)(?P<b>[\w.-]{0,40}\w)(?=[\s:,：]|\Z)", re.IGNORECASE)  # noqa: RUF001
+_TO_ONLY = re.compile(
+    r"(?:(?:[-=]*>|→)\s*|to:\s*|@)(?P<b>[\w.-]{0,40}\w)(?:@[\w.-]{1,40})?(?=[\s:,：]|\Z)",  # noqa: RUF001
+    re.IGNORECASE,
+)
 _WORDS = 4  #: a name has no more
 _LETTERS = re.compile(r"[^\W\d_]+")
 _FORMLESS = "it is not in a form that is read"

@@ -6,6 +6,7 @@ long as that is. What is still so is looked up on the page each time that somebo
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -14,10 +15,21 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from intercom.core.config import Config
+from intercom.core.config import Config, log_machine
 from intercom.core.digests import blake2b
 from intercom.core.display import value
-from intercom.core.message import ALL, SYSTEM, USER, Message, local_stamp, machine_of, new_id, recipients, utc
+from intercom.core.message import (
+    ALL,
+    SYSTEM,
+    USER,
+    Message,
+    canonical,
+    local_stamp,
+    machine_of,
+    new_id,
+    recipients,
+    utc,
+)
 from intercom.format import Entry, decode, encode, hand_id, render
 from intercom.format.near import Near, near_misses, not_known
 from intercom.format.record import seal
@@ -61,13 +73,16 @@ def _short(text: str) -> str:
 
 
 def strangers(to: str, present: Collection[str]) -> list[str]:
-    """The names among recipients that nobody bears."""
-    return [name for name in recipients(to) if name not in present and not machine_of(name)]
+    """The names among recipients that nobody bears: at this machine, or at one that has a log here."""
+    return [name for name in recipients(to) if name not in present and f"@{machine_of(name)}" not in present]
 
 
 def present(config: Config, state: State, page: bytes) -> frozenset[str]:
-    """Whoever can get a message now."""
-    return frozenset((*everybody(config, state, page), ALL, USER, SYSTEM))
+    """Whoever can get a message now; for whoever is at another machine that has a log here, `@machine`."""
+    ours = {canonical(machine) for machine in (config.machine, *config.pages())}
+    found = os.listdir(config.folder) if config.folder.is_dir() else []
+    logs = {canonical(machine) for name in found if (machine := log_machine(name))} - ours
+    return frozenset((*everybody(config, state, page), ALL, USER, SYSTEM, *(f"@{machine}" for machine in logs)))
 
 
 def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) -> Unheard | None:
@@ -75,7 +90,7 @@ def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) ->
     unknown = strangers(entry.to, there)
     if not unknown or entry.sender == SYSTEM:
         return None
-    meant = {name: names.nearest(name) for name in unknown}
+    meant = {name: names.nearest(name.partition("@")[0]) for name in unknown}
     guess = {name: found for name, found in meant.items() if found and found in there and found not in {USER, ALL}}
     to = ", ".join(guess.get(name, name) for name in recipients(entry.to))
     line = decode(entry.raw.partition(b"\n")[0]).strip() or _header(entry, entry.to)
@@ -84,7 +99,8 @@ def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) ->
         instead = instead.replace(name, found)
     instead = instead if instead != line else _header(entry, to)
     if not guess:
-        instead = f"a name that is known ({', '.join(sorted(set(there) - {SYSTEM}))}), or wait until {unknown[0]} comes"
+        known = ", ".join(sorted(name for name in there if name != SYSTEM and not name.startswith("@")))
+        instead = f"a name that is known ({known}), or wait until {unknown[0]} comes"
     return Unheard(line, not_known(unknown), instead, ident)
 
 
