@@ -31,7 +31,11 @@ pytestmark = [
 CHOSEN = int(os.environ.get("INTERCOM_FAULTS", "0" if os.environ.get("INTERCOM_SOAK") else "3"))
 SEED = int(os.environ.get("INTERCOM_FAULT_SEED", "20"))
 #: what was found once
-FOUND = (Trial("rebuild", "unlink", 5, "EIO"), Trial("rebuild", "unlink", 1, "ENOSPC", lasting=True))
+FOUND = (
+    Trial("rebuild", "unlink", 5, "EIO"),
+    Trial("rebuild", "unlink", 1, "ENOSPC", lasting=True),
+    *(Trial("redact", "open", number, "EMFILE") for number in range(53, 56)),  # a segment was taken for gone
+)
 
 
 class Faulty:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
 import random
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
 from intercom import Bus
+from intercom.core.errors import StorageError
 from intercom.core.message import Message, new_id, utc
 from intercom.format import render
+from intercom.store.log import ledger, segments
 from intercom.store.sources import readahead
 
 TABLES = ("messages", "inbox", "versions", "hands", "words", "sources", "kept", "traces")
@@ -124,3 +131,32 @@ def test_a_process_that_is_not_read_to_the_end(history: Bus) -> None:
     assert first == readahead.read_segment(str(paths[0]), sealed=False)
     ahead.close()
     assert ahead.next(paths[1]) is None
+
+
+@pytest.mark.parametrize("what", ["segment", "folder"])
+def test_not_gone(project: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """A segment that cannot be opened, or listed, for a moment is not taken for gone: the order stays."""
+    monkeypatch.setattr(ledger, "SEGMENT_BYTES", 1)
+    with Bus.open(project) as bus:
+        sent = [bus.send("roo", f"text {number}", sender="claude-code").id for number in range(12)]
+        archive = bus.config.archive
+    place, name = (segments, "opened") if what == "segment" else (os, "listdir")
+
+    def fails(path: Any, real: Callable[[Any], Any], failing: Path, number: int, count: Iterator[int]) -> Any:
+        if os.fspath(path) == str(failing) and next(count) == number:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path)
+
+    for number in range(1, 6):  # the first, the second … time
+        with monkeypatch.context() as patch, Bus.open(project) as bus:
+            assert [one.id for one in bus.history()] == sent
+            ident = sent[number - 1]
+            holding = next(path for path in archive.iterdir() if ident.encode() in path.read_bytes())
+            fault: dict[str, Any] = {"failing": holding if what == "segment" else archive, "number": number}
+            count = itertools.count(1)
+            patch.setattr(place, name, partial(fails, real=getattr(place, name), count=count, **fault))
+            with suppress(StorageError):
+                bus.redact(ident)
+            assert next(count) > 1
+        with Bus.open(project) as bus:
+            assert [one.id for one in bus.history()] == sent, number

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from intercom.core.errors import StorageError
 from intercom.system import host
 
 _COARSE = 2.0  #: seconds; file systems that keep whole seconds have clocks no coarser than this
@@ -51,15 +52,17 @@ class Names:
         self._names: list[str] = []
 
     def now(self) -> list[str]:
-        """All names, sorted; none where the folder cannot be listed."""
+        """All names, sorted; none where there is no folder for us. StorageError where it cannot be listed now."""
         mark = file_mark(self._path)
         if mark and mark == self._mark:
             return self._names
         try:
             present = sorted(os.listdir(self._path))
             past = over(os.stat(self._path).st_mtime_ns, time.time())
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             present, past = [], False
+        except OSError as error:  # what is in it is not gone
+            raise StorageError(f"cannot list {self._path}: {error.strerror}; nothing was read.") from error
         if present != self._names:
             self._names = present
         self._mark = mark if past else ""  # what comes in the same tick of the clock leaves the same mark

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from intercom.core.config import Config
 from intercom.core.digests import blake2b
+from intercom.core.errors import StorageError
 from intercom.format.record import extent
 from intercom.system import host
 from intercom.system.files import opened, read_from, write_pieces
@@ -139,8 +140,9 @@ class Segments:
             cloned = tracked_in(self.folder)
             names = [name for name in names if name not in cloned]
         numbered = sorted((number, not self.is_named(name), name) for name in names if (number := number_of(name)))
-        heads = {name: head for _, _, name in numbered if (head := self._head(name)) is not None}
         noted, lines = self._noted()
+        unread = _Opened(noted, "", "")
+        heads = {name: head for _, _, name in numbered if (head := self._head(name, lines, unread)) is not None}
         self._id = noted or next((head.ledger for name, head in heads.items() if self.is_named(name)), "")
         self._listed = bool(lines)
         sealed: list[Segment] = []
@@ -162,15 +164,26 @@ class Segments:
         data = read_from(self.folder / segment.name) or b""
         return data[: extent(data)].partition(b"\n\n")[2].decode("utf-8", "replace").splitlines()
 
-    def _head(self, name: str) -> _Opened | None:
-        """Which ledger a file belongs to, and which segment it follows; None if it does not say."""
+    def _head(self, name: str, lines: Sequence[str], unread: _Opened) -> _Opened | None:
+        """Which ledger a file belongs to, and which segment it follows; None if it does not say.
+
+        One that is there but cannot be opened now is not gone: on the list (`lines`) it is still ours, `unread`, and
+        who reads on gets the error; where there is no list, StorageError.
+        """
+        path = f"{self.folder}/{name}"
         try:
-            stat = os.stat(f"{self.folder}/{name}")
+            stat = os.stat(path)
             if self._heads.get(name, (0,))[0] != (mark := (stat.st_ino, stat.st_ctime_ns)):  # a name outlives its file
-                with opened(f"{self.folder}/{name}") as file:
+                with opened(path) as file:
                     found = _OPENED.match(file.read(_HEAD))
                 said = [part.decode("utf-8", "replace") for part in found.groups(b"")] if found else []
                 self._heads[name] = mark, _Opened(*said) if said else None
-        except OSError:
+        except OSError as error:
+            if not os.path.isfile(path):
+                return None
+            if name in lines:
+                return unread
+            if not lines and self.is_named(name):
+                raise StorageError(f"cannot read {path}: {error.strerror}; nothing was read.") from error
             return None
         return self._heads[name][1]
