@@ -302,7 +302,7 @@ def test_completion_knows_what_is_there(run: Run) -> None:
     assert "user" in words("send", "--type", "task", "")
     assert words("send", "roo", "--type", "qu") == ["question"]
     assert words("log", "--thread", "") == ["build"]
-    assert candidates(["history", ident[:3]]) == [(ident, "user → roo: is it green?")]
+    assert candidates(["history", ident[:-1]]) == [(ident, "user → roo: is it green?")]
     assert words("reply", "L") == ["LAST"]
     assert words("register", "m") == ["master"]
     assert words("nothing", "") == []

@@ -71,3 +71,22 @@ def test_a_forked_child_has_its_own_mark() -> None:
         theirs = pipe.read().decode()
     assert theirs.startswith(f"{child}.")
     assert theirs != mine
+
+
+def test_many_threads_ask_about_the_same_processes() -> None:
+    """Each gets the right answer, also as one of them ends."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    one, other = (subprocess.Popen(["sleep", "60"]) for _ in range(2))
+    try:
+        ask = [(process.pid, started(process.pid)) for process in (one, other)] * 2_000
+        with ThreadPoolExecutor(8) as threads:
+            assert all(threads.map(lambda each: alive(*each), ask))
+            one.kill()
+            one.wait()
+            found = list(threads.map(lambda each: alive(*each), ask))
+        assert found == [pid == other.pid for pid, _ in ask]
+    finally:
+        for process in (one, other):
+            process.kill()
+            process.wait()

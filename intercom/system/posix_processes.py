@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import allocate_lock
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -28,6 +29,7 @@ def started(pid: int) -> str | None:
     return fields[19].decode()
 
 
+_alone = allocate_lock()  # one thread at a time may ask a descriptor, and nobody one that is closed meanwhile
 _HELD = 128  # descriptors at most
 _held: dict[tuple[int, str], tuple[int, Callable[[int], object]]] = {}  # a process -> its descriptor, and how to ask
 _asked: set[tuple[int, str]] = set()  # of which processes was asked before
@@ -39,7 +41,11 @@ def lives(pid: int, mark: str) -> bool:
     Who is asked about again is held by a descriptor, which names one process for ever: reading /proc takes ten times
     as long, and an overview asks about everybody.
     """
-    one = pid, mark
+    with _alone:
+        return _lives((pid, mark))
+
+
+def _lives(one: tuple[int, str]) -> bool:
     if (held := _held.get(one)) is not None:
         if not held[1](0):
             return True
@@ -51,7 +57,7 @@ def lives(pid: int, mark: str) -> bool:
     _asked.add(one)
     if len(_asked) > 8 * _HELD:
         _asked.clear()
-    return started(pid) == mark
+    return started(one[0]) == one[1]
 
 
 def _hold(one: tuple[int, str]) -> None:

@@ -206,7 +206,12 @@ class Talk(VerticalScroll):
                 self._has_end = self._has_end and len(self.cards) <= _MOST
                 await self._drop(self.cards[_MOST:])
                 self._fold()
-                first.scroll_visible(animate=False, top=True)
+                self.call_after_refresh(self._stay_at, first)  # it has its place only once what is new is laid out
+
+    def _stay_at(self, card: Card) -> None:
+        """Show it on top; never at the very top of what is held, where no scrolling up is felt any more."""
+        if card.is_attached:
+            self.scroll_to(y=max(1, card.virtual_region.y), animate=False)
 
     async def newer(self) -> None:
         """Put what came next below it, where what is held does not reach the end any more."""
