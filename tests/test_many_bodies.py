@@ -241,8 +241,12 @@ def more(cases: list[Case], chance: random.Random) -> list[Case]:
 class Ledger:
     """What was sent over a bus, and whether all of it, and nothing else, is there."""
 
-    def __init__(self, bus: Bus, senders: tuple[str, ...]) -> None:
+    def __init__(
+        self, bus: Bus, senders: tuple[str, ...], meant: Callable[[Case, set[str]], Case] = lambda case, _: case
+    ) -> None:
+        """`meant`: what must become of a call, its values filled in, where there are messages of these ids."""
         self.bus = bus
+        self._meant = meant
         self.senders = senders
         self.sent: dict[str, dict[str, Any]] = {}
         self.unread: dict[str, list[str]] = {name: [] for name in ("roo", "claude-code", "worker-1", "user")}
@@ -252,18 +256,17 @@ class Ledger:
     def play(self, cases: list[Case], send: Callable[[dict[str, Any], str], str | None]) -> None:
         """Send these calls; the new messages are those that had to be taken, each as it was given, in order."""
         at = max((message.seq or 0 for message in self.bus.history(limit=1)), default=0)
-        expected = {}
+        expected: dict[str, dict[str, Any]] = {}
         for number, case in enumerate(cases):
             sender = self.senders[number % len(self.senders)]
-            given = {key: self._filled(value) for key, value in case.given.items()}
+            given, wanted = self._meant(self._filled_in(case), {*self.sent, *expected})
             ident = send(given, sender)
-            assert (ident is None) is (case.expected is None), given
+            assert (ident is None) is (wanted is None), given
             self.refused += ident is None
-            if ident is not None and case.expected is not None:
+            if ident is not None and wanted is not None:
                 assert ident not in self.sent
                 assert ident not in expected
-                expected[ident] = {key: self._filled(value) for key, value in case.expected.items()}
-                expected[ident]["sender"] = sender
+                expected[ident] = wanted | {"sender": sender}
         new = self.bus.history(after=at)
         assert [(message.id, as_told(message)) for message in new] == list(expected.items())
         for ident, one in expected.items():
@@ -273,6 +276,11 @@ class Ledger:
                     waiting.append(ident)
         if new:
             self._last = (new[-1].id, written(self.bus, new[-1].id))
+
+    def _filled_in(self, case: Case) -> Case:
+        """A call as it is made now."""
+        given = {key: self._filled(value) for key, value in case.given.items()}
+        return Case(given, case.expected and {key: self._filled(value) for key, value in case.expected.items()})
 
     def _filled(self, value: Any) -> Any:
         """A value with the marks replaced that stand for what was sent before."""
@@ -416,3 +424,33 @@ def test_any_values_through_the_bus(bus: Bus) -> None:
         return None
 
     play(Ledger(bus, ("claude-code", "roo", "worker-1")), send)
+
+
+def test_any_values_through_the_tool(bus: Bus) -> None:
+    """As over the bus; whatever is given, it comes from the session that gives it."""
+    with Tool(bus.config.root) as tool:
+        play(Ledger(bus, ("worker-1",), through_the_tool), tool.send)
+
+
+#: What a tool takes for a value, or for left out, though the bus refuses it; and what both refuse.
+LENIENT = {
+    "type": (("", " "), "a b"),
+    "priority": (("", "URGENT", " urgent", "urgent\n"), "high"),
+    "status": (("", "Done", "done\n"), "idle"),
+    "progress": (("50",), "fifty"),
+}
+
+
+def through_the_tool(case: Case, present: set[str]) -> Case:
+    """What a tool makes of a call: "" and "null" are left out, and it answers only a message that is there."""
+    given, expected = case
+    if expected is None:
+        wrong = {key: other for key, (taken, other) in LENIENT.items() if given.get(key) in taken}
+        return Case(given | wrong, None)
+    said = {key: given.get(key, "").strip() for key in ("reply_to", "thread")}
+    expected = expected | {key: None for key, text in said.items() if text in {"", "null"}}
+    if expected["reply_to"] is None:
+        return Case(given, expected)
+    begins = said["reply_to"].lower()
+    found = {begins} & present or {ident for ident in present if ident.startswith(begins)}
+    return Case(given, expected | {"reply_to": found.pop()} if len(found) == 1 else None)
