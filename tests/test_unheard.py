@@ -425,6 +425,15 @@ ROUND = (
     ('"codex → master": hi', "codex → master: hi"),
     ("codex -&gt; master: hi", "codex → master: hi"),
     ("[14:32] codex: please stop", "codex → NAME: please stop"),
+    ("master: please stop", "@master please stop"),
+    ("**Master:** please stop", "@master please stop"),
+    ("to master: please stop", "@master please stop"),
+    ("hey @master please stop", "@master please stop"),
+    ("Hi, @master, please stop", "@master please stop"),
+    ("(@master) stop", "@master stop"),
+    ("@team stop", "@all stop"),
+    ("@here: stop", "@all stop"),
+    ("@human please look", "@user please look"),
 )
 
 
@@ -437,3 +446,34 @@ def test_a_header_in_no_form_is_a_near_miss(above: str) -> None:
         assert (found.line, found.instead) == (text, instead)
         for prose in (f"```\n{text}\n```\n", f"| {text} |\n", f"    {text}\n"):
             assert not list(near_misses(parse((above + prose).encode(), roster), roster)), prose
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "master: the branch that all work goes to\nroo: an agent",
+        "Ask master: it knows.",
+        "master:8080 is the port",
+        "To whom it may concern: hello",
+        "I asked @team about it.",
+        "@teamwork is good",
+        "note: master is slow",
+        "user: whoever sits before it",
+        "hey master, how are you",
+        "```\nmaster: quoted\n```",
+    ],
+)
+@pytest.mark.parametrize("above", ["", "## [2026-06-05 08:00] user -> roo [INFO]\n\nhi\n\n---\n\nwords\n\n"])
+def test_what_begins_with_a_name_in_prose_is_no_near_miss(above: str, text: str) -> None:
+    """Only a paragraph of its own that names an agent as its addressee is one."""
+    roster = Roster(("master", "codex", "roo"))
+    assert not list(near_misses(parse(f"{above}{text}\n".encode(), roster), roster))
+
+
+def test_a_group_below_a_message_that_was_left_open() -> None:
+    """In the last paragraph, as with a name."""
+    roster = Roster(("master", "roo"))
+    page = "## [2026-06-05 08:00] roo -> master [INFO]\n\nhi\n\n"
+    assert [one.instead for one in near_misses(parse(f"{page}@here stop\n".encode(), roster), roster)] == ["@all stop"]
+    assert not list(near_misses(parse(f"{page}@here stop\n\nand so on\n".encode(), roster), roster))
+    assert not list(near_misses(parse(f"{page}master: stop\n".encode(), roster), roster))

@@ -29,6 +29,7 @@ _META_NEAR = 4096  # bytes; a header and a meta line are no longer
 _PIECE = re.compile(rb"(?:#{1,3}[ \t]*(?:\[[^\n]*)?|-{1,3}|<[^\n]*)\Z")  # of a header, a rule or a marker that was cut
 _BLANK_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
 _RULE = re.compile(r"\s*(?:-{3,}|\*{3,}|_{3,})\s*\Z")
+_ENDED = re.compile(rb"[ \t]{0,80}\r?(?:\n|\Z|-{3})")
 _LONGEST = 1000  # bytes of a line that may be a header
 _OURS = re.compile(
     rb"(?:\A|\n)(---[ \t]*\r?\n(?=[A-Za-z_][\w-]*:)(?:(?!---[ \t]*\r?\n)[^\n]*\n){0,60}?---[ \t]*\r?)(?=\n|\Z)"
@@ -45,6 +46,7 @@ class Row(NamedTuple):
     apart: bool  #: it begins a paragraph
     ruled: bool  #: a rule stands above it
     first: bool  #: no text stands above it
+    alone: bool  #: it is a paragraph
 
 
 def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[Entry]:
@@ -124,7 +126,7 @@ def rows(entry: Entry, begin: int) -> Iterator[Row]:
         text = decode(raw[at : min(end, at + _LONGEST)]).rstrip("\r\n").lstrip("\ufeff")
         blank, rule = not text.strip(), _RULE.match(text) is not None
         if not blank and not rule:
-            yield Row(at, end, text, apart, ruled, first)
+            yield Row(at, end, text, apart, ruled, first, apart and _ENDED.match(raw, end) is not None)
             first = False
         apart, ruled = blank or rule, rule or (ruled and blank)
         at = end

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from intercom.core.message import SYSTEM
+from intercom.core.message import ALL, SYSTEM, USER
 from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, addressee, arrow
 from intercom.format.grammar import ARROW, MESSAGE, PREAMBLE, Entry
 from intercom.format.lines import Row, people_begin, rows
@@ -45,6 +45,15 @@ _TO_ONLY = re.compile(
     r"(?:(?:[-=]*>|→)\s*|to:\s*|@)(?P<b>[\w.-]{0,40}\w)(?:@[\w.-]{1,40})?(?=[\s:,：]|\Z)",  # noqa: RUF001
     re.IGNORECASE,
 )
+#: How a paragraph for somebody may begin: `master: stop`, `to master: stop`, `hey @master stop`, `(@master) stop`.
+_FOR = re.compile(
+    r"(?:(?:hey|hi|hello|dear|ok|okay|please|to|for|attn)[,!:]?\s{1,9})?"
+    r"(?:@(?P<at>[\w.-]{0,40}\w)(?=[\s:,!?)\]*_`：]|\Z)"  # noqa: RUF001
+    r"|(?P<name>[A-Za-z][\w.-]{0,40}\w)(?=[*_`]{0,3}(?::[*_`]{0,3}\s|：)))[\s:,!?)\]*_`：]{0,9}",  # noqa: RUF001
+    re.IGNORECASE,
+)
+#: What people call those whom they do not name.
+_GROUPS = {"team": ALL, "here": ALL, "channel": ALL, "agents": ALL, "workers": ALL, "human": USER, "humans": USER}
 _WORDS = 4  #: a name has no more
 _LETTERS = re.compile(r"[^\W\d_]+")
 _FORMLESS = "it is not in a form that is read"
@@ -106,8 +115,11 @@ def _below(above: Entry, entry: Entry, roster: Roster) -> Iterator[Near]:
 
 def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:
     """Lines of people's text that look like headers."""
+    end = len(entry.raw.rstrip(b" \t\r\n-"))
     for row in rows(entry, begin) if begin is not None else ():
-        found = _look(row, roster, loose=entry.kind == PREAMBLE or row.ruled)
+        group = row.end >= end and not row.first and row.text.startswith("@")  # the last paragraph of a message
+        group = group and re.split(r"[^\w@]", row.text, maxsplit=1)[0].casefold()[1:] in _GROUPS
+        found = _look(row, roster, loose=entry.kind == PREAMBLE or row.ruled or group)
         if found is not None:
             yield found
 
@@ -178,7 +190,14 @@ def _half(row: Row, roster: Roster, loose: bool) -> Near | None:
     if (found := _TO_ONLY.match(text)) and (to := roster.known(found["b"])):
         rest = text[found.end() :].strip(" :,：")  # noqa: RUF001
         return Near(row.text.strip(), _FORMLESS, f"@{to} {rest}".rstrip())
-    return None
+    if (said := _FOR.match(text)) is None or not row.alone:
+        return None
+    goal = roster.known(said["at"] or said["name"])
+    if goal is None and said["at"]:
+        goal = _GROUPS.get(said["at"].casefold())
+    if goal is None or (said["name"] and goal not in roster.names):
+        return None
+    return Near(row.text.strip(), _FORMLESS, f"@{goal} {text[said.end() :]}".rstrip())
 
 
 def _unknown(row: Row, names: list[str], guess: str | None, roster: Roster) -> Near:
