@@ -10,7 +10,7 @@ import pytest
 
 from intercom import Bus
 from intercom.core.errors import StorageError
-from intercom.store.state import tables
+from intercom.store.state import db, tables
 from intercom.store.state.db import State
 from tests.processes import Peer, all_at_once
 
@@ -97,6 +97,23 @@ def test_a_damaged_state(project: Path, damage: bytes) -> None:
     (bus.config.private / "state.db").rename(bus.config.private / "state.db.bad")
     with Bus.open() as third:
         assert [m.body for m in third.read("roo")] == ["kept"]
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_IOERR_LOCK, sqlite3.SQLITE_IOERR_SHMLOCK])
+def test_a_file_system_that_cannot_lock(project: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """It is said, and nobody is told to move a state away that is whole."""
+
+    def refused(_path: Path) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("locking protocol")
+        error.sqlite_errorcode = code
+        raise error
+
+    with Bus.open() as bus:
+        monkeypatch.setattr(db, "opened_state", refused)
+        with pytest.raises(StorageError, match="the file system cannot lock it") as caught:
+            bus.send("roo", "x", sender="claude-code")
+    assert "local disk" in str(caught.value)
+    assert "move it away" not in str(caught.value)
 
 
 def test_a_state_from_a_newer_version(project: Path) -> None:

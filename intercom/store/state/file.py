@@ -22,6 +22,14 @@ _OPENED, _HEAD = " → system [OPEN]\n".encode(), 200  # in the first bytes of a
 _SINCE = ("ledger", "base.")  # in the private folder as soon as there is a ledger
 BUSY: Final = 10_000  #: milliseconds to wait for another that writes
 _ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
+#: what SQLite says where a lock is refused for another reason than that somebody has it
+_LOCKING = {
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_UNLOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+}
 
 
 def which(path: Path) -> tuple[int, int] | None:
@@ -35,7 +43,8 @@ def which(path: Path) -> tuple[int, int] | None:
 
 def trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
     """Why SQLite refused, and what to do: only a damaged file is to be moved away, for its contents go with it."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    exactly = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    code = exactly & 0xFF
     full, read_only = _limits(path)
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return str(error), "Another process is busy with it: try again."
@@ -43,6 +52,11 @@ def trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
         return "the disk is full", "Free some space and try again."
     if read_only:
         return str(error), "The file system is read-only: make it writable and try again."
+    if code == sqlite3.SQLITE_PROTOCOL or exactly in _LOCKING:
+        return (
+            f"the file system cannot lock it ({error})",
+            "Try again; if it stays so, keep the project on a local disk.",
+        )
     if path.is_dir():
         return "a folder is in its place", "Move it away and try again."
     if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
