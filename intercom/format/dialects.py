@@ -27,7 +27,9 @@ TYPES = frozenset(
 )
 _TYPE = re.compile(r"[A-Z][A-Z0-9_-]{1,30}\Z")
 #: Between the recipients and what follows them.
-_AFTER = re.compile(r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|:(?=\s|\*|_|\Z)|：|(?=[(（【])|[·•|])\s*")  # noqa: RUF001
+_AFTER = re.compile(
+    r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|:(?=[\s*_]|[^\x00-\x7f]|\Z)|：|(?=[(（【])|[·•|])\s*"  # noqa: RUF001
+)
 _BETWEEN = re.compile(r"\s{0,9}(?:[·•|:]|[—–]+|(?<=\s)-(?=\s))\s*")
 _IN_PARENTHESES = re.compile(r"[(（【]([^()（）【】]{1,60})[)）】]\s*[:：]?\s*")  # noqa: RUF001
 _BRACKETS = re.compile(r"\s*\[([^\[\]]{1,60})\]")

@@ -17,7 +17,9 @@ from intercom.format.text import decode, encode, name, names, one_line, unquote
 _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_ -]{0,30}\Z")
 _LONGEST_HEADING = 400  # bytes
 _ONE_WORD = re.compile(rb"[ \t]*[\w.@*`-]+[ \t]*\Z")  # recipients in no dialect
-_TYPED = re.compile(rb"(?:[ \t]*\[[A-Z][A-Z0-9_ -]{1,30}\]){1,3}(?=[^\[\n])")  # types before the names
+_TYPED = re.compile(
+    rb"(?:[ \t]*(?:\[[A-Z][A-Z0-9_ -]{1,30}\]|\([A-Z][A-Z0-9_-]{1,30}\))){1,3}(?=[^\[\n])"
+)  # types before the names
 _PROGRESS = re.compile(r"(?:[0-9]{1,2}|100)\Z")
 
 
@@ -42,6 +44,8 @@ def is_header(match: re.Match[bytes], roster: Roster | None = None) -> bool:
         return False
     sender, to = name(decode(found.group(1))), names(decode(found.group(2)))
     if roster is not None and sender and to and not tagged:
+        if found.start() > match.start(REST) and roster.known(sender) is None:
+            return False  # "[FIX] a → b" is of a changelog
         to = names(dialects.addressee(decode(found.group(2)), roster).to)
         return dialects.plausible(decode(match.group(STAMP)), sender, to, roster)
     return bool(sender and to)
