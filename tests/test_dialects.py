@@ -180,6 +180,7 @@ PROSE = (
     "## [2024-01-01] Upgrade 1.0 → 2.0",
     "## [2024-01-01] [FIX] Upgrade 1.0 → 2.0",
     "## [2024-01-01 10:00] [FIX] Move a → b",
+    "## [1.2.1] [FIX] Move a → b [PARSER]",
     "## [1.2.0] [ASK] codex → master",
     "## [2024-01-01] Moved the config from a → b",
     "### [2026-06-05 08:34] Summary",

@@ -43,9 +43,9 @@ def is_header(match: re.Match[bytes], roster: Roster | None = None) -> bool:
     if not tagged and not _stamped(match.group(STAMP)):
         return False
     sender, to = name(decode(found.group(1))), names(decode(found.group(2)))
+    if roster is not None and found.start() > match.start(REST) and roster.known(sender) is None:
+        return False  # "[FIX] a → b" is of a changelog
     if roster is not None and sender and to and not tagged:
-        if found.start() > match.start(REST) and roster.known(sender) is None:
-            return False  # "[FIX] a → b" is of a changelog
         to = names(dialects.addressee(decode(found.group(2)), roster).to)
         return dialects.plausible(decode(match.group(STAMP)), sender, to, roster)
     return bool(sender and to)
