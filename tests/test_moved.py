@@ -82,3 +82,46 @@ def test_a_project_that_was_moved(project: Path, how: Callable[[Path, Path], Non
         bus.send("worker-1", "more", sender="master")
         assert [one.body for one in bus.read("worker-1")] == ["more"]
         assert bus.notices == []
+
+
+@pytest.mark.parametrize("what", [".intercom", "."])
+@pytest.mark.parametrize("there", [True, False])
+def test_another_machines_private_folder(
+    project: Path, monkeypatch: pytest.MonkeyPatch, what: str, *, there: bool
+) -> None:
+    """A sync tool lays it over this machine's, or where there was none: nothing is lost, doubled or trusted more."""
+    texts = {"far": ["look at the parser", "tests are red", "go on"], "near": ["build 41", "lunch", "is anyone here?"]}
+    senders = {"far": "master", "near": "roo"}
+    far = project.with_name("far")
+    (far / ".claude").mkdir(parents=True)
+    for root, machine in ((far, "far"), (project, "near")):
+        monkeypatch.setenv("INTERCOM_MACHINE", machine)
+        if root == far or there:
+            with Bus.open(root) as bus:
+                bus.register("master")
+                bus.register("worker")
+                for number in range(3):
+                    bus.send("worker-1", texts[machine][number], sender=senders[machine])
+                if root == far:
+                    bus.read("worker-1")
+                    bus.confirm("worker-1")
+    local = Path(".claude", "local")
+    shutil.copytree(far / local / what, project / local / what, dirs_exist_ok=True)
+    near = texts["near"] if there else []
+    copied = texts["far"] if what == "." else []
+    with Bus.open(project) as bus:
+        history = [(one.id, one.body, one.via) for one in bus.history()]
+        assert sorted(body for _, body, _ in history) == sorted([*copied, *near])
+        # What stands in no ledger of the state that is here now counts as written by hand.
+        assert {via for _, body, via in history if body in near} <= {"hand"}
+        assert [one.body for one in bus.read("worker-1")] == near
+        bus.confirm("worker-1")
+        assert bus.read("worker-1") == []
+        bus.send("worker-1", "after", sender="master")
+        assert [one.body for one in bus.read("worker-1")] == ["after"]
+        bus.confirm("worker-1")
+        bus.rebuild()
+        assert [(one.id, one.body, one.via) for one in bus.history()][:-1] == history
+    with Bus.open(project) as bus:
+        assert bus.read("worker-1") == []
+        assert [one.body for one in bus.history()] == [*(body for _, body, _ in history), "after"]
