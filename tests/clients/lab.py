@@ -96,7 +96,7 @@ class Lab:
     def requests(self) -> list[Json]:
         """What the model was asked so far, oldest first, but for side requests."""
         path = self.folder / "requests.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []  # the last may be half
         return [one for one in map(json.loads, lines) if one["tools"]]
 
     def _listen(self) -> None:
