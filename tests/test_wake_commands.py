@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.wake import tell
 from intercom.system import proc
 from tests.conftest import SOURCE
+from tests.processes import patience
+from tests.server_client import INITIALIZE, BareClient
 
 READER = (
     "import json, os, subprocess, sys\n"
@@ -99,3 +103,24 @@ def test_one_line_waits_at_a_time(crew: Crew, monkeypatch: pytest.MonkeyPatch) -
         crew.sessions.record("ana", state="running")
         commands.usher(crew, "ana")
         assert len(ran) == 1
+
+
+def test_a_worker_that_never_called_a_tool_is_told(project: Path, tmp_path: Path) -> None:
+    """Hooks give it all that is for it, so its server has only the first word of its program to know that by."""
+    program, ran = tmp_path / "codex", tmp_path / "ran"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {ran}\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    client = BareClient(project, INTERCOM_NAME="ana", INTERCOM_ROLE="worker", PATH=path)
+    with closing(client), Crew.open(project) as crew:
+        client.request("initialize", {**INITIALIZE, "clientInfo": {"name": "codex-mcp-client", "version": "1"}})
+        crew.sessions.record("ana", state="idle", session_id="t-1", pid=os.getpid(), program="codex")
+        until = time.monotonic() + patience(20)
+        while not any(one.name == "ana" and one.pid == client.process.pid for one in crew.bus.instances()):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        crew.bus.send("ana", "one", sender="user", via="cli")
+        while not ran.exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert ran.read_text().startswith("queue --thread t-1 --message [intercom] ")

@@ -42,9 +42,13 @@ class Session:
         self.calls = 0  #: how many it has made
         self._waiting: set[asyncio.Event] = set()
 
+    def meet(self, client: str) -> None:
+        """The client of this name is there."""
+        self.client = habits(client)
+
     def called(self, client: str, meta: Mapping[str, Any]) -> None:
         """The client of this name makes a call, and may tell with it which session it is."""
-        self.client = habits(client)
+        self.meet(client)
         self.calls += 1
         told = meta.get(self.client.session_key) if self.client.session_key else None
         if isinstance(told, str) and told and not self.spawned.session:
