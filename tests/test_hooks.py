@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -717,10 +717,9 @@ def test_a_waiter_needs_its_package_no_more(hooks: Hooks, tmp_path: Path, *, by_
             waiter.kill()
 
 
-def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hooks) -> None:
-    """It starts beside the hook that gives them, before that has said "running"."""
-    hooks("SessionStart", source="clear")
-    hooks.send("for the prompt")
+@contextmanager
+def begun_by_a_prompt(hooks: Hooks) -> Iterator[subprocess.Popen[str]]:
+    """A waiter that is there; it ends with the block."""
     data = json.dumps({"session_id": "s1", "hook_event_name": "UserPromptSubmit", "prompt": "x"})
     env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
     line = [sys.executable, "-m", "intercom", "hook", "wait"]
@@ -729,7 +728,18 @@ def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hook
         waiter.stdin.write(data)
         waiter.stdin.close()
         waiter.stdin = None
-        until(lambda: hooks.sessions.waiter("worker-1"))
+        try:
+            until(lambda: hooks.sessions.waiter("worker-1"))
+            yield waiter
+        finally:
+            waiter.kill()
+
+
+def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hooks) -> None:
+    """It starts beside the hook that gives them, before that has said "running"."""
+    hooks("SessionStart", source="clear")
+    hooks.send("for the prompt")
+    with begun_by_a_prompt(hooks) as waiter:
         time.sleep(0.7)
         assert waiter.poll() is None
         assert "for the prompt" in hooks.context("UserPromptSubmit", prompt="x")
@@ -742,22 +752,11 @@ def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hook
 def test_a_turn_that_is_over_before_its_waiter_looks(hooks: Hooks) -> None:
     """The waiter that its prompt began still takes the session for idle, and wakes it."""
     hooks("SessionStart", source="startup")
-    data = json.dumps({"session_id": "s1", "hook_event_name": "UserPromptSubmit", "prompt": "x"})
-    env = {**os.environ, **ME, "PYTHONPATH": str(SOURCE)}
-    line = [sys.executable, "-m", "intercom", "hook", "wait"]
-    with subprocess.Popen(line, env=env, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as waiter:
-        assert waiter.stdin is not None
-        waiter.stdin.write(data)
-        waiter.stdin.close()
-        waiter.stdin = None
-        try:
-            until(lambda: hooks.sessions.waiter("worker-1"))
-            for state in ("running", "idle"):
-                hooks.sessions.record("worker-1", state=state)
-            hooks.send("for the waiter")
-            assert "for the waiter" in waiter.communicate(timeout=10)[1]
-        finally:
-            waiter.kill()
+    with begun_by_a_prompt(hooks) as waiter:
+        for state in ("running", "idle"):
+            hooks.sessions.record("worker-1", state=state)
+        hooks.send("for the waiter")
+        assert "for the waiter" in waiter.communicate(timeout=10)[1]
 
 
 def test_a_wake_is_received_when_its_own_prompt_is_seen(hooks: Hooks) -> None:

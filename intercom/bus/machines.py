@@ -6,13 +6,12 @@ for its own `master`. Who is known there its logs show: agents that its page nam
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from intercom.core.config import Config, log_machine
+from intercom.core.config import Config
 from intercom.core.message import ALL, MACHINE, RESERVED, USER, at_machine, canonical, is_name, machine_of
 from intercom.store.state import known
 from intercom.system.files import read_from
@@ -58,13 +57,8 @@ def front_matter_agents(page: Path) -> list[str]:
 
 def _logs(config: Config) -> dict[str, Path]:
     """The logs of other machines, by their machines."""
-    ours = {canonical(machine) for machine in (config.machine, *config.pages())}
-    try:
-        present = sorted(os.listdir(config.folder))
-    except OSError:
-        return {}
-    found = ((canonical(machine), name) for name in present if (machine := log_machine(name)))
-    return {machine: config.folder / name for machine, name in found if machine not in ours and is_name(machine)}
+    found = ((canonical(machine), name) for machine, name in config.other_logs())
+    return {machine: config.folder / name for machine, name in found if is_name(machine)}
 
 
 def _names_at(db: sqlite3.Connection, machine: str) -> list[str]:

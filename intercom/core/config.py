@@ -15,7 +15,7 @@ from intercom.core import consent, document, trust
 from intercom.core import root as roots
 from intercom.core.arguments import maybe_texts
 from intercom.core.errors import FormatError, Refused, UsageError
-from intercom.core.message import RESERVED, check_name
+from intercom.core.message import RESERVED, canonical, check_name
 
 DEFAULT_AGENTS = ("claude-code", "roo")
 COMPACT_ABOVE = 100  #: messages in the live log
@@ -63,6 +63,16 @@ class Config(NamedTuple):
     def pages(self) -> list[str]:
         """The names under which this machine has kept a page here."""
         return _pages(self.private)
+
+    def other_logs(self) -> list[tuple[str, str]]:
+        """The logs of other machines in the folder: (the machine as its file has it, the file's name), by name."""
+        ours = {canonical(machine) for machine in (self.machine, *self.pages())}
+        try:
+            present = sorted(os.listdir(self.folder))
+        except OSError:
+            return []
+        found = ((machine, name) for name in present if (machine := log_machine(name)))
+        return [(machine, name) for machine, name in found if canonical(machine) not in ours]
 
     @property
     def settings(self) -> Mapping[str, Any]:

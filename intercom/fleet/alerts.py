@@ -127,12 +127,9 @@ def alerts(found: Overview, messages: Iterable[Message], told: Settings, now: fl
             text = one_line(agent.note or agent.last or agent.task, _TEXT)
             out.append(Alert("stuck", key, f"{agent.name} is {agent.state}", text))
     for agent in found.agents:
-        if "over budget" in agent.note:
-            text = agent.note[agent.note.index("over budget") :]
-            # told again where the budget is raised, and exceeded once more
-            out.append(
-                Alert("budget", f"budget:{agent.name}:{text.partition(' of ')[2]}", f"{agent.name}: budget", text)
-            )
+        if agent.excess:  # told again where the budget is raised, and exceeded once more
+            key = f"budget:{agent.name}:{agent.excess.partition(' of ')[2]}"
+            out.append(Alert("budget", key, f"{agent.name}: budget", agent.excess))
     for row in found.unverified:
         text = one_line(" ".join(row.reasons), _TEXT)
         out.append(Alert("unverified", f"unverified:{row.id}", f"{row.worker}: done, but not verified", text))

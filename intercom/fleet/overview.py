@@ -21,7 +21,7 @@ from intercom.core.texts import one_line
 from intercom.fleet import report
 from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow, Sessions
-from intercom.fleet.spending import Amount, Spending, over
+from intercom.fleet.spending import OVER, Amount, Spending, over
 from intercom.fleet.worktrees.claims import Row, latest
 from intercom.fleet.worktrees.register import Entry, Worktrees
 from intercom.store.state.db import State
@@ -71,6 +71,7 @@ class Agent(NamedTuple):
     note: str = ""  #: what somebody should look at: dead, blocked, idle though its task stands open
     progress: int | None = None  #: percent, as it said last
     used: Amount | None = None  #: tokens and dollars; None where that is not known, or was not asked
+    excess: str = ""  #: by how much it is over its budget; in the note, too
 
     @property
     def group(self) -> str:
@@ -85,7 +86,9 @@ class Agent(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """The public form."""
-        return {**self._asdict(), "used": self.used.to_json() if self.used else None}
+        out = {**self._asdict(), "used": self.used.to_json() if self.used else None}
+        del out["excess"]
+        return out
 
 
 class Overview(NamedTuple):
@@ -129,8 +132,9 @@ def overview(bus: Bus, now: Status, spending: Spending | None = None) -> Overvie
     for name in names:
         known = Known(here.get(name), rows.get(name), seen.get(name), trees.get(name), given.get(name), said.get(name))
         one = _agent(name, known, now, asks=wanted.get(name, ""))._replace(used=used.get(name))
-        too_much = over(bus.config.section("budget"), name, one.used)
-        agents.append(one._replace(note="; ".join(filter(None, (one.note, too_much)))))
+        spent = over(bus.config.section("budget"), name, one.used)
+        excess = spent if spent.startswith(OVER) else ""
+        agents.append(one._replace(note="; ".join(filter(None, (one.note, spent))), excess=excess))
     return Overview(
         [one for one in questions if one.id not in carried],
         asks,

@@ -26,3 +26,8 @@ def table(name: str, environ: Mapping[str, str], not_done: str) -> tuple[Path, M
     if not isinstance(found, Mapping):
         raise UsageError(f"`{name}` in {path} must be a table, [{name}]; {not_done}.")
     return path, found
+
+
+def wants_telling(environ: Mapping[str, str]) -> bool:
+    """Whether they have `[notify]`: without it only `intercom notify` tells anything. UsageError."""
+    return bool(table("notify", environ, "nothing was told")[1])

@@ -67,11 +67,13 @@ def checked(bus: Bus, messages: Iterable[Message]) -> dict[str, claims.Row]:
     reports = [one for one in messages if "done" in (one.type, one.status) and "@" not in one.sender]
     if not reports:
         return {}
-    known = claims.of_messages(bus.state, [one.id for one in reports])
-    for one in reports:
-        if one.id not in known and one.type == "done":
-            _look_at(bus, one)
-    known = claims.of_messages(bus.state, [one.id for one in reports])
+    idents = [one.id for one in reports]
+    known = claims.of_messages(bus.state, idents)
+    unknown = [one for one in reports if one.id not in known and one.type == "done"]
+    for one in unknown:
+        _look_at(bus, one)
+    if unknown:
+        known = claims.of_messages(bus.state, idents)
     return {ident: row for ident, row in known.items() if row.worker}
 
 

@@ -26,6 +26,7 @@ from intercom.fleet.transcripts import Transcript
 
 _KINDS = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _LIMITS = ("dollars", "tokens")
+OVER = "over budget"  #: with what is said of who used more than its budget begins
 
 
 class Amount(NamedTuple):
@@ -150,7 +151,7 @@ def over(budget: Mapping[str, Any], name: str, used: Amount | None) -> str:
         said.append(f"{money(used.dollars)} of {money(limits['dollars'])}")
     if "tokens" in limits and used.tokens > limits["tokens"]:
         said.append(f"{short(used.tokens)} of {short(int(limits['tokens']))} tokens")
-    return f"over budget: {', '.join(said)}" if said else ""
+    return f"{OVER}: {', '.join(said)}" if said else ""
 
 
 def in_words(used: Amount | None) -> str:

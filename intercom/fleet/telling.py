@@ -7,12 +7,11 @@ sent is given back, and tried again.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from intercom.bus.status import Status
 from intercom.core.message import USER, Message
-from intercom.fleet import personal
 from intercom.fleet.alerts import Alert, Notebook, Settings, alerts, digested, is_quiet, settings
 from intercom.fleet.crew import Crew
 from intercom.fleet.overview import Overview, overview
@@ -27,11 +26,6 @@ class Told(NamedTuple):
     sent: Sequence[tuple[str, str]] = ()
     troubles: Sequence[str] = ()
     reached: bool = True  #: whether somebody was reached; True where nothing was due
-
-
-def wanted(environ: Mapping[str, str]) -> bool:
-    """Whether the person's settings have `[notify]`: without it only `intercom notify` tells anything. UsageError."""
-    return bool(personal.table("notify", environ, "nothing was told")[1])
 
 
 def due(crew: Crew, told: Settings, found: Overview | None = None, status: Status | None = None) -> list[Alert]:

@@ -6,7 +6,6 @@ long as that is. What is still so is looked up on the page each time that somebo
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 import time
@@ -15,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from intercom.core.config import Config, log_machine
+from intercom.core.config import Config
 from intercom.core.digests import blake2b
 from intercom.core.display import value
 from intercom.core.message import (
@@ -79,10 +78,8 @@ def strangers(to: str, present: Collection[str]) -> list[str]:
 
 def present(config: Config, state: State, page: bytes) -> frozenset[str]:
     """Whoever can get a message now; for whoever is at another machine that has a log here, `@machine`."""
-    ours = {canonical(machine) for machine in (config.machine, *config.pages())}
-    found = os.listdir(config.folder) if config.folder.is_dir() else []
-    logs = {canonical(machine) for name in found if (machine := log_machine(name))} - ours
-    return frozenset((*everybody(config, state, page), ALL, USER, SYSTEM, *(f"@{machine}" for machine in logs)))
+    elsewhere = (f"@{canonical(machine)}" for machine, _ in config.other_logs())
+    return frozenset((*everybody(config, state, page), ALL, USER, SYSTEM, *elsewhere))
 
 
 def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) -> Unheard | None:

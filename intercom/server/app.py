@@ -232,9 +232,9 @@ class App:
             await asyncio.sleep(TELL)
             if self.session.name and self.session.role == MASTER:
                 with contextlib.suppress(Exception):  # wrong settings: `intercom notify` says which
-                    from intercom.fleet.telling import wanted
+                    from intercom.fleet.personal import wants_telling
 
-                    if wanted(os.environ):
+                    if wants_telling(os.environ):
                         await on_side_thread(self.session, _elsewhere)
 
     async def _beat(self) -> None:

@@ -36,16 +36,29 @@ _POLL = 0.002
 _SLOW_POLL = 0.02  #: for who waits so long that it makes no difference
 
 
-class _Joint:
+class _Opened:
+    """A file of a lock that stays open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = os.fspath(path)
+        self._handle = -1
+
+    def close(self) -> None:
+        """Close it; whoever holds the lock with it drops it."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with suppress(OSError):
+                os.close(handle)
+
+    __del__ = close
+
+
+class _Joint(_Opened):
     """The part of the writer lock that programs of another system on this machine see, too (`host.try_range`).
 
     Its file is nobody else's, since file systems of a network may take one kind of lock for the other. Whoever
     takes it holds the rest of the lock.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = os.fspath(path)
-        self._handle = -1
 
     def open(self) -> None:
         """Open its file anew. OSError."""
@@ -67,17 +80,8 @@ class _Joint:
         if self._handle >= 0:
             host.unlock_range(self._handle)
 
-    def close(self) -> None:
-        """Close its file, which unlocks it."""
-        handle, self._handle = self._handle, -1
-        if handle >= 0:
-            with suppress(OSError):
-                os.close(handle)
 
-    __del__ = close
-
-
-class _Kept:
+class _Kept(_Opened):
     """The lock's file, left open between two messages: to lock it again are two calls of the kernel.
 
     It locks what `filelock` locks, and so excludes it. Where anything is not as it was, whoever asks is told "not
@@ -85,10 +89,9 @@ class _Kept:
     """
 
     def __init__(self, path: Path, joint: _Joint) -> None:
-        self._path = os.fspath(path)
+        super().__init__(path)
         self._joint = joint
         self._contended = False  # whether somebody else had it when last it was to be taken
-        self._handle = -1
         self._file = (0, 0, 0)  # process, device, inode: a fork shares the locks of its parent's descriptors
         self._turn = threading.Lock()  # two threads share them, too
 
@@ -153,15 +156,6 @@ class _Kept:
         self._handle = host.open_file(self._path, os.O_RDWR)
         opened = os.fstat(self._handle)  # it may be another by now
         self._file = os.getpid(), opened.st_dev, opened.st_ino
-
-    def close(self) -> None:
-        """Close the file; whoever holds the lock with it drops it."""
-        handle, self._handle = self._handle, -1
-        if handle >= 0:
-            with suppress(OSError):
-                os.close(handle)
-
-    __del__ = close
 
 
 class WriterLock:

@@ -39,8 +39,8 @@ def agent_line(agent: Agent) -> Text:
     used = in_words(agent.used) if agent.used is not None else ""
     if more := "  ".join(filter(None, (value(agent.branch), used))):
         text.append(f"\n  {more}", "dim")
-    if "over budget" in agent.note:
-        text.append(f"\n  {value(agent.note[agent.note.index('over budget') :])}", "bold yellow")
+    if agent.excess:
+        text.append(f"\n  {value(agent.excess)}", "bold yellow")
     return text
 
 

@@ -84,11 +84,11 @@ class Source:
 
     def prepare(self, crew: Crew) -> None:
         """Read the person's own settings, which the first picture does not wait for."""
-        from intercom.fleet.telling import wanted
+        from intercom.fleet.personal import wants_telling
 
         try:
             self._spending = Spending(crew.environ)
-            self.told = settings(crew.environ) if wanted(crew.environ) else None
+            self.told = settings(crew.environ) if wants_telling(crew.environ) else None
         except UsageError as error:
             self.trouble = str(error)
 

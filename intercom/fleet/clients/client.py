@@ -10,8 +10,6 @@ from intercom.fleet.clients.part import Part, Words
 from intercom.system import host
 from intercom.system.resources import text
 
-CALL_SECONDS = 3700  #: for a call: a read may wait for an hour
-
 
 class Setup(NamedTuple):
     """What is to be set up."""

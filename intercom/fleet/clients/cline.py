@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Member, Own, Part
-from intercom.fleet.programs.program import SERVER
+from intercom.fleet.programs.program import CALL_SECONDS, SERVER
 
 EVENTS = ("PreToolUse", "PostToolUse")  #: those whose answer reaches the model
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
-from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Item, Part, Toml
-from intercom.fleet.programs.program import SERVER
+from intercom.fleet.programs.codex.launch import toml
+from intercom.fleet.programs.program import CALL_SECONDS, SERVER
 
 EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd")
 PASSED = ["INTERCOM_NAME", "INTERCOM_ROLE", "INTERCOM_ROOT", "INTERCOM_MACHINE", "CODEX_HOME"]
@@ -30,22 +29,17 @@ def table(setup: Setup) -> str:
     """`required`: a first turn without our tools is worth nothing. The server gets no variables but those named."""
     lines = [
         f"[mcp_servers.{SERVER}]",
-        f"command = {_toml(setup.entry['command'])}",
-        f"args = {_toml(list(setup.entry['args']))}",
+        f"command = {toml(setup.entry['command'])}",
+        f"args = {toml(list(setup.entry['args']))}",
         "required = true",
         "startup_timeout_sec = 30",
         f"tool_timeout_sec = {CALL_SECONDS}",
         'default_tools_approval_mode = "approve"',
-        f"env_vars = {_toml(PASSED)}",
+        f"env_vars = {toml(PASSED)}",
     ]
     if env := setup.entry.get("env"):
-        lines += [f"[mcp_servers.{SERVER}.env]", *(f"{key} = {_toml(value)}" for key, value in env.items())]
+        lines += [f"[mcp_servers.{SERVER}.env]", *(f"{key} = {toml(value)}" for key, value in env.items())]
     return "\n".join(lines)
-
-
-def _toml(value: str | list[str]) -> str:
-    """A text, or a list of them, in TOML: JSON's own escapes are among its."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def notes(setup: Setup) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Item, Member, Part
 from intercom.fleet.clients.settings import server
-from intercom.fleet.programs.program import SERVER
+from intercom.fleet.programs.program import CALL_SECONDS, SERVER
 
 EVENTS = ("SessionStart", "BeforeAgent", "BeforeTool", "AfterTool", "AfterAgent", "SessionEnd")
 _HOOK_MS = 30_000

@@ -5,23 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Item, Member, Own, Part
+from intercom.fleet.programs.opencode import launch
 from intercom.fleet.programs.program import SERVER
-from intercom.system.resources import text
 
 PLUGIN = ".claude/intercom/opencode.js"  #: not in a folder of its own, where it would first install packages
 
 
 def server(setup: Setup) -> dict[str, Any]:
     """The entry in its form."""
-    out: dict[str, Any] = {
-        "type": "local",
-        "command": [setup.entry["command"], *setup.entry["args"]],
-        "enabled": True,
-        "timeout": CALL_SECONDS * 1000,
-    }
-    return {**out, "environment": setup.entry["env"]} if setup.entry.get("env") else out
+    return launch.server([setup.entry["command"], *setup.entry["args"]], setup.entry.get("env"))
 
 
 def configuration(setup: Setup, name: str) -> Path:
@@ -35,20 +29,13 @@ def parts(setup: Setup) -> list[Part]:
     """The server, its approval, the words."""
     path = configuration(setup, "opencode")
     return [
-        Member(path, ("$schema",), "https://opencode.ai/config.json"),  # else it puts it there itself
+        Member(path, ("$schema",), launch.SCHEMA),  # else it puts it there itself
         Member(path, ("mcp", SERVER), server(setup)),
         Member(path, ("permission", f"{SERVER}_*"), "allow", needed=False),
         Item(path, ("plugin",), f"./{PLUGIN}" if not setup.user else f"file://{setup.home / PLUGIN}"),
-        Own((setup.home if setup.user else setup.root) / PLUGIN, plugin(setup)),
+        Own((setup.home if setup.user else setup.root) / PLUGIN, launch.plugin(setup.call)),
         setup.rules("AGENTS.md"),
     ]
-
-
-def plugin(setup: Setup) -> str:
-    """Our plugin, which calls Intercom as it is called here."""
-    import json
-
-    return text("opencode.js").replace('["intercom"]', json.dumps(list(setup.call)), 1)
 
 
 CLIENT = Client(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from intercom.fleet.clients.client import CALL_SECONDS, Client, Setup
+from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Item, Member, Part
 from intercom.fleet.clients.settings import server
-from intercom.fleet.programs.program import SERVER
+from intercom.fleet.programs.program import CALL_SECONDS, SERVER
 
 EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd")
 

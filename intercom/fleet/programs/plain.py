@@ -33,6 +33,8 @@ class Plain:
     clear = "C-u"
     modes: Mapping[str, str] = {}
     needs_prompt = False
+    version = ""  #: a pattern of what `--version` says, with the version as its group; "" where it is not started
+    oldest = 0, 0  #: the first version that was tried as a worker
     kinds: Mapping[str, str] = {}  #: its events, each with our word for it
     session_variable = ""  #: in which it tells its servers and hooks the session
     project_variable = ""  #: and its hooks the project
@@ -69,9 +71,16 @@ class Plain:
     def _cannot(self) -> NoReturn:
         raise UsageError(f"{self.title} cannot be started as a worker yet; nothing was started.")
 
-    def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:  # noqa: ARG002  # as the protocol says
-        """It is not started."""
-        self._cannot()
+    def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
+        """By what it says, where it can be started."""
+        if not self.version:
+            self._cannot()
+        import re
+
+        from intercom.fleet.programs.version import checked
+
+        said = re.compile(self.version)
+        return checked(argv, environ, title=self.title, install=self.install, said=said, oldest=self.oldest)
 
     def untried(self, version: str) -> str:  # noqa: ARG002  # of one kind
         """Nothing is said of versions."""

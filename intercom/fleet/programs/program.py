@@ -11,6 +11,7 @@ from intercom.fleet.programs.screen import Dialog, Screen
 from intercom.fleet.programs.usage import Call, Meter
 
 SERVER = "intercomm"  #: the name of our MCP server
+CALL_SECONDS = 3700  #: for a call: a read may wait for an hour
 
 
 class Start(NamedTuple):

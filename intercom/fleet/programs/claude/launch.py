@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from intercom.core import document
-from intercom.core.errors import CommandFailed, ProgramMissing
+from intercom.fleet.programs import version as versions
 from intercom.fleet.programs.claude import hook_settings
 from intercom.fleet.programs.claude.versions import OLDEST, Version
 from intercom.fleet.programs.program import SERVER, Prepared, Start
-from intercom.system import proc
 from intercom.system.resources import text
 
 AUTO = "auto"  #: the mode in which a check on the server stands for the question, and that newer versions begin in
@@ -31,26 +30,16 @@ def check(argv: Sequence[str], environ: Mapping[str, str], install: str) -> str:
 
     "" for somebody's own script around it that runs and does not tell: whether it will do, its worker shows.
     """
-    proc.find(argv[0], path=environ.get("PATH"), install=install if os.path.basename(argv[0]) == NAME else None)
-    try:
-        done = proc.run([*argv, "--version"], env=environ, timeout=20, check=False)
-    except CommandFailed as error:
-        raise ProgramMissing(f"{error} Nothing was started.") from None
+    known = os.path.basename(argv[0]) == NAME
+    done = versions.asked(argv, environ, install if known else None)
     found = _VERSION.search(done.out)
-    if found is None and done.code == 0 and os.path.basename(argv[0]) != NAME:
+    if found is None and done.code == 0 and not known:
         return ""
     if found is None:
-        said = (done.out or done.err).strip().splitlines()
-        words = f"said {said[0][:80]!r}" if said else "said nothing"
-        raise ProgramMissing(
-            f"`{argv[0]} --version` {words}, which is not a version of Claude Code that we know; nothing was started: "
-            f"{install}."
-        )
+        raise versions.another(argv, done, "Claude Code that we know", install)
     version = Version(int(found[1]), int(found[2]), int(found[3]))
     if version < OLDEST:
-        raise ProgramMissing(
-            f"Claude Code {version} is too old for workers, which need {OLDEST}; nothing was started: {install}."
-        )
+        raise versions.too_old("Claude Code", version, OLDEST, install)
     return str(version)
 
 

@@ -1,4 +1,4 @@
-"""Owns what Intercom knows about starting Codex as a worker: its version, its flags, the settings that it is given.
+"""Owns what Intercom knows about starting Codex as a worker: its flags, the settings that it is given.
 
 All of it goes on the command line (`-c key=value`); the user's own files are read by Codex and never written.
 """
@@ -6,16 +6,12 @@ All of it goes on the command line (`-c key=value`); the user's own files are re
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from intercom.core.errors import CommandFailed, ProgramMissing
-from intercom.fleet.programs.program import SERVER, Prepared, Start
-from intercom.system import host, proc
+from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
+from intercom.system import host
 
-TITLE = "Codex"
-OLDEST = (0, 169)  #: the first whose hooks and queue were tried
 #: Our permission modes that it has a like of, as its flags.
 FLAGS: Mapping[str, tuple[str, ...]] = {
     "default": ("--ask-for-approval", "on-request", "--sandbox", "read-only"),
@@ -24,30 +20,7 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
 }
 _EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd")
 _ANSWER = 600  #: seconds that the hook of a permission may take, as a master's answer does
-_HOOK, _START, _CALL = 30, 30, 3700  #: seconds for any other hook, for our server's start, and for one call
-_VERSION = re.compile(r"codex-cli (\d+)\.(\d+)\.(\d+)")
-
-
-def check(argv: Sequence[str], environ: Mapping[str, str], install: str) -> str:
-    """The version of the program. ProgramMissing, with how to `install` it, where it is not there or too old."""
-    proc.find(argv[0], path=environ.get("PATH"), install=install)
-    try:
-        done = proc.run([*argv, "--version"], env=environ, timeout=20, check=False)
-    except CommandFailed as error:
-        raise ProgramMissing(f"{error} Nothing was started.") from None
-    found = _VERSION.search(done.out)
-    if found is None:
-        said = (done.out or done.err).strip().splitlines()
-        words = f"said {said[0][:80]!r}" if said else "said nothing"
-        raise ProgramMissing(
-            f"`{argv[0]} --version` {words}, which is not a version of {TITLE}; nothing was started: {install}."
-        )
-    if (int(found[1]), int(found[2])) < OLDEST:
-        raise ProgramMissing(
-            f"{TITLE} {found[0].split()[1]} is too old for workers, which need {'.'.join(map(str, OLDEST))}; "
-            f"nothing was started: {install}."
-        )
-    return found[0].split()[1]
+_HOOK, _START = 30, 30  #: seconds for any other hook, and for our server's start
 
 
 def prepare(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
@@ -79,7 +52,7 @@ def _server(start: Start) -> str:
             "env": _Raw(_table(start.identity)),
             "required": _Raw("true"),
             "startup_timeout_sec": _Raw(str(_START)),
-            "tool_timeout_sec": _Raw(str(_CALL)),
+            "tool_timeout_sec": _Raw(str(CALL_SECONDS)),
             "default_tools_approval_mode": "approve",
         }
     )
@@ -97,7 +70,9 @@ def _table(values: Mapping[str, str | list[str]]) -> str:
 
 
 def _value(value: str | list[str]) -> str:
+    return value if isinstance(value, _Raw) else toml(value)
+
+
+def toml(value: str | list[str]) -> str:
     """A text, or a list of them, in TOML: JSON's own escapes are among its."""
-    if isinstance(value, _Raw):
-        return value
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

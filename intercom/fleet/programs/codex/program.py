@@ -25,6 +25,8 @@ class Codex(Plain):
     command = "codex"
     install = "install it with: npm install -g @openai/codex"
     needs_prompt = True
+    version = r"codex-cli (\d+\.\d+\.\d+)"
+    oldest = 0, 169  # its hooks and its queue
     modes = MODES
     kinds = {  # noqa: RUF012  # never changed
         "SessionStart": events.BEGINS,
@@ -35,12 +37,6 @@ class Codex(Plain):
         "Stop": events.STOPS,
         "SessionEnd": events.ENDS,
     }
-
-    def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
-        """As `launch.check`."""
-        from intercom.fleet.programs.codex import launch
-
-        return launch.check(argv, environ, self.install)
 
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
         """As `launch.prepare`."""

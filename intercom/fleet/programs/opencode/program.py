@@ -31,6 +31,8 @@ class OpenCode(Plain):
     install = "install it with: npm install -g opencode-ai"
     files: tuple[str, ...] = ("opencode.json", "opencode.js")
     needs_prompt = True
+    version = r"(\d+\.\d+\.\d+\S*)\s*\Z"
+    oldest = 1, 18
     modes = MODES
     kinds = {  # noqa: RUF012  # never changed
         "prompt": events.PROMPT,
@@ -53,12 +55,6 @@ class OpenCode(Plain):
     def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:  # noqa: ARG002
         """The plugin answers; it has no place for words."""
         return {"decision": decision}
-
-    def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
-        """As `launch.check`."""
-        from intercom.fleet.programs.opencode import launch
-
-        return launch.check(argv, environ, self.install)
 
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
         """As `launch.prepare`."""

@@ -1,0 +1,54 @@
+"""Owns asking a program for its version before a worker of it is started, and the words where it will not do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from intercom.core.errors import CommandFailed, ProgramMissing
+from intercom.system import proc
+
+
+def asked(argv: Sequence[str], environ: Mapping[str, str], install: str | None) -> proc.Done:
+    """What it says to `--version`. ProgramMissing, with how to `install` it, where it is not there or does not run."""
+    proc.find(argv[0], path=environ.get("PATH"), install=install)
+    try:
+        return proc.run([*argv, "--version"], env=environ, timeout=20, check=False)
+    except CommandFailed as error:
+        raise ProgramMissing(f"{error} Nothing was started.") from None
+
+
+def another(argv: Sequence[str], done: proc.Done, wanted: str, install: str) -> ProgramMissing:
+    """That what it said is not a version of what is `wanted`."""
+    said = (done.out or done.err).strip().splitlines()
+    words = f"said {said[0][:80]!r}" if said else "said nothing"
+    return ProgramMissing(
+        f"`{argv[0]} --version` {words}, which is not a version of {wanted}; nothing was started: {install}."
+    )
+
+
+def too_old(title: str, version: object, oldest: object, install: str) -> ProgramMissing:
+    """That it is older than the `oldest` that can be a worker."""
+    return ProgramMissing(
+        f"{title} {version} is too old for workers, which need {oldest}; nothing was started: {install}."
+    )
+
+
+def checked(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    title: str,
+    install: str,
+    said: re.Pattern[str],
+    oldest: tuple[int, int],
+) -> str:
+    """The version, which is what `said` finds in its first group. ProgramMissing."""
+    done = asked(argv, environ, install)
+    found = said.search(done.out)
+    if found is None:
+        raise another(argv, done, title, install)
+    first, second, *_ = found[1].split(".")
+    if (int(first), int(second)) < oldest:
+        raise too_old(title, found[1], ".".join(map(str, oldest)), install)
+    return found[1]
