@@ -18,6 +18,7 @@ from intercom.core.message import ALL, Message, Receipt
 from intercom.core.pace import NotNow, Pace
 from intercom.store.index import Filter, Index, IndexLost, query
 from intercom.store.index.edited import any_edited, edited_since, texts_of
+from intercom.store.state import receipts
 from intercom.store.state.db import State
 from intercom.system.liveness import mark_alive, own_mark
 
@@ -119,7 +120,7 @@ class Delivery:
                 again, new = ([one._replace(late=one.id in late) for one in part] for part in (again, new))
             chosen = _fitting(_cut(again + new, limit), fits)
             self._pace.begun()
-            self._state.give(state, reader, [message.id for message in chosen], own_mark())
+            receipts.give(state, reader, [message.id for message in chosen], own_mark())
             with self._index.checked():
                 texts = texts_of(db, [message.id for message in chosen])
             self._state.tell(state, reader, texts)

@@ -33,6 +33,7 @@ from intercom.format import render
 from intercom.store.index.query import by_ids
 from intercom.store.log.log import Log
 from intercom.store.log.template import fresh_log
+from intercom.store.state import receipts
 from intercom.store.state.db import State
 
 UNKNOWN = "unknown"  #: stands for a name that can be none here
@@ -146,7 +147,7 @@ def _received(bus: Bus, new: list[Old]) -> int:
     with closing(State(bus.config.private)) as state:
         for name, ids in by.items():
             with state.transaction() as db:
-                state.give(db, name, ids, _MARK)
+                receipts.give(db, name, ids, _MARK)
             with suppress(Exception):  # given at least: it comes again marked as such, never lost
                 state.confirm(name, _MARK)
     return unread

@@ -17,6 +17,7 @@ from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import new_id, utc
 from intercom.fleet import transcripts
 from intercom.fleet.programs.known import DEFAULT
+from intercom.store.state import receipts
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, mark_alive, own_mark, started
 
@@ -243,10 +244,7 @@ class Sessions:
         """
         with self._changing() as db:
             db.execute("DELETE FROM waiters WHERE name = ?", (row.name,))
-            db.execute(
-                "UPDATE receipts SET session = ? WHERE reader = ? AND session LIKE ? AND received IS NULL",
-                (_NOBODY, row.name, f"{row.mark}.%.w"),
-            )
+            receipts.hand_over_waiters(db, row.name, row.mark, _NOBODY)
             db.execute(
                 "UPDATE instances SET session = ?, pid = NULL, started = NULL WHERE name = ? AND gone IS NULL",
                 (session_id, row.name),
@@ -257,31 +255,22 @@ class Sessions:
     def adopt(self, name: str, mark: str) -> None:
         """What this process gave `name` has left it: the session `mark` has it now, and a later hook confirms."""
         with self._changing() as db:
-            db.execute(
-                "UPDATE receipts SET session = ? WHERE reader = ? AND session = ? AND received IS NULL",
-                (mark, name, own_mark()),
-            )
+            receipts.hand_over(db, name, own_mark(), mark)
 
     def confirm(self, name: str, marks: Iterable[str]) -> None:
         """The session acts: what these processes gave for it counts as received."""
-        given = {
-            row[0] for row in self._all("SELECT session FROM receipts WHERE reader = ? AND received IS NULL", name)
-        }
+        given = {one.session for one in self._state.open_receipts(name)}
         for mark in given.intersection(marks):
             self._state.confirm(name, mark)
 
     def given(self, name: str, mark: str) -> list[str]:
         """Messages that this process has, and that were not seen to be received."""
-        sql = "SELECT id FROM receipts WHERE reader = ? AND session = ? AND received IS NULL"
-        return [row[0] for row in self._all(sql, name, mark)]
+        return [one.id for one in self._state.open_receipts(name) if one.session == mark]
 
     def give_back(self, name: str, mark: str, idents: Iterable[str]) -> None:
         """The session lost these: they are given again, marked."""
         with self._changing() as db:
-            db.executemany(
-                "UPDATE receipts SET session = ? WHERE reader = ? AND session = ? AND id = ? AND received IS NULL",
-                [(_NOBODY, name, mark, ident) for ident in idents],
-            )
+            receipts.hand_over(db, name, mark, _NOBODY, idents)
 
     # -- permissions ------------------------------------------------------------------------------
 

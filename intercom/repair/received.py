@@ -8,6 +8,7 @@ from collections.abc import Callable
 from intercom.core.config import Config
 from intercom.core.message import ALL, USER
 from intercom.repair.rules import Header
+from intercom.store.state import receipts
 from intercom.store.state.db import State
 
 
@@ -16,10 +17,7 @@ def received(config: Config, state: State, db: sqlite3.Connection) -> Callable[[
 
     What is for the people alone they have seen who delete it.
     """
-    rows = db.execute("SELECT id, reader FROM state.receipts WHERE received IS NOT NULL")
-    readers: dict[str, set[str]] = {}
-    for ident, reader in rows:
-        readers.setdefault(ident, set()).add(reader)
+    readers = receipts.readers(db)
     everybody = {row.name for row in state.instances() if row.gone is None} | set(state.agents() or config.agents)
 
     def tell(ident: str, header: Header) -> bool:

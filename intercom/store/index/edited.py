@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from intercom.core.digests import blake2b
+from intercom.store.state.receipts import GIVEN
 
 _GIVEN = (
     "SELECT m.id, m.body, (SELECT v.body FROM versions v WHERE v.id = m.id ORDER BY v.n LIMIT 1), t.text "
     "FROM (SELECT DISTINCT id FROM versions) e JOIN messages m ON m.id = e.id "
-    "JOIN state.receipts r ON r.id = m.id AND r.reader = ?1 "
+    f"{GIVEN} "
     "LEFT JOIN state.told t ON t.id = m.id AND t.reader = ?1 WHERE m.hidden = 0 ORDER BY m.seq"
 )
 

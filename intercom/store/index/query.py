@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from intercom.core.arguments import check_count, check_since, maybe_texts
 from intercom.core.message import ALL, MACHINE, Message, canonical, tag_of, type_of
 from intercom.store.index.values import loaded, stored
+from intercom.store.state.receipts import NOT_GIVEN
 
 #: Of own messages that are on the page, the page's name; else the file that they are in.
 _ON_PAGE = "s.own AND m.hidden = 0 AND (m.seq > (SELECT value FROM meta WHERE key = 'page') OR m.seq IN kept)"
@@ -185,7 +186,7 @@ _UNREAD = (
     "FROM (SELECT seq FROM inbox WHERE rcpt = ? AND seq > ? UNION SELECT seq FROM inbox WHERE rcpt = ? AND seq > ?) u "
     "JOIN messages m ON m.seq = u.seq LEFT JOIN sources s ON s.src = m.src "
     "WHERE m.hidden != 1 AND (m.sender != ? OR EXISTS (SELECT 1 FROM inbox d WHERE d.rcpt = ? AND d.seq = m.seq)) "
-    "AND NOT EXISTS (SELECT 1 FROM state.receipts r WHERE r.reader = ? AND r.id = m.id)"
+    f"AND {NOT_GIVEN}"
 )
 
 

@@ -25,6 +25,7 @@ from intercom.format.grammar import SECONDS
 from intercom.format.likeness import similarity
 from intercom.store.index.control import new_generation
 from intercom.store.index.values import entry_of_row, loaded, stored, stored_row
+from intercom.store.state import receipts
 
 INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?)"
 MANY = 100  #: texts under one header that are compared with one: so many have none but by intent
@@ -167,7 +168,7 @@ def _rename(db: sqlite3.Connection, old: str, new: str) -> None:
     if db.execute(_STATE).fetchone():
         db.execute("DELETE FROM state.numbers WHERE id = ?", (old,))
         db.execute("UPDATE OR REPLACE state.seen SET id = ? WHERE id = ?", (new, old))
-        db.execute("UPDATE OR REPLACE state.receipts SET id = ? WHERE id = ?", (new, old))
+        receipts.rename(db, old, new)
 
 
 def _has(db: sqlite3.Connection, ident: str) -> bool:

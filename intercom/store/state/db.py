@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from intercom.core.errors import StorageError
 from intercom.core.message import utc
 from intercom.core.pace import Pace
+from intercom.store.state import receipts
 from intercom.store.state.file import BUSY, DOUBT, opened_state, trouble, which
 from intercom.system.files import make_private_folder
 
@@ -266,9 +267,8 @@ class State:
         return self.known(self._open_receipts, reader)
 
     def _open_receipts(self, reader: str) -> list[Given]:
-        sql = "SELECT id, session FROM receipts INDEXED BY open_receipts WHERE reader = ? AND received IS NULL"
         with self.guarded():
-            return [Given(*row) for row in self.db.execute(sql, (reader,))]
+            return [Given(*row) for row in receipts.unconfirmed(self.db, reader)]
 
     def open_readers(self) -> list[str]:
         """Whoever was given something and is not known to have received it."""
@@ -276,27 +276,13 @@ class State:
 
     def _open_readers(self) -> list[str]:
         with self.guarded():
-            sql = "SELECT DISTINCT reader FROM receipts INDEXED BY open_receipts WHERE received IS NULL"
-            return [row[0] for row in self.db.execute(sql)]
+            return receipts.unconfirmed_readers(self.db)
 
     def confirm(self, reader: str, session: str) -> None:
         """What this session was given for `reader` counts as received. NotNow."""
         db = self.db
         with self.guarded(), self._unhurried(db):
-            db.execute(
-                "UPDATE receipts INDEXED BY open_receipts SET received = ? "
-                "WHERE reader = ? AND session = ? AND received IS NULL",
-                (utc(), reader, session),
-            )
-
-    def give(self, db: sqlite3.Connection, reader: str, ids: Iterable[str], session: str) -> None:
-        """Note that `reader` is given these messages now, some perhaps again; inside a transaction."""
-        now = utc()
-        db.executemany(
-            "INSERT INTO receipts (reader, id, given, session) VALUES (?, ?, ?, ?) ON CONFLICT (reader, id) DO UPDATE "
-            "SET session = excluded.session, received = NULL, times = times + 1",
-            [(reader, ident, now, session) for ident in ids],
-        )
+            receipts.confirm(db, reader, session)
 
     def tell(self, db: sqlite3.Connection, reader: str, texts: Iterable[tuple[str, str]]) -> None:
         """Note which texts `reader` knows of messages that were edited: ids and digests; inside a transaction."""
@@ -309,14 +295,12 @@ class State:
     def shown(self, ident: str) -> dict[str, str]:
         """For each reader who was given the message: when, first."""
         with self.guarded():
-            return dict(self.db.execute("SELECT reader, given FROM receipts WHERE id = ?", (ident,)).fetchall())
+            return receipts.shown(self.db, ident)
 
     def receipt(self, reader: str, ident: str) -> tuple[str, str | None] | None:
         """To which session `reader` was given the message, and when that counted as received; None: not given."""
-        sql = "SELECT session, received FROM receipts WHERE reader = ? AND id = ?"
         with self.guarded():
-            row = self.db.execute(sql, (reader, ident)).fetchone()
-        return (row[0], row[1]) if row else None
+            return receipts.receipt(self.db, reader, ident)
 
     # -- what the logs cannot say about messages --------------------------------------------------
 
