@@ -423,7 +423,7 @@ NUMBERS: dict[str, Call] = {
     "seconds": lambda bus, value: bus.wait("roo", value),
     "pid": lambda bus, value: bus.register("worker", pid=value),
 }
-OPTIONAL = {"limit", "limit (history)", "after", "progress", "pid"}
+OPTIONAL = {"limit", "limit (history)", "after", "keep", "progress", "pid"}
 
 
 def test_wrong_types(bus: Bus) -> None:

@@ -36,6 +36,23 @@ def test_a_thousand_messages(project: Path) -> None:
         assert [message.body for message in bus.search("needle")] == ["number 0 needle"]
 
 
+def test_the_settings_say_when(project: Path) -> None:
+    """`[compact]` sets how many messages, and how many bytes, a page may have, and how many stay."""
+    settings_file = project / ".claude" / "intercom.toml"
+    settings_file.parent.mkdir()
+    settings_file.write_text("[compact]\nmessages = 6\nkeep = 2\n")
+    with Bus.open(project) as bus:
+        for n in range(7):
+            bus.send("roo", f"m{n}", sender="claude-code")
+        assert live(bus) == ["m5", "m6"]
+    settings_file.write_text("[compact]\nsize = 2000\nkeep = 1\n")
+    with Bus.open(project) as bus:
+        bus.send("roo", "x" * 2000, sender="claude-code")
+        assert live(bus) == ["x" * 2000]
+        assert bus.compact().kept == 1
+        assert len(bus.history()) == 8
+
+
 def test_of_two_that_are_alike_one_stays() -> None:
     """Two hand-written messages with the same text, of which the older goes: the newer stays on the page."""
     text = b"## [2026-01-01 10:00] user -> roo [INFO]\n\nsame\n\n---\n\n"

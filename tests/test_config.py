@@ -342,6 +342,11 @@ def test_a_log_whose_name_is_no_utf8(place: Path) -> None:
         (b"agents = ['user', 'roo']", "names 'user', which is reserved"),
         (b"machine = 5", "5 cannot be a machine name"),
         (b"machine = '../x'", "cannot be a machine name"),
+        (b"compact = 5", "is 5; nothing was opened"),
+        (b"[compact]\nmesages = 5", "can say messages, size"),
+        (b"[compact]\nkeep = true", "`keep` of [compact]"),
+        (b"[compact]\nsize = 0", "`size` of [compact]"),
+        (b"[compact]\nmessages = 20", "keeps 50 of 20 messages"),
     ],
 )
 def test_settings_that_do_not_hold(place: Path, text: bytes, said: str) -> None:

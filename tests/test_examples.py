@@ -18,6 +18,7 @@ import pytest
 from intercom import Bus
 from intercom.cli.init import server_entry
 from intercom.core.config import load
+from intercom.core.consent import SETTINGS
 from intercom.format import MESSAGE, parse
 from tests.conftest import SOURCE, Command, agree
 from tests.people_kit import append, by_hand, until
@@ -119,6 +120,7 @@ def test_the_readmes_settings(project: Path) -> None:
         agree(project)
         config = load(project)
         assert config.settings == tomllib.loads(text)
+        assert config.given.keys() <= {*SETTINGS, "notify", "prices"}  # these two stand in a person's own file
         with Bus(config) as bus:
             bus.send("roo", "x", sender="claude-code")
 

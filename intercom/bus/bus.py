@@ -24,7 +24,7 @@ from intercom.bus.freshness import Sync
 from intercom.bus.names import Registry
 from intercom.bus.outbox import Outbox
 from intercom.core import arguments
-from intercom.core.config import COMPACT_KEEP, Config, load
+from intercom.core.config import Config, load
 from intercom.core.errors import NotFound, StorageError
 from intercom.core.message import ALL, Instance, Message, Receipt, canonical, local_stamp, new_id, tag_of, type_of, utc
 from intercom.core.pace import Pace
@@ -333,8 +333,9 @@ class Bus:
 
         return Upkeep(self.config, self._log, self._index, self._sync, self.notices)
 
-    def compact(self, keep: int = COMPACT_KEEP) -> Compaction:
-        """Move all but the newest `keep` messages to the archive; nothing is deleted. UsageError, StorageError."""
+    def compact(self, keep: int | None = None) -> Compaction:
+        """Take all but the newest `keep` (None: by the settings) messages off the page. UsageError, StorageError."""
+        keep = self.config.page.keep if keep is None else keep
         return self._upkeep().compact(arguments.check_count("keep", keep, "nothing was compacted", least=0))
 
     def restore(self, ident: str | None = None, *, since: str | None = None) -> list[Message]:

@@ -13,7 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from intercom.bus.freshness import Sync
 from intercom.bus.redact import Purge, Redaction
-from intercom.core.config import COMPACT_KEEP, Config
+from intercom.core.config import Config
 from intercom.core.errors import IntercomError, NotFound, Refused, StorageError
 from intercom.core.message import Message
 from intercom.format import MESSAGE, digest, parse
@@ -84,7 +84,7 @@ class Upkeep:
     def maintain(self) -> None:
         """Compact a log that grew too long; the caller holds the lock and has sent already: trouble is only noted."""
         try:
-            self._compact(COMPACT_KEEP)
+            self._compact(self._config.page.keep)
         except (IntercomError, OSError) as error:
             self._notices.append(f"the message was sent, but the log could not be compacted: {error}")
 

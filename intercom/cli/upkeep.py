@@ -10,10 +10,10 @@ from intercom.cli import show
 from intercom.cli.session import Asked, open_bus
 from intercom.core.signature import Arg
 
-Keep = Annotated[int, Arg(help="messages that stay", metavar="N")]
+Keep = Annotated[int | None, Arg(help="messages that stay (default: 50, or what [compact] says)", metavar="N")]
 
 
-def compact(asked: Asked, *, keep: Keep = 50) -> int:
+def compact(asked: Asked, *, keep: Keep = None) -> int:
     """Move all but the newest messages from the live log to an archive segment."""
     with open_bus(asked) as bus:
         done = bus.compact(keep)

@@ -18,15 +18,20 @@ from intercom.core.errors import FormatError, Refused, UsageError
 from intercom.core.message import RESERVED, canonical, check_name
 
 DEFAULT_AGENTS = ("claude-code", "roo")
-COMPACT_ABOVE = 100  #: messages in the live log
-COMPACT_BYTES = 256 * 1024  #: size of the live log
-COMPACT_KEEP = 50
 BASE = "base."  #: in the private folder: a page's name behind it says whose base it is
 
 _OLDER_MARK = "kept."  # what versions before the ledger had in its place
 _MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LOG_NAME = re.compile(r"INTERCOM-(.+)\.md\Z", re.IGNORECASE)
+
+
+class PageLimits(NamedTuple):
+    """When a page is compacted: `[compact]` in the settings."""
+
+    messages: int = 100  #: with more than these on the page
+    size: int = 256 * 1024  #: bytes; with more than these, and more messages than stay
+    keep: int = 50  #: messages that stay
 
 
 class Config(NamedTuple):
@@ -39,6 +44,7 @@ class Config(NamedTuple):
     origin: str  #: what decided the root: argument, INTERCOM_ROOT, git, ancestor, directory …
     warnings: tuple[str, ...] = ()
     given: Mapping[str, Any] = {}  #: all that the settings say, whether it counts or not
+    page: PageLimits = PageLimits()
 
     @property
     def folder(self) -> Path:
@@ -133,7 +139,8 @@ def load(
     folder = found / ".claude" / "local"
     log = folder / _log_name(folder, name)
     _stay_inside(found, log)
-    return Config(found, name, log, _agents(settings), origin, (surprise,) if surprise else (), settings)
+    agents, limits = _agents(settings), _page_limits(settings.get("compact", {}))
+    return Config(found, name, log, agents, origin, (surprise,) if surprise else (), settings, limits)
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
@@ -166,6 +173,23 @@ def _agents(settings: Mapping[str, Any]) -> tuple[str, ...]:
             "nothing was opened. Take it out of the list."
         )
     return found
+
+
+def _page_limits(said: object) -> PageLimits:
+    """What `[compact]` in the settings says. UsageError."""
+    where = "[compact] in .claude/intercom.toml"
+    if not isinstance(said, Mapping) or not said.keys() <= set(PageLimits._fields):
+        raise UsageError(f"{where} is {said!r}; nothing was opened. It can say messages, size (bytes) and keep.")
+    for name, value in said.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"`{name}` of {where} is {value!r}; nothing was opened. Use a whole number, 1 or more.")
+    limits = PageLimits(**said)
+    if limits.keep >= limits.messages:
+        raise UsageError(
+            f"{where} keeps {limits.keep} of {limits.messages} messages; nothing was opened. "
+            "`keep` must be less than `messages`: a log that is compacted gets shorter."
+        )
+    return limits
 
 
 def _remembered(root: Path) -> str:

@@ -1,4 +1,4 @@
-"""Owns which settings of a project act by themselves, and which only once the person on this machine has agreed.
+"""Owns which settings a project can have, and which of them count only once the person on this machine has agreed.
 
 Settings come with a repository, so whoever wrote it wrote them. Those that only restrict, or only name, count at once.
 All others allow, run or point somewhere: they are *powers*, and count for nothing until `intercom trust settings`
@@ -8,18 +8,32 @@ noted a digest of just these values (see `trust`). What is not known here is a p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from intercom.core.digests import blake2b
 
-#: What counts at once; None: the whole of it.
-_FREE: Mapping[str, frozenset[str] | None] = {
-    "machine": None,
-    "agents": None,
-    "budget": None,
-    "repair": None,
-    "permissions": frozenset({"deny", "wait"}),
+
+class Known(NamedTuple):
+    """A setting at the top of the file."""
+
+    keys: frozenset[str] | None = None  #: of a table: what can be in it; None: anything, or not a table
+    free: frozenset[str] | None = None  #: what counts at once; None: the whole of it
+
+
+_NOTHING_FREE: frozenset[str] = frozenset()
+#: Every setting that is read.
+SETTINGS: Mapping[str, Known] = {
+    "machine": Known(),
+    "agents": Known(),
+    "budget": Known(),
+    "compact": Known(frozenset({"messages", "size", "keep"})),
+    "repair": Known(frozenset({"mode", "few", "most"})),
+    "permissions": Known(frozenset({"allow", "deny", "wait"}), frozenset({"deny", "wait"})),
+    "tmux": Known(frozenset({"socket"}), _NOTHING_FREE),
+    "fleet": Known(frozenset({"env"}), _NOTHING_FREE),
+    "worktrees": Known(frozenset({"derived"}), _NOTHING_FREE),
 }
+_UNKNOWN = Known(free=_NOTHING_FREE)
 _NAMED = "agents"  #: a list of names, or a table with a table for each
 _NOTHING: tuple[Any, ...] = ({}, [], "")
 
@@ -28,7 +42,7 @@ def powers(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The part of the settings that needs consent, laid out as in the file."""
     out: dict[str, Any] = {}
     for name, value in settings.items():
-        free = _FREE.get(name, frozenset())
+        free = SETTINGS.get(name, _UNKNOWN).free
         if free is None and not (name == _NAMED and isinstance(value, Mapping)):
             continue
         found = value

@@ -24,16 +24,6 @@ NETWORK = re.compile(
 MEMORY = ("tmpfs", "ramfs")
 _SYNCED = re.compile(r"(?i:dropbox|onedrive.*|google ?drive.*|mobile documents|nextcloud|owncloud|pclouddrive)")
 _SYNC_MARKS = (".stfolder", ".dropbox", ".sync_root", ".owncloudsync.log")
-#: what is read of `.claude/intercom.toml`; None: any names
-SETTINGS: Mapping[str, tuple[str, ...] | None] = {
-    "machine": None,
-    "agents": None,
-    "repair": ("mode", "few", "most"),
-    "permissions": ("allow", "deny", "wait"),
-    "tmux": ("socket",),
-    "fleet": ("env",),
-    "worktrees": ("derived",),
-}
 
 
 def root(config: Config) -> Finding:
@@ -51,8 +41,8 @@ def settings(config: Config) -> Finding:
     path = config.root / ".claude" / "intercom.toml"
     if not path.exists():
         return Finding("settings", OK, "none (.claude/intercom.toml is not there)")
-    unread = [name for name in config.given if name not in SETTINGS]
-    for name, known in SETTINGS.items():
+    unread = [name for name in config.given if name not in consent.SETTINGS]
+    for name, (known, _) in consent.SETTINGS.items():
         table = config.given.get(name)
         if known and isinstance(table, Mapping):
             unread += [f"{name}.{key}" for key in table if key not in known]

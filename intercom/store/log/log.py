@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.core.config import COMPACT_ABOVE, COMPACT_BYTES, COMPACT_KEEP, Config, stay_inside
+from intercom.core.config import Config, PageLimits, stay_inside
 from intercom.core.errors import StorageError
 from intercom.core.pace import Pace
 from intercom.format import MESSAGE, digest, parse
@@ -41,17 +41,18 @@ class Appended(NamedTuple):
     messages: int  #: on the page, about
     size: int  #: bytes of the page
     notices: tuple[str, ...] = ()  #: what a person should be told: the message is accepted all the same
+    limits: PageLimits = PageLimits()
 
     @property
     def too_long(self) -> bool:
         """Whether the page is to be compacted."""
-        many = self.messages > COMPACT_ABOVE
-        return many or (self.size > COMPACT_BYTES and self.messages > COMPACT_KEEP)
+        many = self.messages > self.limits.messages
+        return many or (self.size > self.limits.size and self.messages > self.limits.keep)
 
     @property
     def full(self) -> bool:
         """Whether the next message makes it too long."""
-        return self.messages >= COMPACT_ABOVE
+        return self.messages >= self.limits.messages
 
 
 class _Left(NamedTuple):
@@ -212,7 +213,7 @@ class Log:
             count = self._count(page, length, head, *at)
         except (OSError, StorageError) as error:
             notices.append(f"the message was accepted and is delivered, but what else was to be done was not: {error}")
-        return Appended(count, length, tuple(notices))
+        return Appended(count, length, tuple(notices), self._config.page)
 
     def has_journal(self) -> bool:
         """Whether there is a journal, as versions before the ledger kept it beside the page."""
