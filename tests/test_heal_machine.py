@@ -4,6 +4,8 @@ The model knows no log format and no rules. It counts keys: every message carrie
 What a tool sent is owed to its readers from then on; what somebody wrote by hand, once Intercom has looked. At
 any moment each key was delivered to a reader at most once, keys of one sender in the order of sending; and what
 is owed stands in the history exactly once, or, if somebody deleted it, in what `restore` lists.
+
+`python -m tests.test_heal_machine 30` searches for 30 minutes, each round with new seeds; `make soak` does.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import itertools
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +23,7 @@ from typing import NamedTuple
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from intercom import Bus
 from intercom.format import MESSAGE, parse
@@ -419,12 +422,29 @@ class Machine(RuleBasedStateMachine):
             )
 
 
-TestMachine = Machine.TestCase
-TestMachine.settings = settings(
-    max_examples=int(os.environ.get("MACHINE_EXAMPLES", "60")),
-    stateful_step_count=int(os.environ.get("MACHINE_STEPS", "25")),
-    derandomize="MACHINE_EXAMPLES" not in os.environ,  # what is new is looked for by whoever asks for more
+_SEARCH = settings(
+    max_examples=60,
+    stateful_step_count=25,
+    derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
+TestMachine = Machine.TestCase
+TestMachine.settings = _SEARCH
+
+
+def main() -> None:
+    """Search for so many minutes, and say how much was tried; the first failure ends it."""
+    end, rounds = time.monotonic() + 60 * float(sys.argv[1]), 0
+    with tempfile.TemporaryDirectory() as home:
+        os.environ.update(HOME=home, XDG_CONFIG_HOME=f"{home}/.config")
+        while time.monotonic() < end:
+            steps = (25, 25, 50, 10)[rounds % 4]
+            run_state_machine_as_test(Machine, settings=settings(_SEARCH, derandomize=False, stateful_step_count=steps))
+            rounds += 1
+    print(f"{rounds * _SEARCH.max_examples} days of a log, each of up to 50 things that happen to it: no failure")
+
+
+if __name__ == "__main__":
+    main()

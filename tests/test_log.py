@@ -14,8 +14,11 @@ from intercom.core.errors import StorageError
 from intercom.core.message import Message, new_id, utc
 from intercom.format import render
 from intercom.format.record import extent, seal
+from intercom.repair import repair
 from intercom.store.log import ledger, log
 from intercom.store.log.log import Log
+from intercom.store.log.unfinished import filled
+from tests.powercut import restart
 
 
 def block(body: str = "text") -> bytes:
@@ -128,6 +131,27 @@ def test_a_long_message_before_a_hand_written_one(ours: Log) -> None:
         began = time.monotonic()
         ours.append(block("next"), bytes)
         assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("at", [8, 9, 10])
+def test_repeated_lines_do_not_explain_a_hole(project: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """An edited record fits the lines behind a hole in its former self by chance: it is filled by what was there."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "what stands above", sender="claude-code")
+        bus.send("roo", "all is well\n" * 60, sender="claude-code")
+        before = bus.config.log.read_bytes()
+        bus.config.log.write_bytes(before.replace(b"\nall", b"\nI say: all", 1))
+        assert bus.history()[-1].via == "hand"
+    header, start = before.rindex(b"\n## [2") + 1, before.index(b"all is") + 72 + at
+    gone = [range(header, start - 50), range(start, start + 300)]
+    torn = bytes(0 if any(place in hole for hole in gone) else byte for place, byte in enumerate(before[:-100]))
+    bus.config.log.write_bytes(torn)
+    restart(monkeypatch)
+    made: list[bytes] = []
+    monkeypatch.setattr(repair, "filled", lambda *given: made.append(filled(*given)) or made[-1])
+    with Bus.open(project) as bus:
+        assert [one.body.count("all is well") for one in bus.history()] == [0, 60]
+    assert made[-1] == before
 
 
 def test_a_failed_append_leaves_nothing(ours: Log, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from intercom import Bus
 from intercom.core.message import Message
+from intercom.format.record import control
 from tests.layouts import FACTS, LAYOUTS, having, put
 
 pytestmark = pytest.mark.slow
@@ -104,6 +105,24 @@ def test_a_send_may_come_first(tmp_path: Path, layout: str, moved: bool) -> None
             if message.id not in sent and told(message) not in map(told, facts["maybe"])
         ]
         assert old == [known["id"] for known in facts["messages"]]
+        assert bus.notices == []
+
+
+@pytest.mark.parametrize("kept", [1, 20, 120, -1])
+def test_a_torn_end_does_not_stand_before_what_is_taken_over(tmp_path: Path, kept: int) -> None:
+    """Whoever took over wrote to the ledger, and the power was cut: what is torn there is cut back first."""
+    facts, root = FACTS["touched"], put("touched", tmp_path)
+    private = root / ".claude" / "local" / ".intercom"
+    old = {path: path.read_bytes() for path in (private / "journal.md", private / "state.db")}
+    with Bus.open(root, machine="box") as bus:
+        bus.history()
+        segment = bus.config.archive / "INTERCOM-box-000002.md"
+    for path, data in old.items():
+        path.write_bytes(data)
+    record = control("REMOVED", list(facts["hidden"]), 0.0)
+    segment.write_bytes(segment.read_bytes() + record[:kept])
+    with Bus.open(root, machine="box") as bus:
+        check_history(bus, facts)
         assert bus.notices == []
 
 

@@ -113,12 +113,12 @@ def repair_settings(config: Config) -> tuple[str, Thresholds]:
 
 def _filled(page: bytes, log: Log, base: Base | None, tail: Tail) -> bytes:
     """The page without the holes of a power cut, where what it should hold, or what was sent lately, explains them."""
+    if b"\0" not in page:
+        return page
     recent = [read_from(log.ledger.path(segment)) or b"" for segment in log.ledger.segments()[-2:]]
-    for texts in ([base.page, *(data for _, data in tail)] if base else [], recent):
-        if b"\0" in page:
-            entries = [one for text in texts for one in entries_of(text)]
-            page = filled(page, [one.raw for one in entries if one.kind == MESSAGE and not is_control(one)])
-    return page
+    texts = [*([base.page, *(data for _, data in tail)] if base else []), *recent]
+    found = (one for text in texts for one in entries_of(text))
+    return filled(page, list(dict.fromkeys(one.raw for one in found if one.kind == MESSAGE and not is_control(one))))
 
 
 class Heal:

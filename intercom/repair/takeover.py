@@ -46,6 +46,7 @@ def take_over(log: Log, state: State) -> None:
     data = read_from(path)
     if data is None:
         return
+    log.cut_back()  # a torn record is not known, and nothing may stand behind it
     noted, fresh = _noted(state), not log.ledger.exists()
     known = set() if fresh else log.idents()
     records = [*_records(data, known), *_controls(noted)]

@@ -119,9 +119,16 @@ class Log:
         self.sweep()
         with storage(f"write {self.live}", "nothing was read"):
             finish(self.live)
-        self.ledger.mend(self._accepted)
+        self.cut_back()
         with storage(f"add to {self.live} what was written into the file that it replaced", "nothing was read"):
             gather(self.live, self._known)
+
+    def cut_back(self) -> bytes:
+        """Cut back what a writer that died left torn at the ledger's end; return the last whole record there.
+
+        StorageError. The caller holds the lock.
+        """
+        return self.ledger.mend(self._accepted)
 
     def sweep(self) -> None:
         """Remove the drafts of writers that died: they hold texts that may be redacted. The caller holds the lock."""
@@ -160,7 +167,7 @@ class Log:
             with storage(f"prepare {self.live}", "nothing was sent"):
                 head = self._as_left(page)
                 if head is None:
-                    last, head = self.ledger.mend(self._accepted), self.base.head()
+                    last, head = self.cut_back(), self.base.head()
                     if head is None or head.seen < (self.ledger.end() or head.seen):
                         _complete(page, last)  # what is torn there since it was seen whole, somebody cut
                 size = os.fstat(page).st_size
@@ -279,6 +286,7 @@ class Log:
         StorageError, which says the `outcome`. The caller holds the lock.
         """
         if records:
+            self.cut_back()
             self.ledger.append(records, outcome)
 
 

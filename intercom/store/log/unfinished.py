@@ -157,6 +157,8 @@ def _explained(page: bytes, at: int, hole: int, records: Sequence[bytes]) -> tup
     line = page.rfind(b"\n", at, hole) + 1
     starts = dict.fromkeys((header, line if START.startswith(page[line:hole]) else hole, hole, hole + 1, hole + 2))
     for start in starts:
+        if start >= hole and not (page[:hole] + b"\n" * (start - hole)).endswith(b"\n\n") and start:
+            continue  # within a text, of which repeated lines may fit by chance
         for number, record in enumerate(records):
             before = page[:hole].endswith(records[number - 1]) if number and start >= hole else False
             told = len(page[start : start + len(record)].replace(b"\0", b""))
