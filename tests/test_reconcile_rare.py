@@ -166,11 +166,15 @@ def test_cut_off_behind_a_copy_that_is_like_a_missing_message() -> None:
 
 
 def test_a_copy_of_an_archived_message_is_edited() -> None:
-    """Without its id it is a message of its own, though a copy stood there before; with it, another text of the old."""
+    """Where it was known to be one (a conflict had two, and one was compacted) the text is the message's, once."""
     now = world("b 10:00:01 roo: Two", "- 10:00:01 roo: One fixed\nb 10:00:01 roo: Two", "a:archived 10:00:01 roo: One")
     assert verdicts(now) == ["added", "unchanged b"]
-    now = now._replace(past=[now.past[0]._replace(copies=1)])
-    assert verdicts(now) == ["added", "unchanged b"]
+    copied = now._replace(past=[now.past[0]._replace(copies=1)])
+    assert verdicts(copied) == ["archived a", "unchanged b"]
+    assert copied.reconcile().entries[0].version
+    settled(copied)
+    both = world("", "- 10:00:01 roo: One\n- 10:00:01 roo: One more", "a:archived 10:00:01 roo: One")
+    assert verdicts(both._replace(past=copied.past)) == ["archived a", "added"]
 
 
 def test_a_copy_of_an_archived_message_is_edited_beyond_likeness() -> None:

@@ -208,6 +208,11 @@ class Pastime:
         found = (self.get(ident) for ident in dict.fromkeys([*ids, *self._recalled.get(mark, ())]))
         return sorted((past for past in found if past is not None), key=lambda past: past.seq)
 
+    def copied(self) -> Sequence[Past]:
+        """Every past message of which the page held copies when it last agreed with the ledger."""
+        found = (self.get(ident) for ident in self._copies)
+        return [past for past in found if past is not None]
+
     def recall(self, strangers: Sequence[str]) -> None:
         """Look for past messages with these stamps, each of an entry that has no id and whose text is not known.
 

@@ -6,7 +6,8 @@
    an id, stands in a conflict, was cut off, or has the same neighbour as the first, for then a whole stretch was
    pasted or merged: nobody says several things again in their order and to the letter. What a tool had sent, nobody
    types again: that is its double append, or a block whose id was stripped. Also, under one such header on two sides
-   of a git conflict are two texts of one message, even if nobody had seen either (the first counts).
+   of a git conflict are two texts of one message, even if nobody had seen either (the first counts). And where a copy
+   of what the archive holds was agreed to stand, what is similar under that header is that copy, edited.
 7. *A copy with a vaguer stamp* (`{DATE}`, no seconds) may well be a new "ok". It counts as a copy only if it was
    agreed to be one before, or the two stand on two sides of a git conflict. Otherwise it is new.
 8. *Exactly what a person had deleted* is that message back (an undo, a restored copy), whatever its stamp.
@@ -39,6 +40,7 @@ def copies_and_new(table: Table) -> None:
     told = Counter(d.id for d in table.decided if d and d.id and d.verdict in {DUPLICATE, ARCHIVED})
     for digest, fs in groups.items():
         _copies(table, fs, live[digest], told)
+    _edited(table, told)
     _two_sides(table)
     _new(table)
 
@@ -108,6 +110,17 @@ def _made(table: Table, f: int, first: int) -> bool:
             if mark == table.found[there].digest and mark != table.found[f].digest:
                 return True
     return False
+
+
+def _edited(table: Table, told: Counter[str]) -> None:
+    """Rule 6 for what stood there as a copy of a past message, and has another text now."""
+    fs = [f for f in table.open_found() if table.found[f].header.exact]
+    gone = [one for one in table.history.copied() if one.reason == ARCHIVED and one.copies > told[one.id]] if fs else []
+    for f in fs if gone else ():
+        one = next((one for one in gone if one.header == table.found[f].header and table.similar(one.id, f)), None)
+        if one is not None and one.copies > told[one.id]:
+            table.past(f, ARCHIVED, one.id, version=not table.rest(one.id, f))
+            told[one.id] += 1
 
 
 def _two_sides(table: Table) -> None:

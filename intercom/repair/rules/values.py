@@ -101,6 +101,9 @@ class History(Protocol):
     def having(self, digest: str, /) -> Sequence[Past]:
         """Every past message that has or had a text with this digest, in order of seq."""
 
+    def copied(self) -> Sequence[Past]:
+        """Every past message of which the file held copies when last agreed."""
+
 
 class Recalled:
     """A History held in memory."""
@@ -123,6 +126,10 @@ class Recalled:
     def having(self, digest: str, /) -> Sequence[Past]:
         """Every past message that has or had a text with this digest, in order of seq."""
         return self._by_digest.get(digest, ())
+
+    def copied(self) -> Sequence[Past]:
+        """Every past message of which the file held copies when last agreed."""
+        return [one for one in self._by_id.values() if one.copies]
 
 
 class Thresholds(NamedTuple):
