@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -147,11 +148,11 @@ def test_repeated_lines_do_not_explain_a_hole(project: Path, monkeypatch: pytest
     torn = bytes(0 if any(place in hole for hole in gone) else byte for place, byte in enumerate(before[:-100]))
     bus.config.log.write_bytes(torn)
     restart(monkeypatch)
-    made: list[bytes] = []
-    monkeypatch.setattr(repair, "filled", lambda *given: made.append(filled(*given)) or made[-1])
+    spy = mock.Mock(side_effect=filled)
+    monkeypatch.setattr(repair, "filled", spy)
     with Bus.open(project) as bus:
         assert [one.body.count("all is well") for one in bus.history()] == [0, 60]
-    assert made[-1] == before
+    assert filled(*spy.call_args.args) == before
 
 
 def test_a_failed_append_leaves_nothing(ours: Log, monkeypatch: pytest.MonkeyPatch) -> None:
