@@ -24,6 +24,7 @@ from intercom.store.sources.tail import Rewritten
 from intercom.store.state.db import State
 from intercom.store.state.known import roster
 from intercom.system.files import being_written
+from intercom.system.lock import WAIT
 
 _TRIES = 4
 _UNSETTLED = 10  #: looks at a damaged file that keeps changing before it is repaired as it is
@@ -96,7 +97,7 @@ class Sync:
             return
         self._pace.long()
         try:
-            with self._log.locked(0.0 if found else None):  # a tool may have been between its two writes
+            with self._log.locked(0.0 if found else WAIT):  # a tool may have been between its two writes
                 if self._agreed():
                     return
         except LockTimeout:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from intercom.core.config import Config
-from intercom.core.errors import StorageError
+from intercom.core.errors import LockTimeout, StorageError
 
 if TYPE_CHECKING:
     from intercom.bus.freshness import Sync
@@ -45,13 +45,28 @@ class Outbox:
                 self._sync.db()  # what people wrote before the first tool came was said before this
             except StorageError as error:
                 raise type(error)(f"{error} So nothing was sent.") from error
-        with self._log.locked():
-            appended = self._log.append(block, self._first)
-            self._notices += appended.notices
-            if appended.too_long:
-                self._upkeep().maintain()
-            else:
-                self.full = appended.full and not tidies
+        request = self._log.request(block)
+        try:
+            with self._log.locked(instead=request.accepted) as held:
+                if not held or self._log.has_taken(request):
+                    self._notices += filter(None, [request.notice])
+                    return
+                appended = self._log.append(block, self._first)
+                self._notices += appended.notices
+                if appended.too_long:
+                    self._upkeep().maintain()
+                else:
+                    self.full = appended.full and not tidies
+        except LockTimeout as error:
+            if request.withdraw():
+                raise
+            raise StorageError(
+                f"another process has taken the message over and is not done with it ({error}) "
+                "Whether it was sent is not known yet: `intercom log` shows it if it was."
+            ) from error
+        finally:
+            request.withdraw()
+            request.close()
 
     def tidy(self) -> None:
         """Compact a page that the next send would make too long. LockTimeout."""

@@ -16,7 +16,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ WAIT = 10.0  #: seconds a writer waits for another before it gives up
 INDEX_WAIT = 120.0  #: seconds; a rebuild of a very long history holds the index lock for a while
 MOST = 3600.0  #: seconds; nobody is believed to need longer, so a clock that was set back stops nobody
 _POLL = 0.002
+_FIRST_POLL = 0.0005  # a message takes no longer
+_PATIENT_POLL = 0.008  # for whom others may do what the lock is needed for
 _SLOW_POLL = 0.02  #: for who waits so long that it makes no difference
 
 
@@ -91,38 +93,39 @@ class _Kept(_Opened):
     def __init__(self, path: Path, joint: _Joint) -> None:
         super().__init__(path)
         self._joint = joint
-        self._contended = False  # whether somebody else had it when last it was to be taken
+        self.contended = False  #: whether somebody else had it when last it was to be taken
         self._file = (0, 0, 0)  # process, device, inode: a fork shares the locks of its parent's descriptors
         self._turn = threading.Lock()  # two threads share them, too
 
-    def wait(self, seconds: float) -> bool:
-        """Whether it is locked within these seconds; given up as soon as it turns out that it cannot be.
+    def wait(self, seconds: float, instead: Callable[[], bool] | None = None) -> bool:
+        """Whether it is locked within these seconds; given up as soon as it turns out that it cannot, or need not, be.
 
         A look costs nothing here: of many who wait, `filelock` would have each at work all the time.
         """
-        until = time.monotonic() + seconds
-        while self._contended and time.monotonic() < until:
-            time.sleep(_POLL)
+        until, poll, most = time.monotonic() + seconds, _FIRST_POLL, _PATIENT_POLL if instead else _POLL
+        while self.contended and time.monotonic() < until and not (instead and instead()):
+            time.sleep(poll)
+            poll = min(2 * poll, most)
             if self.take():
                 return True
         return False
 
     def take(self) -> bool:
         """Whether it is locked now; never waits."""
-        self._contended = False
+        self.contended = False
         if not self._turn.acquire(blocking=False):
             return False
         try:
             if self._handle < 0:
                 self._open()  # so a short process needs no `filelock`, whose import takes as long as all the rest
             mine = self._handle >= 0 and self._file[0] == os.getpid()
-            self._contended = mine and not host.try_lock(self._handle)
-            if mine and not self._contended:
+            self.contended = mine and not host.try_lock(self._handle)
+            if mine and not self.contended:
                 named = os.stat(self._path)
                 if (named.st_dev, named.st_ino) == self._file[1:]:
                     if self._joint.ready() and self._joint.take():
                         return True
-                    self._contended = True
+                    self.contended = True
                 host.unlock(self._handle)
         except OSError:
             pass
@@ -174,24 +177,28 @@ class WriterLock:
         self._said = False  # whether we promised something
 
     @contextmanager
-    def held(self, wait: float = WAIT) -> Iterator[None]:
-        """Hold the lock for the block. StorageError if it cannot be made.
+    def held(self, wait: float = WAIT, instead: Callable[[], bool] | None = None) -> Iterator[bool]:
+        """Hold the lock for the block: True. StorageError if it cannot be made.
 
+        While others have it `instead` is asked, from time to time; once that is so, False: the lock is not needed.
         LockTimeout after `wait` seconds, or as many more as the holder said it needs; NotNow.
         """
         if self._holder == threading.get_ident():
-            yield
+            yield True
         else:
             began = time.monotonic()
             if not self._kept.take():
                 self._pace.long()
-                if not self._kept.wait(wait):
+                if not self._kept.wait(wait, instead):
+                    if instead is not None and self._kept.contended and instead():
+                        yield False
+                        return
                     with self._waited_for(wait, began):
-                        yield
+                        yield True
                     return
             self._holder = threading.get_ident()
             try:
-                yield
+                yield True
             finally:
                 self._withdraw()
                 self._holder = 0

@@ -70,10 +70,12 @@ import sys
 from intercom import Bus
 with Bus.open(sys.argv[1]) as bus:
     bus.send("worker-1", "for warmth", sender="worker-2")
+    bus.compact()
     print(flush=True)
     sys.stdin.read()
     for number in range(int(sys.argv[2])):
         bus.send("worker-1", f"number {number}", sender="worker-2")
+    print(flush=True)
 """
 
 
@@ -88,9 +90,12 @@ def _senders(root: Path, many: int, count: int) -> float:
     for one in running:
         one.stdin.close()
     for one in running:
+        one.stdout.readline()
+    seconds = time.perf_counter() - began
+    for one in running:
         one.wait(300)
         one.stdout.close()
-    return (time.perf_counter() - began) / (many * count)
+    return seconds / (many * count)
 
 
 def mcp_send(run: Run) -> Iterator[Row]:

@@ -205,6 +205,11 @@ class Ledger:
 
     # -- reading ----------------------------------------------------------------------------------
 
+    def holds(self, record: bytes) -> bool:
+        """Whether this very record is among the newest. StorageError."""
+        newest = self.segments()[-2:]
+        return any(record in (read_from(self.path(segment)) or b"") for segment in newest if segment.sealed)
+
     def since(self, position: Position) -> list[tuple[Position, bytes]]:
         """What was appended after a position: pieces of segments, each with where it begins. StorageError."""
         out = []

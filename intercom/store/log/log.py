@@ -11,7 +11,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from intercom.core.errors import StorageError
 from intercom.core.pace import Pace
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import END, META, START, idents, seal
+from intercom.store.log import group
 from intercom.store.log.base import Bases, Head
 from intercom.store.log.in_place import finish
 from intercom.store.log.ledger import Ledger, Position
@@ -27,7 +28,7 @@ from intercom.store.log.replace import gather
 from intercom.system import host
 from intercom.system.files import open_regular, read_from, storage, write_all
 from intercom.system.folders import file_size, mark_of
-from intercom.system.lock import WriterLock
+from intercom.system.lock import WAIT, WriterLock
 
 _LONG = 4 * 1024 * 1024  #: bytes; whoever works on less is done before anybody loses patience
 _PACE = 2 / 1_000_000  #: seconds per byte that may be needed with the lock held: ten times what it takes
@@ -74,6 +75,7 @@ class Log:
         self.notices: list[str] = [] if notices is None else notices
         self.live = config.log
         self._page = os.fspath(config.log)
+        self._requests = group.folder_of(config.private, config.log)
         self.ledger = Ledger(config, self.notices)
         self.base = Bases(config.private, config.log)
         #: What versions before the ledger kept beside the page; one of them may still be running.
@@ -90,18 +92,19 @@ class Log:
         self._lock.close()
 
     @contextmanager
-    def locked(self, wait: float | None = None) -> Iterator[None]:
-        """Hold the writer lock (creating our folders first), waiting for so many seconds at most.
+    def locked(self, wait: float = WAIT, instead: Callable[[], bool] | None = None) -> Iterator[bool]:
+        """Hold the writer lock (creating our folders first): True; waiting for so many seconds at most.
 
+        False where, as long as others held it, somebody did what it was to be held for: `instead` says so.
         LockTimeout, StorageError; Refused where the log leads out of the root by now.
         """
         stay_inside(self._config.root, self.live)
-        with self._lock.held() if wait is None else self._lock.held(wait):
-            size = file_size(self._page) + file_size(self.base.path)
+        with self._lock.held(wait, instead) as held:
+            self.turns += 1
+            size = file_size(self._page) + file_size(self.base.path) if held else 0
             if size > _LONG:
                 self.promise(size)
-            self.turns += 1
-            yield
+            yield held
 
     def long(self) -> bool:
         """Whether the page is so long that comparing it takes a while."""
@@ -132,6 +135,7 @@ class Log:
 
     def sweep(self) -> None:
         """Remove the drafts of writers that died: they hold texts that may be redacted. The caller holds the lock."""
+        group.sweep(self._requests)
         page = Path(os.path.realpath(self.live))
         folders = (self._config.folder, self._config.archive, self._config.archive / "damaged", self._config.private)
         for folder in folders:
@@ -158,10 +162,32 @@ class Log:
     def append(self, block: bytes, first: Callable[[], bytes]) -> Appended:
         """Append one rendered message to ledger and page; `first` makes the beginning of a page that is empty.
 
-        Returns after the ledger is synced, whatever fails then. On any StorageError neither file holds anything of
-        the message. The caller holds the lock.
+        What others left to be appended goes with it. Returns after the ledger is synced, whatever fails then. On any
+        StorageError neither file holds anything of the messages. The caller holds the lock.
         """
         record = seal(block)
+        with group.taken(self._requests) if len(record) <= group.LONGEST else nullcontext(()) as taken:
+            appended = self._append([*(one.record for one in taken), record], first)
+            for one in taken:
+                one.accept(*appended.notices)
+            return appended
+
+    def request(self, block: bytes) -> group.Request:
+        """What to ask of whoever holds the lock, for the caller to close."""
+        return group.Request(self._requests, block)
+
+    def has_taken(self, request: group.Request) -> bool:
+        """Whether it was appended, so that the caller need not; the caller holds the lock. StorageError."""
+        if not request.made:
+            return False
+        taken = request.accepted()
+        if not taken and not request.withdraw() and self.ledger.holds(request.record):
+            self.ledger.settle()  # who took it died before it could say so
+            taken = True
+        request.close()
+        return taken
+
+    def _append(self, records: Sequence[bytes], first: Callable[[], bytes]) -> Appended:
         page = self._open_page()
         try:
             with storage(f"prepare {self.live}", "nothing was sent"):
@@ -176,11 +202,12 @@ class Log:
             new = not size and not self.ledger.exists()
             top = first() if new else b""
             self._pace.begun()
-            end = self.ledger.append([record])
-            began = end._replace(offset=end.offset - len(record))
+            end = self.ledger.append(records)
+            text = b"".join(records)
+            began = end._replace(offset=end.offset - len(text))
             if new:
                 head = None
-            appended = self._accepted_with(page, size, top, joint + record, (began, end), head)
+            appended = self._accepted_with(page, size, top, joint + text, (began, end), head)
             self._leave(page, appended, end, head)
         except BaseException:
             with suppress(OSError):
@@ -217,7 +244,7 @@ class Log:
             if top and not notices:
                 self.base.write(self.ledger.id, at[0], top, {}, ())
                 head = self.base.head()
-            count = self._count(page, length, head, *at)
+            count = self._count(page, length, head, *at, text.count(META))
         except (OSError, StorageError) as error:
             notices.append(f"the message was accepted and is delivered, but what else was to be done was not: {error}")
         return Appended(count, length, tuple(notices), self._config.page)
@@ -245,13 +272,13 @@ class Log:
         except OSError as error:
             raise StorageError(f"cannot open {self.live}: {error.strerror}; nothing was sent.") from error
 
-    def _count(self, page: int, size: int, head: Head | None, began: Position, end: Position) -> int:
+    def _count(self, page: int, size: int, head: Head | None, began: Position, end: Position, more: int) -> int:
         """How many messages the page holds, further copies not counted; about, where that is not noted."""
         if head is None:
             return (b"\n" + host.pread(page, size, 0)).count(b"\n## [")
         known = self._counted
         if known is not None and known[:2] == (head.at, began):
-            since = known[2] + 1
+            since = known[2] + more
         else:
             since = self.ledger.tail(head.at).count(META)
         self._counted = head.at, end, since
