@@ -61,8 +61,10 @@ clients: $(STAMP)
 	@$(BIN)/python -m tests.clients.versions
 
 soak: needs $(STAMP) claude clients aimfp
-	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/clients tests/aimfp tests/test_many_bodies.py tests/test_powercut.py \
-	  tests/test_faults.py tests/test_two_machines.py
+	@INTERCOM_SOAK=1 $(BIN)/python -m pytest -q tests/claude tests/clients tests/aimfp tests/test_many_bodies.py tests/test_faults.py \
+	  tests/test_two_machines.py
+	@$(BIN)/python -m tests.test_powercut 3300
+	@$(BIN)/python -m tests.test_heal_machine 30
 	@$(BIN)/python -m tests.load
 	@$(BIN)/python -m tests.fuzz
 

@@ -1,4 +1,8 @@
-"""Owns the trials: a scenario is recorded, cut anywhere, and the next command looks at each disk; and their count."""
+"""Owns the trials: a scenario is recorded, cut anywhere, and the next command looks at each disk; and their count.
+
+A *state* is a moment of the cut and a choice of what reached the disk. Many of them leave the same bytes, promised the
+same: such a *disk* is looked at once.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,7 @@ PRIVATE = ".claude/local/.intercom"
 PAGES = (512, 4096)  #: bytes of a sector, of a page
 TWICE = "; then as the next command worked"
 _LINES = 12  #: operations before a cut that are shown
+_SECOND = 2  #: cuts of the command that looks
 Act = Callable[[Story], None]
 
 
@@ -79,13 +84,14 @@ class Tally:
 
     def __init__(self) -> None:
         self.states = 0
+        self.disks = 0  #: that differ
         self.bad = 0  #: disks on which anything failed
         self.kinds: Counter[str] = Counter()
         self.smallest: dict[str, Case] = {}
 
     def add(self, found: Sequence[tuple[str, str]], case: Case, ops: Sequence[Op], names: dict[int, str]) -> None:
         """Count one disk."""
-        self.states += 1
+        self.disks += 1
         self.bad += bool(found)
         self.kinds.update({kind for kind, _ in found})
         for kind, detail in found:
@@ -97,6 +103,7 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Count what another counted, too."""
         self.states += other.states
+        self.disks += other.disks
         self.bad += other.bad
         self.kinds += other.kinds
         for kind, case in other.smallest.items():
@@ -109,7 +116,7 @@ class Tally:
 
     def __str__(self) -> str:
         cases = [f"{kind}:\n{self.smallest[kind]}" for kind, _ in self.kinds.most_common()]
-        return "\n".join([f"{self.bad} of {self.states} disks failed", self.counts(), "", *cases])
+        return "\n".join([f"{self.states} states: {self.bad} of {self.disks} disks failed", self.counts(), "", *cases])
 
 
 def _labelled(ops: Sequence[Op]) -> list[Op]:
@@ -181,36 +188,39 @@ class Trial:
         stale = not kill and self.rng.random() < 0.3
         return Plan(self.rng.choice(world.machines), first, state, stale, kill, newest=state == 0)
 
-    def disks(self, recording: Recording, most: int) -> Iterator[tuple[int, Outcome, Disk, Plan]]:
-        """Every cut in some order, each with at most so many disks."""
+    def disks(self, recording: Recording, most: int) -> Iterator[tuple[int, Outcome, Disk, bool]]:
+        """Every cut in some order, each with at most so many states; whether only the process died there."""
         start, ops = recording.recorder.start, recording.ops
         order = list(range(recording.recorder.first, len(ops) + 1))
         self.rng.shuffle(order)
         for upto in order:
-            world, kept = recording.world(upto), len(snapshots(ops, upto))
             for outcome, disk in states(start, ops, upto, self.rng, most):
-                yield upto, outcome, disk, _possible(self.plan(world, kept), disk)
+                yield upto, outcome, disk, False
             if self.rng.random() < 0.3:
                 for outcome, disk in killed(start, ops, upto, self.rng):
-                    yield upto, outcome, disk, _possible(self.plan(world, kept, kill=True), disk)
+                    yield upto, outcome, disk, True
 
     def run(self, most: int, budget: int, tally: Tally, *, twice: float = 0.1) -> None:
         """Try at most `budget` disks that differ; a share of them is cut again as the next command looks."""
-        for upto, outcome, disk, plan in self.disks(self.first, most):
-            if tally.states >= budget:
+        for upto, outcome, disk, kill in self.disks(self.first, most):
+            if tally.disks >= budget:
                 break
-            if self._new(upto, disk, plan):
-                root = self.put(self.first, upto, disk, plan)
-                if self.rng.random() < twice:
-                    self._again(root, self.first.world(upto), plan, tally, f"{self.name}, cut after {upto}: {outcome}")
-                else:
-                    found = problems(root, self.first.world(upto), plan)
-                    case = Case(self.name, self.seed, self.page, upto, outcome, plan)
-                    tally.add(found, case, self.first.ops, self.first.recorder.names)
-                shutil.rmtree(root.parent)
+            tally.states += 1
+            world, kept = self.first.world(upto), len(snapshots(self.first.ops, upto))
+            if not self._new((kill, kept, id(world)), disk):
+                continue
+            plan = _possible(self.plan(world, kept, kill=kill), disk)
+            root = self.put(self.first, upto, disk, plan)
+            if self.rng.random() < twice:
+                self._again(root, world, plan, tally, f"{self.name}, cut after {upto}: {outcome}")
+            else:
+                found = problems(root, world, plan)
+                case = Case(self.name, self.seed, self.page, upto, outcome, plan)
+                tally.add(found, case, self.first.ops, self.first.recorder.names)
+            shutil.rmtree(root.parent)
 
-    def _new(self, upto: int, disk: Disk, plan: Plan) -> bool:
-        mark = hash((upto, plan, tuple(sorted(disk.tree().items(), key=lambda item: item[0]))))
+    def _new(self, promised: tuple[object, ...], disk: Disk) -> bool:
+        mark = hash((promised, tuple(sorted(disk.tree().items(), key=lambda item: item[0]))))
         new = mark not in self._seen
         self._seen.add(mark)
         return new
@@ -230,8 +240,12 @@ class Trial:
             second = self._record(Story(root, self.rng, copy.deepcopy(world)), act)
         except Exception:  # noqa: BLE001  # what fails here is counted where it is cut once
             return
-        upto = self.rng.randrange(second.recorder.first, len(second.ops) + 1)
-        for outcome, disk in states(second.recorder.start, second.ops, upto, self.rng, 2):
+        cuts = (self.rng.randrange(second.recorder.first, len(second.ops) + 1) for _ in range(_SECOND))
+        found = ((upto, one) for upto in cuts for one in states(second.recorder.start, second.ops, upto, self.rng, 2))
+        for upto, (outcome, disk) in found:
+            tally.states += 1
+            if not self._new((name, upto), disk):
+                continue
             then = self.plan(second.world(upto), len(snapshots(second.ops, upto)))
             then = _possible(then._replace(newest=then.newest and plan.newest), disk)
             place = self.put(second, upto, disk, then)
