@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intercom.core.message import utc
-from intercom.fleet import observe
+from intercom.fleet import observe, workers
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import judge
 from intercom.fleet.sessions import STATES, SessionRow
@@ -119,3 +119,5 @@ def test_a_session_that_left_for_the_background_is_not_called_ready(
         crew.sessions.put(SessionRow("worker-1", None, pid, started(pid), "ready", "{}", utc(), heard="x"))
         seen = observe.look(crew, "worker-1")
         assert (seen.state, "background" in seen.disagreement) == (("unknown", True) if said else ("ready", False))
+        (row,) = workers.scan(crew)
+        assert (row["state"], "background" in row.get("note", "")) == (seen.state, bool(said))

