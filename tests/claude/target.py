@@ -13,6 +13,7 @@ import sys
 import time
 from typing import Any, NamedTuple, Self
 
+from intercom.bus.names import server_there
 from intercom.fleet import workers
 from intercom.fleet.programs.claude.hook_settings import settings
 from intercom.fleet.programs.screen import Screen
@@ -95,7 +96,7 @@ class Target:
             self.session = Session(self.stage.lab, row.pane, self.stage.home, self.stage.project)
         else:
             self.start(*ARGS)
-            until(self._connected, 30)
+            until(self.connected, 30)
         until(lambda: self.stage.crew.sessions.waiter(self.name), 30)
         time.sleep(1.0)  # for the project's own server
 
@@ -131,10 +132,11 @@ class Target:
             place, *given, home=self.stage.home, project=self.stage.project, env=own, size=(220, 50)
         )
 
-    def _connected(self) -> bool:
+    def connected(self) -> bool:
+        """Whether the session has begun, and has its server."""
         row = self.stage.crew.sessions.get(self.name)
-        known = [one for one in self.stage.crew.bus.instances() if one.name == self.name and one.state == "alive"]
-        return row is not None and row.state == "ready" and bool(known)
+        known = self.stage.crew.state.instance(self.name)
+        return row is not None and row.state == "ready" and server_there(known, row.pid)
 
     # -- speaking ------------------------------------------------------------------------------------
 

@@ -278,6 +278,7 @@ def test_left_at_an_empty_box(lab: Lab, place: str) -> None:
         before = row("master")
         until(lambda: row("master") != before, 30)
         until(lambda: target.stage.crew.sessions.waiter("master"), 30)
+        until(target.connected, 30)
         assert target.speak("escalate", "away").woke, target.said
         until(lambda: target.times(target.said[-1].id) == 1)
 
