@@ -32,6 +32,7 @@ FIGURES = (
     Figure("words", words.words),
     Figure("wake", waking.wake),
 )
+HOME = "INTERCOM_CLAUDE_HOME"  #: where tests find the real Claude Code
 
 
 def main() -> int:
@@ -44,7 +45,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the rows as JSON, one object a line")
     parser.add_argument("--dir", type=Path, help="scratch folder on the disk to measure (default: the system's)")
     args = parser.parse_args()
-    for name in [name for name in os.environ if name.startswith(("INTERCOM", "CLAUDE"))]:
+    for name in [name for name in os.environ if name.startswith(("INTERCOM", "CLAUDE")) and name != HOME]:
         del os.environ[name]
     os.environ["INTERCOM_MACHINE"] = "bench"
     load = os.getloadavg()[0]  # above the number of cores, whole processes take longer than they are allowed

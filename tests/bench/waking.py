@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.claude.lab import Lab
     from tests.claude.stage import Stage
 
-FIGURE = "wake of an idle worker, assign → its turn begins (floor: Claude Code, woken by a bare hook)"
+FIGURE = "wake of an idle worker, assign → its turn begins (floor: a bare hook)"
 LIMIT = 0.5  #: seconds
 _HOOK = 'IFS= read -r line < "$1"; printf "%s\\n" "$line" >&2; exit 2'
 

@@ -272,10 +272,16 @@ class Target:
 
     def reckon(self) -> None:
         """Every word reached the model in just one turn."""
-        found = [(one, self.times(one.id)) for one in self.said]
-        wrong = [one for one in found if one[1] != 1]
+        wrong = [(one, self.turns_with(one.id)) for one in self.said if self.times(one.id) != 1]
         assert not wrong, wrong
         assert not self.stage.faults()
+
+    def turns_with(self, ident: str) -> list[str]:
+        """The turns in which the model was given a message, as far as they tell how: when, by whose words."""
+        return [
+            f"request {one['n']} at {one['t']:.2f}: {one['prompt'][-300:]!r} {one['reminders'][-500:]!r}"
+            for one in self.stage.asked(ident)
+        ]
 
 
 def _typed(draft: str) -> bool:

@@ -252,7 +252,7 @@ def _race(target: Target, kind: str, dice: random.Random, *, by_hand: bool) -> N
         quiet = quiet if target.stage.state(target.name) == "idle" else time.monotonic()
         time.sleep(0.05)
     target.unharmed()
-    assert target.times(said.id) <= 1
+    assert target.times(said.id) <= 1, (said, target.turns_with(said.id))
     refuse(session)
     target.rest(tidy=True)
     target.unharmed()
