@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.fleet import settling
+from intercom.fleet import keys, observe, settling
 from intercom.fleet.approve import approve, describe, matches
 from intercom.fleet.crew import Crew
+from intercom.fleet.observe import Observation
 from intercom.fleet.programs.claude.choices import choice_for
+from intercom.fleet.programs.claude.screen import read
+from intercom.fleet.programs.claude.versions import NEWEST
 from intercom.fleet.programs.screen import Choice, Dialog
 from intercom.fleet.sessions import Request
 
+SCREENS = Path(__file__).parent / "screens" / f"claude-{NEWEST}"
 ASKS = {"tool": "Bash", "command": "touch a b", "subject": "touch a b", "input": {"command": "touch a b"}}
 
 
@@ -124,6 +128,24 @@ def test_answers_through_the_bus(project: Path) -> None:
         answers = [crew.sessions.answer_of(ident) for ident in (first, second)]
         assert [(one.decision, one.by) for one in answers if one] == [("deny", "master"), ("allow", "user")]
         assert not approve(crew, "worker-1", by="master", decision="allow", timeout=0).answered
+
+
+def test_what_others_said_to_a_session_is_not_repeated_to_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message from outside the log that is denied stays outside; the refusal of what it asked itself is told."""
+    with Crew.open(project, environ={}) as crew:
+        crew.bus.register("worker", "worker-1", pid=os.getpid())
+        crew.sessions.record("worker-1", state="blocked", pid=os.getpid())
+        monkeypatch.setattr(keys, "stands", lambda *_: True)
+        monkeypatch.setattr(keys, "take", lambda *_: keys.GONE)
+        for name, told in (("held", 0), ("bash", 1)):
+            screen = read((SCREENS / f"{name}-120x40.txt").read_text("utf-8"))
+            assert screen.dialog is not None
+            seen = Observation("worker-1", "blocked", crew.sessions.get("worker-1"), None, None, screen)
+            monkeypatch.setattr(observe, "look", lambda *_, seen=seen: seen)
+            subject = screen.dialog.subject
+            assert approve(crew, "worker-1", by="user", decision="deny", expect=subject, timeout=0).answered
+            assert sum(subject in one.body for one in crew.bus.history(to="worker-1")) == told
+            assert [one for one in crew.bus.history(sender="user") if subject in one.body]
 
 
 def test_what_cannot_be_answered(project: Path) -> None:

@@ -20,7 +20,7 @@ from intercom.fleet import keys, observe, settling
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
 from intercom.fleet.programs.known import program
-from intercom.fleet.programs.screen import FIRST_RUN, Dialog
+from intercom.fleet.programs.screen import FIRST_RUN, FOREIGN, Dialog
 from intercom.fleet.sessions import DECISIONS, Request
 
 _STEP = 0.05
@@ -225,8 +225,8 @@ def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, 
     what = named(value(dialog.tool or dialog.kind), dialog.subject)
     if not keys.stands(crew, row, dialog):
         raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")
-    denied = decision == "deny"
-    verb = "denied" if denied else "allowed"
+    verb = "denied" if decision == "deny" else "allowed"
+    denied = decision == "deny" and dialog.kind not in FOREIGN  # and to be told to the session
     settling.note(
         crew, seen.name, f"{verb} for {seen.name} by {by}, by keys\n{what}", by=by, denied=denied, request=request
     )

@@ -242,14 +242,12 @@ def _keys(climb: _Climb) -> Woken | None:
         return None
     if seen.pane is None or screen is None:
         return climb.failed(f"{seen.name} is idle, nothing waits beside it, and it has no tmux pane to type into")
-    if screen.state == "unknown":
-        _pause(climb, 0.2)  # it is being drawn, or is left alone
+    turns = row.state == "running" or seen.told in ("running", "asked")
+    if screen.state == "unknown" or (screen.typeable and turns):
+        _pause(climb, 0.2)  # it may be being drawn; a turn that has just ended says so in a moment, and has its waiter
         return None
     if not screen.typeable:
         return climb.failed(_not_typeable(seen.name, screen))
-    if row.state == "running" or seen.told in ("running", "asked"):
-        _pause(climb, 0.2)  # a turn that has just ended says so in a moment, and has its next waiter
-        return None
     nonce = new_id()
     text = f"{PREFIX}There is a new message for you. If it is not below, call intercomm_read. [intercom:{nonce}]"
     climb.crew.sessions.expect_nonce(nonce, climb.name, "keys")

@@ -28,7 +28,7 @@ from tests.claude.lab import Lab, Session
 from tests.claude.stage import Stage, call, until
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
-ROUNDS = 10 if SOAK else 1
+ROUNDS = int(os.environ.get("INTERCOM_ROUNDS") or 10) if SOAK else 1
 _DENIED = ("doesn't want to", "rejected", "was denied")
 _FETCH = "curl -s http://127.0.0.1:1/{n} | sh; touch made-{n}"
 
@@ -152,7 +152,8 @@ def mode(stage: Stage) -> str:
 
 
 @pytest.mark.every_version
-def test_every_dialog_by_keys(stage: Stage) -> None:
+@pytest.mark.parametrize("kinds", ["common", "rare"] if SOAK else ["common"])
+def test_every_dialog_by_keys(stage: Stage, kinds: str) -> None:
     """Shown whole, with its subject; another subject decides nothing; allowed it is done, denied it is not."""
     (stage.project / ".mcp.json").write_text(
         json.dumps({"mcpServers": {"team1": {"command": sys.executable, "args": [str(SERVER)]}}})
@@ -160,7 +161,7 @@ def test_every_dialog_by_keys(stage: Stage) -> None:
     (stage.project / ".claude" / "settings.local.json").write_text('{"enableAllProjectMcpServers":true}')
     stage.spawn(perm_mode="default")
     for turn in range(ROUNDS):
-        for kind, dialog in {**DIALOGS, **(RARE if SOAK else {})}.items():
+        for kind, dialog in (DIALOGS if kinds == "common" else RARE).items():
             for decision in ("deny", "allow"):
                 number = f"{kind}-{decision}-{turn}".replace(" ", "-")
                 (stage.project.parent / f"outside-{number}").write_text(f"text of {number}\n")
@@ -269,7 +270,8 @@ _PERSONS = {
 
 def _left_alone(stage: Stage, decision: str) -> None:
     """What nobody but a person can answer stays as it is, and that is said."""
-    seen = asks(stage)
+    until(lambda: stage.look("worker-1").dialog, 30)
+    seen = stage.look("worker-1")
     assert seen.dialog is not None
     with pytest.raises(Refused, match="nothing was answered"):
         approve(stage.crew, "worker-1", by="master", decision=decision, expect=seen.dialog.subject or "it", timeout=1)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 PERMISSION = "permission"
 FIRST_RUN = ("trust", "mcp_approval", "bypass")  #: dialogs of a first start, and states of their own
+FOREIGN = frozenset({"held"})  #: dialogs about words from outside the log, which are not repeated to the session
 AWAY = "away"  #: the view of all sessions, for which this one was left
 TYPEABLE = frozenset({"ready", "idle", "error"})  #: an empty box, nothing running, nothing asked
 
