@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intercom.core.message import Message, utc_of_stamp
-from intercom.format import MESSAGE, Entry, digest, encode, one, parse, render
+from intercom.format import MESSAGE, Entry, Parser, digest, encode, one, parse, render
 from intercom.format.record import seal
 from intercom.format.roster import Roster
 
@@ -98,6 +98,22 @@ HEADINGS = (
     (f"## [{T}] [ASK] codex → master: which?", "codex master ASK which?"),
     (f"## [{T}] [URGENT] [ASK] codex → master", "codex master ASK!"),
     (f"## [{T}] [ASK] codex → master [URGENT]", "codex master ASK!"),
+    (f"## [{T}] codex → team", "codex all INFO"),
+    (f"## [{T}] codex → workers: stop", "codex all INFO stop"),
+    (f"## [{T}] codex → human [ASK]", "codex user ASK"),
+    (f"## [{T}] Me → master", "user master INFO"),
+    (f"## [{T}] codex → master, cc roo", "codex master,roo INFO"),
+    (f"## [{T}] codex → master (cc: roo)", "codex master,roo INFO"),
+    (f"## [{T}] codex → master cc @roo [ASK]", "codex master,roo ASK"),
+    (f"## [{T}] codex → master re: the parser", "codex master INFO re: the parser"),
+    (f"## [{T}] codex → master #parser", "codex master INFO #parser"),
+    (f"## [{T}] codex ➡ master: hi", "codex master INFO hi"),
+    (f"## [{T}] codex ➡\ufe0f master: hi", "codex master INFO hi"),
+    (f"## [{T}] codex ⟶ master: hi", "codex master INFO hi"),
+    ("## [20 Nov 2026, 10:00] codex → master", "codex master INFO"),
+    ("## [Nov 20 10:05] codex → master: hi", "codex master INFO hi"),
+    ("## [20261120T220500Z] codex → master [ASK]", "codex master ASK"),
+    ("## [2026\u201111\u201120 10:05] codex → master", "codex master INFO"),
 )
 
 #: A line that stands by itself in the text of people.
@@ -145,6 +161,18 @@ LINES = (
     ("codex to master: hi", "codex master INFO hi"),
     ("user to all workers: stop", "user all INFO stop"),
     ("User → Master: stop", "user master INFO stop"),
+    ("me → master: stop", "user master INFO stop"),
+    ("codex → team", "codex all INFO"),
+    ("codex → master @ 10:05: hi", "codex master INFO hi"),
+    ("## ✅ [2026-06-05 08:34] codex → master", "codex master INFO"),
+    ("🤖 codex → 👑 master: hi", "codex master INFO hi"),
+    ("✅ codex → master: done", "codex master INFO done"),
+    ("## 11/20/2026 10:00 AM codex → master", "codex master INFO"),
+    ("## Fri Nov 20 10:00:00 UTC 2026 codex → master", "codex master INFO"),
+    ("[June 5, 2026 8:34 AM] codex → master: hi", "codex master INFO hi"),
+    ("[8:34 PM] codex → master: hi", "codex master INFO hi"),
+    ("[2026-06-05 08:34 CEST] codex → master: hi", "codex master INFO hi"),
+    ("codex ➡ master: hi", "codex master INFO hi"),
 )
 
 #: The same, from whoever may write here, where a message stands above it that is finished.
@@ -160,7 +188,10 @@ MENTIONS = (
     ("@codex [ASK] which?", "user codex ASK which?"),
     ("@everyone stop", "user all INFO stop"),
     ("@all stop", "user all INFO stop"),
-    ("@master @codex stop", "user master INFO @codex stop"),
+    ("@master @codex stop", "user master,codex INFO stop"),
+    ("@master cc @codex stop", "user master,codex INFO stop"),
+    ("@team stop", "user all INFO stop"),
+    ("@human please look", "user user INFO please look"),
     ("@master, @codex: stop", "user master,codex INFO stop"),
     ("@master and @codex stop", "user master,codex INFO stop"),
     ("@master", "user master INFO"),
@@ -308,6 +339,46 @@ def test_there_are_enough() -> None:
     assert len(set(PROSE)) >= 40
 
 
+def test_a_chat() -> None:
+    """A line for each message, without a blank between them; what is a text's line ends that."""
+    chat = ["codex → master: one", "master → codex: two", "- roo → codex: three", "@roo four"]
+    below = [*read(tool("Which?") + encode("\n".join([*chat, "and more", "roo → codex: of it"])))][1:]
+    assert [told(entry) for entry in below] == [
+        "codex master INFO one",
+        "master codex INFO two",
+        "roo codex INFO three",
+        "user roo INFO four and more roo → codex: of it",
+    ]
+
+
+@pytest.mark.parametrize(
+    "quote", ["> ## [2026-06-05 08:34] codex → roo [ASK]", "> codex → roo: which?", "> @roo which?"]
+)
+def test_a_quoting_reply(quote: str) -> None:
+    """A header in a block quote of several lines is quoted, in a person's message and below a tool's."""
+    text = f"{quote}\n> and more\n\nmain\n"
+    [entry] = read(f"## [{T}] user -> codex\n\n{text}")
+    assert entry.body == text.rstrip()
+    assert len(read(tool("Which?") + encode(text))) == 1
+    assert len(read(tool("Which?") + encode(f"@worker-1 main\n\n{text}"))) == 2
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~~"])
+def test_headers_in_a_fence_below_a_tools_message(fence: str) -> None:
+    """They are quoted, in whatever pieces the page comes, and a tool's message below is one; an open fence is none."""
+    text = f"{fence}text\n## [{T}] codex → master\n\nall green\n{fence}\n"
+    for page in (
+        tool("Which?\n```\nx\n```") + encode(text),
+        tool("```\nx\n```").replace(b"\n", b"\r\n") + encode(text),
+    ):
+        assert len(read(page)) == 1
+        assert len(read(page + tool("next", ident="k7q294xmbd3u"))) == 2
+        parser = Parser(roster=ROSTER)
+        found = [entry for at in range(len(page)) for entry in parser.feed(page[at : at + 1])] + parser.close()
+        assert found == parse(page, ROSTER)
+        assert len(read(page.removesuffix(encode(f"{fence}\n")))) == 2
+
+
 def test_in_a_message_that_was_left_open() -> None:
     """A name's bearer is answered there, and somebody else in the last paragraph; who has the message anyway is not."""
     hand = "## [2026-06-05 08:00] codex -> roo [INFO]\n\nhi\n\n"
@@ -357,6 +428,20 @@ def test_the_front_matter_stays_what_it_is() -> None:
         ("2026-05-15T08:05:00.250Z", "2026-05-15T08:05:00.000Z"),
         ("2026-05-15T08:05:00+02:00", "2026-05-15T06:05:00.000Z"),
         ("2026-05-15 08:05:00 -0530", "2026-05-15T13:35:00.000Z"),
+        ("Fri Nov 20 10:00:00 UTC 2026", "2026-11-20T10:00:00.000Z"),
+        ("Fri, 20 Nov 2026 10:00:00 +0100", "2026-11-20T09:00:00.000Z"),
+        ("June 5th, 2026 8:34 PM UTC", "2026-06-05T20:34:00.000Z"),
+        ("2026-11-20 12:05 am Z", "2026-11-20T00:05:00.000Z"),
+        ("20261120T220500Z", "2026-11-20T22:05:00.000Z"),
+        ("20.11.2026 10:00 UTC", "2026-11-20T10:00:00.000Z"),
+        ("11/20/2026 10:00 UTC", "2026-11-20T10:00:00.000Z"),
+        ("11/5/2026 10:00 AM GMT", "2026-11-05T10:00:00.000Z"),
+        ("2026\u201111\u201120 10:05Z", "2026-11-20T10:05:00.000Z"),
+        ("11/5/2026 10:00 UTC", None),
+        ("Nov 20 10:05", None),
+        ("2026-11-20 10:05 CET", None),
+        ("2026-11-20 13:05 PM", None),
+        ("31 Feb 2026 10:00", None),
         ("{DATE}", None),
         ("14:32", None),
         ("YYYY-MM-DD HH:MM:SS", None),

@@ -44,15 +44,15 @@ MISSES = {
     "a line from nobody": ("[2026-06-05 08:34] zaphod to master: hi\n", "zaphod", "roo", "master"),
     "a list item": ("- [14:32] roo -> mastre: done\n", "mastre", "master", "master"),
     "a date of another country": (
-        "[06/05/2026 08:34 AM] roo -> master: hi\n",
-        "06/05/2026 08:34 AM",
+        "[06-05-2026 08:34] roo -> master: hi\n",
+        "06-05-2026 08:34",
         "08:34",
         "master",
     ),
-    "a date in words": ("[Jun 5, 2026 08:34] roo -> master: hi\n", "Jun 5, 2026 08:34", "08:34", "master"),
+    "a date in words": ("[le 5 juin 2026 08:34] roo -> master: hi\n", "le 5 juin 2026 08:34", "08:34", "master"),
     "a type before the names": ("[ASK] roo -> master: hi\n", "[ASK] ", "", "master"),
     "a time and a type before the names": ("[14:32] [ASK] roo -> master: hi\n", "[ASK] ", "", "master"),
-    "an emoji": ("🚀 roo → master: hi\n", "🚀 ", "", "master"),
+    "signs": ("§ roo → master: hi\n", "§ ", "", "master"),
     "an arrow to the left": ("master ← roo: hi\n", "master ← roo", "roo → master", "master"),
     "as in a letter": ("From: roo To: master\n\nhi\n", "From: roo To: master", "roo → master:", "master"),
     "in words": ("Message from roo to master: hi\n", "Message from roo to master:", "roo → master:", "master"),
@@ -400,7 +400,6 @@ def test_prose_with_names_is_no_near_miss(bus: Bus, text: str) -> None:
 
 #: Headers in shapes that are no form's, with known names; what is to be written instead.
 ROUND = (
-    ("## [2026-06-05 08:34] codex ➡ master: hi", "codex → master: hi"),
     ("From: codex To: master", "codex → master:"),
     ("**From:** codex **To:** master", "codex → master:"),
     ("→ master: stop", "@master stop"),
@@ -409,11 +408,7 @@ ROUND = (
     ("- @master please stop", "@master please stop"),
     ("1. @master please stop", "@master please stop"),
     ("🚨 @master stop", "@master stop"),
-    ("[June 5, 2026 8:34 AM] codex → master: hi", "codex → master: hi"),
-    ("[8:34 PM] codex → master: hi", "codex → master: hi"),
     ("[14h32] codex → master: hi", "codex → master: hi"),
-    ("[2026-06-05 08:34 CEST] codex → master: hi", "codex → master: hi"),
-    ("✅ codex → master: done", "codex → master: done"),
     ("[codex] → [master]: hi", "codex → master: hi"),
     ("[2026-06-05 08:34] [codex] → [master] hi", "codex → master: hi"),
     ("[ASK] codex → master: which?", "codex → master: which?"),
@@ -431,9 +426,11 @@ ROUND = (
     ("hey @master please stop", "@master please stop"),
     ("Hi, @master, please stop", "@master please stop"),
     ("(@master) stop", "@master stop"),
-    ("@team stop", "@all stop"),
     ("@here: stop", "@all stop"),
-    ("@human please look", "@user please look"),
+    ("## [2026-06-05 08:34] codex for master", "## [2026-06-05 08:34] codex → master"),
+    ("### [2026-06-05 08:34] codex is at work", "## [2026-06-05 08:34] codex → NAME: is at work"),
+    ("### TASK codex → master 2026-06-05", "codex → master: 2026-06-05"),
+    ("codex » master: hi", "codex → master: hi"),
 )
 
 

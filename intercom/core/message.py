@@ -280,9 +280,16 @@ _STAMP = re.compile(
 def utc_of_stamp(stamp: str) -> str | None:
     """UTC of a header's time, or None if it is not one.
 
-    `YYYY-MM-DD[ HH:MM[:SS]]` with a blank or a `T`; local time unless it says `Z`, `UTC` or an offset.
+    `YYYY-MM-DD[ HH:MM[:SS]]` with a blank or a `T`, or as people spell it; local time unless it says `Z`, `UTC` or an
+    offset.
     """
-    found = _STAMP.match(stamp.strip()) if stamp.isascii() and len(stamp) < _LONGEST_TIME else None
+    if len(stamp) >= _LONGEST_TIME:
+        return None
+    found = _STAMP.match(stamp.strip()) if stamp.isascii() else None
+    if found is None and any(letter in "0123456789" for letter in stamp):
+        from intercom.core.dates import plain  # hardly ever needed
+
+        found = _STAMP.match(plain(stamp) or "")
     if found is None:
         return None
     said = found.groupdict(default="")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from intercom.core.message import ALL, SYSTEM, TAGS, USER, canonical, is_name
 from intercom.format.grammar import ARROW
-from intercom.format.roster import Roster
+from intercom.format.roster import GROUPS, Roster
 
 #: Words that are a type where one may stand, beside those in brackets.
 TYPES = frozenset(
@@ -28,18 +28,29 @@ TYPES = frozenset(
 _TYPE = re.compile(r"[A-Z][A-Z0-9_-]{1,30}\Z")
 #: Between the recipients and what follows them.
 _AFTER = re.compile(
-    r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|:(?=[\s*_]|[^\x00-\x7f]|\Z)|：|(?=[(（【])|[·•|])\s*"  # noqa: RUF001
+    r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|:(?=[\s*_]|[^\x00-\x7f]|\Z)|：|(?=[(（【])|[·•|]|(?<=\s)@(?=\s)"  # noqa: RUF001
+    r"|(?<=\s)(?=#[A-Za-z]|[Rr][Ee]:\s))\s*"
 )
+_CC = re.compile(r"[,;]?\s{0,3}\(cc:?\s+([^()\n]{1,80})\)|(?:[,;]|\s)\s{0,3}cc:?\s+(?=[\w@])", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s{0,9}(?:[·•|:]|[—–]+|(?<=\s)-(?=\s))\s*")
 _IN_PARENTHESES = re.compile(r"[(（【]([^()（）【】]{1,60})[)）】]\s*[:：]?\s*")  # noqa: RUF001
 _BRACKETS = re.compile(r"\s*\[([^\[\]]{1,60})\]")
 _NEAR = 400  #: characters; no list of recipients is longer
 _LAST_WORD = re.compile(r"(.*\S)\s+([A-Z][A-Z0-9_-]{1,30})\s*\Z")
 
-_DATE = r"(?:\d{4}[-/.]\d\d?[-/.]\d\d?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4})"
-_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,6})?)?"
-_ZONE = r"(?:\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)(?![\w]))?"
-_TIME = rf"(?:(?:UTC|GMT)\s+)?(?:{_DATE}(?:(?:T|\s+|,\s*){_CLOCK})?|{_CLOCK}){_ZONE}"
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_IN_WORDS = (  # 20 Nov 2026, Fri, Nov 20th
+    r"(?i:(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}\.?,?\s)?"
+    rf"(?:\d{{1,2}}\.?\s{_MONTH}|{_MONTH}\s{{1,2}}\d{{1,2}}(?:st|nd|rd|th)?(?![\d:]))(?:,?\s\d{{4}}(?!\d))?)"
+)
+_HYPHEN = "[-/.\u2010\u2011\u2012]"
+_DATE = rf"(?:\d{{4}}{_HYPHEN}\d\d?{_HYPHEN}\d\d?|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}|{_IN_WORDS})"
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:\s?[AaPp]\.?[Mm]\b\.?)?"
+_ZONE = (
+    r"(?:\s?(?:Z|(?:UTC|GMT)(?:[+-]\d{1,2})?|[CEW]ES?T|BST|IST|JST|MSK|[ECMP][SD]T|AE[SD]T|[+-]\d\d:?\d\d)(?![\w])"
+    r"(?:\s\d{4}(?!\d))?)?"
+)
+_TIME = rf"(?:(?:UTC|GMT)\s+)?(?:{_DATE}(?:(?:T|\s+|,\s*){_CLOCK})?|\d{{8}}T\d{{4}}(?:\d\d)?|{_CLOCK}){_ZONE}"
 #: A time that somebody wrote, or the place that a template has for one. Of a bracket's whole content.
 STAMP = re.compile(
     rf"\s*(?:{_TIME}|\{{[^}}]*\}}"
@@ -48,6 +59,7 @@ STAMP = re.compile(
 )
 #: A date with a time of day.
 MOMENT = re.compile(rf"\s*(?:(?:UTC|GMT)\s+)?{_DATE}(?:T|\s+|,\s*){_CLOCK}{_ZONE}\s*\Z")
+_SPELLED = re.compile(rf"\s*(?:{_IN_WORDS}|\d{{8}}T)")
 HOUR = re.compile(r"\d{1,2}:\d\d")
 
 _HEADING = re.compile(
@@ -71,6 +83,7 @@ class Address(NamedTuple):
 
 def addressee(text: str, roster: Roster | None = None) -> Address:
     """Read what stands between the arrow and the end of the header, or its first bracket."""
+    text = _CC.sub(lambda found: f", {found[1] or ''}", text) if roster is not None else text
     to, tag, rest = text, "", ""
     cut = _AFTER.search(text, 0, _NEAR)
     if cut is not None and text[: cut.start()].strip(" \t*`_"):
@@ -134,7 +147,7 @@ def plausible(stamp: str, sender: str, to: str, roster: Roster) -> bool:
     """
     if roster.known(sender) is not None or any(roster.known(name) is not None for name in to.split(", ")):
         return True
-    if HOUR.search(stamp) is None and "{" not in stamp:
+    if (HOUR.search(stamp) is None and "{" not in stamp) or _SPELLED.match(stamp):
         return False
     return all(is_name(name) and name.count("-") < 2 for name in (sender, *to.split(", ")))
 
@@ -161,9 +174,11 @@ class Form(NamedTuple):
     example: str
 
 
-_LEAD = r" {0,3}(?:(?:[-*+•]|\d{1,3}[.)]|>)\s+)?(?:#{1,6}\s*)?[*_`]{0,3}"
+#: Emoji and the like, as before a name; no arrows.
+_SIGN = r"(?:[\u2600-\u2793\u2795-\u2797\u2b50-\u2b59\U0001f000-\U0001faff]\ufe0f?\s?){0,3}"
+_LEAD = rf" {{0,3}}(?:(?:[-*+•]|\d{{1,3}}[.)]|>)\s+)?(?:#{{1,6}}\s*)?{_SIGN}[*_`]{{0,3}}"
 _AT = rf"(?:\[(?P<in>[^\[\]\n]{{1,60}})\]|\((?P<round>{_TIME})\)|(?P<bare>{_TIME}))[*_`]{{0,3}}\s*[-—–:|·,]?\s*"
-_WHO = r"(?P<sender>[*_`@]{0,3}[A-Za-z][^\[\]\n:|<>→]{0,60}?)"
+_WHO = rf"(?P<sender>{_SIGN}[*_`@]{{0,3}}[A-Za-z][^\[\]\n:|<>→]{{0,60}}?)"
 _TO = rf"\s*(?:{ARROW.decode()}|>>?)\s*"
 _REST = r"(?P<rest>[^\n]*)"
 
@@ -178,10 +193,12 @@ FORMS = (
     Form(re.compile(_LEAD + _WHO + _TO + _REST), True, "codex → master: done"),
     Form(re.compile(_LEAD + _WHO + r"\s+to\s+(?P<rest>[^\n:]{1,60}:(?:\s|\*)[^\n]*)"), True, "codex to master: done"),
 )
+_IN_CODE = re.compile(rf"[^`\n]{{0,40}}`[^`\n]{{0,80}}?{ARROW.decode()}[^`\n]{{0,80}}`")  #: names and arrow in one pair
 _MENTION = re.compile(
-    r" {0,3}[*_`]{0,3}(?P<names>@[\w.-]+(?:\s+\d+)?(?:(?:\s*[,&+]\s*|\s+and\s+)@[\w.-]+(?:\s+\d+)?)*)"
+    r" {0,3}[*_`]{0,3}(?P<names>@[\w.-]+(?:\s+\d+)?(?:(?:\s*[,&+]\s*|\s+and\s+|\s+(?:cc:?\s+)?)@[\w.-]+(?:\s+\d+)?)*)"
     r"[*_`]{0,3}(?:\s*[:,!?—–]|(?=\s|\Z))[*_`]{0,3}\s*(?P<rest>[^\n]*)"
 )
+_NAMED = re.compile(r"@[\w.-]+(?:\s+\d+)?")
 _ONWARD = re.compile(rf"{ARROW.decode()}\s*(?P<to>@?[\w.-]*\w)(?:\s*[:：,]|(?=\s|\Z))\s*(?P<rest>.*)")  # noqa: RUF001
 _TIME_FIRST = re.compile(rf"\s*[\[(]?(?P<at>{_TIME})[\])]?\s*[-—–:|·,]?\s*")
 _WORTH = re.compile(rf"@|>|{ARROW.decode()}|\bto\b")
@@ -197,6 +214,8 @@ def line(text: str, roster: Roster, *, apart: bool) -> Line | None:
 
     `apart` says that it stands at the start of a paragraph.
     """
+    if _IN_CODE.match(text) is not None:
+        return None
     for form in FORMS:
         if (apart or not form.apart) and (found := form.pattern.match(text)) is not None:
             read = _read(found, roster)
@@ -213,6 +232,8 @@ def _read(found: re.Match[str], roster: Roster) -> Line | None:
     sender = roster.known(groups["sender"])
     if sender is None or sender == ALL:
         return None
+    if not stamp and sender == USER and found.re is FORMS[-1].pattern and groups["sender"].strip().casefold() in GROUPS:
+        return None  # "Human to human: ..." is a phrase
     if groups.get("names"):
         to, rest, tag, urgent = roster.listed(groups["names"]), groups["rest"], "", False
     else:
@@ -252,7 +273,7 @@ def mention(text: str, roster: Roster) -> Line | None:
     found = _MENTION.match(text)
     if found is None:
         return None
-    to = roster.listed(found["names"])
+    to = roster.listed(", ".join(_NAMED.findall(found["names"])))
     if to is None:
         return None
     sender, onward = USER, _ONWARD.match(found["rest"])

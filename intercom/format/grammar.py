@@ -68,10 +68,13 @@ class Entry(NamedTuple):
 #: How far a fence may reach over quoted headers before it counts as never closed, in bytes.
 REACH = 64 * 1024
 
-_ARROWS = ("→", "->", "=>", "-->", "⇒", "➜", "➔", "—>", "–>", "â†’", "‚Üí", "Ã¢â€ â€™", "Ã¢â€\xa0â€™")  # noqa: RUF001 (as found)
+_ARROWS = (
+    *("→", "->", "=>", "-->", "⇒", "➜", "➔", "➡", "➡\ufe0f", "⟶", "⟹", "—>", "–>"),
+    *("â†’", "‚Üí", "Ã¢â€ â€™", "Ã¢â€\xa0â€™"),  # noqa: RUF001
+)
 ARROW = b"(?:" + b"|".join(re.escape(arrow.encode()) for arrow in sorted(_ARROWS, key=len, reverse=True)) + b")"
 #: What no name may hold, or its header would be read otherwise the next time.
-ARROWISH = re.compile("[→⇒➜➔>]|" + "|".join(arrow for arrow in _ARROWS if not arrow.isascii()))
+ARROWISH = re.compile("[→⇒➜➔➡⟶⟹>]|" + "|".join(arrow for arrow in _ARROWS if not arrow.isascii()))
 
 # What `render` writes, in its order: 13 groups from stamp to progress. Anything else goes the tolerant way.
 _VALUE = rb"[A-Za-z0-9._:+%-]+"

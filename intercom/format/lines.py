@@ -29,6 +29,7 @@ _META_NEAR = 4096  # bytes; a header and a meta line are no longer
 _PIECE = re.compile(rb"(?:#{1,3}[ \t]*(?:\[[^\n]*)?|-{1,3}|<[^\n]*)\Z")  # of a header, a rule or a marker that was cut
 _BLANK_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
 _RULE = re.compile(r"\s*(?:-{3,}|\*{3,}|_{3,})\s*\Z")
+_QUOTE = re.compile(rb" {0,3}>")
 _ENDED = re.compile(rb"[ \t]{0,80}\r?(?:\n|\Z|-{3})")
 _LONGEST = 1000  # bytes of a line that may be a header
 _OURS = re.compile(
@@ -47,6 +48,7 @@ class Row(NamedTuple):
     ruled: bool  #: a rule stands above it
     first: bool  #: no text stands above it
     alone: bool  #: it is a paragraph
+    quoted: bool  #: it is one of several lines of a block quote
 
 
 def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[Entry]:
@@ -61,7 +63,7 @@ def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[E
     begin = people_begin(entry)
     if begin is None:
         return [entry]
-    cuts = [(row, read) for row in rows(entry, begin) if (read := _read(entry, row, roster)) is not None]
+    cuts = _cuts(entry, begin, roster)
     if entry.id is None:
         return _parted(entry, cuts, roster) if cuts else [entry]
     if not cuts and not entry.raw.endswith(b"\n") and _PIECE.match(entry.raw[begin:].strip()):
@@ -72,6 +74,16 @@ def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[E
     return first + _messages(entry, cuts)
 
 
+def _cuts(entry: Entry, begin: int, roster: Roster) -> list[tuple[Row, Line]]:
+    """The lines that begin messages. Right below such a line a paragraph begins: as in a chat, a line for each."""
+    cuts: list[tuple[Row, Line]] = []
+    for row in rows(entry, begin):
+        chat = bool(cuts) and cuts[-1][0].end == row.start
+        if (read := _read(entry, row._replace(apart=True) if chat else row, roster)) is not None:
+            cuts.append((row, read))
+    return cuts
+
+
 def people_begin(entry: Entry) -> int | None:
     """Where in the entry's bytes the text begins that people wrote below a header; None where that is nowhere."""
     raw = entry.raw
@@ -79,6 +91,11 @@ def people_begin(entry: Entry) -> int | None:
         return 0
     if entry.id is None:
         return raw.find(b"\n") + 1 or None
+    return below_seal(raw)
+
+
+def below_seal(raw: bytes) -> int | None:
+    """Where in a tool's message, to which a seal belongs that fits, the text begins that stands below it."""
     found = _SIZE.search(raw, 0, _META_NEAR)
     size = int(found[1]) if found else 0
     if not found or not size or len(raw.rstrip()) <= size or b"\0" in raw:
@@ -114,7 +131,7 @@ def _there(raw: bytes, lines: int) -> int:
 def rows(entry: Entry, begin: int) -> Iterator[Row]:
     """The lines of people's text in an entry from `begin` on, those in fenced code left out."""
     raw, at, apart, ruled, first = entry.raw, begin, True, False, True
-    closed = _fenced(raw, begin)
+    closed, quote = _fenced(raw, begin), False
     while at < len(raw):
         while closed and closed[-1][1] <= at:
             closed.pop()
@@ -126,9 +143,10 @@ def rows(entry: Entry, begin: int) -> Iterator[Row]:
         text = decode(raw[at : min(end, at + _LONGEST)]).rstrip("\r\n").lstrip("\ufeff")
         blank, rule = not text.strip(), _RULE.match(text) is not None
         if not blank and not rule:
-            yield Row(at, end, text, apart, ruled, first, apart and _ENDED.match(raw, end) is not None)
-            first = False
-        apart, ruled = blank or rule, rule or (ruled and blank)
+            alone, marked = apart and _ENDED.match(raw, end) is not None, _QUOTE.match(raw, at) is not None
+            yield Row(at, end, text, apart, ruled, first, alone, marked and (quote or bool(_QUOTE.match(raw, end))))
+            first, quote = False, marked
+        apart, ruled, quote = blank or rule, rule or (ruled and blank), quote and not blank
         at = end
 
 
@@ -154,7 +172,7 @@ def _fenced(raw: bytes, begin: int) -> list[tuple[int, int]]:
 
 def _read(entry: Entry, row: Row, roster: Roster) -> Line | None:
     """The message that a line begins; None if it is text."""
-    if not worth(row.text):
+    if not worth(row.text) or (row.quoted and entry.kind != PREAMBLE):
         return None
     read = line(row.text, roster, apart=row.apart)
     if read is not None:

@@ -10,18 +10,19 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from intercom.core.message import ALL, SYSTEM, USER
-from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, addressee, arrow
+from intercom.core.message import ALL, SYSTEM
+from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, TYPES, addressee, arrow
 from intercom.format.grammar import ARROW, MESSAGE, PREAMBLE, Entry
 from intercom.format.lines import Row, people_begin, rows
 from intercom.format.roster import Roster
+from intercom.format.text import decode
 
 _HEADING = re.compile(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
 _MENTION = re.compile(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
 _NOTHING = re.compile(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
 _NAME = r"[\w.-]{2,40}"
 _CLOSED, _OPENED = r"\s{0,9}[\])*_`\"'~]{0,3}\s{0,9}", r"\s{0,9}[\[(*_`\"'~]{0,3}@?"
-_WAY = rf"{ARROW.decode()}|(?:[←↔➡⟶]|<-{{1,9}}>?|<?[-=]{{1,9}}(?:>|&gt;))\ufe0f?"
+_WAY = rf"{ARROW.decode()}|(?:[←↔»》►▶⮕]|<-{{1,9}}>?|<?[-=]{{1,9}}(?:>|&gt;))\ufe0f?"
 _PAIR = re.compile(
     rf"(?:\bfrom:[*_ ]{{0,9}}(?P<a>{_NAME})[*_, ;→>-]{{0,9}}to:?[*_ ]{{0,9}}(?P<b>{_NAME})"
     rf"|\bfrom\s+(?P<c>{_NAME})\s+to\s+(?P<d>{_NAME})\s*(?::|\Z)"
@@ -30,7 +31,7 @@ _PAIR = re.compile(
 )
 _MARKED = re.compile(r"\A {0,3}#{1,6}\s|\[[^\]\n]*\]|\([^)\n]*\)")
 #: Words that may stand before two names: of a date, of a letter.
-_BEFORE = frozenset(("message", "re", "fwd", "from", "at", "on", "am", "pm", "utc", "gmt"))
+_BEFORE = frozenset(("message", "timestamp", "re", "fwd", "from", "at", "on", "am", "pm", "utc", "gmt"))
 _CALENDAR = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
 #: What else a person may put before a header: a sign, a list's mark, a box, a stamp or type of any shape, a bracket.
 _ROUND = re.compile(
@@ -52,11 +53,14 @@ _FOR = re.compile(
     r"|(?P<name>[A-Za-z][\w.-]{0,40}\w)(?=[*_`]{0,3}(?::[*_`]{0,3}\s|：)))[\s:,!?)\]*_`：]{0,9}",  # noqa: RUF001
     re.IGNORECASE,
 )
-#: What people call those whom they do not name.
-_GROUPS = {"team": ALL, "here": ALL, "channel": ALL, "agents": ALL, "workers": ALL, "human": USER, "humans": USER}
+#: What people mention besides a roster's own groups.
+_GROUPS = {"here": ALL, "channel": ALL}
+_FROM = re.compile(rf" {{0,3}}[*_]{{0,3}}from[*_]{{0,3}}:[*_ ]{{0,9}}(?P<a>{_NAME})\s*\Z", re.IGNORECASE)
 _WORDS = 4  #: a name has no more
+_PLAIN = re.compile(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a name that is misspelt, and no phrase or file
 _LETTERS = re.compile(r"[^\W\d_]+")
 _FORMLESS = "it is not in a form that is read"
+_CODE = re.compile(r"(?:`{3,}|~{3,})[^\n]*\n\s*(\S[^\n]*)")
 _LINE = 300  #: characters of a line in which two names are looked for
 _SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
 
@@ -74,7 +78,7 @@ def near_misses(entries: Iterable[Entry], roster: Roster) -> Iterator[Near]:
     above: Entry | None = None
     for entry in entries:
         if entry.kind == PREAMBLE:
-            finished = above is not None and above.kind == MESSAGE and above.sender != SYSTEM
+            finished = above is not None and above.kind == MESSAGE
             yield from _below(above, entry, roster) if above and finished else _looks(entry, 0, roster)
         elif entry.kind == MESSAGE and entry.sender != SYSTEM:
             if entry.id is None:
@@ -99,29 +103,49 @@ def _below(above: Entry, entry: Entry, roster: Roster) -> Iterator[Near]:
     for row in rows(entry, 0):
         if _NOTHING.match(row.text):
             continue
-        looks = _look(row, roster, loose=True)
+        looks = _look(row, roster, loose=True) if not row.quoted else None
         if looks is not None:
             yield looks
         elif first:
-            text = row.text.strip().lstrip("> ").strip()
-            known = above.sender in roster.names
-            yield Near(
-                row.text.strip(),
-                f"it stands under a message of {above.sender}'s, and names nobody",
-                f"@{above.sender} {text}" if known else f"@NAME {text}",
-            )
+            yield _answer(above, row.text, roster)
         first = False
+    if first and (code := _CODE.search(decode(entry.raw))) is not None:
+        yield _answer(above, code[1], roster)
+
+
+def _answer(above: Entry, line: str, roster: Roster) -> Near:
+    text = line.strip().lstrip("> ").strip()
+    return Near(
+        line.strip(),
+        f"it stands under a message of {above.sender}'s, and names nobody",
+        f"@{above.sender} {text}" if above.sender in roster.names else f"@NAME {text}",
+    )
 
 
 def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:
     """Lines of people's text that look like headers."""
     end = len(entry.raw.rstrip(b" \t\r\n-"))
+    above: Row | None = None
     for row in rows(entry, begin) if begin is not None else ():
+        letter = _FROM.match(above.text) if above is not None and above.apart and above.end == row.start else None
+        above = row
+        if row.quoted and entry.kind == MESSAGE:
+            continue
+        if letter is not None and (found := _addressed(letter["a"], row, roster)) is not None:
+            yield found
+            continue
         group = row.end >= end and not row.first and row.text.startswith("@")  # the last paragraph of a message
         group = group and re.split(r"[^\w@]", row.text, maxsplit=1)[0].casefold()[1:] in _GROUPS
         found = _look(row, roster, loose=entry.kind == PREAMBLE or row.ruled or group)
         if found is not None:
             yield found
+
+
+def _addressed(sender: str, row: Row, roster: Roster) -> Near | None:
+    """A line `To: B` right below `From: A`."""
+    to = _TO_ONLY.match(row.text.strip(" *_").replace("*", ""))
+    who, goal = roster.known(sender), roster.known(to["b"]) if to is not None else None
+    return Near(row.text.strip(), _FORMLESS, f"{who} → {goal}:") if who is not None and goal is not None else None
 
 
 def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
@@ -130,7 +154,9 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
     if heading is not None and STAMP.match(heading[1]) and not arrow(heading[2]):
         name = heading[2].strip(" \t*`_:")
         guess = roster.nearest(name) if MOMENT.match(heading[1]) and len(name.split()) <= _WORDS else None
-        return _unknown(row, [name], guess, roster) if guess else _pair(row, roster) or _half(row, roster, loose)
+        if guess:
+            return _unknown(row, [name], guess, roster)
+        return _pair(row, roster) or _half(row, roster, loose) or _sender(row, heading, roster)
     for form in FORMS:
         found = form.pattern.match(row.text) if row.apart or not form.apart else None
         if found is None:
@@ -144,7 +170,7 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
         if not all(names) or any(len(name.split()) > _WORDS for name in names):
             continue
         unknown = [name for name in names if roster.known(name) is None]
-        near = [name for name in unknown if roster.nearest(name)]
+        near = [name for name in unknown if _PLAIN.match(name) and roster.nearest(name)]
         sure = groups.get("in") and (MOMENT.match(stamp) or HOUR.match(stamp))
         known = len(unknown) < len(names)
         if unknown and (sure or (known and (stamp or len(near) == len(unknown)))):
@@ -160,7 +186,7 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
 def _pair(row: Row, roster: Roster) -> Near | None:
     """A line that begins with two known names, one to the other, in no form that is read as a header."""
     text = row.text[:_LINE]
-    found = _PAIR.search(text) if not text.startswith(("    ", "\t", "|")) else None
+    found = _PAIR.search(text) if not text.startswith(("    ", "\t", "|", "!")) else None
     if found is None:
         return None
     before = _MARKED.sub(" ", text[: found.start()])
@@ -168,7 +194,7 @@ def _pair(row: Row, roster: Roster) -> Near | None:
     left, right = (found["a"] or found["c"] or found["e"]), (found["b"] or found["d"] or found["f"])
     if "#" in before:
         return None
-    if any(word.lower() not in _BEFORE and not _CALENDAR.match(word.lower()) for word in words):
+    if any(word.lower() not in _BEFORE and word not in TYPES and not _CALENDAR.match(word.lower()) for word in words):
         left = " ".join((*words, left))  # a name of two words
     if (way := found["way"] or "").startswith(("←", "<")) and not way.endswith((">", ";")):
         left, right = right, left
@@ -198,6 +224,17 @@ def _half(row: Row, roster: Roster, loose: bool) -> Near | None:
     if goal is None or (said["name"] and goal not in roster.names):
         return None
     return Near(row.text.strip(), _FORMLESS, f"@{goal} {text[said.end() :]}".rstrip())
+
+
+def _sender(row: Row, heading: re.Match[str], roster: Roster) -> Near | None:
+    """A heading with a moment that begins with a known name: `## [2026-06-05 08:34] codex for master`."""
+    first, _, rest = heading[2].strip(" \t*`_@").partition(" ")
+    sender = roster.known(first) if MOMENT.match(heading[1]) else None
+    if sender is None or sender == ALL:
+        return None
+    meant = (known for word in rest.split()[:_WORDS] if (known := roster.known(word)) not in {None, sender})
+    to = next(meant, None)
+    return Near(row.text.strip(), _FORMLESS, f"## [{heading[1]}] {sender} → {to or 'NAME'}" + f": {rest}" * (not to))
 
 
 def _unknown(row: Row, names: list[str], guess: str | None, roster: Roster) -> Near:

@@ -13,6 +13,7 @@ from intercom.format.grammar import (
     COMPACTED,
     CONFLICT,
     CONFLICT_SIDE,
+    FENCE,
     FRONT,
     FRONT_KEY,
     FRONT_MATTER,
@@ -128,6 +129,9 @@ class Parser:
             match = BOUNDARY.search(buffer, at, end)
             if match is None:
                 return begin, current, max(at, end - 1)
+            if strong and not strict.is_strict(match) and (below := _below(buffer, begin, match.start())):
+                strong = False  # here people may quote in fences
+                self._fences.restart(below)
             verdict = self._judge(buffer, match, end, strong=strong, final=final)
             if verdict == NEED_MORE:
                 return begin, current, match.start()
@@ -216,6 +220,17 @@ class Parser:
 def _begins(match: re.Match[bytes], roster: Roster | None) -> bool:
     """Whether a boundary match, other than a conflict line, begins an entry where no fence is open."""
     return match.lastindex != CONFLICT and (match.group(REST) is None or entries.is_header(match, roster))
+
+
+def _below(buffer: bytes, begin: int, stop: int) -> int:
+    """Where people's text with a fence in it begins below the tool's message at `begin`; 0 if there is none."""
+    if FENCE.search(buffer, begin, stop) is None:
+        return 0
+    from intercom.format import lines
+
+    raw = buffer[begin + 1 : stop + 1]
+    below = lines.below_seal(raw)
+    return begin + below if below and FENCE.search(buffer, begin + below, stop) else 0
 
 
 def _front(buffer: bytes, end: int, reach: int, *, final: bool) -> int | None:

@@ -14,8 +14,11 @@ from functools import cached_property
 from intercom.core.message import ALL, SYSTEM, USER, canonical
 
 EVERYBODY = frozenset({ALL, "everyone", "everybody", "all-workers", "all-agents", "all-of-you"})
+#: What people call those whom they do not name, where nobody bears that name.
+GROUPS = {"team": ALL, "workers": ALL, "agents": ALL, "human": USER, "humans": USER, "me": USER}
 _PLAIN = re.compile(r"[^a-z0-9]+")
-_SIGNS = re.compile(r"\A\W+")  #: as an emoji before a name
+_SIGNS = re.compile(r"\A(?:[^\w\x00-\x7f]|-)+")  #: as an emoji before a name; `canonical` made hyphens of blanks
+_CODE = re.compile(r"[{}<>=$\\|\"]")  #: what stands in no name
 _LIST = re.compile(r"[,，、;+&/]|\s+and\s+", re.IGNORECASE)  # noqa: RUF001
 _CLOSE = 0.6  #: how alike, from 0 to 1, a name is to one that was probably meant
 
@@ -48,6 +51,8 @@ class Roster:
             first, _, rest = name.partition("-")
             if rest and not rest.isdecimal():
                 spelled.setdefault(_key(first), name)
+        for word, meant in GROUPS.items():
+            spelled.setdefault(word, meant)
         return spelled
 
     def known(self, text: str) -> str | None:
@@ -56,7 +61,8 @@ class Roster:
         if found in self.names or found in {ALL, USER}:
             return found
         found = _SIGNS.sub("", found)
-        return self._spelled.get(_key(found)) if found != SYSTEM and found.isascii() and _key(found) else None
+        plain = found != SYSTEM and found.isascii() and _CODE.search(found) is None
+        return self._spelled.get(_key(found)) if plain and _key(found) else None
 
     def listed(self, text: str) -> str | None:
         """The recipients in a list (`A, B`, `A and B`, `everyone`), as a header has them; None unless all are known."""
