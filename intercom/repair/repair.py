@@ -48,9 +48,10 @@ from intercom.store.log.unfinished import (
 )
 from intercom.store.state import known as names
 from intercom.store.state.db import State
-from intercom.system.files import make_private_folder, read_from, replace, storage
+from intercom.system.files import being_written, make_private_folder, read_from, replace, storage
 
 SETTLE = 0.02  #: seconds without a change after which a file counts as written
+_CLOSED = 0.008  # the same where nobody has it open for writing: a script may open it again for its next line
 SETTLE_DAMAGE = 0.15  #: seconds between two looks at a file that seems damaged, before it is repaired
 _SETTLE_MOST = 1.0
 
@@ -71,7 +72,10 @@ _REBUILT = {rules.REMOVED, rules.EMPTIED, rules.TRUNCATED, rules.OVERWRITTEN}
 def settle(live: Path) -> None:
     """Wait, a moment, until nobody has written to the live log for a moment."""
     deadline = time.monotonic() + _SETTLE_MOST
-    while live.exists() and (left := _unquiet(live, SETTLE)) > 0 and time.monotonic() < deadline:
+    while live.exists() and time.monotonic() < deadline:
+        left = _unquiet(live, _CLOSED if being_written(live) is False else SETTLE)
+        if left <= 0:
+            return
         time.sleep(left)
 
 

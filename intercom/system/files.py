@@ -157,12 +157,12 @@ def put(draft: Path, path: Path, *, wait: bool = True) -> None:
     host.rename(draft, path, wait=wait)
 
 
-def being_written(path: Path) -> bool:
-    """Whether some program has the file open for writing, as far as the system tells."""
+def being_written(path: Path) -> bool | None:
+    """Whether some program has the file open for writing; None where the system does not tell."""
     try:
         handle = host.open_file(path)
     except OSError:
-        return False
+        return None
     try:
         return host.has_writer(handle)
     finally:

@@ -139,19 +139,19 @@ def resemble(draft: Path, path: Path) -> None:
             os.setxattr(draft, name, os.getxattr(path, name))
 
 
-def has_writer(handle: int) -> bool:
-    """Whether the open file can be written to by anybody: then the system refuses us a read lease."""
+def has_writer(handle: int) -> bool | None:
+    """Whether the open file can be written to by anybody: then the system refuses us a read lease. None: unknown."""
     import fcntl
     import signal
 
     if not hasattr(fcntl, "F_SETLEASE"):
-        return False
+        return None
     try:
         fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # losing the lease at once must not kill us
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
-        return error.errno == errno.EAGAIN
+        return True if error.errno == errno.EAGAIN else None
     return False
 
 

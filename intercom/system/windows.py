@@ -177,12 +177,12 @@ def resemble(draft: Path, path: Path) -> None:
     """Nothing: who may use a new file is what its folder says."""
 
 
-def has_writer(handle: int) -> bool:
+def has_writer(handle: int) -> bool | None:
     """Whether the file, open for reading, is open for writing elsewhere: then we cannot have it without that."""
     try:
         held = win32.reopen(msvcrt.get_osfhandle(handle), win32.GENERIC_READ, win32.SHARE_ALL & ~win32.SHARE_WRITE)
     except OSError as error:
-        return error.winerror == win32.SHARING_VIOLATION
+        return True if error.winerror == win32.SHARING_VIOLATION else None
     win32.kernel.CloseHandle(held)
     return False
 
