@@ -104,28 +104,29 @@ class Delivery:
         fits: Fits | None = None,
     ) -> list[Message]:
         """What is new for `reader`, noted as given: in order of arrival, or, where it is cut, the urgent first."""
-        floor = self._floor(db, reader)
-        if not self._lost(reader) and not self._count(db, reader, floor, joined):
-            return []
+        with self._index.reading(db):
+            floor = self._floor(db, reader)
+            if not self._lost(reader) and not self._count(db, reader, floor, joined):
+                return []
         with self._state.transaction() as state:
             # Looked at again under the state's write lock: two processes may read under one name.
             lost = self._lost(reader)
-            with self._index.checked():
-                last = query.last_seq(db)
+            with self._index.reading(db):
+                generation, last = self._generation(db), query.last_seq(db)
                 again = [m._replace(redelivered=True) for m in query.by_ids(db, lost) if wanted.lets(m)]
                 new = query.unread(db, reader, floor, joined, wanted, None if limit is None else limit + len(again) + 1)
                 if doubt := self._state.doubt():
                     new = [message._replace(redelivered=message.at < doubt) for message in new]
                 late = query.late(db, again + new)
                 again, new = ([one._replace(late=one.id in late) for one in part] for part in (again, new))
+                texts = texts_of(db, [message.id for message in again + new])
             chosen = _fitting(_cut(again + new, limit), fits)
+            given = [message.id for message in chosen]
             self._pace.begun()
-            receipts.give(state, reader, [message.id for message in chosen], own_mark())
-            with self._index.checked():
-                texts = texts_of(db, [message.id for message in chosen])
-            self._state.tell(state, reader, texts)
+            receipts.give(state, reader, given, own_mark())
+            self._state.tell(state, reader, [(ident, text) for ident, text in texts if ident in given])
             if everything := wanted == Filter() and len(chosen) == len(again) + len(new):
-                self._state.set_floor(state, reader, self._generation(db), last)
+                self._state.set_floor(state, reader, generation, last)
         if chosen:
             _open.add((str(self._state.path), reader))
         if not everything:

@@ -52,6 +52,7 @@ _SEEN_NEAR = (
 )
 _READ = "UPDATE sources SET seen = ?, settled = ?, proof = ? WHERE src = ?"
 _NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+_PENDING = "SELECT value FROM meta WHERE key = 'pending'"
 _EXPECTED = {"there is no index yet", RESTARTED}  #: why an index is made anew without anybody being told
 
 
@@ -94,10 +95,10 @@ class Indexing:
             if own_ones and (len(own_ones) > 1 or not self.grown.data) and self._mostly_new(db, own_ones):
                 self.rebuild(own=own)
                 return self.current(own=own)
+            pending = noted.get("pending", 0)
             if changed or noted.get("log") != self._config.log.name:
-                self._read(changed, noted)
-                noted = dict(self._index.db().execute(_SEEN_NEAR, ("",)).fetchall())
-            self.pending = noted.get("pending", 0) not in {0, "0"}
+                pending = self._read(changed, noted)
+            self.pending = pending not in {0, "0"}
         return self._index.db()
 
     def _mostly_new(self, db: sqlite3.Connection, paths: list[str]) -> bool:
@@ -166,8 +167,8 @@ class Indexing:
         end = self._end(file)
         return file_mark(f"{self._root}/{file.path}") if end is None else f"{UPTO} {end}"
 
-    def _read(self, changed: list[File], noted: dict[str, str]) -> None:
-        """Take in what is new in these sources, in one transaction. IndexLost, Rewritten."""
+    def _read(self, changed: list[File], noted: dict[str, str]) -> object:
+        """Take in what is new in these sources, in one transaction; what is pending then. IndexLost, Rewritten."""
         if any(not file.own for file in changed) or len(changed) > 1 or not 0 < len(self.grown.data) < _LITTLE:
             self._pace.long()
         archive = file_mark(f"{self._root}/archive")
@@ -189,6 +190,7 @@ class Indexing:
                 if db.execute(UNDATED, (first,)).fetchone():
                     db.execute(SEEN, (first, utc()))
                     db.execute(DATED, (first,))
+            return (db.execute(_PENDING).fetchone() or (0,))[0]
 
     def _row(self, db: sqlite3.Connection, file: File) -> _Row:
         """What the index knows of a source; it is there afterwards."""
