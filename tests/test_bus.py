@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from intercom import Bus
 from intercom.core.errors import FormatError, IntercomError, NotFound, Refused, UsageError
 from intercom.core.message import STATUS_CODES, TAGS, TYPES, Message
-from intercom.store.index import search
+from intercom.store.index import search, terms
 from tests.strategies import bodies as nasty_bodies
 
 BODIES = int(os.environ.get("INTERCOM_TEST_BODIES", "300"))  #: 10_000 in a thorough run
@@ -342,6 +342,38 @@ def test_a_word_of_very_many_messages_finds_the_newest(bus: Bus, monkeypatch: py
     assert sorted(ranked) == sorted(newest)
     assert ranked != newest == [one.body for one in reversed(bus.history())]
     assert [one.body for one in bus.search("build", limit=2)] == newest[:2]
+
+
+@pytest.mark.parametrize("most", [200, 1])
+def test_parts_are_found_by_words_as_in_all_texts(bus: Bus, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Whatever is a word to FTS5: it leads to what a look at every text finds, also of what came or changed."""
+    texts = [
+        "résumé re\u0301sume\u0301",
+        "snake_case fooBar2baz",
+        "a.b-c/d",
+        "x\udc80yz",
+        "straße STRASSE",
+        "\ue000abc",
+    ]
+    for body in texts:
+        bus.send("roo", body, sender="claude-code")
+    bus.search("anything")
+    sent = bus.send("roo", "came later: prefixed42", sender="claude-code")
+    bus.search("anything")
+    page = bus.config.log
+    page.write_bytes(page.read_bytes().replace(b"prefixed42", b"suffixed43"))
+    bus.send("roo", "unixfoo", sender="claude-code")
+    parts = {body[at : at + 3] for body in (*texts, "came later: suffixed43", "unixfoo") for at in range(len(body) - 2)}
+    monkeypatch.setattr(terms, "_MANY", most)
+    for rebuilt in (False, True):
+        found = {part: bus.search(f'"{part}"') for part in parts}
+        with monkeypatch.context() as patch:
+            patch.setattr(search, "holding", lambda *_: None)
+            assert found == {part: bus.search(f'"{part}"') for part in parts}
+        assert [one.id for one in found["xed"]] == [sent.id]
+        assert len(found["ixf"]) == 1
+        if not rebuilt:
+            bus.rebuild()
 
 
 def test_search_finds_parts_ids_and_scripts_without_blanks(bus: Bus) -> None:

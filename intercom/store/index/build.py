@@ -13,6 +13,7 @@ from intercom.store.index.control import Control, Folded
 from intercom.store.index.db import UNIQUE_INDEX
 from intercom.store.index.ingest import ID, INBOX_AFTER, RCPT, add_entries, insert, plain_rows
 from intercom.store.index.revise import INBOX, Source, inbox_rows, told_apart
+from intercom.store.index.terms import note_all
 from intercom.store.index.values import stored_row
 
 
@@ -122,6 +123,7 @@ class Builder:
         db = self._db
         self._folded.carry_out(db)
         db.execute("INSERT INTO words (words) VALUES ('rebuild')")
+        note_all(db)
         count, last = db.execute("SELECT count(*), coalesce(max(seq), 0) FROM messages").fetchone()
         db.execute("INSERT OR REPLACE INTO meta VALUES ('words', ?)", (last,))
         db.execute("COMMIT")

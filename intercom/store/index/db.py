@@ -32,7 +32,7 @@ from intercom.system.boot import boot_id
 from intercom.system.files import opened, put, storage
 from intercom.system.lock import flocked
 
-SCHEMA_VERSION = 3  # 3: names in other machines' logs are shown with the machine
+SCHEMA_VERSION = 4  # 4: the words that texts hold stand in `terms`
 NAME = "index2"  #: versions before the ledger had another, and may still be running
 _NOTHING = 1 << 62  #: above every number: as long as there is no ledger, no message is to be on the page
 _APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id
@@ -67,6 +67,7 @@ CREATE TABLE traces (
     redacted INTEGER NOT NULL DEFAULT 0     -- 1: its text is to be destroyed; 2: that was done
 ) WITHOUT ROWID;
 CREATE TABLE hands (src INTEGER, digest TEXT, n INTEGER, PRIMARY KEY (src, digest)) WITHOUT ROWID;
+CREATE TABLE terms (term TEXT PRIMARY KEY) WITHOUT ROWID;  -- every word that `words` has, or had
 CREATE VIRTUAL TABLE words USING fts5(body, content='messages', content_rowid='seq');
 """
 #: Made before a bulk load: few messages are in them, and each made afterwards is a walk over the whole table.

@@ -24,6 +24,7 @@ from intercom.format import MESSAGE, Entry
 from intercom.format.grammar import SECONDS
 from intercom.format.likeness import similarity
 from intercom.store.index.control import new_generation
+from intercom.store.index.terms import note
 from intercom.store.index.values import entry_of_row, loaded, stored, stored_row
 from intercom.store.state import receipts
 
@@ -200,6 +201,7 @@ def revise(db: sqlite3.Connection, ident: str, entry: Entry, source: Source) -> 
     if upto is not None and seq <= upto[0]:
         db.execute("INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)", (seq, body))
         db.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (seq, new))
+        note(db, [(new,)])
     db.execute("UPDATE messages SET body = ?, via = ? WHERE seq = ?", (new, entry.via or "tool", seq))
 
 

@@ -2,9 +2,10 @@
 
 Words come first, best match first and the newest among equals: FTS5 finds them in an index of words. What more than
 5,000 messages have is not ranked, which would take half a second in a million: the newest come first. After them come
-the messages that hold each term somewhere, the newest first: found by looking through the texts, a tenth of a second
-for 100,000 messages. (An index of all groups of three letters takes seventeen times as long to build, at each rebuild;
-and it finds nothing in Chinese or Japanese, where a word has two letters and none stands between blanks.)
+the messages that hold each term somewhere, the newest first: looked for in the texts that have a word with it in
+(`terms`). What is in very many words, or in no letters of ASCII, is looked for in all texts, a tenth of a second for
+100,000 messages. (An index of all groups of three letters takes seventeen times as long to build, at each rebuild; and
+it finds nothing in Chinese or Japanese, where a word has two letters and none stands between blanks.)
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import NamedTuple
 from intercom.core.message import Message
 from intercom.store.index.db import Index
 from intercom.store.index.query import COLUMNS, FROM, beginning, by_ids, last_seq, messages_of
+from intercom.store.index.terms import holding, note, note_all
 from intercom.store.index.values import stored
 
 _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
 _ID = re.compile(r"[0-9a-z]{6,12}\Z")
 _PART = 3  #: letters that a part of a word has at least
 _MANY = 5_000  #: messages that are ranked at most
+_AMONG_WORDS = "FROM words w CROSS JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src"
 _TERMS = 20  #: so many are looked for in texts: SQLite takes no more than 1,000 conditions in a row
 
 
@@ -71,10 +74,7 @@ def _by_words(db: sqlite3.Connection, terms: list[Term], limit: int) -> list[Mes
     wanted = " ".join(term.quoted for term in terms)
     few = db.execute("SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)", (wanted, _MANY + 1))
     order = "w.rowid DESC" if few.fetchone()[0] > _MANY else "w.rank, m.seq DESC"
-    sql = (
-        f"SELECT {COLUMNS} FROM words w CROSS JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src "
-        f"WHERE words MATCH ? AND m.hidden = 0 ORDER BY {order} LIMIT ?"
-    )
+    sql = f"SELECT {COLUMNS} {_AMONG_WORDS} WHERE words MATCH ? AND m.hidden = 0 ORDER BY {order} LIMIT ?"
     return messages_of(db.execute(sql, (wanted, limit)))
 
 
@@ -89,8 +89,16 @@ def _by_parts(db: sqlite3.Connection, terms: list[Term], limit: int) -> list[Mes
         else:
             sql += " AND holds(m.body, ?)"
         values.append(stored(text))
+    few = holding(db, [term.text for term in terms])
+    if few is None:
+        source = f"{FROM} WHERE"
+    elif few:
+        source = f"{_AMONG_WORDS} WHERE words MATCH ? AND"
+        values.insert(0, few)
+    else:
+        return []
     return messages_of(
-        db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.hidden = 0{sql} ORDER BY m.seq DESC LIMIT ?", [*values, limit])
+        db.execute(f"SELECT {COLUMNS} {source} m.hidden = 0{sql} ORDER BY m.seq DESC LIMIT ?", [*values, limit])
     )
 
 
@@ -107,6 +115,10 @@ def index_words(db: sqlite3.Connection) -> None:
     """Bring the word index up to the messages. The caller is in a write transaction."""
     upto = words_upto(db)
     db.execute("INSERT INTO words (rowid, body) SELECT seq, body FROM messages WHERE seq > ?", (upto,))
+    if upto:
+        note(db, db.execute("SELECT body FROM messages WHERE seq > ?", (upto,)))
+    else:
+        note_all(db)
     db.execute("INSERT OR REPLACE INTO meta SELECT 'words', coalesce(max(seq), 0) FROM messages")
 
 
