@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from intercom.fleet.programs.claude.versions import NEWEST, OLDEST
 from intercom.system import proc, tmux
+from tests.processes import patience
 
 KEY = "sk-ant-intercom-tests-0123456789abcdef"
 ROOT = Path(__file__).parents[2]
@@ -232,7 +233,7 @@ class Session:
 
     def wait(self, what: str | Callable[[str], object], seconds: float = 20.0) -> str:
         """The screen once it holds `what`; fails with the screen after `seconds`."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while True:
             screen = self.text()
             if what in screen if isinstance(what, str) else what(screen):

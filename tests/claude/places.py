@@ -20,6 +20,7 @@ from intercom.fleet.programs.screen import Screen
 from intercom.system import tmux
 from tests.claude.capture import QUESTION
 from tests.claude.lab import Session
+from tests.processes import patience
 
 BASH = '%tool Bash {"command":"touch made","description":"Make a file"}'
 EMPTY = ("ready", "idle", "error")
@@ -44,7 +45,7 @@ def seen(session: Session) -> Screen:
 
 def shows(session: Session, *states: str, seconds: float = 20.0) -> Screen:
     """Its screen once it shows one of these; fails with the screen after `seconds`."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patience(seconds)
     while (found := seen(session)).state not in states:
         assert time.monotonic() < end, f"{found.state}, not {states}\n{session.text()}"
         time.sleep(0.1)
@@ -53,7 +54,7 @@ def shows(session: Session, *states: str, seconds: float = 20.0) -> Screen:
 
 def asked(session: Session, subject: str) -> Screen:
     """Its screen once it asks about this, and takes keys: in its first moment a dialog may lose one."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + patience(20)
     while (found := seen(session)).dialog is None or found.dialog.subject != subject:
         assert time.monotonic() < end, session.text()
         time.sleep(0.1)
@@ -73,7 +74,7 @@ def asks(*lines: str) -> Callable[[Session], object]:
 
 def steady(session: Session) -> None:
     """Wait until a dialog is up and stays as it is: that of an edit comes up before its text."""
-    end, last, since = time.monotonic() + 20, "", time.monotonic()
+    end, last, since = time.monotonic() + patience(20), "", time.monotonic()
     while not last or time.monotonic() - since < 0.3:
         assert time.monotonic() < end, session.text()
         dialog = seen(session).dialog
@@ -92,7 +93,7 @@ def over_draft(session: Session) -> None:
 def about_to_ask(session: Session) -> None:
     """A dialog that waits for a person to stop typing."""
     session.prompt(f"%pause 0.5\n{BASH}")
-    end = time.monotonic() + 20
+    end = time.monotonic() + patience(20)
     while seen(session).state != "blocked":
         assert time.monotonic() < end, session.text()
         session.type("z")
@@ -113,7 +114,7 @@ def plan(session: Session) -> None:
     _mode(session, "plan")
     session.prompt("where is the plan?")
     home, path = f"{session.home}/.claude/plans/", ""
-    end = time.monotonic() + 20
+    end = time.monotonic() + patience(20)
     while not path:
         assert time.monotonic() < end, session.text()
         for body in sorted((session.lab.folder / "bodies").glob("*.json"))[::-1][:10]:
@@ -133,7 +134,7 @@ def planned(session: Session) -> None:
 
 def _mode(session: Session, wanted: str) -> None:
     """Press Shift+Tab until the footer tells this permission mode; each press is seen before the next."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + patience(30)
     while (found := seen(session).mode) != wanted:
         session.key("BTab")
         while seen(session).mode in (found, ""):
@@ -206,11 +207,11 @@ def scrolled_back(session: Session) -> None:
 
 def refuse(session: Session) -> None:
     """Say no to a dialog, or close a menu. Each Esc is seen to act before the next: two at an empty box open a menu."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + patience(30)
     while (found := seen(session)).dialog is not None or found.state in ("blocked", "menu", "unknown"):
         assert time.monotonic() < end, session.text()
         session.key("Escape")
-        wait = time.monotonic() + 3
+        wait = time.monotonic() + patience(3)
         while seen(session) == found and time.monotonic() < wait:
             time.sleep(0.1)
         time.sleep(0.3)
@@ -218,7 +219,7 @@ def refuse(session: Session) -> None:
 
 def clear(session: Session) -> None:
     """Empty the box, in whatever mode it is."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + patience(20)
     while (found := seen(session)).draft != "" or found.state == "shell_mode":
         assert time.monotonic() < end, session.text()
         session.key("Escape" if found.state == "menu" else "C-u")

@@ -17,6 +17,7 @@ from intercom.fleet.wake import Woken, safely
 from intercom.fleet.workers.teardown import _marked
 from intercom.system import proc, tmux
 from tests.claude.lab import Lab
+from tests.processes import patience
 
 T = TypeVar("T")
 
@@ -32,8 +33,8 @@ def bus_call(tool: str, verb: str = "next", **inputs: Any) -> str:
 
 
 def until(look: Callable[[], T | None], seconds: float = 15.0) -> T:
-    """The first true answer of `look`; fails after `seconds`."""
-    end = time.monotonic() + seconds
+    """The first true answer of `look`; fails after `seconds` of a quiet machine."""
+    end = time.monotonic() + patience(seconds)
     while True:
         found = look()
         if found:

@@ -186,7 +186,7 @@ def test_a_killed_worker_and_its_heir(stage: Stage) -> None:
     waiter = until(lambda: stage.crew.sessions.waiter("worker-1"))
     (stage.worktrees / "worker-1" / "half.txt").write_text("half done\n")
     os.kill(row.pid, signal.SIGKILL)
-    until(lambda: not alive(*waiter), patience())
+    until(lambda: not alive(*waiter), 1)
     assert stage.state("worker-1") == "gone"
     assert workers.scan(stage.crew)[0]["state"] == "gone"
     ident, woken = stage.send("worker-1", "for whoever comes")

@@ -174,7 +174,7 @@ def test_a_master_that_sits_idle_and_one_that_comes_back(stage: Stage) -> None:
         until(lambda: crew.sessions.waiter("master"))
 
         master.kill_server()
-        until(lambda: master.instance() == "dead", patience())
+        until(lambda: master.instance() == "dead", 1)
         answer = worker.call("intercomm_escalate", message="the second question")
         assert (answer["woke"], answer["how"]) == (True, "waiter"), answer
         until(lambda: shown(stage, "the second question"))
@@ -192,7 +192,7 @@ def test_a_master_that_sits_idle_and_one_that_comes_back(stage: Stage) -> None:
         answer = worker.call("intercomm_escalate", message="the third question")
         assert not answer["woke"], answer
         os.kill(row.pid, signal.SIGKILL)
-        until(lambda: stage.state("master") == "gone", patience())
+        until(lambda: stage.state("master") == "gone", 1)
         began = time.monotonic()
         answer = worker.call("intercomm_escalate", message="the fourth question")
         assert (answer["persisted"], answer["woke"], "not running" in answer["reason"]) == (True, False, True), answer
@@ -228,7 +228,7 @@ def test_a_worker_killed_with_a_message_in_hand(stage: Stage) -> None:
     waits = stage.crew.bus.send("worker-1", "what waits", sender="master").id
     server = [one for one in proc.children(row.pid) if one.pid != row.pid]
     os.kill(row.pid, signal.SIGKILL)
-    until(lambda: workers.scan(stage.crew)[0]["state"] == "gone", patience())
+    until(lambda: workers.scan(stage.crew)[0]["state"] == "gone", 1)
     assert workers.scan(stage.crew)[0]["unread"] == 2
     both = stage.crew.state.receipt("worker-1", waits) is not None  # a second waiter may have taken that one
     assert not proc.wait_gone(server, 3)

@@ -85,7 +85,7 @@ def test_a_day_by_keys_alone(stage: Stage) -> None:
     screen.press("p")
     screen.shows("Claude Code v", "git switch -qc health")
     screen.press("q")  # Escape and a key behind it would be one to a terminal
-    until(lambda: "Claude Code v" not in screen.text(), patience(5))
+    until(lambda: "Claude Code v" not in screen.text(), 5)
     screen.press_until("a", lambda: not stage.crew.sessions.open_requests("worker-1"))
     screen.shows("worker-1 asks Which port")
     screen.press("r")
@@ -107,5 +107,5 @@ def test_a_day_by_keys_alone(stage: Stage) -> None:
     used = stage.crew.sessions.transcripts()
     assert [os.path.exists(one.path) for one in used] == [True]
     screen.press("q")
-    until(lambda: tmux.look(screen._server, screen._pane, colours=False)[0].dead, patience(10))
+    until(lambda: tmux.look(screen._server, screen._pane, colours=False)[0].dead, 10)
     assert not stage.faults()

@@ -246,8 +246,8 @@ def _race(target: Target, kind: str, dice: random.Random, *, by_hand: bool) -> N
         target.alone()
     said = target.speak(kind, "race")
     thread.join()
-    end, quiet = time.monotonic() + 20, time.monotonic()
-    while seen(session).dialog is None and time.monotonic() - quiet < 2.0:
+    end, quiet = time.monotonic() + patience(20), time.monotonic()
+    while seen(session).dialog is None and time.monotonic() - quiet < patience(2):
         assert time.monotonic() < end, session.text()
         quiet = quiet if target.stage.state(target.name) == "idle" else time.monotonic()
         time.sleep(0.05)
