@@ -33,7 +33,7 @@ from intercom.fleet.programs.claude.hook_settings import EVENTS, settings
 from intercom.fleet.programs.claude.hooks import KINDS
 from intercom.fleet.programs.screen import Choice, Dialog, Screen
 from intercom.fleet.sessions import SessionRow, Sessions
-from intercom.hooks import wording
+from intercom.hooks import shown, wording
 from intercom.hooks.events import HANDLERS, serve
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, own_mark, started
@@ -603,6 +603,30 @@ def test_each_dialog_that_only_stands_on_a_screen_is_told_once(hooks: Hooks, mon
     hooks("Stop")
     assert "AskUserQuestion" in hooks.bus.read("master")[0].body
     assert not hooks.sessions.unsettled("worker-1")
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_a_dialog_that_was_just_answered_is_not_asked_again(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch, *, goes: bool
+) -> None:
+    """The program reports it after some seconds, maybe just as it is answered: then it is only on its way out."""
+    for name, value in ME.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(shown, "_GOES", 0.2)
+    hooks("SessionStart", source="startup")
+    request = hooks.sessions.ask("worker-1", {"tool": "Bash", "subject": "make a", "input": {}}, None)
+    assert hooks.sessions.answer(request, "allow", "master")
+    asks = Dialog("permission", "", "", (Choice("", "No"), Choice("", "Yes")), 0, True, "", "Bash", "make a")
+    looks = iter([asks, None if goes else asks])
+
+    def look(*_: object) -> observe.Observation:
+        screen = Screen("blocked", next(looks, None if goes else asks))
+        return observe.Observation("worker-1", "blocked", hooks.row, "asked", None, screen)
+
+    monkeypatch.setattr(observe, "look", look)
+    payload = {"session_id": "s1", "hook_event_name": "Notification", "notification_type": "permission_prompt"}
+    serve(load(hooks.bus.config.root), "Notification", known.program("claude"), payload, os.environ)
+    assert [one.type for one in hooks.bus.read("master")] == ([] if goes else ["question"])
 
 
 def test_where_a_session_that_a_person_started_can_be_seen(hooks: Hooks) -> None:

@@ -16,6 +16,8 @@ from intercom.core.message import utc
 from intercom.fleet import observe, workers
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import judge
+from intercom.fleet.overview import attention
+from intercom.fleet.programs.screen import Choice, Dialog, Screen
 from intercom.fleet.sessions import STATES, SessionRow
 from intercom.system.liveness import started
 
@@ -121,3 +123,16 @@ def test_a_session_that_left_for_the_background_is_not_called_ready(
         assert (seen.state, "background" in seen.disagreement) == (("unknown", True) if said else ("ready", False))
         (row,) = workers.scan(crew)
         assert (row["state"], "background" in row.get("note", "")) == (seen.state, bool(said))
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "command"), [("permission", ("Yes", "No"), "approve"), ("question", ("SQLite",), "attach")]
+)
+def test_a_lead_is_told_where_to_answer(kind: str, labels: tuple[str, ...], command: str) -> None:
+    """With a plain yes or no from anywhere; what has neither only at its terminal."""
+    choices = tuple(Choice(str(number), label) for number, label in enumerate(labels, 1))
+    screen = Screen("blocked", Dialog(kind, "", "", choices, 0, True, "text"))
+    row = SessionRow("worker-1", None, os.getpid(), None, "blocked", "{}", utc())
+    seen = observe.Observation("worker-1", "blocked", row, None, None, screen)
+    told = attention("worker-1", "blocked", utc(), None, "it", seen)
+    assert told == f"waits for you: it; intercom {command} worker-1"

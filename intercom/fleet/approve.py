@@ -194,7 +194,7 @@ def _on_screen(
     shown = asked(dialog)
     if decision is None and not (dialog.kind in FIRST_RUN and row.spawned_by is not None):
         note = "nothing was answered: give decision, and expect = the subject here"
-        if all(program(row.program).choice_for(dialog, one) is None for one in DECISIONS):
+        if not seen.answerable:
             note = f"nothing was answered: only a person can choose; intercom attach {seen.name}"
         return Approved(False, asks=shown, note=note)
     wanted = decision or "allow"

@@ -15,7 +15,7 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.program import Program
 from intercom.fleet.programs.screen import AWAY, FIRST_RUN, Dialog, Screen
-from intercom.fleet.sessions import SessionRow
+from intercom.fleet.sessions import DECISIONS, SessionRow
 from intercom.system import proc, tmux
 
 #: What a state comes to. States of one kind do not contradict each other.
@@ -57,6 +57,14 @@ class Observation(NamedTuple):
     def dialog(self) -> Dialog | None:
         """What its screen asks."""
         return self.screen.dialog if self.screen else None
+
+    @property
+    def answerable(self) -> bool:
+        """Whether what its screen asks has a plain yes or no; where it has neither, only a person can choose there."""
+        dialog, row = self.dialog, self.row
+        if dialog is None or row is None:
+            return False
+        return any(program(row.program).choice_for(dialog, one) is not None for one in DECISIONS)
 
     def why(self) -> str:
         """The state in a few words, with what it is about."""

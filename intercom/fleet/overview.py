@@ -174,19 +174,20 @@ def _on_screen(seen: Observation) -> Permission:
     return Permission(seen.name, "", one_line(what, _WORDS), seen.row.since if seen.row else "", None)
 
 
-def attention(name: str, state: str, since: str | None, task: Message | None, asks: str, unsure: str = "") -> str:
-    """What a lead should look at, in a line; "" for an agent that does what it should.
-
-    `unsure`: why it is not known what it does.
-    """
+def attention(
+    name: str, state: str, since: str | None, task: Message | None, asks: str, seen: Observation | None
+) -> str:
+    """What a lead should look at, in a line; "" for an agent that does what it should. `asks`: what it waits for."""
     minutes = int(age(since) // 60) if since else 0
     for_ = f" for {minutes} min" if minutes else ""
     if asks:
-        return f"waits for you{for_}: {asks}; intercom approve {name}"
+        only_there = seen is not None and seen.dialog is not None and not seen.answerable
+        return f"waits for you{for_}: {asks}; intercom {'attach' if only_there else 'approve'} {name}"
     if state in ("dead", "gone"):
         return f"dead{for_}; a spawn gives its name, worktree and messages to an heir, a teardown ends it"
     if state == "unknown":
-        return f"{unsure or 'what it shows was not recognised'}{for_}; intercom attach {name}"
+        unsure = (seen.disagreement if seen is not None else "") or "what it shows was not recognised"
+        return f"{unsure}{for_}; intercom attach {name}"
     if state in ("blocked", *FIRST_RUN):
         return f"blocked{for_}; intercom approve {name}"
     if state in ("ready", "idle") and task is not None:
@@ -216,7 +217,7 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
         branch_of(tree),
         gist_of(last) if last else "",
         last.at if last else None,
-        "" if unseen else attention(name, state, since, task, asks, seen.disagreement if seen else ""),
+        "" if unseen else attention(name, state, since, task, asks, seen),
         told.progress if told is not None else None,
     )
 

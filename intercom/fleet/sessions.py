@@ -335,6 +335,12 @@ class Sessions:
         """What `name` asked and nobody has decided, waited for or not, oldest first."""
         return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in self._undecided(name)]
 
+    def decided(self, name: str, *, younger: float) -> list[Request]:
+        """What `name` asked and was answered within so many seconds."""
+        sql = f"{_REQUEST} WHERE decision IS NOT NULL AND name = ? AND answered >= ?"
+        found = self._all(sql, name, utc(time.time() - younger))
+        return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in found]
+
     def unblock(self, name: str, state: str) -> None:
         """A dialog went, and no hook has said so: from `blocked` to this state."""
         _check_state(state)

@@ -8,6 +8,7 @@ can answer is told as well: nobody sits there.
 from __future__ import annotations
 
 import json
+import time
 
 from intercom.bus.bus import Bus
 from intercom.bus.names import master_of
@@ -17,11 +18,13 @@ from intercom.core.limits import SHOWN
 from intercom.core.texts import beginning
 from intercom.fleet import observe, settling
 from intercom.fleet.crew import Crew
+from intercom.fleet.observe import Observation
 from intercom.fleet.programs.screen import Dialog
-from intercom.fleet.sessions import DECISIONS
 from intercom.hooks.call import Call
 from intercom.hooks.faults import note_fault
 from intercom.hooks.permission import WENT, ended, waits
+
+_GOES = 3.0  #: seconds that an answered dialog may still stand on the screen
 
 
 def tell(call: Call) -> None:
@@ -32,32 +35,41 @@ def tell(call: Call) -> None:
     with Bus(call.config) as bus:
         crew = Crew(bus, call.environ)
         try:
-            master, seen = master_of(bus.instances()), observe.look(crew, call.who.name)
+            master, seen = master_of(bus.instances()), _seen(call, crew)
             if master is None or master.state == "dead" or master.name == call.who.name:
                 return
-            if seen.dialog is None or not (_answerable(call, seen.dialog) or (seen.row and seen.row.spawned_by)):
+            if seen.dialog is None or not (seen.answerable or (seen.row and seen.row.spawned_by)):
                 return
             for one in before:
                 if settling.same(str(one.request.get("subject") or ""), seen.dialog.subject):
                     return
                 ended(call, one, WENT)  # answered at its terminal, and the turn went on to the next
-            _ask(call, bus, master.name, seen.dialog)
+            _ask(call, bus, master.name, seen.dialog, answerable=seen.answerable)
         except IntercomError as error:
             note_fault(call.config, call.event.name, error)
         finally:
             crew.state.close()
 
 
-def _answerable(call: Call, dialog: Dialog) -> bool:
-    """Whether it has a choice that a master could take."""
-    return any(call.program.choice_for(dialog, one) is not None for one in DECISIONS)
+def _seen(call: Call, crew: Crew) -> Observation:
+    """What the session shows, once a dialog that was answered a moment ago has had the time to go."""
+    until = time.monotonic() + _GOES
+    while True:
+        seen = observe.look(crew, call.who.name)
+        decided = call.sessions.decided(call.who.name, younger=2 * _GOES) if seen.dialog is not None else []
+        texts = [str(one.request.get("subject") or "") for one in decided]
+        if seen.dialog is None or not any(settling.same(text, seen.dialog.subject) for text in texts):
+            return seen
+        if time.monotonic() >= until:
+            return seen
+        time.sleep(0.1)
 
 
-def _ask(call: Call, bus: Bus, master: str, dialog: Dialog) -> None:
+def _ask(call: Call, bus: Bus, master: str, dialog: Dialog, *, answerable: bool) -> None:
     about = {"tool": dialog.tool or dialog.kind, "subject": dialog.subject, "description": dialog.detail}
     ident = call.sessions.ask(call.who.name, about, None)
     call.sessions.close(ident)  # no hook waits for its answer: it is given on the screen
-    text = question(call.who.name, dialog, ident, answerable=_answerable(call, dialog))
+    text = question(call.who.name, dialog, ident, answerable=answerable)
     sent = bus.send(master, text, sender=call.who.name, type="question", priority="urgent", thread=ident)
     call.sessions.set_message(ident, sent.id)
 

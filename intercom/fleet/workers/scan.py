@@ -55,7 +55,7 @@ def _one(crew: Crew, row: SessionRow, task: Message | None, last: Message | None
     out |= _said(task, last)
     if seen.screen is not None and seen.screen.mode:
         out["mode"] = seen.screen.mode
-    out["note"] = attention(row.name, seen.state, row.since, task, _asks(seen, requests), seen.disagreement) or None
+    out["note"] = attention(row.name, seen.state, row.since, task, _asks(seen, requests), seen) or None
     if (claim := latest(crew.state).get(row.name)) is not None:
         out["done"] = {"id": claim.id, "at": claim.at, "branch": claim.branch, **claim.to_json()}
     out["unread"] = _unread(crew, row.name)
