@@ -115,17 +115,27 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_reading_is_linear(shape: str) -> None:
-    """A message costs about the same wherever it stands in the log."""
-    times = []
-    for size in (50_000, 200_000):
+    """A message costs about the same wherever it stands in the log.
+
+    The least of five tries counts: what else runs on the machine only ever adds to the time, and reading
+    that is not linear is slow each time.
+    """
+
+    def took(size: int) -> float:
         data = (shape * (size // len(shape))).encode()
         began = time.process_time()
         parser = Parser()
         for start in range(0, len(data), 1 << 18):
             parser.feed(data[start : start + (1 << 18)])
         parser.close()
-        times.append(time.process_time() - began)
-    assert times[1] < 12 * max(times[0], 0.01)
+        return time.process_time() - began
+
+    least_small = least_large = float("inf")
+    for _ in range(5):
+        least_small, least_large = min(least_small, took(50_000)), min(least_large, took(200_000))
+        if least_large < 8 * max(least_small, 0.02):
+            return
+    raise AssertionError(f"four times the text takes {least_large / least_small:.0f} times as long")
 
 
 def test_taking_in_open_fences_is_linear(project: Path) -> None:
