@@ -308,7 +308,8 @@ def test_log_names_compare_without_case(place: Path) -> None:
         ]
     assert [path.name for path in folder.glob("*.md")] == ["INTERCOM-MYIA-Web1.md"]
     (folder / "INTERCOM-myia-web1.md").touch()
-    assert load(machine="myia-web1").log.name == "INTERCOM-myia-web1.md"
+    if len(list(folder.glob("*.md"))) > 1:  # else the file system tells no case apart
+        assert load(machine="myia-web1").log.name == "INTERCOM-myia-web1.md"
 
 
 def test_what_is_a_log() -> None:

@@ -358,7 +358,7 @@ def printed(*words: str) -> str:
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), contextlib.suppress(SystemExit):
         main(words)
-    return out.buffer.getvalue().decode("utf-8", "surrogateescape")
+    return out.buffer.getvalue().decode("utf-8", "surrogateescape").replace(os.linesep, "\n")
 
 
 def interrupted(*_: object) -> bool:
@@ -369,10 +369,10 @@ def interrupted(*_: object) -> bool:
 def look(words: list[str]) -> None:
     """One command, for people and for programs."""
     raw = "--raw" in words
-    shown = printed(*words).replace(os.linesep, "\n")
+    shown = printed(*words)
     if not raw:
         hostile.check(shown, but="\n\t" if words[0] in {"log", "read", "search", "watch", "history", "inbox"} else "\n")
-    for line in printed(*words, "--json").split(os.linesep) if not raw and words[0] in JSON else ():
+    for line in printed(*words, "--json").split("\n") if not raw and words[0] in JSON else ():
         hostile.check(line, but="")
 
 
@@ -391,7 +391,7 @@ def test_commands(value: str) -> None:
     }
     with project(value) as (_, patch):
         patch.setattr(Watch, "wait", interrupted)
-        for editor in ("/bin/true", value.replace("\0", "")):
+        for editor in ("/bin/true" if os.name == "posix" else "cmd /c rem", value.replace("\0", "")):
             patch.setenv("EDITOR", editor.encode("utf-8", "replace").decode())
             look(["edit"])
         for words in asked:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import shutil
 
 import pytest
@@ -54,11 +56,12 @@ _KILL = "kills itself by a signal that only POSIX has"
 _GIT = "needs git, of which no package for Windows can be had here; run where there is one"
 _SIGNAL = "sends a signal that only POSIX has; Ctrl-C is in tests/windows"
 _TERMINAL = "needs a pseudo-terminal, or bash"
+_NAMES = "names a file by bytes that are not UTF-8; there each name is UTF-16"
 _LINK = "makes symbolic links, which need a privilege there"
 _SLOW = "measures times that Wine's start alone exceeds"
 _FAULT = "makes a call fail that only POSIX has"
 
-#: Single tests, as `file::test`, with one parameter or all; those with the fixture `repository` need git, too.
+#: Single tests, as `file::test`, with one parameter or all; which need git or links is seen in their source, too.
 TESTS = {
     "test_hooks_plugin::test_without_the_program_the_hooks_are_silent": _TERMINAL,
     "test_hooks_plugin::test_the_server_is_started_by_what_is_there": _TERMINAL,
@@ -88,6 +91,10 @@ TESTS = {
     "test_cli_init::test_tracked_never_raises": _GIT,
     "test_cli_init::test_the_entry_of_a_worktree_whose_repository_lies_apart": _GIT,
     "test_cli_init::test_a_log_that_a_message_begins_is_kept_out_of_git": _GIT,
+    "test_config::test_a_working_directory_that_is_gone": _OPEN,
+    "test_config::test_the_machines_name": "takes the name from uname(2), which only POSIX has",
+    "test_config::test_what_is_a_log": _NAMES,
+    "test_config::test_a_log_whose_name_is_no_utf8": _NAMES,
     "test_consent::test_the_record_is_nobody_elses": _MODES,
     "test_doctor::test_what_workers_need": _FLEET,
     "test_doctor_clients::test_entries_are_started_and_spoken_to": _SLOW,
@@ -101,14 +108,17 @@ TESTS = {
 }
 
 
-#: Fixtures that make a git repository.
+#: Fixtures that make a git repository, and what stands in the source of a test that does so itself.
 _WITH_GIT = {"repository", "golden", "well"}
+_CALLS_GIT = re.compile(r"\bgit\(|\brepository\(|\[\"git\"")
+_MAKES_LINKS = re.compile(r"\bsymlink(_to)?\(|\bhardlink_to\(")
 
 
 def left_out(item: pytest.Item) -> bool:
     """Whether a test is not for this machine: it is in the list, or needs git where there is none."""
     name = f"{item.path.stem}::{item.name}"
     reason = TESTS.get(name) or TESTS.get(name.partition("[")[0], "")
-    if reason == _GIT or _WITH_GIT & set(getattr(item, "fixturenames", ())):
+    source = inspect.getsource(item.function) if isinstance(item, pytest.Function) else ""
+    if reason == _GIT or _WITH_GIT & set(getattr(item, "fixturenames", ())) or _CALLS_GIT.search(source):
         return shutil.which("git") is None
-    return bool(reason)
+    return bool(reason or _MAKES_LINKS.search(source))
