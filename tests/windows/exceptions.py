@@ -56,7 +56,7 @@ _KILL = "kills itself by a signal that only POSIX has"
 _GIT = "needs git, of which no package for Windows can be had here; run where there is one"
 _SIGNAL = "sends a signal that only POSIX has; Ctrl-C is in tests/windows"
 _TERMINAL = "needs a pseudo-terminal, or bash"
-_NAMES = "names a file by bytes that are not UTF-8; there each name is UTF-16"
+_NAMES = "has names or arguments of bytes that are not UTF-8; there they are UTF-16"
 _LINK = "makes symbolic links, which need a privilege there"
 _SLOW = "measures times that Wine's start alone exceeds"
 _FAULT = "makes a call fail that only POSIX has"
@@ -71,6 +71,7 @@ TESTS = {
     "test_index::test_what_is_read_while_the_file_changes_does_not_count": _OPEN,
     "test_ledger_hands::test_without_the_private_folder_the_chain_counts": _OPEN,
     "test_ledger_hands::test_without_the_index_the_page_is_taken_in": _OPEN,
+    "test_locale::test_what_is_typed_arrives": _NAMES,
     "test_log::test_a_failed_sync_leaves_nothing": _FAULT,
     "test_log::test_deleted_private_files_change_no_id": _OPEN,
     "test_aimfp_marker::test_made_only_where_aimfp_is_used": _LINK,

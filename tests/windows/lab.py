@@ -199,7 +199,7 @@ def at_console(words: Sequence[str], environ: Mapping[str, str], *, when: bytes,
     return shown.decode("utf-8", "replace")
 
 
-def pytest(files: Sequence[str], *, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+def pytest(files: Sequence[str], *, timeout: float = 3600) -> subprocess.CompletedProcess[str]:
     """Run test files there."""
     words = ["-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "no:xdist", *files]
     return run(words, {"HYPOTHESIS_PROFILE": "wine"}, timeout=timeout)
