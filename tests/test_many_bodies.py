@@ -372,6 +372,7 @@ class Tool:
         said = answer.content[0].text
         if answer.is_error:
             assert "nothing was" in said, said
+            print(said)
             return None
         ident: str = json.loads(said)["id"]
         return ident
@@ -440,6 +441,9 @@ LENIENT = {
     "progress": (("50",), "fifty"),
 }
 
+#: Tags of one's own in small letters: for a tool they are slips.
+SMALL = {"x-1"}
+
 
 def through_the_tool(case: Case, present: set[str]) -> Case:
     """What a tool makes of a call: "" and "null" are left out, and it answers only a message that is there."""
@@ -447,6 +451,8 @@ def through_the_tool(case: Case, present: set[str]) -> Case:
     if expected is None:
         wrong = {key: other for key, (taken, other) in LENIENT.items() if given.get(key) in taken}
         return Case(given | wrong, None)
+    if given.get("type") in SMALL:
+        return Case(given, None)
     said = {key: given.get(key, "").strip() for key in ("reply_to", "thread")}
     expected = expected | {key: None for key, text in said.items() if text in {"", "null"}}
     if expected["reply_to"] is None:
