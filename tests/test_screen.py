@@ -244,6 +244,14 @@ def test_choices_and_details() -> None:
     assert read((OLD / "error-80x24.txt").read_text("utf-8")).reason == "API Error: 400 scripted 400"
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if "▔▔▔▔" in path.read_text("utf-8")], ids=name_of)
+def test_a_named_session_keeps_the_edge_of_its_box(path: Path) -> None:
+    """Below a dialog that lies over the whole screen, as seen with a plan on the newest version."""
+    for screen, text in zip(both(path), (path.read_text("utf-8"), SGR.sub("", path.read_text("utf-8"))), strict=True):
+        assert screen.dialog is not None
+        assert read(f"{text}{'─' * 100} fix the tests ─\n") == screen
+
+
 def test_drafts_placeholders_and_modes() -> None:
     """Text in the box is told from grey words that stand in an empty one."""
 

@@ -312,7 +312,7 @@ def test_what_only_a_person_answers(stage: Stage) -> None:
 RARE_DOORS = {
     "mcp-many": ('echo \'{"mcpServers":{"a":{"command":"true"},"b":{"command":"true"}}}\' > .mcp.json', True),
     "auto_offer": ('set --; echo \'{"permissions":{"defaultMode":"acceptEdits"}}\' > ~/.claude/settings.json', True),
-    "theme": ("echo '{}' > ~/.claude.json", False),
+    "theme": ("true", False),
     "settings": (f"echo '{SETTINGS}' > ~/.claude/settings.json", False),
 }
 
@@ -325,6 +325,9 @@ def test_rare_doors(lab: Lab, stage: Stage, door: str, turn: int) -> None:
     if door == "auto_offer" and lab.version == str(OLDEST):
         pytest.skip("it makes no such offer")
     script, plain = RARE_DOORS[door]
+    if door == "theme":
+        known = stage.home / ".claude.json"
+        known.write_text(json.dumps({"customApiKeyResponses": json.loads(known.read_text())["customApiKeyResponses"]}))
     enter(stage, f'{script}\nexec claude "$@"')
     _left_alone(stage, "allow")
     if not plain:

@@ -18,7 +18,7 @@ import re
 from typing import NamedTuple
 
 from intercom.fleet.programs.claude.ansi import Row
-from intercom.fleet.programs.claude.choices import FRAME, find, rules
+from intercom.fleet.programs.claude.choices import FRAME, RULE, find, rules
 from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 
 _MENU = re.compile(r"▔{10,}\Z")
@@ -72,6 +72,8 @@ class _Parts(NamedTuple):
 def parse(rows: list[Row]) -> Dialog | None:
     """The dialog at the bottom of the screen, or None if there is none whose shape we know."""
     menu = max((at for at, row in enumerate(rows) if _MENU.match(row.text)), default=None)
+    if menu is not None and RULE.match(rows[-1].text):
+        rows = rows[:-1]  # the upper edge of the box below, which a session with a name keeps
     if menu is not None and menu > max(rules(rows), default=-1):
         rows = [Row(row.text[2:], row.styles[2:]) for row in rows[menu + 1 :]]
     else:
