@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from intercom import Bus
-from intercom.cli.tui import app as app_module
+from intercom.cli.tui import dialogs
 from intercom.cli.tui import talk as talk_module
 from intercom.cli.tui.app import Ui
 from intercom.cli.tui.dialogs import Choose, Decide, Show
@@ -141,7 +141,7 @@ def test_a_permission_is_answered_by_a_key(project: Path, bus: Bus, worker: int,
         async def scene(app: Ui, pilot: Pilot[None]) -> None:
             await until(pilot, lambda: app.query_one(Waits).chosen)
             assert "rm -r build" in str(app.query_one("#told", Static).render())
-            await until(pilot, lambda: app.since_told() > app_module._READ)
+            await until(pilot, lambda: app.since_told() > dialogs.READ)
             await pilot.press(key)
             await until(pilot, lambda: crew.sessions.answer_of(ident) is not None)
             await until(pilot, lambda: not app.query_one(Waits).chosen)
@@ -163,14 +163,14 @@ def test_a_request_that_changed_under_the_key_is_asked_again(
         ident = crew.sessions.ask("worker-1", ASKS, None)
 
         async def scene(app: Ui, pilot: Pilot[None]) -> None:
-            await until(pilot, lambda: app.query_one(Waits).chosen and app.since_told() > app_module._READ)
+            await until(pilot, lambda: app.query_one(Waits).chosen and app.since_told() > dialogs.READ)
             other = json.dumps({**ASKS, "command": "rm -r src", "subject": "rm -r src"})
             crew.state.db.execute("UPDATE requests SET request = ? WHERE id = ?", (other, ident))
             await pilot.press("a")
             await until(pilot, lambda: said(app, "has changed; nothing was answered"))
             assert crew.sessions.answer_of(ident) is None
             await until(pilot, lambda: "rm -r src" in str(app.query_one("#told", Static).render()))
-            await until(pilot, lambda: app.since_told() > app_module._READ)
+            await until(pilot, lambda: app.since_told() > dialogs.READ)
             await pilot.press("a")
             await until(pilot, lambda: crew.sessions.answer_of(ident) is not None)
 
@@ -275,6 +275,7 @@ def test_threads_fold(project: Path, bus: Bus) -> None:
 def test_a_request_longer_than_its_place(project: Path, bus: Bus, worker: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is allowed only once its end was on the screen; what takes its place is not answered by the same key."""
     del bus
+    monkeypatch.setattr(dialogs, "READ", 0.02)
     command = "\n".join(f"echo {number}" for number in range(200))
     with Crew.open(project) as crew:
         crew.sessions.record("worker-1", state="blocked", pid=worker)
@@ -282,7 +283,7 @@ def test_a_request_longer_than_its_place(project: Path, bus: Bus, worker: int, m
 
         async def scene(app: Ui, pilot: Pilot[None]) -> None:
             await until(pilot, lambda: app.query_one(Waits).chosen)
-            await until(pilot, lambda: app.since_told() > app_module._READ)
+            await until(pilot, lambda: app.since_told() > dialogs.READ)
             await pilot.press("a")
             await until(pilot, lambda: isinstance(app.screen, Decide))
             await pilot.press("a")
@@ -292,7 +293,7 @@ def test_a_request_longer_than_its_place(project: Path, bus: Bus, worker: int, m
                 await pilot.press("a")
                 await pilot.pause(0.05)
             await until(pilot, lambda: crew.sessions.answer_of(long) is not None)
-            monkeypatch.setattr(app_module, "_READ", 3600)
+            monkeypatch.setattr(dialogs, "READ", 3600)
             await until(pilot, lambda: "rm -r build" in str(app.query_one("#told", Static).render()))
             await pilot.press("a")
             await until(pilot, lambda: said(app, "that came just now"))
@@ -309,10 +310,8 @@ def test_nothing_is_answered_from_another_tab(project: Path, bus: Bus, worker: i
         ident = crew.sessions.ask("worker-1", ASKS, None)
 
         async def scene(app: Ui, pilot: Pilot[None]) -> None:
-            await until(pilot, lambda: app.query_one(Waits).chosen and app.since_told() > app_module._READ)
-            await pilot.press("2", "a")
-            await until(pilot, lambda: said(app, "no permission is highlighted"))
-            await pilot.press("1", "question_mark", "a", "escape")
+            await until(pilot, lambda: app.query_one(Waits).chosen and app.since_told() > dialogs.READ)
+            await pilot.press("2", "a", "d", "1", "question_mark", "a", "d", "escape", "slash", "a", "escape")
             assert crew.sessions.answer_of(ident) is None
 
         play(project, scene)
@@ -364,7 +363,7 @@ def test_the_queue_and_what_a_branch_changes(project: Path, bus: Bus) -> None:
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
         await pilot.press("2")
         await until(pilot, lambda: app.query_one(Queue).chosen)
-        assert "1 ahead of main, 0 behind, 1 files, not checked" in shown(app)
+        assert "1 ahead of main, 0 behind, 1 file, not checked" in shown(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Show))
         await until(pilot, lambda: "+fresh ␛[31mred" in str(app.screen.query_one("#shown", Static).render()))

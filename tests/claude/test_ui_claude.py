@@ -99,7 +99,7 @@ def test_a_day_by_keys_alone(stage: Stage) -> None:
     stage.crew.worktrees.set_status("worker-1", "done", "health")
     screen.shows("done: health", "tokens, $")
     screen.press("2")
-    screen.shows("1  worker-1  done  health", "1 ahead of main, 0 behind, 1 files, not checked")
+    screen.shows("1  worker-1  done  health", "1 ahead of main, 0 behind, 1 file, not checked")
     screen.press("Enter")
     screen.shows("+200", "health.txt")
     screen.press("q")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from intercom.cli.tui.waits import Item, still
 from intercom.core.display import value
-from intercom.core.errors import IntercomError
+from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import USER, Message
 from intercom.fleet.crew import Crew
 from intercom.system import tmux
@@ -52,6 +52,13 @@ def say(crew: Crew, to: str, text: str, answers: Message | None = None) -> str:
     return said
 
 
+def reply(crew: Crew, answers: Message, text: str) -> str:
+    """As `say`, to a message as it was read. Refused, too, where it is not as it was."""
+    if find(crew, answers.id).body != answers.body:
+        raise Refused(f"what {answers.sender} wrote was changed meanwhile; nothing was sent. Read it again.")
+    return say(crew, answers.sender, text, answers)
+
+
 def _wakes(crew: Crew, to: str, ident: str) -> bool:
     """Whether its session was woken for the message, or is at work and is told anyway."""
     from intercom.fleet.wake import safely
@@ -86,15 +93,23 @@ def nudge(crew: Crew, worker: str) -> str:
     return f"{worker}: {'woken' if done.get('woke') else done.get('reason') or done.get('note') or 'told'}"
 
 
-def peek(crew: Crew, worker: str) -> str:
-    """What a worker's terminal shows now, as text."""
+class Terminal(NamedTuple):
+    """What a worker's terminal shows, or why nothing does."""
+
+    text: str
+    there: bool = True
+
+
+def peek(crew: Crew, worker: str) -> Terminal:
+    """What a worker's terminal shows now."""
     row = crew.sessions.get(worker)
     if row is None or row.pane is None:
-        return f"{worker} has no terminal to look at"
+        return Terminal(f"{worker} has no terminal to look at", there=False)
     try:
-        return tmux.look(crew.tmux_of(row.socket), row.pane, colours=False)[1].rstrip() or "(an empty screen)"
+        shown = tmux.look(crew.tmux_of(row.socket), row.pane, colours=False)[1]
     except IntercomError as error:
-        return str(error)
+        return Terminal(str(error), there=False)
+    return Terminal(shown.rstrip() or "(an empty screen)")
 
 
 class Waiting(NamedTuple):
@@ -119,14 +134,17 @@ def _waiting(row: dict[str, Any]) -> Waiting:
     lines = ["  ".join(str(part) for part in parts if part)]
     if "ahead" in row:
         checked = "checked" if row.get("checked", {}).get("verified") else "not checked"
-        counts = f"{row['ahead']} ahead of {row['base']}, {row['behind']} behind, {row['files_changed']} files"
+        files = f"{row['files_changed']} file{'s' * (row['files_changed'] != 1)}"
+        counts = f"{row['ahead']} ahead of {row['base']}, {row['behind']} behind, {files}"
         lines.append(f"   {counts}, {checked}")
     for other, names in row.get("conflicts", {}).items():
         lines.append(f"   ! conflicts with {other} in {', '.join(names)}")
     if names := row.get("conflicts_with_base"):
         lines.append(f"   ! conflicts with {row['base']} in {', '.join(names)}")
     lines += [f"   ! {reason}" for reason in row.get("checked", {}).get("unverified", [])]
-    return Waiting(row["worker"], branch or row.get("head") or "", row.get("base") or "", "\n".join(map(value, lines)))
+    return Waiting(
+        row["worker"], branch or (row.get("head") or "")[:12], row.get("base") or "", "\n".join(map(value, lines))
+    )
 
 
 def diff(crew: Crew, one: Waiting) -> str:

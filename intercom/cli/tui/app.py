@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -17,7 +19,7 @@ from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, Static, TabbedContent
 
-from intercom.cli.tui import acts
+from intercom.cli.tui import acts, dialogs
 from intercom.cli.tui.dialogs import Ask, Choose, Decide, Search, Show
 from intercom.cli.tui.frame import Frame
 from intercom.cli.tui.panels import Queue, Waits, Who
@@ -28,21 +30,21 @@ from intercom.core.errors import IntercomError
 from intercom.core.message import KINDS
 from intercom.store.index.query import Filter
 
-_READ = 0.7  #: seconds that something is on the screen before a key answers it
 HELP = """\
-Tab        from list to list            1 2 3  talk, queue, health
-a  d       allow, deny what is highlighted in "Waits for you"
-r          reply: to the question highlighted there, or to the message in focus
-w          write to the agent highlighted in "Who"
-n          nudge that agent             p      peek at its terminal
-o          open its terminal (leave tmux with its prefix, then d)
-Enter      on an agent: its messages; on the queue: what the branch changes (v, too)
-t          the thread of the message in focus, or of the question highlighted
-y          one type of messages         Escape all messages again
-/          search while you type        f      fold threads
-m          mark all that is for you as read
-e          edit the log in $EDITOR      q      quit
+Tab, arrows   from list to list, and within      1 2 3  talk, queue, health
+a  d          allow, deny what is highlighted in "Waits for you"
+r             reply to the question there, or to the message in focus
+w             write to the agent highlighted in "Who"
+n             nudge that agent                   p      peek at its terminal
+o             open its terminal (back: tmux's prefix, then d)
+Enter         on an agent: its messages; in the queue: the diff (v, too)
+t             the thread of the message in focus, or of the question
+y             one type of messages              Escape all messages again
+/             search while you type              f      fold threads
+m             mark all that is for you as read
+e             edit the log in $EDITOR            q      quit
 """
+_TALK_ONLY = {"answer", "reply", "search", "thread", "type", "fold"}  #: keys about what the other tabs do not show
 
 
 class Ui(Frame):
@@ -59,7 +61,7 @@ class Ui(Frame):
         Binding("m", "mark", "read", show=False),
         Binding("t", "thread", "thread", show=False),
         Binding("y", "type", "type", show=False),
-        Binding("v", "diff", "diff", show=False),
+        Binding("v", "diff", "diff"),
         Binding("f", "fold", "fold", show=False),
         Binding("e", "edit", "edit", show=False),
         Binding("slash", "search", "search", key_display="/"),
@@ -71,6 +73,17 @@ class Ui(Frame):
         Binding("q", "quit", "quit"),
     ]
 
+    _pressed = float("-inf")  #: when a key to answer was pressed last
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys about something that another tab shows are not offered."""
+        del parameters
+        tabs = self.screen_stack[0].query(TabbedContent) if self.screen_stack else None
+        shown = tabs.first().active if tabs else "talk-tab"
+        if action == "diff":
+            return shown == "queue-tab"
+        return shown == "talk-tab" or action not in _TALK_ONLY
+
     @property
     def _talks(self) -> bool:
         """Whether the lists and the conversation are on the screen."""
@@ -80,11 +93,16 @@ class Ui(Frame):
         """The agent that a key is about: of what waits where that is in focus, else of the list."""
         if not self._talks:
             row = self.part(Queue).chosen
+            if row is None:
+                self.notify("highlight a branch in the queue (2), or an agent (1)", severity="warning")
             return row.worker if row is not None else ""
         item = self._chosen()
         if self.part(Waits).has_focus and item is not None:
             return item.who
-        return str(self.part(Who).chosen or (item.who if item else ""))
+        name = str(self.part(Who).chosen or (item.who if item else ""))
+        if not name:
+            self.notify('highlight an agent in "Who", or what one waits for', severity="warning")
+        return name
 
     def _chosen(self) -> Item | None:
         found: Item | None = self.part(Waits).chosen if self._talks else None
@@ -108,7 +126,11 @@ class Ui(Frame):
         if item is None or item.kind != PERMISSION:
             self.notify("no permission is highlighted", severity="warning")
             return
-        if self.since_told() < _READ:
+        if not self.in_sight():
+            self.notify("there is no room to show it: make the window larger", severity="warning")
+            return
+        pressed, self._pressed = self._pressed, time.monotonic()
+        if min(self.since_told(), self._pressed - pressed) < dialogs.READ:  # a key that is held down answers once
             self.notify("that came just now: read it, then press again", severity="warning")
             return
         if (
@@ -117,6 +139,7 @@ class Ui(Frame):
             and not await self.push_screen_wait(Decide(item.who, item.detail))
         ):
             return
+        self._pressed = time.monotonic()  # what was read in full was pressed there
         done = await self.ask(lambda crew: acts.answer(crew, item, decision))
         if done is not None:
             self.notify(sentence(done.said), severity="warning" if done.changed else "information", markup=False)
@@ -129,12 +152,11 @@ class Ui(Frame):
         if not ident:
             self.notify("highlight a question, or go to a message", severity="warning")
             return
-        answers = await self.ask(lambda crew: acts.find(crew, ident))
-        if answers is None:
-            return
-        text = await self.push_screen_wait(Ask(f"To {answers.sender}, who wrote:\n{answers.body}"))
-        if text.strip():
-            await self.do(lambda crew: acts.say(crew, answers.sender, text, answers))
+        text = ""
+        while (answers := await self.ask(lambda crew: acts.find(crew, ident))) is not None:
+            text = await self.push_screen_wait(Ask(f"To {answers.sender}, who wrote:\n{answers.body}", text))
+            if not text.strip() or await self.do(partial(acts.reply, answers=answers, text=text)):
+                return
 
     def _message(self) -> str:
         """The message in focus, else the question that is highlighted; "" for none."""
@@ -146,9 +168,10 @@ class Ui(Frame):
     @work
     async def action_write(self) -> None:
         """Write to the agent that is highlighted."""
-        name = self._worker()
-        if name and (text := await self.push_screen_wait(Ask(f"To {name}:"))).strip():
-            await self.do(lambda crew: acts.say(crew, name, text))
+        name, text = self._worker(), ""
+        while name and (text := await self.push_screen_wait(Ask(f"To {name}:", text))).strip():
+            if await self.do(partial(acts.say, to=name, text=text)):
+                return
 
     @work
     async def action_nudge(self) -> None:
@@ -171,14 +194,21 @@ class Ui(Frame):
             return
 
         async def again() -> str:
-            return await self.ask(lambda crew: acts.peek(crew, name)) or ""
+            shown = await self.ask(lambda crew: acts.peek(crew, name))
+            return shown.text if shown is not None else ""
 
         await self.push_screen_wait(Show(value(name), await again(), again))
 
-    def action_open(self) -> None:
+    @work
+    async def action_open(self) -> None:
         """Take a terminal over, and come back."""
-        if name := self._worker():
+        if not (name := self._worker()):
+            return
+        shown = await self.ask(lambda crew: acts.peek(crew, name))
+        if shown is not None and shown.there:
             self._run("attach", name)
+        elif shown is not None:
+            self.notify(sentence(shown.text), severity="warning", markup=False)
 
     def action_edit(self) -> None:
         """Edit the log."""
@@ -217,7 +247,9 @@ class Ui(Frame):
         paged: list[bool] = []
         self._outside(lambda: paged.append(show.page("".join(f"{line}\n" for line in lines), at_end=False)))
         if not any(paged):
-            await self.push_screen_wait(Show(f"{value(row.branch)} against {value(row.base)}", text))
+            await self.push_screen_wait(
+                Show(f"{value(row.worker)}: {value(row.branch)} against {value(row.base)}", text)
+            )
 
     # -- what the conversation shows ----------------------------------------------------------------
 
@@ -281,12 +313,16 @@ class Ui(Frame):
 
     async def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
         """Find what it shows, each time it is shown."""
-        if event.pane.id == "queue-tab":
+        self.refresh_bindings()
+        if event.pane.id == "talk-tab":
+            self.tell_in_full()
+        elif event.pane.id == "queue-tab":
             self.part(Queue).show(await self.ask(acts.queue) or [])
         elif event.pane.id == "health-tab":
-            found = await self.ask(acts.health)
-            told = "\n".join(
-                f"{state:<8} {check:<14} {sentence(says)}" + (f"\n{'':<24}→ {sentence(do)}" if do else "")
-                for state, check, says, do in found or []
-            )
-            self.part("#health", Static).update(Text(told))
+            from rich.table import Table
+
+            table = Table.grid(padding=(0, 2, 0, 0))
+            for state, check, says, do in await self.ask(acts.health) or []:
+                told = Text(sentence(says)).append(f"\n→ {sentence(do)}" if do else "", "bold")
+                table.add_row(Text(state, "" if state == "ok" else "bold red"), Text(check, "dim"), told)
+            self.part("#health", Static).update(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from intercom.core.display import framed, value
 
+READ = 0.7  #: seconds that something is on the screen before a key answers it
 _REST = 0.15  #: seconds without a key after which words are looked for
 _AGAIN = 0.5  #: seconds between two looks at a terminal, as long as it is looked at
 
@@ -26,18 +28,33 @@ class Ask(ModalScreen[str]):
     DEFAULT_CSS = """
     Ask { align: center bottom; }
     Ask > Vertical { height: auto; padding: 0 1; background: $panel; }
+    Ask VerticalScroll { height: auto; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape", "leave", "Leave"),
+        ("pageup", "turn(-1)", "Back"),
+        ("pagedown", "turn(1)", "On"),
+    ]
 
-    def __init__(self, about: str) -> None:
+    def __init__(self, about: str, text: str = "") -> None:
         super().__init__()
-        self._about = about
+        self._about, self._begun = about, text
 
     def compose(self) -> ComposeResult:
-        """What it is about, and the line."""
+        """What it is about, which scrolls where it is long, and the line."""
         with Vertical():
-            yield Static(Text("\n".join(framed(self._about, ""))[:2000]))
-            yield Input(placeholder="Enter sends, Escape leaves")
+            with VerticalScroll(can_focus=False):
+                yield Static(Text("\n".join(framed(self._about, ""))))
+            yield Input(self._begun, placeholder="Enter sends, Escape leaves")
+
+    def on_resize(self) -> None:
+        """Leave room for the line, however long what it is about is."""
+        self.query_one(VerticalScroll).styles.max_height = max(1, self.size.height - 4)
+
+    def action_turn(self, pages: int) -> None:
+        """Scroll what it is about."""
+        box = self.query_one(VerticalScroll)
+        box.scroll_relative(y=pages * max(1, box.size.height - 1), animate=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """It was written."""
@@ -50,6 +67,10 @@ class Ask(ModalScreen[str]):
 
 class Search(Ask):
     """Asks for words, and shows what they find while they are written."""
+
+    DEFAULT_CSS = """
+    Search { background: transparent; }
+    """
 
     def __init__(self, about: str, find: Callable[[str], Awaitable[None]]) -> None:
         super().__init__(about)
@@ -113,6 +134,18 @@ class Decide(ModalScreen[bool]):
     def __init__(self, title: str, text: str) -> None:
         super().__init__()
         self._title, self._text = title, text
+        self._since = float("inf")  #: when what is seen of it came to be seen
+
+    def on_mount(self) -> None:
+        """Its beginning can be read."""
+        self._turned()
+
+    def _turned(self) -> None:
+        self._since = float("inf")
+        self.call_after_refresh(self._drawn)
+
+    def _drawn(self) -> None:
+        self._since = time.monotonic()
 
     def compose(self) -> ComposeResult:
         """All of it."""
@@ -123,11 +156,15 @@ class Decide(ModalScreen[bool]):
     def action_more(self) -> None:
         """A screen further."""
         self.query_one(VerticalScroll).scroll_page_down(animate=False)
+        self._turned()
 
     def action_allow(self) -> None:
-        """Where the end is in sight, it was read; else go on."""
+        """Where the end is in sight, it was read; else go on. A key that is held down reads nothing."""
         box = self.query_one(VerticalScroll)
-        if box.scroll_y >= box.max_scroll_y:
+        since, self._since = self._since, time.monotonic()
+        if self._since - since < READ:
+            return
+        if box.size.height and box.scroll_y >= box.max_scroll_y:
             self.dismiss(True)
         else:
             self.action_more()

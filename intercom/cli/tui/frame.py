@@ -15,6 +15,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message as Event
+from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static, TabbedContent, TabPane
 
 from intercom.cli.tui.panels import Queue, Waits, Who
@@ -34,13 +35,22 @@ T = TypeVar("T")
 _WIDE, _LARGE, _HUGE = 110, 160, 220  #: columns from which on there are three columns, and wider ones
 _LOOK_ANYWAY = 20.0  #: seconds after which ages are told anew, and what no file tells is looked at
 _HINTS = {
-    PERMISSION: "a allow   d deny   p peek   o open",
+    PERMISSION: "a allow  d deny  p peek",
     QUESTION: "r reply",
-    UNVERIFIED: "w write to it   2 the queue",
-    CONFLICT: "2 the queue",
-    MERGE: "2 the queue",
+    UNVERIFIED: "w write  2 queue",
+    CONFLICT: "2 queue",
+    MERGE: "2 queue",
 }
 _PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
+
+
+class Ground(Screen[None]):
+    """What everything else comes up over."""
+
+    def on_screen_resume(self) -> None:
+        """What is told in full can be read again, or was replaced meanwhile."""
+        if isinstance(self.app, Frame) and not self.app.over:
+            self.app.tell_in_full()
 
 
 class Frame(App[None]):
@@ -53,11 +63,13 @@ class Frame(App[None]):
     TabbedContent, TabPane, ContentSwitcher { height: 1fr; }
     #top { height: 1; padding: 0 1; background: $panel; }
     #main { layout: grid; grid-size: 3 1; grid-columns: 34 1fr 44; height: 1fr; }
-    #main.narrow { grid-size: 2 2; grid-columns: 26 1fr; grid-rows: 1fr 11; }
+    #main.narrow { grid-size: 2 2; grid-columns: 28 1fr; grid-rows: 1fr 11; }
     #main.narrow #who { row-span: 2; }
     #main.large { grid-columns: 42 1fr 60; }
     #main.huge { grid-columns: 48 1fr 80; }
     #who, #talk, #right { border: round $surface-lighten-2; height: 100%; }
+    #who, #talk, #right { border-title-color: $text-muted; }
+    #who:focus, #talk:focus-within, #right:focus-within { border-title-color: $text-primary; }
     #who:focus, #talk:focus-within, #right:focus-within { border: round $primary; }
     #waits { height: auto; max-height: 50%; border: none; }
     #main.narrow #waits { max-height: 3; }
@@ -78,8 +90,13 @@ class Frame(App[None]):
         self.picture: Picture | None = None
         self._drawing = self._again = self._telling = False
         self._known: set[tuple[str, str]] = set()
-        self._read: tuple[Item | None, float] = (None, 0.0)  #: what is told in full, and since when
+        self._told: Item | None = None  #: what is told in full
+        self._read: tuple[Item | None, float] = (None, 0.0)  #: what of it was on the screen last, and since when
         self._titled = ""
+
+    def get_default_screen(self) -> Screen[None]:
+        """What has the parts."""
+        return Ground(id="_default")
 
     def compose(self) -> ComposeResult:
         """Who, the conversation, what waits; the queue; the health."""
@@ -141,6 +158,7 @@ class Frame(App[None]):
         self.part("#main").set_class(event.size.width < _WIDE, "narrow")
         self.part("#main").set_class(_LARGE <= event.size.width < _HUGE, "large")
         self.part("#main").set_class(event.size.width >= _HUGE, "huge")
+        self.call_after_refresh(self._lists)
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -210,7 +228,7 @@ class Frame(App[None]):
         parts = [waiting if found.waits else "nothing waits", f"{found.unread} unread"]
         parts += [f"{groups.count(group)} {group}" for group in (STUCK, WORKING, IDLE) if group in groups]
         top = Text(f"intercom {value(self._config.root.name)}  ", "bold")
-        top.append("  ".join(parts), "bold red" if found.waits else "dim")
+        top.append(parts[0], "bold red" if found.waits else "dim").append("  ".join(["", *parts[1:]]), "dim")
         self.part("#top", Static).update(top)
         self._title(f"intercom {value(self._config.root.name)}" + (f": {waiting}" if found.waits else ""))
         self.tell_in_full()
@@ -228,14 +246,26 @@ class Frame(App[None]):
     def tell_in_full(self) -> None:
         """What is highlighted among what waits, in full."""
         item = self.part(Waits).chosen
-        if item != self._read[0]:
-            self._read = item, time.monotonic()
+        if item != self._told:
+            self._told = item
+            told = Text("\n".join(framed(item.detail, "")) if item else "")
+            if item:
+                told = Text.assemble((f"{value(item.who)}  ", "bold"), (f"{_HINTS[item.kind]}\n", "dim"), told)
+            self.part("#told", Static).update(told)
             self.part("#detail").scroll_home(animate=False)
-        told = Text("\n".join(framed(item.detail, "")) if item else "")
-        self.part("#detail").border_subtitle = None
-        if item:
-            told = Text.assemble((f"{_HINTS[item.kind]}\n", "dim"), told)
-        self.part("#told", Static).update(told)
+        if item != self._read[0] and self.in_sight():
+            self._read = item, float("inf")  # until it is drawn
+            self.call_after_refresh(self._drawn, item)
+
+    def _drawn(self, item: Item | None) -> None:
+        if item == self._read[0]:
+            self._read = item, min(self._read[1], time.monotonic())
+
+    def in_sight(self) -> bool:
+        """Whether what is told in full is on the screen: nothing lies over it, its tab is shown, and it has room."""
+        box = self.part("#detail")
+        shown = self.part(TabbedContent).active == "talk-tab" and len(self.screen_stack) == 1
+        return bool(shown and self.size.region.contains_region(box.region) and box.size.height and box.size.width)
 
     def is_whole(self) -> bool:
         """Whether all that is told of it can be seen, or its end was scrolled to."""
@@ -243,7 +273,8 @@ class Frame(App[None]):
         return bool(box.scroll_y >= box.max_scroll_y)
 
     def since_told(self) -> float:
-        """For how many seconds it has been on the screen as it is."""
+        """For how many seconds what is highlighted has been on the screen as it is; less than 0: it is not yet."""
+        self.tell_in_full()  # the highlight may have moved, and nothing been drawn since
         return time.monotonic() - self._read[1]
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -263,9 +294,10 @@ class Frame(App[None]):
             self.notify(sentence(str(error)), severity="error", markup=False)
             return None
 
-    async def do(self, act: Callable[[Crew], str]) -> None:
-        """Do something, say what came of it, and draw it."""
+    async def do(self, act: Callable[[Crew], str]) -> bool:
+        """Do something, say what came of it, and draw it; whether it was done."""
         told = await self.ask(act)
         if told is not None:
             self.notify(sentence(told), markup=False)
         await self.on_frame_changed()
+        return told is not None

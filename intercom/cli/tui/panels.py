@@ -22,23 +22,24 @@ _COLOUR = {NEEDS_YOU: "bold red", STUCK: "red", WORKING: "green", IDLE: "", DONE
 _ASKS = {PERMISSION: "may I ", QUESTION: "asks ", UNVERIFIED: "not verified ", CONFLICT: "conflict "}
 
 
-def agent_line(agent: Agent) -> Text:
-    """One agent in a few lines."""
+def agent_line(agent: Agent, width: int = 0) -> Text:
+    """One agent in a few lines of this width; 0: however long they are."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{SIGNS[agent.group]} ", _COLOUR[agent.group])
     text.append(value(agent.name), f"bold {colour_of(agent.name)}")
-    text.append(f" {agent.state or '-'} {since(agent.since)}" if agent.group != ELSEWHERE else "", "dim")
-    if agent.progress is not None and agent.task:
-        text.append(f" {agent.progress} %", "dim")
-    if agent.unread:
-        text.append(f" {agent.unread} unread", "yellow")
+    stands = " ".join(filter(None, (agent.state, since(agent.since) if agent.since else "")))
+    text.append(f" {stands}" if agent.group != ELSEWHERE else "", "dim")
     if agent.task:
-        text.append(f"\n  {sentence(agent.task)}")
+        progress = f"{agent.progress} % " if agent.progress is not None else ""
+        text.append(f"\n  {progress}", "bold").append(sentence(agent.task))
     if agent.last:
         text.append(f"\n  “{sentence(agent.last)}”", "dim")
     used = in_words(agent.used) if agent.used is not None else ""
-    if more := "  ".join(filter(None, (value(agent.branch), used))):
-        text.append(f"\n  {more}", "dim")
+    unread = f"{agent.unread} unread" if agent.unread else ""
+    parts = [part for part in (unread, value(agent.branch), used) if part]
+    fits = width == 0 or len("  ".join(parts)) + 2 <= width
+    for place, part in enumerate(parts):
+        text.append("  " if place and fits else "\n  ").append(part, "yellow" if part == unread else "dim")
     if agent.excess:
         text.append(f"\n  {value(agent.excess)}", "bold yellow")
     return text
@@ -53,15 +54,15 @@ class Who(OptionList):
         """Show these, and keep what is highlighted."""
         keep = self.highlighted_option.id if self.highlighted_option else None
         self.clear_options()
-        shown = None
+        shown, width = None, self.scrollable_content_region.width - 2
         for one in agents:
             group = one.group
             if group != shown:
-                self.add_option(Option(Text(group, f"underline {_COLOUR[group] or 'dim'}"), disabled=True))
+                self.add_option(Option(Text(group, f"underline {_COLOUR[group].replace('dim', '')}"), disabled=True))
                 shown = group
-            self.add_option(Option(agent_line(one), id=f"agent-{one.name}"))
+            self.add_option(Option(agent_line(one, width), id=f"agent-{one.name}"))
         if not agents:
-            self.add_option(Option(Text("nobody yet", "dim"), disabled=True))
+            self.add_option(Option(Text("nobody yet: intercom spawn"), disabled=True))
         if keep and any(option.id == keep for option in self.options):
             self.highlighted = self.get_option_index(keep)
 

@@ -30,6 +30,7 @@ _WINDOW = 50  #: messages that are fetched at once
 _LAID_OUT = 0.3  #: seconds after which cards have their places
 _MOST = 200  #: cards that are held
 _LONGEST = 20_000  #: characters of a body that a card shows
+_EMPTY = "No messages yet. w writes to the agent that is highlighted, ? tells the keys."
 _COLOURS = ("cyan", "green", "yellow", "magenta", "bright_blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
@@ -150,7 +151,7 @@ class Talk(VerticalScroll):
         if found:
             await self.mount_all(map(Card, found))
         else:
-            await self.mount(Static("Nothing found." if words else "No messages yet.", classes="empty"))
+            await self.mount(Static("Nothing found." if words else _EMPTY, classes="empty"))
         self._has_end = True
         self._fold()
         self.anchor()
