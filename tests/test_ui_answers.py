@@ -139,7 +139,6 @@ def test_a_key_that_is_held_down(project: Path, crew: Crew, monkeypatch: pytest.
     long = crew.sessions.ask("worker-1", asks("\n".join(f"echo {number}" for number in range(60))), None)
     monkeypatch.setattr(Ui, "since_told", lambda _: 60.0)
     monkeypatch.setattr(dialogs, "READ", 30.0)
-    monkeypatch.setattr(dialogs, "READ", 30.0)
 
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "echo 0" in told(app))
@@ -154,6 +153,7 @@ def test_a_key_that_is_held_down(project: Path, crew: Crew, monkeypatch: pytest.
         monkeypatch.setattr(dialogs, "READ", 0.0)
         await pilot.press("a")
         await until(pilot, lambda: crew.sessions.answer_of(long) is not None)
+        monkeypatch.setattr(dialogs, "READ", 30.0)
         for _ in range(2):
             crew.sessions.ask("worker-1", asks("rm -rf src"), None)
         await until(pilot, lambda: "rm -rf src" in told(app))
