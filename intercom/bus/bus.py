@@ -36,9 +36,12 @@ from intercom.store.private import vet
 from intercom.store.state.db import State
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from intercom.bus.history import Upkeep
     from intercom.bus.redact import Redaction
     from intercom.bus.status import Status
+    from intercom.core.message import Said
     from intercom.store.log.compact import Compaction
 
 _TRIES = 4  #: times a read is repeated where the index turns out to be damaged
@@ -99,18 +102,18 @@ class Bus:
         priority: str | None = None,
         reply_to: str | None = None,
         thread: str | None = None,
-        status: str | None = None,
-        progress: int | None = None,
         via: str = "tool",
+        **said: Unpack[Said],
     ) -> Message:
         """Append a message; when this returns, it is on disk and will be delivered.
 
-        `type` in either vocabulary, `priority` None, "normal" or "urgent", `progress` 0 to 100 (percent).
+        `type` in either vocabulary, `priority` None, "normal" or "urgent"; `said`: a `status`, one of STATUS_CODES,
+        and `progress`, 0 to 100 (percent).
         UnknownName, Refused, UsageError, FormatError, StorageError, LockTimeout: then nothing was sent.
         """
         arguments.texts("nothing was sent", to=to, message=message, sender=sender, type=type, via=via)
-        arguments.maybe_texts("nothing was sent", priority=priority, reply_to=reply_to, thread=thread, status=status)
-        arguments.check_values(priority, status, progress, via)
+        arguments.maybe_texts("nothing was sent", priority=priority, reply_to=reply_to, thread=thread)
+        arguments.check_values(priority, said, via)
         self._registry.check_machine()
         with self.moment():
             name = self._registry.check_sender(sender, via)
@@ -119,7 +122,7 @@ class Bus:
         tag, declared = tag_of(type)
         now = time.time()
         what = tag, declared or type_of(tag, recipient), message, priority == "urgent", reply_to or None, thread or None
-        sent = Message(new_id(), None, utc(now), name, recipient, *what, via, self.config.log.name, status, progress)
+        sent = Message(new_id(), None, utc(now), name, recipient, *what, via, self.config.log.name, **said)
         self._outbox.store(render(sent, local_stamp(now)), tidies=self.tidies)
         return sent
 

@@ -5,8 +5,10 @@ Each check takes the words that say what did not happen. Nothing here knows the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from intercom.core.errors import UsageError
-from intercom.core.message import CLI, STATUS_CODES, TOOL, UNPROVEN, utc
+from intercom.core.message import CLI, SAID, TOOL, UNPROVEN, Field, utc
 
 _MANY = 2**53  #: more than any history has; SQLite takes no larger numbers than 2**63
 
@@ -75,18 +77,31 @@ def check_since(value: str | None) -> str | None:
         ) from None
 
 
-def check_values(priority: str | None, status: str | None, progress: object, via: str) -> None:
-    """The small values of a message that is to be sent; all texts are texts already."""
+def check_values(priority: str | None, said: Mapping[str, object], via: str) -> None:
+    """The small values of a message that is to be sent. TypeError for what no message can say."""
     if priority not in {None, "normal", "urgent"}:
         raise UsageError(f"{priority!r} is not a priority; nothing was sent. Use normal or urgent.")
-    if status is not None and status not in STATUS_CODES:
-        raise UsageError(f"{status!r} is not a status; nothing was sent. Use one of {', '.join(STATUS_CODES)}.")
-    if progress is not None and (isinstance(progress, bool) or not isinstance(progress, int)):
-        raise UsageError(f"progress must be a whole number, not {_kind(progress)}; nothing was sent.")
-    if progress is not None and not 0 <= progress <= 100:
-        raise UsageError(f"progress is {_number(progress)}; nothing was sent. Give a percentage from 0 to 100.")
+    known = {field.name: field for field in SAID}
+    for name, value in said.items():
+        if name not in known:
+            raise TypeError(f"send() got an unexpected keyword argument {name!r}")
+        if value is not None:
+            _check_field(known[name], value)
     if via not in {TOOL, CLI, UNPROVEN}:
         raise UsageError(f"{via!r} is not a way to send; nothing was sent. Use tool, cli or unproven.")
+
+
+def _check_field(field: Field, value: object) -> None:
+    name = field.name
+    if field.kind == "percent":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise UsageError(f"{name} must be a whole number, not {_kind(value)}; nothing was sent.")
+        if not 0 <= value <= 100:
+            raise UsageError(f"{name} is {_number(value)}; nothing was sent. Give a percentage from 0 to 100.")
+        return
+    texts("nothing was sent", **{name: value})
+    if field.words and value not in field.words:
+        raise UsageError(f"{value!r} is not a {name}; nothing was sent. Use one of {', '.join(field.words)}.")
 
 
 def _kind(value: object) -> str:

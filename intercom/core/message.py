@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from intercom.core.errors import FormatError
 
@@ -34,9 +34,39 @@ KINDS = (
     ("done", "DONE"),
 )
 TYPES = tuple(word for word, _ in KINDS)  #: InterComm's
-TAGS = ("INFO", "TASK", "DONE", "WARN", "ERROR", "ASK", "REPLY")  #: the INTERCOM protocol's
+TAGS = (*dict.fromkeys(tag for _, tag in KINDS), "WARN", "ERROR")  #: the INTERCOM protocol's
 TYPES_SHOWN = f"{', '.join(TYPES)}, or a tag of the log such as warn"  #: what a type can be, for people and models
 STATUS_CODES = ("working", "waiting", "blocked", "done", "failed")
+
+
+class Field(NamedTuple):
+    """What a message may say beside its header: a key of its meta line. `FIELDS` has them all."""
+
+    key: str  #: in the meta line
+    name: str  #: of the attribute, of an Entry and of a Message
+    column: str  #: in the index
+    kind: str = "text"  #: text; word: small letters; percent: 0 to 100
+    words: tuple[str, ...] = ()  #: what a word can be when it is sent; none: it is not given by whoever sends
+
+
+#: In the order of the meta line, which is an Entry's too. The first three have a place of their own in a Message, all
+#: others stand there in this order behind `file`.
+FIELDS = (
+    Field("re", "reply_to", "re"),
+    Field("thread", "thread", "thread"),
+    Field("type", "declared", "declared", "word"),
+    Field("status", "status", "status", "word", STATUS_CODES),
+    Field("progress", "progress", "progress", "percent"),
+)
+SAID = FIELDS[3:]
+
+
+class Said(TypedDict, total=False):
+    """The values of `SAID`, as whoever sends gives them."""
+
+    status: str | None
+    progress: int | None
+
 
 _TAG_OF = dict(KINDS)
 _TYPE_OF = {tag: word for word, tag in KINDS if tag != "INFO"}
@@ -103,10 +133,9 @@ class Message(NamedTuple):
             "via": self.via,
             "file": self.file,
         }
-        if self.status is not None:
-            out["status"] = self.status
-        if self.progress is not None:
-            out["progress"] = self.progress
+        for field in SAID:
+            if (value := getattr(self, field.name)) is not None:
+                out[field.name] = value
         if self.redelivered:
             out["redelivered"] = True
         if self.late:

@@ -32,6 +32,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from intercom.core.message import FIELDS
+
 FRONT = "front"
 PREAMBLE = "preamble"  #: text that is not a message: before the first, or loose after a marker
 MESSAGE = "message"
@@ -57,7 +59,7 @@ class Entry(NamedTuple):
     id: str | None = None
     at: str | None = None
     via: str | None = None
-    reply_to: str | None = None  #: from here on what most messages have not
+    reply_to: str | None = None  #: from here on those of FIELDS, which most messages do not have
     thread: str | None = None
     declared: str | None = None
     status: str | None = None
@@ -76,29 +78,32 @@ ARROW = b"(?:" + b"|".join(re.escape(arrow.encode()) for arrow in sorted(_ARROWS
 #: What no name may hold, or its header would be read otherwise the next time.
 ARROWISH = re.compile("[→⇒➜➔➡⟶⟹>]|" + "|".join(arrow for arrow in _ARROWS if not arrow.isascii()))
 
-# What `render` writes, in its order: 13 groups from stamp to progress. Anything else goes the tolerant way.
-_VALUE = rb"[A-Za-z0-9._:+%-]+"
+#: The keys of the meta line after the id, in the order in which `render` writes them.
+META_KEYS = ("at", *(field.key for field in FIELDS[:2]), "via", *(field.key for field in FIELDS[2:]))
+_VALUES = {"text": rb"[A-Za-z0-9._:+%-]+", "word": rb"[a-z]+", "percent": rb"[0-9]{1,2}|100"}
+_PATTERNS = {"at": rb"[0-9TZ:.-]+", "via": rb"[a-z]+", **{field.key: _VALUES[field.kind] for field in FIELDS}}
+
+# What `render` writes, in its order: 6 groups from stamp to id, then one for each key. Anything else goes the
+# tolerant way.
 _STRICT = (
     rb"## \[([0-9][0-9:.TZ-]*(?: [0-9][0-9:.]*)?|)\] ([a-z0-9.-]+) \xe2\x86\x92 ([a-z0-9.-]+(?:, [a-z0-9.-]+)*)"
     rb" \[((?!URGENT\])[A-Z][A-Z0-9_-]{0,30})\]( \[URGENT\])?\n"
-    rb"<!-- intercom id=([0-9a-z]{1,12})(?: at=([0-9TZ:.-]+))?(?: re=("
-    + _VALUE
-    + rb"))?(?: thread=("
-    + _VALUE
-    + rb"))?"
-    rb"(?: via=([a-z]+))?(?: type=([a-z]+))?(?: status=([a-z]+))?(?: progress=([0-9]{1,2}|100))?"
-    rb"(?: size=[0-9]{1,12} sum=[0-9a-f]{10})? -->(?=\n)"
+    rb"<!-- intercom id=([0-9a-z]{1,12})"
+    + b"".join(rb"(?: %s=(%s))?" % (key.encode(), _PATTERNS[key]) for key in META_KEYS)
+    + rb"(?: size=[0-9]{1,12} sum=[0-9a-f]{10})? -->(?=\n)"
 )
 _CONFLICT_LINE = rb"(?:[ \t][^\n]*)?\r?(?=\n|\Z)"
 #: Where an entry may begin; the look ahead spares most lines the alternatives.
-#: Groups: 1-13 strict header; 14 compaction marker; 15 stamp, 16 rest; 17 conflict line.
+#: Groups: those of the strict header; then compaction marker; stamp and rest; conflict line.
 BOUNDARY = re.compile(
     rb"\n(?=[#<=>|\xef])(?:\xef\xbb\xbf)?(?:"
     + _STRICT
     + rb"|(### COMPACTED:[^\n]*)|#{1,3}[ \t]*\[([^\]\n]{0,200})\]([^\n]*)"
     rb"|((?:<{7}|={7}|>{7}|\|{7})" + _CONFLICT_LINE + rb"))"
 )
-STRICT_LAST, COMPACTED, STAMP, REST, CONFLICT = 13, 14, 15, 16, 17
+STRICT_FIRST_KEY = 7  #: the group of the first of META_KEYS
+STRICT_LAST = STRICT_FIRST_KEY + len(META_KEYS) - 1
+COMPACTED, STAMP, REST, CONFLICT = range(STRICT_LAST + 1, STRICT_LAST + 5)
 
 #: The header after its stamp: from, to, tag, what follows. No piece has two ways to match, and none but the first,
 #: which is short, gives back: a long line costs its length once. (Only single characters are repeated without giving

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import re
+from collections.abc import Iterator
 
 from intercom.core.errors import FormatError
-from intercom.core.message import Message, type_of
+from intercom.core.message import FIELDS, SAID, TOOL, Message, type_of
 from intercom.format.fences import fences
-from intercom.format.grammar import ESCAPED, TO_ESCAPE, Entry
+from intercom.format.grammar import ESCAPED, META_KEYS, TO_ESCAPE, Entry
 from intercom.format.text import encode, name, names, one_line, quote
 
 _TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
 _LONGEST_STAMP = 200  # bytes; the reader takes no longer one
+_NAMES = {"at": "at", "via": "via", **{field.key: field.name for field in FIELDS}}
+_of_an_entry = operator.attrgetter(*(field.name for field in SAID))
 
 
 def render(message: Message, stamp: str) -> bytes:
@@ -30,14 +34,24 @@ def render(message: Message, stamp: str) -> bytes:
         raise FormatError(f"{message.tag!r} cannot be the type of a message; nothing was written.")
     if stamp != one_line(stamp) or len(encode(stamp)) > _LONGEST_STAMP:
         raise FormatError(f"{stamp!r} cannot be the time in a header; nothing was written.")
-    declared = message.type if message.type != type_of(message.tag, message.to) else None
-    pairs = [("id", message.id), ("at", message.at), ("re", message.reply_to), ("thread", message.thread)]
-    pairs += [("via", None if message.via == "tool" else message.via), ("type", declared), ("status", message.status)]
-    pairs += [("progress", None if message.progress is None else str(message.progress))]
-    meta = b" ".join(key.encode() + b"=" + quote(value) for key, value in pairs if value is not None and value != "")
+    meta = b" ".join(key.encode() + b"=" + quote(value) for key, value in _pairs(message))
     urgent = " [URGENT]" if message.urgent else ""
     header = f"## [{stamp}] {message.sender} → {message.to} [{message.tag}]{urgent}\n"
     return encode(header) + b"<!-- intercom " + meta + b" -->\n\n" + encode(escape(message.body)) + b"\n\n---\n\n"
+
+
+def _pairs(message: Message) -> Iterator[tuple[str, str]]:
+    """Keys and values of the meta line, in its order: what needs no saying is left out."""
+    yield "id", message.id
+    for key in META_KEYS:
+        if key == "type":
+            value = message.type if message.type != type_of(message.tag, message.to) else None
+        elif key == "via":
+            value = None if message.via == TOOL else message.via
+        else:
+            value = getattr(message, _NAMES[key])
+        if value is not None and value != "":
+            yield key, str(value)
 
 
 def rendered(entry: Entry, ident: str, via: str, at: str) -> bytes:
@@ -57,8 +71,7 @@ def rendered(entry: Entry, ident: str, via: str, at: str) -> bytes:
         entry.thread,
         via,
         "",
-        entry.status,
-        entry.progress,
+        *_of_an_entry(entry),
     )
     return render(message, entry.stamp)
 

@@ -8,14 +8,23 @@ plain ASCII already in its canonical form.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
 
-from intercom.core.message import recipients
+from intercom.core.message import FIELDS, recipients
 from intercom.format.body import exact
-from intercom.format.grammar import BOUNDARY, MESSAGE, STRICT_LAST, Entry
+from intercom.format.grammar import BOUNDARY, MESSAGE, META_KEYS, STRICT_FIRST_KEY, STRICT_LAST, Entry
 from intercom.format.render import unescape
 from intercom.format.text import decode, unquote
 
 _OPEN, _CLOSE = b"\n\n", b"\n\n---\n\n"
+_READ: dict[str, Callable[[bytes], Any]] = {"text": unquote, "word": bytes.decode, "percent": int}
+_READERS = tuple(_READ[field.kind] for field in FIELDS)
+_KEYS = STRICT_FIRST_KEY - 1  # in the tuple of groups
+_VIA = _KEYS + META_KEYS.index("via")
+_few = itemgetter(*(_KEYS + META_KEYS.index(field.key) for field in FIELDS))
+_NONE = (None,) * len(FIELDS)
 _new = tuple.__new__
 
 
@@ -45,7 +54,11 @@ def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int) -> En
     """The message with the strict header `match`, up to `stop`."""
     begin, text = match.span()
     begin += 1
-    stamp, sender, to, tag, urgent, ident, at, re_, thread, via, declared, status, progress, *_ = match.groups()
+    groups = match.groups()
+    stamp, sender, to, tag, urgent, ident, at = groups[:7]
+    via, few = groups[_VIA], _few(groups)
+    if few != _NONE:
+        few = tuple([value and read(value) for read, value in zip(_READERS, few, strict=True)])
     if buffer.startswith(_OPEN, text, stop) and buffer.endswith(_CLOSE, text + 2, stop):
         try:
             body = buffer[text + 2 : stop - 7].decode()
@@ -68,11 +81,7 @@ def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int) -> En
         ident.decode(),
         at and at.decode(),
         via and via.decode(),
-        re_ and unquote(re_),
-        thread and unquote(thread),
-        declared and declared.decode(),
-        status and status.decode(),
-        progress and int(progress),
+        *few,
         None,
     )
     return _new(Entry, fields)

@@ -6,9 +6,9 @@ Imported by what meets one: its patterns take long to compile, and most commands
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from intercom.core.message import ALL
+from intercom.core.message import ALL, FIELDS, Field
 from intercom.format import body, dialects
 from intercom.format.grammar import DATED, HEADER_REST, MESSAGE, META, META_ID, META_PAIR, MORE_TAG, REST, STAMP, Entry
 from intercom.format.roster import Roster
@@ -20,7 +20,7 @@ _ONE_WORD = re.compile(rb"[ \t]*[\w.@*`-]+[ \t]*\Z")  # recipients in no dialect
 _TYPED = re.compile(
     rb"(?:[ \t]*(?:\[[A-Z][A-Z0-9_ -]{1,30}\]|\([A-Z][A-Z0-9_-]{1,30}\))){1,3}(?=[^\[\n])"
 )  # types before the names
-_PROGRESS = re.compile(r"(?:[0-9]{1,2}|100)\Z")
+_PERCENT = re.compile(r"(?:[0-9]{1,2}|100)\Z")
 
 
 class Head(NamedTuple):
@@ -82,7 +82,6 @@ def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roste
         content = f"{head.title}\n\n{content}" if content else head.title
     begin = match.start() + 1
     known = meta or {}
-    progress = known.get("progress", "")
     return Entry(
         MESSAGE,
         offset + begin,
@@ -96,12 +95,15 @@ def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roste
         known.get("id"),
         known.get("at"),
         known.get("via"),
-        known.get("re"),
-        known.get("thread"),
-        known.get("type"),
-        known.get("status"),
-        int(progress) if _PROGRESS.match(progress) else None,
+        *(_value(field, known.get(field.key)) for field in FIELDS),
     )
+
+
+def _value(field: Field, said: str | None) -> Any:
+    """The value that a meta line gives for a field; None where it gives none that can be."""
+    if field.kind == "percent" and said is not None:
+        return int(said) if _PERCENT.match(said) else None
+    return said
 
 
 def _rest(match: re.Match[bytes]) -> re.Match[bytes] | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any, NamedTuple, cast
 
-from intercom.core.message import SYSTEM
+from intercom.core.message import FIELDS, SYSTEM
 from intercom.format import MARKER, MESSAGE, Entry, digest, hand_id, one, parse
 from intercom.format.record import RETURNED, is_control
 from intercom.format.roster import Roster
@@ -29,6 +29,7 @@ from intercom.store.log.unfinished import Reading, entries_of
 _SEVERAL = 4  #: entries of unknown origin that are worth a look at every message there ever was
 _SHORT = 20_000  #: messages; such a history is looked at for a single one, too
 _BOM = b"\xef\xbb\xbf"
+_FIELDS = ", ".join(f"m.{field.column}" for field in FIELDS)
 
 
 class Expected:
@@ -240,8 +241,8 @@ class Pastime:
 def entry_of(db: sqlite3.Connection, ident: str) -> tuple[Entry, bool] | None:
     """A message as the index has it, and whether it is from our ledger."""
     row = db.execute(
-        "SELECT m.stamp, m.sender, m.rcpt, m.tag, m.urgent, m.body, m.at, m.via, m.re, m.thread, m.declared, "
-        "m.status, m.progress, s.own FROM messages m JOIN sources s ON s.src = m.src WHERE m.id = ?",
+        f"SELECT m.stamp, m.sender, m.rcpt, m.tag, m.urgent, m.body, m.at, m.via, {_FIELDS}, s.own "
+        "FROM messages m JOIN sources s ON s.src = m.src WHERE m.id = ?",
         (ident,),
     ).fetchone()
     if row is None:

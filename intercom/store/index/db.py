@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from intercom.core.errors import StorageError
+from intercom.core.message import FIELDS
 from intercom.core.pace import Pace
 from intercom.store.index.pour import pour
 from intercom.system import host
@@ -32,7 +33,9 @@ from intercom.system.boot import boot_id
 from intercom.system.files import opened, put, storage
 from intercom.system.lock import flocked
 
-SCHEMA_VERSION = 4  # 4: the words that texts hold stand in `terms`
+_VERSION = 4  # 4: the words that texts hold stand in `terms`
+SCHEMA_VERSION = 1_000 * _VERSION + len(FIELDS)  #: an index that lacks a column is made anew
+_COLUMNS = ", ".join(f"{field.column} {'INTEGER' if field.kind == 'percent' else 'TEXT'}" for field in FIELDS)
 NAME = "index2"  #: versions before the ledger had another, and may still be running
 _NOTHING = 1 << 62  #: above every number: as long as there is no ledger, no message is to be on the page
 _APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id
@@ -41,7 +44,7 @@ _CHANGED = "the index was not as Intercom leaves it"
 RESTARTED = "the machine was started anew since the index was written"
 _SEAL = 200  #: bytes of a seal, padded: more than four numbers and a boot id can have
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE sources (
     src INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE,  -- relative to .claude/local
@@ -52,8 +55,8 @@ CREATE TABLE sources (
 );
 CREATE TABLE messages (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, at TEXT NOT NULL, sender TEXT NOT NULL, rcpt TEXT NOT NULL,
-    tag TEXT NOT NULL, declared TEXT, body NOT NULL, urgent INTEGER NOT NULL, re TEXT, thread TEXT,
-    via TEXT NOT NULL, src INTEGER NOT NULL, status TEXT, progress INTEGER, stamp TEXT NOT NULL,
+    tag TEXT NOT NULL, body NOT NULL, urgent INTEGER NOT NULL, via TEXT NOT NULL, src INTEGER NOT NULL,
+    stamp TEXT NOT NULL, {_COLUMNS},
     hidden INTEGER NOT NULL DEFAULT 0   -- 1: deleted by hand; 2: missing from the page, and left so
 );
 CREATE TABLE inbox (rcpt TEXT, seq INTEGER, PRIMARY KEY (rcpt, seq)) WITHOUT ROWID;

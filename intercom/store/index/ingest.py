@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
-from intercom.core.message import SYSTEM, utc_of_stamp
+from intercom.core.message import FIELDS, SYSTEM, utc_of_stamp
 from intercom.format import MARKER, MESSAGE, Entry, digest, hand_id
 from intercom.format.grammar import SECONDS
 from intercom.format.likeness import goes_on, similarity
@@ -36,7 +36,7 @@ from intercom.store.index.values import loaded, stored_row
 
 # After seq and src the columns stand in the order of an Entry's fields, so that a row is a slice of one.
 _SAID_OF_ALL = ("stamp", "sender", "rcpt", "tag", "urgent", "body", "id", "at", "via")
-_SAID_OF_FEW = ("re", "thread", "declared", "status", "progress")
+_SAID_OF_FEW = tuple(field.column for field in FIELDS)
 _ALL: tuple[str, ...] = ("seq", "src", *_SAID_OF_ALL, *_SAID_OF_FEW)
 _MOST: tuple[str, ...] = _ALL[: -len(_SAID_OF_FEW)]  #: binding NULLs is left out
 _NONE = (None,) * len(_SAID_OF_FEW)

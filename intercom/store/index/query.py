@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from intercom.core.arguments import check_count, check_since, maybe_texts
-from intercom.core.message import ALL, MACHINE, Message, canonical, tag_of, type_of
+from intercom.core.message import ALL, MACHINE, SAID, Message, canonical, tag_of, type_of
 from intercom.store.index.values import loaded, stored
 from intercom.store.state.receipts import NOT_GIVEN
 
@@ -21,8 +21,10 @@ from intercom.store.state.receipts import NOT_GIVEN
 _ON_PAGE = "s.own AND m.hidden = 0 AND (m.seq > (SELECT value FROM meta WHERE key = 'page') OR m.seq IN kept)"
 _FILE = f"CASE WHEN {_ON_PAGE} THEN (SELECT value FROM meta WHERE key = 'log') ELSE s.path END"
 COLUMNS = (
-    "m.id, m.seq, m.at, m.sender, m.rcpt, m.tag, m.declared, m.body, m.urgent, m.re, m.thread, m.via, " + _FILE + ", "
-    "m.status, m.progress"
+    "m.id, m.seq, m.at, m.sender, m.rcpt, m.tag, m.declared, m.body, m.urgent, m.re, m.thread, m.via, "
+    + _FILE
+    + ", "
+    + ", ".join(f"m.{field.column}" for field in SAID)
 )
 _PAGE = (
     "FROM (SELECT seq FROM messages WHERE seq > (SELECT value FROM meta WHERE key = 'page') "
@@ -155,9 +157,9 @@ def attach_state(db: sqlite3.Connection, path: Path) -> None:
 
 def message_of(row: Sequence[Any]) -> Message:
     """A message of a row of COLUMNS."""
-    ident, seq, at, sender, to, tag, declared, body, urgent, re_, thread, via, path, status, progress = row
+    ident, seq, at, sender, to, tag, declared, body, urgent, re_, thread, via, path, *said = row
     if bytes in map(type, row):  # text that is no UTF-8, in a header that somebody wrote by hand
-        at, sender, to, tag, declared, status = map(loaded, (at, sender, to, tag, declared, status))
+        at, sender, to, tag, declared, *said = map(loaded, (at, sender, to, tag, declared, *said))
     return Message(
         ident,
         seq,
@@ -172,8 +174,7 @@ def message_of(row: Sequence[Any]) -> Message:
         loaded(thread),
         via,
         path or "",
-        status,
-        progress,
+        *said,
     )
 
 
