@@ -23,7 +23,7 @@ from intercom.cli.tui import acts, dialogs
 from intercom.cli.tui.dialogs import Ask, Choose, Decide, Search, Show
 from intercom.cli.tui.frame import Frame
 from intercom.cli.tui.panels import Queue, Waits, Who
-from intercom.cli.tui.talk import Card, Talk
+from intercom.cli.tui.talk import Card, Talk, shade
 from intercom.cli.tui.waits import PERMISSION, QUESTION, Item
 from intercom.core.display import framed, sentence, value
 from intercom.core.errors import IntercomError
@@ -324,5 +324,5 @@ class Ui(Frame):
             table = Table.grid(padding=(0, 2, 0, 0))
             for state, check, says, do in await self.ask(acts.health) or []:
                 told = Text(sentence(says)).append(f"\n→ {sentence(do)}" if do else "", "bold")
-                table.add_row(Text(state, "" if state == "ok" else "bold red"), Text(check, "dim"), told)
+                table.add_row(Text(state, "" if state == "ok" else shade("bold red")), Text(check, "dim"), told)
             self.part("#health", Static).update(table)

@@ -228,7 +228,7 @@ class Frame(App[None]):
         parts = [waiting if found.waits else "nothing waits", f"{found.unread} unread"]
         parts += [f"{groups.count(group)} {group}" for group in (STUCK, WORKING, IDLE) if group in groups]
         top = Text(f"intercom {value(self._config.root.name)}  ", "bold")
-        top.append(parts[0], "bold red" if found.waits else "dim").append("  ".join(["", *parts[1:]]), "dim")
+        top.append(parts[0], "bold reverse" if found.waits else "dim").append("  ".join(["", *parts[1:]]), "dim")
         self.part("#top", Static).update(top)
         self._title(f"intercom {value(self._config.root.name)}" + (f": {waiting}" if found.waits else ""))
         self.tell_in_full()

@@ -10,7 +10,7 @@ from textual.widgets.option_list import Option
 
 from intercom.cli.show import since
 from intercom.cli.tui.acts import Waiting
-from intercom.cli.tui.talk import colour_of
+from intercom.cli.tui.talk import colour_of, shade
 from intercom.cli.tui.waits import CONFLICT, PERMISSION, QUESTION, UNVERIFIED, Item
 from intercom.core.display import sentence, value
 from intercom.fleet.overview import DONE, ELSEWHERE, IDLE, NEEDS_YOU, STUCK, WORKING, Agent
@@ -25,7 +25,7 @@ _ASKS = {PERMISSION: "may I ", QUESTION: "asks ", UNVERIFIED: "not verified ", C
 def agent_line(agent: Agent, width: int = 0) -> Text:
     """One agent in a few lines of this width; 0: however long they are."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{SIGNS[agent.group]} ", _COLOUR[agent.group])
+    text.append(f"{SIGNS[agent.group]} ", shade(_COLOUR[agent.group]))
     text.append(value(agent.name), f"bold {colour_of(agent.name)}")
     stands = " ".join(filter(None, (agent.state, since(agent.since) if agent.since else "")))
     text.append(f" {stands}" if agent.group != ELSEWHERE else "", "dim")
@@ -39,9 +39,9 @@ def agent_line(agent: Agent, width: int = 0) -> Text:
     parts = [part for part in (unread, value(agent.branch), used) if part]
     fits = width == 0 or len("  ".join(parts)) + 2 <= width
     for place, part in enumerate(parts):
-        text.append("  " if place and fits else "\n  ").append(part, "yellow" if part == unread else "dim")
+        text.append("  " if place and fits else "\n  ").append(part, shade("yellow") if part == unread else "dim")
     if agent.excess:
-        text.append(f"\n  {value(agent.excess)}", "bold yellow")
+        text.append(f"\n  {value(agent.excess)}", shade("bold yellow"))
     return text
 
 
@@ -58,7 +58,9 @@ class Who(OptionList):
         for one in agents:
             group = one.group
             if group != shown:
-                self.add_option(Option(Text(group, f"underline {_COLOUR[group].replace('dim', '')}"), disabled=True))
+                self.add_option(
+                    Option(Text(group, shade(f"underline {_COLOUR[group].replace('dim', '')}")), disabled=True)
+                )
                 shown = group
             self.add_option(Option(agent_line(one, width), id=f"agent-{one.name}"))
         if not agents:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +32,20 @@ _LAID_OUT = 0.3  #: seconds after which cards have their places
 _MOST = 200  #: cards that are held
 _LONGEST = 20_000  #: characters of a body that a card shows
 _EMPTY = "No messages yet. w writes to the agent that is highlighted, ? tells the keys."
+_SHAPES = {"bold", "dim", "italic", "underline"}
 _COLOURS = ("cyan", "green", "yellow", "magenta", "bright_blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
+def shade(style: str) -> str:
+    """A style; its colour is left out where NO_COLOR says so: as a shade of grey it could not be read."""
+    plain = os.environ.get("NO_COLOR") is not None
+    return " ".join(word for word in style.split() if word in _SHAPES) if plain else style
+
+
 def colour_of(name: str) -> str:
-    """A name's colour, the same everywhere."""
+    """A name's colour, the same everywhere; "" for none."""
+    if os.environ.get("NO_COLOR") is not None:
+        return ""
     return _COLOURS[hashlib.sha256(name.encode("utf-8", "replace")).digest()[0] % len(_COLOURS)]
 
 
@@ -56,9 +66,9 @@ def header(one: Ticked) -> Text:
     text.append(f" → {value(message.to)} ", "")
     text.append(value(message.type), "italic")
     if message.urgent:
-        text.append(" URGENT", "bold red")
+        text.append(" URGENT", shade("bold red"))
     if not message.proven:
-        text.append(f" ({message.via})", "yellow")
+        text.append(f" ({message.via})", shade("yellow"))
     text.append(f" {ticks(one)}", "dim")
     return text
 
