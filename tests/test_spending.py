@@ -1,4 +1,4 @@
-"""What agents used: read from Claude Code's transcripts, priced, by name and by task; nothing is guessed."""
+"""What agents used: read from their programs' own transcripts, priced, by name and by task; nothing is guessed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from intercom.core.errors import UsageError
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.claude.prices import cost
 from intercom.fleet.programs.claude.usage import Meter
+from intercom.fleet.programs.codex import usage as codex_usage
 from intercom.fleet.programs.usage import Call
 from intercom.fleet.spending import Priced, Spending, Task, by_task, in_words, money, over, short, total
 from tests.conftest import Command
@@ -172,7 +173,7 @@ def crew(project: Path, tmp_path: Path) -> Crew:
     with Crew.open(project) as crew:
         crew.sessions.record("worker-1", state="idle", pid=os.getpid(), transcript=str(path))
         crew.sessions.record("worker-2", state="idle", pid=os.getpid(), transcript=str(tmp_path / "gone.jsonl"))
-        crew.sessions.record("roo", state="idle", pid=os.getpid(), transcript=str(path), program="codex")
+        crew.sessions.record("roo", state="idle", pid=os.getpid(), transcript=str(path), program="gemini")
     return crew
 
 
@@ -228,3 +229,63 @@ def test_who_was_torn_down_is_another(crew: Crew, tmp_path: Path) -> None:
         assert "worker-1" not in spending.amounts(again.sessions.transcripts())
         former = spending.of(again.sessions.transcripts(), former=True)
         assert len(former["worker-1"]) == 3
+
+
+def rollout(kind: str, payload: dict[str, Any], at: str = "10:00:00") -> str:
+    """A line of Codex's."""
+    return json.dumps({"timestamp": f"2026-11-01T{at}.000Z", "type": kind, "payload": payload}) + "\n"
+
+
+def counted(total: int, read: int = 0) -> str:
+    """What Codex tells after a reply, and again whenever a rate limit changes."""
+    usage = {"input_tokens": 1000, "cached_input_tokens": read, "output_tokens": 10, "reasoning_output_tokens": 4}
+    info = {"total_token_usage": {"total_tokens": total}, "last_token_usage": usage}
+    return rollout("event_msg", {"type": "token_count", "info": info})
+
+
+def recorded(ident: str, **usage: int) -> str:
+    """What newer ones tell with it."""
+    return rollout("token_usage_record", {"response_id": ident, "usage": {"input_tokens": 1000, **usage}})
+
+
+TURN = rollout("session_meta", {"id": "s1"}) + rollout("turn_context", {"model": "gpt-x"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ([counted(1010), counted(1010), counted(2020, 600)], [(1000, 10, 0, 0), (400, 10, 600, 0)]),
+        ([recorded("r1", output_tokens=10), counted(1010)], [(1000, 10, 0, 0)]),
+        ([recorded("r1", cached_input_tokens=300, cache_write_input_tokens=200)] * 2, [(500, 0, 300, 200)]),
+        (["not json token_count\n", rollout("event_msg", {"type": "token_count", "info": None})], []),
+        ([recorded("r1", output_tokens=-5, input_tokens=10**30)], []),
+    ],
+    ids=["events", "records", "again", "torn", "absurd"],
+)
+def test_what_codex_tells(tmp_path: Path, lines: list[str], found: list[tuple[int, ...]]) -> None:
+    """Each reply once, whichever version wrote it; what a cache had is part of what went in."""
+    path = tmp_path / "rollout.jsonl"
+    meter = codex_usage.Meter(str(path))
+    assert meter.calls() is None
+    path.write_text(TURN)
+    for line in lines:
+        with path.open("a") as file:
+            file.write(line)
+        assert meter.calls() is not None
+    calls = list((meter.calls() or {}).values())
+    assert [(one.input, one.output, one.read, one.write) for one in calls] == found
+    assert {one.model for one in calls} <= {"gpt-x"}
+
+
+def test_a_worker_of_codex_is_counted(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tokens are known, its price only where the person names it."""
+    path = tmp_path / "rollout.jsonl"
+    path.write_text(TURN + recorded("r1", output_tokens=10))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with Crew.open(project) as crew:
+        crew.sessions.record("worker-1", state="idle", pid=os.getpid(), transcript=str(path), program="codex")
+        used = crew.sessions.transcripts()
+        assert in_words(Spending(os.environ).amounts(used)["worker-1"]) == "1.0k tokens, price unknown"
+        (tmp_path / "intercom").mkdir()
+        (tmp_path / "intercom" / "config.toml").write_text("[prices.gpt]\ninput = 1000\noutput = 100\n")
+        assert Spending(os.environ).amounts(used)["worker-1"].dollars == pytest.approx(1.001)

@@ -8,6 +8,7 @@ from pathlib import Path
 from intercom.fleet.programs import event as events
 from intercom.fleet.programs.plain import Plain
 from intercom.fleet.programs.program import Prepared, Start
+from intercom.fleet.programs.usage import Meter
 
 #: Our permission modes that it has a like of, each with what passes without a question.
 MODES: Mapping[str, str] = {
@@ -47,6 +48,12 @@ class Codex(Plain):
     def inherits(self, variable: str) -> bool:
         """Its own folder and switches, and its maker's accounts."""
         return variable.startswith(("CODEX_", "OPENAI_"))
+
+    def meter(self, transcript: str) -> Meter | None:
+        """As `usage.Meter`."""
+        from intercom.fleet.programs.codex import usage
+
+        return usage.Meter(transcript)
 
     def prompting(self, session: str, text: str) -> list[str]:
         """The command that queues a prompt for a session: it begins when the box is empty, and a draft stays."""
