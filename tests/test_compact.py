@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from intercom import Bus
 from intercom.format import MESSAGE, parse
+from intercom.format.record import ident, seal
 from intercom.format.roster import Roster
-from intercom.store.log import compact, ledger
+from intercom.store.log import compact, ledger, unfinished
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.log import Log
 from intercom.store.log.replace import swap
 from intercom.store.log.unfinished import Read, trimmed
-from tests.strategies import bodies, hand_written
+from tests.strategies import bodies, hand_written, rendered_blocks
 
 
 def live(bus: Bus) -> list[str]:
@@ -60,6 +61,38 @@ def test_of_two_that_are_alike_one_stays() -> None:
     after, left = trimmed(text * 2, Read(Roster(), marks), {"a1"}, 1, "2026-01-01 11:00:00")
     assert [entry.body for entry in parse(after) if entry.kind == MESSAGE] == ["same"]
     assert left == {0: Mark("a2")}
+
+
+_BLANK = b"\n\n"
+_ABOVE = (
+    "# top",
+    "```\nopen fence",
+    "> quote",
+    "<!-- open",
+    "---\nfront: matter",
+    "a → roo: stop",
+    "[a] to [roo]",
+    "~~~",
+)
+_above = st.one_of(hand_written, st.sampled_from([text.encode() for text in _ABOVE]))
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(_above, max_size=3),
+    st.lists(rendered_blocks, min_size=1, max_size=5),
+    st.one_of(st.just(b""), hand_written),
+    st.integers(0, 31),
+)
+def test_records_of_tools_need_not_be_read(above: list[bytes], blocks: list[bytes], below: bytes, gone: int) -> None:
+    """Whatever people wrote above or below them, a page is cut as by reading every entry of it."""
+    records = [seal(block) for block in blocks]
+    page = b"".join([*(text + _BLANK for text in above), *records, below])
+    going = {ident(record) for number, record in enumerate(records) if gone >> number & 1}
+    read = Read(Roster(("a", "roo")), {})
+    found = trimmed(page, read, going, 3, "2026-01-01 11:00:00")
+    with mock.patch.object(unfinished, "_of_tools", lambda page: (page, [])):
+        assert found == trimmed(page, read, going, 3, "2026-01-01 11:00:00")
 
 
 def test_what_is_no_message_of_ours_stays(project: Path) -> None:

@@ -59,6 +59,19 @@ def extent(raw: bytes) -> int:
     return size if whole else 0
 
 
+def sealed(text: bytes) -> list[bytes] | None:
+    """The records of a text that has nothing else; None if one of them does not fit its seal."""
+    found, begin = [], 0
+    while begin < len(text):
+        end = text.find(END + START, begin) + len(END)
+        record = text[begin : end if end >= len(END) else len(text)]
+        if extent(record) != len(record):
+            return None
+        found.append(record)
+        begin += len(record)
+    return found
+
+
 def ident(block: bytes) -> str:
     """The id in a record's meta line; "" where there is none."""
     start = block.find(META)

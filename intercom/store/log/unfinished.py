@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from intercom.format import MARKER, MESSAGE, Entry, Parser, marker, parse
-from intercom.format.record import PAGE, START, is_control
+from intercom.format.record import PAGE, START, ident, is_control, sealed
 from intercom.format.roster import Roster
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
@@ -261,6 +261,7 @@ def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp:
 
     `count` and `stamp` are the marker's. What is no message stays, and so do copies.
     """
+    page, records = (page, []) if read.marks else _of_tools(page)
     kept: list[bytes] = []
     left_: dict[int, Mark] = {}
     place, now = None, 0
@@ -276,10 +277,25 @@ def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp:
             place = len(kept) if place is None else place
         else:
             kept.append(entry.raw)
+    for record in records:
+        if ident(record) not in gone:
+            kept.append(record)
+        elif place is None:
+            place = len(kept)
     place = len(kept) if place is None else place
     lead, rest = b"".join(kept[:place]), b"".join(kept[place:])
     joint = b"" if not lead or lead.endswith(b"\n\n") else b"\n" if lead.endswith(b"\n") else b"\n\n"
     return lead + joint + marker(count, stamp) + rest, left_
+
+
+def _of_tools(page: bytes) -> tuple[bytes, list[bytes]]:
+    """The top of a page, and the records of tools below it, if nothing else is there: else all, and none.
+
+    Behind a blank line each record is an entry, whatever stands above: it need not be read.
+    """
+    top = page.find(b"\n\n" + START) + 2
+    records = sealed(page[top:]) if top > 1 else None
+    return (page, []) if records is None else (page[:top], records)
 
 
 def without(page: bytes, read: Reading, gone: Container[str]) -> bytes:
