@@ -12,13 +12,15 @@ import copy
 import os
 import random
 import re
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from intercom import Bus
-from intercom.core.message import ALL, SYSTEM, Message
+from intercom.core.message import ALL, SYSTEM, Message, local_stamp, new_id, utc
+from intercom.format import render
 from tests.powercut import Mark, Op
 from tests.recorder import APART, Recorder
 
@@ -206,6 +208,24 @@ class Story:
         """Send several short messages."""
         for _ in range(count):
             self.send(self.text(size), **how)
+
+    def sends_at_once(self, count: int) -> None:
+        """Send a message while others wait for the lock: it takes theirs along."""
+        waiting = []
+        for _ in range(count):
+            body = self.text(60)
+            sent = Message(new_id(), None, utc(), "master", "roo", "INFO", "status", body)
+            known = Known(token_of(body), {told(sent)}, must=False, id=sent.id, number=self.world.count)
+            self.world.messages[known.token] = known
+            request = self.bus()._log.request(render(sent, local_stamp(time.time())))
+            assert not request.accepted()
+            waiting.append((known, request))
+        self.send()
+        for known, request in waiting:
+            assert request.accepted()
+            request.close()
+            known.must = True
+        self.mark("those who waited were answered")
 
     def look(self, machine: str = "") -> None:
         """Look at the history: what people did is taken in, and stays so."""

@@ -130,10 +130,11 @@ def now_and_then(story: Story) -> None:
 
 
 def send(story: Story) -> None:
-    """Messages of all sizes."""
+    """Messages of all sizes, some of them sent by several at once."""
     for _ in range(4):
         story.send()
         now_and_then(story)
+    story.sends_at_once(3)
 
 
 def send_long(story: Story) -> None:

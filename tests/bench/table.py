@@ -21,7 +21,16 @@ A ratio is that of the medians of ours and of the floor beside it, which is meas
 REASONS = {
     "MCP ping": "120 of 143 µs are the SDK's own dispatch; it stays on that way, for it tells that all is well.",
     "intercomm_send and the other's read": "the ways in and out of two servers are two pings already. The reader then "
-    "compares page, ledger and base (0.15 ms), writes to the index (0.2), and notes what it gave (0.25).",
+    "compares page, ledger and base (0.15 ms), writes to the index (0.2), and notes what it gave (0.25): 140 calls of "
+    "the system, of which 40 are SQLite's locks.",
+    "intercomm_send": "the way in and out is one ping. The rest, 0.15 ms, are 39 calls of the system (two locks; files "
+    "opened, and looked at for what others did; a third of the time), the checks, the rendering and the seal.",
+    "p99 of send, ": "every fiftieth send compacts the page, and that is it: 1.7 ms, of which proving page, ledger and "
+    "base takes 0.4, cutting the page 0.5, replacing it without losing what others write meanwhile 0.5.",
+    "30 senders": "of thirty each message takes 0.6 to 0.9 ms of processor, for who waits looks now and then; of one "
+    "0.35. On two cores that is the limit; the slower the disk, the more one sync for many is worth.",
+    "hand-written": "8 ms without a change; then the page is read, compared with all that is known, and a base written: "
+    "7 ms of processor with a hundred messages on it.",
     "catching up": "parsing is the floor; SQLite's insertions take 0.7 as long again, the transaction around them 0.6, "
     "comparing page, ledger and base 0.6.",
     "server memory": "the SDK alone, imported, is 66 MiB.",
@@ -164,7 +173,8 @@ def printed(rows: Sequence[Row]) -> str:
 def reasons(rows: Sequence[Row]) -> list[str]:
     """What is known of the rows that are above their budgets."""
     broken = [row.figure for row in rows if row.holds is False]
-    return [f"{name}: {why}" for name, why in REASONS.items() if any(one.startswith(name) for one in broken)]
+    told = {one: max((name for name in REASONS if one.startswith(name)), key=len, default="") for one in broken}
+    return [f"{name}: {why}" for name, why in REASONS.items() if name in told.values()]
 
 
 def _verdict(holds: bool | None) -> str:
