@@ -212,9 +212,9 @@ class Story:
     def sends_at_once(self, count: int) -> None:
         """Send a message while others wait for the lock: it takes theirs along."""
         waiting = []
-        for _ in range(count):
+        for ident in sorted(new_id() for _ in range(count)):  # as they are taken
             body = self.text(60)
-            sent = Message(new_id(), None, utc(), "master", "roo", "INFO", "status", body)
+            sent = Message(ident, None, utc(), "master", "roo", "INFO", "status", body)
             known = Known(token_of(body), {told(sent)}, must=False, id=sent.id, number=self.world.count)
             self.world.messages[known.token] = known
             request = self.bus()._log.request(render(sent, local_stamp(time.time())))

@@ -14,7 +14,7 @@ from intercom.core.config import load
 from intercom.core.errors import StorageError
 from intercom.core.message import Message, new_id, utc
 from intercom.format import render
-from intercom.format.record import extent, seal
+from intercom.format.record import END, extent, seal
 from intercom.repair import repair
 from intercom.store.log import ledger, log
 from intercom.store.log.log import Log
@@ -54,6 +54,25 @@ def test_a_torn_end_of_the_ledger_is_cut_back(ours: Log, body: str) -> None:
         with ours.locked():
             ours.mend()
         assert (path.read_bytes(), ours.live.read_bytes()) == (whole, live)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_hole_within_what_was_appended_at_once(ours: Log, known: bool) -> None:
+    """Of several records a power cut may keep later ones alone: none was accepted, unless the page has one of them."""
+    path = segment(ours)
+    whole, live = path.read_bytes(), ours.live.read_bytes()
+    records = [seal(block(f"number {number}")) for number in range(4)]
+    first, kept = len(records[0]), b"".join(records)
+    most = len(kept) - len(records[3]) - known * len(END)  # the last one begins where a record ends
+    if known:
+        ours.live.write_bytes(live + records[3])
+    for begin in range(first, most, 7):
+        for end in {begin + 1, most, min(begin + 150, most)}:
+            torn = whole + kept[:begin] + bytes(end - begin) + kept[end:]
+            path.write_bytes(torn)
+            Log(load(ours.live.parent.parent.parent)).cut_back()
+            cut = whole + b"".join(records[: sum(begin >= len(b"".join(records[: n + 1])) for n in range(4))])
+            assert path.read_bytes() == (torn if known else cut)
 
 
 @pytest.mark.parametrize("body", ["short", "a\n\n---\n\n" * 5])

@@ -29,8 +29,8 @@ REASONS = {
     "base takes 0.4, cutting the page 0.5, replacing it without losing what others write meanwhile 0.5.",
     "30 senders": "of thirty each message takes 0.6 to 0.9 ms of processor, for who waits looks now and then; of one "
     "0.35. On two cores that is the limit; the slower the disk, the more one sync for many is worth.",
-    "hand-written": "8 ms without a change; then the page is read, compared with all that is known, and a base written: "
-    "7 ms of processor with a hundred messages on it.",
+    "hand-written": "8 ms without a change; then the page is read, compared with all that is known, and its base "
+    "written: 7 ms of processor with a hundred messages on it.",
     "catching up": "parsing is the floor; SQLite's insertions take 0.7 as long again, the transaction around them 0.6, "
     "comparing page, ledger and base 0.6.",
     "server memory": "the SDK alone, imported, is 66 MiB.",

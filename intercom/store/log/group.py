@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from intercom.core.errors import StorageError
 from intercom.format.record import extent, ident, seal
+from intercom.store.log.ledger import TOGETHER
 from intercom.system import host
 from intercom.system.files import make_private_folder, open_regular, whole, write_all
 
 LONGEST = 64 * 1024  #: bytes; a longer record waits for its turn
-_AT_ONCE = 1024 * 1024  #: bytes that one append takes along, about
+_AT_ONCE = TOGETHER - 3 * LONGEST  # bytes that are taken along, before the last of them and the own record
 _ANSWER = 4096  # bytes
 _QUEUE = "queue."
 _DRAFT = "."  # begins the name of a request that is being made

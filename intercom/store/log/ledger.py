@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from intercom.core.config import Config
 from intercom.core.message import new_id
-from intercom.format.record import END, OPEN, START, control, extent, ident
+from intercom.format.record import END, OPEN, START, control, extent, ident, idents
 from intercom.store.log import spare
 from intercom.store.log.segments import NOTHING, OLDER, Segment, Segments, number_of, whole
 from intercom.system import host
@@ -30,6 +30,7 @@ from intercom.system.files import make_private_folder, read_from, storage, write
 from intercom.system.folders import file_size
 
 SEGMENT_BYTES = 512 * 1024  #: a segment that has reached this size is not added to
+TOGETHER = 512 * 1024  #: bytes; no more messages of several senders are appended at once
 _AT_ONCE = 8 * 1024 * 1024  #: bytes; so much of one batch goes into one segment
 _WINDOW = 4096
 _TORN = "the ledger's end could not be mended"
@@ -54,6 +55,7 @@ class Ledger:
         self._spared = False  # whether the segments have their second names, as far as we made any
         self.folder: Final = config.archive
         self._machine = config.machine
+        self._started = False  # whether what a power cut may have left was looked for: none comes while we run
         self._paths: dict[str, Path] = {}
         self._whole: tuple[Path | None, int, bytes] = None, 0, b""  # a segment as we left it, and its last record
         self.segments: Final = self._segments.all
@@ -191,6 +193,9 @@ class Ledger:
             handle = host.open_file(path, _READ_WRITE)
         try:
             with storage(f"mend {path}", _TORN):
+                if not self._started:
+                    _cut_holed(handle, accepted)
+                self._started = True
                 return _mended(handle, accepted)
         finally:
             os.close(handle)
@@ -296,6 +301,25 @@ def _mended(handle: int, accepted: Callable[[str], bool]) -> bytes:
         if start == 0 or (raw.endswith(END) and accepted(ident(raw))):
             return b""
         host.truncate(handle, start)
+
+
+def _cut_holed(handle: int, accepted: Callable[[str], bool]) -> None:
+    """Cut off an append of several records of which a power cut kept only later ones. OSError.
+
+    As all of it was to be synced at once none was accepted: page and base know none. A hole holds NULs.
+    """
+    size = os.fstat(handle).st_size
+    begin = max(0, size - TOGETHER)
+    tail = host.pread(handle, size - begin, begin)
+    at = tail.find(END + START) + len(END) if b"\0" in tail else 0
+    while at >= len(END):
+        after = tail.find(END + START, at) + len(END)
+        record = tail[at : after if after >= len(END) else None]
+        end = at + extent(record)
+        if b"\0" in record and end < at + len(record) and not any(map(accepted, idents(tail[end:]))):
+            host.truncate(handle, begin + end)
+            return
+        at = after
 
 
 def _last(handle: int, size: int) -> tuple[int, bytes]:
