@@ -115,6 +115,10 @@ class Toy:
         """It is free, and says nothing of it."""
         return None
 
+    def price_list(self) -> str:
+        """It has none."""
+        return ""
+
     def import_ahead(self) -> None:
         """All of it is here."""
 

@@ -8,14 +8,10 @@ from typing import Any, NamedTuple
 
 from intercom.bus.figures import Figures
 from intercom.core.display import value
-from intercom.fleet.programs.claude.prices import AS_OF
+from intercom.fleet.programs.known import programs
 from intercom.fleet.spending import Amount, Priced, by_task, money, short, task, total
 
 _MOST = 50  #: tasks in the table, the dearest first
-_NOTE = (
-    f"Read from the agents' own transcripts, priced by Anthropic's list of {AS_OF} or your own [prices]: no bill. "
-    "Tokens that a cache had are counted too."
-)
 
 
 class Costs(NamedTuple):
@@ -64,7 +60,15 @@ def tables(cost: Costs) -> str:
     parts = [f'<div class="wide"><table><tr><th></th>{head}</tr>{agents}</table></div>']
     if tasks:
         parts.append(f'<div class="wide"><table><tr><th>task</th><th>worker</th>{head}</tr>{tasks}</table></div>')
-    return "".join([*parts, f'<p class="legend">{_text(_NOTE)}</p>'])
+    return "".join([*parts, f'<p class="legend">{_text(_note())}</p>'])
+
+
+def _note() -> str:
+    lists = [found for one in programs() if (found := one.price_list())]
+    return (
+        f"Read from the agents' own transcripts, priced by {' and '.join(lists)} or your own [prices]; this is not a "
+        "bill. Tokens read from a cache count, too."
+    )
 
 
 def _cells(found: Amount | None) -> str:

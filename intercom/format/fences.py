@@ -12,7 +12,7 @@ too many is better than one lost.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from intercom.format.grammar import FENCE
@@ -51,6 +51,18 @@ def fences(buffer: bytes, start: int, end: int) -> Iterator[Fence]:
     for match in FENCE.finditer(buffer, start, end):
         mark, info = match.group(1, 2) if match.group(1) else match.group(3, 4)
         yield Fence(match.start(), match.end(), mark[:1], len(mark), not info.strip())
+
+
+def closable(found: Sequence[Fence]) -> list[bool]:
+    """Of each of these lines, whether one after it could close the fence that it opens."""
+    longest = {b"`": 0, b"~": 0}  # the longest closing fence of each kind still to come
+    out = [False] * len(found)
+    for i in range(len(found) - 1, -1, -1):
+        fence = found[i]
+        out[i] = longest[fence.kind] >= fence.length
+        if fence.bare:
+            longest[fence.kind] = max(longest[fence.kind], fence.length)
+    return out
 
 
 class _Before:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from intercom.core.message import ALL, recipients
 from intercom.format import body, entries
 from intercom.format.dialects import Line, line, mention, worth
-from intercom.format.fences import fences
+from intercom.format.fences import closable, fences
 from intercom.format.grammar import BOUNDARY, FRONT, MESSAGE, PREAMBLE, Entry
 from intercom.format.record import extent
 from intercom.format.roster import Roster
@@ -153,15 +153,8 @@ def rows(entry: Entry, begin: int) -> Iterator[Row]:
 def _fenced(raw: bytes, begin: int) -> list[tuple[int, int]]:
     """Where fenced code stands that is closed, the last first."""
     found = list(fences(b"\n" + raw, begin, len(raw) + 1))
-    longest = {b"`": 0, b"~": 0}  # the longest closing fence of each kind still to come
-    closable = [False] * len(found)
-    for number in range(len(found) - 1, -1, -1):
-        fence = found[number]
-        closable[number] = longest[fence.kind] >= fence.length
-        if fence.bare:
-            longest[fence.kind] = max(longest[fence.kind], fence.length)
     out, opened = [], None
-    for fence, may in zip(found, closable, strict=True):
+    for fence, may in zip(found, closable(found), strict=True):
         if opened is None:
             opened = fence if may else None
         elif fence.closes(opened.kind, opened.length):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from intercom.core.errors import FormatError
 from intercom.core.message import FIELDS, SAID, TOOL, Message, type_of
-from intercom.format.fences import fences
+from intercom.format.fences import closable, fences
 from intercom.format.grammar import ESCAPED, META_KEYS, TO_ESCAPE, Entry
 from intercom.format.text import encode, name, names, one_line, quote
 
@@ -101,17 +101,11 @@ def unescape(text: str) -> str:
 def _open_fences(data: bytes) -> list[int]:
     """Where the lines begin that open a fence which `data` never closes, if those before are escaped."""
     found = list(fences(b"\n" + data, 0, len(data) + 1))
-    longest = {b"`": 0, b"~": 0}  # the longest closing fence of each kind still to come
-    closable = [False] * len(found)
-    for i in range(len(found) - 1, -1, -1):
-        fence = found[i]
-        closable[i] = longest[fence.kind] >= fence.length
-        if fence.bare:
-            longest[fence.kind] = max(longest[fence.kind], fence.length)
+    can_close = closable(found)
     starts, i = [], 0
     while i < len(found):
         opener = found[i]
-        if closable[i]:
+        if can_close[i]:
             i += 1
             while not found[i].closes(opener.kind, opener.length):
                 i += 1

@@ -65,21 +65,13 @@ def _say_if_dead(call: Call) -> None:
 def _import_ahead() -> None:
     """All that a look and a wake may need: in the days that it waits, an upgrade may replace the package.
 
-    Half of it is needed at once; the rest costs 20 ms and 3 MB. But not filelock, which is as large as all else: the
-    lock is there and is taken without it, unless somebody holds it for longer than anybody waits.
+    Half of it is needed at once.
     """
-    import difflib  # noqa: F401
-
-    import frontmatter  # noqa: F401
-
-    from intercom.bus import bus, rebuild, redact  # noqa: F401
+    from intercom.bus import ahead
     from intercom.fleet import settling  # noqa: F401
-    from intercom.format import lines, tolerant  # noqa: F401
     from intercom.hooks import faults, permission, wording  # noqa: F401
-    from intercom.repair import intake, refill, repair, reread, takeover, unheard  # noqa: F401
-    from intercom.store.log import template  # noqa: F401
-    from intercom.store.sources import readahead, theirs  # noqa: F401
-    from intercom.system import proc, watch  # noqa: F401
+
+    ahead.everything()
 
 
 def _hold(call: Call) -> bool:

@@ -44,10 +44,10 @@ def _load() -> Any:
     """Import all that a server needs; its module `app`."""
     import asyncio  # noqa: F401
 
-    from intercom.bus import bus, rebuild  # noqa: F401  # by now, should an upgrade take the files away
-    from intercom.format import lines, tolerant  # noqa: F401
+    from intercom.bus import ahead
     from intercom.server import app, session, transport  # noqa: F401
 
+    ahead.reading()  # by now, should an upgrade take the files away
     return app
 
 

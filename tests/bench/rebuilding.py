@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from intercom.store.index.db import SCHEMA
+from intercom.store.index.db import bulk
 from tests.bench.history import fill, opened
 from tests.bench.table import Row, Run, against_floor
 
@@ -49,12 +49,7 @@ def _floor(archive: Path, rows: list[tuple[object, ...]], path: Path) -> float:
     began = time.perf_counter()
     for name in sorted(os.listdir(archive)):
         (archive / name).read_bytes()
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode = OFF")
-    db.execute("PRAGMA synchronous = OFF")
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
-    db.execute("PRAGMA cache_size = -65536")
-    db.executescript(SCHEMA)
+    db = bulk(path)
     db.execute("BEGIN")
     marks = ",".join("?" * len(rows[0]))
     db.executemany(f"INSERT INTO messages VALUES ({marks})", rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,31 @@ def configuration(setup: Setup, name: str) -> Path:
     return with_comments if with_comments.exists() else folder / f"{name}.json"
 
 
-def parts(setup: Setup) -> list[Part]:
-    """The server, its approval, the words."""
-    path = configuration(setup, "opencode")
+def connecting(setup: Setup, name: str, schema: str) -> list[Part]:
+    """The server and its approval, in the file that the program, or a fork of it, names after itself."""
+    path = configuration(setup, name)
     return [
-        Member(path, ("$schema",), launch.SCHEMA),  # else it puts it there itself
+        Member(path, ("$schema",), schema),  # else it puts it there itself
         Member(path, ("mcp", SERVER), server(setup)),
         Member(path, ("permission", f"{SERVER}_*"), "allow", needed=False),
+    ]
+
+
+def client(name: str, title: str, parts: Callable[[Setup], list[Part]]) -> Client:
+    """The program or a fork of it, recognised by its files."""
+    folders = f"{name}.json", f"{name}.jsonc", f".{name}"
+    return Client(name, title, parts, programs=(name,), folders=folders, homes=(f".config/{name}",))
+
+
+def parts(setup: Setup) -> list[Part]:
+    """Server and approval, the plugin, the words."""
+    path = configuration(setup, "opencode")
+    return [
+        *connecting(setup, "opencode", launch.SCHEMA),
         Item(path, ("plugin",), f"./{PLUGIN}" if not setup.user else f"file://{setup.home / PLUGIN}"),
         Own((setup.home if setup.user else setup.root) / PLUGIN, launch.plugin(setup.call)),
         setup.rules("AGENTS.md"),
     ]
 
 
-CLIENT = Client(
-    "opencode",
-    "opencode",
-    parts,
-    programs=("opencode",),
-    folders=("opencode.json", "opencode.jsonc", ".opencode"),
-    homes=(".config/opencode",),
-)
+CLIENT = client("opencode", "opencode", parts)

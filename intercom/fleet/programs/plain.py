@@ -130,6 +130,10 @@ class Plain:
         """Nothing is known of it."""
         return None
 
+    def price_list(self) -> str:
+        """Nor of prices."""
+        return ""
+
     def import_ahead(self) -> None:
         """All of it is here."""
 

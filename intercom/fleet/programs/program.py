@@ -123,6 +123,9 @@ class Program(Protocol):
     def cost(self, call: Call) -> float | None:
         """What a call costs in US dollars by its maker's list; None where that is not known."""
 
+    def price_list(self) -> str:
+        """Whose list that is, and of when; "" where there is none."""
+
     def import_ahead(self) -> None:
         """Import all that a waiter may need of this program: in its days, an upgrade may replace the package."""
 

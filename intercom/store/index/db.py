@@ -99,6 +99,17 @@ class IndexLost(Exception):  # a condition, not a fault
     """The index is absent, damaged or of another version; the text says which. Rebuild and try again."""
 
 
+def bulk(path: Path) -> sqlite3.Connection:
+    """A new file with the index's tables, tuned for a bulk load: a crash may leave it in any state."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode = OFF")
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("PRAGMA cache_size = -65536")
+    db.executescript(SCHEMA)
+    return db
+
+
 class Index:
     """A connection to the index of one bus, reopened whenever the file under it was replaced."""
 
@@ -288,12 +299,7 @@ class Index:
         """A new, empty index at `path`, tuned for a bulk load. The caller holds the lock, fills it and installs it."""
         path.unlink(missing_ok=True)
         os.close(host.open_file(path, os.O_CREAT | os.O_EXCL))
-        db = sqlite3.connect(path, isolation_level=None)
-        db.execute("PRAGMA journal_mode = OFF")
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA cache_size = -65536")
-        db.executescript(SCHEMA)
+        db = bulk(path)
         for statement in PARTIAL_INDEXES:
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

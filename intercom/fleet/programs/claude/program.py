@@ -149,6 +149,12 @@ class Claude:
 
         return prices.cost(call)
 
+    def price_list(self) -> str:
+        """As `prices` says."""
+        from intercom.fleet.programs.claude import prices
+
+        return f"Anthropic's list of {prices.AS_OF}"
+
     def import_ahead(self) -> None:
         """Its file of the process, and the transcript."""
         from intercom.fleet.programs.claude import hooks, process_file, transcript  # noqa: F401

@@ -15,7 +15,6 @@ from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Star
 from intercom.system.resources import text
 
 SCHEMA = "https://opencode.ai/config.json"
-FILES = ("opencode.json", "opencode.js")
 _ASK = {"bash": "ask", "webfetch": "ask", "external_directory": "ask"}
 #: Our permission modes that it has a like of, as its own rules.
 RULES: Mapping[str, Mapping[str, str]] = {
@@ -25,9 +24,13 @@ RULES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-    """Write the settings and the plugin of a worker; its command line. A session is there once it has had a prompt."""
-    own = write(FILES[1], plugin(start.command))
+def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path], files: tuple[str, ...]) -> Prepared:
+    """Write the settings and the plugin of a worker into these files; its command line.
+
+    A session is there once it has had a prompt.
+    """
+    settings_file, plugin_file = files
+    own = write(plugin_file, plugin(start.command))
     given: dict[str, Any] = {
         "$schema": SCHEMA,
         "autoupdate": False,
@@ -36,7 +39,7 @@ def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]
         "experimental": {"continue_loop_on_deny": True},  # else a refusal ends the turn
         "permission": {**RULES[start.mode], f"{SERVER}_*": "allow"},
     }
-    settings = write(FILES[0], json.dumps(given, indent=2))
+    settings = write(settings_file, json.dumps(given, indent=2))
     words = ["env", f"OPENCODE_CONFIG={settings}", *argv]
     return Prepared([*words, *(["--prompt", start.prompt] if start.prompt else [])], ())
 

@@ -60,7 +60,7 @@ class OpenCode(Plain):
         """As `launch.prepare`."""
         from intercom.fleet.programs.opencode import launch
 
-        return launch.prepare(argv, start, write)
+        return launch.prepare(argv, start, write, self.files)
 
     def inherits(self, variable: str) -> bool:
         """Its own switches, accounts of makers of models, and where npm finds its plugins. Nothing of who spawns."""

@@ -1,0 +1,27 @@
+"""Owns importing early what the bus imports late: while a process lives for days, its package may be replaced."""
+
+from __future__ import annotations
+
+
+def reading() -> None:
+    """All that sending and reading may need, of a log that people write in, too."""
+    from intercom.bus import bus, rebuild  # noqa: F401
+    from intercom.format import lines, tolerant  # noqa: F401
+
+
+def everything() -> None:
+    """All that the bus may ever need; it costs 20 ms and 3 MB.
+
+    But not filelock, which is as large as all else: the lock is there and is taken without it, unless somebody holds
+    it for longer than anybody waits.
+    """
+    import difflib  # noqa: F401
+
+    import frontmatter  # noqa: F401
+
+    reading()
+    from intercom.bus import redact  # noqa: F401
+    from intercom.repair import intake, refill, repair, reread, takeover, unheard  # noqa: F401
+    from intercom.store.log import template  # noqa: F401
+    from intercom.store.sources import readahead, theirs  # noqa: F401
+    from intercom.system import proc, watch  # noqa: F401
