@@ -59,7 +59,7 @@ class Imported(NamedTuple):
 
 
 def read(path: Path) -> list[Old]:
-    """The messages in InterComm's database at `path`, oldest first. NotFound; Refused for what is no such database."""
+    """The messages in InterComm's database at `path`, oldest first. NotFound; Refused for any other file."""
     if not path.is_file():
         raise NotFound(f"there is no {path}; nothing was imported. Name InterComm's database.")
     if path.stat().st_size == 0:

@@ -213,7 +213,7 @@ def _stub(entry: Entry, stub: Message) -> bytes:
 
 
 def _struck(data: bytes, lines: list[str], by: Callable[[bytes], bytes] = lambda _: b"[redacted]") -> bytes:
-    """Text that is no message, without these lines."""
+    """Text that is not a message, without these lines."""
     for line in (line.encode("utf-8", "surrogatepass") for line in lines):
         data = data.replace(line, by(line))
     return data

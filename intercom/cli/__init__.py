@@ -25,7 +25,7 @@ def run() -> NoReturn:
     """
     gc.set_threshold(100_000)
     if len(sys.argv) == 1 and os.path.basename(sys.argv[0]) in {"intercomm", "intercomm.exe"}:
-        sys.argv.append("--help")  # InterComm's shows what there is, and that is no error
+        sys.argv.append("--help")  # InterComm's shows what there is, and that is not an error
     try:
         code = main()
     except KeyboardInterrupt:  # before there was anything to interrupt

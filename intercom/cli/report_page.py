@@ -130,8 +130,7 @@ def _conversation(messages: Sequence[Message], edited: Collection[str]) -> Itera
 
 
 def _message(message: Message, *, edited: bool) -> str:
-    said_by = {"hand": "written by hand", "machine": "another machine's word"}
-    notes = [] if message.proven else [said_by.get(message.via, "sender not proven")]
+    notes = [message.doubt] if message.doubt else []
     notes += ["repair"] * (message.sender == SYSTEM) + ["edited"] * edited
     notes += ["urgent"] * message.urgent + [f"re {message.reply_to}"] * bool(message.reply_to)
     notes += [f"thread {message.thread}"] * bool(message.thread)

@@ -89,7 +89,7 @@ def author(bus: Bus, wanted: str | None) -> Author:
     if via == UNPROVEN:
         why = f"it runs below an agent ({found.why})" if found.name else found.why
         why = why if found.proven else "only its environment says so"
-        show.note(f"marked as not proven to be from {name!r}, so it is no order to anybody: {why}")
+        show.note(f"marked as not proven to be from {name!r}, so it is not an order to anybody: {why}")
     return Author(name, via)
 
 
@@ -133,7 +133,7 @@ def warn(config: Config) -> None:
 
 
 def message_text(word: str) -> str:
-    """The message itself, or standard input for `-`: its bytes as they are, also where they are no UTF-8.
+    """The message itself, or standard input for `-`: its bytes as they are, also where they are not UTF-8.
 
     But text that the system's own programs write in another encoding is that text.
     """

@@ -213,9 +213,8 @@ def edited(one: Message, *, as_json: bool) -> None:
 def _about(one: Message, texts: Texts) -> list[Part]:
     """What must be known of a message besides who, when and what."""
     notes: list[Part] = []
-    if not one.proven:
-        said_by = {"hand": "written by hand", "machine": "another machine's word"}
-        notes.append(paint(said_by.get(one.via, "sender not proven"), YELLOW))
+    if one.doubt:
+        notes.append(paint(one.doubt, YELLOW))
     if one.late:
         notes.append(paint("late: newer ones came before", YELLOW))
     if one.redelivered:
@@ -232,7 +231,7 @@ def _about(one: Message, texts: Texts) -> list[Part]:
 
 
 def local(at: str | None) -> str:
-    """A UTC time in local time, to the second; a dash where there is none, and what is no time as it stands."""
+    """A UTC time in local time, to the second; a dash where there is none; what is not a time as it stands."""
     if not at:
         return "-"
     import time
@@ -259,7 +258,7 @@ def terminal() -> bool:
 
 
 def _columns() -> int:
-    """How wide the terminal is that stdout is; 0 where it is none, or does not say."""
+    """How wide the terminal on stdout is; 0 where there is none, or it does not say."""
     try:
         columns = os.get_terminal_size(sys.stdout.fileno()).columns if terminal() else 0
     except (OSError, ValueError):
@@ -291,7 +290,7 @@ _paged: list[list[str]] = []  #: the lines of the block that is to be paged
 
 
 def height() -> int:
-    """How many lines the terminal has that stdout is; 0 where it is none, or does not say."""
+    """How many lines the terminal on stdout has; 0 where there is none, or it does not say."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).lines if terminal() else 0
     except (OSError, ValueError):

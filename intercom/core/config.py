@@ -122,7 +122,7 @@ def load(
     """Find the bus for the working directory, or take the one at `root`.
 
     Raises UsageError for a root that is not a directory or settings that do not parse, and Refused for a
-    machine name that could leave the folder, where a symbolic link leads out of the root, and in a folder that is no
+    machine name that could leave the folder, where a symbolic link leads out of the root, and in a folder that is not a
     project (the home folder, a temporary one) and that nobody named.
     """
     env = os.environ if environ is None else environ

@@ -1,6 +1,6 @@
 """Owns reading documents that others wrote, JSON and TOML, so that none of them can hold us up: small, flat, finite.
 
-What is too deep, too long, has a number that no file means, or is no regular file is an error like any other.
+What is too deep, too long, has a number that no file means, or is not a regular file is an error like any other.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def json(text: str | bytes) -> Any:
 
 
 def _check(value: Any) -> None:
-    """ValueError for a number that is none: it would take time and space wherever it is shown."""
+    """ValueError for what is not a finite number: it would take time and space wherever it is shown."""
     if isinstance(value, dict):
         for one in value.values():
             _check(one)

@@ -68,6 +68,7 @@ class Said(TypedDict, total=False):
     progress: int | None
 
 
+_DOUBTS = {HAND: "written by hand", MACHINE: "another machine's word"}
 _TAG_OF = dict(KINDS)
 _TYPE_OF = {tag: word for word, tag in KINDS if tag != "INFO"}
 _TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
@@ -116,6 +117,11 @@ class Message(NamedTuple):
     def proven(self) -> bool:
         """Whether the sender's name is more than a claim."""
         return self.via in {TOOL, CLI}
+
+    @property
+    def doubt(self) -> str:
+        """Why the sender's name is only a claim, for people; "" where it is more."""
+        return "" if self.proven else _DOUBTS.get(self.via, "sender not proven")
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON form; optional keys appear only when they say something."""

@@ -32,7 +32,7 @@ class Root(NamedTuple):
 
 
 def find(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Root:
-    """The root of the bus. UsageError for one that is no directory; Refused where nobody's project is."""
+    """The root of the bus. UsageError for one that is not a directory; Refused for a folder that is not a project."""
     pins = (("argument", root), *((key, env.get(key)) for key in ("INTERCOM_ROOT", "INTERCOMM_DB_ROOT")))
     for origin, pinned in pins:
         if pinned:
@@ -93,7 +93,7 @@ def _is_bus(folder: Path) -> bool:
 
 
 def _nobodys(env: Mapping[str, str]) -> dict[Path, str]:
-    """Folders that are no project of anybody's, and what they are."""
+    """Folders that are not a project, and what they are."""
     temporary = (*_TEMPORARY, *filter(None, [env.get("TMPDIR")]))
     found = {Path(os.path.realpath(folder)): _TEMPORARY_WORDS for folder in temporary}
     found[Path(os.path.abspath(os.sep))] = "the root of the file system"

@@ -28,7 +28,7 @@ SEEN = ("merging", "merged", "conflict")  #: what may follow `active` where git 
 
 
 def known(status: str) -> str:
-    """The status, UsageError if it is none."""
+    """The status; UsageError if it is not one."""
     if status not in WORKTREE_STATUSES:
         raise UsageError(f"{status!r} is not a status; nothing was changed. Use one of {', '.join(WORKTREE_STATUSES)}.")
     return status

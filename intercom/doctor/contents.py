@@ -37,7 +37,7 @@ def page(config: Config) -> Finding:
         says = f"{config.log.name} is a link to {os.readlink(config.log)}"
         return Finding("page", WARNING, f"{says}; what lies there is somebody else's, too", "put a file in its place")
     if not stat.S_ISREG(found.st_mode):
-        says = f"{config.log.name} is no file, so nothing can be written there"
+        says = f"{config.log.name} is not a file, so nothing can be written there"
         return Finding("page", WRONG, says, f"move {config.log} away; the next command makes it again")
     if _CONFLICT.search(read_from(config.log) or b""):
         says = "lines of a git conflict stand in it; both sides' messages are read"

@@ -75,7 +75,7 @@ class Agent(NamedTuple):
 
     @property
     def group(self) -> str:
-        """One of GROUPS. Who is gone with nothing to do is no trouble."""
+        """One of GROUPS. An agent that is gone with nothing to do is not trouble."""
         if "@" in self.name:
             return ELSEWHERE
         if self.state in ("dead", "gone") and not (self.task or self.unread):

@@ -1,4 +1,4 @@
-"""Owns the question whether two texts are versions of one.
+"""Owns telling whether two texts are versions of one.
 
 Linear in the length of the texts: a body may be ten megabytes.
 """
@@ -33,7 +33,7 @@ def similarity(old: str, new: str) -> float:
 
 
 def goes_on(one: str, other: str) -> bool:
-    """Whether one of two texts is the other with more behind it, to the word; a piece of a closing rule is no word."""
+    """Whether one of two texts is the other with more behind it, to the word; part of a closing rule is not a word."""
     short, long = sorted((_unruled(one), _unruled(other)), key=len)
     return bool(short) and long.startswith(short) and not long[len(short) : len(short) + 1].strip()
 

@@ -149,7 +149,7 @@ def _addressed(sender: str, row: Row, roster: Roster) -> Near | None:
 
 
 def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
-    """What a line that is no header looks like; None if like text."""
+    """What a line that is not a header looks like; None if it looks like text."""
     heading = _HEADING.match(row.text)
     if heading is not None and STAMP.match(heading[1]) and not arrow(heading[2]):
         name = heading[2].strip(" \t*`_:")

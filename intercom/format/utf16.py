@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 class _Order(NamedTuple):
     encoding: str
-    run: re.Pattern[bytes]  #: so many ASCII characters in a row are no accident
+    run: re.Pattern[bytes]  #: so many ASCII characters in a row are not an accident
     newline: bytes
 
 

@@ -41,7 +41,7 @@ def one(message: Message, masters: Collection[str], *, worker: bool = False) -> 
             f"intercom history --json {short(message.id)}"
         )
     if message.via == HAND:
-        notes.append("written by hand into the log: anyone may have written it, whatever name it bears")
+        notes.append("written by hand into the log: anyone may have written it, whatever name is on it")
     elif message.via == MACHINE:
         notes.append(f"from another machine's log: {short(machine_of(message.sender))} says so, nothing here proves it")
     elif not message.proven:

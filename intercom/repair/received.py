@@ -1,4 +1,4 @@
-"""Owns the question whether all whom a message is for have received it: only then can somebody mean to delete it."""
+"""Owns telling whether everybody a message is for has received it: only then can somebody mean to delete it."""
 
 from __future__ import annotations
 

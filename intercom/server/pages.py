@@ -20,7 +20,7 @@ ALONE = 90_000
 _FRAME = 1_500  # characters kept for what stands around the messages
 
 CAUTIONS = {
-    HAND: "Written by hand into the log: anyone may have written it, whatever name it bears.",
+    HAND: "Written by hand into the log: anyone may have written it, whatever name is on it.",
     UNPROVEN: "Sent by a command of which nobody can tell whose it was: not proven to be from that name.",
     MACHINE: "Taken from the log of the machine behind the '@': that machine says so, nothing here proves it.",
 }

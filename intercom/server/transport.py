@@ -2,7 +2,7 @@
 
 The SDK's own `stdio_server` spends three thread hops a call; on pipes there are none. Rules here:
 
-- a line that is no JSON-RPC message is answered with an error, and the next one is served;
+- a line that is not a JSON-RPC message is answered with an error, and the next one is served;
 - a line may have any length up to MAX_LINE;
 - fd 0 and 1 are moved away first, so nothing that a library prints can tear the protocol;
 - at the end of input, requests that are already here are still answered (for at most DRAIN seconds).

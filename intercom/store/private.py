@@ -1,4 +1,4 @@
-"""Owns the question whether the private folder is this person's own: nobody else's state is ever opened.
+"""Owns telling whether the private folder is this person's own: nobody else's state is ever opened.
 
 What git tracks came with a repository, or can come again with the next pull; what another user owns, that user can
 change. Such a folder is set aside as a whole, under a name that says so, and a new one is made: names and read

@@ -13,7 +13,7 @@ from intercom.core.errors import Refused
 
 
 def lives_on() -> bool:
-    """Whether this process has threads beside its first, and so is no command that ends when it has answered."""
+    """Whether this process has threads beside its first, and so is not a command that ends when it has answered."""
     return threading.active_count() > 1
 
 

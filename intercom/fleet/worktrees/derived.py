@@ -46,7 +46,7 @@ class Declared:
 
 
 def declared(settings: Mapping[str, Any]) -> Declared:
-    """By `[worktrees]` of the settings. UsageError where that is no list of globs."""
+    """By `[worktrees]` of the settings. UsageError where that is not a list of globs."""
     found = settings.get("derived", [])
     if not isinstance(found, list) or not all(isinstance(one, str) and one.strip("/ ") for one in found):
         raise UsageError(

@@ -166,7 +166,7 @@ class Worktrees:
         return branch
 
     def declared(self) -> derived.Declared:
-        """What the project's tools declare derived. UsageError for settings that are none."""
+        """What the project's tools declare derived. UsageError for settings that cannot be read so."""
         return derived.declared(self._settings)
 
     def note_done(self, worker: str, branch: str) -> None:
@@ -209,7 +209,7 @@ def _gone(entry: Entry) -> dict[str, Any]:
 
 
 def _storable(verb: str, *values: str) -> None:
-    """UsageError for text that is no Unicode, as a path or an argument of other bytes is."""
+    """UsageError for text that is not Unicode, such as a path or an argument of other bytes."""
     for value in values:
         try:
             value.encode()

@@ -164,7 +164,7 @@ def keep(path: Path, name: str, unsaved: Unsaved) -> str:
 
 
 def keep_folder(root: Path, path: Path, name: str, names: tuple[str, ...]) -> str:
-    """Commit the files `names` of a folder that is no checkout any more to a new ref for `name`; the ref."""
+    """Commit the files `names` of a folder that is no longer a checkout to a new ref for `name`; the ref."""
     folder = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").out.removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="keep-", dir=folder) as scratch:
         index = os.path.join(scratch, "index")

@@ -15,7 +15,7 @@ one verdict, and every known message is held by an entry, deleted, lost, or owed
 is kept.
 
 The caller owes five things: `agreed` turns True only when a whole outcome has been applied (what a half-applied
-repair saw is no evidence); a message put back, lost or owed, gets a new `arrived`; the text of an entry that is EDITED
+repair saw is not evidence); a message put back, lost or owed, gets a new `arrived`; the text of an entry that is EDITED
 counts from then on, also if it is an older one (an undo); an entry that is EDITED, RETURNED with `version`, or ADDED
 carries a person's text, whoever its header names; and what is CUT, DROPPED or REDACTED does not stay in the file.
 """

@@ -1,4 +1,4 @@
-"""Owns the rule for entries that are no person's doing: what a cut through the file, or a power cut, left of a message.
+"""Owns the rule for entries that nobody wrote: what a cut through the file, or a power cut, left of a message.
 
 5. *Cut.* The last entry that was agreed, if its text is the beginning of the known one, or that one with a piece of
    the next header or of its own closing rule behind it, was not edited but cut, where what followed it is gone, or

@@ -4,7 +4,7 @@
    similar. If neither, somebody typed over an old block: a new message, and the old one is missing. Beside an
    entry that still holds the known text, another entry with that id is a version of it only if the header is the
    same and the text similar (a merge); otherwise somebody copied a block as a pattern for a new message. Of two
-   texts the one nobody had seen counts, of two such the later in the file; a torn rest is no text, and counts for
+   texts the one nobody had seen counts, of two such the later in the file; a torn rest is not a text, and counts for
    nothing beside the whole. Of what is past, an entry with its id is another text of it if the header is the same,
    to the second; beside the known text, again, only if it is similar or on the other side of a conflict. What is to
    the second and to the letter another message is left to rule 6, whatever id it claims.

@@ -1,7 +1,7 @@
 """Owns the judgement on the whole file: what is missing by somebody's will, what by accident, and how bad it is.
 
 10. *Owed* is what was never seen in the file since it was appended: nobody can have meant to delete it, nothing was
-    damaged, and it is no evidence of anything. It is put into the file, or its beginning that is there is completed,
+    damaged, and it is not evidence of anything. It is put into the file, or its beginning that is there is completed,
     and there is nothing to tell.
 11. *A stale save* is made from a copy read at some moment T: of what was agreed, everything that arrived after T is
     missing and everything before T is there. So the missing that arrived after the last agreed message still

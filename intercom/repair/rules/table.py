@@ -134,7 +134,7 @@ class Table:
         return digest != self.known[k].digest and digest not in self.known[k].versions
 
     def past(self, f: int, verdict: str, id: str | None, *, version: bool = False) -> None:
-        """Entry `f` is no message of the live log, but has to do with message `id`."""
+        """Entry `f` is not a message of the live log, but has to do with message `id`."""
         self.decided[f] = Decision(self.found[f].place, verdict, id, version=version)
 
     def back(self, f: int, past: Past, *, version: bool = False) -> None:

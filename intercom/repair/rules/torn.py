@@ -1,4 +1,4 @@
-"""Owns the question what a cut through the file, or a power cut, leaves of a text.
+"""Owns what a cut through the file, or a power cut, leaves of a text.
 
 A cut leaves a beginning, perhaps with a piece of the closing rule or of the next header behind it. A power cut may
 also leave NULs where a stretch was not written. All linear in the length of the texts.

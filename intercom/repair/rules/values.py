@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from intercom.format.grammar import Header
 
 # Verdicts on one entry of the file (Decision.verdict).
-UNCHANGED = "unchanged"  #: the message as it was; reformatting (same digest) is no change
+UNCHANGED = "unchanged"  #: the message as it was; reformatting (same digest) is not a change
 MOVED = "moved"  #: the message as it was, at another place among the others
 EDITED = "edited"  #: the message `id` with another text or header; a person's hand is on it now
 CUT = "cut"  #: what a truncation left of `id`; the known text stands and goes back in its place
@@ -162,8 +162,8 @@ class Outcome(NamedTuple):
     """The whole judgement. `entries` has one decision per entry found, in file order.
 
     `deleted` are honoured deletions. `lost` is to be put back at the end; `owed` is to be put there as well, but that
-    is no repair. All in order of `seq`. `quiet`: there is a repair, and nothing new to tell, because all that is lost
-    in a stale save had been put back before, or nothing was lost and nothing cut that anybody had seen.
+    is not a repair. All in order of `seq`. `quiet`: there is a repair, and nothing new to tell, because all that a
+    stale save lost had been put back before, or nothing was lost and nothing cut that anybody had seen.
     """
 
     judgement: str

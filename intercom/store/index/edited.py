@@ -1,4 +1,4 @@
-"""Owns the question which messages were edited after a reader was given them; a message has versions only if it was."""
+"""Owns which messages were edited after a reader was given them; only those have versions."""
 
 from __future__ import annotations
 

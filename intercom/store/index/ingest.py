@@ -348,7 +348,7 @@ def _flush(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
 
 
 def _insert_new(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Insert the rows. UnicodeEncodeError where a text is none for SQLite, IntegrityError where an id is known."""
+    """Insert the rows. UnicodeEncodeError where SQLite cannot hold a text, IntegrityError where an id is known."""
     most = len(_MOST)
     short = [row[:most] for row in rows if row[most:] == _NONE]
     _insert_rows(db, _MOST, short)

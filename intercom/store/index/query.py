@@ -112,7 +112,7 @@ def filter_of(
     before: int | None = None,
     words: str | None = None,
 ) -> Filter:
-    """A filter from what a caller gave, "" being as good as None. UsageError; FormatError where a type is none."""
+    """A filter from what a caller gave, "" being as good as None. UsageError; FormatError where a type is not one."""
     maybe_texts("nothing was read", thread=thread, sender=sender, to=to, type=type, since=since, query=words)
     if type:
         tag_of(type)
@@ -158,7 +158,7 @@ def attach_state(db: sqlite3.Connection, path: Path) -> None:
 def message_of(row: Sequence[Any]) -> Message:
     """A message of a row of COLUMNS."""
     ident, seq, at, sender, to, tag, declared, body, urgent, re_, thread, via, path, *said = row
-    if bytes in map(type, row):  # text that is no UTF-8, in a header that somebody wrote by hand
+    if bytes in map(type, row):  # text that is not UTF-8, in a header written by hand
         at, sender, to, tag, declared, *said = map(loaded, (at, sender, to, tag, declared, *said))
     return Message(
         ident,

@@ -61,7 +61,7 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
     """Replace a file that others write to, atomically, unless it is not `before` any more; whether it was done.
 
     What an editor or a shell still wrote into the old file while it was replaced is carried over. It need not be
-    synced where there is a base. The caller holds the writer lock, so the others are no tools of ours.
+    synced where there is a base. The caller holds the writer lock, so the others are not our tools.
     A symbolic link stays: what it points to is replaced. A hard link does not: see `shared`. Where somebody has the
     file open so that it cannot be replaced, it is written in place. OSError as the system gives it.
     """

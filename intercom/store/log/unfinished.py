@@ -184,7 +184,7 @@ def _fits(page: bytes, start: int, stop: int, records: Sequence[bytes]) -> tuple
 
 
 def unholed(page: bytes, top: Callable[[], bytes], roster: Roster) -> bytes:
-    """The page without what is no message and has NULs in it; at its top stands `top` then."""
+    """The page without what is not a message and has NULs in it; `top` is then at its top."""
     if b"\0" not in page:
         return page
     parts: list[bytes] = []
@@ -259,7 +259,7 @@ class Others:
 def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp: str) -> tuple[bytes, dict[int, Mark]]:
     """A page without the messages that are `gone`, the marker line in their place; and the marks of what is left.
 
-    `count` and `stamp` are the marker's. What is no message stays, and so do copies.
+    `count` and `stamp` are the marker's. What is not a message stays, and so do copies.
     """
     page, records = (page, []) if read.marks else _of_tools(page)
     kept: list[bytes] = []

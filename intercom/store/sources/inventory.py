@@ -13,7 +13,7 @@ from intercom.store.log.ledger import Ledger
 from intercom.system.folders import Names
 
 #: What sync and merge tools, file managers and people put behind the name of a log that they copy. No machine's name
-#: has the first three; of what it may have only what tools are known for counts: `web.prod` is no copy of `web`.
+#: has the first three; of what it may have only what tools are known for counts: `web.prod` is not a copy of `web`.
 _COPIED = re.compile(
     r"[ ~(]|\.sync-conflict-|[._]conflict|[._](?:backup|base|local|remote)[._]\d|\.(?:bak|orig|old|backup|copy|tmp)\b"
 )

@@ -162,7 +162,7 @@ def _hinted(rows: list[Row]) -> Found:
 
 
 def _above_hints(rows: list[Row], at: int) -> bool:
-    """Whether row `at` is no part of the hints, the first of which may go on in the next rows."""
+    """Whether row `at` is not part of the hints, the first of which may go on in the next rows."""
     while at and rows[at].text and not _HINT.match(rows[at].text):
         at -= 1
     return not _HINT.match(rows[at].text)
