@@ -18,6 +18,7 @@ from intercom.bus.figures import FIRST_ACT, MERGE, PERMISSION, QUESTION, TASK, f
 from intercom.cli.report_chart import duration
 from intercom.cli.report_cost import costs, tables
 from intercom.cli.report_page import page
+from intercom.core import contract
 from intercom.core.message import Message, tag_of, utc
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.usage import Call
@@ -99,6 +100,19 @@ def test_a_task_for_two_and_one_that_never_ends() -> None:
         (first.id, "b"): "30",
         (second.id, "a"): "20",
     }
+
+
+def test_a_contract_reads_as_words() -> None:
+    """Its JSON is for machines; one that is not a valid contract stands as it is."""
+    talk = Talk()
+    talk.say(
+        0, "master", "worker-1", "task", contract.build(contract.Contract("tester", "Try it.", report_back=("a",)))
+    )
+    talk.say(1, "master", "worker-1", "task", '{"kind": "task_contract", "v": "<b>"}')
+    text = page("p", talk.messages, figures(talk.messages), START)
+    assert "Try it.\n\nReport back: a." in text
+    assert "role_instructions" not in text
+    assert "&lt;b&gt;" in text
 
 
 def test_nothing() -> None:

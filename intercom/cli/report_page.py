@@ -15,6 +15,7 @@ from intercom.bus.figures import Figures
 from intercom.cli.report_chart import chart, duration
 from intercom.cli.report_cost import Costs, tables
 from intercom.cli.report_style import SCRIPT, STYLE
+from intercom.core.contract import readable
 from intercom.core.display import framed, value
 from intercom.core.message import SYSTEM, USER, Message, epoch, local_stamp
 
@@ -136,7 +137,7 @@ def _message(message: Message, *, edited: bool) -> str:
     notes += [f"thread {message.thread}"] * bool(message.thread)
     told = "".join(f" <span>{_text(note)}</span>" for note in notes)
     kind = "repair" if message.sender == SYSTEM else "hand" if not message.proven else "tool"
-    body = escape("\n".join(framed(message.body, "")))
+    body = escape("\n".join(framed(readable(message.body) if message.type == "task" else message.body, "")))
     return (
         f'<article id="m-{_text(message.id)}" class="{kind}"><h3><a href="#m-{_text(message.id)}">'
         f"{local_stamp(epoch(message.at))}</a> <b>{_text(message.sender)}</b> → {_text(message.to)} "

@@ -40,7 +40,8 @@ pre{margin:4px 0 0;font:13px/1.45 ui-monospace,monospace;white-space:pre-wrap;ov
 input{font:inherit;padding:6px 10px;width:min(100%,420px);border:1px solid var(--line);border-radius:6px;
 background:var(--card);color:inherit}
 [hidden]{display:none}
-@media print{body{max-width:none}input,#found{display:none}article{content-visibility:visible;break-inside:avoid}}
+@media print{body{max-width:none}input,#found{display:none}.wide{overflow:visible}
+article{content-visibility:visible;break-inside:avoid}h2{break-after:avoid}}
 """
 
 SCRIPT = """
