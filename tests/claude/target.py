@@ -275,6 +275,9 @@ class Target:
         wrong = [(one, self.turns_with(one.id)) for one in self.said if self.times(one.id) != 1]
         assert not wrong, wrong
         assert not self.stage.faults()
+        woke = sum(one.woke for one in self.said)
+        worst = max((one.answer.get("seconds", 0.0) for one in self.said), default=0.0)
+        print(f"{self.name}: {len(self.said)} words, each once in the model's log; {woke} woke; worst {worst} s")
 
     def turns_with(self, ident: str) -> list[str]:
         """The turns in which the model was given a message, as far as they tell how: when, by whose words."""
