@@ -21,6 +21,7 @@ from intercom.server.session import Session
 from intercom.server.tools import tasks
 from intercom.store.log import compact, log
 from intercom.store.log.base import Bases
+from intercom.system import host
 from intercom.system.lock import WriterLock
 
 
@@ -125,6 +126,79 @@ def _close_page(patch: pytest.MonkeyPatch, page: Path) -> None:
 
 def _fail_at(where: object, name: str) -> Callable[[pytest.MonkeyPatch, Path], None]:
     return lambda patch, _: patch.setattr(where, name, _lost)
+
+
+def _once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, fits: Callable[..., bool]) -> list[int]:
+    """The first call that fits fails; how often it was called, growing."""
+    real, calls = getattr(owner, name), list[int]()
+
+    def fails(*args: Any, **more: Any) -> Any:
+        if fits(*args, **more):
+            calls.append(len(calls))
+            if len(calls) == 1:
+                _lost()
+        return real(*args, **more)
+
+    monkeypatch.setattr(owner, name, fails)
+    return calls
+
+
+def test_a_lock_that_is_half_taken(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its second part fails to open once: nobody waits for himself, and others get it afterwards."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "before", sender="claude-code")
+        bus.close()
+        _once(monkeypatch, os, "open", lambda path, *_: str(path).endswith("lock.systems"))
+        bus.send("roo", "said", sender="claude-code")
+        with Bus.open(project) as other, ThreadPoolExecutor() as pool:
+            pool.submit(lambda: WriterLock(other.config.private / "lock").held(0.5).__enter__()).result()
+
+
+def test_a_sync_that_failed_is_no_sync_afterwards(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel could not write it takes for written: only what is written again is synced."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "said", sender="claude-code")
+        written = _once(monkeypatch, os, "pwrite", lambda *_: False)
+        bus._log.ledger.settle()
+        assert not written
+        _once(monkeypatch, os, "fsync", lambda *_: True)
+        real, again = os.pwrite, list[bytes]()
+
+        def pwrite(handle: int, data: bytes, offset: int) -> int:
+            again.append(bytes(data))
+            return real(handle, data, offset)
+
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        bus._log.ledger.settle()
+        assert b"said" in b"".join(again)
+        assert [one.body for one in bus.history()] == ["said"]
+
+
+def test_a_sync_fails_and_so_does_taking_it_back(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not said that nothing was sent, for it may be there; and where it can be taken back, it is."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "said", sender="claude-code")
+        _once(monkeypatch, os, "fdatasync", lambda *_: True)
+        with pytest.raises(StorageError, match="nothing was sent"):
+            bus.send("roo", "no", sender="claude-code")
+        _once(monkeypatch, os, "fdatasync", lambda *_: True)
+        _once(monkeypatch, os, "ftruncate", lambda *_: True)
+        with pytest.raises(StorageError, match="whether this was sent is not known"):
+            bus.send("roo", "perhaps", sender="claude-code")
+        assert [one.body for one in bus.history()] == ["said", "perhaps"]
+
+
+def test_a_segment_whose_name_may_not_last_takes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder cannot be synced: the next message does not go where a power cut would leave none."""
+    monkeypatch.setattr("intercom.store.log.ledger.SEGMENT_BYTES", 10)
+    with Bus.open(project) as bus:
+        bus.send("roo", "said", sender="claude-code")
+        calls = _once(monkeypatch, host, "sync_folder", lambda path: path == bus.config.archive)
+        with pytest.raises(StorageError, match="nothing was sent"):
+            bus.send("roo", "again", sender="claude-code")
+        bus.send("roo", "again", sender="claude-code")
+        assert len(calls) == 2
+        assert [one.body for one in bus.history()] == ["said", "again"]
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -34,6 +34,13 @@ SEED = int(os.environ.get("INTERCOM_FAULT_SEED", "20"))
 FOUND = (
     Trial("rebuild", "unlink", 5, "EIO"),
     Trial("rebuild", "unlink", 1, "ENOSPC", lasting=True),
+    Trial("send", "open", 4, "EIO"),  # it held the lock that it then waited for
+    Trial("send", "stat", 36, "EIO", lasting=True),  # accepted, then an error
+    Trial("history", "close", 9, "EIO"),
+    Trial("rebuild", "list", 10, "EIO"),
+    Trial("register", "lock", 13, "EIO"),  # the process kept a lock of SQLite's for good
+    Trial("register", "close", 3, "EIO"),
+    Trial("take-in", "open", 20, "EIO"),  # the index stayed open for reading alone
     *(Trial("redact", "open", number, "EMFILE") for number in range(53, 56)),  # a segment was taken for gone
 )
 
@@ -98,10 +105,8 @@ def trials(faulty: Faulty, act: str) -> list[Trial]:
     return [
         Trial(act, kind, number, way, lasting)
         for kind in matrix.KINDS
-        for number in range(1, outcome.counts[kind] + 1)
-        for way in matrix.WAYS
-        for lasting in ((False, True) if way in {"EIO", "ENOSPC", "EMFILE"} else (False,))
-        if way not in {"short", "killed-within"} or kind == "write"
+        for number, whose in enumerate(outcome.calls[kind], 1)
+        for way, lasting in matrix.ways(kind, whose)
     ]
 
 

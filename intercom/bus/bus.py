@@ -34,6 +34,7 @@ from intercom.store.index import query as index_query
 from intercom.store.log.log import Log
 from intercom.store.private import vet
 from intercom.store.state.db import State
+from intercom.system.files import storage
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -63,6 +64,7 @@ class Bus:
         self.moment = self._state.moment  #: for a block: what others change in the state counts as coming later
         self._log = Log(config, self.notices, self.pace)
         self._index = Index(config.private, self.pace)
+        self._index.beside, self._state.beside = self._state.close, self._index.close
         self._registry = Registry(config, self._state, self._fresh)
         self._delivery = Delivery(self._state, self._index, self.pace)
         self._sync = Sync(config, self._log, self._index, self._state, self.notices, self.pace)
@@ -162,7 +164,6 @@ class Bus:
         wanted = index_query.filter_of(thread=thread, sender=sender, type=type, words=query)
         limit = arguments.check_limit(limit)
         self._registry.check_machine()
-
         with self.moment():
             name = self._registry.check_reader(reader)
             self._acts(name)
@@ -272,7 +273,7 @@ class Bus:
         self._registry.check_machine()
         last = self._fresh(index_query.last_seq)
         taken = self._registry.register(role, name, pid=pid, session=session, last_seq=last)
-        self._sync.reconsider()
+        self._sync.meet()
         return taken
 
     def role_of(self, name: str | None) -> str:
@@ -311,7 +312,7 @@ class Bus:
     def add_agents(self, names: Iterable[str]) -> None:
         """Let these names send and receive without registering: all, or none on UsageError, FormatError, Refused."""
         self._registry.add_agents(names)
-        self._sync.reconsider()
+        self._sync.meet()
 
     def status(self) -> Status:
         """The bus at a glance."""
@@ -320,9 +321,8 @@ class Bus:
         look = partial(glance, self.config, self._state, self._registry, self._delivery)
         with self.moment():
             now = self._fresh(look)
-            if not now.unheard:
-                return now
-        return self._fresh(look) if self._sync.reconsider() else now
+        with storage(f"look at {self.config.log}", "nothing was read"):
+            return self._fresh(look) if now.unheard and self._sync.reconsider() else now
 
     def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` finds in the index (`intercom.bus.standing`), brought up to date; it must note nothing."""
@@ -384,7 +384,7 @@ class Bus:
         `gives`: the work itself sees to it that what it notes as given was read from a sound index.
         """
         for _ in range(_TRIES):
-            with suppress(IndexLost):
+            with suppress(IndexLost), storage(f"look at the files in {self.config.folder}", "nothing was read"):
                 db = self._sync.db()
                 with self._index.guarded() if gives else self._index.checked():
                     return work(db)

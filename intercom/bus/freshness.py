@@ -23,7 +23,7 @@ from intercom.store.log.log import Log
 from intercom.store.sources.tail import Rewritten
 from intercom.store.state.db import State
 from intercom.store.state.known import roster
-from intercom.system.files import being_written
+from intercom.system.files import being_written, storage
 from intercom.system.lock import WAIT
 
 _TRIES = 4
@@ -106,6 +106,14 @@ class Sync:
             self._indexing.grown = found  # somebody is sending: what both have counts
         else:
             self._take_in()
+
+    def meet(self) -> None:
+        """A name became known: what people wrote with it counts from now on, or, where that fails, from later on."""
+        try:
+            with storage(f"look at {self._config.log}", "what people wrote with that name in it comes later"):
+                self.reconsider()
+        except StorageError as error:
+            self._notices.append(str(error))
 
     def reconsider(self) -> bool:
         """Read the page again if it is read otherwise with a name that became known; whether it was. StorageError."""
@@ -236,8 +244,9 @@ class Sync:
 
     def remake(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Rebuild because somebody asked for it."""
-        self._agree()
-        with self._log.locked():
-            self._log.mend()
-            self._refill()
+        with storage(f"look at the files in {self._config.folder}", "nothing was rebuilt"):
+            self._agree()
+            with self._log.locked():
+                self._log.mend()
+                self._refill()
         return self._indexing.rebuild(progress)

@@ -47,6 +47,11 @@ def guarded(method: Callable[Concatenate[Upkeep, P], T]) -> Callable[Concatenate
                 return method(self, *args, **kwargs)
         except IndexLost as lost:
             raise StorageError(f"{lost}, so this is not done, or half of it. Do it again.") from lost
+        except OSError as error:
+            reason = error.strerror or error
+            raise StorageError(
+                f"a file of the log could not be used: {reason}; this is not done, or half of it. Do it again."
+            ) from error
 
     return run
 
@@ -63,6 +68,7 @@ class Upkeep:
 
     # -- compaction -------------------------------------------------------------------------------
 
+    @guarded
     def compact(self, keep: int) -> Compaction:
         """Take all but the newest `keep` messages off the page. StorageError, LockTimeout."""
         self._sync.db()
@@ -147,6 +153,7 @@ class Upkeep:
                 if swap(self._log.live, live, without(live, read, {ident})):
                     break
 
+    @guarded
     def save(self, base: bytes, edited: bytes) -> None:
         """Put an edit that was made from `base` into the page, and keep what came meanwhile."""
         self._sync.db()

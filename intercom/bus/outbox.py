@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from intercom.core.config import Config
 from intercom.core.errors import LockTimeout, StorageError
+from intercom.system.files import storage
 
 if TYPE_CHECKING:
     from intercom.bus.freshness import Sync
@@ -40,11 +41,12 @@ class Outbox:
 
         Without `tidies` that waits for `tidy`, or for the next send.
         """
-        if self._log.to_look_at():
-            try:
-                self._sync.db()  # what people wrote before the first tool came was said before this
-            except StorageError as error:
-                raise type(error)(f"{error} So nothing was sent.") from error
+        with storage(f"look at the files in {self._config.folder}", "nothing was sent"):
+            if self._log.to_look_at():
+                try:
+                    self._sync.db()  # what people wrote before the first tool came was said before this
+                except StorageError as error:
+                    raise type(error)(f"{error} So nothing was sent.") from error
         request = self._log.request(block)
         try:
             with self._log.locked(instead=request.accepted) as held:

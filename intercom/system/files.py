@@ -39,12 +39,12 @@ def make_private_folder(path: Path) -> None:
     shared = path.name == ".claude"
     if not shared:
         make_private_folder(path.parent)
-    if shared and not path.parent.is_dir():  # it was there when the bus was opened
-        raise StorageError(
-            f"{path.parent} is gone: it was renamed or removed; nothing was written. "
-            "Start again where the project is now."
-        )
     with storage(f"create the folder {path}"):
+        if shared and not path.parent.is_dir():  # it was there when the bus was opened
+            raise StorageError(
+                f"{path.parent} is gone: it was renamed or removed; nothing was written. "
+                "Start again where the project is now."
+            )
         path.mkdir(mode=0o777 if shared else 0o700, exist_ok=True)
         host.hand_over(path, path.parent)
 
@@ -93,7 +93,8 @@ def read_from(path: Path, offset: int = 0) -> bytes | None:
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}; nothing was read.") from error
     finally:
-        os.close(handle)
+        with suppress(OSError):  # it was read, whatever is said now
+            os.close(handle)
 
 
 def write_temporary(path: Path, data: bytes) -> Path:

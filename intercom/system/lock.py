@@ -128,7 +128,7 @@ class _Kept(_Opened):
                     self.contended = True
                 host.unlock(self._handle)
         except OSError:
-            pass
+            self.close()  # so that we do not hold what we say we do not, and wait for ourselves
         self._turn.release()
         return False
 
@@ -173,7 +173,7 @@ class WriterLock:
         self._lock: FileLock | None = None
         self._joint = _Joint(path.with_name(path.name + ".systems"))
         self._kept = _Kept(path, self._joint)
-        self._holder = 0  # the thread that holds it by the file that was kept
+        self._holder = 0  # the thread that holds it
         self._said = False  # whether we promised something
 
     @contextmanager
@@ -193,16 +193,24 @@ class WriterLock:
                     if instead is not None and self._kept.contended and instead():
                         yield False
                         return
-                    with self._waited_for(wait, began):
+                    with self._waited_for(wait, began), self._ours():
                         yield True
                     return
-            self._holder = threading.get_ident()
             try:
-                yield True
+                with self._ours():
+                    yield True
             finally:
-                self._withdraw()
-                self._holder = 0
                 self._kept.give()
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        """For the block this thread holds it: who asks within need not wait for itself."""
+        self._holder = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._withdraw()
+            self._holder = 0
 
     def close(self) -> None:
         """Let go of what is kept open between two messages; the next use opens it again."""
@@ -240,10 +248,8 @@ class WriterLock:
             self._kept.keep()
             yield
         finally:
-            if self._lock.lock_counter == 1:
-                self._withdraw()
-                with suppress(OSError):
-                    self._joint.give()
+            with suppress(OSError):
+                self._joint.give()
             self._release(self._lock)
 
     def _acquire(self, lock: FileLock, patience: float, poll: float) -> None:
@@ -252,8 +258,6 @@ class WriterLock:
 
         until = time.monotonic() + patience
         lock.acquire(timeout=patience, poll_interval=poll)
-        if lock.lock_counter > 1:
-            return
         taken = False
         try:
             self._joint.open()
@@ -349,4 +353,5 @@ def flocked(path: Path, wait: float = INDEX_WAIT, pace: Pace | None = None) -> I
             time.sleep(_POLL)
         yield
     finally:
-        os.close(handle)
+        with suppress(OSError):  # the kernel has dropped it all the same
+            os.close(handle)

@@ -31,6 +31,7 @@ LOOP_WATCHES_PIPES = True  #: whether an event loop can wait for a pipe
 
 _RANGE_LOCKS = sys.platform == "linux" and sys.maxsize > 2**32
 _F_OFD_SETLK = 37
+_NO_RANGES = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY}
 _LOCKED, _FREE = ((kind).to_bytes(2, sys.byteorder) + bytes(14) for kind in (1, 2))  # F_WRLCK, F_UNLCK; from byte 0
 _ONE_BYTE = (1).to_bytes(8, sys.byteorder) + bytes(8)  # behind these: a `struct flock` of 64 bits
 _DATA_SYNC = not sys.platform.startswith("darwin")  # fsync(2) there leaves data in the drive's own cache
@@ -176,7 +177,8 @@ def unlock(handle: int) -> None:
 def try_range(handle: int) -> bool:
     """As `try_lock`, so that programs of Windows on this machine, in Wine, see it; by itself, it sees no `try_lock`.
 
-    Where the system, or the file system, has no such locks, it is one as `try_lock` takes.
+    Where the system, or the file system, has no such locks, it is one as `try_lock` takes; not where it fails for
+    once, for then somebody may have it.
     """
     import fcntl
 
@@ -186,7 +188,9 @@ def try_range(handle: int) -> bool:
         except OSError as error:
             if error.errno in {errno.EAGAIN, errno.EACCES}:
                 return False
-            return try_lock(handle)
+            if error.errno in _NO_RANGES:
+                return try_lock(handle)
+            raise
         return True
     return try_lock(handle)
 

@@ -16,7 +16,12 @@ from typing import Any, NamedTuple
 from intercom import Bus
 from intercom.core.errors import StorageError
 
-KINDS = ("open", "read", "write", "sync", "rename", "unlink", "mkdir", "truncate", "lock", "utime", "chmod")
+KINDS = (
+    *("open", "read", "write", "sync", "rename", "unlink", "mkdir", "truncate", "lock", "utime", "chmod"),
+    *("close", "stat", "list"),
+)
+#: calls that leave the disk as it is: to be killed there is to be killed after the change before
+LOOKING = {"read", "sync", "lock", "close", "stat", "list"}
 SHORT, BEFORE, AFTER, WITHIN = -1, -2, -3, -4
 WAYS = {
     "EIO": errno.EIO,
@@ -30,6 +35,14 @@ WAYS = {
     "killed-within": WITHIN,
     "killed-after": AFTER,
 }
+#: the ways in which it is worth to let a call fail on SQLite's files, which tells no others apart (`os_unix.c`)
+SQLITES = {
+    "open": ("EIO", "EINTR", "EMFILE", "killed-after"),
+    "read": ("EIO", "EINTR"),
+    "write": ("EIO", "ENOSPC", "EINTR", "short", "killed-before", "killed-within", "killed-after"),
+    "lock": ("EIO", "ENOLCK"),
+}
+LASTING = {"EIO", "ENOSPC", "EMFILE"}  #: of these also that all later calls of the kind fail
 SECRET = "a secret that is to be destroyed"  # not one
 OLD, NEW = "a text with a mistake in it", "a text without a mistake in it"
 HAND = "## [2026-01-12 10:00:00] user -> worker-1 [INFO]\n\nby hand\n\n---\n\n"
@@ -52,7 +65,19 @@ class Outcome(NamedTuple):
     result: Any = None
     error: str = ""
     ours: bool = True  #: whether the error is one of Intercom's
-    counts: dict[str, int] = {}  # noqa: RUF012  # never changed
+    calls: dict[str, str] = {}  # noqa: RUF012  # never changed; by kind a sign each, "s" on a file of SQLite's
+
+
+def ways(kind: str, whose: str) -> list[tuple[str, bool]]:
+    """How a call of this kind can fail or be the last, on SQLite's files (`s`) or others; and whether for good."""
+    if kind in {"stat", "list", "close"}:  # not for want of space, or of a lock
+        return [("EIO", False)] if kind == "close" or whose == "s" else [("EIO", False), ("EIO", True)]
+    chosen = SQLITES.get(kind, ("EIO", "ENOSPC", "killed-before", "killed-after")) if whose == "s" else tuple(WAYS)
+    if kind != "write":
+        chosen = tuple(way for way in chosen if way not in {"short", "killed-within"})
+    if kind in LOOKING:
+        chosen = tuple(way for way in chosen if not way.startswith("killed"))
+    return [(way, lasting) for way in chosen for lasting in ((False, True) if way in LASTING else (False,))]
 
 
 # -- operations -------------------------------------------------------------------------------------
@@ -154,6 +179,9 @@ def check(root: Path, trial: Trial, before: list[str], outcome: Outcome) -> None
         assert counted["by hand"] == (1 if trial.act == "take-in" else 0)
         if trial.act == "send":
             assert counted["sent"] == (1 if done else 0) or (killed and counted["sent"] <= 1), (counted, outcome)
+        assert bodies.count("later") == (not killed)
+        if trial.act == "read" and not killed:
+            assert {*UNREAD, "from far"} <= set(outcome.result), outcome
         if trial.act == "restore" and done:
             assert "deleted by hand" in bodies
         if trial.act == "redact":

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -120,6 +120,7 @@ class Index:
         self._lock_path = folder / f"{NAME}.lock"
         self._db: sqlite3.Connection | None = None
         self._inode = 0
+        self.beside: Callable[[], None] = lambda: None  #: closes what has the state open, which is attached here
         self._trusted: tuple[int, ...] = ()  #: stat of the file when it last matched its seal
 
     def close(self) -> None:
@@ -202,15 +203,15 @@ class Index:
             yield
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            self.beside()
             if code in _LOST:
                 self._condemn()
                 held = "held by another program" if code == sqlite3.SQLITE_BUSY else "damaged"
                 raise IndexLost(f"the index was {held} ({error})") from error
+            self.close()  # what failed once may leave it with a lock, or open for reading alone
             if code == sqlite3.SQLITE_FULL:
-                raise StorageError(
-                    f"the index {self.path} cannot be used: the disk is full; nothing was changed. "
-                    "Free some space and try again."
-                ) from error
+                full = "the disk is full; nothing was changed. Free some space and try again."
+                raise StorageError(f"the index {self.path} cannot be used: {full}") from error
             raise StorageError(f"the index {self.path} cannot be used: {error}; nothing was read.") from error
         except UnicodeDecodeError as error:
             self._condemn()
@@ -319,7 +320,7 @@ class Index:
         self._seal()
 
     def sweep(self) -> None:
-        """Remove what builders that died left. The caller holds the lock, so nobody builds."""
+        """Remove what builders that died left. The caller holds the lock, so nobody builds. OSError."""
         for path in self.path.parent.glob("index.*.new*"):
             path.unlink(missing_ok=True)
 

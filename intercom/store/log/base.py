@@ -23,7 +23,7 @@ from intercom.format.roster import Roster
 from intercom.store.log.ledger import Position
 from intercom.system import host
 from intercom.system.boot import boot_id
-from intercom.system.files import opened, put, storage, write_pieces
+from intercom.system.files import open_regular, opened, put, storage, write_pieces
 from intercom.system.folders import file_mark, is_settled
 
 _LATE = "late\n"  # and this behind those
@@ -115,7 +115,7 @@ class Bases:
 
     def _head(self) -> Head | None:
         try:
-            handle = host.open_file(self.path)
+            handle = open_regular(self.path)
         except OSError:
             return None
         try:
@@ -123,7 +123,8 @@ class Bases:
         except OSError:
             return None
         finally:
-            os.close(handle)
+            with suppress(OSError):
+                os.close(handle)
 
     def read(self, ledger: str) -> Base | None:
         """The base, proven; None if there is none of this ledger to trust."""

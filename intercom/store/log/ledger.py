@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from intercom.core.config import Config
+from intercom.core.errors import StorageError
 from intercom.core.message import new_id
 from intercom.format.record import END, OPEN, START, control, extent, ident, idents
 from intercom.store.log import spare
@@ -52,6 +53,7 @@ class Ledger:
         self._config = config
         self._notices = notices if notices is not None else []
         self._segments = Segments(config)
+        self._unsynced: Path | None = None  # a segment that could not be synced
         self._spared = False  # whether the segments have their second names, as far as we made any
         self.folder: Final = config.archive
         self._machine = config.machine
@@ -113,7 +115,8 @@ class Ledger:
             self._whole = path, size, records[-1]
         if not self._spared:
             self._spared = True
-            spare.keep(self._config, [one.name for one in self.segments() if one.sealed])
+            with suppress(OSError, StorageError):  # what can fail from here on undoes nothing
+                spare.keep(self._config, [one.name for one in self.segments() if one.sealed])
         return Position(segment.number, size)
 
     def bring_back(self) -> bool:
@@ -148,11 +151,11 @@ class Ledger:
                 self._segments.enlist(ledger, [path.name for _, path in drafts])
                 for draft, path in drafts:
                     host.rename(draft, path)
+                host.sync_folder(self.folder)
             except BaseException:
-                for draft, _ in drafts:
-                    draft.unlink(missing_ok=True)
+                for either in chain(*drafts):  # what has its name already has nothing of its own yet
+                    either.unlink(missing_ok=True)
                 raise
-            host.sync_folder(self.folder)
         self.forget()
         return Position(number_of(path.name), file_size(path))
 
@@ -162,7 +165,11 @@ class Ledger:
         draft = write_pieces(path, [self._first(self.id, (self.folder / follows,) * 2)])
         self._segments.enlist(self.id, [path.name])
         host.rename(draft, path)
-        host.sync_folder(self.folder)
+        try:
+            host.sync_folder(self.folder)
+        except OSError:
+            path.unlink(missing_ok=True)  # else the next record would go where a power cut leaves none
+            raise
         self.forget()
         self._spared = False
         return Segment(path.name, number_of(path.name))
@@ -203,10 +210,18 @@ class Ledger:
     def settle(self) -> None:
         """Sync the open segment: whoever wrote to it may have died before that. StorageError."""
         segment = self.open()
-        if segment is not None:
-            path = self.path(segment)
-            with storage(f"sync {path}", "nothing was read"):
-                host.sync_file(path)
+        if segment is None:
+            return
+        path = self.path(segment)
+        with storage(f"sync {path}", "nothing was read"):
+            try:
+                if self._unsynced != path:
+                    host.sync_file(path)
+                    return
+            except OSError:
+                self._unsynced = path
+            _rewrite(path)
+            self._unsynced = None
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -277,13 +292,40 @@ def _append(path: Path, records: Sequence[bytes]) -> int:
             if data:
                 write_all(handle, data)
                 host.sync(handle)
-        except BaseException:
-            with suppress(OSError):
-                host.truncate(handle, before)
+        except BaseException as error:
+            _take_back(handle, before, data, error)
             raise
         return before + len(data)
     finally:
         with suppress(OSError):  # what was synced is on the disk, whatever is said now
+            os.close(handle)
+
+
+def _take_back(handle: int, before: int, data: bytes, error: BaseException) -> None:
+    """Cut off what could not be synced. StorageError where that fails, too, and all of it stands there."""
+    try:
+        host.truncate(handle, before)
+    except OSError:
+        if os.fstat(handle).st_size >= before + len(data):
+            raise StorageError(
+                f"the ledger could neither be synced nor cut back: {error}; whether this was sent is not known. "
+                "Look (intercom log) before you send it again."
+            ) from error
+
+
+def _rewrite(path: Path) -> None:
+    """Write a segment's bytes in place once more, and sync them. OSError.
+
+    After a sync that failed, the kernel takes for written what never reached the disk.
+    """
+    handle = host.open_file(path, os.O_RDWR)
+    try:
+        data, at = host.pread(handle, os.fstat(handle).st_size, 0), 0
+        while at < len(data):
+            at += host.pwrite(handle, data[at:], at)
+        host.sync(handle)
+    finally:
+        with suppress(OSError):
             os.close(handle)
 
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from intercom.core.config import Config
+from intercom.core.errors import StorageError
 from intercom.core.root import spare_folder
 from intercom.system import host
 from intercom.system.files import make_private_folder, storage
@@ -34,10 +35,10 @@ def home(config: Config) -> Path | None:
 
 def keep(config: Config, names: Iterable[str]) -> None:
     """Give each of these segments its second name, if it has none. What fails is left: it is a spare."""
-    where = home(config)
-    if where is None:
-        return
-    with suppress(OSError):
+    with suppress(OSError, StorageError):
+        where = home(config)
+        if where is None:
+            return
         present = set(os.listdir(where)) if where.is_dir() else set()
         missing = [name for name in names if name not in present]
         if missing:
@@ -50,10 +51,11 @@ def keep(config: Config, names: Iterable[str]) -> None:
 
 def renew(config: Config, names: Iterable[str]) -> None:
     """No second name is that of another file than the segment of this name. StorageError: then one may be."""
-    where, known = home(config), set(names)
-    if where is None or not where.is_dir():
-        return
-    with storage(f"clear {where}", "the text may still stand there; try again"):
+    known = set(names)
+    with storage(f"clear the ledger's second names beside {config.root}", "the text may still stand there; try again"):
+        where = home(config)
+        if where is None or not where.is_dir():
+            return
         for name in os.listdir(where):
             if name not in known or not os.path.samefile(where / name, config.archive / name):
                 os.unlink(where / name)
@@ -63,11 +65,12 @@ def renew(config: Config, names: Iterable[str]) -> None:
 
 def bring_back(config: Config) -> str:
     """Give segments that lost their first names those again; what to say, "" where nothing was lost."""
-    where = home(config)
-    try:
-        found = sorted(os.listdir(where)) if where is not None and where.is_dir() else []
-    except OSError:
-        found = []
+    with storage(f"look for the ledger's second names beside {config.root}"):  # a ledger must not be begun beside them
+        try:
+            where = home(config)
+            found = sorted(os.listdir(where)) if where is not None and where.is_dir() else []
+        except PermissionError:
+            return ""
     if where is None or not found:
         return ""
     with storage(f"bring the ledger back from {where}"):

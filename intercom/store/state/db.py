@@ -62,6 +62,8 @@ class State:
         self._begun = 0  # how many that are in no other were begun
         self._known: dict[tuple[object, ...], Any] = {}  # what was asked, as long as nothing was changed
         self._known_of: tuple[int, ...] = ()  # which file, other connections' changes, our own changes
+        #: Closes what else has the file open, as locks are the process's.
+        self.beside: Callable[[], None] = lambda: None
         self._touched: dict[str, float] = {}  # name -> when (monotonic) it was last noted that it acts
 
     def close(self) -> None:
@@ -150,10 +152,15 @@ class State:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Turn SQLite's and the system's errors in the block into StorageError."""
+        """Turn SQLite's and the system's errors in the block into StorageError.
+
+        The next use opens the file anew: after one failure a process may keep a lock, or a transaction, for good.
+        """
         try:
             yield
         except sqlite3.DatabaseError as error:
+            self.close()
+            self.beside()
             why, what_to_do = trouble(error, self.path)
             raise StorageError(
                 f"the state {self.path} cannot be used: {why}; nothing was changed. {what_to_do}"
@@ -171,7 +178,8 @@ class State:
             try:
                 yield db
             except BaseException:
-                db.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
 
