@@ -20,6 +20,7 @@ from intercom import Bus
 from intercom.core.errors import UsageError
 from intercom.fleet.alerts import Alert, Notebook, Settings, digested, is_quiet, settings
 from intercom.fleet.crew import Crew
+from intercom.fleet.notifiers import desktop
 from intercom.fleet.telling import look
 from tests.conftest import Command
 from tests.processes import patience
@@ -138,6 +139,56 @@ def test_through_apprise(bus: Bus, desk: Desk, command: Command, service: tuple[
     assert [(one["title"], one["message"]) for one in came] == [("project: ann writes to you (status)", "hello")]
     assert command("notify", "--test", THE_PORT=str(port)).returncode == 0
     assert came[-1]["message"].startswith("This is a test")
+
+
+def test_each_way_by_itself(bus: Bus, desk: Desk, command: Command, service: tuple[int, list[dict[str, Any]]]) -> None:
+    """What one address did not take is tried there again, and nowhere else told twice; others do not wait for it."""
+    port, came = service
+    desk.says(f'urls = ["nonsense://x", "json://127.0.0.1:$THE_PORT/", "json://127.0.0.1:{port}/"]')
+    bus.send("user", "hello", sender="ann")
+    for _ in range(2):
+        done = command("notify", THE_PORT="9")
+        assert done.returncode == 1
+        assert "address 1 of [notify] is not one that apprise knows" in done.stderr
+        assert "address 2 did not take it" in done.stderr
+    assert desk.told() == ["project: ann writes to you (status)", "hello"]
+    assert len(came) == 1
+    command("notify", THE_PORT=str(port))
+    assert len(came) == 2
+
+
+def test_a_flood(bus: Bus, desk: Desk, command: Command) -> None:
+    """One text that says how many, with the first of them; then nothing more, whatever the clock does."""
+    for number in range(120):
+        bus.send("user", f"flood {number}", sender="ann")
+    for _ in range(2):
+        command("notify")
+    title, *lines = desk.told()
+    assert title == "project: 120 things"
+    assert (len(lines), lines[-1]) == (13, "and 108 more: intercom inbox")
+    with Crew.open(bus.config.root) as crew, pytest.MonkeyPatch.context() as patch:
+        for years in (-10, 10):
+            later = time.time() + years * 365 * 86_400
+            patch.setattr(time, "time", lambda later=later: later)
+            assert look(crew).sent == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "<b>x</b> <img src='http://127.0.0.1/'> &amp;",
+            "&lt;b&gt;x&lt;/b&gt; &lt;img src='http://127.0.0.1/'&gt; &amp;amp;",
+        ),
+        (r"C:\new \033[31m", r"C:\\new \\033[31m"),
+        ("--help", "--help"),
+        ("$(id) `id` %s", "$(id) `id` %s"),
+    ],
+)
+def test_no_text_is_markup_or_an_escape(desk: Desk, text: str, shown: str) -> None:
+    """notify-send reads backslashes in a text, and the desktop markup: what was written is what is read."""
+    assert desktop("title", text) == ""
+    assert desk.told() == ["title", shown]
 
 
 def test_many_are_told_as_one() -> None:

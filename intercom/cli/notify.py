@@ -32,9 +32,9 @@ def notify(
 
     told = settings(os.environ)
     if test:
-        from intercom.fleet.telling import send
+        from intercom.fleet import telling
 
-        return _said(send([("Intercom", "This is a test: it arrives.")], told))
+        return _said(telling.try_out(told))
     with crew_of(asked) as crew:
         notebook = Notebook(crew.bus.config.root, os.environ)
         if not follow:

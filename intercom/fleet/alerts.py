@@ -31,7 +31,8 @@ from intercom.fleet.overview import NEEDS_YOU, STUCK, Overview
 
 KINDS = ("message", "permission", "stuck", "unverified", "repair", "budget")
 _TEXT = 300  #: characters of a message that an alert repeats
-_KEPT = 2000  #: alerts of a project that are remembered
+_LINES, _LINE = 12, 160  #: of a digest, and characters of each
+_KEPT = 5000  #: alerts of a project that are remembered
 _PATIENCE = 5.0  #: seconds for another that tells something at the same time
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)\Z")
 _NAMES = {"urls", "desktop", "events", "after", "quiet", "digest"}
@@ -146,7 +147,9 @@ def digested(new: Sequence[Alert], told: Settings, project: str) -> list[tuple[s
     """What is sent for these alerts: title and text of each, or of all together where they are many."""
     if len(new) <= told.digest:
         return [(f"{project}: {one.title}", one.text) for one in new]
-    return [(f"{project}: {len(new)} things", "\n".join(f"{one.title}: {one.text}"[:_TEXT] for one in new))]
+    lines = [f"{one.title}: {one.text}"[:_LINE] for one in new[:_LINES]]
+    lines += [f"and {len(new) - _LINES} more: intercom inbox"] if len(new) > _LINES else []
+    return [(f"{project}: {len(new)} things", "\n".join(lines))]
 
 
 class Notebook:

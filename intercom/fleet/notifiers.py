@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from html import escape
 
 from intercom.core.display import value
 from intercom.core.errors import IntercomError, UsageError
@@ -24,6 +24,8 @@ def desktop(title: str, text: str) -> str:
     """Show it on this desktop; "" or why that could not be done. No text of anybody is run or read as options."""
     title, text = value(title), "\n".join(map(value, text.splitlines()))
     if shutil.which("notify-send"):
+        # It reads escapes in the text, and who shows it reads markup there.
+        text = escape(text, quote=False).replace("\\", "\\\\")
         line, environ = ["notify-send", "--app-name=Intercom", "--", title, text], None
     elif shutil.which("osascript"):
         script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
@@ -42,17 +44,16 @@ def desktop(title: str, text: str) -> str:
     return "" if done.code == 0 else f"{line[0]} ended with {done.code}: {value(done.err.strip())}"
 
 
-def elsewhere(urls: Sequence[str], title: str, text: str) -> str:
-    """Send it to these addresses; "" or what went wrong, without the addresses: they hold secrets. UsageError."""
+def elsewhere(url: str, number: int, title: str, text: str) -> str:
+    """Send it to an address; "" or what went wrong, with its number: the address itself holds secrets. UsageError."""
     try:
         import apprise
     except ModuleNotFoundError:
         raise UsageError(
-            "[notify] has urls, and the package apprise is not installed; nothing was told. "
+            "[notify] has urls, and the package apprise is not installed; nothing was told there. "
             "Install it with: pip install 'intercom-md[notify]'"
         ) from None
     sender = apprise.Apprise()
-    for number, url in enumerate(urls, 1):
-        if not sender.add(url):
-            raise UsageError(f"address {number} of [notify] is not one that apprise knows; nothing was told.")
-    return "" if sender.notify(title=value(title), body=text) else "not every address took it"
+    if not sender.add(url):
+        raise UsageError(f"address {number} of [notify] is not one that apprise knows; nothing was told there.")
+    return "" if sender.notify(title=value(title), body=text) else f"address {number} did not take it"

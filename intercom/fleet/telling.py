@@ -7,17 +7,20 @@ sent is given back, and tried again.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from intercom.bus.status import Status
+from intercom.core.errors import IntercomError
 from intercom.core.message import USER, Message
 from intercom.fleet.alerts import Alert, Notebook, Settings, alerts, digested, is_quiet, settings
 from intercom.fleet.crew import Crew
 from intercom.fleet.overview import Overview, overview
 from intercom.fleet.spending import Spending
 
-_UNREAD = 50  #: messages to a person that are looked at
+Way = Callable[[str, str], str]  #: sends a title and a text: "" or what went wrong
+_UNREAD = 500  #: messages to a person that are looked at
 
 
 class Told(NamedTuple):
@@ -43,15 +46,33 @@ def due(crew: Crew, told: Settings, found: Overview | None = None, status: Statu
 
 
 def tell(alerts_due: Sequence[Alert], told: Settings, notebook: Notebook, project: str) -> Told:
-    """Send those of them that nobody has been told of. StorageError."""
+    """Send those of them that nobody has been told of; each way by itself, so that none repeats what another failed.
+
+    StorageError.
+    """
     if not alerts_due:
         return Told()
-    claimed = notebook.claim(one.key for one in alerts_due)
-    new = [one for one in alerts_due if one.key in claimed]
-    done = send(digested(new, told, project), told) if new else Told()
-    if done.troubles:
-        notebook.give_back(claimed)
-    return done
+    found = [_tell_by(way, act, alerts_due, told, notebook, project) for way, act in ways(told).items()]
+    sent = dict.fromkeys(one for done in found for one in done.sent)
+    return Told(tuple(sent), [one for done in found for one in done.troubles], any(done.reached for done in found))
+
+
+def _tell_by(way: str, act: Way, alerts_due: Sequence[Alert], told: Settings, notebook: Notebook, project: str) -> Told:
+    claimed = notebook.claim(f"{way} {one.key}" for one in alerts_due)
+    new = [one for one in alerts_due if f"{way} {one.key}" in claimed]
+    troubles: list[str] = []
+    sent = []
+    for group in [new] if len(new) > told.digest else [[one] for one in new]:
+        (text,) = digested(group, told, project)
+        sent.append(text)
+        try:
+            why = act(*text)
+        except IntercomError as error:
+            why = str(error)
+        if why:
+            troubles.append(why)
+            notebook.give_back(f"{way} {one.key}" for one in group)
+    return Told(sent, troubles, len(troubles) < len(sent) or not sent)
 
 
 def look(crew: Crew) -> Told:
@@ -60,15 +81,16 @@ def look(crew: Crew) -> Told:
     return tell(due(crew, told), told, Notebook(crew.bus.config.root, crew.environ), crew.bus.config.root.name)
 
 
-def send(what: Sequence[tuple[str, str]], told: Settings) -> Told:
-    """Send these to the desktop and to all addresses."""
+def ways(told: Settings) -> dict[str, Way]:
+    """Each way to a person, by a name that holds no secret."""
     from intercom.fleet.notifiers import desktop, elsewhere
 
-    troubles: list[str] = []
-    reached = False
-    for title, text in what:
-        found = [desktop(title, text)] if told.desktop else []
-        found += [elsewhere(told.urls, title, text)] if told.urls else []
-        reached = reached or "" in found
-        troubles += filter(None, found)
-    return Told(what, troubles, reached)
+    found: dict[str, Way] = {"desktop": desktop} if told.desktop else {}
+    return found | {f"address {number}": partial(elsewhere, url, number) for number, url in enumerate(told.urls, 1)}
+
+
+def try_out(told: Settings) -> Told:
+    """Tell something now by each way. UsageError."""
+    text = ("Intercom", "This is a test: it arrives.")
+    found = [act(*text) for act in ways(told).values()]
+    return Told([text], list(filter(None, found)), "" in found)
