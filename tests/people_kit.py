@@ -6,8 +6,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +14,9 @@ import pytest
 from intercom import Bus
 from intercom.core.message import Message
 from tests import prettier
+from tests.processes import until
+
+__all__ = ["until"]
 
 T = TypeVar("T")
 
@@ -35,15 +36,6 @@ def run(*words: str, cwd: Path, ok: bool = True) -> subprocess.CompletedProcess[
     done = subprocess.run([need(words[0]), *words[1:]], cwd=cwd, capture_output=True, timeout=60, check=False)
     assert not ok or done.returncode == 0, (words, done.stdout, done.stderr)
     return done
-
-
-def until(check: Callable[[], T], seconds: float = 15.0) -> T:
-    """What `check` returns once it is true; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)
-    return found
 
 
 def by_hand(body: str, *, sender: str = "user", to: str = "roo", stamp: str = "2026-01-12 10:00:00") -> str:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
 
 
 def clean_processes(preload: list[str]) -> Any:
@@ -31,6 +34,15 @@ def patience(seconds: float = 1.0) -> float:
     """So many seconds on a quiet machine, more where more wants to run than there are processors."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 8.0
     return seconds * max(1.0, load / (os.cpu_count() or 1))
+
+
+def until(check: Callable[[], T], seconds: float = 15.0) -> T:
+    """What `check` returns once it is true. Fails after so many seconds, more on a busy machine."""
+    end = time.monotonic() + patience(seconds)
+    while not (found := check()):
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
+    return found
 
 
 def _serve(root: str, pipe: Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -22,6 +21,7 @@ from intercom.store.log.log import Log
 from intercom.system import host
 from intercom.system.lock import WriterLock
 from tests.killing import dies
+from tests.processes import until
 
 SENDER = "claude-code"
 
@@ -67,8 +67,7 @@ def waiting(log: Log, root: Path, bodies: list[str]) -> Iterator[list[Future[lis
     with ThreadPoolExecutor(len(bodies)) as pool:
         with log.locked():
             told = [pool.submit(send, body) for body in bodies]
-            while len(list(queue(log).glob("[!.]*"))) < len(bodies):
-                time.sleep(0.002)
+            until(lambda: len(list(queue(log).glob("[!.]*"))) >= len(bodies))
             yield told
         for one in told:
             one.exception(30)
@@ -199,8 +198,7 @@ def test_no_place_for_requests(log: Log, project: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         with log.locked():
             sent = pool.submit(_send, os.fspath(project))
-            while not sent.running():
-                time.sleep(0.001)
+            until(sent.running)
             log.append(block("mine"), bytes)
         sent.result(30)
     assert said(project) == ["first", "mine", "of who dies"]

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -39,7 +39,7 @@ from intercom.store.state.db import State
 from intercom.system.liveness import alive, own_mark, started
 from intercom.system.lock import WriterLock
 from tests.conftest import SOURCE, Command, agree
-from tests.processes import patience
+from tests.processes import patience, until
 
 ME = {"INTERCOM_NAME": "worker-1"}
 
@@ -98,15 +98,6 @@ def hooks(command: Command) -> Iterator[Hooks]:
     yield found
     found.bus.close()
     found.state.close()
-
-
-def until(what: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What it says once it says something."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 def test_the_states_of_a_turn(hooks: Hooks) -> None:

@@ -23,7 +23,7 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.notifiers import desktop
 from intercom.fleet.telling import look
 from tests.conftest import Command
-from tests.processes import patience
+from tests.processes import until
 from tests.server_client import BareClient
 from tests.test_spending import reply
 
@@ -258,10 +258,7 @@ def test_in_the_master_s_server(bus: Bus, desk: Desk, monkeypatch: pytest.Monkey
     desk.says("desktop = true")
     with BareClient(bus.config.root, **os.environ) as master:
         master.call("intercomm_register", role="master")
-        end = time.monotonic() + patience(20)
-        while not desk.told():
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        until(desk.told)
     with Crew.open(bus.config.root) as crew:
         assert look(crew).sent == ()
     assert desk.told() == ["project: ann writes to you (status)", "hello"]

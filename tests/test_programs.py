@@ -6,10 +6,8 @@ import os
 import re
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,7 +22,7 @@ from intercom.fleet.wake import tell
 from intercom.system import tmux
 from intercom.system.liveness import alive
 from tests.conftest import SOURCE
-from tests.processes import patience
+from tests.processes import patience, until
 from tests.toy import Toy
 
 #: What may be called so anywhere: folders of a project, an agent of the settings, an argument that InterComm named.
@@ -41,15 +39,6 @@ _MAY = {
     "fleet/clients/known.py",
     "fleet/clients/claude.py",
 }
-
-
-def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What it says once it says something."""
-    end = time.monotonic() + patience(seconds)
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from intercom.core.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
 from intercom.system import proc, tmux
 from intercom.system.liveness import started
+from tests.processes import until
 
 pytestmark = pytest.mark.slow
 
@@ -34,16 +35,6 @@ def server(tmp_path: Path) -> Iterator[tmux.Server]:
     socket = tmp_path / "s"
     yield tmux.Server(str(socket), "/dev/null")
     subprocess.run(["tmux", "-S", str(socket), "kill-server"], capture_output=True, check=False)
-
-
-def until(check: Callable[[], object], seconds: float = 10.0) -> object:
-    """What `check` returns once it is true; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := check():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {check}")
 
 
 def test_argv_env_and_folder_arrive_exactly(server: tmux.Server, tmp_path: Path) -> None:

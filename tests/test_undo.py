@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from intercom.core.message import epoch, local_stamp
 from tests.conftest import Command
 from tests.people_kit import append, bodies, by_hand
+from tests.processes import until
 
 
 @pytest.fixture
@@ -174,7 +176,7 @@ def test_a_header_pasted_over_a_message_that_goes(bus: Bus) -> None:
     """The other's header stands in the place of a message's own, above its text: nothing that was said is lost."""
     first = bus.send("roo", "Which branch do I use?", sender="ann")
     second = bus.send("ann", "The tests are green", sender="roo")
-    time.sleep(1.1)  # stamps are to the second: the two headers differ
+    until(lambda: local_stamp(time.time()) > local_stamp(epoch(second.at)))  # so the headers differ
     bus.send("roo", "Bye", sender="ann")
     assert len(bus.read("roo")) == 2
     top, one, _, three = blocks(bus)

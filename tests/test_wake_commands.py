@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.wake import tell
 from intercom.system import proc
 from tests.conftest import SOURCE
-from tests.processes import patience
+from tests.processes import until
 from tests.server_client import INITIALIZE, BareClient
 
 READER = (
@@ -115,12 +114,7 @@ def test_a_worker_that_never_called_a_tool_is_told(project: Path, tmp_path: Path
     with closing(client), Crew.open(project) as crew:
         client.request("initialize", {**INITIALIZE, "clientInfo": {"name": "codex-mcp-client", "version": "1"}})
         crew.sessions.record("ana", state="idle", session_id="t-1", pid=os.getpid(), program="codex")
-        until = time.monotonic() + patience(20)
-        while not any(one.name == "ana" and one.pid == client.process.pid for one in crew.bus.instances()):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(lambda: any(one.name == "ana" and one.pid == client.process.pid for one in crew.bus.instances()))
         crew.bus.send("ana", "one", sender="user", via="cli")
-        while not ran.exists():
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(ran.exists)
         assert ran.read_text().startswith("queue --thread t-1 --message [intercom] ")
