@@ -285,7 +285,7 @@ def test_the_waiter_ends_with_its_session(worker: Worker, how: str) -> None:
         worker.session.key("Enter")
     until(lambda: not alive(worker.pid, None), 10)
     until(lambda: not alive(*waiter), 1)
-    assert not proc.wait_gone(server, 3)
+    assert not proc.wait_gone(server, patience(3))
     if how == "exit":
         worker.state("gone")
 

@@ -229,9 +229,9 @@ def test_a_worker_killed_with_a_message_in_hand(stage: Stage) -> None:
     server = [one for one in proc.children(row.pid) if one.pid != row.pid]
     os.kill(row.pid, signal.SIGKILL)
     until(lambda: workers.scan(stage.crew)[0]["state"] == "gone", 1)
+    assert not proc.wait_gone(server, patience(3))
     assert workers.scan(stage.crew)[0]["unread"] == 2
     both = stage.crew.state.receipt("worker-1", waits) is not None  # a second waiter may have taken that one
-    assert not proc.wait_gone(server, 3)
     again = stage.spawn()[0]
     assert again.name == "worker-1"
     until(lambda: shown(stage, "what it took") and shown(stage, "what waits"))
@@ -345,7 +345,7 @@ def test_a_tmux_server_that_dies_and_the_next(tmp_path: Path) -> None:
         rows = stage.crew.sessions.all()
         os.kill(server_pid(lab), signal.SIGKILL)
         until(lambda: {one["state"] for one in workers.scan(stage.crew)} == {"gone"}, 10)
-        assert not proc.wait_gone([proc.Process(row.pid or 0, row.started) for row in rows], 5)
+        assert not proc.wait_gone([proc.Process(row.pid or 0, row.started) for row in rows], patience(5))
         idents = [stage.send(f"worker-{number}", f"for heir {number}")[0] for number in (1, 2)]
         new_tmux(lab)
         assert [one.name for one in stage.spawn(2)] == ["worker-1", "worker-2"]
