@@ -14,13 +14,14 @@ PYTEST  = $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist
 SUDO    = $(if $(filter 0,$(shell id -u)),,sudo )
 APT     = $(SUDO)apt-get update && $(SUDO)apt-get install -y --no-install-recommends
 
-.PHONY: help demo demo-fleet needs claude claude-newest clients prettier aimfp windows test quick soak lint check pictures bench bench-profile clean
+.PHONY: help demo demo-fleet demo-mixed needs claude claude-newest clients prettier aimfp windows test quick soak lint check pictures bench bench-profile clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # `needs` comes first, and stops the rest
 
 help:
 	@echo "make demo   two agents talk through a log, in a scratch folder; start here"
 	@echo "make demo-fleet   a master and three real Claude Code workers, offline, with a scripted model"
+	@echo "make demo-mixed   a Claude Code master with workers of Codex, opencode and Gemini CLI, the same way"
 	@echo "make quick  the tests for between two edits: no network, no npm, under two minutes"
 	@echo "make test   all tests; those with the real Claude Code take a few minutes"
 	@echo "make needs  says which programs the tests lack on this machine, and how to get them"
@@ -40,6 +41,10 @@ demo: $(STAMP)
 
 demo-fleet: needs $(STAMP) claude
 	@$(BIN)/python -m tests.claude.demo_fleet
+
+demo-mixed: needs $(STAMP) claude
+	@$(BIN)/python -m tests.clients.versions codex opencode gemini
+	@$(BIN)/python -m tests.clients.demo_mixed
 
 needs:
 	$(if $(MISSING),$(error First run `$(APT) $(MISSING)` (Debian, Ubuntu): the tests need it; nothing was run))

@@ -258,6 +258,7 @@ def test_what_any_tool_answers(value: str, how: str) -> None:
 SILENT = {
     "mcp": "speaks JSON-RPC",
     "hook": "speaks JSON",
+    "keep": "speaks to nobody",
     "demo": "plays with words of its own",
     "completion": "prints a script",
     "ui": "has a screen of its own",

@@ -90,7 +90,7 @@ def test_a_python_without_venv_is_missed(machine: Machine) -> None:
     assert machine.run("/bin/sh", "tests/needs.sh") == (1, "python3-venv\n", "")
 
 
-@pytest.mark.parametrize("target", ["test", "check", "soak", "demo-fleet", "needs"])
+@pytest.mark.parametrize("target", ["test", "check", "soak", "demo-fleet", "demo-mixed", "needs"])
 @pytest.mark.parametrize("flags", [(), ("-j4",)], ids=["one by one", "side by side"])
 def test_make_stops_with_one_line(machine: Machine, target: str, flags: tuple[str, ...]) -> None:
     """What to type, before anything is made or run; and a status that says that it failed."""

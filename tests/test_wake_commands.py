@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from intercom.cli import main
 from intercom.core import config, consent
-from intercom.fleet import commands
+from intercom.fleet import commands, sessions
 from intercom.fleet.crew import Crew
 from intercom.fleet.wake import tell
 from intercom.system import proc
@@ -93,18 +94,37 @@ def test_one_line_waits_at_a_time(crew: Crew, monkeypatch: pytest.MonkeyPatch) -
         commands.usher(crew, "ana")
         (line,) = ran
         assert line[:4] == ["codex", "queue", "--thread", "t-1"]
-        nonce = crew.sessions.queued("ana")
+        nonce = crew.sessions.queued(row)
         assert nonce is not None
         assert nonce in line[-1]
         assert commands.prompt(crew, row, "x") == nonce
         crew.sessions.saw_nonce(nonce)
-        assert crew.sessions.queued("ana") is None
+        assert crew.sessions.queued(row) is None
         crew.sessions.record("ana", state="running")
         commands.usher(crew, "ana")
         assert len(ran) == 1
 
 
-def test_a_worker_that_never_called_a_tool_is_told(project: Path, tmp_path: Path) -> None:
+def test_a_line_that_was_lost_keeps_no_other_back(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn has come and gone since it was put there, and no hook saw it; before the first turn it still waits."""
+    ticks = itertools.count()
+    with crew:
+        crew.bus.register("worker", "ana", pid=os.getpid())
+        monkeypatch.setattr(sessions, "utc", lambda *_: f"2026-01-01T00:00:{next(ticks):02}.000Z")
+        row = crew.sessions.record("ana", state="idle", session_id="t-1", pid=os.getpid(), program="codex")
+        monkeypatch.setattr(proc, "run", lambda *_, **__: None)
+        lost = commands.prompt(crew, row, "x")
+        assert crew.sessions.queued(row) == lost
+        crew.sessions.record("ana", state="running")
+        row = crew.sessions.record("ana", state="idle")
+        assert crew.sessions.queued(row) is None
+        again = commands.prompt(crew, row, "x")
+        assert again not in (None, lost)
+        assert crew.sessions.queued(row) == again
+
+
+@pytest.mark.parametrize("able", [{}, {"elicitation": {"form": {}, "url": {}}, "x": 1}])
+def test_a_worker_that_never_called_a_tool_is_told(project: Path, tmp_path: Path, able: dict[str, object]) -> None:
     """Hooks give it all that is for it, so its server has only the first word of its program to know that by."""
     program, ran = tmp_path / "codex", tmp_path / "ran"
     program.write_text(f'#!/bin/sh\necho "$@" >> {ran}\n')
@@ -112,7 +132,12 @@ def test_a_worker_that_never_called_a_tool_is_told(project: Path, tmp_path: Path
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     client = BareClient(project, INTERCOM_NAME="ana", INTERCOM_ROLE="worker", PATH=path)
     with closing(client), Crew.open(project) as crew:
-        client.request("initialize", {**INITIALIZE, "clientInfo": {"name": "codex-mcp-client", "version": "1"}})
+        client.request(
+            "initialize",
+            {**INITIALIZE, "capabilities": able, "clientInfo": {"name": "codex-mcp-client", "version": "1"}},
+        )
+        client.write({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        client.request("tools/list")
         crew.sessions.record("ana", state="idle", session_id="t-1", pid=os.getpid(), program="codex")
         until(lambda: any(one.name == "ana" and one.pid == client.process.pid for one in crew.bus.instances()))
         crew.bus.send("ana", "one", sender="user", via="cli")

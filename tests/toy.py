@@ -22,6 +22,7 @@ from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.known import PROGRAMS
 from intercom.fleet.programs.program import Connection, Prepared, Start, Status
 from intercom.fleet.programs.screen import Dialog, Screen
+from intercom.fleet.programs.talk import Talk
 from intercom.fleet.programs.usage import Call, Meter
 
 PROMPT = "toy> "
@@ -37,10 +38,14 @@ class Toy:
     install = "build a toy"
     switch = "toy --servers"
     files: tuple[str, ...] = ("toy.json",)
+    reads = ""
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = {}  # never changed in place
     needs_prompt = False
+    forms: tuple[str, ...] = ("terminal",)
+    speaks_alone = False
+    wakes_itself = False
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """There is one version."""
@@ -54,6 +59,22 @@ class Toy:
         """It takes one file."""
         given = {"session": start.session, "command": [*start.command], "env": {**start.identity}}
         return Prepared([*argv, str(write("toy.json", json.dumps(given)))], ())
+
+    def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """It needs its terminal."""
+        raise NotImplementedError
+
+    def talk(self) -> Talk:
+        """The same."""
+        raise NotImplementedError
+
+    def prompting(self, session: str, text: str) -> list[str] | None:
+        """It has no command for that."""
+        return None
+
+    def prompt_line(self, text: str) -> str:
+        """It reads none."""
+        return text
 
     def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:
         """It has no settings."""

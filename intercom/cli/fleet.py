@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from intercom.cli import show
 from intercom.cli.consent import at_terminal, consent, lines
@@ -162,13 +163,18 @@ def torn(asked: Asked, ended: tuple[list[Torn], str]) -> int:
 
 
 def attach(asked: Asked, worker: verbs.Worker) -> int:
-    """Show a worker's terminal in this one, until it is left (tmux: prefix, then d)."""
-    from intercom.fleet import observe
+    """Show a worker's terminal in this one, until it is left (tmux: prefix, then d); of one without, what it said.
+
+    At a terminal that goes on, until ctrl-c.
+    """
+    from intercom.fleet import kept, observe
     from intercom.system import proc, tmux
 
-    program = proc.find("tmux")
     with crew_of(asked) as crew:
         row = crew.sessions.get(canonical(worker))
+        if row is not None and row.pane is None and kept.output(crew.bus.config, row.name) is not None:
+            return _follow(crew, row.name)
+        program = proc.find("tmux")
         pane = observe.see(crew, row)[0] if row is not None else None
         if row is None or pane is None:
             names = ", ".join(one.name for one in crew.sessions.all() if observe.see(crew, one)[0]) or "none"
@@ -179,8 +185,29 @@ def attach(asked: Asked, worker: verbs.Worker) -> int:
     environ = {key: value for key, value in os.environ.items() if inside or key != "TMUX"}  # else tmux warns and ends
     if not inside and not (sys.stdin and sys.stdin.isatty()):
         raise Refused("attach needs a terminal to show another in; nothing was shown. What it does: intercom scan")
+    return _become(program, words, environ)
+
+
+def _become(program: str, words: list[str], environ: Mapping[str, str]) -> NoReturn:
     sys.stdout.flush()
     os.execve(program, words, environ)  # noqa: S606  # this process becomes tmux; no shell reads the words
+
+
+def _follow(crew: Crew, name: str) -> int:
+    """What a worker without a terminal has said, and, at a terminal, what it says, until it ends or ctrl-c."""
+    from intercom.fleet import kept
+
+    place = 0
+    with suppress(KeyboardInterrupt):
+        while True:
+            there = kept.keeper(crew.bus.config, name) is not None
+            place, text = kept.output(crew.bus.config, name, place) or (place, "")
+            if text:
+                show.block(text.rstrip("\n"))
+            if not there or not sys.stdout.isatty():
+                break
+            time.sleep(0.2)
+    return 0
 
 
 def worktree(

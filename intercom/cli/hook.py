@@ -19,3 +19,12 @@ def hook(
     from intercom.hooks import run
 
     return run(event, asked.root, program)
+
+
+def keep(asked: Asked, worker: Annotated[str, Arg(help="its name")]) -> int:
+    """Keep a worker that has no terminal, until its program ends for good."""
+    from intercom.fleet.crew import Crew
+    from intercom.fleet.workers.keeper import keep as keep_it
+
+    with Crew.open(asked.root) as crew:
+        return keep_it(crew, worker)

@@ -202,6 +202,7 @@ COMMANDS = (
     Command("import", "importing.take", "take over the messages that InterComm kept, once"),
     Command("mcp", "mcp.mcp", "the MCP server, on standard input and output", json=False),
     Command("hook", "hook.hook", "serve a hook of an agent program; its settings call this", json=False),
+    Command("keep", "hook.keep", "keep a worker that has no terminal; spawn calls this", json=False),
     Command("completion", "completion.completion", "print the completion script of a shell", json=False),
     Command("demo", "demo.demo", "two agents talk through a log, in a scratch folder", json=False),
 )

@@ -6,13 +6,15 @@ the session went on with the message does.
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from intercom.core.errors import IntercomError, UsageError
 from intercom.core.message import new_id
+from intercom.fleet import kept
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs import known
 from intercom.fleet.sessions import SessionRow
@@ -36,11 +38,24 @@ def of_settings(crew: Crew, name: str, message: str) -> list[str] | None:
     return [*words, message] if words else None
 
 
-def of_program(row: SessionRow, text: str) -> list[str] | None:
-    """The command by which the session's program puts a prompt before it; None where it has none."""
-    make = getattr(known.program(row.program), "prompting", None)
-    found: list[str] | None = make(row.session_id, text) if make is not None and row.session_id else None
-    return found
+def of_program(crew: Crew, row: SessionRow, text: str) -> Callable[[], object] | None:
+    """What puts a prompt before the session by its program's own means; None where it has none.
+
+    Where it has a keeper, that one does it.
+    """
+    runs = known.program(row.program)
+    if not row.session_id or kept.keeper(crew.bus.config, row.name) is not None:
+        return None
+    if words := runs.prompting(row.session_id, text):
+        env = _environment(crew, row.name, "")
+        return lambda: proc.run(words, cwd=crew.bus.config.root, env=env, timeout=_QUICK)
+    path = kept.path_of(crew.bus.config, row.name, runs.reads) if runs.reads else None
+    return functools.partial(_append, path, runs.prompt_line(text)) if path is not None and path.exists() else None
+
+
+def _append(path: Path, line: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
 
 
 def prompt(crew: Crew, row: SessionRow, said: str) -> str | None:
@@ -48,16 +63,16 @@ def prompt(crew: Crew, row: SessionRow, said: str) -> str | None:
 
     None where the program has no command for that. CommandFailed, ProgramMissing.
     """
-    if (waiting := crew.sessions.queued(row.name)) is not None:
+    if (waiting := crew.sessions.queued(row)) is not None:
         return waiting  # behind a draft, or a turn that runs: a second one would be one too many
     nonce = new_id()
-    words = of_program(row, f"{said} [intercom:{nonce}]")
-    if words is None:
+    put = of_program(crew, row, f"{said} [intercom:{nonce}]")
+    if put is None:
         return None
     crew.sessions.expect_nonce(nonce, row.name, "command")
     try:
-        proc.run(words, cwd=crew.bus.config.root, env=_environment(crew, row.name, ""), timeout=_QUICK)
-    except IntercomError:
+        put()
+    except (IntercomError, OSError):
         crew.sessions.forget_nonce(nonce)
         raise
     return nonce

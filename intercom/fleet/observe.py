@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from intercom.core.errors import IntercomError
 from intercom.core.message import age
 from intercom.core.texts import one_line
+from intercom.fleet import kept
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.program import Program
@@ -89,6 +90,7 @@ def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) ->
         return Observation(name, "unknown", None, None, None, None)
     pane, seen = see(crew, row) if screen else (None, None)
     living = row.running if row.pid is not None else bool(pane and not pane.dead)
+    living = living or (row.pane is None and kept.keeper(crew.bus.config, name) is not None)  # it is started again
     said = program(row.program).status(row.pid, crew.environ) if row.pid is not None and living else None
     told = (said.state or None) if said else None
     if said is not None and said.apart and seen is not None and seen.state == AWAY:

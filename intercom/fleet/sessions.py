@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from intercom.core.errors import NotFound, UsageError
-from intercom.core.message import new_id, utc
+from intercom.core.message import age, new_id, utc
 from intercom.fleet import transcripts
 from intercom.fleet.programs.known import DEFAULT
 from intercom.store.state import receipts
@@ -26,6 +26,7 @@ DECISIONS = ("allow", "deny")
 ENDED = "ended"  #: how a request ended that nobody is known to have answered
 _NOBODY = "0.lost"  #: the mark of no process: what it was given counts as not given
 _NONCE_LIFE = 86_400.0  #: seconds after which nobody waits for a nonce any more
+QUEUED = 15.0  #: seconds after a turn in which what waited behind it has begun the next one
 _ROW = (
     "SELECT name, session_id, pid, started, state, detail, since, pane, socket, worktree, agent, transcript, "
     "spawned_by, heard FROM sessions"
@@ -205,11 +206,16 @@ class Sessions:
         row = self._one("SELECT expected FROM nonces WHERE nonce = ?", nonce) if nonce else None
         return str(row[0]) if row else ""
 
-    def queued(self, name: str) -> str | None:
-        """The nonce of a wake that a command has put before this session, and that no hook has seen yet."""
-        sql = "SELECT nonce FROM nonces WHERE name = ? AND rung = 'command' AND seen IS NULL ORDER BY expected DESC"
-        row = self._one(sql, name)
-        return row[0] if row else None
+    def queued(self, row: SessionRow) -> str | None:
+        """The nonce of a wake that a command has put before this session, and that no hook has seen yet.
+
+        What waits behind a turn begins the next one. If that turn is over and none has begun since, the wake was lost,
+        or the hook that was to see it.
+        """
+        over = row.state in ("ready", "idle") and age(row.since) > QUEUED
+        sql = "SELECT nonce FROM nonces WHERE name = ? AND rung = 'command' AND seen IS NULL AND expected >= ?"
+        found = self._one(f"{sql} ORDER BY expected DESC", row.name, row.since if over else "")
+        return found[0] if found else None
 
     def forget_nonce(self, nonce: str) -> None:
         """Its text was never put before anybody."""

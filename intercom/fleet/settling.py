@@ -15,6 +15,7 @@ from intercom.core.display import named, value
 from intercom.core.errors import UnknownName
 from intercom.core.message import USER
 from intercom.core.texts import one_line
+from intercom.fleet import kept
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.screen import Dialog
@@ -67,6 +68,8 @@ def ended(crew: Crew, seen: Observation) -> None:
 
 def died(config: Config, sessions: Sessions, row: SessionRow) -> None:
     """Tell people and the master that a session's process is gone without a word; the first to see it does."""
+    if kept.keeper(config, row.name) is not None:
+        return  # which starts it again, and says so
     if row.pid is None or row.state == "gone" or not sessions.died(row):
         return
     about = row.about()

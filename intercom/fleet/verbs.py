@@ -52,6 +52,7 @@ def spawn(
     perm_mode: Annotated[str, Arg(help="permission mode", words=PERMISSION_MODES)] = "acceptEdits",
     claude_cmd: Annotated[str | None, Arg(help="how to call that program", metavar="CMD")] = None,
     program: Annotated[str, Arg(help="the agent program", words=WORKERS)] = DEFAULT,
+    headless: Annotated[bool, Arg("without a terminal", "without a terminal: its output is kept for attach")] = False,
     worktrees: Annotated[bool, Arg("a git worktree of its own for each")] = False,
     worktree_base: Annotated[
         str, Arg(help="what they begin at; without a main, what is checked out", metavar="BASE")
@@ -81,6 +82,7 @@ def spawn(
         wake=wake,
         wait=wait,
         program=program,
+        headless=headless,
     )
     return bring_up(crew, plan, by=by)
 

@@ -19,7 +19,7 @@ from intercom.bus.names import server_there
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError, NotFound, ProgramMissing
 from intercom.core.message import USER, age, canonical, new_id
-from intercom.fleet import commands, observe
+from intercom.fleet import commands, kept, observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs import known
@@ -123,6 +123,9 @@ def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
             return _confirmed(climb, nonce, "its program")
         if words := commands.of_settings(climb.crew, climb.name, climb.message):
             return _command(climb, words)
+    if row.pane is None and kept.keeper(climb.crew.bus.config, climb.name) is not None:
+        _pause(climb, 0.2)  # its waiter is on its way
+        return None
     there = server_there(climb.crew.state.instance(climb.name), row.pid)
     begins = waits or not there or age(row.since) < _WAITER  # its waiter starts beside the hook that says "ready"
     if (row.state == "ready" and begins) or _given(climb):  # a turn that begins before its server has no tools

@@ -87,7 +87,7 @@ def begins(call: Call) -> Answer | None:
     """A session begins, or begins anew after its conversation was cleared or compacted."""
     row = call.who.row
     moved = row is not None and row.running and (row.pid, row.started) != (call.who.pid, call.who.started)
-    if row is not None and row.heard is not None and moved:  # a launcher never spoke: what it started is that session
+    if row is not None and row.heard is not None and moved and row.session_id != call.who.session_id:
         call.sessions.follow(row, call.who.session_id)
     if call.event.source == "compact" and call.who.row is not None:
         call.record(call.who.row.state, call.who.row.about())

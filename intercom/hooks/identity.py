@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from intercom.core.message import RESERVED, canonical, is_name
+from intercom.fleet.programs.known import BESIDE
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.store.state.db import State
 from intercom.system.ancestry import ancestors, client_of
@@ -43,7 +44,7 @@ def identify(
     state: State, sessions: Sessions, program: Program, session_id: str | None, environ: Mapping[str, str]
 ) -> Who | None:
     """Whose hook this is; None for a session that is not ours."""
-    pid = agent_pid()
+    pid = beside(environ) or agent_pid()
     since = started(pid)
     name = canonical(environ.get("INTERCOM_NAME") or "") or _registered(state, sessions, session_id, pid, since)
     name = name or _moved(sessions, program, session_id, environ)
@@ -91,6 +92,16 @@ def _served(state: State, pid: int) -> str | None:
             client = client_of(instance.pid)
             found += [instance.name] if client is not None and client.pid == pid else []
     return found[0] if len(found) == 1 else None
+
+
+def beside(environ: Mapping[str, str]) -> int | None:
+    """The process of the session that a keeper calls this hook for, None where it is called by that itself.
+
+    It is below the keeper, as we are.
+    """
+    found = environ.get(BESIDE, "")
+    above = [one.pid for one in ancestors(int(found))] if found.isdecimal() else []
+    return int(found) if os.getppid() in above else None
 
 
 def agent_pid() -> int:

@@ -103,7 +103,7 @@ async def _serve(served: Any, pipes: tuple[BinaryIO, BinaryIO], opening: Opening
 
     lines, reader, writer = await transport.connect(*pipes, served.session.leave, opening)
     if opening.client is not None:
-        served.session.meet(opening.client)  # a worker that has its messages from hooks may never call
+        served.session.meet(opening.client)  # its list of tools was given by then
         reader.at_once = functools.partial(served.at_once, opening.client)
     host.on_stop(asyncio.get_running_loop(), lines.end)
     async with served.running(bind=bind):

@@ -80,7 +80,8 @@ class App:
         """What `Server.run` needs; the tool list changes when a session turns out to be a worker's."""
         return self.server.create_initialization_options(NotificationOptions(tools_changed=True))
 
-    async def _list(self, _context: Any, _params: Any) -> dict[str, Any]:
+    async def _list(self, context: Any, _params: Any) -> dict[str, Any]:
+        self.session.meet(_client(context))  # a worker that has its messages from hooks may never call
         return {
             "tools": [tool.listing() for tool in visible(self.session.role)],
             "ttlMs": 0,

@@ -159,6 +159,19 @@ def detach(
     return found
 
 
+def spoken_to(
+    args: Sequence[str], *, cwd: str | os.PathLike[str], log: str | os.PathLike[str]
+) -> subprocess.Popen[bytes]:
+    """Start `args` with pipes to its input and from its output, its errors in `log`. Raises as `run` does."""
+    import subprocess
+
+    sink = _open_log(log)
+    try:
+        return _start(args, cwd=cwd, env=None, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink)
+    finally:
+        os.close(sink)
+
+
 def attended(args: Sequence[str]) -> int:
     """Run a program that has this terminal, as an editor does, to its end; its status, 127 where it cannot be run."""
     import subprocess

@@ -4,7 +4,7 @@ A user's text, or what a hook adds to it, may hold lines that say what the model
 a reply of its own, also where a message is quoted with a bar at its edge:
 
     %call TOOL JSON     calls the tool that is called so, or whose name ends so
-    %wait SECONDS       thinks so long before each reply
+    %wait SECONDS       thinks so long before each reply, until something else is said
     %say TEXT           its last words (else "heard: " and the end of what it was told)
 
 The newest user text with such lines counts. Every request is a line of `requests.jsonl`: the path, the names of the
@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 _LINE = re.compile(r"^\s*(?:\| )?%(call|wait|say)\b[ \t]*(.*)$", re.MULTILINE)
+_CONTRACT = re.compile(r'^\s*(?:\| )?(\{"kind": ?"task_contract".*"role_instructions".*\})$', re.MULTILINE)
 _numbers = itertools.count(1)
 
 
@@ -118,10 +120,11 @@ def reply(heard: Heard) -> Reply:
         return Reply(None, "A title", 0)  # a side request
     start, lines = 0, []
     for place, (who, words) in enumerate(heard.said):
-        found = _LINE.findall(_unquoted(words)) if who in ("user", "added") else []
+        found = _LINE.findall(_carried(_unquoted(words))) if who in ("user", "added") else []
         if any(word != "wait" for word, _ in found):
             start, lines = place, found
-    wait = sum(float(rest) for word, rest in lines if word == "wait")
+    new = all(who not in ("user", "added") for who, _ in heard.said[start + 1 :])
+    wait = sum(float(rest) for word, rest in lines if word == "wait" and new)
     done = sum(who == "call" for who, _ in heard.said[start:])
     calls = [rest for word, rest in lines if word == "call"]
     if done < len(calls):
@@ -133,6 +136,11 @@ def reply(heard: Heard) -> Reply:
     last = next((rest for word, rest in lines if word == "say"), None)
     ends = heard.said[-1][1][-200:] if heard.said else ""
     return Reply(None, last if last is not None else f"heard: {ends}", wait)
+
+
+def _carried(words: str) -> str:
+    """A task contract is one line of JSON, with the script in what is to be done."""
+    return _CONTRACT.sub(lambda found: json.loads(found[1])["role_instructions"], words)
 
 
 def _unquoted(words: str) -> str:
@@ -237,6 +245,7 @@ class Model(ThreadingHTTPServer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        folder.mkdir(parents=True, exist_ok=True)
         self._log, self._guard = folder / "requests.jsonl", threading.Lock()
 
     def note(self, path: str, heard: Heard) -> None:
@@ -307,3 +316,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return out
+
+
+def main() -> None:
+    """Serve on its own, and say in `model.port` where."""
+    folder = Path(sys.argv[1])
+    model = Model(folder / "workers")
+    (folder / "model.port").write_text(str(model.server_port))
+    model.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

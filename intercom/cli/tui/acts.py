@@ -9,11 +9,13 @@ from intercom.cli.tui.waits import Item, still
 from intercom.core.display import value
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import USER, Message
+from intercom.fleet import kept
 from intercom.fleet.crew import Crew
 from intercom.system import tmux
 from intercom.system.git import git
 
 _DIFF = 4_000_000  #: characters of a diff that are shown
+_LAST = 200  #: lines of what a worker without a terminal said
 
 
 class Answered(NamedTuple):
@@ -101,8 +103,10 @@ class Terminal(NamedTuple):
 
 
 def peek(crew: Crew, worker: str) -> Terminal:
-    """What a worker's terminal shows now."""
+    """What a worker's terminal shows now; of one without, what it said last."""
     row = crew.sessions.get(worker)
+    if row is not None and row.pane is None and (said := kept.output(crew.bus.config, worker)) is not None:
+        return Terminal("\n".join(said[1].splitlines()[-_LAST:]) or "(nothing yet)")
     if row is None or row.pane is None:
         return Terminal(f"{worker} has no terminal to look at", there=False)
     try:

@@ -17,7 +17,7 @@ class Habits(NamedTuple):
 
     gives_up: float | None = None  #: seconds after which it does; None: it never did, or it is not known
     says_so: bool = False  #: and whether it then cancels the call
-    prompted: bool = False  #: a command of its own can put a prompt before an idle session
+    prompted: bool = False  #: its program has a way of its own to put a prompt before an idle session
     session_key: str = ""  #: in `_meta` of a call: the id of its session, that its hooks have, too
 
     @property
@@ -34,7 +34,7 @@ _KNOWN = {
     "opencode": Habits(60, says_so=True),
     "kilo": Habits(60, says_so=True),
     "gemini-cli": Habits(None, says_so=True),
-    "qwen-cli": Habits(300, says_so=True),
+    "qwen-cli": Habits(300, says_so=True, prompted=True),
     "continue": Habits(60, says_so=True),
     "cline": Habits(60),
     "@cline/": Habits(60),

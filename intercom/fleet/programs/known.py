@@ -59,7 +59,8 @@ HOOKED: dict[str, Callable[[], Program]] = {
     "cline": _cline,
     "opencode": _opencode,
 }
-WORKERS = (DEFAULT, "codex", "opencode")  #: those that `spawn` can start
+BESIDE = "INTERCOM_BESIDE"  #: in that of hooks that a keeper calls: the process of the session
+WORKERS = (DEFAULT, "codex", "opencode", "gemini", "qwen")  #: those that `spawn` can start
 #: Variables in which a program of the second list tells the session: none of them is imported to ask for one.
 _SESSIONS = ("QWEN_CODE_SESSION_ID", "GEMINI_SESSION_ID")
 

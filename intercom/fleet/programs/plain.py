@@ -1,13 +1,14 @@
-"""Owns an agent program of which Intercom knows hooks alone: what it cannot be asked, it says so.
+"""Owns what agent programs share that have hooks, and no screen that could be read: what one cannot be asked, it says.
 
-Its sessions tell what they do, and get their messages. It has no screen that could be read, and is not started.
+Its sessions tell what they do, and get their messages. What it needs to be started, as a worker, stands in its package.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Protocol
 
 from intercom.core.errors import UsageError
 from intercom.fleet.programs import event as events
@@ -17,7 +18,21 @@ from intercom.fleet.programs.program import Connection, Prepared, Start, Status
 from intercom.fleet.programs.screen import Dialog, Screen
 from intercom.fleet.programs.usage import Call, Meter
 
-SESSION = "SessionStart"
+if TYPE_CHECKING:
+    from intercom.fleet.programs.talk import Talk
+
+
+class Launching(Protocol):
+    """A module that knows how a program is started. What it cannot do, it says by UsageError."""
+
+    def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """With a terminal."""
+
+    def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """Without one."""
+
+    def talk(self) -> Talk:
+        """How it is driven then."""
 
 
 class Plain:
@@ -29,12 +44,17 @@ class Plain:
     install = ""
     switch = ""
     files: tuple[str, ...] = ()
+    reads = ""
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = {}
-    needs_prompt = False
-    version = ""  #: a pattern of what `--version` says, with the version as its group; "" where it is not started
-    oldest = 0, 0  #: the first version that was tried as a worker
+    needs_prompt = True
+    version = ""  #: a pattern of what `--version` says, with the version as its group
+    oldest: tuple[int, ...] = (0,)  #: the first version that was tried as a worker
+    newest: tuple[int, ...] = (0,)  #: and the newest; its last numbers may be left out
+    forms: tuple[str, ...] = ()
+    speaks_alone = False
+    wakes_itself = False
     kinds: Mapping[str, str] = {}  #: its events, each with our word for it
     session_variable = ""  #: in which it tells its servers and hooks the session
     project_variable = ""  #: and its hooks the project
@@ -43,9 +63,10 @@ class Plain:
     # -- hooks ----------------------------------------------------------------------------------------
 
     def heard(self, event: str, payload: Mapping[str, Any]) -> Event | None:
-        """Events in the form that several programs share."""
-        kind = self.kinds.get(event)
-        return None if kind is None else payload_of.event(kind, event, payload)
+        """Events in the form that several programs share; a waiter was begun by one."""
+        name = str(payload.get("hook_event_name") or "") if event == "wait" else event
+        kind = self.kinds.get(name)
+        return None if kind is None else payload_of.event(kind, name, payload)
 
     def context(self, event: Event, text: str) -> dict[str, Any]:
         """In the same form; at a stop, why the turn goes on."""
@@ -66,29 +87,53 @@ class Plain:
         """By its variable, where it has one."""
         return (environ.get(self.project_variable) or None) if self.project_variable else None
 
-    # -- what is not known of it ----------------------------------------------------------------------
+    # -- its start ------------------------------------------------------------------------------------
 
-    def _cannot(self) -> NoReturn:
-        raise UsageError(f"{self.title} cannot be started as a worker yet; nothing was started.")
+    def launching(self) -> Launching | None:
+        """The module of its package that knows how it is started; None where it is not."""
+        return None
+
+    def _launching(self) -> Launching:
+        found = self.launching()
+        if found is None:
+            raise UsageError(f"{self.title} cannot be started as a worker; nothing was started.")
+        return found
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
-        """By what it says, where it can be started."""
-        if not self.version:
-            self._cannot()
-        import re
-
+        """By what it says."""
+        self._launching()
         from intercom.fleet.programs.version import checked
 
-        said = re.compile(self.version)
+        said = re.compile(self.version, re.MULTILINE)
         return checked(argv, environ, title=self.title, install=self.install, said=said, oldest=self.oldest)
 
-    def untried(self, version: str) -> str:  # noqa: ARG002  # of one kind
-        """Nothing is said of versions."""
-        return ""
+    def untried(self, version: str) -> str:
+        """As `version.untried`."""
+        from intercom.fleet.programs.version import untried
 
-    def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:  # noqa: ARG002
-        """It is not started."""
-        self._cannot()
+        return untried(self.newest, version)
+
+    def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """As `prepare` there."""
+        return self._launching().prepare(argv, start, write)
+
+    def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """As `alone` there."""
+        return self._launching().alone(argv, start, write)
+
+    def talk(self) -> Talk:
+        """As `talk` there."""
+        return self._launching().talk()
+
+    def prompting(self, session: str, text: str) -> list[str] | None:  # noqa: ARG002
+        """It has no command for that."""
+        return None
+
+    def prompt_line(self, text: str) -> str:
+        """It reads none."""
+        return text
+
+    # -- what is not known of it ----------------------------------------------------------------------
 
     def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:  # noqa: ARG002
         """Its files are looked at as a client's."""

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple, Protocol
 
 from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.screen import Dialog, Screen
+from intercom.fleet.programs.talk import Talk
 from intercom.fleet.programs.usage import Call, Meter
 
 SERVER = "intercomm"  #: the name of our MCP server
 CALL_SECONDS = 3700  #: for a call: a read may wait for an hour
+TERMINAL, HEADLESS = "terminal", "headless"  #: with a terminal, in tmux; without one, driven through an API
 
 
 class Start(NamedTuple):
@@ -32,6 +34,7 @@ class Prepared(NamedTuple):
 
     words: list[str]  #: the whole command line
     left_out: tuple[str, ...]  #: MCP servers of the project that it goes without
+    told: Mapping[str, str] = {}  # what our server has in its environment besides identity (never changed in place)
 
 
 class Status(NamedTuple):
@@ -61,9 +64,13 @@ class Program(Protocol):
     install: str  #: what to do where it is missing
     switch: str  #: where a person turns a server on or off
     files: tuple[str, ...]  #: ends of the names of the files that `prepare` writes
+    reads: str  #: the end of the name of the one from which a session takes prompts, "" for none
     submit: str  #: the key that sends what is in the box
     clear: str  #: the key that empties the box
     modes: Mapping[str, str]  #: permission modes, each with what it lets pass without a question
+    forms: tuple[str, ...]  #: in which it can be a worker, TERMINAL or HEADLESS, the usual one first
+    speaks_alone: bool  #: whether its hooks are silent where it has no terminal: then its keeper speaks for them
+    wakes_itself: bool  #: whether it keeps a waiter of its own beside each idle session
     needs_prompt: bool  #: whether its hooks speak, and it can be reached, only once it has begun a turn
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -77,6 +84,18 @@ class Program(Protocol):
 
         No prompt but the one that it is given, if it needs one.
         """
+
+    def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """As `prepare`, for a session without a terminal. It has no prompt: `talk` gives it all."""
+
+    def talk(self) -> Talk:
+        """How that session is driven."""
+
+    def prompting(self, session: str, text: str) -> list[str] | None:
+        """The command that puts a prompt before a session in a terminal, whatever stands in its box; None: none."""
+
+    def prompt_line(self, text: str) -> str:
+        """The line that does so where the session reads it from the file under `reads`."""
 
     def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:
         """How a session in `root` would be connected to the bus."""

@@ -41,14 +41,27 @@ def checked(
     title: str,
     install: str,
     said: re.Pattern[str],
-    oldest: tuple[int, int],
+    oldest: tuple[int, ...],
 ) -> str:
     """The version, which is what `said` finds in its first group. ProgramMissing."""
     done = asked(argv, environ, install)
     found = said.search(done.out)
     if found is None:
         raise another(argv, done, title, install)
-    first, second, *_ = found[1].split(".")
-    if (int(first), int(second)) < oldest:
+    if _numbers(found[1])[: len(oldest)] < oldest:
         raise too_old(title, found[1], ".".join(map(str, oldest)), install)
     return found[1]
+
+
+def untried(newest: tuple[int, ...], version: str) -> str:
+    """What it means that this version is newer than the `newest` that was tried; "" where it is not."""
+    if _numbers(version)[: len(newest)] <= newest:
+        return ""
+    return (
+        f"newer than {'.'.join(map(str, newest))}, the newest that Intercom was tried on: a worker that does not "
+        "become ready, or whose hooks say nothing, is told of as such"
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))

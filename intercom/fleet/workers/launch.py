@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from intercom.core.message import utc
+from intercom.fleet import kept
 from intercom.fleet.crew import Crew
+from intercom.fleet.kept import FOLDER
 from intercom.fleet.programs import known
 from intercom.fleet.programs.known import SPAWN
-from intercom.fleet.programs.program import Start
+from intercom.fleet.programs.program import Prepared, Start
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.workers.environment import as_shell, bootstrap_environment, worker_environment
 from intercom.fleet.workers.plan import Plan, Ticket, command_of
 from intercom.fleet.worktrees import worktree
-from intercom.system import tmux
+from intercom.system import proc, tmux
 from intercom.system.files import make_private_folder
 from intercom.system.invocation import own_command
 from intercom.system.liveness import started
 
-FOLDER = "workers"
 #: A pane has all that its tmux server has, which may be everything of whoever started that: nothing of it but this.
 _BARE = 'exec env -i TERM="$TERM" TMUX="$TMUX" TMUX_PANE="$TMUX_PANE" PATH="$PATH" sh -c "$0" "$@"'
 _SCRIPT = 'set -a; . "$0"; set +a; command -p rm -f -- "$0"; exec "$@"'  # -p: whatever PATH it has been given
@@ -71,8 +73,9 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str, prompt
     own = identity(crew, ticket)
     mode, root = plan.perm_mode, crew.bus.config.root
     start = Start(ticket.session, root, cwd, mode, own_command(), own, crew.environ, prompt)
-    prepared = program.prepare(command_of(plan), start, lambda end, text: _file(crew, f"{ticket.name}.{end}", text))
-    env = _file(crew, f"{ticket.name}.env", as_shell({**worker_environment(crew, program), **own}))
+    make = program.alone if plan.headless else program.prepare
+    prepared = make(command_of(plan), start, lambda end, text: _file(crew, f"{ticket.name}.{end}", text))
+    environ = {**worker_environment(crew, program), **own}
     _file(crew, f"{ticket.name}.spawn", ticket.session)
     row = SessionRow(
         ticket.name,
@@ -88,13 +91,37 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str, prompt
         spawned_by=by,
     )
     crew.sessions.put(row)  # first: should we be killed as it starts, a teardown still knows whose it is
-    # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
-    words = ["sh", "-c", _BARE, _SCRIPT, str(env), *prepared.words]
-    pane = tmux.new_session(crew.server, ticket.name, words, cwd=cwd)
-    row = row._replace(pid=pane.pid, started=started(pane.pid), pane=pane.id)
+    if plan.headless:
+        pid, pane = _without_terminal(crew, start, plan.program, environ, prepared), None
+    else:
+        pid, pane = _in_tmux(crew, ticket.name, environ, prepared.words, cwd)
+    row = row._replace(pid=pid, started=started(pid), pane=pane)
     crew.sessions.put(row)
-    crew.bus.register("worker", ticket.name, pid=pane.pid, session=ticket.session)
+    crew.bus.register("worker", ticket.name, pid=pid, session=ticket.session)
     return Launched(row, prepared.left_out)
+
+
+def _in_tmux(crew: Crew, name: str, environ: Mapping[str, str], words: list[str], cwd: Path) -> tuple[int, str]:
+    """Its process and its pane."""
+    env = _file(crew, f"{name}.env", as_shell(environ))
+    # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
+    pane = tmux.new_session(crew.server, name, ["sh", "-c", _BARE, _SCRIPT, str(env), *words], cwd=cwd)
+    return pane.pid, pane.id
+
+
+def _without_terminal(crew: Crew, start: Start, program: str, environ: Mapping[str, str], prepared: Prepared) -> int:
+    """Its keeper, which starts it."""
+    config, name = crew.bus.config, start.identity["INTERCOM_NAME"]
+    for end in kept.ENDS:
+        kept.path_of(config, name, end).unlink(missing_ok=True)
+    server = {
+        "command": start.command[0],
+        "args": [*start.command[1:], "mcp"],
+        "env": {**start.identity, **prepared.told},
+    }
+    kept.Kept(program, prepared.words, os.fspath(start.cwd), start.mode, server, start.prompt).write(config, name)
+    log = _file(crew, f"{name}.out", "")
+    return proc.detach([*own_command(), "keep", name], cwd=config.root, env=environ, log=log).pid
 
 
 def identity(crew: Crew, ticket: Ticket) -> dict[str, str]:
@@ -128,7 +155,8 @@ def spawn_id(crew: Crew, name: str) -> str | None:
 
 def forget_files(crew: Crew, name: str) -> None:
     """Delete a worker's own files, whatever program it ran; the output of its bootstrap stays."""
-    ends = {"env", "spawn", *(end for name in {*known.PROGRAMS, *known.WORKERS} for end in known.program(name).files)}
+    of_programs = (end for name in {*known.PROGRAMS, *known.WORKERS} for end in known.program(name).files)
+    ends = {"env", "spawn", *kept.ENDS, "out.1", *of_programs}
     for end in ends:
         (crew.bus.config.private / FOLDER / f"{name}.{end}").unlink(missing_ok=True)
 

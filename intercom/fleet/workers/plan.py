@@ -38,6 +38,7 @@ class Plan(NamedTuple):
     wake: bool = True
     wait: bool = True  #: until each is ready, or has had its time
     program: str = DEFAULT
+    headless: bool = False  #: without a terminal
 
 
 def begins(name: str, prefix: str) -> bool:
@@ -96,7 +97,7 @@ def command_of(plan: Plan) -> list[str]:
 def tickets(crew: Crew, plan: Plan) -> list[Ticket]:
     """Take `plan.number` names on the bus: the lowest numbers that nobody has and whose places are free."""
     found: list[Ticket] = []
-    sessions = {pane.session for pane in tmux.panes(crew.server)}
+    sessions = set() if plan.headless else {pane.session for pane in tmux.panes(crew.server)}
     try:
         for number in range(1, plan.number + _TRIES):
             ticket = _ticket(crew, plan, check_name(f"{plan.prefix}-{number}"), sessions)

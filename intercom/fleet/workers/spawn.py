@@ -15,10 +15,11 @@ from intercom.bus.names import server_there
 from intercom.core.errors import IntercomError, Refused, UsageError
 from intercom.core.message import USER
 from intercom.core.texts import one_line
-from intercom.fleet import aimfp, keys, observe
+from intercom.fleet import aimfp, kept, keys, observe
 from intercom.fleet.commands import LINE
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
+from intercom.fleet.programs.program import HEADLESS, Program
 from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import wake
@@ -56,8 +57,10 @@ class Spawned(NamedTuple):
 def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
     """Start `plan.number` workers. UsageError, ProgramMissing, Refused: then nothing was started."""
     plan = check(plan)
-    tmux.require()
     runs = program(plan.program)
+    plan = plan._replace(headless=_headless(plan, runs))
+    if not plan.headless:
+        tmux.require()
     if runs.modes and plan.perm_mode not in runs.modes:
         raise UsageError(
             f"{runs.title} has nothing like the permission mode {plan.perm_mode!r}; nothing was started. "
@@ -72,6 +75,13 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
         about = {"starting": True, "mode": _allows(plan.program, plan.perm_mode), **more}
         return [Spawned(name, False, 0.0, _STARTING, about) for name in names]
     return [one._replace(about={**one.about, **more}) for one in _all(crew, plan, tickets(crew, plan), by)]
+
+
+def _headless(plan: Plan, runs: Program) -> bool:
+    """Whether it is to run without a terminal: as asked, or as it only can. UsageError."""
+    if plan.headless and HEADLESS not in runs.forms:
+        raise UsageError(f"{runs.title} is not driven without a terminal; nothing was started. Leave headless out.")
+    return plan.headless or runs.forms == (HEADLESS,)
 
 
 def _failures(found: list[Spawned]) -> list[tuple[str, str]]:
@@ -131,10 +141,10 @@ def _bring_up(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float) -> 
     about: dict[str, Any] = {"worktree": str(cwd)} if plan.worktrees else {}
     if log := prepare(crew, plan, ticket, cwd):
         about["bootstrap_log"] = log
-    silent = program(plan.program).needs_prompt
+    silent = plan.headless or program(plan.program).needs_prompt
     first = _first_message(crew, ticket.name, by, cwd, plan) if silent and plan.wake else None
     launched = launch(crew, plan, ticket, cwd, by=by, prompt=LINE if first else "")
-    about |= {"session": ticket.name, "pane": launched.row.pane}
+    about |= {"headless": True} if plan.headless else {"session": ticket.name, "pane": launched.row.pane}
     if launched.left_out:
         about["left_out"] = f"{', '.join(launched.left_out)}: not approved in this project, of its .mcp.json"
     if ticket.reuse is not None:
@@ -174,7 +184,7 @@ def _await_ready(crew: Crew, launched: Launched, timeout: float, *, hooks: bool)
     until, look_at = time.monotonic() + timeout, time.monotonic() + 1.0
     while True:
         row = crew.sessions.get(name)
-        if row is not None and (row.heard or not hooks) and server_there(crew.state.instance(name), row.pid):
+        if row is not None and (row.heard or not hooks) and _served(crew, row, launched):
             return None, accepted
         if time.monotonic() >= look_at:
             look_at = time.monotonic() + _SCREEN
@@ -187,8 +197,17 @@ def _await_ready(crew: Crew, launched: Launched, timeout: float, *, hooks: bool)
         time.sleep(_STEP)
 
 
+def _served(crew: Crew, row: SessionRow, launched: Launched) -> bool:
+    """Whether its own server has its name: not the program that was started, nor what keeps that."""
+    found = crew.state.instance(row.name)
+    return found is not None and found.pid != launched.row.pid and server_there(found, row.pid)
+
+
 def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:
     """Accept a first-run dialog that is just what is expected; (what was accepted, why it cannot go on)."""
+    if row.pane is None:
+        there = kept.keeper(crew.bus.config, row.name) or row.running
+        return [], None if there else f"its program ended: {kept.last_words(crew.bus.config, row.name, 'out', 'err')}"
     pane, screen = observe.see(crew, row)
     if pane is None or screen is None:
         return [], f"its tmux session is gone: {row.name}"

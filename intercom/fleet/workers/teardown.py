@@ -10,6 +10,7 @@ import os
 from typing import Any, NamedTuple
 
 from intercom.core.errors import IntercomError, NotFound, UnknownName
+from intercom.fleet import kept
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import SPAWN
 from intercom.fleet.sessions import SessionRow
@@ -92,7 +93,9 @@ def end(crew: Crew, row: SessionRow, *, spawn: str | None = None) -> int:
     server = crew.tmux_of(row.socket)
     mark = spawn or spawn_id(crew, row.name)
     pane = _own_pane(server, row, mark)
-    roots = [proc.Process(row.pid, row.started)] if row.pid is not None and alive(row.pid, row.started) else []
+    keeper = kept.keeper(crew.bus.config, row.name)
+    roots = [keeper] if keeper is not None else []  # first: it would start again what ends
+    roots += [proc.Process(row.pid, row.started)] if row.pid is not None and alive(row.pid, row.started) else []
     if pane is not None and not pane.dead:
         roots += [proc.Process(pane.pid, started(pane.pid))]
     waiter = crew.sessions.waiter(row.name)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.event import Ask, Event
     from intercom.fleet.programs.program import Connection, Prepared, Start, Status
     from intercom.fleet.programs.screen import Dialog, Screen
+    from intercom.fleet.programs.talk import Talk
     from intercom.fleet.programs.usage import Call, Meter
 
 _INHERITED = (
@@ -42,10 +43,14 @@ class Claude:
     install = "install Claude Code (npm install -g @anthropic-ai/claude-code)"
     switch = "/mcp"
     files: tuple[str, ...] = ("settings.json", "mcp.json")
+    reads = ""
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = MODES
     needs_prompt = False
+    forms: tuple[str, ...] = ("terminal",)
+    speaks_alone = False
+    wakes_itself = True
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """As `launch.check`."""
@@ -64,6 +69,22 @@ class Claude:
         from intercom.fleet.programs.claude import launch
 
         return launch.prepare(argv, start, write)
+
+    def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+        """It is not driven without one."""
+        raise NotImplementedError
+
+    def talk(self) -> Talk:
+        """The same."""
+        raise NotImplementedError
+
+    def prompting(self, session: str, text: str) -> list[str] | None:  # noqa: ARG002
+        """It has no command for that."""
+        return None
+
+    def prompt_line(self, text: str) -> str:
+        """It reads none."""
+        return text
 
     def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:
         """As `connection.connection`."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
+from intercom.fleet.programs.talk import Talk
 from intercom.system import host
 
 #: Our permission modes that it has a like of, as its flags.
@@ -25,16 +26,30 @@ _HOOK, _START = 30, 30  #: seconds for any other hook, and for our server's star
 
 def prepare(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
     """The command line of a worker. Its hooks speak, and it can be reached, only once it has had a prompt."""
+    words = [*argv, "--dangerously-bypass-hook-trust", *_settings(start)]  # of hooks that stand on this line
+    words += [*FLAGS[start.mode], "--cd", str(start.cwd)]
+    return Prepared([*words, *(["--", start.prompt] if start.prompt else [])], ())
+
+
+def alone(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
+    """The command line of a worker without a terminal."""
+    return Prepared([*argv, "app-server", *_settings(start)], ())
+
+
+def talk() -> Talk:
+    """How it is driven then."""
+    from intercom.fleet.programs.codex.server import AppServer
+
+    return AppServer()
+
+
+def _settings(start: Start) -> list[str]:
     settings = {
         "projects": _table({str(start.cwd): _Raw('{trust_level = "trusted"}')}),
         f"mcp_servers.{SERVER}": _server(start),
         **{f"hooks.{event}": _hook(start, event) for event in _EVENTS},
     }
-    words = [*argv, "--dangerously-bypass-hook-trust"]  # of hooks that stand on this line
-    for key, value in settings.items():
-        words += ["-c", f"{key}={value}"]
-    words += [*FLAGS[start.mode], "--cd", str(start.cwd)]
-    return Prepared([*words, *(["--", start.prompt] if start.prompt else [])], ())
+    return [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
 
 
 class _Raw(str):

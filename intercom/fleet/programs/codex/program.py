@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from intercom.fleet.programs import event as events
-from intercom.fleet.programs.plain import Plain
-from intercom.fleet.programs.program import Prepared, Start
+from intercom.fleet.programs.plain import Launching, Plain
+from intercom.fleet.programs.program import HEADLESS, TERMINAL
 from intercom.fleet.programs.usage import Meter
 
 #: Our permission modes that it has a like of, each with what passes without a question.
@@ -25,9 +24,10 @@ class Codex(Plain):
     title = "Codex"
     command = "codex"
     install = "install it with: npm install -g @openai/codex"
-    needs_prompt = True
     version = r"codex-cli (\d+\.\d+\.\d+)"
     oldest = 0, 169  # its hooks and its queue
+    newest = 0, 171
+    forms: tuple[str, ...] = (TERMINAL, HEADLESS)
     modes = MODES
     kinds = {  # noqa: RUF012  # never changed
         "SessionStart": events.BEGINS,
@@ -39,11 +39,11 @@ class Codex(Plain):
         "SessionEnd": events.ENDS,
     }
 
-    def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """As `launch.prepare`."""
+    def launching(self) -> Launching:
+        """It can be a worker."""
         from intercom.fleet.programs.codex import launch
 
-        return launch.prepare(argv, start, write)
+        return launch
 
     def inherits(self, variable: str) -> bool:
         """Its own folder and switches, and its maker's accounts."""

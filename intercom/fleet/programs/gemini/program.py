@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from intercom.fleet.programs import event as events
-from intercom.fleet.programs.plain import Plain
+from intercom.fleet.programs.plain import Launching, Plain
+from intercom.fleet.programs.program import HEADLESS
+
+#: Our permission modes, each with what passes without a question.
+MODES: Mapping[str, str] = {
+    "default": "it reads; every change, command and page of the web is asked for",
+    "plan": "it reads and plans; it changes nothing",
+    "acceptEdits": "it changes files in its folder; commands and the web are asked for",
+    "bypassPermissions": "everything: nothing is ever asked",
+}
+_INHERITED = re.compile(r"GEMINI_(?!CLI\b|SESSION_ID\b)|GOOGLE_|CLOUDSDK_|DEBUG\Z")
 
 
 class Gemini(Plain):
-    """Gemini CLI. It tells its hooks the session, and its server nothing."""
+    """Gemini CLI. It tells its hooks the session, and its server nothing. Without a terminal its hooks do not run.
+
+    In a terminal nothing wakes it, and nothing but keys answers what it asks: as a worker it has none.
+    """
 
     name = "gemini"
     title = "Gemini CLI"
     command = "gemini"
+    install = "install it with: npm install -g @google/gemini-cli"
+    version = r"^(\d+\.\d+\.\d+\S*)\s*$"
+    oldest = newest = 0, 61
     session_variable = "GEMINI_SESSION_ID"
     refused = "deny"
+    modes = MODES
+    forms: tuple[str, ...] = (HEADLESS,)
+    speaks_alone = True
     kinds = {  # noqa: RUF012  # never changed
         "SessionStart": events.BEGINS,
         "BeforeAgent": events.PROMPT,
         "BeforeTool": events.CALLS,
+        "ToolPermission": events.ASKS,  # its keeper's word: no hook may answer
         "AfterTool": events.CALLED,
         "AfterAgent": events.STOPS,
         "SessionEnd": events.ENDS,
     }
+
+    def launching(self) -> Launching:
+        """It can be a worker."""
+        from intercom.fleet.programs.gemini import launch
+
+        return launch
+
+    def inherits(self, variable: str) -> bool:
+        """Its own switches and accounts. Nothing of the session that spawns."""
+        return _INHERITED.match(variable) is not None

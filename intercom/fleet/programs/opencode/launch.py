@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from intercom.fleet.programs.acp import Acp
+from intercom.fleet.programs.opencode import FILES
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
+from intercom.fleet.programs.talk import Talk
 from intercom.system.resources import text
 
 SCHEMA = "https://opencode.ai/config.json"
@@ -24,13 +27,23 @@ RULES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path], files: tuple[str, ...]) -> Prepared:
-    """Write the settings and the plugin of a worker into these files; its command line.
+def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+    """Write the settings and the plugin of a worker; its command line. A session is there once it has had a prompt."""
+    return Prepared([*_words(argv, start, write), *(["--prompt", start.prompt] if start.prompt else [])], ())
 
-    A session is there once it has had a prompt.
-    """
-    settings_file, plugin_file = files
-    own = write(plugin_file, plugin(start.command))
+
+def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+    """The same without a terminal."""
+    return Prepared([*_words(argv, start, write), "acp"], ())
+
+
+def talk() -> Talk:
+    """How it is driven then."""
+    return Acp()
+
+
+def _words(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> list[str]:
+    own = write(FILES[1], plugin(start.command))
     given: dict[str, Any] = {
         "$schema": SCHEMA,
         "autoupdate": False,
@@ -39,9 +52,8 @@ def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]
         "experimental": {"continue_loop_on_deny": True},  # else a refusal ends the turn
         "permission": {**RULES[start.mode], f"{SERVER}_*": "allow"},
     }
-    settings = write(settings_file, json.dumps(given, indent=2))
-    words = ["env", f"OPENCODE_CONFIG={settings}", *argv]
-    return Prepared([*words, *(["--prompt", start.prompt] if start.prompt else [])], ())
+    settings = write(FILES[0], json.dumps(given, indent=2))
+    return ["env", f"OPENCODE_CONFIG={settings}", *argv]
 
 
 def server(command: Sequence[str], environment: Mapping[str, str] | None) -> dict[str, Any]:

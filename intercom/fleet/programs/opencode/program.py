@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from intercom.fleet.programs import event as events
-from intercom.fleet.programs import payload as payload_of
 from intercom.fleet.programs.event import Event
-from intercom.fleet.programs.plain import Plain
-from intercom.fleet.programs.program import Prepared, Start
+from intercom.fleet.programs.opencode import FILES
+from intercom.fleet.programs.plain import Launching, Plain
+from intercom.fleet.programs.program import HEADLESS, TERMINAL
 
 #: Our permission modes that it has a like of, each with what passes without a question.
 MODES: Mapping[str, str] = {
@@ -29,11 +28,13 @@ class OpenCode(Plain):
     title = "opencode"
     command = "opencode"
     install = "install it with: npm install -g opencode-ai"
-    files: tuple[str, ...] = ("opencode.json", "opencode.js")
-    needs_prompt = True
+    files: tuple[str, ...] = FILES
     version = r"(\d+\.\d+\.\d+\S*)\s*\Z"
     oldest = 1, 18
+    newest = 1, 18
+    forms: tuple[str, ...] = (TERMINAL, HEADLESS)
     modes = MODES
+    wakes_itself = True
     kinds = {  # noqa: RUF012  # never changed
         "prompt": events.PROMPT,
         "before": events.CALLS,
@@ -41,12 +42,6 @@ class OpenCode(Plain):
         "after": events.CALLED,
         "idle": events.STOPS,
     }
-
-    def heard(self, event: str, payload: Mapping[str, Any]) -> Event | None:
-        """An event of the plugin; the waiter was begun by one."""
-        name = str(payload.get("hook_event_name") or "") if event == "wait" else event
-        kind = self.kinds.get(name)
-        return None if kind is None else payload_of.event(kind, name, payload)
 
     def context(self, event: Event, text: str) -> dict[str, Any]:  # noqa: ARG002  # of one kind
         """The plugin knows where to put it."""
@@ -56,11 +51,11 @@ class OpenCode(Plain):
         """The plugin answers; it has no place for words."""
         return {"decision": decision}
 
-    def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """As `launch.prepare`."""
+    def launching(self) -> Launching:
+        """It can be a worker."""
         from intercom.fleet.programs.opencode import launch
 
-        return launch.prepare(argv, start, write, self.files)
+        return launch
 
     def inherits(self, variable: str) -> bool:
         """Its own switches, accounts of makers of models, and where npm finds its plugins. Nothing of who spawns."""

@@ -1,0 +1,76 @@
+"""Owns what Intercom knows about starting Qwen Code as a worker: its version, its flags, its settings.
+
+They stand in a file of the worker's own, with all that the system's own settings say, in whose place it is read: above
+the user's and the project's, none of which is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from intercom.fleet.programs.acp import Acp
+from intercom.fleet.programs.over import system_settings
+from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
+from intercom.fleet.programs.talk import Talk
+from intercom.system import host
+
+FILE, INPUT = "qwen.json", "input"
+#: Our permission modes, as its own.
+MODES: Mapping[str, str] = {
+    "default": "default",
+    "plan": "plan",
+    "acceptEdits": "auto-edit",
+    "bypassPermissions": "yolo",
+}
+_EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd")
+_VARIABLE, _SYSTEM = "QWEN_CODE_SYSTEM_SETTINGS_PATH", "/etc/qwen-code/settings.json"
+_ANSWER = 600  #: seconds that the hook of a permission may take, as a master's answer does
+_HOOK = 30  #: seconds for any other
+
+
+def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+    """Write the settings of a worker, and the file from which it takes prompts; its command line."""
+    prompts = write(INPUT, "")
+    words = [*_words(argv, start, write), "--input-file", str(prompts)]
+    words += ["--session-id", start.session]
+    return Prepared([*words, *(["--prompt-interactive", start.prompt] if start.prompt else [])], ())
+
+
+def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+    """The same without a terminal."""
+    return Prepared([*_words(argv, start, write), "--acp"], (), _told(start))
+
+
+def talk() -> Talk:
+    """How it is driven then."""
+    return Acp(serves=True)
+
+
+def _told(start: Start) -> dict[str, str]:
+    """Its server is known by the session that was spawned, not by the id that this program gives it."""
+    return {"QWEN_CODE_SESSION_ID": start.session}
+
+
+def _words(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> list[str]:
+    server = {
+        "command": start.command[0],
+        "args": [*start.command[1:], "mcp"],
+        "env": {**start.identity, **_told(start)},
+    }
+    given: dict[str, Any] = {
+        "mcpServers": {SERVER: {**server, "trust": True, "timeout": CALL_SECONDS * 1000}},
+        "permissions": {"allow": [f"mcp__{SERVER}"]},
+        "hooks": {event: [_hook(start, event)] for event in _EVENTS},
+        "general": {"enableAutoUpdate": False},
+    }
+    settings = write(FILE, json.dumps(system_settings(start.environ.get(_VARIABLE) or _SYSTEM, given), indent=2))
+    return ["env", f"{_VARIABLE}={settings}", *argv, "--approval-mode", MODES[start.mode]]
+
+
+def _hook(start: Start, event: str) -> dict[str, Any]:
+    line = host.shell_line([*start.command, "hook", event, "--program", "qwen"])
+    seconds = _ANSWER if event == "PermissionRequest" else _HOOK
+    return {"matcher": "*", "hooks": [{"type": "command", "command": line, "timeout": seconds}]}
