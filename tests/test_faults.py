@@ -38,6 +38,8 @@ FOUND = (
     Trial("send", "stat", 36, "EIO", lasting=True),  # accepted, then an error
     Trial("history", "close", 9, "EIO"),
     Trial("rebuild", "list", 10, "EIO"),
+    Trial("rebuild", "stat", 77, "EIO", lasting=True),
+    Trial("rebuild", "list", 11, "EIO", lasting=True),
     Trial("register", "lock", 13, "EIO"),  # the process kept a lock of SQLite's for good
     Trial("register", "close", 3, "EIO"),
     Trial("take-in", "open", 20, "EIO"),  # the index stayed open for reading alone

@@ -249,4 +249,4 @@ class Sync:
             with self._log.locked():
                 self._log.mend()
                 self._refill()
-        return self._indexing.rebuild(progress)
+            return self._indexing.rebuild(progress)

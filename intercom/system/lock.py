@@ -78,9 +78,12 @@ class _Joint(_Opened):
         return self._handle >= 0 and host.try_range(self._handle)
 
     def give(self) -> None:
-        """Unlock it. OSError."""
-        if self._handle >= 0:
-            host.unlock_range(self._handle)
+        """Unlock it."""
+        try:
+            if self._handle >= 0:
+                host.unlock_range(self._handle)
+        except OSError:  # the kernel drops the lock with the descriptor
+            self.close()
 
 
 class _Kept(_Opened):
@@ -248,8 +251,7 @@ class WriterLock:
             self._kept.keep()
             yield
         finally:
-            with suppress(OSError):
-                self._joint.give()
+            self._joint.give()
             self._release(self._lock)
 
     def _acquire(self, lock: FileLock, patience: float, poll: float) -> None:

@@ -36,7 +36,7 @@ WORKERS = [
     for form in known.program(name).forms
     if SOAK or (name in FEW and form == HEADLESS)
 ]
-KEPT = [(name, form) for name, form in WORKERS if form == HEADLESS and (SOAK or name == "codex")]
+KEPT = [(name, form) for name, form in WORKERS if form == HEADLESS and SOAK]
 COMMIT = "git switch -qc topic; touch made.txt; git add .; git commit -qm Made"
 _ASKS = {"sandbox_permissions": "require_escalated", "justification": "git's own folder is kept from it"}
 _SAID = {"description": "what is to be done"}
