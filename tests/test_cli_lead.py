@@ -219,6 +219,8 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         (["register", "mastr"], "'mastr' is not one of master, worker"),
         (["worktree", "lst"], "did you mean list?"),
         (["history", "x", "words"], "too many words: words"),
+        (["log", "3"], "too many words: 3; did you mean --limit 3?"),
+        (["read", "roo"], "too many words: roo; did you mean --id roo?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

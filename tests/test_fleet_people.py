@@ -116,7 +116,7 @@ def test_a_wait_without_an_end_is_refused(project: Path, seconds: float) -> None
 def test_worktree_takes_no_word_that_it_does_not_use(repository: Path, command: Command) -> None:
     """A word too many is wrong usage, and nothing is done; where there is nothing to list, that is said."""
     assert command("init").returncode == 0
-    assert command("worktree", "list").stdout == "no worktrees\n"
+    assert command("worktree", "list").stdout == "No worktrees.\n"
     assert command("worktree", "list", "--json").stdout == ""
     for words in (("list", "worker-1"), ("add", "worker-1", "done"), ("remove", "worker-1", "done")):
         done = command("worktree", *words)

@@ -178,7 +178,7 @@ class Upkeep:
         """Every text that a message had, oldest first, the present one last. NotFound."""
         found = query.texts(db, ident)
         if not found:
-            raise NotFound(f"there is no message {ident!r}. `intercom log` and `intercom search` show ids with --json.")
+            raise NotFound(f"there is no message {ident!r}. `intercom log` and `intercom search` show ids.")
         return found
 
     @guarded

@@ -242,7 +242,7 @@ def worktree(
             noted = verbs.worktree_set_status(crew, by=by, worker_id=worker, status=status, branch=branch)
             found = [noted.to_json()]
     if not found and not asked.json:
-        show.line("no worktrees")
+        show.line("No worktrees.")
     for one in found:
         if asked.json:
             show.json_line(one)

@@ -97,7 +97,9 @@ class TopParser(Parser):
             known = [option for option in command._option_string_actions if option.startswith("--")]  # noqa: SLF001
             option = next((word for word in extra if word.startswith("-")), "")
             hint = nearest(option.partition("=")[0], known) if option else ""
-            what = f"{option!r} is not an option of this command{hint}" if option else f"too many words: {words}"
+            meant = "--limit" if words.isdecimal() else "--id"
+            tip = f"; did you mean {meant} {words}?" if meant in known and len(extra) == 1 else ""
+            what = f"{option!r} is not an option of this command{hint}" if option else f"too many words: {words}{tip}"
             command.error(what)
         return found
 

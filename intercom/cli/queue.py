@@ -24,7 +24,7 @@ def queued(asked: Asked, found: Queue) -> int:
         return 0
     waiting = [row for row in found.rows if row["worker"] in found.order and "number" in row]
     if not waiting:
-        show.line("nothing waits to be merged")
+        show.line("Nothing waits to be merged.")
     for row in waiting:
         _one(row)
     for row in found.rows:

@@ -92,14 +92,14 @@ def scan(crew: Crew, by: str, *, prefix: Prefix = "worker") -> Workers:  # noqa:
     from intercom.fleet.workers import scan as see
 
     found = see(crew, prefix)
-    return Workers(found, "" if found else f"no worker's name begins with {prefix}")
+    return Workers(found, "" if found else f"No worker's name begins with {prefix!r}.")
 
 
 def wake(
     crew: Crew,
     by: str,
     worker: Annotated[str, Arg(help="a name on the bus, or a tmux session or pane (%%3)", metavar="WORKER")],
-    message: Annotated[str, Arg(help="the text; - reads it from standard input", metavar="MESSAGE", stdin=True)],
+    message: Annotated[str, Arg(help="the text; - reads it from standard input", metavar="MESSAGE", stdin=True, rest=True)],
 ) -> dict[str, Any]:
     """Store a message for a worker and wake it. UnknownName, NotFound, StorageError."""
     from intercom.fleet.wake import tell
@@ -118,6 +118,7 @@ def assign(
             "what to do, how, and when it is done; - reads it from standard input",
             metavar="TASK",
             stdin=True,
+            rest=True,
         ),
     ],
     *,
@@ -176,7 +177,7 @@ def teardown(
     found = end(crew, prefix, worktrees=worktrees, force=force)
     if found:
         _tell(crew, f"teardown by {by}", [one.told() for one in found])
-    return found, "" if found else f"no worker that a spawn started begins with {prefix}"
+    return found, "" if found else f"No worker that a spawn started begins with {prefix!r}."
 
 
 def worktree_add(
