@@ -30,6 +30,7 @@ LEAST: dict[str, dict[str, Any]] = {
         ("read", "wait", "50", 50.0),
         ("read", "all", "true", True),
         ("read", "all", "False", False),
+        ("assign", "wake", "no", False),
         ("spawn", "count", "3", 3),
         ("send", "progress", "40", 40),
         ("send", "priority", "Urgent", "urgent"),
@@ -98,6 +99,76 @@ def test_what_can_mean_more_is_refused(tool: str, given: dict[str, Any]) -> None
     """In words that name the argument; nothing is done."""
     with pytest.raises(UsageError, match="nothing was done"):
         BY_NAME[f"intercomm_{tool}"].arguments(given)
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "taken"),
+    [
+        ("send", {"recipient": "roo", "text": "x"}, {"to": "roo", "message": "x"}),
+        ("send", {"to_agent": "roo", "body": "x"}, {"to": "roo", "message": "x"}),
+        ("send", {"To": "roo", "Message": "x"}, {"to": "roo", "message": "x"}),
+        ("send", {"recipients": ["roo", "ann"], "content": "x"}, {"to": "roo, ann", "message": "x"}),
+        ("send", {"to": ["roo"], "message": "x"}, {"to": "roo", "message": "x"}),
+        ("send", {"to": '["roo", "ann"]', "message": "x"}, {"to": "roo, ann", "message": "x"}),
+        ("send", {"to": "roo", "message": "x", "replyTo": "a1"}, {"to": "roo", "message": "x", "reply_to": "a1"}),
+        ("send", {"to": "roo", "message": "x", "in_reply_to": ""}, {"to": "roo", "message": "x"}),
+        ("send", {"to": "roo", "message": "x", "message_type": "task"}, {"to": "roo", "message": "x", "type": "task"}),
+        (
+            "send",
+            {"to": "roo", "message": "x", "priority": "High"},
+            {"to": "roo", "message": "x", "priority": "urgent"},
+        ),
+        ("send", {"arguments": {"to": "roo", "message": "x"}}, {"to": "roo", "message": "x"}),
+        ("broadcast", {"text": "x"}, {"message": "x"}),
+        ("read", {"wait_seconds": "5"}, {"wait": 5.0}),
+        ("read", {"timeout": 5}, {"wait": 5.0}),
+        ("read", {"max": "5"}, {"limit": 5}),
+        ("assign", {"to": "roo", "task": "x"}, {"worker": "roo", "role_instructions": "x"}),
+        ("assign", {"agent": "roo", "instructions": "x"}, {"worker": "roo", "role_instructions": "x"}),
+        ("wake", {"name": "roo", "text": "x"}, {"worker": "roo", "message": "x"}),
+        ("approve", {"agent_id": "roo", "action": "Allow"}, {"worker": "roo", "decision": "allow"}),
+        ("worktree_add", {"worker": "roo"}, {"worker_id": "roo"}),
+        ("register", {"agent_name": "roo"}, {"name": "roo"}),
+        ("spawn", {"n": "2"}, {"count": 2}),
+    ],
+)
+def test_other_names_for_an_argument_are_taken(tool: str, given: dict[str, Any], taken: dict[str, Any]) -> None:
+    """As models call it, and in other spellings, where it can be only one."""
+    assert BY_NAME[f"intercomm_{tool}"].arguments(given).items() >= taken.items()
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "said"),
+    [
+        ("send", {"to": "roo", "text": "x", "body": "y"}, "there is no argument 'text'"),
+        ("send", {"to": "roo", "message": "x", "from": "master"}, "there is no argument 'from'"),
+        ("send", {"to": "roo", "mesage": "x"}, "'mesage' (did you mean message?), and 'message' is missing"),
+        ("send", {"to": "roo", "message": "x", "agent": "ann"}, "there is no argument 'agent'"),
+        ("send", {"to": ["roo", 1], "message": "x"}, "to must be a text"),
+        ("read", {"agent": "roo"}, "there is no argument 'agent'"),
+        ("send", {"message": "x"}, "the argument 'to' is missing"),
+    ],
+)
+def test_what_may_be_another_argument_is_refused(tool: str, given: dict[str, Any], said: str) -> None:
+    """And named, with what was probably meant."""
+    with pytest.raises(UsageError, match="nothing was done") as refused:
+        BY_NAME[f"intercomm_{tool}"].arguments(given)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("intercomm_history", "intercomm_read with all=true"),
+        ("search_messages", "intercomm_read with query"),
+        ("intercomm_reply", "intercomm_send with reply_to"),
+        ("intercomm_spwan", "intercomm_spawn"),
+    ],
+)
+def test_a_tool_that_is_not_there(project: Path, name: str, said: str) -> None:
+    """What does it here is named."""
+    with BareClient(project) as client:
+        assert said in str(client.request("tools/call", {"name": name, "arguments": {}}))
 
 
 @pytest.mark.parametrize("extra", ["wait_for_previous", "task_progress"])

@@ -156,10 +156,10 @@ def test_progress_shows_in_the_overview(master: BareClient, worker: BareClient) 
 @pytest.mark.parametrize(
     ("tool", "args", "said"),
     [
-        ("intercomm_send", {"message": "x"}, "to is missing"),
-        ("intercomm_send", {"to": "all"}, "message is missing"),
+        ("intercomm_send", {"message": "x"}, "'to' is missing"),
+        ("intercomm_send", {"to": "all"}, "'message' is missing"),
         ("intercomm_send", {"to": "all", "message": "x", "priorty": "urgent"}, "did you mean priority"),
-        ("intercomm_send", {"to": "all", "message": "x", "priority": "high"}, "normal, urgent"),
+        ("intercomm_send", {"to": "all", "message": "x", "priority": "at once"}, "normal, urgent"),
         ("intercomm_send", {"to": "all", "message": "x", "progress": 101}, "at most 100"),
         ("intercomm_send", {"to": "all", "message": "x", "progress": True}, "whole number"),
         ("intercomm_send", {"to": "all", "message": ["x"]}, "a text"),

@@ -136,6 +136,10 @@ class Registry:
 
         known = [*self.names(), USER, *([ALL] if taking else [])]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        if not near and taking:
+            from intercom.format.roster import Roster
+
+            near = [meant] if (meant := Roster().known(name)) else []  # "everyone", "human"
         guess = f"Did you mean {near[0]!r}? " if near else ""
         names = ", ".join(dict.fromkeys(known))
         return f"{guess}Known names: {names}. New names come with register, or `intercom init --agent NAME`."

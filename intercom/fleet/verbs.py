@@ -99,7 +99,9 @@ def wake(
     crew: Crew,
     by: str,
     worker: Annotated[str, Arg(help="a name on the bus, or a tmux session or pane (%%3)", metavar="WORKER")],
-    message: Annotated[str, Arg(help="the text; - reads it from standard input", metavar="MESSAGE", stdin=True, rest=True)],
+    message: Annotated[
+        str, Arg(help="the text; - reads it from standard input", metavar="MESSAGE", stdin=True, rest=True)
+    ],
 ) -> dict[str, Any]:
     """Store a message for a worker and wake it. UnknownName, NotFound, StorageError."""
     from intercom.fleet.wake import tell

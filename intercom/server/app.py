@@ -130,6 +130,8 @@ class App:
         tool, arguments = BY_NAME.get(str(asked.params.get("name"))), asked.params.get("arguments", {})
         if tool is None or not tool.quick or type(arguments) is not dict or any(map(arguments.get, _LONG)):
             return None
+        if not tool.knows(arguments):
+            return None
         try:
             with self.bus_thread.here():
                 self._result(client, asked.params.get("_meta") or {}, tool.name, arguments).send(None)
@@ -144,7 +146,9 @@ class App:
         """Run one tool for this session; raises IntercomError where it cannot."""
         tool = BY_NAME.get(name)
         if tool is None:
-            near = get_close_matches(name, BY_NAME, 1)
+            from intercom.server.synonyms import tool as other
+
+            near = [other(name)] if other(name) else get_close_matches(name, BY_NAME, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BY_NAME)}"
             raise Refused(f"There is no tool {ascii(name)[:80]}; {hint}")
         args = tool.arguments(arguments)

@@ -65,6 +65,8 @@ class Fitting:
 
         self._tool = tool
         self._properties: Properties = schema_of(takes)["properties"]
+        self._known = frozenset((*self._properties, *_CLIENTS_OWN))
+        self._kinds = {name: str(spec.get("type", "")) for name, spec in self._properties.items()}
         self._optional = {one.name for one in takes if not one.required}
         self._python = {one.name: one.python for one in takes}
         fields = {
@@ -81,26 +83,50 @@ class Fitting:
         """`given` as the function takes it, null being as good as nothing; UsageError where it does not fit."""
         from pydantic_core import ValidationError
 
+        if not self.knows(given):
+            given = self._renamed(given)
         meant = {name: self._meant(name, value) for name, value in given.items() if name not in _CLIENTS_OWN}
         meant = {name: value for name, value in meant.items() if value is not None or name not in self._optional}
         try:
             found = self._validator.validate_python(meant)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
+            faults = error.errors(include_url=False)
+            first = next((one for one in faults if one["type"] in {"extra_forbidden", "invalid_key"}), faults[0])
             said = self._words(first["type"], first["loc"], first["input"])
+            missing = [_shown(one["loc"][0]) for one in faults if one["type"] == "missing"]
+            if missing and first["type"] != "missing":
+                said += f", and {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
             raise UsageError(f"{self._tool}: {said}; nothing was done.") from None
         return {self._python[name]: value for name, value in found.items()}
+
+    def knows(self, given: dict[str, Any]) -> bool:
+        """Whether all these arguments are named as they are here."""
+        return given.keys() <= self._known
+
+    def _renamed(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The arguments under our own names, where models call them otherwise."""
+        from intercom.server.synonyms import renamed
+
+        inner = next(iter(given.values())) if given.keys() <= {"arguments", "params", "input"} else None
+        if isinstance(inner, dict) and len(given) == 1:
+            given = inner
+        return renamed({str(name): value for name, value in given.items() if name not in _CLIENTS_OWN}, self._kinds)
 
     def _meant(self, name: str, value: Any) -> Any:
         """A value as its kind has it, where it can mean only one thing; None for an optional one that is left out."""
         spec = self._properties.get(name)
+        if name == "to" and spec is not None:
+            value = _joined(value)
         if spec is None or not isinstance(value, str):
             return value
         text = value.strip()
         if name in self._optional and text in {"", "null"}:
             return None
         if "enum" in spec:
-            return next((word for word in spec["enum"] if word.lower() == text.lower()), value)
+            from intercom.server.synonyms import word as meant
+
+            said = meant(name, text).lower()
+            return next((word for word in spec["enum"] if word.lower() == said), value)
         for kind in (one["type"] for one in spec.get("anyOf", [spec])):
             found = _READ[kind](text)
             if found is not None:
@@ -113,7 +139,7 @@ class Fitting:
             return f"no argument has such a name (it takes {', '.join(self._properties) or 'none'})"
         name = str(place[0])
         if kind == "missing":
-            return f"the argument {name} is missing"
+            return f"the argument {name!r} is missing"
         if kind in {"extra_forbidden", "invalid_key"}:
             near = difflib.get_close_matches(name, list(self._properties), 1)
             hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(self._properties) or 'none'}"
@@ -130,8 +156,16 @@ class Fitting:
         return f"{name} must be {' or '.join(_TYPES[one] for one in kinds)}, not {_shown(value)}"
 
 
+def _joined(value: Any) -> Any:
+    """Recipients in a list, in JSON or not, as a text has them; anything else as it is."""
+    names = _list(value.strip()) if isinstance(value, str) and value.lstrip().startswith("[") else value
+    if isinstance(names, list) and names and all(isinstance(one, str) and one.strip() for one in names):
+        return ", ".join(names)
+    return value
+
+
 def _truth(text: str) -> bool | None:
-    return {"true": True, "false": False}.get(text.lower())
+    return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower())
 
 
 def _count(text: str) -> int | None:

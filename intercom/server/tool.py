@@ -92,6 +92,10 @@ class Tool:
     def _fitting(self) -> Fitting:
         return Fitting(self.name, self._takes)
 
+    def knows(self, given: dict[str, Any]) -> bool:
+        """Whether a call's arguments have their own names."""
+        return self._fitting.knows(given)
+
     def arguments(self, given: dict[str, Any] | None) -> dict[str, Any]:
         """`given` as the function takes it; UsageError, in words, where it breaks the schema."""
         return self._fitting.fitted(given or {})
