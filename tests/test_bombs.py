@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,11 @@ import pytest
 
 from intercom import Bus
 from intercom.cli import main
+from intercom.core.message import Message
 from intercom.format import Parser
+from intercom.format.record import seal
+from intercom.format.render import render
+from intercom.format.roster import Roster
 from intercom.hooks import run
 
 DEEP = 20_000
@@ -113,29 +118,43 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_reading_is_linear(shape: str) -> None:
-    """A message costs about the same wherever it stands in the log.
+def linear(make: Callable[[int], bytes], roster: Roster | None = None) -> None:
+    """Four times as much is read in about four times the time.
 
     The least of five tries counts: what else runs on the machine only ever adds to the time, and reading
     that is not linear is slow each time.
     """
 
-    def took(size: int) -> float:
-        data = (shape * (size // len(shape))).encode()
+    def took(data: bytes) -> float:
         began = time.process_time()
-        parser = Parser()
+        parser = Parser(roster=roster)
         for start in range(0, len(data), 1 << 18):
             parser.feed(data[start : start + (1 << 18)])
         parser.close()
         return time.process_time() - began
 
+    small, large = make(50_000), make(200_000)
     least_small = least_large = float("inf")
     for _ in range(5):
-        least_small, least_large = min(least_small, took(50_000)), min(least_large, took(200_000))
+        least_small, least_large = min(least_small, took(small)), min(least_large, took(large))
         if least_large < 8 * max(least_small, 0.02):
             return
     raise AssertionError(f"four times the text takes {least_large / least_small:.0f} times as long")
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_reading_is_linear(shape: str) -> None:
+    """A message costs about the same wherever it stands in the log."""
+    linear(lambda size: (shape * (size // len(shape))).encode())
+
+
+@pytest.mark.parametrize("body", ["```\nx\n```\n" + "y\n" * 50_000, "y\n" * 50_000], ids=["fence", "no-fence"])
+@pytest.mark.parametrize("line", ["## [a] b\n", "=======\n", "```\n## [a] b\n```\n"])
+def test_reading_below_a_tools_message_is_linear(line: str, body: str) -> None:
+    """What people add below a long message is looked at without reading that message again for each line."""
+    message = Message("k7q294xmbd3t", None, "2026-01-12T22:50:00.123Z", "master", "roo", "INFO", "status", body)
+    record = seal(render(message, "2026-01-12 23:50:00"))
+    linear(lambda size: record + (line * (size // len(line))).encode(), Roster({"master", "roo"}))
 
 
 def test_taking_in_open_fences_is_linear(project: Path) -> None:

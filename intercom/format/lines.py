@@ -94,11 +94,16 @@ def people_begin(entry: Entry) -> int | None:
     return below_seal(raw)
 
 
+def seal_size(raw: bytes, at: int = 0) -> int:
+    """How many bytes the tool's message at `at` says it has; 0 if it does not say so."""
+    found = _SIZE.search(raw, at, at + _META_NEAR)
+    return int(found[1]) if found else 0
+
+
 def below_seal(raw: bytes) -> int | None:
     """Where in a tool's message, to which a seal belongs that fits, the text begins that stands below it."""
-    found = _SIZE.search(raw, 0, _META_NEAR)
-    size = int(found[1]) if found else 0
-    if not found or not size or len(raw.rstrip()) <= size or b"\0" in raw:
+    size = seal_size(raw)
+    if not size or len(raw.rstrip()) <= size or b"\0" in raw:
         return None
     end = proven(raw, size)
     if not end:

@@ -26,6 +26,7 @@ from intercom.format.roster import Roster
 
 _FRONT_START = re.compile(rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?\n")
 _CONFLICT_REACH = 4  # times the reach of a fence: a live log's size, for a side may be as long
+_TRIES = 8  # line ends that an editor made longer hide a message's end for a few lines
 _LARGE = 1 << 20  # an entry from this size on is searched again only when it has grown by an eighth
 
 
@@ -64,6 +65,7 @@ class Parser:
         self._searched = 0  # where the search for the next boundary goes on
         self._reach = reach
         self._fences = Fences(reach)  # within the first entry of the buffer, where that is hand-written
+        self._sealed = _Sealed()
         self._sides = (0, 0)  # offsets between which no outer line of a conflict begins
         self._top = start == 0
         self._frontless = start == 0  # no front matter was seen
@@ -129,7 +131,7 @@ class Parser:
             match = BOUNDARY.search(buffer, at, end)
             if match is None:
                 return begin, current, max(at, end - 1)
-            if strong and not strict.is_strict(match) and (below := _below(buffer, begin, match.start())):
+            if strong and not strict.is_strict(match) and (below := self._fenced(buffer, begin, match.start())):
                 strong = False  # here people may quote in fences
                 self._fences.restart(below)
             verdict = self._judge(buffer, match, end, strong=strong, final=final)
@@ -141,6 +143,14 @@ class Parser:
                 begin, current = match.start(), match
                 strong = entries.is_strong(buffer, match, end)
                 self._fences.restart(at)
+
+    def _fenced(self, buffer: bytes, begin: int, stop: int) -> int:
+        """Where people's text begins below the tool's message at `begin`, if a fence is in it; else 0."""
+        from intercom.format import lines
+
+        if self._sealed.at != self._offset + begin:
+            self._sealed = _Sealed(self._offset + begin, lines.seal_size(buffer, begin))
+        return self._sealed.fenced(buffer, begin, stop)
 
     def _first(self, buffer: bytes, begin: int, end: int) -> re.Match[bytes] | None:
         """The boundary that the buffer's first entry begins with; None if that is loose text."""
@@ -222,15 +232,31 @@ def _begins(match: re.Match[bytes], roster: Roster | None) -> bool:
     return match.lastindex != CONFLICT and (match.group(REST) is None or entries.is_header(match, roster))
 
 
-def _below(buffer: bytes, begin: int, stop: int) -> int:
-    """Where people's text with a fence in it begins below the tool's message at `begin`; 0 if there is none."""
-    if FENCE.search(buffer, begin, stop) is None:
-        return 0
-    from intercom.format import lines
+class _Sealed:
+    """What stands below the tool's message that a buffer begins with: looked at once, however many lines follow."""
 
-    raw = buffer[begin + 1 : stop + 1]
-    below = lines.below_seal(raw)
-    return begin + below if below and FENCE.search(buffer, begin + below, stop) else 0
+    def __init__(self, at: int = -1, size: int = 0) -> None:
+        self.at = at  #: the message's offset
+        self._size = size  # bytes that it says it has
+        self._below = 0  # where the text below it begins; 0: not known, or never
+        self._looked = 0  # up to where there is no fence, in that text once it is known
+        self._tries = self._tried = 0  # how often its end was looked for, and in how much
+
+    def fenced(self, buffer: bytes, begin: int, stop: int) -> int:
+        """Where people's text begins below the message at `begin`; 0 if no fence is known in it before `stop`."""
+        if FENCE.search(buffer, begin + self._looked, stop) is None:
+            self._looked = stop - begin
+            return 0
+        if self._below:
+            return begin + self._below
+        if not self._size or stop - begin <= self._size or (self._tries > _TRIES and stop - begin < 2 * self._tried):
+            return 0
+        from intercom.format import lines
+
+        self._tries, self._tried = self._tries + 1, stop - begin
+        self._below = lines.below_seal(buffer[begin + 1 : stop + 1]) or 0
+        self._looked = max(self._looked, self._below)
+        return self.fenced(buffer, begin, stop) if self._below else 0
 
 
 def _front(buffer: bytes, end: int, reach: int, *, final: bool) -> int | None:
