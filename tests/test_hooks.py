@@ -686,6 +686,15 @@ def test_the_waiter_wakes_with_what_arrives(hooks: Hooks, agent: subprocess.Pope
     assert hooks.sessions.wakes("worker-1", older=60) == []
 
 
+def test_a_waiter_for_a_session_that_has_just_ended(hooks: Hooks) -> None:
+    """Its keeper calls it as the process ends: it does not wait for the keeper in its place."""
+    with subprocess.Popen(["true"]) as child:
+        pass
+    data = json.dumps({"session_id": "s1", "hook_event_name": "Stop", "cwd": os.getcwd()}).encode()
+    done = hooks.command("hook", "wait", stdin=data, **ME, INTERCOM_BESIDE=str(child.pid))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_waiter_stays_quiet_while_the_session_runs(hooks: Hooks, agent: subprocess.Popen[str]) -> None:
     """Running: hooks deliver. Idle again: the waiter does, though nothing arrives any more."""
     assert agent.stdout is not None

@@ -121,8 +121,14 @@ def test_times(epoch: float) -> None:
 
 @pytest.mark.parametrize(
     ("stamp", "known"),
-    [("2026-01-12 23:50:00", True), ("2026-01-12 23:50", True), (" 2026-01-12T23:50:01 ", True), ("2026-01-12", True)]
-    + [(text, False) for text in ("{DATE}", "", "yesterday", "2026-13-45", "12.1.2026", "9" * 5000, "\udc80")],
+    [
+        ("2026-01-12 23:50:00", True),
+        ("2026-01-12 23:50", True),
+        (" 2026-01-12T23:50:01 ", True),
+        ("2026-01-12", True),
+        ("12.1.2026", True),
+    ]
+    + [(text, False) for text in ("{DATE}", "", "yesterday", "2026-13-45", "9" * 5000, "\udc80")],
 )
 def test_stamps(stamp: str, *, known: bool) -> None:
     """What people write at a header's beginning is a time, or none; never an error."""

@@ -255,7 +255,7 @@ def test_what_is_not_proven_says_so_wherever_it_is_shown(worker: Session, comman
     """In the log, on the terminal, and to a model."""
     sent = command("send", "worker-2", ORDER, "--type", "task", CLAUDECODE="1")
     assert sent.returncode == 0
-    assert "no order" in sent.stderr
+    assert "not an order" in sent.stderr
     assert "sender not proven" in command("log").stdout
     assert "via=unproven" in next(Path.cwd().glob(".claude/local/INTERCOM-*.md")).read_text()
     from intercom.server.pages import describe

@@ -19,6 +19,7 @@ from intercom.cli.tui.app import Ui
 from intercom.cli.tui.dialogs import Ask, Decide, Show
 from intercom.cli.tui.panels import Waits
 from intercom.cli.tui.source import Source
+from intercom.core.message import utc
 from intercom.fleet.crew import Crew
 from tests.test_ui import bodies, play, said, until
 
@@ -40,6 +41,14 @@ def crew(project: Path) -> Iterator[Crew]:
             crew.sessions.record(name, state="blocked", pid=process.pid)
         yield crew
         process.terminate()
+
+
+def ask_later(crew: Crew, who: str, command: str) -> str:
+    """Ask, in another millisecond than whatever was asked before: what is asked in the same stands in any order."""
+    before = utc()
+    while utc() == before:
+        pass
+    return crew.sessions.ask(who, asks(command), None)
 
 
 def told(app: Ui) -> str:
@@ -79,7 +88,7 @@ def test_what_came_behind_something_else(project: Path, crew: Crew) -> None:
 
 def test_the_next_one_is_not_answered_by_the_same_hand(project: Path, crew: Crew) -> None:
     """Two requests of one worker: to go to the other and answer at once answers neither, and then that one alone."""
-    first, second = (crew.sessions.ask("worker-1", asks(what), None) for what in ("make", "rm -rf src"))
+    first, second = (ask_later(crew, "worker-1", what) for what in ("make", "rm -rf src"))
 
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
         await read(app, pilot, "make")
@@ -99,8 +108,8 @@ def test_the_next_one_is_not_answered_by_the_same_hand(project: Path, crew: Crew
 def test_what_somebody_else_answered(project: Path, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked no more, and that is said; whoever was first stays it."""
     monkeypatch.setattr(Source, "watch", lambda *_: None)  # the screen has not seen it yet
-    ident = crew.sessions.ask("worker-1", asks("make"), None)
-    crew.sessions.ask("worker-2", asks("make"), None)
+    ident = ask_later(crew, "worker-1", "make")
+    ask_later(crew, "worker-2", "make")
 
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
         await read(app, pilot, "make")

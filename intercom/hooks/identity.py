@@ -44,8 +44,11 @@ def identify(
     state: State, sessions: Sessions, program: Program, session_id: str | None, environ: Mapping[str, str]
 ) -> Who | None:
     """Whose hook this is; None for a session that is not ours."""
-    pid = beside(environ) or agent_pid()
+    kept = beside(environ)
+    pid = kept or agent_pid()
     since = started(pid)
+    if kept and since is None:
+        return None  # the session that this is called for has just ended
     name = canonical(environ.get("INTERCOM_NAME") or "") or _registered(state, sessions, session_id, pid, since)
     name = name or _moved(sessions, program, session_id, environ)
     if not name or not is_name(name) or name in RESERVED:
@@ -97,11 +100,13 @@ def _served(state: State, pid: int) -> str | None:
 def beside(environ: Mapping[str, str]) -> int | None:
     """The process of the session that a keeper calls this hook for, None where it is called by that itself.
 
-    It is below the keeper, as we are.
+    It is below the keeper, as we are, or has ended.
     """
     found = environ.get(BESIDE, "")
-    above = [one.pid for one in ancestors(int(found))] if found.isdecimal() else []
-    return int(found) if os.getppid() in above else None
+    if not found.isdecimal():
+        return None
+    above = [one.pid for one in ancestors(int(found))]
+    return int(found) if not above or os.getppid() in above else None
 
 
 def agent_pid() -> int:
