@@ -20,8 +20,7 @@ import pytest
 from intercom import cli
 from intercom.bus import names
 from intercom.bus.bus import Bus
-from intercom.doctor import project as project_checks
-from intercom.doctor import runtime
+from intercom.doctor import place, runtime
 from intercom.fleet.programs.claude.versions import NEWEST
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.fleet.worktrees.register import Worktrees
@@ -416,7 +415,7 @@ def test_file_systems(
     says: str,
 ) -> None:
     """What other machines write to as well is called unsafe."""
-    monkeypatch.setattr(project_checks, "_kind", lambda _: kind)
+    monkeypatch.setattr(place, "_kind", lambda _: kind)
     code = cli.main(["doctor", "--json"])
     rows = {row["check"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert (rows["file system"]["state"], says in rows["file system"]["says"]) == (state, True)
@@ -457,14 +456,14 @@ MOUNTS = """\
 )
 def test_the_file_system_of_a_path(path: str, kind: str) -> None:
     """The nearest mount counts, and of two on one place the later."""
-    assert project_checks.kind_in(MOUNTS, path) == kind
+    assert place.kind_in(MOUNTS, path) == kind
 
 
 def test_the_file_systems_of_other_systems() -> None:
     """What `mount` prints on macOS."""
     text = "/dev/disk3s1 on / (apfs, sealed, local)\n//a@b/c on /Volumes/My Share (smbfs, nodev)\n"
-    seen = project_checks._as_mountinfo(text)
-    assert (project_checks.kind_in(seen, "/Users/a"), project_checks.kind_in(seen, "/Volumes/My Share/x")) == (
+    seen = place._as_mountinfo(text)
+    assert (place.kind_in(seen, "/Users/a"), place.kind_in(seen, "/Volumes/My Share/x")) == (
         "apfs",
         "smbfs",
     )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from intercom.bus.bus import Bus
 from intercom.core import done, stages
 from intercom.core.errors import IntercomError
-from intercom.core.limits import WORKTREE_STATUSES
+from intercom.core.fleet_words import WORKTREE_STATUSES
 from intercom.fleet import report
 from tests.conftest import Command
 from tests.server_client import BareClient

@@ -459,13 +459,13 @@ STALLED = """
 import sys, time
 from intercom import hooks
 from intercom.fleet.programs.claude.program import Claude
-from intercom.hooks import limit
+from intercom.hooks import deadline
 
-limit.WHOLE = 1.5
+deadline.WHOLE = 1.5
 where, event = sys.argv[1:]
 if where == "rules":
     Claude.ruled = lambda *_: time.sleep(60)
-    limit.RULES = 0.2
+    deadline.RULES = 0.2
 sys.exit(hooks.run(event))
 """
 

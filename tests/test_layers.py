@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "intercom"
 
 #: From the ground up: the rooms of a floor, and what they are for.
 FLOORS = (
-    (("core",), "What everything else is said in: errors, messages, contracts, the configuration, limits."),
+    (("core",), "What everything else is said in: errors, messages, contracts, settings, fixed words."),
     (("system", "format"), "What operating systems differ in; and the grammar of the log: bytes in, entries out."),
     (("store",), "What a bus keeps on disk, one resource a package: log, index, state, sources of the index."),
     (("repair",), "What people and programs did to the log: pure rules, and taking it in."),

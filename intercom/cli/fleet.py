@@ -13,7 +13,7 @@ from intercom.cli import show
 from intercom.cli.consent import at_terminal, consent, lines
 from intercom.cli.session import Asked, there, warn
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.core.limits import WORKTREE_STATUSES
+from intercom.core.fleet_words import WORKTREE_STATUSES
 from intercom.core.message import USER, canonical
 from intercom.core.signature import Arg
 from intercom.fleet import verbs

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from intercom.core.errors import Refused, UsageError
-from intercom.core.limits import WORKTREE_STATUSES
+from intercom.core.fleet_words import WORKTREE_STATUSES
 
 _NEXT: Mapping[str, tuple[str, ...]] = {
     "active": ("done", "queued", "failed"),

@@ -12,7 +12,7 @@ from functools import partial
 
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError
-from intercom.doctor import connection, contents, project, runtime, storage
+from intercom.doctor import connection, contents, place, runtime, storage
 from intercom.doctor.aimfp import aimfp
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
 from intercom.fleet.programs.known import programs
@@ -29,10 +29,10 @@ def runs_on() -> Iterator[Finding]:
 
 def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Everything that can be said of one bus, in the order in which a person would mend it."""
-    yield from _one("root", lambda: project.root(config))
-    yield from _one("settings", lambda: project.settings(config))
+    yield from _one("root", lambda: place.root(config))
+    yield from _one("settings", lambda: place.settings(config))
     if config.folder.is_dir():
-        for check in (project.folder, project.file_system, project.locking, project.ignored):
+        for check in (place.folder, place.file_system, place.locking, place.ignored):
             yield from _one(check.__name__.replace("_", " "), lambda check=check: check(config))  # type: ignore[misc]
         if reason := foreign(config):
             says = f"{config.private} {reason}: it is not opened"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from intercom.core.display import named, value
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.core.limits import SHOWN
+from intercom.core.fleet_words import SHOWN
 from intercom.core.message import canonical
 from intercom.core.texts import one_line
 from intercom.fleet import keys, observe, settling

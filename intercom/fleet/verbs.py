@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from intercom.core.contract import REPORT_BACK, TARGET_TYPES
-from intercom.core.limits import MOST_WORKERS, PERMISSION_MODES, WORKTREE_STATUSES
+from intercom.core.fleet_words import MOST_WORKERS, PERMISSION_MODES, WORKTREE_STATUSES
 from intercom.core.signature import Arg
 from intercom.fleet.programs.known import DEFAULT, WORKERS
 

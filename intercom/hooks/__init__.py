@@ -19,8 +19,8 @@ _WAIT = "wait"  #: not an event: the waiter, which lives for days
 
 def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
     """Serve one event of a session of this agent program; the exit status for the process."""
+    from intercom.hooks.deadline import WHOLE, Limit
     from intercom.hooks.faults import note_fault
-    from intercom.hooks.limit import WHOLE, Limit
 
     config, limit, given = None, Limit(), None
     if event != _WAIT:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.fleet.sessions import Sessions
+from intercom.hooks.deadline import Limit
 from intercom.hooks.identity import Who
-from intercom.hooks.limit import Limit
 from intercom.store.state.db import State
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from intercom.core.display import value
 from intercom.fleet.programs import event as events
 from intercom.fleet.sessions import Sessions
 from intercom.hooks.call import Answer, Call, Json
+from intercom.hooks.deadline import Limit
 from intercom.hooks.deliver import context
 from intercom.hooks.identity import identify
-from intercom.hooks.limit import Limit
 from intercom.store.private import vet
 from intercom.store.state.db import State
 

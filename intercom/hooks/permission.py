@@ -16,12 +16,12 @@ from typing import Any
 
 from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
-from intercom.core.limits import SHOWN
+from intercom.core.fleet_words import SHOWN
 from intercom.core.message import USER, new_id
 from intercom.core.texts import beginning
 from intercom.fleet.sessions import DECISIONS, ENDED, Request
 from intercom.hooks.call import Answer, Call
-from intercom.hooks.limit import WHOLE
+from intercom.hooks.deadline import WHOLE
 from intercom.hooks.rules import refusal, setting
 from intercom.system.liveness import alive
 

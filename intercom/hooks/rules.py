@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 from intercom.core.display import value
 from intercom.core.errors import UsageError
 from intercom.fleet.programs.event import ASKS, Ask, Event
+from intercom.hooks.deadline import RULES, WHOLE, Limit
 from intercom.hooks.faults import note_fault
-from intercom.hooks.limit import RULES, WHOLE, Limit
 
 if TYPE_CHECKING:
     from intercom.core.config import Config

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from intercom.core.contract import gist
 from intercom.core.display import named, value
-from intercom.core.limits import SHOWN
+from intercom.core.fleet_words import SHOWN
 from intercom.fleet import observe
 from intercom.fleet.approve import describe
 from intercom.fleet.crew import Crew

@@ -12,7 +12,7 @@ import uuid
 from typing import NamedTuple
 
 from intercom.core.errors import IntercomError, Refused, UsageError
-from intercom.core.limits import MOST_WORKERS, PERMISSION_MODES
+from intercom.core.fleet_words import MOST_WORKERS, PERMISSION_MODES
 from intercom.core.message import RESERVED, check_name
 from intercom.fleet import observe
 from intercom.fleet.crew import Crew

@@ -1,4 +1,4 @@
-"""Owns how long a hook may take: one that stalls is ended by its program, and taken for silent.
+"""Owns how long a hook may take: one that stalls ends itself, and is taken for silent.
 
 A thread ends the process when its time is up, whatever the hook waits for: a lock, a file system, its input, itself.
 Nothing is lost by that, as by any kill. What must be said even so, a denial, is said first.
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-WHOLE = 20.0  #: seconds for a hook, which its program gives 30
+WHOLE = 20.0  #: seconds for a hook; what its program allows it (`hook_settings`) has to be more
 RULES = 5.0  #: seconds for all rules together; they take milliseconds
 _COMPLAINT = 1.0  #: seconds for saying in `errors.log` that the time was up
 
