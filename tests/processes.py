@@ -36,7 +36,7 @@ def patience(seconds: float = 1.0) -> float:
     return seconds * max(1.0, load / (os.cpu_count() or 1))
 
 
-def until(check: Callable[[], T], seconds: float = 15.0) -> T:
+def until(check: Callable[[], T | None], seconds: float = 15.0) -> T:
     """What `check` returns once it is true. Fails after so many seconds, more on a busy machine."""
     end = time.monotonic() + patience(seconds)
     while not (found := check()):

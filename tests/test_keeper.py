@@ -6,8 +6,7 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from intercom.fleet.approve import approve
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import look
 from intercom.system import proc
-from tests.processes import patience
+from tests.processes import patience, until
 
 pytestmark = pytest.mark.slow
 
@@ -62,15 +61,6 @@ for line in sys.stdin:
     if "id" in asked and method:
         say(id=asked["id"], result=result)
 """
-
-
-def until(what: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """Wait for it; what it then is."""
-    end = time.monotonic() + patience(seconds)
-    while not (found := what()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 class Worker:

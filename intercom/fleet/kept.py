@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from intercom.core.config import Config
+from intercom.system.files import replace
 from intercom.system.liveness import alive, started
 from intercom.system.proc import Process
 
@@ -31,13 +32,8 @@ class Kept(NamedTuple):
     session: str | None = None  #: the program's own id of it, once it has one
 
     def write(self, config: Config, name: str) -> None:
-        """Store it, in place of what was."""
-        path = path_of(config, name, "keep")
-        draft = path.with_suffix(".draft")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump(self._asdict(), file)
-        os.replace(draft, path)
+        """Store it, in place of what was. StorageError."""
+        replace(path_of(config, name, "keep"), json.dumps(self._asdict()).encode())
 
 
 def path_of(config: Config, name: str, end: str) -> Path:

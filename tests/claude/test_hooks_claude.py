@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,10 @@ from tests.claude.lab import ROOT, Lab, Session
 from tests.claude.places import asked, clear
 from tests.claude.stage import no_waiter
 from tests.conftest import agree
-from tests.processes import patience
+from tests.processes import patience, until
 
 US = [sys.executable, "-m", "intercom"]
 ALLOWED = {"permissions": {"allow": ["Bash(sleep:*)", "Bash(echo:*)"]}}
-
-
-def until(what: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """What it says once it says something; fails after `seconds`."""
-    end = time.monotonic() + patience(seconds)
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 class Worker:

@@ -7,9 +7,9 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from intercom.fleet.programs.program import HEADLESS, TERMINAL
 from intercom.system import proc
 from intercom.system.ancestry import words_of
 from intercom.system.liveness import alive
+from tests import processes
 from tests.clients.lab import Place
 from tests.clients.test_init_clients import calls
 from tests.clients.versions import DRIVEN, FEW
-from tests.processes import patience
 from tests.server_client import BareClient
 
 pytestmark = pytest.mark.slow
@@ -49,13 +49,7 @@ SHELL: dict[str, Callable[[str], tuple[str, dict[str, object]]]] = {
 DONE: dict[str, object] = {"to": "master", "message": "It is made.", "type": "done", "branch": "topic"}
 
 
-def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Wait for it; what it then is."""
-    end = time.monotonic() + patience(seconds)
-    while not (found := what()):
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    return found
+until: Callable[..., Any] = partial(processes.until, seconds=30.0)
 
 
 def script(lead: Place, lines: list[str], *steps: tuple[str, dict[str, object]]) -> str:

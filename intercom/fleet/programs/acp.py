@@ -31,10 +31,9 @@ class Acp:
         if opening.session is not None:
             try:
                 wire.call("session/load", {**where, "sessionId": opening.session}, START)
-            except CommandFailed as error:
+            except CommandFailed:
                 if wire.closed:
-                    raise
-                del error  # it was never written down: nothing had been said in it
+                    raise  # else it was never written down: nothing had been said in it
             else:
                 return opening.session, ""
         return str(wire.call("session/new", where, START)["sessionId"]), ""

@@ -17,9 +17,36 @@ from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.program import Connection, Prepared, Start, Status
 from intercom.fleet.programs.screen import Dialog, Screen
 from intercom.fleet.programs.usage import Call, Meter
+from intercom.system import host
 
 if TYPE_CHECKING:
     from intercom.fleet.programs.talk import Talk
+
+#: Events under the names that several programs have for them, each with our word for it.
+KINDS: Mapping[str, str] = {
+    "SessionStart": events.BEGINS,
+    "UserPromptSubmit": events.PROMPT,
+    "PreToolUse": events.CALLS,
+    "PermissionRequest": events.ASKS,
+    "PostToolUse": events.CALLED,
+    "Stop": events.STOPS,
+    "SessionEnd": events.ENDS,
+}
+#: Our permission modes where a program has all of them, each with what passes without a question.
+MODES: Mapping[str, str] = {
+    "default": "it reads; every change, command and page of the web is asked for",
+    "plan": "it reads and plans; it changes nothing",
+    "acceptEdits": "it changes files in its folder; commands and the web are asked for",
+    "bypassPermissions": "everything: nothing is ever asked",
+}
+_ANSWER = 600  #: seconds that the hook of a permission may take, as a master's answer does
+_HOOK = 30  #: seconds for any other
+
+
+def hook_line(start: Start, event: str, program: str) -> tuple[str, int]:
+    """The shell line of a worker's hook, and how many seconds it is given."""
+    line = host.shell_line([*start.command, "hook", event, "--program", program])
+    return line, _ANSWER if KINDS.get(event) == events.ASKS else _HOOK
 
 
 class Launching(Protocol):

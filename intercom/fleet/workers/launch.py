@@ -148,7 +148,7 @@ def folder(crew: Crew) -> Path:
 def spawn_id(crew: Crew, name: str) -> str | None:
     """The spawn id of a worker that was launched here, None if there is none any more."""
     try:
-        return (crew.bus.config.private / FOLDER / f"{name}.spawn").read_text(encoding="ascii") or None
+        return kept.path_of(crew.bus.config, name, "spawn").read_text(encoding="ascii") or None
     except (OSError, ValueError):
         return None
 
@@ -158,7 +158,7 @@ def forget_files(crew: Crew, name: str) -> None:
     of_programs = (end for name in {*known.PROGRAMS, *known.WORKERS} for end in known.program(name).files)
     ends = {"env", "spawn", *kept.ENDS, "out.1", *of_programs}
     for end in ends:
-        (crew.bus.config.private / FOLDER / f"{name}.{end}").unlink(missing_ok=True)
+        kept.path_of(crew.bus.config, name, end).unlink(missing_ok=True)
 
 
 def _file(crew: Crew, name: str, text: str) -> Path:

@@ -9,9 +9,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from intercom.fleet.programs.plain import KINDS, hook_line
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
 from intercom.fleet.programs.talk import Talk
-from intercom.system import host
 
 #: Our permission modes that it has a like of, as its flags.
 FLAGS: Mapping[str, tuple[str, ...]] = {
@@ -19,9 +19,7 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
     "acceptEdits": ("--ask-for-approval", "on-request", "--sandbox", "workspace-write"),
     "bypassPermissions": ("--dangerously-bypass-approvals-and-sandbox",),
 }
-_EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd")
-_ANSWER = 600  #: seconds that the hook of a permission may take, as a master's answer does
-_HOOK, _START = 30, 30  #: seconds for any other hook, and for our server's start
+_START = 30  #: seconds for our server's start
 
 
 def prepare(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
@@ -47,7 +45,7 @@ def _settings(start: Start) -> list[str]:
     settings = {
         "projects": _table({str(start.cwd): _Raw('{trust_level = "trusted"}')}),
         f"mcp_servers.{SERVER}": _server(start),
-        **{f"hooks.{event}": _hook(start, event) for event in _EVENTS},
+        **{f"hooks.{event}": _hook(start, event) for event in KINDS},
     }
     return [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
 
@@ -74,8 +72,7 @@ def _server(start: Start) -> str:
 
 
 def _hook(start: Start, event: str) -> str:
-    line = host.shell_line([*start.command, "hook", event, "--program", "codex"])
-    seconds = _ANSWER if event == "PermissionRequest" else _HOOK
+    line, seconds = hook_line(start, event, "codex")
     return f'[{{hooks = [{{type = "command", command = {_value(line)}, timeout = {seconds}}}]}}]'
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from intercom.fleet.programs import event as events
-from intercom.fleet.programs.plain import Launching, Plain
+from intercom.fleet.programs.plain import KINDS, Launching, Plain
 from intercom.fleet.programs.program import HEADLESS, TERMINAL
 from intercom.fleet.programs.usage import Meter
 
@@ -29,15 +28,7 @@ class Codex(Plain):
     newest = 0, 171
     forms: tuple[str, ...] = (TERMINAL, HEADLESS)
     modes = MODES
-    kinds = {  # noqa: RUF012  # never changed
-        "SessionStart": events.BEGINS,
-        "UserPromptSubmit": events.PROMPT,
-        "PreToolUse": events.CALLS,
-        "PermissionRequest": events.ASKS,
-        "PostToolUse": events.CALLED,
-        "Stop": events.STOPS,
-        "SessionEnd": events.ENDS,
-    }
+    kinds = KINDS
 
     def launching(self) -> Launching:
         """It can be a worker."""

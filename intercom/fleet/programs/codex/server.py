@@ -31,10 +31,9 @@ class AppServer:
         if opening.session is not None:
             try:
                 found = wire.call("thread/resume", {"threadId": opening.session, **about}, START)
-            except CommandFailed as error:
+            except CommandFailed:
                 if wire.closed:
-                    raise
-                del error  # it was never written down: nothing had been said in it
+                    raise  # else it was never written down: nothing had been said in it
             else:
                 return opening.session, "\n".join(texts(found.get("thread")))
         return str(wire.call("thread/start", about, START)["thread"]["id"]), ""

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from intercom.fleet.programs import event as events
-from intercom.fleet.programs.plain import Launching, Plain
+from intercom.fleet.programs.plain import MODES, Launching, Plain
 from intercom.fleet.programs.program import HEADLESS
 
-#: Our permission modes, each with what passes without a question.
-MODES: Mapping[str, str] = {
-    "default": "it reads; every change, command and page of the web is asked for",
-    "plan": "it reads and plans; it changes nothing",
-    "acceptEdits": "it changes files in its folder; commands and the web are asked for",
-    "bypassPermissions": "everything: nothing is ever asked",
-}
 _INHERITED = re.compile(r"GEMINI_(?!CLI\b|SESSION_ID\b)|GOOGLE_|CLOUDSDK_|DEBUG\Z")
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from intercom.fleet.programs.acp import Acp
 from intercom.fleet.programs.over import system_settings
+from intercom.fleet.programs.plain import KINDS, hook_line
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
 from intercom.fleet.programs.talk import Talk
-from intercom.system import host
 
 FILE, INPUT = "qwen.json", "input"
 #: Our permission modes, as its own.
@@ -25,10 +25,7 @@ MODES: Mapping[str, str] = {
     "acceptEdits": "auto-edit",
     "bypassPermissions": "yolo",
 }
-_EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd")
 _VARIABLE, _SYSTEM = "QWEN_CODE_SYSTEM_SETTINGS_PATH", "/etc/qwen-code/settings.json"
-_ANSWER = 600  #: seconds that the hook of a permission may take, as a master's answer does
-_HOOK = 30  #: seconds for any other
 
 
 def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
@@ -63,7 +60,7 @@ def _words(argv: Sequence[str], start: Start, write: Callable[[str, str], Path])
     given: dict[str, Any] = {
         "mcpServers": {SERVER: {**server, "trust": True, "timeout": CALL_SECONDS * 1000}},
         "permissions": {"allow": [f"mcp__{SERVER}"]},
-        "hooks": {event: [_hook(start, event)] for event in _EVENTS},
+        "hooks": {event: [_hook(start, event)] for event in KINDS},
         "general": {"enableAutoUpdate": False},
     }
     settings = write(FILE, json.dumps(system_settings(start.environ.get(_VARIABLE) or _SYSTEM, given), indent=2))
@@ -71,6 +68,5 @@ def _words(argv: Sequence[str], start: Start, write: Callable[[str, str], Path])
 
 
 def _hook(start: Start, event: str) -> dict[str, Any]:
-    line = host.shell_line([*start.command, "hook", event, "--program", "qwen"])
-    seconds = _ANSWER if event == "PermissionRequest" else _HOOK
+    line, seconds = hook_line(start, event, "qwen")
     return {"matcher": "*", "hooks": [{"type": "command", "command": line, "timeout": seconds}]}

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 
-from intercom.fleet.programs import event as events
-from intercom.fleet.programs.plain import Launching, Plain
+from intercom.fleet.programs.plain import KINDS, MODES, Launching, Plain
 from intercom.fleet.programs.program import HEADLESS, TERMINAL
 
-#: Our permission modes, each with what passes without a question.
-MODES: Mapping[str, str] = {
-    "default": "it reads; every change, command and page of the web is asked for",
-    "plan": "it reads and plans; it changes nothing",
-    "acceptEdits": "it changes files in its folder; commands and the web are asked for",
-    "bypassPermissions": "everything: nothing is ever asked",
-}
 _INHERITED = re.compile(r"QWEN_(?!CODE_SESSION_ID\b)|OPENAI_|ANTHROPIC_|GEMINI_|DASHSCOPE_|DEBUG\Z")
 
 
@@ -34,15 +25,7 @@ class Qwen(Plain):
     session_variable = "QWEN_CODE_SESSION_ID"
     modes = MODES
     forms: tuple[str, ...] = (TERMINAL, HEADLESS)
-    kinds = {  # noqa: RUF012  # never changed
-        "SessionStart": events.BEGINS,
-        "UserPromptSubmit": events.PROMPT,
-        "PreToolUse": events.CALLS,
-        "PermissionRequest": events.ASKS,
-        "PostToolUse": events.CALLED,
-        "Stop": events.STOPS,
-        "SessionEnd": events.ENDS,
-    }
+    kinds = KINDS
 
     def launching(self) -> Launching:
         """It can be a worker."""
