@@ -44,9 +44,7 @@ def shade(style: str) -> str:
 
 def colour_of(name: str) -> str:
     """A name's colour, the same everywhere; "" for none."""
-    if os.environ.get("NO_COLOR") is not None:
-        return ""
-    return _COLOURS[hashlib.sha256(name.encode("utf-8", "replace")).digest()[0] % len(_COLOURS)]
+    return shade(_COLOURS[hashlib.sha256(name.encode("utf-8", "replace")).digest()[0] % len(_COLOURS)])
 
 
 def ticks(one: Ticked) -> str:
