@@ -182,7 +182,8 @@ def _writers(root: Path, rounds: int, rng: random.Random) -> tuple[set[str], set
                 if peer.process.is_alive():
                     body = f"{peer.pid} {place} {number}"
                     tried.add(body)
-                    peer.start("send", "roo", body, sender="w")
+                    with suppress(OSError):  # killed, and not known to be dead yet
+                        peer.start("send", "roo", body, sender="w")
             for peer in rng.sample(peers, 3):
                 time.sleep(rng.random() / 200)
                 if peer.process.is_alive():

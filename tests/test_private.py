@@ -120,6 +120,19 @@ def test_another_users(project: Path, name: str) -> None:
         assert bus.notices == []
 
 
+@needs_root
+def test_another_users_beside_one_that_vanishes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that goes away while the folder is looked through hides no other from the look."""
+    with Bus.open(project) as bus:
+        bus.register("master")
+        private = bus.config.private
+    os.chown(private / "state.db", 12345, 12345)
+    listed = ["a-draft", *sorted(os.listdir(private))]
+    monkeypatch.setattr(os, "listdir", lambda _: listed)
+    with Bus.open(project) as bus:
+        assert "belongs to the user 12345" in bus.notices[0]
+
+
 def test_schemas_that_act(project: Path) -> None:
     """A trigger or view in the state stops before it runs; an index with one is made anew."""
     with Bus.open(project) as bus:

@@ -146,13 +146,13 @@ def test_where_there_is_no_room_to_show_it(project: Path, crew: Crew) -> None:
 def test_a_key_that_is_held_down(project: Path, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads nothing: a long request stays at its first page, and what comes next is left alone."""
     long = crew.sessions.ask("worker-1", asks("\n".join(f"echo {number}" for number in range(60))), None)
-    monkeypatch.setattr(Ui, "since_told", lambda _: 60.0)
     monkeypatch.setattr(dialogs, "READ", 30.0)
 
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "echo 0" in told(app))
+        await until(pilot, lambda: "echo 0" in told(app) and app.in_sight() and app.since_told() > 0)
+        monkeypatch.setattr(Ui, "since_told", lambda _: 60.0)
         await pilot.press(*["a"] * 15)
-        assert isinstance(app.screen, Decide)
+        await until(pilot, lambda: isinstance(app.screen, Decide))
         box = app.screen.query_one(VerticalScroll)
         assert box.scroll_y == 0
         await pilot.press("end", *["a"] * 5)

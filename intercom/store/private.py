@@ -65,7 +65,9 @@ def foreign(config: Config) -> str:
         return ""
     entries = [found]
     with suppress(OSError):  # what cannot be listed is said elsewhere
-        entries += [one.stat(follow_symlinks=False) for one in os.scandir(config.private)]
+        for name in os.listdir(config.private):
+            with suppress(FileNotFoundError):  # a draft that has got its name in between; the others are looked at
+                entries.append(os.lstat(config.private / name))
     trusted = {trust.me(), 0, *([os.stat(config.root).st_uid] if trust.me() == 0 else [])}
     others = [one.st_uid for one in entries if one.st_uid not in trusted]
     if others and not _shared(config, found):
