@@ -1,1 +1,1 @@
-"""Owns what everything else is said in: errors, messages, contracts, the configuration, limits."""
+"""Owns the vocabulary of the whole package: errors, messages, contracts, the configuration, limits."""

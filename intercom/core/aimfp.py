@@ -1,7 +1,7 @@
-"""Owns what Intercom knows of an AIMFP project: names of files, and no more. Nothing here reads its data. Pure.
+"""Owns what Intercom knows of an AIMFP project, which is file names only. Pure: nothing here reads AIMFP's data.
 
 AIMFP (a separate tool) keeps a database of a project's tracking, committed to git. Intercom never opens it; it only
-has to know which files are AIMFP's own, and to leave a marker by which AIMFP sees that Intercom is there.
+needs to know which files belong to AIMFP, and to leave a marker that tells AIMFP that Intercom is in use.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 
 FOLDER = ".aimfp-project"  #: in the root of a project that uses AIMFP
-TRACKING = ".aimfp-project/project.db"  #: committed beside the source
-MARKER = ".intercomm-aimfp/intercomm.db"  #: AIMFP looks whether it exists; also where InterComm kept its messages
+TRACKING = ".aimfp-project/project.db"  #: AIMFP's database, committed beside the source
+MARKER = ".intercomm-aimfp/intercomm.db"  #: AIMFP checks that it exists; InterComm kept its messages there
 WATCHDOG = ".aimfp-project/watchdog/watchdog.pid"
-BRANCH = "main"  #: the one name of a default branch that AIMFP knows
-DRIVER = "intercom-keep-ours"  #: of git's merge of TRACKING, which only AIMFP itself can merge
+BRANCH = "main"  #: the only default branch that AIMFP supports
+DRIVER = "intercom-keep-ours"  #: git's merge driver for TRACKING, which only AIMFP itself can merge
 
-#: what AIMFP makes again, or keeps for one machine: no reason to keep a worktree, and nothing to commit
+#: files that AIMFP regenerates or keeps per machine: not worth keeping a worktree for, and never committed
 DERIVED = (
     f"{FOLDER}/user_preferences.db*",
     f"{FOLDER}/watchdog",
@@ -27,7 +27,7 @@ DERIVED = (
     f"{FOLDER}/*.db-journal",
     os.path.dirname(MARKER),
 )
-#: the same as lines of a .gitignore
+#: the same, as lines for .gitignore
 IGNORE = (
     ".intercomm-aimfp/",
     f"{FOLDER}/user_preferences.db",

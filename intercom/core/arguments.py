@@ -1,6 +1,6 @@
-"""Owns checking what callers of the API pass in: the wrong kind of value is a UsageError, never a traceback.
+"""Owns the checks of what callers of the API pass in: a value of the wrong kind is a UsageError, never a traceback.
 
-Each check takes the words that say what did not happen. Nothing here knows the state of a bus.
+Each check takes the words that say what did not happen. Nothing here depends on the state of a bus.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from intercom.core.errors import UsageError
 from intercom.core.message import CLI, SAID, TOOL, UNPROVEN, Field, utc
 
-_MANY = 2**53  #: more than any history has; SQLite takes no larger numbers than 2**63
+_MANY = 2**53  #: more than any history has; SQLite's limit is 2**63
 
 
 def texts(outcome: str, **values: object) -> None:
@@ -34,7 +34,7 @@ def idents(outcome: str, **values: object) -> None:
 
 
 def check_count(name: str, value: object, outcome: str, *, least: int) -> int:
-    """A whole number of messages, `least` or more; one beyond all bounds is as good as a very large one."""
+    """Check a number of messages: whole, and at least `least`. An absurdly large one is capped, not refused."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise UsageError(f"{name} must be a whole number, not {_kind(value)}; {outcome}.")
     if value < least:
@@ -43,26 +43,26 @@ def check_count(name: str, value: object, outcome: str, *, least: int) -> int:
 
 
 def check_limit(value: object) -> int | None:
-    """A limit for a read: None, or 1 and more."""
+    """Check the limit of a read: None, or a whole number from 1."""
     return None if value is None else check_count("limit", value, "nothing was read", least=1)
 
 
 def check_seconds(value: object) -> float:
-    """How long to wait, in seconds; below 0 is 0. UsageError for what is not a number."""
+    """Check a waiting time in seconds; a negative one becomes 0. UsageError if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124  # NaN
         raise UsageError(f"seconds must be a number, not {_kind(value)}; nothing was read.")
     return max(0.0, float(min(value, _MANY)))
 
 
 def check_pid(value: object) -> None:
-    """The id of a process, or None."""
+    """Check a process id; None is allowed. UsageError."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _MANY):
         said = _number(value) if isinstance(value, int) and not isinstance(value, bool) else _kind(value)
         raise UsageError(f"pid must be the number of a process or None, not {said}; nothing was registered.")
 
 
 def check_since(value: str | None) -> str | None:
-    """A time as ISO 8601, UTC unless it says otherwise, in the form in which times are stored. UsageError."""
+    """Convert an ISO 8601 time (UTC unless it has an offset) to the form in which times are stored. UsageError."""
     if value is None:
         return None
     from datetime import datetime, timezone
@@ -78,7 +78,7 @@ def check_since(value: str | None) -> str | None:
 
 
 def check_values(priority: str | None, said: Mapping[str, object], via: str) -> None:
-    """The small values of a message that is to be sent. TypeError for what no message can say."""
+    """Check the short values of a message about to be sent. TypeError for a field that messages do not have."""
     if priority not in {None, "normal", "urgent"}:
         raise UsageError(f"{priority!r} is not a priority; nothing was sent. Use normal or urgent.")
     known = {field.name: field for field in SAID}
@@ -105,12 +105,12 @@ def _check_field(field: Field, value: object) -> None:
 
 
 def _kind(value: object) -> str:
-    """What a value is, in the words of an error: NaN is a float, but says more as itself."""
+    """Describe the type of a value for an error message; NaN is a float, but is named as itself."""
     if value is None or isinstance(value, float):
         return str(value)
     return type(value).__name__
 
 
 def _number(value: int) -> str:
-    """A number as an error shows it; a huge one has no digits that help (and Python refuses to print some)."""
+    """Format a number for an error message; a huge one without its digits, which Python may refuse to print."""
     return str(value) if abs(value) < _MANY else "far too large" if value > 0 else "far too small"

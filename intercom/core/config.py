@@ -18,9 +18,9 @@ from intercom.core.errors import FormatError, Refused, UsageError
 from intercom.core.message import RESERVED, canonical, check_name
 
 DEFAULT_AGENTS = ("claude-code", "roo")
-BASE = "base."  #: in the private folder: a page's name behind it says whose base it is
+BASE = "base."  #: in the private folder: prefix of a base's file name; the page's name follows
 
-_OLDER_MARK = "kept."  # what versions before the ledger had in its place
+_OLDER_MARK = "kept."  # the prefix in versions before the ledger
 _MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LOG_NAME = re.compile(r"INTERCOM-(.+)\.md\Z", re.IGNORECASE)
@@ -29,9 +29,9 @@ _LOG_NAME = re.compile(r"INTERCOM-(.+)\.md\Z", re.IGNORECASE)
 class PageLimits(NamedTuple):
     """When a page is compacted: `[compact]` in the settings."""
 
-    messages: int = 100  #: with more than these on the page
-    size: int = 256 * 1024  #: bytes; with more than these, and more messages than stay
-    keep: int = 50  #: messages that stay
+    messages: int = 100  #: compact above this many messages on the page
+    size: int = 256 * 1024  #: bytes; compact above this size, if there are more than `keep` messages
+    keep: int = 50  #: how many messages stay
 
 
 class Config(NamedTuple):
@@ -43,7 +43,7 @@ class Config(NamedTuple):
     agents: tuple[str, ...]  #: names that may send and receive without registering
     origin: str  #: what decided the root: argument, INTERCOM_ROOT, git, ancestor, directory …
     warnings: tuple[str, ...] = ()
-    given: Mapping[str, Any] = {}  #: all that the settings say, whether it counts or not
+    given: Mapping[str, Any] = {}  #: the whole settings file, including what needs consent and does not have it
     page: PageLimits = PageLimits()
 
     @property
@@ -53,12 +53,12 @@ class Config(NamedTuple):
 
     @property
     def archive(self) -> Path:
-        """Folder of the compacted segments."""
+        """The folder of the ledger's segments."""
         return self.folder / "archive"
 
     @property
     def private(self) -> Path:
-        """Folder of what is Intercom's own: bases, index, state, lock."""
+        """The folder of Intercom's own files: bases, index, state, locks."""
         return self.folder / ".intercom"
 
     @property
@@ -67,11 +67,11 @@ class Config(NamedTuple):
         return roots.has_bus(self.root)
 
     def pages(self) -> list[str]:
-        """The names under which this machine has kept a page here."""
+        """The machine names under which this machine has kept a page here."""
         return _pages(self.private)
 
     def other_logs(self) -> list[tuple[str, str]]:
-        """The logs of other machines in the folder: (the machine as its file has it, the file's name), by name."""
+        """The logs of other machines in the folder, sorted: (machine name as in the file name, file name)."""
         ours = {canonical(machine) for machine in (self.machine, *self.pages())}
         try:
             present = sorted(os.listdir(self.folder))
@@ -82,34 +82,34 @@ class Config(NamedTuple):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What counts of the settings: powers only once the person here has agreed to them."""
+        """The settings in effect: those that need consent only if the person on this machine gave it."""
         return consent.without(self.given) if self.withheld() else self.given
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """A table of the settings that count, empty where there is none."""
+        """One table of the settings in effect; empty if it is absent."""
         found = self.settings.get(name, {})
         return found if isinstance(found, Mapping) else {}
 
     @property
     def trust(self) -> trust.Trust:
-        """What the person here has trusted in this project, as it is now."""
+        """What the person on this machine has trusted in this project, read now."""
         return trust.given(self.root, os.environ)
 
     def withheld(self) -> Mapping[str, Any]:
-        """The settings that need the consent of the person here and have it not, as `consent.powers` gives them."""
+        """The settings that need consent and do not have it, in the form that `consent.powers` returns."""
         held = consent.powers(self.given)
         return {} if held and self.trust.settings == consent.digest(held) else held
 
     @property
     def unused(self) -> str:
-        """What a person should be told of settings that are withheld; "" where none are."""
+        """A sentence for people about settings withheld for lack of consent; "" if there are none."""
         held = consent.named(self.withheld())
         said = "not in use until you agree (`intercom trust settings`)"
         return f"{held} in .claude/intercom.toml: {said}" if held else ""
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What whoever uses this bus should be told of where it lies and what it is set to, a line each."""
+        """Warnings about the location and settings of this bus, one per line."""
         return (*self.warnings, *filter(None, [self.unused]))
 
 
@@ -119,7 +119,7 @@ def load(
     machine: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
-    """Find the bus for the working directory, or take the one at `root`.
+    """Find the bus for the working directory, or open the one at `root`.
 
     Raises UsageError for a root that is not a directory or settings that do not parse, and Refused for a
     machine name that could leave the folder, where a symbolic link leads out of the root, and in a folder that is not a
@@ -176,7 +176,7 @@ def _agents(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _page_limits(said: object) -> PageLimits:
-    """What `[compact]` in the settings says. UsageError."""
+    """Read the `[compact]` settings. UsageError."""
     where = "[compact] in .claude/intercom.toml"
     if not isinstance(said, Mapping) or not said.keys() <= set(PageLimits._fields):
         raise UsageError(f"{where} is {said!r}; nothing was opened. It can say messages, size (bytes) and keep.")
@@ -193,7 +193,7 @@ def _page_limits(said: object) -> PageLimits:
 
 
 def _remembered(root: Path) -> str:
-    """The name that `init --machine` gave this machine; kept beside the state, since settings are shared."""
+    """The name that `init --machine` gave this machine. It is stored beside the state, because settings are shared."""
     try:
         return document.text_of(root / ".claude" / "local" / ".intercom" / "machine").strip()
     except (OSError, UnicodeDecodeError):
@@ -201,13 +201,13 @@ def _remembered(root: Path) -> str:
 
 
 def _kept(root: Path) -> str:
-    """The name under which the bus is kept: a host that is renamed, as laptops are by networks, keeps its page."""
+    """The machine name that this bus already uses, so that a laptop renamed by its network keeps its page."""
     found = _pages(root / ".claude" / "local" / ".intercom")
     return "" if not found or _host_name() in found else found[0]
 
 
 def _pages(private: Path) -> list[str]:
-    """The machine's names whose pages have a base in the private folder."""
+    """The machine names that have a base in the private folder."""
     try:
         present = sorted(os.listdir(private))
     except OSError:
@@ -217,7 +217,7 @@ def _pages(private: Path) -> list[str]:
 
 
 def _spared(root: Path) -> str:
-    """The name under which the bus was kept, where its folder was deleted and its ledger has second names."""
+    """The machine name taken from the ledger's second names, for a bus whose folder was deleted."""
     if os.path.lexists(root / ".claude" / "local"):
         return ""
     folder = roots.spare_folder(root)
@@ -229,11 +229,11 @@ def _spared(root: Path) -> str:
 
 
 def _host_name() -> str:
-    """The host name, made into a usable machine name (other characters become '-')."""
+    """The host name as a usable machine name (other characters become '-')."""
     if hasattr(os, "uname"):
         node = os.uname().nodename
     else:
-        from socket import gethostname  # an import that only Windows pays for
+        from socket import gethostname  # only Windows needs this import
 
         node = gethostname()
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", node.split(".")[0]).strip("-._")[:64]
@@ -241,7 +241,7 @@ def _host_name() -> str:
 
 
 def _log_name(folder: Path, machine: str) -> str:
-    """The live log's file name: an existing one that differs only in case is this machine's."""
+    """The live log's file name; an existing file that differs only in case is this machine's."""
     wanted = f"INTERCOM-{machine}.md"
     try:
         present = os.listdir(folder)
@@ -254,7 +254,7 @@ def _log_name(folder: Path, machine: str) -> str:
 
 
 def log_machine(name: str) -> str | None:
-    """The machine whose live log this file name is; None if it is not one, or not UTF-8, as machines' names are."""
+    """The machine whose live log has this file name; None if it is not a log, or the name is not UTF-8."""
     match = _LOG_NAME.match(name)
     return match.group(1) if match and not _SURROGATE.search(name) else None
 
@@ -267,7 +267,7 @@ def _stay_inside(root: Path, log: Path) -> None:
 
 
 def stay_inside(root: Path, *paths: Path) -> None:
-    """Refused if a symbolic link takes one of these out of the root."""
+    """Refuse a bus whose folder, log or archive a symbolic link leads out of the root."""
     for path in paths:
         if not is_inside(root, path):
             raise Refused(
@@ -277,7 +277,7 @@ def stay_inside(root: Path, *paths: Path) -> None:
 
 
 def _without_links(root: str, path: str) -> bool:
-    """Whether a path is written as one below the root, and nothing on the way is a link: the usual case, quickly."""
+    """Fast check for the usual case: `path` is spelled as one below `root`, and no part of it is a link."""
     if not path.startswith(root + os.sep) or os.pardir in path:
         return False
     while path != root:
@@ -288,7 +288,7 @@ def _without_links(root: str, path: str) -> bool:
 
 
 def is_inside(root: Path, path: str | Path) -> bool:
-    """Whether a path is below the root, which is real, once all symbolic links are followed."""
+    """Whether `path` lies below `root` once all symbolic links are resolved; `root` must be resolved already."""
     if _without_links(os.fspath(root), os.fspath(path)):
         return True
     real = os.path.realpath(path)

@@ -1,8 +1,9 @@
-"""Owns which settings a project can have, and which of them count only once the person on this machine has agreed.
+"""Owns the list of settings a project can have, and which of them need the consent of the person on this machine.
 
-Settings come with a repository, so whoever wrote it wrote them. Those that only restrict, or only name, count at once.
-All others allow, run or point somewhere: they are *powers*, and count for nothing until `intercom trust settings`
-noted a digest of just these values (see `trust`). What is not known here is a power. Pure.
+Settings come with a repository, so whoever wrote the repository wrote them. Settings that only restrict or name
+something take effect at once. All others (which allow, run or redirect something) are *powers*: they have no effect
+until `intercom trust settings` has recorded a digest of exactly these values (see `trust`). An unknown setting is a
+power. Pure.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from intercom.core.digests import blake2b
 
 
 class Known(NamedTuple):
-    """A setting at the top of the file."""
+    """A top-level setting."""
 
-    keys: frozenset[str] | None = None  #: of a table: what can be in it; None: anything, or not a table
-    free: frozenset[str] | None = None  #: what counts at once; None: the whole of it
+    keys: frozenset[str] | None = None  #: the keys a table may have; None: any key, or not a table
+    free: frozenset[str] | None = None  #: keys that need no consent; None: none of them does
 
 
 _NOTHING_FREE: frozenset[str] = frozenset()
@@ -34,19 +35,19 @@ SETTINGS: Mapping[str, Known] = {
     "worktrees": Known(frozenset({"derived"}), _NOTHING_FREE),
 }
 _UNKNOWN = Known(free=_NOTHING_FREE)
-_NAMED = "agents"  #: a list of names, or a table with a table for each
+_NAMED = "agents"  #: either a list of names, or a table of tables
 _NOTHING: tuple[Any, ...] = ({}, [], "")
 
 
 def powers(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the settings that needs consent, laid out as in the file."""
+    """The part of the settings that needs consent, in the structure of the file."""
     out: dict[str, Any] = {}
     for name, value in settings.items():
         free = SETTINGS.get(name, _UNKNOWN).free
         if free is None and not (name == _NAMED and isinstance(value, Mapping)):
             continue
         found = value
-        if free is None:  # names are free, what is said about each is not
+        if free is None:  # names need no consent, the settings of each agent do
             found = {key: one for key, one in value.items() if one not in _NOTHING}
         elif isinstance(value, Mapping):
             found = {key: one for key, one in value.items() if key not in free and one not in _NOTHING}
@@ -56,7 +57,7 @@ def powers(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that count without consent."""
+    """The settings that take effect without consent."""
     held = powers(settings)
     out: dict[str, Any] = {}
     for name, value in settings.items():
@@ -70,7 +71,7 @@ def without(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digest(held: Mapping[str, Any]) -> str:
-    """What stands for these powers where they were agreed to; "" for none."""
+    """The digest by which consent to these powers is recorded; "" if there are none."""
     import json
 
     text = json.dumps(held, sort_keys=True, default=repr)
@@ -78,7 +79,7 @@ def digest(held: Mapping[str, Any]) -> str:
 
 
 def lines(held: Mapping[str, Any]) -> Iterator[str]:
-    """The powers, one a line, with their values."""
+    """The powers with their values, one per line."""
     import json
 
     for name, value in held.items():
@@ -93,7 +94,7 @@ def lines(held: Mapping[str, Any]) -> Iterator[str]:
 
 
 def named(held: Mapping[str, Any]) -> str:
-    """The names of the powers, for one line."""
+    """The names of the powers, joined on one line."""
     found = []
     for name, value in held.items():
         if isinstance(value, Mapping):

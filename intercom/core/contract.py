@@ -3,8 +3,8 @@
     {"kind": "task_contract", "v": 2, "role": …, "role_instructions": …,
      "aimfp_target": {"type": …, "id"?: 7, "slug"?: "…"}, "reportBack": ["branch", "commit"]}
 
-It travels as the body of a message: in words for people, and below them the JSON in a fence, which is what counts;
-the JSON alone is as good. `aimfp_target` points at a row of an AIMFP project and is left out where there is none: then
+It travels as the body of a message: first in words for people, then as fenced JSON, which is authoritative. The JSON
+alone is valid too. `aimfp_target` points at a row of an AIMFP project; without AIMFP it is left out and
 `role_instructions` carries the task. Pure: text in, values out.
 """
 
@@ -22,15 +22,15 @@ KIND = "task_contract"
 VERSION = 2
 TARGET_TYPES = ("task", "milestone", "subtask", "sidequest", "item")
 REPORT_BACK = ("branch", "commit")
-_NAMES = (KIND, "role_instructions", "reportBack", "aimfp_target", "kind")  #: two of them are not a coincidence
-_TITLE = "**Task contract**"  #: how the words begin, for a reader to know them by
+_NAMES = (KIND, "role_instructions", "reportBack", "aimfp_target", "kind")  #: two of these are no coincidence
+_TITLE = "**Task contract**"  #: first line of the words, by which a reader recognises them
 _FENCED = re.compile(
     r"\A(?P<words>.*\n)[ ]{0,3}(?P<fence>`{3,}|~{3,})json[ \t]*\n(?P<json>.*)\n[ ]{0,3}(?P=fence)\s*\Z", re.DOTALL
 )
 
 
 class ContractError(UsageError):
-    """A task contract that is not valid. Nothing may act on it; the message says why."""
+    """An invalid task contract. Nothing may act on it; the message says why."""
 
 
 class Target(NamedTuple):
@@ -74,7 +74,7 @@ def build(contract: Contract) -> str:
 
 
 def words(contract: Contract) -> str:
-    """The contract as people read it."""
+    """Render the contract as prose for people."""
     target = contract.target
     about = [str(part) for part in target[1:] if part is not None] if target is not None else []
     end = [f"AIMFP {target.type}: {', '.join(about)}."] if target is not None else []
@@ -85,7 +85,7 @@ def words(contract: Contract) -> str:
 
 
 def readable(body: str) -> str:
-    """A body as people read it: of a contract its words, of anything else what it is."""
+    """A message body for display: a contract as prose, anything else unchanged."""
     try:
         found = parse(body)
     except ContractError:
@@ -94,7 +94,7 @@ def readable(body: str) -> str:
 
 
 def gist(body: str) -> str:
-    """What a body is about: of a contract its instructions, of anything else all of it."""
+    """What a body is about: a contract's instructions, or else the whole body."""
     try:
         found = parse(body)
     except ContractError:
@@ -103,15 +103,15 @@ def gist(body: str) -> str:
 
 
 def wire(body: str) -> str:
-    """The JSON of the contract that a body carries, as it stands there."""
+    """The contract's JSON exactly as it appears in the body."""
     return _json_of(body.strip())[0]
 
 
 def parse(body: str) -> Contract | None:
-    """The contract in a message body, or None where the body is not a contract at all.
+    """The contract in a message body; None if the body is not a contract at all.
 
-    Raises ContractError where the body means to be a contract and is not a valid one: also where its words say
-    something else than its JSON. A fence around the JSON is allowed, because people put one there.
+    Raises ContractError if the body is meant as a contract but is not a valid one, including when its prose
+    contradicts its JSON. A fence around the JSON is allowed, because people put one there.
     """
     text, said = _json_of(body.strip())
     if not text.startswith("{") or KIND not in text:
@@ -131,10 +131,11 @@ def parse(body: str) -> Contract | None:
 
 
 def meant(message: Message, *, worker: bool) -> Contract | None:
-    """The contract that a message carries, None where it is about something else. As `parse`.
+    """The contract that a message carries; None if the message is about something else. Errors as `parse`.
 
-    ContractError also for what reads like a contract without being one, and, where a `worker` reads it, for a task
-    without one: a worker acts on nothing else. For others a task in words is a request like any other.
+    Also raises ContractError for text that reads like a contract without being one and, if the reader is a `worker`,
+    for a task without a contract: a worker acts on nothing else. For anyone else a task in prose is a request like
+    any other.
     """
     found = parse(message.body)
     if found is not None:
@@ -148,9 +149,9 @@ def meant(message: Message, *, worker: bool) -> Contract | None:
 
 
 def is_order(message: Message, masters: Collection[str]) -> bool:
-    """Whether a contract in this message binds its reader: proven to come from a master (`masters`) or a person.
+    """Whether the contract in this message binds its reader: it provably comes from a master (`masters`) or a person.
 
-    A name at another machine is among the masters where that machine is trusted.
+    `masters` includes names at other machines, if those machines are trusted.
     """
     sender = canonical(message.sender)
     if message.via == MACHINE:
@@ -159,9 +160,9 @@ def is_order(message: Message, masters: Collection[str]) -> bool:
 
 
 def _json_of(text: str) -> tuple[str, str]:
-    """The JSON of a contract in a text, and the words above its fence ("" where there are none)."""
+    """Split a text into the contract's JSON and the prose above its fence ("" if there is none)."""
     first, _, rest = text.partition("\n")
-    if first.startswith("```") and rest.rstrip().endswith("```"):  # around all of it
+    if first.startswith("```") and rest.rstrip().endswith("```"):  # a fence around everything
         inside = rest.rstrip()[:-3].strip()
         return _json_of(inside) if inside.startswith(_TITLE) else (inside, "")
     found = _FENCED.match(text) if text.startswith(_TITLE) else None
@@ -169,7 +170,7 @@ def _json_of(text: str) -> tuple[str, str]:
 
 
 def _letters(text: str) -> str:
-    """What of a text no formatter changes."""
+    """The characters of a text that no formatter changes."""
     return "".join(filter(str.isalnum, text))
 
 
@@ -187,7 +188,7 @@ def _validate(raw: dict[str, Any]) -> Contract:
 
 
 def _target(raw: object) -> Target | None:
-    """The `aimfp_target` of a decoded contract; absent (or null) means: no AIMFP entity."""
+    """The `aimfp_target` of a decoded contract; None if it is absent or null."""
     if raw is None:
         return None
     if not isinstance(raw, dict):
@@ -196,7 +197,7 @@ def _target(raw: object) -> Target | None:
         raise ContractError(f"task contract: aimfp_target.type must be one of {', '.join(TARGET_TYPES)}")
     number, slug = raw.get("id"), raw.get("slug")
     if isinstance(number, float) and number.is_integer():
-        number = int(number)  # 7.0 is a whole number to JSON
+        number = int(number)  # JSON does not tell 7.0 from 7
     if slug == "" and number is not None:
         slug = None
     if number is not None and type(number) is not int:

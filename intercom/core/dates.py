@@ -1,4 +1,4 @@
-"""Owns times as people spell them: `20 Nov 2026, 10:05 PM`, `20.11.2026`, `20261120T2205Z`, in the form of a log's."""
+"""Owns reading times as people spell them: `20 Nov 2026, 10:05 PM`, `20.11.2026`, `20261120T2205Z`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 
 
 def plain(spelled: str) -> str | None:
-    """The same time as `YYYY-MM-DD HH:MM:SS zone`; None where it is none, or may be another one as well.
+    """Convert to `YYYY-MM-DD HH:MM:SS zone`; None if it is not a time, or is ambiguous.
 
-    Without a year it is none; `11/5/2026` may be of May or November.
+    A date needs a year. `11/5/2026` is ambiguous: May or November.
     """
     text = spelled.translate(_HYPHENS).strip()
     if (found := _BASIC.match(text)) is not None:
@@ -37,7 +37,7 @@ def plain(spelled: str) -> str | None:
 
 
 def _date(text: str) -> tuple[str, str] | None:
-    """The day, and what of the text is not of it."""
+    """Split a text into its date and the rest."""
     if (found := _ISO.search(text)) is not None:
         year, month, day = found.groups()
     elif (found := _NUMBERS.search(text)) is not None:
@@ -65,7 +65,7 @@ def _in_words(text: str) -> tuple[str, str] | None:
 
 
 def _clock(text: str) -> tuple[str | None, str]:
-    """The time of day in a text, and its zone. None where there is none, or a zone that is not known."""
+    """The time of day in a text, and its zone; the time is None if there is none or the zone is unknown."""
     for found in _CLOCK.finditer(text):
         hour, minute, second, half = found.groups()
         if minute is None and half is None:

@@ -1,8 +1,8 @@
-"""Owns how text that somebody else wrote is shown, to a person at a terminal and to a model: as data.
+"""Owns how untrusted text is shown, to a person at a terminal or to a model: as inert data.
 
-What a message, a file name, another machine or an error holds may not end the line it stands in, move a cursor,
-turn the reading direction, hide text, or pass for a word of the program that shows it. There is one function for
-each place that such text can stand in; every edge uses these, and none has a way of its own.
+Text from a message, a file name, another machine or an error must not end the line it is on, move the cursor, change
+the reading direction, hide text, or pass for output of the program that shows it. There is one function for each
+place where such text can appear; every edge uses these and adds none of its own.
 
     value     within a line: paths, commands, whatever stands at its end or alone
     word      within a line, among others: names, ids, threads, times
@@ -11,7 +11,7 @@ each place that such text can stand in; every edge uses these, and none has a wa
     named     a value that may have several lines, after its name
     escaped   within JSON, where the value must stay what it is
 
-A character that does something is shown as its picture (U+2400 …) or by its number. Pure, and needs nothing else.
+An active character is shown as its picture (U+2400 …) or by its number. Pure, and needs no other module.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-#: Every character that is not seen where it stands: what ends, moves or turns something, and what Unicode lets a
+#: Every invisible or active character: line ends, cursor and direction controls, and what Unicode lets a
 #: program ignore (Default_Ignorable_Code_Point). Tab and newline come first; see `framed`.
 _UNSEEN = (
     "\t\n\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0, DEL, C1: line ends, and whatever a terminal obeys
@@ -34,21 +34,21 @@ _JOINERS = "\u200c\u200d"
 
 
 def value(text: str) -> str:
-    """`text` as one value within a line, with nothing in it that acts on a reader."""
+    """Make `text` safe as one value within a line."""
     if text.isascii() and text.isprintable() and "<" not in text:
         return text
     return _tags().sub("&lt;", _unseen().sub(_picture, text))
 
 
 def word(text: str) -> str:
-    """One value among others in a line: in quotes, unless it is a plain word, so that it cannot pass for two."""
+    """Make `text` safe as one value among others in a line: quoted unless it is a plain word."""
     if _plain().fullmatch(text):
         return value(text)
     return '"' + value(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def words(text: str) -> str:
-    """A list of values, with ", " between them."""
+    """A list of values, joined by ", "."""
     return ", ".join(map(word, text.split(", ")))
 
 
@@ -58,23 +58,23 @@ def sentence(text: str) -> str:
 
 
 def framed(body: str, bar: str) -> list[str]:
-    """The lines of a body, each behind `bar`; whatever any program takes for the end of a line ends one here."""
+    """The lines of a body, each behind `bar`; every character that some program treats as a line end splits a line."""
     lines = _unseen(but=2).sub(_picture, _breaks().sub("\n", body)).split("\n")
     return [f"{bar}{_tags().sub('&lt;', line)}".rstrip() for line in lines]
 
 
 def named(name: str, text: str) -> str:
-    """`name: text`; where the text has several lines, the name alone, and they follow it behind bars."""
+    """`name: text`; a text of several lines follows on lines of its own, behind bars."""
     lines = framed(text, "  | ")
     return f"{name}: {value(text)}" if len(lines) == 1 else "\n".join([f"{name}:", *lines])
 
 
 def escaped(json: str) -> str:
-    """JSON text on one line with an escape for each unseen character in it: its value is the same."""
+    """JSON text on one line, with an escape for each invisible character; the JSON value stays the same."""
     return _tags().sub(r"\\u003c", _unseen().sub(_escape, json))
 
 
-# Compiled when they are first needed, which takes a millisecond: a short command may do without.
+# Compiled on first use: that takes a millisecond, and most short commands never need it.
 
 
 @cache
@@ -94,7 +94,7 @@ def _breaks() -> re.Pattern[str]:
 
 @cache
 def _tags() -> re.Pattern[str]:
-    """The `<` of a tag with which an agent's own program speaks to its model; in JSON blanks may be escapes."""
+    """Matches the `<` of tags by which an agent's program addresses its model; in JSON, blanks may be escapes."""
     return re.compile(r"<(?=(?:[\s/]|\\[nrt])*(?:system-reminder|task-notification)\b)", re.IGNORECASE)
 
 
@@ -117,9 +117,9 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _in_use(found: re.Match[str]) -> bool:
-    """Whether a joiner, or a choice between text and emoji, stands where it does something: once, beyond ASCII.
+    """Whether a joiner or variation selector has a real effect here: single, and after a character beyond ASCII.
 
-    Behind a letter of `master` it would only let two names look like one.
+    After an ASCII letter, as in `master`, it would only make two different names look the same.
     """
     text, at = found.string, found.start()
     if found[0] in _JOINERS and at and text[at - 1] in _EMOJI_OR_TEXT:

@@ -1,6 +1,6 @@
-"""Owns reading documents that others wrote, JSON and TOML, so that none of them can hold us up: small, flat, finite.
+"""Owns reading JSON and TOML that others wrote, with limits, so that no file can hang or exhaust this process.
 
-What is too deep, too long, has a number that no file means, or is not a regular file is an error like any other.
+A document that is too deep, too long, has an absurd number, or is not a regular file is an error like any other.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import stat
 from pathlib import Path
 from typing import Any
 
-MOST = 1024 * 1024  #: bytes of a document, unless its reader says otherwise
+MOST = 1024 * 1024  #: bytes; the default limit of a document
 _DOTS = 100
-_BITS = 64  #: of a whole number, as TOML has them
+_BITS = 64  #: size limit of an integer, as in TOML
 _QUOTED = re.compile(r"""#.*|"[^"\n]*"|'[^'\n]*'""")
 _DEEP = re.compile(rf"(?:\.[^.\n]*){{{_DOTS + 1}}}")
 
 
 def text_of(path: Path, most: int = MOST) -> str:
-    """The text of a file. OSError where it is anything but a regular file of at most so many bytes; UnicodeDecodeError.
+    """The text of a regular file of at most `most` bytes. OSError for anything else; UnicodeDecodeError.
 
-    Nothing that stands in its place is waited for.
+    Never blocks, whatever is at `path` (a pipe, a device).
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(handle, encoding="utf-8") as file:
@@ -35,10 +35,10 @@ def text_of(path: Path, most: int = MOST) -> str:
 
 
 def toml(text: str) -> dict[str, Any]:
-    """What a TOML document says. ValueError, with why."""
+    """Parse TOML. ValueError, with the reason."""
     import tomllib
 
-    if _DEEP.search(_QUOTED.sub("", text)):  # for which tomllib would take minutes
+    if _DEEP.search(_QUOTED.sub("", text)):  # tomllib would take minutes on these
         raise ValueError(f"it has a line with more than {_DOTS} dots")
     try:
         found = tomllib.loads(text)
@@ -51,7 +51,7 @@ def toml(text: str) -> dict[str, Any]:
 
 
 def json(text: str | bytes) -> Any:
-    """What a JSON document says. ValueError, with why."""
+    """Parse JSON. ValueError, with the reason."""
     from json import loads
 
     try:
@@ -61,7 +61,7 @@ def json(text: str | bytes) -> Any:
 
 
 def _check(value: Any) -> None:
-    """ValueError for what is not a finite number: it would take time and space wherever it is shown."""
+    """Raise ValueError for NaN and infinity, and for numbers too large to show."""
     if isinstance(value, dict):
         for one in value.values():
             _check(one)

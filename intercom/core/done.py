@@ -5,7 +5,7 @@ A done claims a branch and a commit, as arguments or in words:
     branch: feature/x, commit: 1a2b3c4          {"branch": "feature/x", "commit": "1a2b3c4"}
     Done on branch `feature/x`.                  All of it is on feature/x at 1a2b3c4.
 
-Of words without a colon only what is the name of a branch, or looks like a hash, is taken for one.
+In prose without a colon, only an existing branch name or something that looks like a hash counts as a claim.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _BRANCH = re.compile(
 _COMMIT = re.compile(r"\bcommit\b[`\"'*_]*\s*[:=]\s*[`\"'*_]*([^\s`\"'*,;)]+)", re.IGNORECASE)
 _HASH = re.compile(r"(?<![\w/.-])[0-9a-fA-F]{7,64}(?![\w/-])")
 _IS_HASH = re.compile(r"[0-9a-fA-F]{7,64}\Z")
-_SHOWN = 5  #: names in one reason
+_SHOWN = 5  #: how many names one reason lists
 
 
 class Claim(NamedTuple):
-    """What a done says of its result; None where it does not say."""
+    """What a done says of its result; None for what it does not say."""
 
     branch: str | None = None
     commit: str | None = None
@@ -36,19 +36,19 @@ class Claim(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What git says about a claim. Hashes are full; None where there is no such thing, or nobody looked."""
+    """What git says about a claim. Hashes are full; None means that there is none, or that nobody looked."""
 
-    tip: str | None = None  #: of the branch that is claimed
-    commit: str | None = None  #: the commit that is claimed
-    dirty: tuple[str, ...] = ()  #: uncommitted files of the worktree, derived ones left out
-    gone: bool = False  #: whether the worktree is not there
-    base: str = ""  #: what the branch began at
-    changed: tuple[str, ...] | None = None  #: files changed since the base; None: nothing to compare with
-    tracking: str | None = None  #: the file of AIMFP that must be among them
+    tip: str | None = None  #: tip of the claimed branch
+    commit: str | None = None  #: the claimed commit
+    dirty: tuple[str, ...] = ()  #: uncommitted files of the worktree, without derived ones
+    gone: bool = False  #: whether the worktree is missing
+    base: str = ""  #: the commit the branch started from
+    changed: tuple[str, ...] | None = None  #: files changed since `base`; None: nothing to compare with
+    tracking: str | None = None  #: AIMFP's file that must be among `changed`
 
 
 def claim(body: str, branches: Sequence[str], branch: str | None = None, commit: str | None = None) -> Claim:
-    """What a done claims, given the names of all branches; arguments (`branch`, `commit`) come before words."""
+    """What a done claims; the arguments `branch` and `commit` win over words. `branches` are all branch names."""
     named = _given(branch) or _branch(body, branches)
     return Claim(named.removeprefix("refs/heads/") if named else None, _given(commit) or _commit(body), body)
 
@@ -77,9 +77,9 @@ def _commit(body: str) -> str | None:
 
 
 def judge(wanted: Sequence[str], claim: Claim, facts: Facts) -> tuple[str, ...]:
-    """What is missing in a done, or contradicts it, one sentence each; () if nothing does.
+    """List what is missing from a done or contradicts it, a sentence each; () if it is in order.
 
-    `wanted` is the contract's `reportBack`. What it does not ask for is checked where it was claimed.
+    `wanted` is the contract's `reportBack`. A claim that the contract did not ask for is checked all the same.
     """
     problems = [f"it does not name {field}, which reportBack asks for." for field in _missing(wanted, claim)]
     about_git = any(_word(field) in BOTH for field in wanted) or claim.branch or claim.commit
@@ -101,7 +101,7 @@ def judge(wanted: Sequence[str], claim: Claim, facts: Facts) -> tuple[str, ...]:
 
 
 def _missing(wanted: Sequence[str], claim: Claim) -> list[str]:
-    """The fields that a done must name and does not. Of others than branch and commit the word must stand there."""
+    """The fields that a done must name and does not. For any field but branch and commit, the word must appear."""
     has = {"branch": claim.branch, "commit": claim.commit}
     body = _word(claim.body)
     return [field for field in wanted if not has.get(_word(field), _word(field) in body)]
@@ -123,7 +123,7 @@ def _contradictions(claim: Claim, facts: Facts) -> list[str]:
 
 
 def _word(text: str) -> str:
-    """A text as fields are compared: `Test results` and `test_results` are one."""
+    """Normalize a field name, so that `Test results` and `test_results` are equal."""
     return re.sub(r"[\W_]+", " ", text).strip().lower()
 
 

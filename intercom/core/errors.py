@@ -1,7 +1,7 @@
-"""Owns every error that Intercom raises on purpose: one root, an exit code on the class.
+"""Owns every error that Intercom raises on purpose: one root, and an exit code on each class.
 
-A message says what happened, what did not, and what to do next, in one line. Each edge (command
-line, MCP server, hook) catches `IntercomError` once and maps it; nothing below an edge exits.
+A message says what happened, what did not, and what to do next, in one line. Each edge (command line, MCP server,
+hook) catches `IntercomError` once and maps it; nothing below an edge exits.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import errno
 
 from intercom.core.display import sentence
 
-_LONGEST = 1_500  #: characters of an error that are shown
+_LONGEST = 1_500  #: characters of an error message that are shown
 
 
 def brief(error: BaseException) -> str:
-    """What an error says, on one line; of very long words the middle is left out."""
+    """An error's message on one line; the middle of a very long one is left out."""
     text = sentence(str(error))
     half = _LONGEST // 2
     return text if len(text) <= _LONGEST else f"{text[:half]} […] {text[-half:]}"
@@ -33,7 +33,7 @@ class UsageError(IntercomError):
 
 
 class UnknownName(IntercomError):
-    """A sender, reader or recipient that nobody registered, spawned or named in the settings."""
+    """A sender, reader or recipient that nobody registered or spawned and the settings do not name."""
 
 
 class Refused(IntercomError):
@@ -41,10 +41,10 @@ class Refused(IntercomError):
 
 
 class NotFound(IntercomError):
-    """A message or file that was asked for by id or name and is not there."""
+    """A message or file, asked for by id or name, does not exist."""
 
 
-#: What a person can do, by the reason that the system gave.
+#: What a person can do about each system error.
 _ADVICE = {
     errno.EACCES: "See who may use it (ls -ld), and try again.",
     errno.EPERM: "See who may use it (ls -ld), and try again.",
@@ -59,9 +59,9 @@ _ADVICE = {
 
 
 class StorageError(IntercomError):
-    """The file system said no (full disk, read-only, a directory in the way): nothing was stored.
+    """The file system refused (full disk, read-only, a directory in the way): nothing was stored.
 
-    Raised `from` the system's error, it ends with what to do about that, unless its message says so itself.
+    Raised `from` the system's error; its message ends with what to do about that, unless it says so itself.
     """
 
     def __str__(self) -> str:
@@ -85,4 +85,4 @@ class ProgramMissing(IntercomError):
 
 
 class CommandFailed(IntercomError):
-    """A program that we ran said no, or took too long; its own words are in the message."""
+    """A program that we ran failed or took too long; its own output is in the message."""

@@ -1,7 +1,8 @@
-"""Owns the order of the merge queue, and what is expected of each branch in it. Pure.
+"""Owns the order of the merge queue, and the expected result of each branch in it. Pure.
 
-What is verified comes first; of that, what conflicts neither with its base nor with another that waits; of that, what
-has waited longest. So most is merged before somebody has to resolve anything, and no branch is overtaken for ever.
+Verified branches come first; among those, branches that conflict neither with their base nor with another in the
+queue; among those, the longest waiting. So as much as possible is merged before anybody has to resolve a conflict,
+and no branch starves.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ ORDER = (
     "another that waits; of these, the one that has waited longest. Expected is what each comes to when all before "
     "it are merged."
 )
-WAITING = ("done", "queued")  #: statuses of what waits to be merged
+WAITING = ("done", "queued")  #: statuses of branches that wait to be merged
 
 
 class Waiting(NamedTuple):
@@ -23,11 +24,11 @@ class Waiting(NamedTuple):
     worker: str
     verified: bool
     since: str  #: UTC
-    base_conflict: bool = False  #: whether it conflicts with what its base is now
+    base_conflict: bool = False  #: whether it conflicts with the current state of its base
 
 
 class Place(NamedTuple):
-    """Where a branch stands in the queue, and what it comes to there."""
+    """A branch's position in the queue, and the merge result expected there."""
 
     number: int  #: from 1
     expected: str  #: merged or conflict
@@ -35,7 +36,7 @@ class Place(NamedTuple):
 
 
 def queue(waiting: Sequence[Waiting], conflicts: Mapping[str, Collection[str]]) -> dict[str, Place]:
-    """The place of each by its worker. `conflicts` names, for a worker, all whose branches conflict with its own."""
+    """The place of each branch, by worker. `conflicts` maps a worker to those whose branches conflict with its own."""
     names = {one.worker for one in waiting}
     against = {one.worker: sorted(names.intersection(conflicts.get(one.worker, ()))) for one in waiting}
 

@@ -16,15 +16,15 @@ from intercom.core.errors import FormatError
 
 ALL = "all"  #: recipient: everybody who was known when the message was written
 USER = "user"  #: the people at the keyboard; no MCP client can take or send as this name
-SYSTEM = "system"  #: Intercom itself, in announcements about repairs
+SYSTEM = "system"  #: Intercom itself, announcing repairs
 RESERVED = frozenset({ALL, USER, SYSTEM})
 
-TOOL, CLI = "tool", "cli"  #: how a sender is known: its own server said so; a command that it, or a person, ran
-UNPROVEN = "unproven"  #: a command of which nobody can tell whose it was
-MACHINE = "machine"  #: another machine's log says that a tool wrote it there
-HAND = "hand"  #: somebody wrote it into the log
+TOOL, CLI = "tool", "cli"  #: how the sender is known: from its own server, or from a command that it or a person ran
+UNPROVEN = "unproven"  #: sent by a command whose caller could not be determined
+MACHINE = "machine"  #: from another machine's log, where a tool wrote it
+HAND = "hand"  #: written into the log by hand
 
-#: Type, as tools and JSON say it, and the tag for it in the log. Of INFO's two, the recipient tells which is meant.
+#: Each type (in tools and JSON) with its tag in the log. INFO stands for two types, told apart by the recipient.
 KINDS = (
     ("task", "TASK"),
     ("status", "INFO"),
@@ -35,18 +35,18 @@ KINDS = (
 )
 TYPES = tuple(word for word, _ in KINDS)  #: InterComm's
 TAGS = (*dict.fromkeys(tag for _, tag in KINDS), "WARN", "ERROR")  #: the INTERCOM protocol's
-TYPES_SHOWN = f"{', '.join(TYPES)}, or a tag of the log such as warn"  #: what a type can be, for people and models
+TYPES_SHOWN = f"{', '.join(TYPES)}, or a tag of the log such as warn"  #: the valid types, for people and models
 STATUS_CODES = ("working", "waiting", "blocked", "done", "failed")
 
 
 class Field(NamedTuple):
-    """What a message may say beside its header: a key of its meta line. `FIELDS` has them all."""
+    """One key of a message's meta line, beyond what its header says. `FIELDS` lists them all."""
 
-    key: str  #: in the meta line
-    name: str  #: of the attribute, of an Entry and of a Message
-    column: str  #: in the index
-    kind: str = "text"  #: text; word: small letters; percent: 0 to 100
-    words: tuple[str, ...] = ()  #: what a word can be when it is sent; none: it is not given by whoever sends
+    key: str  #: its key in the meta line
+    name: str  #: its attribute in Entry and Message
+    column: str  #: its column in the index
+    kind: str = "text"  #: text, word (lower case) or percent (0 to 100)
+    words: tuple[str, ...] = ()  #: the values a sender may give; empty: the sender does not set this field
 
 
 #: In the order of the meta line, which is an Entry's too. The first three have a place of their own in a Message, all
@@ -62,7 +62,7 @@ SAID = FIELDS[3:]
 
 
 class Said(TypedDict, total=False):
-    """The values of `SAID`, as whoever sends gives them."""
+    """The fields that a sender sets itself (`SAID`)."""
 
     status: str | None
     progress: int | None
@@ -77,17 +77,17 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?\Z")
 _SEPARATORS = re.compile(r"[\s_]+")
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
 ID_LENGTH = 12
-_FIRST_YEAR = 1900  #: what says that it is older says nothing
+_FIRST_YEAR = 1900  #: an earlier year is not taken for a date
 _LONGEST_TIME = 60  #: characters of a time in a header
-_FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))  # of a stored time: year to second
+_FIELDS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))  # slices of a stored time, from year to second
 
 
 class Message(NamedTuple):
-    """One message as the bus hands it out.
+    """One message, as the bus returns it.
 
-    `at` is UTC, ISO 8601 with milliseconds and `Z`. `seq` grows with arrival on this bus and is
-    never reused; it is None on the value `send` returns, because a send does not index. `to` is the
-    recipient as written; several names are separated by ", ". `file` is relative to `.claude/local`.
+    `at` is UTC, ISO 8601 with milliseconds and `Z`. `seq` grows with arrival on this bus and is never reused; it is
+    None on the value that `send` returns, because sending does not index. `to` is the recipient as written; several
+    names are separated by ", ". `file` is relative to `.claude/local`.
     """
 
     id: str
@@ -101,12 +101,12 @@ class Message(NamedTuple):
     urgent: bool = False
     reply_to: str | None = None
     thread: str | None = None
-    via: str = TOOL  #: tool, cli, unproven, hand, or machine: so says another machine's log
+    via: str = TOOL  #: tool, cli, unproven, hand or machine
     file: str = ""
     status: str | None = None
     progress: int | None = None
     redelivered: bool = False
-    late: bool = False  #: from another machine, and newer ones of its sender came before it
+    late: bool = False  #: from another machine, and overtaken by newer messages of its sender
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -115,16 +115,16 @@ class Message(NamedTuple):
 
     @property
     def proven(self) -> bool:
-        """Whether the sender's name is more than a claim."""
+        """Whether the sender's name is proven, not only claimed."""
         return self.via in {TOOL, CLI}
 
     @property
     def doubt(self) -> str:
-        """Why the sender's name is only a claim, for people; "" where it is more."""
+        """Why the sender's name is only a claim, for people; "" if it is proven."""
         return "" if self.proven else _DOUBTS.get(self.via, "sender not proven")
 
     def to_json(self) -> dict[str, Any]:
-        """The public JSON form; optional keys appear only when they say something."""
+        """The public JSON form; optional keys appear only if they have a value."""
         out: dict[str, Any] = {
             "id": self.id,
             "seq": self.seq,
@@ -150,7 +150,7 @@ class Message(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of one message for one recipient. Times are UTC, None where it has not happened."""
+    """What became of one message for one recipient. Times are UTC, None for what has not happened."""
 
     id: str
     to: str
@@ -203,9 +203,9 @@ def tag_of(word: str) -> tuple[str, str | None]:
 
 
 def check_type(word: str) -> str:
-    """A type as somebody typed it, for a message that is to be sent. FormatError for what looks like a slip.
+    """Check a type that somebody typed for a new message. FormatError for a likely misspelling.
 
-    Any word in capitals can be a tag, as in the log, unless it is nearly one of the known words.
+    Any word in capitals is a valid tag, as in the log, unless it nearly matches a known one.
     """
     tag, _ = tag_of(word)
     if word.lower() in TYPES or tag in TAGS:
@@ -223,13 +223,13 @@ def check_type(word: str) -> str:
 
 
 def canonical(name: str) -> str:
-    """The one spelling by which a name is known: `Claude Code` and `claude_code` are `claude-code`."""
+    """Normalize the spelling of a name: `Claude Code` and `claude_code` both become `claude-code`."""
     bare = name.replace("\\", "").strip().strip("*`_@ \t").casefold()
     return _SEPARATORS.sub("-", bare)
 
 
 def check_name(name: str) -> str:
-    """Canonical form of a name that somebody wants to use; FormatError if it cannot be one."""
+    """The canonical form of a name that somebody wants to use; FormatError if it cannot be a name."""
     found = canonical(name)
     if not is_name(found):
         raise FormatError(
@@ -240,17 +240,17 @@ def check_name(name: str) -> str:
 
 
 def at_machine(name: str, machine: str) -> str:
-    """How a name of another machine's bus is shown and addressed here: `master@laptop`."""
+    """How a name on another machine's bus is shown and addressed here: `master@laptop`."""
     return f"{name}@{canonical(machine)}"
 
 
 def machine_of(name: str) -> str:
-    """The machine whose name this is, as `canonical` spells it; "" for a name of this one."""
+    """The machine part of a canonical name; "" for a name on this machine."""
     return name.rpartition("@")[2] if "@" in name else ""
 
 
 def is_name(found: str) -> bool:
-    """Whether a canonical name is one that can be used."""
+    """Whether a canonical name is valid."""
     return _NAME.match(found) is not None
 
 
@@ -263,9 +263,9 @@ def recipients(to: str) -> tuple[str, ...]:
 def new_id(epoch: float | None = None) -> str:
     """A fresh message id: 12 characters, unique across machines in practice.
 
-    Twenty bits are the clock (1/1024 s, round after 17 minutes), forty are random. The clock is there for
-    the index: messages of one moment are neighbours in it, so taking them in touches few pages of a long
-    history, and what was sent within a millisecond alone would need 10^6 messages to meet a second time.
+    Twenty bits come from the clock (in units of 1/1024 s, wrapping every 17 minutes), forty are random. The clock is
+    there for the index: messages sent close together are close in it, so adding them touches few pages of a long
+    history. A collision within one millisecond would need about 10^6 messages.
     """
     now = time.time() if epoch is None else epoch
     return encode_id((int(now * 1024) & 0xFFFFF) << 40 | int.from_bytes(os.urandom(5), "big"))
@@ -289,9 +289,9 @@ def local_stamp(epoch: float) -> str:
 
 
 def epoch(at: str) -> float:
-    """Seconds since 1970 of a stored UTC time, `YYYY-MM-DDThh:mm:ss[.mmm]Z`; ValueError if it is not one.
+    """Convert a stored UTC time, `YYYY-MM-DDThh:mm:ss[.mmm]Z`, to seconds since 1970. ValueError.
 
-    By hand, since `time.strptime` and `calendar` import 4 ms of locale and datetime.
+    Computed by hand, because `time.strptime` and `calendar` import 4 ms of locale and datetime.
     """
     year, month, day, hour, minute, second = (int(at[start:end]) for start, end in _FIELDS)
     shifted = year - (month < 3)  # years begin in March here, so that a leap day ends one
@@ -300,7 +300,7 @@ def epoch(at: str) -> float:
 
 
 def age(at: str) -> float:
-    """How many seconds ago a stored UTC time was; ValueError as `epoch`."""
+    """Seconds since a stored UTC time. ValueError as `epoch`."""
     return time.time() - epoch(at)
 
 
@@ -313,16 +313,16 @@ _STAMP = re.compile(
 
 
 def utc_of_stamp(stamp: str) -> str | None:
-    """UTC of a header's time, or None if it is not one.
+    """Convert a header's time to UTC; None if it is not a time.
 
-    `YYYY-MM-DD[ HH:MM[:SS]]` with a blank or a `T`, or as people spell it; local time unless it says `Z`, `UTC` or an
-    offset.
+    Accepts `YYYY-MM-DD[ HH:MM[:SS]]` with a blank or a `T`, and the spellings of `dates`; local time unless it has
+    `Z`, `UTC` or an offset.
     """
     if len(stamp) >= _LONGEST_TIME:
         return None
     found = _STAMP.match(stamp.strip()) if stamp.isascii() else None
     if found is None and any(letter in "0123456789" for letter in stamp):
-        from intercom.core.dates import plain  # hardly ever needed
+        from intercom.core.dates import plain  # rarely needed
 
         found = _STAMP.match(plain(stamp) or "")
     if found is None:

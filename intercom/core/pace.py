@@ -1,7 +1,7 @@
 """Owns the difference between a call that may take its time and one that must not keep its caller waiting.
 
-The event loop of a server answers what is quick by itself. What would have to wait for another process, or to work
-for long, leaves with NotNow before it has done anything, and is done again where it may take as long as it takes.
+A server's event loop answers quick calls itself. A call that would have to wait for another process, or compute for
+long, raises NotNow before it has done anything; it is then repeated on a thread where it may take its time.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from contextlib import contextmanager
 
 
 class NotNow(Exception):  # a condition, not a fault
-    """It would take too long for a caller in a hurry. Nothing was done that cannot be done again."""
+    """Raised instead of keeping a caller in a hurry waiting. Nothing was done that cannot be repeated."""
 
 
 class Pace:
-    """Whether whoever uses a bus is in a hurry; one for all parts of a bus, which belongs to one thread at a time."""
+    """Whether the current caller is in a hurry; shared by all parts of a bus (one thread at a time)."""
 
     def __init__(self) -> None:
         self.hurried = False
 
     @contextmanager
     def hurry(self) -> Iterator[None]:
-        """Leave with NotNow where the block would take long, unless something was `begun`."""
+        """Within the block, raise NotNow before slow work, unless something has `begun`."""
         self.hurried = True
         try:
             yield
@@ -30,10 +30,10 @@ class Pace:
             self.hurried = False
 
     def long(self) -> None:
-        """What follows may take long."""
+        """Announce slow work: raises NotNow if the caller is in a hurry."""
         if self.hurried:
             raise NotNow
 
     def begun(self) -> None:
-        """What follows cannot be done twice: it goes on to its end, however long that takes."""
+        """Announce work that cannot be repeated: from here on it runs to its end, however long that takes."""
         self.hurried = False

@@ -1,9 +1,9 @@
-"""Owns where a bus lies: the root folder, and what decided it. Nothing here writes.
+"""Owns where a bus lies: its root folder, and what decided it. Nothing here writes.
 
-In this order: what somebody named (an argument, INTERCOM_ROOT, INTERCOMM_DB_ROOT); the git repository, which all its
-worktrees share; the project that an agent program says it is in (CLAUDE_PROJECT_DIR); the nearest folder above that
-has `.claude/local`; the working directory. The root of a file system, the home folder and the temporary folders are
-nobody's project: the ways up stop before them, and a bus is made there only for who names them.
+Tried in this order: an explicit root (an argument, INTERCOM_ROOT, INTERCOMM_DB_ROOT); the git repository, shared by
+all its worktrees; the project that an agent program says it is in (CLAUDE_PROJECT_DIR); the nearest folder above
+that has `.claude/local`; the working directory. The root of a file system, the home folder and the temporary folders
+do not count as projects: the search upwards stops before them, and a bus is made there only on explicit request.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _WORK_TREE = re.compile(r"^[ \t]*worktree[ \t]*=[ \t]*([^\n]+)", re.MULTILINE | 
 _NOT_BARE = re.compile(r"^[ \t]*bare[ \t]*=[ \t]*false", re.MULTILINE | re.IGNORECASE)
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/private/var/tmp")  # noqa: S108  # never used for files
 _TEMPORARY_WORDS = "a temporary folder"
-_AGENTS = "CLAUDE_PROJECT_DIR"  #: where an agent program says which project its session is in
+_AGENTS = "CLAUDE_PROJECT_DIR"  #: set by an agent program to the project of its session
 
 
 class Root(NamedTuple):
-    """A root folder, what decided it, and what may surprise about it ("" for nothing)."""
+    """A root folder, what decided it, and a warning about it ("" for none)."""
 
     path: Path
     origin: str  #: argument, INTERCOM_ROOT, INTERCOMM_DB_ROOT, git, CLAUDE_PROJECT_DIR, ancestor, directory
@@ -32,7 +32,7 @@ class Root(NamedTuple):
 
 
 def find(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Root:
-    """The root of the bus. UsageError for one that is not a directory; Refused for a folder that is not a project."""
+    """Find the root of the bus. UsageError if it is not a directory; Refused for a folder that is not a project."""
     pins = (("argument", root), *((key, env.get(key)) for key in ("INTERCOM_ROOT", "INTERCOMM_DB_ROOT")))
     for origin, pinned in pins:
         if pinned:
@@ -58,7 +58,7 @@ def find(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Root:
 
 
 def _plain(path: Path) -> Path:
-    """The path as people write it: without the prefix of Windows' own, behind which a slash parts nothing."""
+    """The path as people write it: without the long-path prefix of Windows, behind which a slash separates nothing."""
     name = os.fspath(path)
     if os.sep == "/" or not name.startswith("\\\\?\\"):
         return path
@@ -66,7 +66,7 @@ def _plain(path: Path) -> Path:
 
 
 def _unnamed(here: Path, env: Mapping[str, str], nobodys: Mapping[Path, str]) -> Root:
-    """The root for a working directory, where nobody named one."""
+    """The root for a working directory, without an explicit one."""
     if found := _repository(here, nobodys):
         return Root(found, "git", _nested(found, nobodys))
     project = env.get(_AGENTS)
@@ -80,7 +80,7 @@ def _unnamed(here: Path, env: Mapping[str, str], nobodys: Mapping[Path, str]) ->
 
 
 def has_bus(root: Path) -> bool:
-    """Whether there is a bus at `root`: a log, or what Intercom keeps for itself."""
+    """Whether there is a bus at `root`: a log, or Intercom's private folder."""
     return _is_bus(root / ".claude" / "local")
 
 
@@ -93,7 +93,7 @@ def _is_bus(folder: Path) -> bool:
 
 
 def _nobodys(env: Mapping[str, str]) -> dict[Path, str]:
-    """Folders that are not a project, and what they are."""
+    """Folders that cannot be a project, each with what it is."""
     temporary = (*_TEMPORARY, *filter(None, [env.get("TMPDIR")]))
     found = {Path(os.path.realpath(folder)): _TEMPORARY_WORDS for folder in temporary}
     found[Path(os.path.abspath(os.sep))] = "the root of the file system"
@@ -103,7 +103,7 @@ def _nobodys(env: Mapping[str, str]) -> dict[Path, str]:
 
 
 def _upwards(folder: Path, nobodys: Mapping[Path, str]) -> Iterator[Path]:
-    """The folder itself, and those above it that may be a project: not past the home folder."""
+    """The folder and those above it that may be a project, up to but not including the home folder."""
     yield folder
     if folder in nobodys:
         return
@@ -116,7 +116,7 @@ def _upwards(folder: Path, nobodys: Mapping[Path, str]) -> Iterator[Path]:
 
 
 def _repository(here: Path, nobodys: Mapping[Path, str]) -> Path | None:
-    """The root of the git repository that a folder is in."""
+    """The root of the git repository that contains `here`."""
     for folder in _upwards(here, nobodys):
         if folder in nobodys:
             continue
@@ -127,7 +127,7 @@ def _repository(here: Path, nobodys: Mapping[Path, str]) -> Path | None:
 
 
 def _keeper(here: Path, nobodys: Mapping[Path, str]) -> Path | None:
-    """The nearest folder that has `.claude/local`; a home has one for other reasons, too."""
+    """The nearest folder that has `.claude/local`; not the home folder, which has one for other reasons."""
     for folder in _upwards(here, nobodys):
         local = folder / ".claude" / "local"
         if local.is_dir() and (folder not in nobodys or _is_bus(local)):
@@ -136,7 +136,7 @@ def _keeper(here: Path, nobodys: Mapping[Path, str]) -> Path | None:
 
 
 def _nested(root: Path, nobodys: Mapping[Path, str]) -> str:
-    """A repository without a bus inside a folder that has one: whoever is there may expect that one."""
+    """A warning for a repository without a bus inside a folder that has one: which of them is meant is not clear."""
     if has_bus(root):
         return ""
     for above in _upwards(root, nobodys):
@@ -146,7 +146,7 @@ def _nested(root: Path, nobodys: Mapping[Path, str]) -> str:
 
 
 def git_common_parent(folder: Path) -> Path | None:
-    """The folder that every worktree of the repository at `folder` shares, or None.
+    """The folder that all worktrees of the repository at `folder` share, or None.
 
     Reads git's own files (gitrepository-layout(5)) rather than starting git: this runs in every
     hook. A submodule or `--separate-git-dir` checkout is its own bus. UsageError in a worktree of such a
@@ -175,7 +175,7 @@ def git_common_parent(folder: Path) -> Path | None:
 
 
 def spare_folder(root: Path) -> Path | None:
-    """Where the ledger of a bus has its second names: in the git directory of the repository at `root`, if any."""
+    """Where the ledger's second names are: in the git directory of the repository at `root`; None without one."""
     common = root / ".git"
     if not common.is_dir():
         common = root if _is_bare(root) else _git_directory(root)
@@ -183,7 +183,7 @@ def spare_folder(root: Path) -> Path | None:
 
 
 def _git_directory(root: Path) -> Path:
-    """The common git directory that a `.git` file leads to; `root` itself, which is none, without such a file."""
+    """The common git directory that a `.git` file points to; `root` itself (which is not one) without such a file."""
     try:
         pointer = (root / ".git").read_text(encoding="utf-8", errors="surrogateescape")
         git_dir = root / pointer.removeprefix("gitdir:").strip()
@@ -197,9 +197,9 @@ def _git_directory(root: Path) -> Path:
 
 
 def _work_tree(common: Path) -> Path | None:
-    """Where a git directory says its main work tree is: a submodule's lies inside the outer `.git`, and says so.
+    """The main work tree of a git directory that names one, as a submodule's inside the outer `.git` does.
 
-    None where it lies in the main work tree, or is bare. UsageError where it lies apart and says nothing.
+    None if the git directory is inside its work tree, or bare. UsageError if it is elsewhere and names none.
     """
     if common.name == ".git":
         return None
@@ -220,7 +220,7 @@ def _work_tree(common: Path) -> Path | None:
 
 
 def _is_bare(folder: Path) -> bool:
-    """Whether a folder is a git directory without a work tree, as far as its files tell."""
+    """Whether a folder is a git directory without a work tree, judging by its files."""
     if not (folder / "HEAD").is_file() or not (folder / "objects").is_dir() or not (folder / "refs").is_dir():
         return False
     try:
@@ -231,7 +231,7 @@ def _is_bare(folder: Path) -> bool:
 
 
 def _bare_root(bare: Path) -> Path:
-    """A bare repository is a bus of its own; a hidden one (`project/.bare`) is its project's, where it lies alone."""
+    """The root for a bare repository: itself, or its parent for a hidden one (`project/.bare`) that is alone there."""
     around = bare.parent
     if not (bare.name.startswith(".") or has_bus(around)) or has_bus(bare):
         return bare

@@ -1,7 +1,7 @@
-"""Owns what a function takes, read from its signature: names, kinds, bounds, defaults, and the words about each.
+"""Owns reading a function's signature: names, kinds, bounds and defaults of its arguments, and the text about each.
 
-The schema of an MCP tool and the parser of a command are both made of this, so an argument is spelt once: where it
-is taken. Without `inspect`, which costs every command 5 ms.
+Both the schema of an MCP tool and the parser of a command come from this, so an argument is spelled once: where it
+is taken. It does not use `inspect`, whose import costs every command 5 ms.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ _LISTS = (list, Sequence)
 
 
 class Arg(NamedTuple):
-    """What a type does not say about an argument; it stands beside the type in `Annotated`."""
+    """What an argument's type does not say; goes beside the type, in `Annotated`."""
 
     about: str = ""  #: for people and models
-    help: str = ""  #: for people on the command line, where that is to say something else
+    help: str = ""  #: for people on the command line, if that differs from `about`
     low: float | None = None
     high: float | None = None
-    words: tuple[str, ...] = ()  #: the values that there are
-    option: str = ""  #: on the command line, where it is not called as it is here; a short form may stand before it
-    metavar: str = ""  #: what stands for a value in help
-    stdin: bool = False  #: on the command line, `-` stands for standard input
-    rest: bool = False  #: on the command line, all words that are left, with a blank between
+    words: tuple[str, ...] = ()  #: the allowed values
+    option: str = ""  #: its name on the command line, if different; a short form may come before it
+    metavar: str = ""  #: placeholder for the value in help
+    stdin: bool = False  #: on the command line, `-` means standard input
+    rest: bool = False  #: on the command line, takes all remaining words, joined by blanks
 
 
 class Parameter(NamedTuple):
-    """One argument."""
+    """One argument of a function."""
 
-    name: str  #: as callers outside know it
-    python: str  #: as the function does: with an underscore behind a word of Python's
-    kinds: tuple[str, ...]  #: string, integer, number, boolean, array; in the words of JSON schema
+    name: str  #: its public name
+    python: str  #: its name in the function: with a trailing underscore if it is a Python keyword
+    kinds: tuple[str, ...]  #: JSON schema types: string, integer, number, boolean, array
     required: bool
     default: Any
-    keyword: bool  #: given by its name
+    keyword: bool  #: keyword-only
     arg: Arg
 
 
 def parameters(function: Callable[..., Any], skip: int) -> tuple[Parameter, ...]:
-    """What `function` takes after its first `skip` arguments. TypeError for an annotation of a kind we do not know."""
+    """The parameters of `function` after the first `skip`. TypeError for an annotation of an unsupported kind."""
     code = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     plain = function.__defaults__ or ()
@@ -57,7 +57,7 @@ def parameters(function: Callable[..., Any], skip: int) -> tuple[Parameter, ...]
 
 
 def _read(function: Callable[..., Any], name: str) -> tuple[tuple[str, ...], Arg]:
-    """The kinds of an argument, and what is said about it."""
+    """The kinds of an argument, and its `Arg`."""
     annotation: Any = function.__annotations__[name]
     if isinstance(annotation, str):
         annotation = eval(annotation, function.__globals__)  # noqa: S307  # what stands in our own source

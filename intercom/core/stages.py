@@ -1,9 +1,9 @@
-"""Owns how the work in a worktree goes on: which status may follow which, and what to do where one may not.
+"""Owns the life cycle of a worktree: which status may follow which, and what to do if one may not.
 
     active → done → queued → merging → verifying → merged          and back to active with a new task
                                    ↘ conflict → active, queued, merging, merged
 
-`removed` is nobody's to write: it is what removing a worktree leaves. Pure.
+Nobody sets `removed`: it is what removing a worktree leaves. Pure.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _NEXT: Mapping[str, tuple[str, ...]] = {
     "merged": ("active", "done"),
     "removed": (),
 }
-SEEN = ("merging", "merged", "conflict")  #: what may follow `active` where git shows that the merge was begun
+SEEN = ("merging", "merged", "conflict")  #: may follow `active` if git shows that a merge was begun
 
 
 def known(status: str) -> str:
-    """The status; UsageError if it is not one."""
+    """Check a status; UsageError if it is not one."""
     if status not in WORKTREE_STATUSES:
         raise UsageError(f"{status!r} is not a status; nothing was changed. Use one of {', '.join(WORKTREE_STATUSES)}.")
     return status
 
 
 def may(before: str, after: str) -> bool:
-    """Whether one status may follow another; the same again always may."""
+    """Whether one status may follow another; staying the same is always allowed."""
     return before == after or after in _NEXT[before]
 
 
 def check(worker: str, before: str, after: str) -> None:
-    """Refused, with what to do, where `after` may not follow `before`."""
+    """Raise Refused, with what to do, if `after` may not follow `before`."""
     if may(before, after):
         return
     if after == "removed":

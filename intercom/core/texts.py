@@ -1,4 +1,4 @@
-"""Owns cutting texts that are shown to people and models, so that it can be seen that they were cut."""
+"""Owns shortening texts for people and models, so that it shows that they were shortened."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def one_line(text: str, most: int) -> str:
 
 
 def edited(ident: str, sender: str, body: str) -> str:
-    """What a reader is told, in one line, of a message that was edited after it was given."""
+    """A one-line notice for a reader that a message was edited after it was delivered."""
     return f"changed since you were given it: {ident} from {sender}, hand-written, reads now: {one_line(body, 200)}"
 
 
 def beginning(text: str, most: int) -> str:
-    """The first `most` characters of `text` as they are; where that is not all, how long it is."""
+    """The first `most` characters of `text` unchanged, and a note of its full length if that is not all."""
     return text if len(text) <= most else f"{text[:most]} … ({len(text)} characters in all)"

@@ -1,8 +1,8 @@
-"""Owns what the person on this machine has trusted, project by project: other machines, and powers in settings.
+"""Owns what the person on this machine has trusted, by project: other machines, and powers in settings.
 
-It stands in a folder of theirs, `$XDG_CONFIG_HOME/intercom/trust.json`, never in a project: whoever can change a
-project cannot say what is trusted there. A project is known by its path, so a copy of it begins with nothing. Only
-read here; `intercom trust` writes it.
+It is stored in the person's own folder, `$XDG_CONFIG_HOME/intercom/trust.json`, never in a project: whoever can
+change a project must not decide what is trusted there. A project is known by its path, so a copy of it starts with
+nothing trusted. Only read here; `intercom trust` writes it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Trust(NamedTuple):
     """What is trusted in one project."""
 
     machines: tuple[str, ...] = ()  #: as `canonical` spells them
-    settings: str = ""  #: digest of the values that may be in use
+    settings: str = ""  #: digest of the powers that were agreed to
 
 
 def place(environ: Mapping[str, str]) -> Path | None:
-    """Where it stands for this person; None for somebody without a home."""
+    """Path of this person's trust file; None for a user without a home."""
     base, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME") or environ.get("USERPROFILE", "")
     if not os.path.isabs(base):
         base = os.path.join(home, ".config") if os.path.isabs(home) else ""
@@ -32,13 +32,13 @@ def place(environ: Mapping[str, str]) -> Path | None:
 
 
 def given(root: Path, environ: Mapping[str, str]) -> Trust:
-    """What is trusted in the project at `root`; nothing where the file cannot be read, or cannot be the person's."""
+    """What is trusted in the project at `root`; nothing if the file is unreadable or cannot be this person's."""
     path = place(environ)
     return of(everything(path).get(os.fspath(root))) if path is not None and apart(path, root, environ) else Trust()
 
 
 def of(found: object) -> Trust:
-    """One project's part of the file; what is not as we write it counts for nothing."""
+    """Parse one project's part of the file; anything malformed counts as nothing."""
     if not isinstance(found, dict):
         return Trust()
     machines, settings = found.get("machines", []), found.get("settings", "")
@@ -47,7 +47,7 @@ def of(found: object) -> Trust:
 
 
 def everything(path: Path) -> dict[str, Any]:
-    """The whole file, by the roots of projects; {} where there is none that can be read."""
+    """The whole file, by project root; {} if there is none that can be read."""
     import json
 
     try:
@@ -66,18 +66,18 @@ def everything(path: Path) -> dict[str, Any]:
 
 
 def me() -> int:
-    """The user that this process acts for; 0 where a system has no such numbers, as its files have 0, too."""
+    """The id of the user this process acts for; 0 on systems without user ids, where files have 0 too."""
     found: int = getattr(os, "geteuid", int)()
     return found
 
 
 def is_persons(about: os.stat_result, mode: int) -> bool:
-    """Whether a file is this person's, or root's, and has none of these mode bits, where there are such."""
+    """Whether a file belongs to this person or root, and has none of these mode bits, if the system has such."""
     return about.st_uid in {me(), 0} and not (hasattr(os, "geteuid") and about.st_mode & mode)
 
 
 def apart(path: Path, root: Path, environ: Mapping[str, str]) -> bool:
-    """Whether the file is not the project's own; but a home may be a project."""
+    """Whether the file lies outside the project; a home folder may itself be a project."""
     home = environ.get("HOME", "")
     return not _below(path, root) or (os.path.isabs(home) and _below(Path(home), root))
 

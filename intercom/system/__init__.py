@@ -1,1 +1,1 @@
-"""Owns what operating systems differ in: files, locks, processes, git, tmux, watching. No message, no log."""
+"""Owns access to the operating system: files, locks, processes, git, tmux, watching. Knows no message and no log."""

@@ -1,6 +1,6 @@
-"""Owns who started a process: it and those above it, as far as the system tells.
+"""Owns finding who started a process: the chain of its parents, as far as the system shows it.
 
-Whoever may not be seen ends the list.
+The list ends at the first process that we may not see.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ from typing import NamedTuple
 
 from intercom.system import host
 
-#: What only hands on: it is asked to run something, and is not itself who wanted it.
+#: Programs that only run others (shells, runners): never the one that wanted something done.
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "cmd", "powershell", "pwsh")
 RUNNERS = (
     *("env", "timeout", "nice", "nohup", "setsid", "stdbuf", "sudo", "doas", "xargs"),
     *("uv", "uvx", "npx", "npm", "py", "pipx"),
 )
 WRAPPERS = frozenset(SHELLS + RUNNERS)
-_FARTHEST = 64  #: generations; more is a loop of numbers that were given out again meanwhile
+_FARTHEST = 64  #: generations; a longer chain is a loop of reused pids
 
 
 class Ancestor(NamedTuple):
-    """A process: its number, its start (see `liveness`), its short name, and whether a terminal controls it."""
+    """A process: its pid, start time (see `liveness`), short name, and controlling terminal."""
 
     pid: int
     started: str
     name: str
     parent: int
-    terminal: int  #: number of the controlling terminal, 0 for none
+    terminal: int  #: device number of the controlling terminal, 0 for none
 
     @property
     def hands_on(self) -> bool:
-        """Whether it only runs what somebody else wants."""
+        """Whether it is a program that only runs others."""
         return self.name.lstrip("-") in WRAPPERS or self.name.startswith("npm ")
 
 
@@ -47,10 +47,10 @@ def ancestors(pid: int) -> Iterator[Ancestor]:
 
 
 def client_of(server: int) -> Ancestor | None:
-    """The program that started an MCP server: the first above it that does more than hand on. None: not known."""
+    """The program that started an MCP server: its nearest ancestor that is not a shell or runner. None: unknown."""
     return next((one for one in ancestors(server) if one.pid != server and not one.hands_on), None)
 
 
 def words_of(pid: int) -> list[str]:
-    """The command line of a process; empty where it cannot be seen."""
+    """The command line of a process; empty if we may not see it."""
     return host.command_line(pid)

@@ -1,6 +1,6 @@
-"""Owns work that goes on when a command has answered: in a process of its own, with nothing of the terminal's.
+"""Owns work that goes on after a command has answered, in a background process detached from the terminal.
 
-Where there are other threads, as in a server, nothing may be forked; who lives on has a thread for it.
+A process with other threads, such as a server, must not fork; a server uses a thread instead.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from intercom.core.errors import Refused
 
 
 def lives_on() -> bool:
-    """Whether this process has threads beside its first, and so is not a command that ends when it has answered."""
+    """Whether this process has other threads (a server), and so is not a command that ends once it has answered."""
     return threading.active_count() > 1
 
 
 def apart(job: Callable[[Callable[[str], None]], None]) -> str:
-    """Run `job(say)` in a process of its own; what it says first, as soon as it does, "" if it ends without a word.
+    """Run `job(say)` in a process of its own, and return what it says first, or "" if it ends without saying anything.
 
-    `job` must open anew whatever it needs, and no SQLite database may be open now: the child would take the locks of
-    this process for its own, which deletes the file of changes as it closes the database. Refused where there is no
-    such thing as a fork.
+    `job` must open everything it needs itself, and no SQLite database may be open in this process: the child would
+    take this process's locks for its own and delete the write-ahead log when it closes the database. Refused on
+    systems without fork.
     """
     fork, session = getattr(os, "fork", None), getattr(os, "setsid", None)
     if fork is None or session is None:

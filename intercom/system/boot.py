@@ -1,4 +1,4 @@
-"""Owns what tells one start of the machine from the next: after another, unsynced writes may be lost."""
+"""Owns telling one boot of the machine from the next: unsynced writes from before a boot may be lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _boot: list[str] = []
 
 
 def boot_id() -> str:
-    """Changes with every start of the machine, where the system tells; "-" elsewhere."""
+    """An id that changes with every boot, if the system has one; "-" otherwise."""
     if not _boot:
         _boot.append(host.boot_id() or _UNKNOWN)
     return _boot[0]

@@ -1,4 +1,4 @@
-"""Owns sleeping until something changes in a folder, or a process ends: whichever is first."""
+"""Owns sleeping until something changes in a folder or a process ends, whichever comes first."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Self
 from intercom.system import host
 from intercom.system.liveness import alive
 
-LOOK_ANYWAY = 30.0  #: seconds between looks at the folder when nothing is heard of it
-_BLIND = 0.5  #: seconds between looks at a process where the system does not say when it ends
+LOOK_ANYWAY = 30.0  #: seconds between checks of the folder when no event arrives
+_BLIND = 0.5  #: seconds between checks of a process on systems that do not report its end
 
 
 class Changes:
-    """A context manager. Its threads are daemons: they end with this process, a moment after the block."""
+    """Context manager for the wait. Its threads are daemons and end with this process, or shortly after the block."""
 
     def __init__(self, folder: Path, pid: int, since: str | None) -> None:
         self._folder = folder
         self._process = (pid, since)
         self._news = threading.Event()
-        self._told = True  # whether the system tells when the process ends
+        self._told = True  # whether the system reports the end of the process
         self._stop = False
         self._first = True
 
@@ -34,7 +34,7 @@ class Changes:
         self._stop = True
 
     def wait(self, seconds: float) -> bool:
-        """Sleep until something changed, at most `seconds`; False when the process is gone. At once the first time."""
+        """Sleep until a change, at most `seconds`; False once the process is gone. The first call returns at once."""
         if self._first:
             self._first = False
             return alive(*self._process)

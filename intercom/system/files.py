@@ -1,4 +1,4 @@
-"""Owns the idioms for files that survive a crash: atomic replacement, private folders, whole writes.
+"""Owns crash-safe file idioms: atomic replacement, private folders, complete writes.
 
 Every OSError on the way to disk becomes a StorageError here, with one line that says what did not happen.
 """
@@ -16,7 +16,7 @@ from typing import BinaryIO
 from intercom.core.errors import StorageError
 from intercom.system import host
 
-_PIECE = 1024 * 1024  #: bytes that are written at once
+_PIECE = 1024 * 1024  #: bytes per write
 
 
 @contextmanager
@@ -30,9 +30,9 @@ def storage(doing: str, outcome: str = "nothing was written") -> Iterator[None]:
 
 
 def make_private_folder(path: Path) -> None:
-    """Create `path` and what is missing above it, with mode 0700. StorageError if it cannot.
+    """Create `path` and missing parents with mode 0700. StorageError.
 
-    But `.claude` is shared with others and gets the usual mode, and what is above that is never made.
+    `.claude` is shared with others, so it gets the usual mode, and no folder above it is created.
     """
     if os.path.isdir(path):
         return
@@ -40,7 +40,7 @@ def make_private_folder(path: Path) -> None:
     if not shared:
         make_private_folder(path.parent)
     with storage(f"create the folder {path}"):
-        if shared and not path.parent.is_dir():  # it was there when the bus was opened
+        if shared and not path.parent.is_dir():  # it existed when the bus was opened
             raise StorageError(
                 f"{path.parent} is gone: it was renamed or removed; nothing was written. "
                 "Start again where the project is now."
@@ -50,14 +50,14 @@ def make_private_folder(path: Path) -> None:
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """Write all of `data`, going on after a short write; OSError as the system gives it."""
+    """Write all of `data`, continuing after short writes. OSError."""
     written = os.write(handle, data)
     while written < len(data):
         written += os.write(handle, data[written:])
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add `data` at the end of a file that is there. OSError as the system gives it."""
+    """Append `data` to an existing file. OSError."""
     handle = host.open_file(path, os.O_WRONLY | os.O_APPEND)
     try:
         write_all(handle, data)
@@ -66,22 +66,22 @@ def append(path: Path, data: bytes) -> None:
 
 
 def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
-    """Open a file that is nothing else, without ever waiting for who is at the other end. OSError."""
+    """Open a regular file; never blocks on a pipe or device in its place. OSError."""
     handle = host.open_file(path, flags | host.NO_WAIT)
     mode = os.fstat(handle).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is refused where it is read
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a folder fails later, with a better error
         os.close(handle)
         raise OSError(errno.EINVAL, "it is not a regular file")
     return handle
 
 
 def opened(path: str | Path) -> BinaryIO:
-    """The same, to be read, for the caller to close. OSError."""
+    """Open a regular file for reading; the caller closes it. OSError."""
     return open(open_regular(path), "rb")
 
 
 def read_from(path: Path, offset: int = 0) -> bytes | None:
-    """The bytes of `path` from `offset` on, or None if there is no such file. StorageError if unreadable."""
+    """The bytes of `path` from `offset` on, or None if the file does not exist. StorageError if unreadable."""
     try:
         handle = open_regular(path)
     except FileNotFoundError:
@@ -93,17 +93,17 @@ def read_from(path: Path, offset: int = 0) -> bytes | None:
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}; nothing was read.") from error
     finally:
-        with suppress(OSError):  # it was read, whatever is said now
+        with suppress(OSError):  # the data was read; a failing close changes nothing
             os.close(handle)
 
 
 def write_temporary(path: Path, data: bytes) -> Path:
-    """Write `data`, synced, to a new private file beside `path`; the caller renames or unlinks it."""
+    """Write `data`, synced, to a new private file beside `path`; the caller renames or removes it."""
     return write_pieces(path, (data,))
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes], *, sync: bool = True) -> Path:
-    """As `write_temporary`, piece by piece; the file does not stay if there is an error where they come from."""
+    """As `write_temporary`, piece by piece; the file is removed if producing a piece raises."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     handle = host.open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
@@ -120,7 +120,7 @@ def write_pieces(path: Path, pieces: Iterable[bytes], *, sync: bool = True) -> P
 
 
 def _together(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in fewer pieces: a call of the system for every message would take longer than its writing."""
+    """Join small pieces into larger ones: a system call per message would take longer than the writing itself."""
     held: list[bytes] = []
     size = 0
     for data in pieces:
@@ -133,9 +133,9 @@ def _together(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Replace `path` atomically and durably: temporary file, fsync, rename, fsync of the folder.
+    """Replace `path` atomically and durably: temporary file, sync, rename, sync of the folder.
 
-    A symbolic link stays: what it points to is replaced.
+    A symbolic link stays a link: its target is replaced.
     """
     with storage(f"write {path}"):
         path = Path(os.path.realpath(path))
@@ -149,9 +149,9 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def put(draft: Path, path: Path, *, wait: bool = True) -> None:
-    """Give a draft its name; who could use the file that had it can use the new one. OSError.
+    """Rename a draft to `path`; whoever could use the old file can use the new one. OSError.
 
-    `wait`: for who keeps that file from being replaced, where the system lets anybody.
+    `wait`: retry while another program blocks the replacement, on systems where it can.
     """
     with suppress(OSError):
         host.resemble(draft, path)
@@ -159,7 +159,7 @@ def put(draft: Path, path: Path, *, wait: bool = True) -> None:
 
 
 def being_written(path: Path) -> bool | None:
-    """Whether some program has the file open for writing; None where the system does not tell."""
+    """Whether some program has the file open for writing; None if the system cannot tell."""
     try:
         handle = host.open_file(path)
     except OSError:
@@ -171,13 +171,13 @@ def being_written(path: Path) -> bool | None:
 
 
 def whole(handle: int, offset: int = 0) -> bytes:
-    """The bytes of an open file from `offset` on, as many as it has now."""
+    """All current bytes of an open file from `offset` on."""
     left = os.fstat(handle).st_size - offset
     first = host.pread(handle, left, offset) if left > 0 else b""
     if len(first) == max(0, left):
         return first
     parts = [first]
-    while parts[-1]:  # a huge file comes in several parts
+    while parts[-1]:  # one read returns at most 2 GiB
         offset += len(parts[-1])
         left -= len(parts[-1])
         parts.append(host.pread(handle, left, offset))
@@ -185,7 +185,7 @@ def whole(handle: int, offset: int = 0) -> bytes:
 
 
 def begins(handle: int, data: bytes) -> bool:
-    """Whether the open file begins with `data`, byte for byte; piece by piece, for both may be very long. OSError."""
+    """Whether an open file begins with exactly `data`; compared in pieces, as both may be huge. OSError."""
     at, view = 0, memoryview(data)
     while at < len(data) and (part := host.pread(handle, min(_PIECE, len(data) - at), at)):
         if part != view[at : at + len(part)]:
@@ -195,12 +195,12 @@ def begins(handle: int, data: bytes) -> bool:
 
 
 def holds(handle: int, data: bytes) -> bool:
-    """Whether the open file is `data`, byte for byte. OSError."""
+    """Whether an open file is exactly `data`. OSError."""
     return begins(handle, data) and os.fstat(handle).st_size == len(data)
 
 
 def joined(parts: list[bytes]) -> bytes:
-    """Pieces of a log, with a blank line between any two."""
+    """Join pieces of a log, separated by a blank line."""
     out: list[bytes] = []
     end = b""
     for part in filter(None, parts):

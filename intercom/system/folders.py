@@ -1,4 +1,4 @@
-"""Owns listing a folder again only when it changed: a look at its times is cheaper than at its names."""
+"""Owns re-listing a folder only after it changed: checking its times is cheaper than reading its names."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from intercom.core.errors import StorageError
 from intercom.system import host
 
-_COARSE = 2.0  #: seconds; file systems that keep whole seconds have clocks no coarser than this
-_TICK = 0.02  #: seconds; those that keep hundredths of a second, or what is known of none
-#: Seconds; the others have the system's own clock, where it is known how often that ticks.
+_COARSE = 2.0  #: seconds; upper bound of the clock tick on file systems that store whole seconds
+_TICK = 0.02  #: seconds; for those that store hundredths of a second, and the default
+#: Seconds; all others use the system's own clock, whose tick may be known.
 _FINE = 1.5 * tick if (tick := host.file_tick()) else _TICK
 _HUNDREDTH, _SECOND = 10_000_000, 1_000_000_000  # nanoseconds
 
 
 def file_mark(path: str | Path) -> str:
-    """Inode, size and times of a file, "" if there is none. A hint, never a proof."""
+    """A fingerprint of a file: inode, size and times; "" if it does not exist. A hint, never proof of equality."""
     try:
         found = os.stat(path)
     except OSError:
@@ -26,17 +26,17 @@ def file_mark(path: str | Path) -> str:
 
 
 def mark_of(found: os.stat_result) -> str:
-    """The same from what the system said of the file."""
+    """The fingerprint for a stat result."""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def is_settled(mark: str, now: float) -> bool:
-    """Whether a file that had this mark has another after any change that comes at `now` or later."""
+    """Whether any change at `now` or later is certain to alter this fingerprint."""
     return bool(mark) and all(over(int(at), now) for at in mark.split()[2:])
 
 
 def file_size(path: str | Path) -> int:
-    """Bytes; 0 if there is no such file."""
+    """Size in bytes; 0 if the file does not exist."""
     try:
         return os.stat(path).st_size
     except OSError:
@@ -44,7 +44,7 @@ def file_size(path: str | Path) -> int:
 
 
 class Names:
-    """The names in one folder. As long as they do not change, `now` gives the same object."""
+    """The names in one folder. As long as they do not change, `now` returns the same object."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = os.fspath(path)
@@ -52,7 +52,7 @@ class Names:
         self._names: list[str] = []
 
     def now(self) -> list[str]:
-        """All names, sorted; none where there is no folder for us. StorageError where it cannot be listed now."""
+        """All names, sorted; empty if the folder does not exist or is closed to us. StorageError if listing fails."""
         mark = file_mark(self._path)
         if mark and mark == self._mark:
             return self._names
@@ -61,19 +61,19 @@ class Names:
             past = over(os.stat(self._path).st_mtime_ns, time.time())
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             present, past = [], False
-        except OSError as error:  # what is in it is not gone
+        except OSError as error:  # its contents are not gone
             raise StorageError(f"cannot list {self._path}: {error.strerror}; nothing was read.") from error
         if present != self._names:
             self._names = present
-        self._mark = mark if past else ""  # what comes in the same tick of the clock leaves the same mark
+        self._mark = mark if past else ""  # a change within the same clock tick leaves the same mark
         return self._names
 
     def forget(self) -> None:
-        """List the folder again, whatever its times say."""
+        """Discard the cached list, so the next `now` lists the folder."""
         self._mark = ""
 
 
 def over(changed: int, now: float) -> bool:
-    """Whether the tick of the clock was over by `now` in which something changed; nanoseconds, seconds since 1970."""
+    """Whether the clock tick in which something `changed` (ns) had passed by `now` (seconds since 1970)."""
     tick = _COARSE if changed % _SECOND == 0 else _TICK if changed % _HUNDREDTH == 0 else _FINE
     return now - changed / 1e9 > tick

@@ -1,4 +1,4 @@
-"""Owns every word said to git: in English, asking nobody, about the repository that is meant."""
+"""Owns every git command we run: in English, without prompts, and on the intended repository."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from intercom.core.display import value
 from intercom.core.errors import IntercomError
 from intercom.system import proc
 
-#: who commits what is kept of a worktree; a machine without a git identity must not lose work
+#: committer of saved worktrees; work must not be lost on a machine without a git identity
 IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -24,14 +24,14 @@ def some(names: tuple[str, ...] | list[str]) -> str:
 
 
 def ok(path: Path, *args: str) -> bool:
-    """Whether git, run in `path`, said yes."""
+    """Whether a git command, run in `path`, succeeds."""
     return git(path, *args, check=False).code == 0
 
 
 def git(path: Path, *args: str, check: bool = True, index: str | None = None, stdin: str = "") -> proc.Done:
-    """Run git in `path`; `index` is another index file than the checkout's own.
+    """Run git in `path`; `index` replaces the checkout's own index file.
 
-    Raises IntercomError with git's own words where it fails (with `check`), ProgramMissing.
+    With `check`, raises IntercomError with git's output if it fails. ProgramMissing.
     """
     env = environment() | IDENTITY
     if index is not None:
@@ -44,12 +44,12 @@ def git(path: Path, *args: str, check: bool = True, index: str | None = None, st
 
 
 def failure(path: Path, command: str, done: proc.Done) -> IntercomError:
-    """The error for a git command that failed in `path`, with git's own words."""
+    """The error for a git command that failed in `path`, with git's output."""
     return IntercomError(f"git {command} failed in {path}: {proc.last_words(done)}")
 
 
 def environment() -> dict[str, str]:
-    """The environment without what would point git at another repository or make it ask."""
+    """The environment without variables that would redirect git to another repository or make it prompt."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     return env | {
         "LC_ALL": "C.UTF-8",

@@ -1,7 +1,7 @@
 """Owns one question: does git track a log? Real logs have been pushed to shared repositories by accident.
 
-Every command asks, so it must cost nothing: the index is mapped and searched for `INTERCOM-`, and
-only where that occurs are its entries read (gitformat-index(5), versions 2 to 4). No git is started.
+Every command asks, so the answer must be cheap: the index is mapped and searched for `INTERCOM-`, and its entries
+are parsed only if that occurs (gitformat-index(5), versions 2 to 4). Git itself is not started.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 _LOG = re.compile(rb"\.claude/local/(?:archive/)?INTERCOM-[^/]*\.md\Z", re.IGNORECASE)
 _HINT = b"INTERCOM-"
-_STAT = 40  #: bytes of an entry before its object id
+_STAT = 40  #: bytes of an index entry before its object id
 _EXTENDED = 0x4000
 
 
 def tracked(root: Path) -> list[str]:
-    """Paths, relative to the repository, of the logs of the bus at `root` that git tracks. Never raises."""
+    """Logs of the bus at `root` that git tracks, as paths relative to the repository. Never raises."""
     for folder in (root, *root.parents):
         git = folder / ".git"
         if git.exists():
@@ -36,11 +36,11 @@ def tracked(root: Path) -> list[str]:
             if path.startswith(prefix) and _LOG.match(path, len(prefix))
         ]
     except (OSError, ValueError, IndexError, struct.error):
-        return []  # no index yet, or one that we do not understand: git's business, not ours
+        return []  # no index yet, or a format that we do not know
 
 
 def tracked_in(folder: Path) -> set[str]:
-    """What git tracks below a folder, wherever links lead to it, relative to it. Never raises."""
+    """What git tracks below a folder, links followed, relative to that folder. Never raises."""
     real = os.path.realpath(folder)
     for above in Path(real).parents:
         git = above / ".git"
@@ -50,25 +50,25 @@ def tracked_in(folder: Path) -> set[str]:
             try:
                 found = [path for path in _entries(_git_dir(git), hint) if path.startswith(prefix)]
             except (OSError, ValueError, IndexError, struct.error):
-                break  # no index yet, or one that we do not understand
+                break  # no index yet, or a format that we do not know
             return {os.fsdecode(path[len(prefix) :]) for path in found}
     return set()
 
 
 def _as_git(path: str) -> bytes:
-    """A relative path as git has it everywhere."""
+    """A relative path in git's form, on every system."""
     return os.fsencode(path.replace(os.sep, "/"))
 
 
 def _git_dir(git: Path) -> Path:
-    """The folder that holds the index: `.git`, or where a worktree's `.git` file points."""
+    """The folder of the index: `.git`, or where a worktree's `.git` file points."""
     if git.is_dir():
         return git
     return git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
 
 
 def _entries(git_dir: Path, hint: bytes = _HINT) -> Iterator[bytes]:
-    """Every path of the index, if any of them could hold `hint`; version 4 writes only the ends of paths."""
+    """All paths of the index if any of them could contain `hint`; version 4 stores paths compressed."""
     with open(git_dir / "index", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as index:
         if index.find(hint) < 0 and index[4:8] != b"\0\0\0\4":
             return
@@ -76,7 +76,7 @@ def _entries(git_dir: Path, hint: bytes = _HINT) -> Iterator[bytes]:
 
 
 def _id_size(git_dir: Path) -> int:
-    """Bytes of an object id: 20 for SHA-1, 32 for SHA-256."""
+    """Size of an object id in bytes: 20 for SHA-1, 32 for SHA-256."""
     try:
         return 32 if b"sha256" in (git_dir / "config").read_bytes().lower() else 20
     except OSError:
@@ -84,7 +84,7 @@ def _id_size(git_dir: Path) -> int:
 
 
 def _paths(index: mmap.mmap, id_size: int) -> Iterator[bytes]:
-    """Walk the entries: a fixed part, flags, the path, NULs up to a multiple of eight (but not in version 4)."""
+    """Walk the entries: a fixed part, flags, the path, NUL padding to a multiple of eight (none in version 4)."""
     signature, version, count = struct.unpack_from(">4sII", index, 0)
     if signature != b"DIRC" or not 2 <= version <= 4:
         return
@@ -105,7 +105,7 @@ def _paths(index: mmap.mmap, id_size: int) -> Iterator[bytes]:
 
 
 def _varint(index: mmap.mmap, at: int) -> tuple[int, int]:
-    """git's offset encoding: the value, and where the next thing begins."""
+    """Decode git's offset encoding at `at`: the value, and the index behind it."""
     byte = index[at]
     value = byte & 0x7F
     while byte & 0x80:

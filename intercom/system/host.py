@@ -1,6 +1,6 @@
-"""Owns the interface to the system below: what operating systems differ in is asked here, and nowhere else.
+"""Owns the interface to the operating system: code that differs between systems is called through this module only.
 
-Two files of each kind of system offer these names, and say the same of them.
+It re-exports the same names, with the same meaning, from the modules for the current system.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns how this very Intercom is called again: by another program, or by a person in a shell."""
+"""Owns the command lines that start this same Intercom again, for another program or for a person in a shell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from intercom.system.resources import SOURCE
 
 
 def own_command() -> list[str]:
-    """For a program: from anywhere, with this interpreter, whatever lies in the folder that it is called in."""
+    """For immediate use by a program: this interpreter by path, so that it works from any folder."""
     source = os.path.realpath(SOURCE)
     if os.path.basename(source) in ("site-packages", "dist-packages"):
         return [sys.executable, "-P", "-m", "intercom"]
@@ -19,9 +19,9 @@ def own_command() -> list[str]:
 
 
 def lasting_command() -> list[str]:
-    """For a file that is read later, elsewhere: by name only where that is found without this shell's environment.
+    """For a file that is read later: by name only if the name is found without this shell's environment.
 
-    What a runner such as uvx or `pipx run` put into its cache may be gone by then: it is asked to run it again.
+    The cache of a runner such as uvx or `pipx run` may be gone by then, so the runner itself is called again.
     """
     import shutil
 
@@ -39,7 +39,7 @@ def lasting_command() -> list[str]:
 
 
 def shell_command() -> list[str]:
-    """For a person: by name where a shell finds it, else by path."""
+    """For a person to type: by name if a shell finds it, else by path."""
     import shutil
 
     if shutil.which("intercom"):

@@ -1,13 +1,13 @@
 """Owns mutual exclusion between processes: the writer lock and the index lock.
 
-The *writer lock* (filelock) is held by whoever changes the page, its base or the ledger; its file stays open between
-two messages, for `filelock` itself takes longer than all else that a message needs. The
-*index lock* is the system's own (`host.try_range`) around transactions of the derived index: reading must not pay for
-importing filelock, and the index may be thrown away at any time. The kernel drops both when their
-process dies, so nobody ever waits for the dead.
+The *writer lock* (filelock) is held by whoever changes the page, its base or the ledger. Its file stays open between
+two messages, because `filelock` alone takes longer than everything else that a message needs. The *index lock* is
+the system's own (`host.try_range`), around transactions of the derived index: reading must not pay for importing
+filelock, and the index may be deleted at any time. The kernel releases both when their process dies, so nobody waits
+for a dead process.
 
-Who holds the writer lock for a log so long that the others' patience may end says until when it may take
-(`lock.until`, by that file's time): they wait as long. It is a promise and no lock; the dead keep none.
+A holder that needs longer than the usual patience of the others announces until when (`lock.until`, by that file's
+time), and they wait as long. This is only a promise, not a lock: nobody waits for a dead process because of it.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 WAIT = 10.0  #: seconds a writer waits for another before it gives up
-INDEX_WAIT = 120.0  #: seconds; a rebuild of a very long history holds the index lock for a while
-MOST = 3600.0  #: seconds; nobody is believed to need longer, so a clock that was set back stops nobody
+INDEX_WAIT = 120.0  #: seconds; rebuilding a very long history holds the index lock that long
+MOST = 3600.0  #: seconds; upper limit of a promise, so that a clock that was set back blocks nobody
 _POLL = 0.002
-_FIRST_POLL = 0.0005  # a message takes no longer
-_PATIENT_POLL = 0.008  # for whom others may do what the lock is needed for
+_FIRST_POLL = 0.0005  # about the time that a message takes
+_PATIENT_POLL = 0.008  # for a waiter whose work the holder may do
 _SLOW_POLL = 0.02  #: for who waits so long that it makes no difference
 
 
 class _Opened:
-    """A file of a lock that stays open."""
+    """A lock file that stays open."""
 
     def __init__(self, path: Path) -> None:
         self._path = os.fspath(path)
         self._handle = -1
 
     def close(self) -> None:
-        """Close it; whoever holds the lock with it drops it."""
+        """Close the file, which releases the lock if it is held."""
         handle, self._handle = self._handle, -1
         if handle >= 0:
             with suppress(OSError):
@@ -56,25 +56,25 @@ class _Opened:
 
 
 class _Joint(_Opened):
-    """The part of the writer lock that programs of another system on this machine see, too (`host.try_range`).
+    """The part of the writer lock that programs of another operating system on this machine see too (`host.try_range`).
 
-    Its file is nobody else's, since file systems of a network may take one kind of lock for the other. Whoever
-    takes it holds the rest of the lock.
+    It has a file of its own, because network file systems may confuse the two kinds of locks. Whoever takes it
+    already holds the rest of the lock.
     """
 
     def open(self) -> None:
-        """Open its file anew. OSError."""
+        """Reopen the file. OSError."""
         self.close()
         self._handle = host.open_file(self._path, os.O_RDWR | os.O_CREAT)
 
     def ready(self) -> bool:
-        """Open its file if that was not done. OSError."""
+        """Open the file if it is not open. OSError."""
         if self._handle < 0:
             self.open()
         return True
 
     def take(self) -> bool:
-        """Whether it is locked now; never waits. OSError."""
+        """Try to lock it; never blocks. OSError."""
         return self._handle >= 0 and host.try_range(self._handle)
 
     def give(self) -> None:
@@ -87,23 +87,23 @@ class _Joint(_Opened):
 
 
 class _Kept(_Opened):
-    """The lock's file, left open between two messages: to lock it again are two calls of the kernel.
+    """The writer lock's file, kept open between two messages, so that locking again takes two system calls.
 
-    It locks what `filelock` locks, and so excludes it. Where anything is not as it was, whoever asks is told "not
-    now" and goes to `filelock`, which knows what to do.
+    It takes the same lock as `filelock`, and so excludes it. If anything has changed about the file it reports "not
+    now", and the caller falls back to `filelock`, which handles that.
     """
 
     def __init__(self, path: Path, joint: _Joint) -> None:
         super().__init__(path)
         self._joint = joint
-        self.contended = False  #: whether somebody else had it when last it was to be taken
-        self._file = (0, 0, 0)  # process, device, inode: a fork shares the locks of its parent's descriptors
-        self._turn = threading.Lock()  # two threads share them, too
+        self.contended = False  #: whether another process had it at the last attempt
+        self._file = (0, 0, 0)  # process, device, inode; a fork shares its parent's locks
+        self._turn = threading.Lock()  # threads share them as well
 
     def wait(self, seconds: float, instead: Callable[[], bool] | None = None) -> bool:
-        """Whether it is locked within these seconds; given up as soon as it turns out that it cannot, or need not, be.
+        """Wait up to `seconds` for the lock; gives up early if it cannot be taken this way or is no longer needed.
 
-        A look costs nothing here: of many who wait, `filelock` would have each at work all the time.
+        Polling is cheap here; with `filelock`, each of many waiters would keep a core busy.
         """
         until, poll, most = time.monotonic() + seconds, _FIRST_POLL, _PATIENT_POLL if instead else _POLL
         while self.contended and time.monotonic() < until and not (instead and instead()):
@@ -114,13 +114,13 @@ class _Kept(_Opened):
         return False
 
     def take(self) -> bool:
-        """Whether it is locked now; never waits."""
+        """Try to lock; never blocks."""
         self.contended = False
         if not self._turn.acquire(blocking=False):
             return False
         try:
             if self._handle < 0:
-                self._open()  # so a short process needs no `filelock`, whose import takes as long as all the rest
+                self._open()  # spares a short process `filelock`, whose import takes as long as the rest
             mine = self._handle >= 0 and self._file[0] == os.getpid()
             self.contended = mine and not host.try_lock(self._handle)
             if mine and not self.contended:
@@ -131,7 +131,7 @@ class _Kept(_Opened):
                     self.contended = True
                 host.unlock(self._handle)
         except OSError:
-            self.close()  # so that we do not hold what we say we do not, and wait for ourselves
+            self.close()  # or we would hold a lock we deny holding, and wait for ourselves
         self._turn.release()
         return False
 
@@ -146,12 +146,12 @@ class _Kept(_Opened):
             self._turn.release()
 
     def keep(self) -> None:
-        """Open the file that `filelock` made, if that was not done."""
+        """Open the file that `filelock` made, if it is not open."""
         with self._turn, suppress(OSError):
             self._open()
 
     def _open(self) -> None:
-        """The same for whoever has the turn. OSError."""
+        """Open the file; the caller has the turn. OSError."""
         if not host.LOCK_FILES_STAY:
             return
         found = os.lstat(self._path)
@@ -160,7 +160,7 @@ class _Kept(_Opened):
             return
         self.close()
         self._handle = host.open_file(self._path, os.O_RDWR)
-        opened = os.fstat(self._handle)  # it may be another by now
+        opened = os.fstat(self._handle)  # it may have been replaced
         self._file = os.getpid(), opened.st_dev, opened.st_ino
 
 
@@ -170,21 +170,21 @@ class WriterLock:
     def __init__(self, path: Path, notices: list[str] | None = None, pace: Pace | None = None) -> None:
         self._path = path
         self._pace = pace or Pace()
-        #: Where it is said that the lock could not be released.
+        #: Where a failure to release the lock is reported.
         self._notices: list[str] = [] if notices is None else notices
         self._until = path.with_name(path.name + ".until")
         self._lock: FileLock | None = None
         self._joint = _Joint(path.with_name(path.name + ".systems"))
         self._kept = _Kept(path, self._joint)
         self._holder = 0  # the thread that holds it
-        self._said = False  # whether we promised something
+        self._said = False  # whether we have made a promise
 
     @contextmanager
     def held(self, wait: float = WAIT, instead: Callable[[], bool] | None = None) -> Iterator[bool]:
-        """Hold the lock for the block: True. StorageError if it cannot be made.
+        """Hold the lock for the block; yields True. StorageError if the lock file cannot be made.
 
-        While others have it `instead` is asked, from time to time; once that is so, False: the lock is not needed.
-        LockTimeout after `wait` seconds, or as many more as the holder said it needs; NotNow.
+        While others hold it, `instead` is called from time to time; once it returns true, yields False: the lock is
+        no longer needed. LockTimeout after `wait` seconds, or later if the holder promised so; NotNow.
         """
         if self._holder == threading.get_ident():
             yield True
@@ -207,7 +207,7 @@ class WriterLock:
 
     @contextmanager
     def _ours(self) -> Iterator[None]:
-        """For the block this thread holds it: who asks within need not wait for itself."""
+        """Mark this thread as the holder for the block, so that nested uses need not wait."""
         self._holder = threading.get_ident()
         try:
             yield
@@ -216,7 +216,7 @@ class WriterLock:
             self._holder = 0
 
     def close(self) -> None:
-        """Let go of what is kept open between two messages; the next use opens it again."""
+        """Close the files kept open between messages; the next use opens them again."""
         self._kept.close()
         self._joint.close()
 
@@ -227,7 +227,7 @@ class WriterLock:
         make_private_folder(self._path.parent)
         if self._lock is None:
             self._lock = filelock.FileLock(self._path, mode=0o600)
-            if not self._path.exists():  # made here, so that it is whose it should be
+            if not self._path.exists():  # created here, so that it has the right owner
                 with suppress(OSError):
                     os.close(host.open_file(self._path, os.O_WRONLY | os.O_CREAT))
         patience, poll = max(0.0, began + wait - time.monotonic()), _POLL
@@ -255,7 +255,7 @@ class WriterLock:
             self._release(self._lock)
 
     def _acquire(self, lock: FileLock, patience: float, poll: float) -> None:
-        """Both parts of the lock. filelock.Timeout, OSError."""
+        """Take both parts of the lock. filelock.Timeout, OSError."""
         import filelock
 
         until = time.monotonic() + patience
@@ -273,19 +273,19 @@ class WriterLock:
             raise filelock.Timeout(os.fspath(self._path))
 
     def _withdraw(self) -> None:
-        """Nothing is promised any more."""
+        """Withdraw our promise."""
         if self._said:
             self._said = False
             with suppress(OSError):
                 self._until.unlink(missing_ok=True)
 
     def _release(self, lock: FileLock) -> None:
-        """Give the lock back. Where the system refuses that, what was done with it held was done all the same."""
+        """Release the lock. If the system refuses, the work done under it is still valid."""
         try:
             lock.release()
         except OSError as error:
             with suppress(OSError):
-                lock.release()  # as after a signal: it does no harm where it was released
+                lock.release()  # again, as after a signal; harmless if it was released
                 return
             self._lock = None
             _abandon(lock)
@@ -295,18 +295,18 @@ class WriterLock:
             )
 
     def promise(self, seconds: float) -> None:
-        """Say to those who wait that the lock may be held so much longer; the caller holds it.
+        """Tell waiters that the lock, which the caller holds, may be held for `seconds` more.
 
-        What was promised before stands if it is more.
+        An earlier promise of a later time stands.
         """
         until = time.time() + max(seconds, self._promised() if self._said else 0.0)
-        with suppress(OSError):  # then they are less patient
+        with suppress(OSError):  # then they wait less long
             os.close(host.open_file(self._until, os.O_WRONLY | os.O_CREAT))
             os.utime(self._until, (until, until))
             self._said = True
 
     def _promised(self) -> float:
-        """How many seconds more the holder said it needs, 0 if nothing."""
+        """Seconds left of the holder's promise; 0 without one."""
         try:
             left = os.stat(self._until).st_mtime - time.time()
         except OSError:
@@ -315,21 +315,21 @@ class WriterLock:
 
 
 def _abandon(lock: FileLock) -> None:
-    """Close the file of a lock that cannot be released: the kernel drops a lock with the last that has it open."""
+    """Close the descriptor of a lock that cannot be released: the kernel drops a lock with its last descriptor."""
     held = getattr(getattr(lock, "_context", None), "lock_file_fd", None)
     if held is None:
         return
     with suppress(OSError):
         nothing = os.open(os.devnull, os.O_RDWR)
         try:
-            os.dup2(nothing, held, inheritable=False)  # the number stays taken: filelock still knows it
+            os.dup2(nothing, held, inheritable=False)  # keep the number taken: filelock still refers to it
         finally:
             os.close(nothing)
         lock.release(force=True)
 
 
 def _tried(handle: int, path: Path) -> bool:
-    """Whether the lock on an open file is ours now. StorageError where there is no locking it."""
+    """Try to lock an open file. StorageError if it cannot be locked at all."""
     try:
         return host.try_range(handle)
     except OSError as error:
@@ -355,5 +355,5 @@ def flocked(path: Path, wait: float = INDEX_WAIT, pace: Pace | None = None) -> I
             time.sleep(_POLL)
         yield
     finally:
-        with suppress(OSError):  # the kernel has dropped it all the same
+        with suppress(OSError):  # the kernel has released it anyway
             os.close(handle)

@@ -1,6 +1,6 @@
-"""Owns what only macOS must be asked in its own way: when a process started, and which start of the machine this is.
+"""Owns what only macOS needs: the start time of a process, and the id of the current boot.
 
-By the C library's own calls, as it has no /proc. `posix` asks here, and on no other system.
+macOS has no /proc, so these call the C library. Only `posix` uses this module, and only on macOS.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import errno
 import os
 
 _BSD_INFO = 3  # PROC_PIDTBSDINFO
-_SIZE, _START = 136, 120  # bytes of a proc_bsdinfo, and where its start time is in it: seconds, microseconds
+_SIZE, _START = 136, 120  # size of a proc_bsdinfo, and the offset of its start time (seconds, microseconds)
 _ZOMBIE = 5  # SZOMB
 
 
 def process_start(pid: int) -> str | None:
-    """When a process started, in microseconds since 1970; "?" where we may not know, None if it has ended."""
+    """Start of a process in microseconds since 1970; "?" if we may not know, None if it has ended."""
     libc = ctypes.CDLL(None, use_errno=True)
     held = ctypes.create_string_buffer(_SIZE)
     got = libc.proc_pidinfo(pid, _BSD_INFO, ctypes.c_uint64(0), held, _SIZE)
@@ -39,7 +39,7 @@ def _exists(pid: int) -> bool:
 
 
 def boot_session() -> str:
-    """Changes with every start of the machine; "" where the system does not tell."""
+    """An id that changes with every boot; "" if the system does not tell."""
     libc = ctypes.CDLL(None)
     size = ctypes.c_size_t(64)
     held = ctypes.create_string_buffer(size.value)

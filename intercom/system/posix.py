@@ -1,6 +1,6 @@
-"""Owns what Linux, macOS and other POSIX systems do in their own way; `host` says what that is, and chooses.
+"""Owns what is particular to Linux, macOS and other POSIX systems; `host` selects it.
 
-Calls go through the modules of the standard library at the time of the call, each to one function of the system.
+Functions of the standard library are looked up at the time of the call, one system function each.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 Path = str | os.PathLike[str]
 
-PIPE_CLOSED = {errno.EPIPE}  #: what a write says where nobody reads any more
-NO_WAIT = os.O_NONBLOCK  #: added to the flags of `open_file`: do not wait for who is at the other end of a pipe
-EDITOR = "vi"  #: for who has named none
-NO_WORKERS = ""  #: why this system runs none
-END_OF_INPUT = "Ctrl-D"  #: the keys that end what is typed
-TMUX = "install tmux 3.2 or newer (apt install tmux, brew install tmux)"  #: how to get it
-LOCK_FILES_STAY = True  #: whether `filelock` leaves the file of a lock that it gives back
-LOOP_WATCHES_PIPES = True  #: whether an event loop can wait for a pipe
+PIPE_CLOSED = {errno.EPIPE}  #: errors of a write whose reader is gone
+NO_WAIT = os.O_NONBLOCK  #: extra flag for `open_file`: do not wait for the other end of a pipe
+EDITOR = "vi"  #: the default editor
+NO_WORKERS = ""  #: why this system cannot run workers; "" if it can
+END_OF_INPUT = "Ctrl-D"  #: the keys that end typed input
+TMUX = "install tmux 3.2 or newer (apt install tmux, brew install tmux)"  #: how to get tmux
+LOCK_FILES_STAY = True  #: whether `filelock` leaves its file after releasing the lock
+LOOP_WATCHES_PIPES = True  #: whether an event loop can wait on a pipe
 
 _RANGE_LOCKS = sys.platform == "linux" and sys.maxsize > 2**32
 _F_OFD_SETLK = 37
 _NO_RANGES = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY}
 _LOCKED, _FREE = ((kind).to_bytes(2, sys.byteorder) + bytes(14) for kind in (1, 2))  # F_WRLCK, F_UNLCK; from byte 0
 _ONE_BYTE = (1).to_bytes(8, sys.byteorder) + bytes(8)  # behind these: a `struct flock` of 64 bits
-_DATA_SYNC = not sys.platform.startswith("darwin")  # fsync(2) there leaves data in the drive's own cache
+_DATA_SYNC = not sys.platform.startswith("darwin")  # there, fsync(2) leaves data in the drive's cache
 
 
 # -- files --------------------------------------------------------------------------------------------
 
 
 def open_file(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
-    """A descriptor that no child inherits, and that keeps nobody from renaming or removing the file. OSError."""
+    """Open a file so that no child inherits the descriptor and others can rename or remove the file. OSError."""
     handle = os.open(path, flags, mode)
     if flags & os.O_CREAT and not os.geteuid():
         hand_over(handle, os.path.dirname(path))
@@ -49,7 +49,7 @@ def open_file(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
 
 
 def hand_over(made: int | Path, folder: Path) -> None:
-    """Give what root has just made in another user's folder to that user, whom it would lock out."""
+    """Give what root has just created in another user's folder to that user, who would be locked out otherwise."""
     with suppress(OSError):
         own, theirs = os.stat(made), os.stat(folder or ".")
         new = own.st_size == 0 or stat.S_ISDIR(own.st_mode)
@@ -58,22 +58,22 @@ def hand_over(made: int | Path, folder: Path) -> None:
 
 
 def pread(handle: int, size: int, offset: int) -> bytes:
-    """At most `size` bytes from `offset` on; fewer at the end of the file. OSError."""
+    """Read at most `size` bytes at `offset`; fewer at the end of the file. OSError."""
     return os.pread(handle, size, offset)
 
 
 def pwrite(handle: int, data: bytes, offset: int) -> int:
-    """Write at `offset`; how many bytes were written. OSError."""
+    """Write at `offset`; returns the number of bytes written. OSError."""
     return os.pwrite(handle, data, offset)
 
 
 def truncate(handle: int, size: int) -> None:
-    """Cut a file that is open for writing, or for appending, to `size` bytes. OSError."""
+    """Cut a file, open for writing or appending, to `size` bytes. OSError."""
     os.ftruncate(handle, size)
 
 
 def sync(handle: int) -> None:
-    """Bring what was written to an open file to the disk, past the drive's own cache. OSError."""
+    """Sync an open file to disk, past the drive's own cache. OSError."""
     if _DATA_SYNC:
         os.fdatasync(handle)
     else:
@@ -81,7 +81,7 @@ def sync(handle: int) -> None:
 
 
 def full_sync(handle: int) -> None:
-    """The same where fsync(2) does not reach the disk (macOS); on file systems that cannot, as far as they do."""
+    """As `sync` on macOS, where fsync(2) does not reach the disk; on file systems without it, plain fsync."""
     import fcntl
 
     try:
@@ -91,7 +91,7 @@ def full_sync(handle: int) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Bring to the disk what was written to `path`, whoever wrote it. OSError."""
+    """Sync what was written to `path`, by whatever process. OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         if _DATA_SYNC:
@@ -108,47 +108,47 @@ def sync_folder(path: Path) -> None:
 
 
 def rename(source: Path, target: Path, *, wait: bool = True) -> None:
-    """Give a file a name, taking it from the file that has it, atomically. OSError.
+    """Rename a file over `target`, atomically. OSError.
 
-    `wait`: for somebody who keeps it; nobody can here.
+    `wait` matters only on systems where an open target blocks this.
     """
     del wait
     os.replace(source, target)
 
 
 def remove(path: Path) -> None:
-    """Remove a name of a file; nothing where it is gone already. OSError."""
+    """Remove a file name; does nothing if it is gone already. OSError."""
     with suppress(FileNotFoundError):
         os.unlink(path)
 
 
 def resemble(draft: Path, path: Path) -> None:
-    """Give a draft the owner, group, mode and attributes of a file, as far as the system lets us. OSError."""
+    """Copy owner, group, mode and attributes of `path` to a draft, as far as permitted. OSError."""
     found, own = os.stat(path), os.stat(draft)
     mode, kept = found.st_mode & 0o7777, True
     if own.st_gid != found.st_gid:
         try:
             os.chown(draft, -1, found.st_gid)
         except OSError:
-            mode, kept = mode & ~0o070, False  # another group was meant
+            mode, kept = mode & ~0o070, False  # the group bits were meant for another group
     if own.st_uid != found.st_uid:
         with suppress(OSError):
             os.chown(draft, found.st_uid, -1)
     os.chmod(draft, mode)
-    for name in os.listxattr(path) if kept and hasattr(os, "listxattr") else ():  # with access control lists
+    for name in os.listxattr(path) if kept and hasattr(os, "listxattr") else ():  # includes access control lists
         with suppress(OSError):
             os.setxattr(draft, name, os.getxattr(path, name))
 
 
 def has_writer(handle: int) -> bool | None:
-    """Whether the open file can be written to by anybody: then the system refuses us a read lease. None: unknown."""
+    """Whether any process has the open file open for writing (the system then refuses a read lease). None: unknown."""
     import fcntl
     import signal
 
     if not hasattr(fcntl, "F_SETLEASE"):
         return None
     try:
-        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # losing the lease at once must not kill us
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)  # the signal for losing the lease must not kill us
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
@@ -157,7 +157,10 @@ def has_writer(handle: int) -> bool | None:
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file against all who do so as well, until it is closed; False where somebody has. OSError."""
+    """Try to lock an open file against other users of this function; False if it is taken. OSError.
+
+    The lock lasts until `unlock` or until the file is closed.
+    """
     import fcntl
 
     try:
@@ -168,17 +171,17 @@ def try_lock(handle: int) -> bool:
 
 
 def unlock(handle: int) -> None:
-    """Give back what `try_lock` took, without closing the file. OSError."""
+    """Release what `try_lock` took, without closing the file. OSError."""
     import fcntl
 
     fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def try_range(handle: int) -> bool:
-    """As `try_lock`, so that programs of Windows on this machine, in Wine, see it; by itself, it sees no `try_lock`.
+    """As `try_lock`, but seen by Windows programs on this machine (in Wine) too. Independent of `try_lock`.
 
-    Where the system, or the file system, has no such locks, it is one as `try_lock` takes; not where it fails for
-    once, for then somebody may have it.
+    Falls back to the lock of `try_lock` if the system or file system has no range locks; not on a passing failure,
+    since another process may then hold the lock.
     """
     import fcntl
 
@@ -196,7 +199,7 @@ def try_range(handle: int) -> bool:
 
 
 def unlock_range(handle: int) -> None:
-    """Give back what `try_range` took, without closing the file. OSError."""
+    """Release what `try_range` took, without closing the file. OSError."""
     import fcntl
 
     if _RANGE_LOCKS:
@@ -207,23 +210,23 @@ def unlock_range(handle: int) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Make a folder that is there its owner's alone. OSError."""
+    """Restrict an existing folder to its owner. OSError."""
     os.chmod(path, 0o700)
 
 
 def is_private(path: Path) -> bool:
-    """Whether others may not look into a folder. OSError."""
+    """Whether only the owner may look into a folder. OSError."""
     return not os.stat(path).st_mode & 0o077
 
 
 def file_system(path: Path) -> str | None:
-    """The type of the file system that holds `path`, as mount tables call it; None: they are to be asked."""
+    """The type of the file system at `path`, as in mount tables; None: the caller should consult those."""
     del path
     return None
 
 
 def free_space(path: Path) -> tuple[int, bool]:
-    """Bytes that are free on the file system of `path`, and whether it is read-only. OSError."""
+    """Free bytes on the file system of `path`, and whether it is read-only. OSError."""
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize, bool(found.f_flag & os.ST_RDONLY)
 
@@ -232,7 +235,7 @@ def free_space(path: Path) -> tuple[int, bool]:
 
 
 def file_tick() -> float:
-    """Seconds between two ticks of the clock from which the times of files are taken; 0 where that is not known."""
+    """Seconds between ticks of the clock that stamps files; 0 if unknown."""
     if sys.platform != "linux":
         return 0.0
     import time
@@ -241,12 +244,12 @@ def file_tick() -> float:
 
 
 def leads_session(pid: int) -> bool:
-    """Whether a process is the first of its session. OSError where it cannot be seen."""
+    """Whether a process is a session leader. OSError if it cannot be seen."""
     return os.getsid(pid) == pid
 
 
 def user_name(uid: int) -> str:
-    """What a user is called; their number where they have no name."""
+    """A user's name, or the number if there is none."""
     import pwd
 
     with suppress(KeyError):
@@ -255,7 +258,7 @@ def user_name(uid: int) -> str:
 
 
 def machine_id() -> str:
-    """What tells this machine from others, where the system says; "" is unknown."""
+    """An id of this machine; "" if the system has none."""
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
             return file.read().strip()
@@ -264,14 +267,14 @@ def machine_id() -> str:
 
 
 def neighbour() -> str:
-    """What to do where another system on this machine uses the folder whose locks are not ours; "" where none can."""
+    """What to do if an operating system whose locks we do not share uses the folder; "" if none can."""
     if "microsoft" not in os.uname().release.lower():
         return ""
     return "If that is this machine's Windows, call its Intercom from here: `intercom.exe`, or `py.exe -m intercom`."
 
 
 def boot_id() -> str:
-    """Changes with every start of the machine; "" where the system does not tell."""
+    """An id that changes with every boot; "" if the system does not tell."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -288,57 +291,57 @@ def boot_id() -> str:
 
 
 def split_words(line: str) -> list[str]:
-    """A command line's words. ValueError where a quote is not closed."""
+    """Split a command line into words. ValueError for an unclosed quote."""
     import shlex
 
     return shlex.split(line)
 
 
 def shell_line(words: Sequence[str]) -> str:
-    """A line by which a shell runs this program in its own place."""
+    """A shell line that replaces the shell by this program."""
     import shlex
 
     return f"exec {shlex.join(words)}"
 
 
 def named(program: str) -> list[str]:
-    """The words by which other programs start one that is found on PATH."""
+    """The words by which other programs start a program found on PATH."""
     return [program]
 
 
 def startable(words: Sequence[str], path: str | None) -> list[str]:
-    """The same words as the system starts them; `path` is the PATH that the program is to have."""
+    """The words as the system must start them; `path` is the PATH that the program will have."""
     del path
     return list(words)
 
 
 def from_console(data: bytes) -> bytes:
-    """What programs of a console write, in UTF-8 where that can be told: here it is."""
+    """Decode console output to UTF-8 as far as it can be told; here it already is."""
     return data
 
 
 def in_rules(path: str) -> str:
-    """A path, or a part of one, as rules of agent programs spell it."""
+    """A path, or part of one, as written in permission rules of agent programs."""
     return path
 
 
 def spare(fd: int) -> int:
-    """A second descriptor of the same stream, none of the standard three."""
+    """Duplicate a stream's descriptor above the standard three."""
     import fcntl
 
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def widen_pipe(pipe: IO[bytes], size: int) -> None:
-    """Let so many bytes wait in a pipe, where the system allows it."""
+    """Enlarge a pipe's buffer, if the system allows it."""
     import fcntl
 
-    with suppress(AttributeError, OSError):  # Linux alone has it
+    with suppress(AttributeError, OSError):  # Linux only
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
 
 
 def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """Have the running loop call `stop` when this process is told to end, or interrupted."""
+    """Have the running loop call `stop` when this process is terminated or interrupted."""
     import signal
 
     for number in (signal.SIGTERM, signal.SIGINT):

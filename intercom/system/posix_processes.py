@@ -1,4 +1,4 @@
-"""Owns processes as Linux, macOS and other POSIX systems show them: by /proc, else by what the system has instead."""
+"""Owns looking at processes on Linux, macOS and other POSIX systems: through /proc, or what the system has instead."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import suppress
 assert sys.platform != "win32"
 
 
-MARK = ""  #: with what a mark of a process begins that this system gives
+MARK = ""  #: prefix of start marks made by this system
 
 
 def started(pid: int) -> str | None:
-    """When process `pid` started, as an opaque mark, "?" where the system does not tell, None if it is gone."""
+    """The start of process `pid` as an opaque mark; "?" if the system does not tell, None if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             stat = file.read(4096)
@@ -24,22 +24,22 @@ def started(pid: int) -> str | None:
     except OSError:
         return None
     fields = stat[stat.rindex(b")") + 2 :].split()
-    if fields[0] in {b"Z", b"X"}:  # a zombie has ended; only its parent has not looked yet
+    if fields[0] in {b"Z", b"X"}:  # a zombie has ended; its parent has not reaped it yet
         return None
     return fields[19].decode()
 
 
-_alone = allocate_lock()  # one thread at a time may ask a descriptor, and nobody one that is closed meanwhile
-_HELD = 128  # descriptors at most
-_held: dict[tuple[int, str], tuple[int, Callable[[int], object]]] = {}  # a process -> its descriptor, and how to ask
-_asked: set[tuple[int, str]] = set()  # of which processes was asked before
+_alone = allocate_lock()  # guards the descriptors: one may be closed while another thread asks
+_HELD = 128  # maximum number of descriptors
+_held: dict[tuple[int, str], tuple[int, Callable[[int], object]]] = {}  # process -> its pidfd, and how to ask it
+_asked: set[tuple[int, str]] = set()  # processes asked about before
 
 
 def lives(pid: int, mark: str) -> bool:
-    """Whether `pid` still is the process that `started` had this mark for.
+    """Whether `pid` is still the process that `started` gave this mark.
 
-    Who is asked about again is held by a descriptor, which names one process for ever: reading /proc takes ten times
-    as long, and an overview asks about everybody.
+    A process asked about twice is then held by a pidfd, which names one process for good: reading /proc takes ten
+    times as long, and an overview asks about everybody.
     """
     with _alone:
         return _lives((pid, mark))
@@ -61,7 +61,7 @@ def _lives(one: tuple[int, str]) -> bool:
 
 
 def _hold(one: tuple[int, str]) -> None:
-    """Keep a descriptor of a process, if that is the one of this mark, and the system has such descriptors."""
+    """Keep a pidfd of a process, if it is still the one with this mark and the system has pidfds."""
     import select
 
     if not hasattr(os, "pidfd_open"):
@@ -95,7 +95,7 @@ def _started_elsewhere(pid: int) -> str | None:
 
 
 def wait_ended(pid: int) -> bool:
-    """Wait until a process has ended, or another has its number; False, at once, where the system does not tell."""
+    """Block until a process has ended; False, at once, if the system cannot report that."""
     import select
 
     if not hasattr(os, "pidfd_open"):
@@ -116,7 +116,7 @@ def wait_ended(pid: int) -> bool:
 
 
 def process(pid: int) -> tuple[int, str, str, int] | None:
-    """A process's parent, start, short name and controlling terminal (0: none); None where it cannot be seen."""
+    """A process's parent, start, short name and controlling terminal (0: none); None if it cannot be seen."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read()
@@ -136,7 +136,7 @@ def _process_by_ps(pid: int) -> tuple[int, str, str, int] | None:
 
 
 def command_line(pid: int) -> list[str]:
-    """The words with which a process was started; empty where they cannot be seen."""
+    """The arguments with which a process was started; empty if they cannot be seen."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return file.read().decode("utf-8", "surrogateescape").split("\0")[:-1]
@@ -145,7 +145,7 @@ def command_line(pid: int) -> list[str]:
 
 
 def parents() -> list[tuple[int, int]]:
-    """(pid, parent) of every process that can be seen."""
+    """(pid, parent) of every visible process."""
     if not _has_proc():
         rows = _said(["ps", "-axo", "pid=,ppid="]).split()
         return [(int(a), int(b)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
@@ -156,7 +156,7 @@ def parents() -> list[tuple[int, int]]:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     found.append((int(name), int(file.read().rpartition(b") ")[2].split()[1])))
             except OSError:
-                continue  # it ended while we looked
+                continue  # it ended meanwhile
     return found
 
 
@@ -165,7 +165,7 @@ def _ps(pid: int, columns: str) -> str:
 
 
 def _said(words: list[str]) -> str:
-    """What a program of the system prints; "" where it cannot be run."""
+    """The output of a system program; "" if it cannot be run."""
     import subprocess
 
     try:
@@ -176,14 +176,14 @@ def _said(words: list[str]) -> str:
 
 
 def kill(pid: int, *, hard: bool) -> None:
-    """Tell a process to end; `hard`: it is not asked. OSError (ProcessLookupError where it is gone)."""
+    """Terminate a process; `hard` means SIGKILL. OSError (ProcessLookupError if it is gone)."""
     import signal
 
     os.kill(pid, signal.SIGKILL if hard else signal.SIGTERM)
 
 
 def kill_tree(pid: int) -> None:
-    """End a process that was started as the first of its session, and all that it started in it."""
+    """Kill a process that leads its own session, and everything in that session."""
     import signal
 
     with suppress(ProcessLookupError, PermissionError):

@@ -1,8 +1,8 @@
-"""Owns every process that Intercom starts, looks at or ends; nothing else calls subprocess or kill.
+"""Owns every process that Intercom starts, inspects or ends; nothing else calls subprocess or kill.
 
-A process is known by its pid *and* the mark of its start (`intercom.system.liveness`), because pids are reused.
-Looking at processes (`children`) costs no import; `subprocess` is imported only by the functions that
-start something.
+A process is identified by its pid *and* its start mark (`intercom.system.liveness`), because pids are reused.
+Inspecting processes (`children`) needs no import; `subprocess` is imported only by the functions that start
+something.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INSTALL = {
 
 
 class Done(NamedTuple):
-    """A finished command: its exit status (negative: the signal) and what it printed."""
+    """A finished command: its exit status (negative: the signal) and its output."""
 
     code: int
     out: str
@@ -36,7 +36,7 @@ class Done(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process by its pid and the opaque mark of its start (None: whichever has that pid)."""
+    """A process by its pid and opaque start mark (None: whichever process has that pid)."""
 
     pid: int
     started: str | None
@@ -52,7 +52,7 @@ def run(
     check: bool = True,
     log: str | os.PathLike[str] | None = None,
 ) -> Done:
-    """Run `args` (never through a shell) to its end and return what it said.
+    """Run `args` (never through a shell) to its end and return its status and output.
 
     Text is UTF-8 with surrogates for other bytes, both ways. `env` replaces the environment;
     `timeout` is in seconds, after which the command and everything it started is killed. With
@@ -94,10 +94,10 @@ def run(
 
 @contextmanager
 def piped(args: Sequence[str], data: bytes) -> Iterator[IO[bytes]]:
-    """Run `args` beside the block, which reads what it prints; it takes `data` in before it prints anything.
+    """Run `args` while the block reads its output; it must read all of `data` before it prints anything.
 
-    It is killed, if need be, where the block ends; what it says to stderr is lost. Raises as `_start`:
-    ProgramMissing, CommandFailed, UsageError, IntercomError.
+    It is killed at the end of the block if still running; its stderr is discarded. Raises ProgramMissing,
+    CommandFailed, UsageError, IntercomError.
     """
     import subprocess
 
@@ -106,21 +106,21 @@ def piped(args: Sequence[str], data: bytes) -> Iterator[IO[bytes]]:
     try:
         assert child.stdin is not None
         assert child.stdout is not None
-        with suppress(BrokenPipeError), child.stdin as file:  # it may have ended: then there is nothing to read either
+        with suppress(BrokenPipeError), child.stdin as file:  # it ended early: then there is no output either
             file.write(data)
         yield child.stdout
     finally:
-        host.kill_tree(child.pid)  # not waited for yet, so the number is still its own
+        host.kill_tree(child.pid)  # not reaped yet, so the pid is still its own
         with child:
             pass
 
 
 def feed(args: Sequence[str], data: bytes) -> None:
-    """Run `args` in this terminal, with `data` on its standard input, until it ends. ProgramMissing, CommandFailed."""
+    """Run `args` in this terminal, with `data` as its standard input, to its end. ProgramMissing, CommandFailed."""
     import signal
     import subprocess
 
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key for the program that has the terminal
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program in the terminal
     try:
         child = subprocess.Popen(list(args), stdin=subprocess.PIPE)
     except FileNotFoundError:
@@ -142,9 +142,9 @@ def detach(
     env: Mapping[str, str] | None = None,
     log: str | os.PathLike[str] = os.devnull,
 ) -> Process:
-    """Start `args` in a session of its own, its output in `log`, and do not wait for it.
+    """Start `args` in a session of its own, output to `log`, without waiting.
 
-    Raises as `run` does. A thread reaps the child, so that it is never left as a zombie of ours.
+    Raises as `run` does. A thread reaps the child, so it does not stay a zombie.
     """
     import subprocess
     import threading
@@ -162,7 +162,7 @@ def detach(
 def spoken_to(
     args: Sequence[str], *, cwd: str | os.PathLike[str], log: str | os.PathLike[str]
 ) -> subprocess.Popen[bytes]:
-    """Start `args` with pipes to its input and from its output, its errors in `log`. Raises as `run` does."""
+    """Start `args` with pipes for stdin and stdout, and stderr to `log`. Raises as `run` does."""
     import subprocess
 
     sink = _open_log(log)
@@ -173,7 +173,7 @@ def spoken_to(
 
 
 def attended(args: Sequence[str]) -> int:
-    """Run a program that has this terminal, as an editor does, to its end; its status, 127 where it cannot be run."""
+    """Run an interactive program, such as an editor, in this terminal; returns its status, 127 if it cannot be run."""
     import subprocess
     from shutil import which
 
@@ -184,7 +184,7 @@ def attended(args: Sequence[str]) -> int:
 
 
 def find(program: str, *, path: str | None = None, install: str | None = None) -> str:
-    """The full path of `program`; ProgramMissing, with what to `install`, if there is none."""
+    """The full path of `program`; ProgramMissing, saying what to `install`, if there is none."""
     from shutil import which
 
     found = which(program, path=path)
@@ -194,13 +194,13 @@ def find(program: str, *, path: str | None = None, install: str | None = None) -
 
 
 def missing(program: str, install: str | None = None) -> ProgramMissing:
-    """The error that says that `program` is not there and what to do about it."""
+    """The error for a missing `program`, with how to install it."""
     advice = install or INSTALL.get(os.path.basename(program), "install it or correct the command")
     return ProgramMissing(f"{_shown([program])} was not found; nothing was started: {advice}.")
 
 
 def children(pid: int) -> list[Process]:
-    """All live descendants of `pid`, parents before their children."""
+    """All live descendants of `pid`, parents first."""
     below: dict[int, list[int]] = {}
     for child, parent in host.parents():
         below.setdefault(parent, []).append(child)
@@ -215,23 +215,23 @@ def children(pid: int) -> list[Process]:
 
 
 def end(pid: int, since: str | None = None, *, grace: float = 3.0) -> bool:
-    """End process `pid`: TERM, KILL after `grace` seconds, and return when it is gone.
+    """End process `pid`: SIGTERM, SIGKILL after `grace` seconds; returns once it is gone.
 
-    False if it was gone already, or `pid` is another process by now. Raises CommandFailed where
-    it cannot be ended (another user's).
+    False if it was already gone, or the pid belongs to another process by now. CommandFailed if it cannot be ended
+    (another user's).
     """
     return bool(end_all([Process(pid, since)], grace=grace))
 
 
 def end_tree(pid: int, since: str | None = None, *, grace: float = 3.0) -> list[Process]:
-    """End `pid` and all its descendants as `end` does; returns those that were still running."""
+    """End `pid` and all its descendants as `end` does; returns those that were running."""
     if not alive(pid, since):
         return []
     return end_all([Process(pid, since), *children(pid)], grace=grace)
 
 
 def end_all(processes: Iterable[Process], *, grace: float = 3.0) -> list[Process]:
-    """End several processes side by side, as `end` does; returns those that were still running."""
+    """End several processes in parallel, as `end` does; returns those that were running."""
     running = [one for one in processes if one.pid != os.getpid() and alive(*one)]
     known = [Process(one.pid, one.started or started(one.pid)) for one in running]
     left = known
@@ -245,7 +245,7 @@ def end_all(processes: Iterable[Process], *, grace: float = 3.0) -> list[Process
 
 
 def wait_gone(processes: Iterable[Process], timeout: float) -> list[Process]:
-    """Wait until all of them are gone or `timeout` seconds are over; returns those still there."""
+    """Wait until all are gone, at most `timeout` seconds; returns those still running."""
     return _wait_gone(list(processes), timeout)
 
 
@@ -303,7 +303,7 @@ def _kill(process: Process, *, hard: bool) -> None:
 
 
 def _wait_gone(left: list[Process], timeout: float) -> list[Process]:
-    """Poll with growing steps: portable, and cheap for the seconds that this ever takes."""
+    """Poll with growing pauses: portable, and cheap for a wait of seconds."""
     until, step = time.monotonic() + timeout, 0.005
     while left := [one for one in left if alive(*one)]:
         if time.monotonic() >= until:
@@ -318,7 +318,7 @@ def _text(data: bytes | None) -> str:
 
 
 def _shown(args: Sequence[str]) -> str:
-    """A command for an error message: short, on one line."""
+    """A command for an error message: shortened, on one line."""
     import shlex
 
     line = value(" ".join(shlex.quote(word) for word in args))

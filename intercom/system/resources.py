@@ -1,6 +1,6 @@
-"""Owns access to the texts that ship with Intercom: the protocol, the instructions, the first log.
+"""Owns access to the texts shipped with Intercom: the protocol, the instructions, the first log.
 
-In a wheel they lie inside the package (`intercom/templates`), in a checkout beside it.
+In a wheel they are inside the package (`intercom/templates`), in a checkout beside it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from intercom.core.errors import NotFound
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SOURCE = os.path.dirname(_PACKAGE)  #: the folder in which a Python finds this package
+SOURCE = os.path.dirname(_PACKAGE)  #: the folder from which Python imports this package
 _FOLDERS = (os.path.join(_PACKAGE, "templates"), os.path.join(SOURCE, "templates"))
 
 

@@ -1,9 +1,9 @@
-"""Owns every word said to tmux: sessions, panes, screens, pasted text, keys.
+"""Owns every tmux command we run: sessions, panes, screens, pasted text, keys.
 
-Everything that is given to tmux is data. Three of tmux's habits would make it more: an argument
-that ends in `;` begins a new command (`_literal`), a session name is a format in which `#(…)` runs
-a shell command and `:` and `.` are separators (`session_name`), and one single word of a command
-goes through a shell (`_argv`). A target is always exact: `=name:` or a pane's id (`%7`).
+Everything passed to tmux is data. Three habits of tmux would make it more: an argument that ends in `;` begins a new
+command (`_literal`), a session name is a format in which `#(…)` runs a shell command and `:` and `.` are separators
+(`session_name`), and a command of a single word goes through a shell (`_argv`). A target is always exact: `=name:`
+or a pane's id (`%7`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FIELDS = (
     "pane_height",
     "pane_current_command",
     "session_name",
-    "pane_title",  # last: it alone may hold anything
+    "pane_title",  # last, because only it may contain anything
 )
 _FORMAT = _SEPARATOR.join(f"#{{{field}}}" for field in _FIELDS)
 _PLAIN = re.compile(
@@ -47,13 +47,13 @@ _buffers = itertools.count(1)
 
 
 class SessionExists(Refused):
-    """A session of that name is there already; nothing was started."""
+    """A session of that name already exists; nothing was started."""
 
 
 class Server(NamedTuple):
-    """One tmux server: its socket, by name or (with a `/`) by path; "" is the user's default.
+    """One tmux server: its socket by name or, with a `/`, by path; "" is the user's default.
 
-    `config` is the configuration file for a server that has to be started ("" the user's own).
+    `config` is the configuration file for a server that has to be started ("" for the user's own).
     """
 
     socket: str = ""
@@ -63,7 +63,7 @@ class Server(NamedTuple):
 class Pane(NamedTuple):
     """One pane as tmux describes it. `in_mode`: copy mode or a chooser takes the keys.
 
-    `exit_status` comes later than `dead` or not at all: tmux misses it at times. Decide by `dead`.
+    `exit_status` may come later than `dead`, or never: tmux sometimes misses it. Go by `dead`.
     """
 
     id: str
@@ -79,19 +79,19 @@ class Pane(NamedTuple):
 
 
 def server(environ: Mapping[str, str], setting: str = "") -> Server:
-    """The server to use: INTERCOM_TMUX_SOCKET, else `setting`, else the one we are inside of."""
+    """The server to use: INTERCOM_TMUX_SOCKET, else `setting`, else the one we are running in."""
     named = environ.get("INTERCOM_TMUX_SOCKET") or setting
     return Server(named or environ.get("TMUX", "").partition(",")[0])
 
 
 def version() -> tuple[int, int] | None:
-    """Version of the installed tmux; None where it names none (`master`). Raises ProgramMissing."""
+    """Version of the installed tmux; None if it does not say (`master`). ProgramMissing."""
     found = re.search(r"(\d+)\.(\d+)", proc.run(["tmux", "-V"]).out)
     return (int(found[1]), int(found[2])) if found else None
 
 
 def require() -> None:
-    """Raise ProgramMissing, with what to install, unless a tmux that is new enough is there."""
+    """Raise ProgramMissing, with what to install, unless a recent enough tmux is installed."""
     found = version()
     if found is not None and found < OLDEST:
         raise ProgramMissing(
@@ -120,7 +120,7 @@ def new_session(
     keep_dead: bool = True,
     size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> Pane:
-    """Start `argv`, exactly as given, in a new detached session and return its pane.
+    """Start `argv`, exactly as given, in a new detached session; returns its pane.
 
     `env` is added to what the tmux server has. With `keep_dead` the screen of a command that ends
     can still be read. Raises SessionExists, CommandFailed, ProgramMissing.
@@ -151,12 +151,12 @@ def new_session(
 
 
 def _plain_environment() -> dict[str, str]:
-    """What a tmux server that we start is to have, and gives to all its panes: nothing that is this process's own."""
+    """The environment for a tmux server that we start, and so for all its panes: nothing of this process's own."""
     return {key: value for key, value in os.environ.items() if _PLAIN.match(key)}
 
 
 def panes(server: Server) -> list[Pane]:
-    """All panes of all sessions of the server; none where no server runs."""
+    """All panes of all sessions; none if no server runs."""
     try:
         out = _tmux(server, ["list-panes", "-a", "-F", _FORMAT])
     except NotFound:
@@ -170,7 +170,7 @@ def pane(server: Server, target: str) -> Pane:
 
 
 def look(server: Server, target: str, *, colours: bool = True) -> tuple[Pane, str]:
-    """A pane and its visible text, both of one moment. With `colours`, escape sequences are kept."""
+    """A pane and its visible text, read atomically. With `colours`, escape sequences are kept."""
     where = _target(target)
     capture = ["capture-pane", "-p", "-t", where, *(["-e"] if colours else [])]
     out = _tmux(server, ["display-message", "-p", "-t", where, _FORMAT], capture)
@@ -181,7 +181,7 @@ def look(server: Server, target: str, *, colours: bool = True) -> tuple[Pane, st
 
 
 def paste(server: Server, target: str, text: str) -> None:
-    """Paste `text` (see `printable`) in brackets, as a terminal would; press nothing after it."""
+    """Paste `text` (see `printable`) in brackets, as a terminal would, without pressing Enter."""
     where, clean = _target(target), printable(text)
     if not clean:
         return
@@ -204,7 +204,7 @@ def send_key(server: Server, target: str, key: str) -> None:
 
 
 def attach_words(server: Server, pane: Pane, *, inside: bool) -> list[str]:
-    """The command line that shows a pane's session in this terminal; `inside`: this one is that tmux's already."""
+    """The command line that shows a pane's session here; `inside`: we are already in that tmux server."""
     base = ["tmux", "-u"]
     if server.socket:
         base += ["-S" if "/" in server.socket else "-L", server.socket]
@@ -212,7 +212,7 @@ def attach_words(server: Server, pane: Pane, *, inside: bool) -> list[str]:
 
 
 def inside(server: Server, environ: Mapping[str, str]) -> bool:
-    """Whether a process with this environment runs in a pane of that very server. NotFound where none runs."""
+    """Whether a process with this environment runs in a pane of that server. NotFound if no server runs."""
     own = environ.get("TMUX", "").partition(",")[0]
     if not own:
         return False
@@ -221,7 +221,7 @@ def inside(server: Server, environ: Mapping[str, str]) -> bool:
 
 
 def kill_session(server: Server, name: str) -> bool:
-    """End a session by its exact name; whether there was one. Its processes get SIGHUP."""
+    """End a session by its exact name (its processes get SIGHUP); returns whether it existed."""
     try:
         _tmux(server, ["kill-session", "-t", _target(name)])
     except NotFound:
@@ -230,7 +230,7 @@ def kill_session(server: Server, name: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """`text` without what a terminal would obey: control characters, but for newline and tab."""
+    """`text` without terminal control characters, except newline and tab."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(ch for ch in lines if ch in "\n\t" or not _control(ch))
 
@@ -241,7 +241,7 @@ def _control(char: str) -> bool:
 
 
 def _argv(argv: Sequence[str]) -> Sequence[str]:
-    """tmux gives one single word to a shell; two or more are executed as they are."""
+    """Guard a one-word command, which tmux would pass to a shell; longer ones are executed as they are."""
     return argv if len(argv) > 1 else ["sh", "-c", 'exec "$0"', argv[0]]
 
 
@@ -250,7 +250,7 @@ def _target(name: str) -> str:
 
 
 def _literal(word: str) -> str:
-    """A `;` at the end of an argument would end the command."""
+    """Escape a `;` at the end of an argument, which would end the command."""
     return word[:-1] + "\\;" if word.endswith(";") else word
 
 
@@ -280,7 +280,7 @@ def _tmux(
     env: Mapping[str, str] | None = None,
     stdin: str = "",
 ) -> str:
-    """Run tmux commands in one go, so that nothing happens between them; what they printed."""
+    """Run several tmux commands in one call, so that nothing happens between them; returns their output."""
     line = ["tmux", "-u"]  # UTF-8 whatever the locale says
     if server.socket:
         line += ["-S" if "/" in server.socket else "-L", server.socket]
@@ -293,7 +293,7 @@ def _tmux(
     for pause in (0.05, 0.2, 0.5):
         if not _GOING.search(done.err):
             break
-        time.sleep(pause)  # we met a server on its way out: the next try finds none, or a new one
+        time.sleep(pause)  # the server is shutting down: the next try finds none, or a new one
         done = proc.run(line, cwd=cwd, env=env, stdin=stdin, check=False)
     if done.code:
         raise _error(proc.last_words(done))

@@ -1,7 +1,7 @@
-"""Owns waiting for something to change in a folder: events where the platform gives them, a look now and then.
+"""Owns waiting for a change in a folder: file system events if available, and polling at intervals.
 
-A change is only a hint to look: missed, doubled or false ones do no harm. Without events (network file
-systems, no more inotify instances) it falls back to looking at the files' times.
+A change is only a hint to look: missed, repeated or false ones do no harm. Without events (network file systems,
+inotify limits) it polls the files' times.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-_LOOK = 0.05  #: seconds between looks where there are no events
-_LOOK_ANYWAY = 1.0  #: seconds between looks where there are
+_LOOK = 0.05  #: seconds between polls without events
+_LOOK_ANYWAY = 1.0  #: seconds between polls with events
 
 
 class Watch:
-    """Watches the logs in one folder, from `with` on; `wait` returns at once for what changed since the last wait."""
+    """Watches the logs in one folder within its `with` block; `wait` returns at once for changes since the last one."""
 
     def __init__(self, folder: Path, *, events: bool = True) -> None:
         self._folder = folder
@@ -37,10 +37,10 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._observer is not None:
-            # It waits for its own threads, and nobody should wait for it: what was heard is to be told.
+            # Stopping waits for its threads; do not let the caller wait for that.
             try:
                 threading.Thread(target=self._observer.stop, name="intercom-unwatch", daemon=True).start()
-            except RuntimeError:  # no more threads
+            except RuntimeError:  # thread limit
                 self._observer.stop()
 
     def _start(self) -> Any:
@@ -50,7 +50,7 @@ class Watch:
         from watchdog.observers import Observer
 
         changed = self._changed
-        logging.getLogger("watchdog").addHandler(logging.NullHandler())  # its words are not for people's terminals
+        logging.getLogger("watchdog").addHandler(logging.NullHandler())  # keep its output off people's terminals
 
         class Handler(FileSystemEventHandler):
             def on_any_event(self, event: FileSystemEvent) -> None:
@@ -61,12 +61,12 @@ class Watch:
             observer = Observer()
             observer.schedule(Handler(), str(self._folder))
             observer.start()
-        except (OSError, RuntimeError):  # no more inotify instances or watches; no more threads
+        except (OSError, RuntimeError):  # limit of inotify instances, watches or threads
             return None
         return observer
 
     def wait(self, seconds: float) -> bool:
-        """Wait until something changed, at most `seconds`; whether it did."""
+        """Wait for a change, at most `seconds`; returns whether there was one."""
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
@@ -83,7 +83,7 @@ class Watch:
                 return False
 
     def _look(self) -> tuple[tuple[str, int, int, int], ...]:
-        """Name, inode, size and time of change of every file in the folder."""
+        """Name, inode, size and modification time of every file in the folder."""
         try:
             with os.scandir(self._folder) as entries:
                 found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries if entry.is_file()]

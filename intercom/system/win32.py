@@ -1,6 +1,6 @@
-"""Owns the calls of Windows that Python does not offer: files and their sharing, processes, access lists, the registry.
+"""Owns the Windows calls that Python does not offer: files and sharing, processes, access lists, the registry.
 
-`windows` says what they are for. All raise OSError with Windows' own number in `winerror`.
+`windows` says what they are for. All raise OSError with the Windows error number in `winerror`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION = 5, 32, 33
 HANDLE_EOF, INVALID_PARAMETER, IO_PENDING = 38, 87, 997
 Path = str | os.PathLike[str]
 
-MARK = "w"  #: with what a mark of a process begins that this system gives
+MARK = "w"  #: prefix of start marks made by this system
 _NOTHING = c_void_p(-1).value
 _REMOTE = 4  # DRIVE_REMOTE
 _LOOK = 0x0010_1000  # SYNCHRONIZE, PROCESS_QUERY_LIMITED_INFORMATION
 _TERMINATE = 1
 _COMMAND_LINE = 60  # ProcessCommandLineInformation
-_SNAPSHOT_AGE = 0.5  #: seconds for which the list of processes is good for one who walks up or down in it
+_SNAPSHOT_AGE = 0.5  #: seconds for which a list of processes may be reused
 _OURS = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;OW)"  #: the system, administrators, the owner
 _OTHERS = (";;;WD)", ";;;BU)", ";;;AU)", ";;;AN)", ";;;BG)")  #: everyone, users, whoever logged on, anonymous, guests
 _DACL = 4
@@ -105,7 +105,7 @@ def _handle(found: int | None) -> int:
 
 
 def create_file(path: str, access: int, share: int, how: int) -> int:
-    """A handle of a file."""
+    """Open a file handle."""
     try:
         return _handle(kernel.CreateFileW(long(path), access, share, None, how, 0x80, None))
     except OSError as error:
@@ -114,20 +114,20 @@ def create_file(path: str, access: int, share: int, how: int) -> int:
 
 
 def long(path: str) -> str:
-    r"""An absolute path as Windows takes it at any length: `\\?\` in front of one that is long."""
+    r"""An absolute path that Windows accepts at any length: `\\?\` is put before a long one."""
     if len(path) < 248 or path.startswith("\\\\?\\"):
         return path
     return f"\\\\?\\UNC\\{path[2:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
 
 
 def short(path: str) -> str:
-    """The name without blanks that Windows may keep for a file; the same where it keeps none."""
+    """The short (8.3) name, which has no blanks; the same path if there is none."""
     room = ctypes.create_unicode_buffer(1024)
     return room.value if 0 < kernel.GetShortPathNameW(c_wchar_p(path), room, len(room)) < len(room) else path
 
 
 def volume(path: str) -> str | None:
-    """What holds a file: ntfs, fat32 …; 9p for WSL's, smb for other machines'; None where it is not told."""
+    """What holds a file: ntfs, fat32 …; 9p for WSL's files, smb for other machines'; None if unknown."""
     room = ctypes.create_unicode_buffer(1024)
     if not kernel.GetVolumePathNameW(c_wchar_p(path), room, len(room)):
         return None
@@ -139,17 +139,17 @@ def volume(path: str) -> str | None:
 
 
 def reopen(handle: int, access: int, share: int) -> int:
-    """A second handle of the same file, for another use."""
+    """Open a second handle of the same file, for another use."""
     return _handle(kernel.ReOpenFile(handle, access, share, 0))
 
 
 def overlapped(offset: int) -> _Overlapped:
-    """A place in a file, for one call."""
+    """An OVERLAPPED structure for one call at this offset."""
     return _Overlapped(0, 0, offset & 0xFFFF_FFFF, offset >> 32, None)
 
 
 def rename_open(source: str, target: str) -> bool:
-    """Rename as POSIX does: who has the target open keeps the old file. False where Windows does not offer that."""
+    """POSIX-style rename: readers of the old target keep it. False if Windows does not support that."""
     name = long(target).encode("utf-16-le")
     pointer = ctypes.sizeof(c_void_p)
     wanted = (3).to_bytes(pointer, "little") + bytes(pointer) + len(name).to_bytes(4, "little") + name + bytes(2)
@@ -164,13 +164,13 @@ def rename_open(source: str, target: str) -> bool:
 
 
 def started(pid: int) -> str | None:
-    """When process `pid` started, as an opaque mark, "?" where we may not know, None if it is gone."""
+    """The start of process `pid` as an opaque mark; "?" if we may not know, None if it is gone."""
     held = kernel.OpenProcess(_LOOK, 0, pid) if pid > 0 else None
     if held is None:
         return "?" if pid > 0 and ctypes.get_last_error() == ACCESS_DENIED else None
     try:
         if kernel.WaitForSingleObject(held, 0) == 0:
-            return None  # it has ended, and somebody still has a handle of it
+            return None  # it has ended, but somebody still has a handle
         times = [c_int64() for _ in range(4)]
         return f"{MARK}{times[0].value}" if kernel.GetProcessTimes(held, *map(byref, times)) else "?"
     finally:
@@ -178,12 +178,12 @@ def started(pid: int) -> str | None:
 
 
 def lives(pid: int, mark: str) -> bool:
-    """Whether `pid` still is the process that `started` had this mark for."""
+    """Whether `pid` is still the process that `started` gave this mark."""
     return started(pid) == mark
 
 
 def wait_ended(pid: int) -> bool:
-    """Wait until a process has ended; False, at once, where we may not."""
+    """Block until a process has ended; False, at once, if we may not wait for it."""
     held = kernel.OpenProcess(_LOOK, 0, pid) if pid > 0 else None
     if held is None:
         return ctypes.get_last_error() != ACCESS_DENIED
@@ -197,7 +197,7 @@ _seen: list[tuple[float, dict[int, tuple[int, str]]]] = []
 
 
 def _processes() -> dict[int, tuple[int, str]]:
-    """Parent and program of every process, as of half a second ago at most."""
+    """Parent and program of every process, at most half a second old."""
     if _seen and time.monotonic() - _seen[0][0] < _SNAPSHOT_AGE:
         return _seen[0][1]
     found: dict[int, tuple[int, str]] = {}
@@ -215,17 +215,17 @@ def _processes() -> dict[int, tuple[int, str]]:
 
 
 def parents() -> list[tuple[int, int]]:
-    """(pid, parent) of every process that can be seen."""
+    """(pid, parent) of every visible process."""
     _seen.clear()
     return [(pid, parent) for pid, (parent, _) in _processes().items()]
 
 
 def process(pid: int) -> tuple[int, str, str, int] | None:
-    """A process's parent, start and short name; None where it cannot be seen. The terminal is never known (0).
+    """A process's parent, start and short name; None if it cannot be seen. The terminal is never known (0).
 
-    A parent that is younger than its child is another process: Windows gives numbers out again, and children keep
-    theirs. What only starts another Python with the same words (a virtual environment's
-    `python.exe`, pip's `intercom.exe`) is left out.
+    A parent younger than its child is another process: Windows reuses pids, and children keep the old one. Launchers
+    that only start another Python with the same arguments (a virtual environment's `python.exe`, pip's
+    `intercom.exe`) are skipped.
     """
     entry, since = _processes().get(pid), started(pid)
     if entry is None or since is None:
@@ -241,13 +241,13 @@ def process(pid: int) -> tuple[int, str, str, int] | None:
 
 
 def _only_starts(pid: int, words: list[str]) -> bool:
-    """Whether a process is but the launcher of the one below it, which has these words behind its program."""
+    """Whether a process is only the launcher of its child, which has the same arguments."""
     mine = command_line(pid)[1:]
     return _processes()[pid][1].lower() == "intercom.exe" or (bool(words) and mine == words)
 
 
 def command_line(pid: int) -> list[str]:
-    """The words with which a process was started; empty where they cannot be seen."""
+    """The arguments with which a process was started; empty if they cannot be seen."""
     held = kernel.OpenProcess(_LOOK, 0, pid) if pid > 0 else None
     if held is None:
         return []
@@ -265,9 +265,9 @@ def command_line(pid: int) -> list[str]:
 
 
 def split_words(line: str) -> list[str]:
-    """A command line's words, as programs here take them apart."""
+    """Split a command line into words, by the rules of Windows programs."""
     if not line.strip():
-        return []  # for which Windows would give this program's own name
+        return []  # for an empty line, Windows would return this program's name
     parse = ctypes.WinDLL("shell32").CommandLineToArgvW
     parse.argtypes, parse.restype = [c_wchar_p, POINTER(ctypes.c_int)], POINTER(c_wchar_p)
     count = ctypes.c_int()
@@ -280,7 +280,7 @@ def split_words(line: str) -> list[str]:
 
 
 def kill(pid: int, *, hard: bool) -> None:
-    """End a process; it is never asked. ProcessLookupError where it is gone, PermissionError where it is another's."""
+    """End a process, without asking it. ProcessLookupError if it is gone, PermissionError if it is another user's."""
     del hard
     held = kernel.OpenProcess(_TERMINATE | _LOOK, 0, pid)
     if held is None:
@@ -295,7 +295,7 @@ def kill(pid: int, *, hard: bool) -> None:
 
 
 def kill_tree(pid: int) -> None:
-    """End a process and all that it started."""
+    """End a process and everything it started."""
     queue, rows = [pid], parents()
     while queue:
         one = queue.pop()
@@ -308,7 +308,7 @@ def kill_tree(pid: int) -> None:
 
 
 def is_private(path: Path) -> bool:
-    """Whether the access list of a folder names none of the groups that all users are in. OSError."""
+    """Whether a folder's access list names none of the groups that every user is in. OSError."""
     access = ctypes.WinDLL("advapi32", use_last_error=True)
     name, size = os.fspath(path), c_uint32()
     access.GetFileSecurityW(c_wchar_p(name), _DACL, None, 0, byref(size))
@@ -325,7 +325,7 @@ def is_private(path: Path) -> bool:
 
 
 def make_private(path: Path) -> None:
-    """Let nobody into a folder but its owner, the system and administrators. OSError."""
+    """Restrict a folder to its owner, the system and administrators. OSError."""
     access = ctypes.WinDLL("advapi32", use_last_error=True)
     made = c_void_p()
     if not access.ConvertStringSecurityDescriptorToSecurityDescriptorW(c_wchar_p(_OURS), 1, byref(made), None):
@@ -338,19 +338,19 @@ def make_private(path: Path) -> None:
 
 
 def machine_id() -> str:
-    """What tells this machine from others; "" is unknown."""
+    """An id of this machine; "" if unknown."""
     return _of_the_machine_below("/etc/machine-id") or _registry(r"SOFTWARE\Microsoft\Cryptography", "MachineGuid")
 
 
 def boot_id() -> str:
-    """The number of this start of the machine; "" where Windows does not count them."""
+    """The number of this boot; "" if Windows does not count them."""
     return _of_the_machine_below("/proc/sys/kernel/random/boot_id") or _registry(
         r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters", "BootId"
     )
 
 
 def _of_the_machine_below(path: str) -> str:
-    """What a file says of the machine whose Linux runs this Windows, in Wine: both are the same; "" where none does."""
+    """The content of a file of the Linux that runs this Windows in Wine (one machine for both); "" without one."""
     if not hasattr(ctypes.WinDLL("ntdll"), "wine_get_version"):
         return ""
     try:

@@ -1,8 +1,8 @@
-"""Owns what Windows does in its own way; `host` says what that is, and chooses. `win32` has the calls.
+"""Owns what is particular to Windows; `host` selects it. The system calls are in `win32`.
 
-Files are opened so that others may rename and remove them meanwhile. Where another program does not do the same,
-Windows refuses (a sharing violation): editors, scanners and indexers hold a file for a moment, so all that may meet
-one tries again for PATIENCE seconds before it gives up.
+Files are opened so that others may rename and remove them meanwhile. Programs that do not do the same (editors,
+scanners and indexers hold a file for a moment) cause sharing violations, so any operation that may meet one is
+retried for PATIENCE seconds.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 T = TypeVar("T")
 
-PIPE_CLOSED = {errno.EPIPE, errno.EINVAL}  #: what a write says where nobody reads any more
-NO_WAIT = 0  #: there is nobody at the other end of a file
-EDITOR = "notepad"  #: for who has named none
-END_OF_INPUT = "Ctrl-Z and Enter"  #: the keys that end what is typed
-NO_WORKERS = "workers run on Linux, macOS or WSL; here only messages do"  #: why this system runs none
-TMUX = NO_WORKERS  #: how to get it
-LOCK_FILES_STAY = False  #: `filelock` removes the file of a lock that it gives back
-LOOP_WATCHES_PIPES = False  #: no event loop can wait for an anonymous pipe here
+PIPE_CLOSED = {errno.EPIPE, errno.EINVAL}  #: errors of a write whose reader is gone
+NO_WAIT = 0  #: files here have no other end to wait for
+EDITOR = "notepad"  #: the default editor
+END_OF_INPUT = "Ctrl-Z and Enter"  #: the keys that end typed input
+NO_WORKERS = "workers run on Linux, macOS or WSL; here only messages do"  #: why this system cannot run workers
+TMUX = NO_WORKERS  #: how to get tmux
+LOCK_FILES_STAY = False  #: here, `filelock` removes its file when it releases the lock
+LOOP_WATCHES_PIPES = False  #: here, an event loop cannot wait on an anonymous pipe
 
-PATIENCE = 1.0  #: seconds for which a file that somebody holds is tried again
+PATIENCE = 1.0  #: seconds for which a file in use is retried
 _HELD = {win32.ACCESS_DENIED, win32.SHARING_VIOLATION, win32.LOCK_VIOLATION}
-_PIECE = 64 * 1024 * 1024  #: bytes that one call reads
+_PIECE = 64 * 1024 * 1024  #: bytes per read
 _WAYS = {os.O_RDONLY: win32.GENERIC_READ, os.O_WRONLY: win32.GENERIC_WRITE, os.O_RDWR: win32.GENERIC_READ_WRITE}
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 
 
 def _patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
-    """Do something; again, with growing pauses, as long as somebody holds the file. OSError."""
+    """Call `act`, retrying with growing pauses while another program holds the file. OSError."""
     pause, until = 0.001, time.monotonic() + patience
     while True:
         try:
@@ -61,10 +61,10 @@ def _patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
 
 
 def open_file(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
-    """A descriptor that no child inherits, and that keeps nobody from renaming or removing the file. OSError.
+    """Open a file so that no child inherits the descriptor and others can rename or remove the file. OSError.
 
-    `mode` is of no consequence: a file's access is its folder's. What is written with O_APPEND goes to the end of
-    the file as that is at that moment, whoever else writes.
+    `mode` is ignored: a file inherits the access rights of its folder. O_APPEND writes at the current end of the
+    file, whoever else writes.
     """
     del mode
     access = _WAYS[flags & _ACCESS]
@@ -85,7 +85,7 @@ def open_file(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
 
 
 def pread(handle: int, size: int, offset: int) -> bytes:
-    """At most `size` bytes from `offset` on; fewer at the end of the file. OSError."""
+    """Read at most `size` bytes at `offset`; fewer at the end of the file. OSError."""
     held, got = ctypes.create_string_buffer(min(size, _PIECE)), ctypes.c_uint32()
     where = win32.overlapped(offset)
     file = msvcrt.get_osfhandle(handle)
@@ -97,7 +97,7 @@ def pread(handle: int, size: int, offset: int) -> bytes:
 
 
 def pwrite(handle: int, data: bytes, offset: int) -> int:
-    """Write at `offset`; how many bytes were written. OSError."""
+    """Write at `offset`; returns the number of bytes written. OSError."""
     done, where = ctypes.c_uint32(), win32.overlapped(offset)
     file = msvcrt.get_osfhandle(handle)
     if not win32.kernel.WriteFile(file, bytes(data), len(data), byref(done), byref(where)):
@@ -106,7 +106,7 @@ def pwrite(handle: int, data: bytes, offset: int) -> int:
 
 
 def truncate(handle: int, size: int) -> None:
-    """Cut a file that is open for writing, or for appending, to `size` bytes. OSError."""
+    """Cut a file, open for writing or appending, to `size` bytes. OSError."""
     held = win32.reopen(msvcrt.get_osfhandle(handle), win32.GENERIC_WRITE, win32.SHARE_ALL)
     try:
         end = ctypes.c_int64(size)
@@ -117,12 +117,12 @@ def truncate(handle: int, size: int) -> None:
 
 
 def sync(handle: int) -> None:
-    """Bring what was written to an open file to the disk. OSError."""
+    """Sync an open file to disk. OSError."""
     os.fsync(handle)
 
 
 def sync_file(path: Path) -> None:
-    """Bring to the disk what was written to `path`, whoever wrote it. OSError."""
+    """Sync what was written to `path`, by whatever process. OSError."""
     handle = open_file(path, os.O_WRONLY | os.O_APPEND)
     try:
         os.fsync(handle)
@@ -131,22 +131,22 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Nothing: NTFS keeps a journal of names, and no folder can be synced."""
+    """Do nothing: NTFS journals names, and a folder cannot be synced."""
 
 
 def rename(source: Path, target: Path, *, wait: bool = True) -> None:
-    """Give a file a name, taking it from the file that has it, atomically. OSError.
+    """Rename a file over `target`, atomically. OSError.
 
-    PermissionError where somebody keeps it, with `wait` after PATIENCE seconds.
+    PermissionError if another program holds the target, with `wait` after PATIENCE seconds.
     """
     names = os.path.abspath(source), os.path.abspath(target)
     _patiently(lambda: _rename(*names), PATIENCE if wait else 0.0)
 
 
 def _rename(source: str, target: str) -> None:
-    """As POSIX does where Windows offers that, else as it always could, else by way of a third name.
+    """Rename with POSIX semantics if Windows supports that, else the classic way, else by way of a third name.
 
-    The last is for a target that is open with everything shared. For a moment nothing has its name then.
+    The last is for a target that is open with full sharing; for a moment nothing has its name.
     """
     if win32.rename_open(source, target):
         return
@@ -168,17 +168,17 @@ def _rename(source: str, target: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a name of a file; nothing where it is gone already. OSError; PermissionError where it is held."""
+    """Remove a file name; does nothing if it is gone already. OSError; PermissionError if it is in use."""
     with suppress(FileNotFoundError):
         _patiently(lambda: os.unlink(path))
 
 
 def resemble(draft: Path, path: Path) -> None:
-    """Nothing: who may use a new file is what its folder says."""
+    """Do nothing: access rights of a new file come from its folder."""
 
 
 def has_writer(handle: int) -> bool | None:
-    """Whether the file, open for reading, is open for writing elsewhere: then we cannot have it without that."""
+    """Whether the file, open for reading, is open for writing elsewhere: it cannot be opened without sharing then."""
     try:
         held = win32.reopen(msvcrt.get_osfhandle(handle), win32.GENERIC_READ, win32.SHARE_ALL & ~win32.SHARE_WRITE)
     except OSError as error:
@@ -188,9 +188,10 @@ def has_writer(handle: int) -> bool | None:
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file against all who do so as well, until it is closed; False where somebody has. OSError.
+    """Try to lock an open file against other users of this function; False if it is taken. OSError.
 
-    Its first byte, as `filelock` does. That keeps readers and writers from it, so it is for files without content.
+    The lock lasts until `unlock` or until the file is closed. It is on the first byte, as `filelock` has it. That
+    blocks readers and writers of it, so use it on files without content.
     """
     where = win32.overlapped(0)
     file = msvcrt.get_osfhandle(handle)
@@ -203,54 +204,54 @@ def try_lock(handle: int) -> bool:
 
 
 def try_range(handle: int) -> bool:
-    """The same, where one machine runs several systems, too: Wine tells Linux of it."""
+    """As `try_lock`; Wine shows this lock to Linux, if one machine runs both."""
     return try_lock(handle)
 
 
 def unlock_range(handle: int) -> None:
-    """Give back what `try_range` took, without closing the file. OSError."""
+    """Release what `try_range` took, without closing the file. OSError."""
     unlock(handle)
 
 
 def unlock(handle: int) -> None:
-    """Give back what `try_lock` took, without closing the file. OSError."""
+    """Release what `try_lock` took, without closing the file. OSError."""
     where = win32.overlapped(0)
     if not win32.kernel.UnlockFileEx(msvcrt.get_osfhandle(handle), 0, 1, 0, byref(where)):
         raise ctypes.WinError(ctypes.get_last_error())
 
 
 def neighbour() -> str:
-    """What to do where another system on this machine uses the folder whose locks are not ours."""
+    """What to do if another operating system on this machine, whose locks we do not share, uses the folder."""
     return "If the folder is used in WSL, call the Intercom there from here: `wsl intercom`."
 
 
 def file_tick() -> float:
-    """Seconds between two ticks of the clock from which the times of files are taken: 0, that is not known."""
+    """Seconds between ticks of the clock that stamps files: 0, for unknown."""
     return 0.0
 
 
 def leads_session(pid: int) -> bool:
-    """No process is the first of a session as POSIX has them."""
+    """Return False: Windows has no sessions as POSIX knows them."""
     del pid
     return False
 
 
 def user_name(uid: int) -> str:
-    """Their number: users have no such numbers here."""
+    """The number itself: Windows users have none of these."""
     return str(uid)
 
 
 def hand_over(made: int | Path, folder: Path) -> None:
-    """Nothing: what an administrator makes in a folder has the rights of that folder."""
+    """Do nothing: what an administrator creates in a folder inherits the folder's access rights."""
 
 
 def file_system(path: Path) -> str | None:
-    """The type of the file system that holds `path`, as mount tables of other systems call it."""
+    """The type of the file system at `path`, as mount tables of other systems call it."""
     return win32.volume(os.path.abspath(path))
 
 
 def free_space(path: Path) -> tuple[int, bool]:
-    """Bytes that are free on the file system of `path`; whether it is read-only is not known here. OSError."""
+    """Free bytes on the file system of `path`; False, as read-only cannot be told here. OSError."""
     import shutil
 
     return shutil.disk_usage(path).free, False
@@ -260,9 +261,10 @@ def free_space(path: Path) -> tuple[int, bool]:
 
 
 def shell_line(words: Sequence[str]) -> str:
-    """A line by which cmd and PowerShell run this program: the one puts it in quotes where it has a blank.
+    """A line by which both cmd and PowerShell run this program.
 
-    The other would only show what is in quotes, so it gets a name without blanks, or asks cmd.
+    cmd needs quotes around a path with blanks, PowerShell would only print a quoted one; so such a path becomes its
+    short name, or is run through cmd.
     """
     import subprocess
 
@@ -272,7 +274,7 @@ def shell_line(words: Sequence[str]) -> str:
 
 
 def named(program: str) -> list[str]:
-    """The words by which other programs start one that is found on PATH: a batch file is for cmd alone."""
+    """The words by which other programs start a program found on PATH; a batch file needs cmd."""
     import shutil
 
     found = shutil.which(program) or ""
@@ -280,14 +282,14 @@ def named(program: str) -> list[str]:
 
 
 def startable(words: Sequence[str], path: str | None) -> list[str]:
-    """The same words as the system starts them: by the whole name, as it looks for `.exe` alone by itself."""
+    """The words as the system must start them: with the full path, since Windows itself only looks for `.exe`."""
     import shutil
 
     return [shutil.which(words[0], path=path) or words[0], *words[1:]]
 
 
 def from_console(data: bytes) -> bytes:
-    """What programs of a console write, in UTF-8: cmd's `echo` has the console's own code page."""
+    """Decode console output to UTF-8: cmd's `echo` uses the console's code page."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -298,25 +300,25 @@ def from_console(data: bytes) -> bytes:
 
 
 def in_rules(path: str) -> str:
-    """A path, or a part of one, as rules of agent programs spell it: `/c/users/…`, and no case is different there."""
+    """A path, or part of one, as written in permission rules of agent programs: `/c/users/…`, in lower case."""
     drive, rest = os.path.splitdrive(os.path.normcase(path))
     rest = rest.replace("\\", "/")
     return f"/{drive[0]}{rest}" if drive[1:] == ":" else drive.replace("\\", "/")[1:] + rest
 
 
 def spare(fd: int) -> int:
-    """A second descriptor of the same stream, for bytes as they are."""
+    """Duplicate a stream's descriptor, in binary mode."""
     found = os.dup(fd)
     msvcrt.setmode(found, os.O_BINARY)
     return found
 
 
 def widen_pipe(pipe: IO[bytes], size: int) -> None:
-    """Nothing: who makes a pipe says how much may wait in it."""
+    """Do nothing: the size of a pipe's buffer is set when it is made."""
 
 
 def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """Have the running loop call `stop` when this process is told to end, or interrupted."""
+    """Have the running loop call `stop` when this process is terminated or interrupted."""
     import signal
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGBREAK):
