@@ -1,7 +1,7 @@
-"""Owns the log format, INTERCOM 1.2: bytes in, entries out, and a message rendered to bytes. No I/O.
+"""Owns the log format, INTERCOM 1.2: parsing bytes into entries and rendering messages to bytes. No I/O.
 
-`grammar` holds the rules and the regexes, `parse` reads (tolerantly), `render` writes (strictly),
-`text` converts between bytes and text and says when two messages are the same but for formatting.
+`grammar` holds the rules and the regexes, `parse` reads (tolerantly), `render` writes (strictly), `text` converts
+between bytes and text and decides when two messages differ only in formatting.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns what of a message's text is its body: exactly, where nobody touched it, else without its frame."""
+"""Owns extracting a message's body from its text: exactly if nobody touched it, otherwise without its frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEADING_BLANKS = re.compile(r"\A(?:[ \t\r\f\v]*\n)+")
 
 
 def exact(text: bytes) -> str:
-    """The body of a message in the shape that `render` gives it, exactly; else by the tolerant rule.
+    """The exact body of a message in the shape that `render` gives it; otherwise by the tolerant rule.
 
     `text` is what follows the meta line.
     """
@@ -26,6 +26,6 @@ def exact(text: bytes) -> str:
 
 
 def loose(text: bytes) -> str:
-    """The body of a message that somebody wrote or rewrote by hand: no blank lines around it, no closing rule."""
+    """The body of a message written or changed by hand: without surrounding blank lines and closing rule."""
     body = _LEADING_BLANKS.sub("", decode(text)).rstrip()
     return unescape(_CLOSE.sub("", body, count=1).rstrip())

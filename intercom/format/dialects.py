@@ -1,14 +1,15 @@
-r"""Owns the dialects of people and agents: in which shapes besides the grammar's own a line is the header of a message.
+r"""Owns the dialects of people and agents: the header shapes that are accepted besides those of the grammar.
 
-Two kinds. A *heading*, `#{1,3} [stamp] …`, may be a header anywhere; what it needs is a time and names that can be:
+There are two kinds. A *heading*, `#{1,3} [stamp] …`, may be a header anywhere; it needs a time and plausible names:
 
     ### [t] A → B — subject        also `: subject`, `(TYPE) subject`, `· TYPE · subject`, `| TYPE`, `→ B TYPE`
     ### [t] Some-Name              no recipient: to all. The name is known, or is one by its looks
 
-A *line* of another shape is one only in the text of people, and only where it names a known sender and known
-recipients, which a roster says (`FORMS`, each with an example). `@name …` is to that name, from whoever may write.
+A *line* of another shape is a header only in people's text, and only if it names a known sender and known
+recipients, which the roster tells (`FORMS`, each with an example). `@name …` is addressed to that name, by whoever
+may write there.
 
-What else looks like one of these and is none is a near miss (`near`).
+Something that looks like one of these but is not a header is a near miss (`near`).
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from intercom.core.message import ALL, SYSTEM, TAGS, USER, canonical, is_name
 from intercom.format.grammar import ARROW
 from intercom.format.roster import GROUPS, Roster
 
-#: Words that are a type where one may stand, beside those in brackets.
+#: Words that count as a type without brackets, where a type may stand.
 TYPES = frozenset(
     f"{' '.join(TAGS)} STATUS UPDATE ACK QUESTION ANSWER REVIEW BLOCKED FINDING FINDINGS SYNC PROPOSAL CRITICAL ALIVE "
     "REPORT REQUEST RESULT NOTE FYI HANDOFF ANNOUNCE URGENT".split()
 )
 _TYPE = re.compile(r"[A-Z][A-Z0-9_-]{1,30}\Z")
-#: Between the recipients and what follows them.
+#: Separators between the recipients and what follows them.
 _AFTER = re.compile(
     r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|:(?=[\s*_]|[^\x00-\x7f]|\Z)|：|(?=[(（【])|[·•|]|(?<=\s)@(?=\s)"  # noqa: RUF001
     r"|(?<=\s)(?=#[A-Za-z]|[Rr][Ee]:\s))\s*"
@@ -35,7 +36,7 @@ _CC = re.compile(r"[,;]?\s{0,3}\(cc:?\s+([^()\n]{1,80})\)|(?:[,;]|\s)\s{0,3}cc:?
 _BETWEEN = re.compile(r"\s{0,9}(?:[·•|:]|[—–]+|(?<=\s)-(?=\s))\s*")
 _IN_PARENTHESES = re.compile(r"[(（【]([^()（）【】]{1,60})[)）】]\s*[:：]?\s*")  # noqa: RUF001
 _BRACKETS = re.compile(r"\s*\[([^\[\]]{1,60})\]")
-_NEAR = 400  #: characters; no list of recipients is longer
+_NEAR = 400  #: characters; the longest list of recipients that is read
 _LAST_WORD = re.compile(r"(.*\S)\s+([A-Z][A-Z0-9_-]{1,30})\s*\Z")
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
@@ -51,7 +52,7 @@ _ZONE = (
     r"(?:\s\d{4}(?!\d))?)?"
 )
 _TIME = rf"(?:(?:UTC|GMT)\s+)?(?:{_DATE}(?:(?:T|\s+|,\s*){_CLOCK})?|\d{{8}}T\d{{4}}(?:\d\d)?|{_CLOCK}){_ZONE}"
-#: A time that somebody wrote, or the place that a template has for one. Of a bracket's whole content.
+#: A time as people write it, or a template's placeholder for one. Matches the whole content of a bracket.
 STAMP = re.compile(
     rf"\s*(?:{_TIME}|\{{[^}}]*\}}"
     r"|<?(?:YYYY\b.*|(?:CURRENT )?(?:DATE|TIME|DATETIME|TIMESTAMP)\b.*|HH:MM.*|now|today)>?)\s*\Z",
@@ -73,7 +74,7 @@ _ARROWS = re.compile(ARROW.decode())
 
 
 class Address(NamedTuple):
-    """What stands behind the arrow of a header: the recipients as written, and what follows them."""
+    """What follows the arrow of a header: the recipients as written, and the rest."""
 
     to: str
     tag: str = ""
@@ -82,7 +83,7 @@ class Address(NamedTuple):
 
 
 def addressee(text: str, roster: Roster | None = None) -> Address:
-    """Read what stands between the arrow and the end of the header, or its first bracket."""
+    """Parse the part of a header from the arrow to its end, or to its first bracket."""
     text = _CC.sub(lambda found: f", {found[1] or ''}", text) if roster is not None else text
     to, tag, rest = text, "", ""
     cut = _AFTER.search(text, 0, _NEAR)
@@ -98,7 +99,7 @@ def addressee(text: str, roster: Roster | None = None) -> Address:
 
 
 def _typed(rest: str, *, colon: bool) -> tuple[str, str]:
-    """A type that a text begins with, "" for none, and what follows."""
+    """Split a type off the beginning of a text: the type ("" for none), and the rest."""
     found = _IN_PARENTHESES.match(rest)
     if found is not None:
         word = found[1].strip()
@@ -112,16 +113,16 @@ def _typed(rest: str, *, colon: bool) -> tuple[str, str]:
 
 
 class Heading(NamedTuple):
-    """A stamped heading with a sender alone."""
+    """A stamped heading that has only a sender."""
 
     sender: str
-    rest: str  #: what follows the name
+    rest: str  #: the text after the name
 
 
 def heading(stamp: str, rest: str, roster: Roster | None) -> Heading | None:
-    """Read a stamped heading without an arrow; None if it is one of a text.
+    """Parse a stamped heading without an arrow; None if it is an ordinary heading.
 
-    `### [2026-06-05 08:34] External-Reviewer`: a moment, and a name that is known or can be nothing else.
+    `### [2026-06-05 08:34] External-Reviewer`: a moment, and a name that is known or looks like nothing else.
     """
     if MOMENT.match(stamp) is None:
         return None
@@ -141,9 +142,9 @@ def heading(stamp: str, rest: str, roster: Roster | None) -> Heading | None:
 
 
 def plausible(stamp: str, sender: str, to: str, roster: Roster) -> bool:
-    """Whether a dated heading with an arrow and without a type is a header: a changelog has such lines, too.
+    """Whether a dated heading with an arrow but without a type is a header; changelogs have such lines too.
 
-    Somebody in it is known, or it has a time of day and names that can be.
+    It is if one of its names is known, or if it has a time of day and both names are valid.
     """
     if roster.known(sender) is not None or any(roster.known(name) is not None for name in to.split(", ")):
         return True
@@ -156,7 +157,7 @@ def plausible(stamp: str, sender: str, to: str, roster: Roster) -> bool:
 
 
 class Line(NamedTuple):
-    """A line that is the header of a message. `text` is what of the line is the message's own."""
+    """A line that is a message's header. `text` is the part of the line that belongs to the body."""
 
     stamp: str
     sender: str
@@ -167,14 +168,14 @@ class Line(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A shape of line. `apart`: only at the start of a paragraph, as text might have it."""
+    """A shape of line. `apart`: only at the start of a paragraph, because ordinary text may have it elsewhere."""
 
     pattern: re.Pattern[str]
     apart: bool
     example: str
 
 
-#: Emoji and the like, as before a name; no arrows.
+#: Emoji and similar signs, as people put before a name; no arrows.
 _SIGN = r"(?:[\u2600-\u2793\u2795-\u2797\u2b50-\u2b59\U0001f000-\U0001faff]\ufe0f?\s?){0,3}"
 _LEAD = rf" {{0,3}}(?:(?:[-*+•]|\d{{1,3}}[.)]|>)\s+)?(?:#{{1,6}}\s*)?{_SIGN}[*_`]{{0,3}}"
 _AT = rf"(?:\[(?P<in>[^\[\]\n]{{1,60}})\]|\((?P<round>{_TIME})\)|(?P<bare>{_TIME}))[*_`]{{0,3}}\s*[-—–:|·,]?\s*"
@@ -193,7 +194,9 @@ FORMS = (
     Form(re.compile(_LEAD + _WHO + _TO + _REST), True, "codex → master: done"),
     Form(re.compile(_LEAD + _WHO + r"\s+to\s+(?P<rest>[^\n:]{1,60}:(?:\s|\*)[^\n]*)"), True, "codex to master: done"),
 )
-_IN_CODE = re.compile(rf"[^`\n]{{0,40}}`[^`\n]{{0,80}}?{ARROW.decode()}[^`\n]{{0,80}}`")  #: names and arrow in one pair
+_IN_CODE = re.compile(
+    rf"[^`\n]{{0,40}}`[^`\n]{{0,80}}?{ARROW.decode()}[^`\n]{{0,80}}`"
+)  #: names and arrow within back-ticks
 _MENTION = re.compile(
     r" {0,3}[*_`]{0,3}(?P<names>@[\w.-]+(?:\s+\d+)?(?:(?:\s*[,&+]\s*|\s+and\s+|\s+(?:cc:?\s+)?)@[\w.-]+(?:\s+\d+)?)*)"
     r"[*_`]{0,3}(?:\s*[:,!?—–]|(?=\s|\Z))[*_`]{0,3}\s*(?P<rest>[^\n]*)"
@@ -205,12 +208,12 @@ _WORTH = re.compile(rf"@|>|{ARROW.decode()}|\bto\b")
 
 
 def worth(text: str) -> bool:
-    """Whether a line may be in one of the forms: a cheap look first."""
+    """Cheap test whether a line could match one of the forms."""
     return _WORTH.search(text) is not None
 
 
 def line(text: str, roster: Roster, *, apart: bool) -> Line | None:
-    """Read a line (without its end) that is the header of a message; None if it is text.
+    """Parse a line (without its line end) that is a message's header; None if it is text.
 
     `apart` says that it stands at the start of a paragraph.
     """
@@ -250,7 +253,7 @@ def _read(found: re.Match[str], roster: Roster) -> Line | None:
 
 
 def tagged(rest: str, tag: str) -> tuple[str, bool, str]:
-    """Types in brackets that a text begins with: the first, whether it is urgent, and what follows."""
+    """Split bracketed types off the beginning of a text: the first type, whether it is urgent, and the rest."""
     urgent = False
     while (found := _BRACKETS.match(rest)) is not None:
         word = found[1].strip().upper().replace(" ", "-")
@@ -269,7 +272,7 @@ def tagged(rest: str, tag: str) -> tuple[str, bool, str]:
 
 
 def mention(text: str, roster: Roster) -> Line | None:
-    """Read `@name text`, to a known name from whoever may write here."""
+    """Parse `@name text`, a message to a known name by whoever may write here."""
     found = _MENTION.match(text)
     if found is None:
         return None
@@ -284,5 +287,5 @@ def mention(text: str, roster: Roster) -> Line | None:
 
 
 def arrow(text: str) -> bool:
-    """Whether a text has one of the arrows."""
+    """Whether a text contains one of the arrows."""
     return _ARROWS.search(text) is not None

@@ -1,4 +1,4 @@
-"""Owns turning a stretch of the log whose ends are known into an Entry, whatever shape it has."""
+"""Owns building an Entry from a stretch of the log whose ends are known, whatever its shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from intercom.format.roster import Roster
 
 
 def is_header(match: re.Match[bytes], roster: Roster | None = None) -> bool:
-    """Whether a boundary match that looks like a header is one. A page's reader knows names: its `roster`."""
+    """Whether a boundary match that looks like a header is one. When reading a page, `roster` has the known names."""
     if strict.is_strict(match):
         return True
     from intercom.format import tolerant
@@ -19,7 +19,7 @@ def is_header(match: re.Match[bytes], roster: Roster | None = None) -> bool:
 
 
 def is_strong(buffer: bytes, match: re.Match[bytes], end: int) -> bool:
-    """Whether the header of `match` is followed by a meta line: then a tool wrote the message."""
+    """Whether a meta line follows the header of `match`, which means that a tool wrote the message."""
     if strict.is_strict(match):
         return True
     from intercom.format import tolerant
@@ -28,7 +28,7 @@ def is_strong(buffer: bytes, match: re.Match[bytes], end: int) -> bool:
 
 
 def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roster: Roster | None = None) -> Entry:
-    """The message whose header is `match`, up to `stop`; `offset` is that of the log at the buffer's first byte."""
+    """Build the message whose header is `match`, up to `stop`; `offset` is the offset of the buffer's first byte."""
     if strict.is_strict(match):
         return strict.message(buffer, match, stop, offset)
     from intercom.format import tolerant
@@ -37,7 +37,7 @@ def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roste
 
 
 def other(raw: bytes, offset: int, *, marker: bool) -> list[Entry]:
-    """A stretch that is not a message: a marker line with the loose text after it, or a preamble."""
+    """Build the entries for a stretch without a message: a marker line and the loose text after it, or a preamble."""
     if not marker:
         return [Entry(PREAMBLE, offset, raw)] if raw else []
     line = raw.find(b"\n") + 1

@@ -1,12 +1,11 @@
-"""Owns fenced code in hand-written text: which headers in it are quotations.
+"""Owns fenced code in hand-written text: which headers in it are only quoted.
 
-A header inside a fence that closes is text. But a fence may have been left open, and then "its" closing
-line belongs to a fence of a later message. The closing line tells: read afresh from the last header
-before it, it is either half of a pair (the later message's own; ours was left open) or a stray that
-leaves a fence open to the next header (it closes ours; the header was quoted). A stray in hand-written
-text could also open a fence that is never closed; so if a tool's message would be quoted, only a stray
-in a tool's message counts, which holds no open fence of its own. In doubt the header counts: a message
-too many is better than one lost.
+A header inside a closed fence is text. But a fence may have been left open, and then "its" closing line really
+belongs to a fence of a later message. The closing line decides: read from the last header before it, it is either
+half of a pair (the later message's own fence, and ours was left open), or a stray that would leave a fence open up
+to the next header (it closes ours, and the header was quoted). A stray in hand-written text could also open a fence
+that is never closed; so when a tool's message would be quoted, only a stray within a tool's message counts, since
+those never leave a fence open. In doubt the header counts: one message too many is better than one lost.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from intercom.format.grammar import FENCE
 
 REAL, NEED_MORE = 0, -1  # any other verdict is the index where the quotation ends
 
-#: Where header lines begin in a stretch of the buffer, and whether a tool wrote them.
+#: Finds where header lines begin in a stretch of the buffer, and whether a tool wrote each.
 Headers = Callable[[int, int], Iterator[tuple[int, bool]]]
 
 
 class Fence(NamedTuple):
-    """A line that can open a fence, and close one if it is `bare`. `start` is the newline before it."""
+    """A line that can open a fence and, if it is `bare`, close one. `start` is the newline before it."""
 
     start: int
     end: int
@@ -33,16 +32,16 @@ class Fence(NamedTuple):
     bare: bool
 
     def closes(self, kind: bytes, length: int) -> bool:
-        """Whether it closes a fence opened by `length` characters of `kind`."""
+        """Whether it closes a fence that was opened by `length` characters of `kind`."""
         return self.bare and self.kind == kind and self.length >= length
 
 
 class _Stray(NamedTuple):
-    """What is known of a closing line: whether it is a stray, and where tools' headers stand before it."""
+    """What is known of a closing line: whether it is a stray, and the tools' headers before it."""
 
     close: int
     open: bool
-    tool_last: bool  # the last header before it is a tool's
+    tool_last: bool  # whether the last header before it is a tool's
     last_tool: int  # where the last tool's header before it begins, -1 if none was seen
 
 
@@ -54,7 +53,7 @@ def fences(buffer: bytes, start: int, end: int) -> Iterator[Fence]:
 
 
 def closable(found: Sequence[Fence]) -> list[bool]:
-    """Of each of these lines, whether one after it could close the fence that it opens."""
+    """For each of these lines, whether a later one could close the fence that it opens."""
     longest = {b"`": 0, b"~": 0}  # the longest closing fence of each kind still to come
     out = [False] * len(found)
     for i in range(len(found) - 1, -1, -1):
@@ -66,14 +65,14 @@ def closable(found: Sequence[Fence]) -> list[bool]:
 
 
 class _Before:
-    """The headers of a stretch, each looked up once: many closing lines ask for those before them."""
+    """Caches the headers of a stretch: many closing lines ask for the headers before them."""
 
     def __init__(self) -> None:
         self._since = self._until = 0
-        self._found: list[tuple[int, bool, int]] = []  # where, whether a tool's, where the last tool's is by then
+        self._found: list[tuple[int, bool, int]] = []  # position, whether a tool's, position of the last tool's so far
 
     def last(self, start: int, stop: int, headers: Headers) -> tuple[int, bool, int]:
-        """The last one from `start` to `stop`, whether a tool wrote it, and the last that one did; -1 for none."""
+        """The last header from `start` to `stop`, whether a tool wrote it, and the last by a tool (-1: none)."""
         if not self._since <= start <= self._until:
             self._since = self._until = start
             self._found.clear()
@@ -85,23 +84,24 @@ class _Before:
 
 
 class Fences:
-    """The state of fences in one entry, as far as it was read; what was looked up is kept for the next entries."""
+    """The fence state within one entry as far as it was read; lookups are cached across entries."""
 
     def __init__(self, reach: int) -> None:
         self._reach = reach
         self._at = 0
         self._kind = b""
-        self._length = 0  # of the open fence, 0 when none is open
-        self._sought: dict[tuple[bytes, int], tuple[int, int, Fence | None]] = {}  # no closer in between; then this
+        self._length = 0  # length of the open fence, 0 if none is open
+        #: A stretch without a closing line, and the fence after it; by kind and length of the open fence.
+        self._sought: dict[tuple[bytes, int], tuple[int, int, Fence | None]] = {}
         self._stray: _Stray | None = None
         self._before = _Before()
 
     def restart(self, at: int) -> None:
-        """A new entry's text begins at `at`."""
+        """Start a new entry, whose text begins at `at`."""
         self._at, self._length = at, 0
 
     def shift(self, by: int) -> None:
-        """The buffer has lost its first `by` bytes."""
+        """Adjust to a buffer that has lost its first `by` bytes."""
         if by:
             self._at = max(0, self._at - by)
             self._sought.clear()
@@ -109,7 +109,7 @@ class Fences:
             self._before = _Before()
 
     def advance(self, buffer: bytes, to: int) -> bool:
-        """Read on to index `to`; whether a fence is open there."""
+        """Read on to index `to`; returns whether a fence is open there."""
         if to > self._at:
             for fence in fences(buffer, self._at, to):
                 if not self._length:
@@ -120,7 +120,7 @@ class Fences:
         return self._length > 0
 
     def quoted(self, buffer: bytes, start: int, end: int, *, final: bool, headers: Headers) -> int:
-        """Verdict on the header at `start`, inside the open fence."""
+        """Decide about the header at `start` inside the open fence: REAL, NEED_MORE, or where the quotation ends."""
         close = self._closing(buffer, start, end)
         if close is None:
             return REAL if final or end - start > self._reach else NEED_MORE

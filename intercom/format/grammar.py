@@ -35,20 +35,20 @@ from typing import NamedTuple
 from intercom.core.message import FIELDS
 
 FRONT = "front"
-PREAMBLE = "preamble"  #: text that is not a message: before the first, or loose after a marker
+PREAMBLE = "preamble"  #: text that is not a message: before the first one, or after a marker
 MESSAGE = "message"
 MARKER = "marker"
 
 
 class Entry(NamedTuple):
-    """A stretch of the log. The `raw` of all entries, joined, is the file.
+    """A stretch of the log. The concatenated `raw` of all entries is the file.
 
-    The fields after `raw` are those of a message. `id` is None where there is no meta line. `sender` and
-    `to` are canonical names; `body` is unescaped, without the closing rule.
+    The fields after `raw` are a message's. `id` is None without a meta line. `sender` and `to` are canonical names;
+    `body` is unescaped and has no closing rule.
     """
 
     kind: str
-    start: int  #: byte offset of `raw` in all that was fed
+    start: int  #: byte offset of `raw` in the input
     raw: bytes
     stamp: str = ""
     sender: str = ""
@@ -59,15 +59,15 @@ class Entry(NamedTuple):
     id: str | None = None
     at: str | None = None
     via: str | None = None
-    reply_to: str | None = None  #: from here on those of FIELDS, which most messages do not have
+    reply_to: str | None = None  #: from here on the FIELDS, which most messages do not have
     thread: str | None = None
     declared: str | None = None
     status: str | None = None
     progress: int | None = None
-    wrote: tuple[str, str] | None = None  #: sender and recipients as another machine's log has them, where not as here
+    wrote: tuple[str, str] | None = None  #: sender and recipients as another machine's log has them, if different
 
 
-#: How far a fence may reach over quoted headers before it counts as never closed, in bytes.
+#: Bytes that a fence may span over quoted headers before it counts as never closed.
 REACH = 64 * 1024
 
 _ARROWS = (
@@ -75,7 +75,7 @@ _ARROWS = (
     *("â†’", "‚Üí", "Ã¢â€ â€™", "Ã¢â€\xa0â€™"),  # noqa: RUF001
 )
 ARROW = b"(?:" + b"|".join(re.escape(arrow.encode()) for arrow in sorted(_ARROWS, key=len, reverse=True)) + b")"
-#: What no name may hold, or its header would be read otherwise the next time.
+#: Forbidden in names, because the header would be read differently the next time.
 ARROWISH = re.compile("[→⇒➜➔➡⟶⟹>]|" + "|".join(arrow for arrow in _ARROWS if not arrow.isascii()))
 
 #: The keys of the meta line after the id, in the order in which `render` writes them.
@@ -83,7 +83,7 @@ META_KEYS = ("at", *(field.key for field in FIELDS[:2]), "via", *(field.key for 
 _VALUES = {"text": rb"[A-Za-z0-9._:+%-]+", "word": rb"[a-z]+", "percent": rb"[0-9]{1,2}|100"}
 _PATTERNS = {"at": rb"[0-9TZ:.-]+", "via": rb"[a-z]+", **{field.key: _VALUES[field.kind] for field in FIELDS}}
 
-# What `render` writes, in its order: 6 groups from stamp to id, then one for each key. Anything else goes the
+# What `render` writes, in its order: 6 groups from stamp to id, then one for each key. Anything else takes the
 # tolerant way.
 _STRICT = (
     rb"## \[([0-9][0-9:.TZ-]*(?: [0-9][0-9:.]*)?|)\] ([a-z0-9.-]+) \xe2\x86\x92 ([a-z0-9.-]+(?:, [a-z0-9.-]+)*)"
@@ -93,7 +93,7 @@ _STRICT = (
     + rb"(?: size=[0-9]{1,12} sum=[0-9a-f]{10})? -->(?=\n)"
 )
 _CONFLICT_LINE = rb"(?:[ \t][^\n]*)?\r?(?=\n|\Z)"
-#: Where an entry may begin; the look ahead spares most lines the alternatives.
+#: Where an entry may begin; the look-ahead rules out most lines cheaply.
 #: Groups: those of the strict header; then compaction marker; stamp and rest; conflict line.
 BOUNDARY = re.compile(
     rb"\n(?=[#<=>|\xef])(?:\xef\xbb\xbf)?(?:"
@@ -146,7 +146,7 @@ SECONDS = re.compile(r"\d{1,2}:\d{2}:\d{2}")
 
 
 class Header(NamedTuple):
-    """The header line's fields: the stamp as written (stripped), canonical names, upper-case tag."""
+    """The fields of a header line: the stamp as written (stripped), canonical names, upper-case tag."""
 
     stamp: str
     sender: str
@@ -155,5 +155,5 @@ class Header(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Whether the stamp is a time to the second, and so as good as a name for the message."""
+        """Whether the stamp is precise to the second, and so nearly identifies the message."""
         return SECONDS.search(self.stamp) is not None

@@ -1,21 +1,21 @@
-"""Owns telling whether two texts are versions of one.
+"""Owns deciding whether two texts are versions of the same text.
 
-Linear in the length of the texts: a body may be ten megabytes.
+All of it is linear in the length of the texts: a body may have ten megabytes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
-_LOOK = 1 << 16  #: characters of a text that are compared
-_TELLING = 16  #: a text this long that survives whole inside the other is not a coincidence
+_LOOK = 1 << 16  #: characters that are compared
+_TELLING = 16  #: a text of this length that appears whole in the other is no coincidence
 
 
 def similarity(old: str, new: str) -> float:
-    """How alike two texts are, from 0 (nothing shared) to 1 (equal but for case and white space).
+    """How alike two texts are, from 0 (nothing shared) to 1 (equal except for case and white space).
 
-    The best of three views: the share left alone by one change in one place; the words they share; and
-    nearly 1 where a telling text survived whole at the ends of the other (somebody added to it or cut it).
+    The best of three measures: the share untouched by a single change in one place; the share of common words; and
+    nearly 1 if a long enough text survives whole at either end of the other (somebody added to it or cut it).
     """
     a, b = _plain(old), _plain(new)
     if a == b:
@@ -33,13 +33,13 @@ def similarity(old: str, new: str) -> float:
 
 
 def goes_on(one: str, other: str) -> bool:
-    """Whether one of two texts is the other with more behind it, to the word; part of a closing rule is not a word."""
+    """Whether one of two texts is a prefix of the other at a word boundary; a partial closing rule does not count."""
     short, long = sorted((_unruled(one), _unruled(other)), key=len)
     return bool(short) and long.startswith(short) and not long[len(short) : len(short) + 1].strip()
 
 
 def _unruled(text: str) -> str:
-    """A text without the piece of a closing rule that a cut left at its end."""
+    """A text without the partial closing rule that a cut left at its end."""
     text = text.strip()
     last = text.rpartition("\n")[2]
     return text[: -len(last)].rstrip() if last in {"-", "--"} and len(last) < len(text) else text
@@ -50,7 +50,7 @@ def _plain(text: str) -> str:
 
 
 def _common(a: str, b: str) -> int:
-    """Length of the common prefix, by halving: slices compare at C speed."""
+    """Length of the common prefix, by bisection: comparing slices is fast."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high + 1) // 2

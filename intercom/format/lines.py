@@ -1,12 +1,13 @@
-"""Owns taking an entry of a page apart where people wrote messages into it that have no heading of the grammar's own.
+"""Owns splitting an entry of a page where people wrote messages into it without a heading in the grammar's form.
 
-Whose words a line is counts first. What a tool wrote ends where its seal says, to the byte: no line of that is ever a
-message of its own, and what stands below it a person put there. Where the seal does not fit, because somebody edited
-the block, nobody can tell, and nothing in it is one. All else is the text of people: there a line in one of the forms
-of `dialects` begins a message, outside of fenced code.
+What counts first is who wrote a line. A tool's text ends exactly where its seal says: no line of it is ever a
+separate message, and anything below it was added by a person. If the seal does not fit, because somebody edited the
+block, this cannot be told, and no line in it is a message. Everything else is people's text: there, outside of
+fenced code, a line in one of the forms of `dialects` begins a message.
 
-`@name` is a message below a message that is finished. In one that was left open it is one if that name's bearer sent
-it, or in the last paragraph if it is not for him anyway: "@roo: see below" in a message to roo is a part of it.
+Below a finished message, `@name` begins a message. Within one that was left open it does so only if that name's
+bearer sent it, or in the last paragraph if it is not addressed to him anyway: "@roo: see below" in a message to roo
+is part of that message.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from intercom.format.roster import Roster
 from intercom.format.text import decode
 
 _SIZE = re.compile(rb" size=([0-9]{1,12}) sum=[0-9a-f]{10} -->[ \t]*\r?\n")
-_META_NEAR = 4096  # bytes; a header and a meta line are no longer
-_PIECE = re.compile(rb"(?:#{1,3}[ \t]*(?:\[[^\n]*)?|-{1,3}|<[^\n]*)\Z")  # of a header, a rule or a marker that was cut
+_META_NEAR = 4096  # bytes; more than a header and a meta line have
+_PIECE = re.compile(rb"(?:#{1,3}[ \t]*(?:\[[^\n]*)?|-{1,3}|<[^\n]*)\Z")  # a truncated header, rule or marker
 _BLANK_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
 _RULE = re.compile(r"\s*(?:-{3,}|\*{3,}|_{3,})\s*\Z")
 _QUOTE = re.compile(rb" {0,3}>")
 _ENDED = re.compile(rb"[ \t]{0,80}\r?(?:\n|\Z|-{3})")
-_LONGEST = 1000  # bytes of a line that may be a header
+_LONGEST = 1000  # bytes; longer lines are never headers
 _OURS = re.compile(
     rb"(?:\A|\n)(---[ \t]*\r?\n(?=[A-Za-z_][\w-]*:)(?:(?!---[ \t]*\r?\n)[^\n]*\n){0,60}?---[ \t]*\r?)(?=\n|\Z)"
 )
@@ -39,20 +40,20 @@ _OUR_KEY = re.compile(rb"\n(?:protocol: INTERCOM|machine:)")
 
 
 class Row(NamedTuple):
-    """A line of people's text, and where it stands in its entry."""
+    """A line of people's text, and its position in its entry."""
 
     start: int
     end: int
     text: str
-    apart: bool  #: it begins a paragraph
-    ruled: bool  #: a rule stands above it
-    first: bool  #: no text stands above it
-    alone: bool  #: it is a paragraph
-    quoted: bool  #: it is one of several lines of a block quote
+    apart: bool  #: whether it begins a paragraph
+    ruled: bool  #: whether a rule is above it
+    first: bool  #: whether no text is above it
+    alone: bool  #: whether it is a paragraph by itself
+    quoted: bool  #: whether it belongs to a block quote of several lines
 
 
 def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[Entry]:
-    """The entry, or what it is made of: joined, their `raw` is that of the entry."""
+    """Split an entry into the messages it consists of; their `raw`, joined, equals the entry's."""
     if entry.kind not in {MESSAGE, PREAMBLE}:
         return [entry]
     if at_top and (front := _front(entry)) is not None:
@@ -75,7 +76,7 @@ def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[E
 
 
 def _cuts(entry: Entry, begin: int, roster: Roster) -> list[tuple[Row, Line]]:
-    """The lines that begin messages. Right below such a line a paragraph begins: as in a chat, a line for each."""
+    """The lines that begin messages. The line below such a line counts as a new paragraph, as in a chat."""
     cuts: list[tuple[Row, Line]] = []
     for row in rows(entry, begin):
         chat = bool(cuts) and cuts[-1][0].end == row.start
@@ -85,7 +86,7 @@ def _cuts(entry: Entry, begin: int, roster: Roster) -> list[tuple[Row, Line]]:
 
 
 def people_begin(entry: Entry) -> int | None:
-    """Where in the entry's bytes the text begins that people wrote below a header; None where that is nowhere."""
+    """Where in the entry's bytes people's text begins below a header; None if there is none."""
     raw = entry.raw
     if entry.kind == PREAMBLE:
         return 0
@@ -95,13 +96,13 @@ def people_begin(entry: Entry) -> int | None:
 
 
 def seal_size(raw: bytes, at: int = 0) -> int:
-    """How many bytes the tool's message at `at` says it has; 0 if it does not say so."""
+    """The size in bytes that the tool's message at `at` declares; 0 if it declares none."""
     found = _SIZE.search(raw, at, at + _META_NEAR)
     return int(found[1]) if found else 0
 
 
 def below_seal(raw: bytes) -> int | None:
-    """Where in a tool's message, to which a seal belongs that fits, the text begins that stands below it."""
+    """Where the text below a tool's message begins, if the message still fits its seal."""
     size = seal_size(raw)
     if not size or len(raw.rstrip()) <= size or b"\0" in raw:
         return None
@@ -113,8 +114,8 @@ def below_seal(raw: bytes) -> int | None:
 
 
 def proven(raw: bytes, size: int) -> int:
-    """Where a record of this size ends that `raw` begins with; 0 if it is not whole. Line ends may be changed."""
-    for missing in range(3):  # an editor may have taken the blank line below
+    """Where the record of this size that `raw` begins with ends, tolerating changed line ends; 0 if it is not whole."""
+    for missing in range(3):  # an editor may have removed the blank line below
         whole = raw[: size - missing] + b"\n" * missing
         if extent(whole) == size:
             return size - missing
@@ -126,7 +127,7 @@ def proven(raw: bytes, size: int) -> int:
 
 
 def _there(raw: bytes, lines: int) -> int:
-    """Where in `raw` so many lines end."""
+    """The offset in `raw` after this many lines."""
     at = 0
     for _ in range(lines):
         at = raw.index(b"\n", at) + 1
@@ -134,7 +135,7 @@ def _there(raw: bytes, lines: int) -> int:
 
 
 def rows(entry: Entry, begin: int) -> Iterator[Row]:
-    """The lines of people's text in an entry from `begin` on, those in fenced code left out."""
+    """The lines of people's text in an entry from `begin` on, without fenced code."""
     raw, at, apart, ruled, first = entry.raw, begin, True, False, True
     closed, quote = _fenced(raw, begin), False
     while at < len(raw):
@@ -156,7 +157,7 @@ def rows(entry: Entry, begin: int) -> Iterator[Row]:
 
 
 def _fenced(raw: bytes, begin: int) -> list[tuple[int, int]]:
-    """Where fenced code stands that is closed, the last first."""
+    """The closed fenced blocks, last first."""
     found = list(fences(b"\n" + raw, begin, len(raw) + 1))
     out, opened = [], None
     for fence, may in zip(found, closable(found), strict=True):
@@ -186,7 +187,7 @@ def _read(entry: Entry, row: Row, roster: Roster) -> Line | None:
 
 
 def _kept(entry: Entry, cut: int, roster: Roster, *, since: bool = False) -> list[Entry]:
-    """An entry up to `cut`, or what follows it as loose text."""
+    """The part of an entry up to `cut`, or what follows it as loose text."""
     if since:
         return [Entry(PREAMBLE, entry.start + cut, entry.raw[cut:])] if entry.raw[cut:] else []
     if not cut:
@@ -213,7 +214,7 @@ def _messages(entry: Entry, cuts: list[tuple[Row, Line]]) -> list[Entry]:
 
 
 def again(raw: bytes, start: int, roster: Roster) -> Entry:
-    """The message whose `raw` and `start` were given before, where it begins with a line and no heading."""
+    """Re-read the message with this `raw` and `start`, if it begins with a line instead of a heading."""
     row = next(rows(Entry(PREAMBLE, start, raw), 0))
     read = _read(Entry(PREAMBLE, start, raw), row, roster)
     assert read is not None, "these are not the bytes of a message"
@@ -221,7 +222,7 @@ def again(raw: bytes, start: int, roster: Roster) -> Entry:
 
 
 def message(read: Line, raw: bytes, first: int, start: int) -> Entry:
-    """The message of a line that was read, with what stands below it; `first` is the length of that line."""
+    """Build the message of a line that was read, with the text below it; `first` is the length of that line."""
     below = body.loose(raw[first:].replace(b"\r\n", b"\n"))
     joint = "\n\n" if raw[first:].lstrip(b" \t\r")[:1] == b"\n" else "\n"
     text = f"{read.text}{joint}{below}" if read.text and below else read.text or below
@@ -229,7 +230,7 @@ def message(read: Line, raw: bytes, first: int, start: int) -> Entry:
 
 
 def _front(entry: Entry) -> tuple[int, int] | None:
-    """Where our front matter stands that somebody wrote something above; None if it is not there."""
+    """Where our front matter is, if somebody wrote something above it; None otherwise."""
     begin = people_begin(entry) if entry.kind == MESSAGE else 0
     if begin is None:
         return None

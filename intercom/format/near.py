@@ -1,7 +1,7 @@
-"""Owns near misses: what on a page looks like a message or an answer and is none, with the nearest reading. Pure.
+"""Owns near misses: text on a page that looks like a message or an answer but is none, with the likely intent. Pure.
 
-Something that looks like a header is one where only its names are unknown, or where a line names nobody. Below a
-message that is finished anything that a person added is one: it is an answer that nobody gets.
+Text that looks like a header is a near miss only if its names are unknown, or if it is a line without names. Below a
+finished message, anything that a person added is one: it is an answer that reaches nobody.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _PAIR = re.compile(
     re.IGNORECASE,
 )
 _MARKED = re.compile(r"\A {0,3}#{1,6}\s|\[[^\]\n]*\]|\([^)\n]*\)")
-#: Words that may stand before two names: of a date, of a letter.
+#: Words that may come before two names, as in dates and letters.
 _BEFORE = frozenset(("message", "timestamp", "re", "fwd", "from", "at", "on", "am", "pm", "utc", "gmt"))
 _CALENDAR = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
-#: What else a person may put before a header: a sign, a list's mark, a box, a stamp or type of any shape, a bracket.
+#: What else people put before a header: a sign, a list bullet, a check box, a stamp or type of any shape, a bracket.
 _ROUND = re.compile(
     r" {0,3}(?:[-*+>•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)*(?:\[[ x]\]\s+)?(?:[^\w\s@|<>&\[\]#~`$\\/=+.←→↔⇒⇔➜➔➡⟶-]+\s*)?"
     r"(?:\[(?P<at>[^\[\]\n]*\d[^\[\]\n]*|[A-Z-]{2,30})\]\s*[-:|]?\s*)?[\[(*_`\"'~]{0,3}"
@@ -53,20 +53,20 @@ _FOR = re.compile(
     r"|(?P<name>[A-Za-z][\w.-]{0,40}\w)(?=[*_`]{0,3}(?::[*_`]{0,3}\s|：)))[\s:,!?)\]*_`：]{0,9}",  # noqa: RUF001
     re.IGNORECASE,
 )
-#: What people mention besides a roster's own groups.
+#: Other things that people mention with `@`.
 _GROUPS = {"here": ALL, "channel": ALL}
 _FROM = re.compile(rf" {{0,3}}[*_]{{0,3}}from[*_]{{0,3}}:[*_ ]{{0,9}}(?P<a>{_NAME})\s*\Z", re.IGNORECASE)
-_WORDS = 4  #: a name has no more
-_PLAIN = re.compile(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a name that is misspelt, and no phrase or file
+_WORDS = 4  #: the longest name
+_PLAIN = re.compile(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a possibly misspelled name, not a phrase or file
 _LETTERS = re.compile(r"[^\W\d_]+")
 _FORMLESS = "it is not in a form that is read"
 _CODE = re.compile(r"(?:`{3,}|~{3,})[^\n]*\n\s*(\S[^\n]*)")
-_LINE = 300  #: characters of a line in which two names are looked for
+_LINE = 300  #: characters of a line that are searched for two names
 _SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
 
 
 class Near(NamedTuple):
-    """A near miss: the line as it stands, why nobody gets it, and what to write instead."""
+    """A near miss: the line, why it reaches nobody, and what to write instead."""
 
     line: str
     why: str
@@ -74,7 +74,7 @@ class Near(NamedTuple):
 
 
 def near_misses(entries: Iterable[Entry], roster: Roster) -> Iterator[Near]:
-    """Those among the entries of a page, in its order."""
+    """The near misses among the entries of a page, in order."""
     above: Entry | None = None
     for entry in entries:
         if entry.kind == PREAMBLE:
@@ -89,7 +89,7 @@ def near_misses(entries: Iterable[Entry], roster: Roster) -> Iterator[Near]:
 
 
 def _edited(entry: Entry) -> int | None:
-    """Where in a tool's block that somebody edited, so that its seal says nothing, what stands below it begins."""
+    """Where the text below a tool's block begins whose seal no longer fits, because somebody edited it."""
     if people_begin(entry) is not None or b" sum=" not in entry.raw[:4096]:
         return None
     rule = entry.raw.replace(b"\r\n", b" \n").rstrip().rfind(b"\n---")
@@ -98,7 +98,7 @@ def _edited(entry: Entry) -> int | None:
 
 
 def _below(above: Entry, entry: Entry, roster: Roster) -> Iterator[Near]:
-    """What somebody added under a finished message: how it begins, and what in it looks like a header."""
+    """The near misses in what somebody added below a finished message: its beginning, and header-like lines."""
     first = True
     for row in rows(entry, 0):
         if _NOTHING.match(row.text):
@@ -142,7 +142,7 @@ def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:
 
 
 def _addressed(sender: str, row: Row, roster: Roster) -> Near | None:
-    """A line `To: B` right below `From: A`."""
+    """The near miss of a line `To: B` right below `From: A`."""
     to = _TO_ONLY.match(row.text.strip(" *_").replace("*", ""))
     who, goal = roster.known(sender), roster.known(to["b"]) if to is not None else None
     return Near(row.text.strip(), _FORMLESS, f"{who} → {goal}:") if who is not None and goal is not None else None
@@ -184,7 +184,7 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
 
 
 def _pair(row: Row, roster: Roster) -> Near | None:
-    """A line that begins with two known names, one to the other, in no form that is read as a header."""
+    """A line that begins with two known names, one to the other, in a form that is not read as a header."""
     text = row.text[:_LINE]
     found = _PAIR.search(text) if not text.startswith(("    ", "\t", "|", "!")) else None
     if found is None:
@@ -206,7 +206,7 @@ def _pair(row: Row, roster: Roster) -> Near | None:
 
 
 def _half(row: Row, roster: Roster, loose: bool) -> Near | None:
-    """A line that begins with one known name, its sender's or its recipient's, where no message is around it."""
+    """A line that begins with one known name (sender or recipient), outside of any message."""
     begin = _ROUND.match(row.text) if loose and not row.text.startswith(("    ", "\t")) else None
     if begin is None:
         return None
@@ -227,7 +227,7 @@ def _half(row: Row, roster: Roster, loose: bool) -> Near | None:
 
 
 def _sender(row: Row, heading: re.Match[str], roster: Roster) -> Near | None:
-    """A heading with a moment that begins with a known name: `## [2026-06-05 08:34] codex for master`."""
+    """A heading with a time that begins with a known name: `## [2026-06-05 08:34] codex for master`."""
     first, _, rest = heading[2].strip(" \t*`_@").partition(" ")
     sender = roster.known(first) if MOMENT.match(heading[1]) else None
     if sender is None or sender == ALL:
@@ -247,5 +247,5 @@ def _unknown(row: Row, names: list[str], guess: str | None, roster: Roster) -> N
 
 
 def not_known(names: Iterable[str]) -> str:
-    """In words, that nobody bears these names."""
+    """A phrase saying that these names are unknown."""
     return f"nobody is called {' or '.join(repr(name) for name in dict.fromkeys(names))}"

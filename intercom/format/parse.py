@@ -1,4 +1,4 @@
-"""Owns reading the log: bytes, whole or in pieces, to entries. Nothing is an error; at most "need more"."""
+"""Owns reading the log: bytes, whole or in pieces, to entries. Nothing is an error; at most it needs more input."""
 
 from __future__ import annotations
 
@@ -25,58 +25,58 @@ from intercom.format.grammar import (
 from intercom.format.roster import Roster
 
 _FRONT_START = re.compile(rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?\n")
-_CONFLICT_REACH = 4  # times the reach of a fence: a live log's size, for a side may be as long
-_TRIES = 8  # line ends that an editor made longer hide a message's end for a few lines
-_LARGE = 1 << 20  # an entry from this size on is searched again only when it has grown by an eighth
+_CONFLICT_REACH = 4  # times the reach of a fence; one side of a conflict may be as long as a live log
+_TRIES = 8  # line ends that an editor made longer move a message's end by a few lines
+_LARGE = 1 << 20  # bytes; a larger entry is searched again only after it grew by an eighth
 
 
 def parse(data: bytes, roster: Roster | None = None) -> list[Entry]:
-    """All entries of a whole file, in order. With a `roster` it is a page: people may write in any dialect there."""
+    """Parse a whole file into its entries, in order. A `roster` marks it as a page, where any dialect is read."""
     parser = Parser(roster=roster)
     return parser.feed(data) + parser.close()
 
 
 def one(raw: bytes, start: int = 0, roster: Roster | None = None) -> Entry:
-    """The message whose `raw` and `start` a parser of this roster gave, again: so that nobody has to keep its text."""
+    """Parse one message again from its `raw` and `start`, with the same roster, so that its text need not be kept."""
     buffer = b"\n" + raw
     match = BOUNDARY.match(buffer)
     if match is not None and match.lastindex not in {COMPACTED, CONFLICT} and entries.is_header(match, roster):
         return entries.message(buffer, match, len(buffer), start - 1, roster)
     assert roster is not None, "these are not the bytes of a message"
-    from intercom.format import lines  # only a page's reader needs it
+    from intercom.format import lines  # needed for pages only
 
     return lines.again(raw, start, roster)
 
 
 class Parser:
-    """Feeds on pieces of a log and gives out each entry once where the next begins is certain.
+    """Incremental parser: takes pieces of a log, and returns each entry as soon as its end is certain.
 
-    `start` is the offset of the first byte, at the boundary of an entry; at 0 the file's top may hold
-    front matter. `reach`, in bytes, is how far a fence may reach over quoted headers. With a `roster`, what people
-    wrote is read in any dialect. After `close` everything has been given out.
+    `start` is the offset of the first byte, at the boundary of an entry; only at 0 may front matter follow. `reach`,
+    in bytes, is how far a fence may span over quoted headers. With a `roster`, people's text is read in any dialect.
+    `close` returns what is left.
     """
 
     def __init__(self, start: int = 0, *, reach: int = REACH, roster: Roster | None = None) -> None:
         self._roster = roster
-        self._buffer = b"\n"  # the newline before the first entry, then what is not given out yet
-        self._pieces: list[bytes] = []  # fed, not in the buffer yet
-        self._waiting = 0  # bytes in the pieces
-        self._offset = start  # of the byte after that newline
-        self._searched = 0  # where the search for the next boundary goes on
+        self._buffer = b"\n"  # a newline, then what was not returned yet
+        self._pieces: list[bytes] = []  # fed, but not in the buffer yet
+        self._waiting = 0  # total bytes of the pieces
+        self._offset = start  # log offset of the byte after that newline
+        self._searched = 0  # where to continue the search for the next boundary
         self._reach = reach
-        self._fences = Fences(reach)  # within the first entry of the buffer, where that is hand-written
+        self._fences = Fences(reach)  # state within the buffer's first entry, if that is hand-written
         self._sealed = _Sealed()
-        self._sides = (0, 0)  # offsets between which no outer line of a conflict begins
+        self._sides = (0, 0)  # offsets of a stretch without outer conflict lines
         self._top = start == 0
-        self._frontless = start == 0  # no front matter was seen
+        self._frontless = start == 0  # front matter is still possible
 
     @property
     def settled(self) -> int:
-        """Where a later parse has to begin: the offset of the first entry not given out."""
+        """Where a later parse must begin: the offset of the first entry not returned yet."""
         return self._offset
 
     def feed(self, data: bytes) -> list[Entry]:
-        """Take more bytes; return the entries that are complete (one of more than 1 MiB perhaps a little later)."""
+        """Add bytes; returns the entries that are complete (one of more than 1 MiB perhaps a little later)."""
         self._pieces.append(data)
         self._waiting += len(data)
         if len(self._buffer) > _LARGE and self._waiting < len(self._buffer) >> 3:
@@ -84,7 +84,7 @@ class Parser:
         return self._run(final=False)
 
     def close(self) -> list[Entry]:
-        """There is no more: return what is left."""
+        """End the input; returns the remaining entries."""
         found = self._run(final=True)
         self._buffer = b"\n"
         return found
@@ -118,7 +118,7 @@ class Parser:
     def _entries(
         self, buffer: bytes, begin: int, end: int, out: list[Entry], *, final: bool
     ) -> tuple[int, re.Match[bytes] | None, int]:
-        """Add to `out` the entries whose end is certain; return the next one's begin, its boundary, where to search."""
+        """Add the entries with a certain end to `out`; returns where the next begins, its boundary, where to search."""
         current = self._first(buffer, begin, end)
         strong = current is not None and entries.is_strong(buffer, current, end)
         at = max(self._searched, begin + 1 if current is None else current.end())
@@ -132,7 +132,7 @@ class Parser:
             if match is None:
                 return begin, current, max(at, end - 1)
             if strong and not strict.is_strict(match) and (below := self._fenced(buffer, begin, match.start())):
-                strong = False  # here people may quote in fences
+                strong = False  # people may quote in fences here
                 self._fences.restart(below)
             verdict = self._judge(buffer, match, end, strong=strong, final=final)
             if verdict == NEED_MORE:
@@ -145,7 +145,7 @@ class Parser:
                 self._fences.restart(at)
 
     def _fenced(self, buffer: bytes, begin: int, stop: int) -> int:
-        """Where people's text begins below the tool's message at `begin`, if a fence is in it; else 0."""
+        """Where people's text begins below the tool's message at `begin`, if it contains a fence; otherwise 0."""
         from intercom.format import lines
 
         if self._sealed.at != self._offset + begin:
@@ -153,7 +153,7 @@ class Parser:
         return self._sealed.fenced(buffer, begin, stop)
 
     def _first(self, buffer: bytes, begin: int, end: int) -> re.Match[bytes] | None:
-        """The boundary that the buffer's first entry begins with; None if that is loose text."""
+        """The boundary of the buffer's first entry; None if that is loose text."""
         match = BOUNDARY.match(buffer, begin, end)
         if match is None or (match.group(REST) is not None and not entries.is_header(match, self._roster)):
             return None
@@ -168,7 +168,7 @@ class Parser:
         out += self._apart(found)
 
     def _apart(self, found: list[Entry]) -> list[Entry]:
-        """These entries of a page, and the messages that people wrote between their lines."""
+        """These entries of a page, split at the messages that people wrote between their lines."""
         if self._roster is None:
             return found
         from intercom.format import lines
@@ -180,7 +180,7 @@ class Parser:
         return out
 
     def _judge(self, buffer: bytes, match: re.Match[bytes], end: int, *, strong: bool, final: bool) -> int:
-        """REAL if an entry begins at `match`, NEED_MORE, or the index where the search goes on."""
+        """REAL if an entry begins at `match`, NEED_MORE, or the index where the search continues."""
         if strong and strict.is_strict(match):
             return REAL
         if match.lastindex == REST and not entries.is_header(match, self._roster):
@@ -199,7 +199,7 @@ class Parser:
         return REAL
 
     def _conflict_line(self, buffer: bytes, match: re.Match[bytes], end: int, *, final: bool) -> int:
-        """A line that git left is a marker if an entry, another such line or the end follows; else it is text."""
+        """Decide on a git conflict line: a marker if an entry, another such line or the end follows; otherwise text."""
         between = BETWEEN.match(buffer, match.end(), end)
         follows = between.end() if between else match.end()
         if follows < end - 1:
@@ -214,7 +214,7 @@ class Parser:
         return match.end() if inside is None else inside
 
     def _inside(self, buffer: bytes, at: int, end: int, *, final: bool) -> int | None:
-        """REAL if the next outer line of a conflict after `at` is its last, NEED_MORE, None if it is not."""
+        """REAL if the next outer conflict line after `at` is the closing one, NEED_MORE, or None if it is not."""
         shift = self._offset - 1
         since, until = self._sides
         start = max(at, until - shift) if since <= at + shift else at
@@ -228,22 +228,22 @@ class Parser:
 
 
 def _begins(match: re.Match[bytes], roster: Roster | None) -> bool:
-    """Whether a boundary match, other than a conflict line, begins an entry where no fence is open."""
+    """Whether a boundary match, other than a conflict line, begins an entry outside of any fence."""
     return match.lastindex != CONFLICT and (match.group(REST) is None or entries.is_header(match, roster))
 
 
 class _Sealed:
-    """What stands below the tool's message that a buffer begins with: looked at once, however many lines follow."""
+    """What is below the tool's message at the start of the buffer: examined once, however many lines follow."""
 
     def __init__(self, at: int = -1, size: int = 0) -> None:
-        self.at = at  #: the message's offset
-        self._size = size  # bytes that it says it has
-        self._below = 0  # where the text below it begins; 0: not known, or never
-        self._looked = 0  # up to where there is no fence, in that text once it is known
-        self._tries = self._tried = 0  # how often its end was looked for, and in how much
+        self.at = at  #: offset of the message
+        self._size = size  # its declared size in bytes
+        self._below = 0  # where the text below it begins; 0: unknown, or there is none
+        self._looked = 0  # up to where that text is known to have no fence
+        self._tries = self._tried = 0  # how often its end was sought, and in how many bytes
 
     def fenced(self, buffer: bytes, begin: int, stop: int) -> int:
-        """Where people's text begins below the message at `begin`; 0 if no fence is known in it before `stop`."""
+        """Where people's text begins below the message at `begin`; 0 if it has no known fence before `stop`."""
         if FENCE.search(buffer, begin + self._looked, stop) is None:
             self._looked = stop - begin
             return 0

@@ -1,4 +1,4 @@
-"""Owns writing the log: a message as a block that no reader can take for anything else."""
+"""Owns writing the log: a message as a block that no reader can misinterpret."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from intercom.format.grammar import ESCAPED, META_KEYS, TO_ESCAPE, Entry
 from intercom.format.text import encode, name, names, one_line, quote
 
 _TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
-_LONGEST_STAMP = 200  # bytes; the reader takes no longer one
+_LONGEST_STAMP = 200  # bytes; readers reject longer stamps
 _NAMES = {"at": "at", "via": "via", **{field.key: field.name for field in FIELDS}}
 _of_an_entry = operator.attrgetter(*(field.name for field in SAID))
 
 
 def render(message: Message, stamp: str) -> bytes:
-    r"""A message as the block that is appended to the log; it ends with `\n\n---\n\n`.
+    r"""Render a message as the block that is appended to the log; it ends with `\n\n---\n\n`.
 
-    `stamp` is the local time for people. FormatError for a name, tag or stamp that a reader of the header
-    would take for another.
+    `stamp` is the local time for people. FormatError for a name, tag or stamp that would be read back differently.
     """
     for what, value, read in (
         ("sender", message.sender, name(message.sender)),
@@ -41,7 +40,7 @@ def render(message: Message, stamp: str) -> bytes:
 
 
 def _pairs(message: Message) -> Iterator[tuple[str, str]]:
-    """Keys and values of the meta line, in its order: what needs no saying is left out."""
+    """Keys and values of the meta line, in order, without defaults."""
     yield "id", message.id
     for key in META_KEYS:
         if key == "type":
@@ -55,7 +54,7 @@ def _pairs(message: Message) -> Iterator[tuple[str, str]]:
 
 
 def rendered(entry: Entry, ident: str, via: str, at: str) -> bytes:
-    """A parsed entry as a block of ours, under this id: how a hand-written message enters the ledger."""
+    """Render a parsed entry under this id: how a hand-written message enters the ledger."""
     declared = entry.declared or type_of(entry.tag, entry.to)
     message = Message(
         ident,
@@ -77,7 +76,7 @@ def rendered(entry: Entry, ident: str, via: str, at: str) -> bytes:
 
 
 def marker(count: int, stamp: str) -> bytes:
-    """The line that compaction leaves: how many messages the archive holds, and when it was written."""
+    """The line that compaction leaves: the number of archived messages and the time."""
     return f"### COMPACTED: {count} older messages archived ({stamp})\n\n".encode()
 
 
@@ -99,7 +98,7 @@ def unescape(text: str) -> str:
 
 
 def _open_fences(data: bytes) -> list[int]:
-    """Where the lines begin that open a fence which `data` never closes, if those before are escaped."""
+    """Where the lines begin that open a fence never closed in `data`, given that earlier ones are escaped."""
     found = list(fences(b"\n" + data, 0, len(data) + 1))
     can_close = closable(found)
     starts, i = [], 0

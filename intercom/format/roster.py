@@ -1,8 +1,8 @@
-"""Owns which names people may write in a log, and the spellings in which a known one is recognised.
+"""Owns which names people may write in a log, and which spellings of a known name are recognised.
 
-A roster is handed to the reader, which so stays pure: the same bytes and the same roster are the same messages. Names
-are in the order in which they became known, and of two that a spelling may mean the first counts: a name that comes
-later changes nothing that could be read before.
+The reader gets the roster as an argument and so stays pure: the same bytes with the same roster give the same
+messages. Names are ordered by when they became known; if a spelling fits two names, the earlier wins, so a new name
+never changes what could be read before.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from functools import cached_property
 from intercom.core.message import ALL, SYSTEM, USER, canonical
 
 EVERYBODY = frozenset({ALL, "everyone", "everybody", "all-workers", "all-agents", "all-of-you"})
-#: What people call those whom they do not name, where nobody bears that name.
+#: Words that people use for groups, unless somebody has that name.
 GROUPS = {"team": ALL, "workers": ALL, "agents": ALL, "human": USER, "humans": USER, "me": USER}
 _PLAIN = re.compile(r"[^a-z0-9]+")
-_SIGNS = re.compile(r"\A(?:[^\w\x00-\x7f]|-)+")  #: as an emoji before a name; `canonical` made hyphens of blanks
-_CODE = re.compile(r"[{}<>=$\\|\"]")  #: what stands in no name
+_SIGNS = re.compile(r"\A(?:[^\w\x00-\x7f]|-)+")  #: emoji and the like before a name; blanks are hyphens by then
+_CODE = re.compile(r"[{}<>=$\\|\"]")  #: characters that no name contains
 _LIST = re.compile(r"[,，、;+&/]|\s+and\s+", re.IGNORECASE)  # noqa: RUF001
-_CLOSE = 0.6  #: how alike, from 0 to 1, a name is to one that was probably meant
+_CLOSE = 0.6  #: from 0 to 1: similarity from which a name is suggested as the one meant
 
 
 class Roster:
-    """The names that are known, `user` and `all` among them."""
+    """The known names, `user` and `all` among them."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names = tuple(dict.fromkeys(name for name in names if name not in {ALL, USER, SYSTEM}))
@@ -36,12 +36,12 @@ class Roster:
         return hash(self.names)
 
     def and_(self, names: Iterable[str]) -> Roster:
-        """With these behind its own."""
+        """A roster with these names added after its own."""
         return Roster((*self.names, *names))
 
     @cached_property
     def _spelled(self) -> dict[str, str]:
-        """How a name may be written, without case, blanks and signs; of names of two parts the first alone, too."""
+        """Every accepted spelling, without case, blanks and signs; a two-part name also by its first part."""
         spelled: dict[str, str] = {}
         for name in (*self.names, USER):
             spelled.setdefault(_key(name), name)
@@ -56,7 +56,7 @@ class Roster:
         return spelled
 
     def known(self, text: str) -> str | None:
-        """The name that a text means, whatever its spelling; None if nobody bears it."""
+        """The name that a spelling stands for; None if nobody has that name."""
         found = canonical(text)
         if found in self.names or found in {ALL, USER}:
             return found
@@ -65,7 +65,7 @@ class Roster:
         return self._spelled.get(_key(found)) if plain and _key(found) else None
 
     def listed(self, text: str) -> str | None:
-        """The recipients in a list (`A, B`, `A and B`, `everyone`), as a header has them; None unless all are known."""
+        """The recipients of a list (`A, B`, `A and B`, `everyone`) in header form; None unless all are known."""
         whole = self.known(text)
         if whole is not None:
             return whole
@@ -75,7 +75,7 @@ class Roster:
         return ALL if ALL in names else ", ".join(dict.fromkeys(name for name in names if name))
 
     def addressed(self, to: str) -> str:
-        """Canonical recipients (`a, b`), the known ones under their own names."""
+        """Canonical recipients (`a, b`), with known ones under their proper names."""
         names: list[str] = []
         for part in to.split(", "):
             found = self.known(part) or self.listed(part.replace("-and-", ", "))
@@ -83,7 +83,7 @@ class Roster:
         return ALL if ALL in names else ", ".join(dict.fromkeys(names))
 
     def nearest(self, name: str) -> str | None:
-        """The known name that somebody probably meant."""
+        """The known name that was probably meant."""
         from difflib import get_close_matches
 
         found = get_close_matches(canonical(name), [*self.names, USER, ALL], n=1, cutoff=_CLOSE)

@@ -1,8 +1,8 @@
-r"""Owns the fast way through the log: messages in the very shape that `render` gives them.
+r"""Owns the fast path through the log: messages in exactly the shape that `render` gives them.
 
-Nearly every message has it, so a rebuild is as quick as this module. It gives what `tolerant.message`
-would give for the same bytes, only sooner: the one match of the boundary holds all fields, and each is
-plain ASCII already in its canonical form.
+Nearly every message has that shape, so the speed of a rebuild is the speed of this module. The result is the same as
+that of `tolerant.message`, only sooner: the boundary match already holds all fields, each in plain ASCII and in
+canonical form.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from intercom.format.text import decode, unquote
 _OPEN, _CLOSE = b"\n\n", b"\n\n---\n\n"
 _READ: dict[str, Callable[[bytes], Any]] = {"text": unquote, "word": bytes.decode, "percent": int}
 _READERS = tuple(_READ[field.kind] for field in FIELDS)
-_KEYS = STRICT_FIRST_KEY - 1  # in the tuple of groups
+_KEYS = STRICT_FIRST_KEY - 1  # index into the tuple of groups
 _VIA = _KEYS + META_KEYS.index("via")
 _few = itemgetter(*(_KEYS + META_KEYS.index(field.key) for field in FIELDS))
 _NONE = (None,) * len(FIELDS)
@@ -29,17 +29,17 @@ _new = tuple.__new__
 
 
 def is_strict(match: re.Match[bytes]) -> bool:
-    """Whether a boundary match is a header with its meta line, both in the shape that `render` gives them."""
+    """Whether a boundary match is a header with its meta line, both exactly as `render` writes them."""
     return (match.lastindex or 0) <= STRICT_LAST
 
 
 def run(
     buffer: bytes, first: re.Match[bytes], at: int, end: int, offset: int, out: list[Entry]
 ) -> tuple[re.Match[bytes], int]:
-    """Add messages to `out` as long as strict header follows strict header, from `first` on.
+    """Add messages to `out` from `first` on, as long as strict headers follow each other.
 
-    Returns the last strict header, whose message is not added yet, and where the search goes on.
-    `offset` is that of the log at the buffer's first byte.
+    Returns the last strict header, whose message is not added yet, and where the search continues. `offset` is the
+    log offset of the buffer's first byte.
     """
     add = out.append
     for match in BOUNDARY.finditer(buffer, at, end):
@@ -51,7 +51,7 @@ def run(
 
 
 def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int) -> Entry:
-    """The message with the strict header `match`, up to `stop`."""
+    """Build the message with the strict header `match`, up to `stop`."""
     begin, text = match.span()
     begin += 1
     groups = match.groups()

@@ -1,4 +1,4 @@
-"""Owns the conversions between bytes and text, and what makes two messages the same but for formatting."""
+"""Owns the conversion between bytes and text, and what makes two messages equal except for formatting."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 _PLAIN_VALUE = re.compile(rb"[A-Za-z0-9._:+-]+\Z")
 _PLAIN_NAME = re.compile(r"[a-z0-9.-]{1,64}\Z")
-_LONGEST_NAME = 200  # bytes; the reader takes no longer sender
-_SHORT = 64  # characters; a log has few names, and they come again and again
+_LONGEST_NAME = 200  # bytes; readers reject longer senders
+_SHORT = 64  # characters; short values, mostly names, are cached
 _BLANKS = re.compile(r"[ \t\r\f\v]+(?=\n|\Z)")
 _LAID_OUT = re.compile(r"[\s\ufeff]\n|\n\n\n|\r|\ufeff")
 _SIDES = {"<" * 7, "|" * 7, "=" * 7, ">" * 7}
@@ -23,12 +23,12 @@ _BLANK_LINES = re.compile(r"\n{2,}")
 
 
 def encode(text: str) -> bytes:
-    """Text as the log holds it: UTF-8, a lone surrogate in its three-byte form."""
+    """Encode text as the log holds it: UTF-8, with a lone surrogate as its three-byte form."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def decode(data: bytes) -> str:
-    """The log's bytes as text. Never fails: a byte that is not UTF-8 becomes U+DC00 plus its value."""
+    """Decode the log's bytes. Never fails: a byte that is not UTF-8 becomes U+DC00 plus its value."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -49,7 +49,7 @@ codecs.register_error("intercom", _decode_fault)
 
 
 def quote(value: str) -> bytes:
-    """A meta value with everything that is not plain as %XX, and no `--` (it would end a comment)."""
+    """Escape a meta value: all but plain characters become %XX, and so does `--`, which would end the comment."""
     data = encode(value)
     if _PLAIN_VALUE.match(data) and b"--" not in data:
         return data
@@ -63,7 +63,7 @@ def quote(value: str) -> bytes:
 
 
 def unquote(value: bytes) -> str:
-    """The text of a meta value; a `%` that introduces no two hexadecimal digits stands for nothing."""
+    """The text of a meta value; a `%` without two hexadecimal digits after it is literal."""
     if b"%" not in value:
         return decode(value)
     return decode(re.sub(rb"%([0-9A-Fa-f]{2})?", _unquoted, value))
@@ -74,12 +74,12 @@ def _unquoted(match: re.Match[bytes]) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """Text as it can stand in a header of the log, and is read there; how it is shown is `core.display`'s rule."""
+    """Text on one line, as a header can hold it and reads it back; displaying it is the job of `core.display`."""
     return _CONTROL.sub(" ", text).replace("[", "(").replace("]", ")").strip()
 
 
 def name(text: str) -> str:
-    """The name that a header's text means; "" for none. Written into a header again, it means itself."""
+    """The name in a header's text; "" for none. Writing it into a header and reading it back gives the same name."""
     if _PLAIN_NAME.match(text):
         return text
     return _name(text) if len(text) <= _SHORT else _name.__wrapped__(text)
@@ -92,7 +92,7 @@ def _name(text: str) -> str:
 
 
 def names(text: str) -> str:
-    """The names that a header's list of recipients means, joined by ", "."""
+    """The names in a header's recipient list, joined by ", "."""
     if _PLAIN_NAME.match(text):
         return text
     return _names(text) if len(text) <= _SHORT else _names.__wrapped__(text)
@@ -113,19 +113,19 @@ def normal(body: str) -> str:
 
 
 def _own(text: str) -> str:
-    """A normal text without the lines of a conflict that became its end when somebody deleted the others."""
+    """A normalized text without stray conflict lines at its end, as are left when somebody resolves a conflict."""
     while text[(at := text.rfind("\n") + 1) : at + 7] in _SIDES and text[at + 7 : at + 8] in {"", " "}:
         text = text[:at].rstrip().removesuffix("\n---").rstrip()
     return text
 
 
 def digest(entry: Entry) -> str:
-    """16 hexadecimal digits that stay the same when a message is merely reformatted, or a conflict taken apart."""
+    """16 hexadecimal digits, unchanged by reformatting a message or resolving a git conflict around it."""
     sender, to = entry.wrote or (entry.sender, entry.to)
     header = "\x1f".join((entry.stamp.strip(), sender, to, entry.tag, "!" if entry.urgent else ""))
     return blake2b(encode(header + "\x1e" + _own(normal(entry.body))), digest_size=8).hexdigest()
 
 
 def hand_id(digest: str, occurrence: int) -> str:
-    """The id of the `occurrence`-th (from 1) hand-written message with this digest: 12 characters."""
+    """The id, of 12 characters, for the `occurrence`-th (from 1) hand-written message with this digest."""
     return encode_id(int.from_bytes(blake2b(f"{digest} {occurrence}".encode(), digest_size=8).digest(), "big"))

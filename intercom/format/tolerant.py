@@ -1,6 +1,6 @@
-"""Owns reading headers and messages that are not as tools write them: by hand, in any dialect.
+"""Owns reading headers and messages that do not look as tools write them: by hand, in any dialect.
 
-Imported by what meets one: its patterns take long to compile, and most commands only ever read what tools wrote.
+Imported only on demand: its patterns are slow to compile, and most commands only read what tools wrote.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from intercom.format.text import decode, encode, name, names, one_line, unquote
 
 _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_ -]{0,30}\Z")
 _LONGEST_HEADING = 400  # bytes
-_ONE_WORD = re.compile(rb"[ \t]*[\w.@*`-]+[ \t]*\Z")  # recipients in no dialect
+_ONE_WORD = re.compile(rb"[ \t]*[\w.@*`-]+[ \t]*\Z")  # plain recipients, in no dialect
 _TYPED = re.compile(
     rb"(?:[ \t]*(?:\[[A-Z][A-Z0-9_ -]{1,30}\]|\([A-Z][A-Z0-9_-]{1,30}\))){1,3}(?=[^\[\n])"
-)  # types before the names
+)  # types written before the names
 _PERCENT = re.compile(r"(?:[0-9]{1,2}|100)\Z")
 
 
 class Head(NamedTuple):
-    """A header as read. `title` is what follows the tags."""
+    """A parsed header. `title` is what follows the tags."""
 
     stamp: str
     sender: str
@@ -35,7 +35,7 @@ class Head(NamedTuple):
 
 
 def is_header(match: re.Match[bytes], roster: Roster | None = None) -> bool:
-    """Whether a boundary match without the strict groups is a header. A page's reader knows names: its `roster`."""
+    """Whether a boundary match without the strict groups is a header. On a page, `roster` has the known names."""
     found = _rest(match)
     if found is None:
         return _heading(match, roster) is not None
@@ -44,7 +44,7 @@ def is_header(match: re.Match[bytes], roster: Roster | None = None) -> bool:
         return False
     sender, to = name(decode(found.group(1))), names(decode(found.group(2)))
     if roster is not None and found.start() > match.start(REST) and roster.known(sender) is None:
-        return False  # "[FIX] a → b" is of a changelog
+        return False  # "[FIX] a → b" is a changelog line
     if roster is not None and sender and to and not tagged:
         to = names(dialects.addressee(decode(found.group(2)), roster).to)
         return dialects.plausible(decode(match.group(STAMP)), sender, to, roster)
@@ -52,12 +52,12 @@ def is_header(match: re.Match[bytes], roster: Roster | None = None) -> bool:
 
 
 def _stamped(stamp: bytes) -> bool:
-    """Whether what stands in a header's first brackets is a time, or the place for one."""
+    """Whether the content of a header's first brackets is a time, or a placeholder for one."""
     return DATED.match(stamp) is not None or dialects.STAMP.match(decode(stamp)) is not None
 
 
 def _heading(match: re.Match[bytes], roster: Roster | None) -> dialects.Heading | None:
-    """The header after its stamp, if it names a sender and nobody else."""
+    """Parse a header after its stamp if it names only a sender."""
     rest = match.group(REST)
     if rest is None or len(rest) > _LONGEST_HEADING:
         return None
@@ -65,12 +65,12 @@ def _heading(match: re.Match[bytes], roster: Roster | None) -> dialects.Heading 
 
 
 def is_strong(buffer: bytes, match: re.Match[bytes], end: int) -> bool:
-    """Whether the header of `match` is followed by a meta line: then a tool wrote the message."""
+    """Whether a meta line follows the header of `match`, which means that a tool wrote the message."""
     return match.group(REST) is not None and _meta(buffer, match.end(), end)[0] is not None
 
 
 def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roster: Roster | None = None) -> Entry:
-    """The message whose header is `match`, a match without the strict groups."""
+    """Build the message whose header is `match`, a match without the strict groups."""
     meta, text_at = _meta(buffer, match.end(), stop)
     found = _rest(match)
     head = _head(match, found) if meta is not None and found is not None else _spoken(match, found, roster)
@@ -100,14 +100,14 @@ def message(buffer: bytes, match: re.Match[bytes], stop: int, offset: int, roste
 
 
 def _value(field: Field, said: str | None) -> Any:
-    """The value that a meta line gives for a field; None where it gives none that can be."""
+    """A field's value as given in the meta line; None if it is absent or invalid."""
     if field.kind == "percent" and said is not None:
         return int(said) if _PERCENT.match(said) else None
     return said
 
 
 def _rest(match: re.Match[bytes]) -> re.Match[bytes] | None:
-    """The header after its stamp, in pieces; None if it is not a header."""
+    """Match the header after its stamp; None if it is not a header."""
     if match.group(REST) is None:
         return None
     begin, end = match.span(REST)
@@ -116,7 +116,7 @@ def _rest(match: re.Match[bytes]) -> re.Match[bytes] | None:
 
 
 def _head(match: re.Match[bytes], found: re.Match[bytes]) -> Head:
-    """The fields of a header that `is_header` found to be one; `found` is its rest, in pieces."""
+    """The fields of a header that `is_header` accepted; `found` is the match of its rest."""
     tag, urgent, title = (found.group(3) or b"INFO").strip(), False, []
     if not _TAG.match(tag):
         title, tag = [f"[{decode(tag)}]"], b"INFO"
@@ -141,7 +141,7 @@ def _head(match: re.Match[bytes], found: re.Match[bytes]) -> Head:
 
 
 def _spoken(match: re.Match[bytes], found: re.Match[bytes] | None, roster: Roster | None) -> Head:
-    """As `_head`, of a header that no tool wrote: it may be in any dialect."""
+    """As `_head`, for a header that no tool wrote: it may be in any dialect."""
     if found is None:
         alone = _heading(match, roster)
         assert alone is not None
@@ -168,7 +168,7 @@ def _addressed(match: re.Match[bytes], found: re.Match[bytes], roster: Roster | 
 
 
 def _with_subject(head: Head, read: dialects.Address, rest: bytes) -> Head:
-    """A header whose recipients are followed by something else than a type in brackets; `rest` begins with those."""
+    """A header with something other than a bracketed type after its recipients; `rest` starts at the recipients."""
     bracket = decode(rest[1 : rest.find(b"]")]).strip() if rest.startswith(b"[") else ""
     typed = bracket and _TAG.match(encode(bracket)) and (bracket.isupper() or not read.subject)
     title = head.title if typed else decode(rest)
@@ -181,7 +181,7 @@ def _with_subject(head: Head, read: dialects.Address, rest: bytes) -> Head:
 
 
 def _meta(buffer: bytes, at: int, end: int) -> tuple[dict[str, str] | None, int]:
-    """The pairs of the meta line after a header that ends at `at`, and where the text begins then."""
+    """The pairs of the meta line after a header that ends at `at`, and where the text after it begins."""
     match = META.match(buffer, at, end)
     if match is None:
         return None, at

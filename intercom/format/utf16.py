@@ -1,8 +1,8 @@
-"""Owns turning into UTF-8 what programs of Windows wrote into a log as UTF-16: all of it, or lines put behind it.
+"""Owns converting to UTF-8 what Windows programs wrote into a log as UTF-16: the whole file, or appended lines.
 
-Notepad saves a whole file so ("Unicode"), with a byte order mark; `>>` of Windows PowerShell puts lines of it behind
-whatever is there, without one. Text in UTF-8 has no NUL, so both are found by theirs. The holes that a power cut leaves
-are NULs in a row, and stay as they are. Pure.
+Notepad ("Unicode") saves the whole file that way, with a byte order mark; `>>` in Windows PowerShell appends UTF-16
+lines to any file, without one. UTF-8 text has no NULs, so both are recognised by theirs. The holes that a power cut
+leaves are runs of NULs, and are not touched. Pure.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 class _Order(NamedTuple):
     encoding: str
-    run: re.Pattern[bytes]  #: so many ASCII characters in a row are not an accident
+    run: re.Pattern[bytes]  #: this many ASCII characters in a row are no accident
     newline: bytes
 
 
 _LITTLE = _Order("utf-16-le", re.compile(rb"(?:[\t\r\n -~]\0){4}"), b"\n\0")
-_BIG = _Order("utf-16-be", re.compile(rb"(?:\0[\t\r\n -~]){4}"), b"\0\n")  # only ever with its mark
+_BIG = _Order("utf-16-be", re.compile(rb"(?:\0[\t\r\n -~]){4}"), b"\0\n")  # only with a byte order mark
 
 
 def as_utf8(data: bytes) -> bytes:
-    """The same text in UTF-8; the very object where nothing in it is UTF-16."""
+    """The text in UTF-8; the same object if nothing in it is UTF-16."""
     if b"\0" not in data:
         return data
     order = _BIG if data.startswith(codecs.BOM_UTF16_BE) else _LITTLE
@@ -55,7 +55,7 @@ def _start(data: bytes, at: int, run: int) -> int:
 
 
 def _end(data: bytes, start: int, newline: bytes) -> int:
-    """Where UTF-8 goes on: at a line without a NUL."""
+    """Where UTF-8 resumes: at a line without a NUL."""
     at = start
     while True:
         found = data.find(newline, at)
@@ -69,9 +69,9 @@ def _end(data: bytes, start: int, newline: bytes) -> int:
 
 
 def _goes_on(data: bytes, at: int) -> bool:
-    """Whether the line at `at` is in UTF-16, too."""
+    """Whether the line at `at` is UTF-16, too."""
     newline = data.find(b"\n", at)
-    if newline == at:  # a blank line, or the first half of a character
+    if newline == at:  # a blank line, or half a character
         zero = data.find(b"\0", at, data.find(b"\n", at + 1) + 1 or len(data))
         return zero > at and (zero - at) % 2 == 1
     line = data[at:] if newline < 0 else data[at : newline + 2]
@@ -80,5 +80,5 @@ def _goes_on(data: bytes, at: int) -> bool:
     try:
         line.decode()
     except UnicodeDecodeError as error:
-        return error.start < len(line) - 4  # what follows the newline may be cut within a character
+        return error.start < len(line) - 4  # the end may be in the middle of a character
     return False

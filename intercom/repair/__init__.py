@@ -1,1 +1,1 @@
-"""Owns taking in what people and programs did to the live log, and putting right what they broke."""
+"""Owns taking in what people and programs did to the page, and repairing what they broke."""

@@ -1,4 +1,4 @@
-"""Owns what a page holds once it was taken in: what it has, with what it lacks, and which message each entry is."""
+"""Owns what a page will hold after it was taken in: its new bytes, and which message each entry is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from intercom.store.log.template import fresh_log
 from intercom.store.log.unfinished import entries_of, top_of
 from intercom.system.files import joined
 
-Marked = tuple[bytes, dict[int, Mark] | None]  #: a page and the marks of its messages; None where they are not plain
+#: A page and the marks of its messages; None if those are uncertain.
+Marked = tuple[bytes, dict[int, Mark] | None]
 
 _REBUILT = {rules.REMOVED, rules.EMPTIED, rules.TRUNCATED, rules.OVERWRITTEN}
 _COPIES = {rules.DUPLICATE, rules.ARCHIVED, rules.DROPPED}
@@ -30,7 +31,7 @@ _HOLDING = {
 
 
 class Becomes:
-    """What one reconciliation makes of a page. `record` gives a known message's record, `new` the ids of new ones."""
+    """The result of one reconciliation. `record` returns a known message's record, `new` has the ids of new ones."""
 
     def __init__(
         self,
@@ -52,11 +53,11 @@ class Becomes:
         self._joining: list[Decision] = []
 
     def joins(self, decision: Decision) -> None:
-        """This entry is of a past message that is of the page again, or has another text there."""
+        """Note that this entry belongs to a past message that is on the page again, or has a new text there."""
         self._joining.append(decision)
 
     def mended(self, said: list[bytes], *, mend: bool) -> Marked:
-        """The page with what was never on it and what was `said`; where it is to be mended, with what it lost."""
+        """The page with what was owed to it and the notices `said`; if it needs repair, also with what it lost."""
         outcome = self._outcome
         owed = [self._record(ident) for ident in outcome.owed]
         if mend and outcome.kind in _REBUILT:
@@ -72,10 +73,10 @@ class Becomes:
         return data, marks
 
     def _rebuilt(self, owed: list[bytes], said: list[bytes]) -> Marked:
-        """A page made anew: what it has above its messages, what was known, what is new."""
+        """The page made anew: the text above its messages, the known messages, the new ones."""
         outcome, lost = self._outcome, set(self._outcome.lost)
         held = {one.id: one for one in outcome.entries if one.id and one.verdict in _HOLDING}
-        known = dict.fromkeys((*self._expected.arrived, *held))  # what somebody had deleted is known no more
+        known = dict.fromkeys((*self._expected.arrived, *held))  # `held` adds those that had been deleted and are back
         kept = [name for name in known if name in held or name in lost]
         pieces = [(self._text_of(held[name]) if name in held else self._record(name), name) for name in kept]
         joining = {one.place for one in self._joining}
@@ -87,14 +88,14 @@ class Becomes:
         return data, self._certain(data, len(pieces) + len(owed) + len(said), marks)
 
     def rewritten(self, decisions: Iterable[Decision]) -> bytes:
-        """The page as it is, but for those of these entries of which it must not have its own text."""
+        """The page unchanged, except for those of these entries whose own text must not stay."""
         texts = {one.place: self._text_of(one) for one in decisions if one.verdict in _NOT_ITS_OWN}
         if not texts:
             return self._view.data
         return b"".join(texts[at] if at in texts else self._view.raw(at) for at in range(len(self._view)))
 
     def top(self) -> bytes:
-        """What stands above the messages: what the file has there, else what it had, else a new beginning."""
+        """The text above the messages: the file's, else the former one, else a new beginning."""
         messages = {one.place for one in self._view.found}
         top = b"".join(self._view.raw(place) for place in range(len(self._view)) if place not in messages)
         if top.strip() and b"\0" not in top:
@@ -102,7 +103,7 @@ class Becomes:
         return top_of(self._former, self._view.roster) or fresh_log(self._config.machine, self._config.agents)
 
     def _text_of(self, decision: Decision) -> bytes:
-        """The text of an entry in the mended page: the known one where the file's is cut or must not be."""
+        """The text of an entry on the repaired page: the known one if the file's is cut or must not stay."""
         if decision.verdict == rules.DROPPED:
             return b""
         if decision.verdict in _NOT_ITS_OWN and decision.id:
@@ -110,9 +111,9 @@ class Becomes:
         return self._view.raw(decision.place)
 
     def _marks(self, *, dropped: bool) -> tuple[int, dict[int, Mark]]:
-        """How many messages the page has, and which each is where its meta line does not say so.
+        """The number of messages on the page, and which message each is whose meta line does not say so.
 
-        `dropped`: what was nobody's message is not there any more.
+        `dropped`: whether entries that belong to no message have been removed.
         """
         marks: dict[int, Mark] = {}
         number = -1
@@ -130,6 +131,6 @@ class Becomes:
         return "" if place is None else self._new.get(place, "")
 
     def _certain(self, data: bytes, count: int, marks: dict[int, Mark]) -> dict[int, Mark] | None:
-        """The marks, if the page reads as having so many messages: else one might have what stands behind it, too."""
+        """The marks, if the page parses to exactly that many messages; otherwise one could be mistaken for another."""
         found = entries_of(data, self._view.roster)
         return marks if sum(entry.kind == MESSAGE for entry in found) == count else None

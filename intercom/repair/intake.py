@@ -1,9 +1,9 @@
-"""Owns taking in a page that nobody knows yet: what people wrote before the first tool came, of any length.
+"""Owns taking in a page without any history: what people wrote before the first tool came, of any length.
 
-There is nothing to compare it with, so of the rules of `reconcile` only two are left: an entry that was there
-before, to the second and to the letter, is a copy of that one (6), and everything else is new (9). That needs no
-second look at a text: the file is read once, in pieces, into a new ledger, and of a message no more is kept than
-its id and digest. What is not so plain is left to `heal`, which makes the same of a plain one.
+There is nothing to compare it with, so only two of the rules of `reconcile` apply: an entry equal to an earlier one,
+in its text and to the second, is a copy of it (6), and everything else is new (9). That needs each text only once:
+the file is read in pieces into a new ledger, keeping just the id and digest of each message. Anything less plain is
+left to `Heal`, which gives the same result for a plain page.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _PIECE = 1024 * 1024  #: bytes
 
 
 class _NotPlain(Exception):  # a condition, not a fault
-    """One of the other rules may apply, or somebody wrote into the file while we read it."""
+    """Another rule may apply, or somebody wrote into the file while we read it."""
 
 
 def adopt(log: Log, db: sqlite3.Connection, roster: Roster, there: Collection[str]) -> bool:
-    """Take the page in, if nothing was known and it is plain; whether that was done. StorageError.
+    """Take the page in if there is no history and it is plain; returns whether that was done. StorageError.
 
-    `db` is the index, `roster` who is known, `there` who is here now. The caller holds the writer lock.
+    `db` is the index, `roster` the known names, `there` the names present now. The caller holds the writer lock.
     """
     if log.ledger.segments() or db.execute("SELECT 1 FROM messages").fetchone() is not None:
         return False
@@ -51,7 +51,7 @@ def adopt(log: Log, db: sqlite3.Connection, roster: Roster, there: Collection[st
 
 
 class _Reader:
-    """Reads the file once: its messages as records, and what the base has to say of them."""
+    """Reads the file once, and yields its messages as records and the content of its base."""
 
     def __init__(self, file: BinaryIO, roster: Roster, there: Collection[str]) -> None:
         self._there = there
@@ -61,18 +61,18 @@ class _Reader:
         self._marked: list[str] = []
         self._arrived: list[str] = []
         self._last: list[Entry] = []
-        self._number = 0  # of messages, copies included
+        self._number = 0  # count of messages, copies included
         self._given: set[str] = set()
         self._ids: dict[int, str] = {}  # digest -> id
         self._headers: set[int] = set()
 
     @property
     def count(self) -> int:
-        """How many messages there were."""
+        """The number of messages."""
         return len(self._given)
 
     def text(self) -> str:
-        """The lines that say which message is which."""
+        """The base's lines, which say which entry is which message."""
         return "".join([names_line(self._roster.names), *self._marked, ARRIVED, *self._arrived])
 
     def moved(self) -> bool:
@@ -80,7 +80,7 @@ class _Reader:
         return _times(self._file) != self._began
 
     def records(self) -> Iterator[bytes]:
-        """The messages under their ids. _NotPlain."""
+        """The messages with their ids. _NotPlain."""
         parser = Parser(roster=self._roster)
         while data := self._file.read(_PIECE):
             yield from self._learned(parser.feed(data))
@@ -90,9 +90,9 @@ class _Reader:
 
     def _learned(self, entries: list[Entry]) -> Iterator[bytes]:
         if any(entry.kind == MARKER and not entry.raw.startswith(b"#") for entry in entries):
-            raise _NotPlain  # two sides of a conflict may be two texts of one message
+            raise _NotPlain  # the sides of a conflict may hold two texts of one message
         if any(near_misses([*self._last, *entries], self._roster)):
-            raise _NotPlain  # somebody is to be told
+            raise _NotPlain  # somebody must be told
         self._last = entries[-1:]
         marked, arrived = [], []
         for entry in entries:
@@ -110,16 +110,16 @@ class _Reader:
         self._arrived.append("".join(arrived))
 
     def _named(self, entry: Entry) -> tuple[str, bytes]:
-        """The id of a message, and its record; b"" for one more copy."""
+        """The id of a message, and its record; b"" for a further copy."""
         mark = digest(entry)
         number = int(mark, 16)
         if number in self._ids:
             if entry.id is None or not Header(entry.stamp, entry.sender, entry.to, entry.tag).exact:
-                raise _NotPlain  # perhaps a new "ok"
+                raise _NotPlain  # perhaps a new message that says the same
             return self._ids[number], b""
         header = hash((entry.stamp.strip(), entry.sender, entry.to, entry.tag))
         if header in self._headers and not entry.raw.rstrip().endswith(b"---"):
-            raise _NotPlain  # perhaps a copy that was cut off
+            raise _NotPlain  # perhaps a truncated copy
         self._headers.add(header)
         ident, occurrence = entry.id, 1
         while ident is None or ident in self._given:

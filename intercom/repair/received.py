@@ -1,4 +1,4 @@
-"""Owns telling whether everybody a message is for has received it: only then can somebody mean to delete it."""
+"""Owns telling whether a message was received by everybody it is for: only then can a deletion be deliberate."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from intercom.store.state.db import State
 
 
 def received(config: Config, state: State, db: sqlite3.Connection) -> Callable[[str, Header], bool]:
-    """Tells of a message, by its id and header, whether all whom it is for have received it.
+    """Return a function that tells, by id and header, whether all recipients of a message have received it.
 
-    What is for the people alone they have seen who delete it.
+    What is for people alone counts as seen by whoever deletes it.
     """
     readers = receipts.readers(db)
     everybody = {row.name for row in state.instances() if row.gone is None} | set(state.agents() or config.agents)

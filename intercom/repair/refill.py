@@ -1,8 +1,8 @@
-"""Owns what becomes of a ledger that lost some of what it had: a segment was deleted, or replaced by a shorter one.
+"""Owns restoring a ledger that lost records: a segment was deleted, or replaced by a shorter one.
 
-Nobody but Intercom writes the ledger, and the index had read what is gone. So it is written into the ledger anew, under
-its ids and with its senders' authority, and so is what had become of messages: the records that said so may be gone,
-too. Without the index, repair takes in the page as it stands.
+Only Intercom writes the ledger, and the index had read what is gone. So the messages are written into the ledger
+again, with their ids and their senders' authority, and then what had become of them, since the records that said so
+may be lost as well. Without the index, repair takes in the page as it stands.
 """
 
 from __future__ import annotations
@@ -21,29 +21,28 @@ from intercom.system.files import read_from
 from intercom.system.folders import file_size
 
 _REDACTED = f"[{REDACTED}]\n".encode()
-_MANY = 1000  #: messages that are written at once
+_MANY = 1000  #: messages per write
 
 
 def _is_short(log: Log, db: sqlite3.Connection) -> bool:
-    """Whether the index `db` has read more of the ledger than there is."""
+    """Whether the index `db` has read more of the ledger than exists."""
     there = {f"archive/{segment.name}": file_size(log.ledger.path(segment)) for segment in log.ledger.segments()}
     read = db.execute("SELECT path, settled FROM sources WHERE own").fetchall()
     return any(there.get(path, -1) < settled for path, settled in read)
 
 
 def _is_missing(log: Log, db: sqlite3.Connection) -> bool:
-    """Whether a segment that the index `db` has read is not there at all."""
+    """Whether a segment that the index `db` has read no longer exists."""
     there = {f"archive/{segment.name}" for segment in log.ledger.segments()}
     return any(row[0] not in there for row in db.execute("SELECT path FROM sources WHERE own"))
 
 
 def refill(log: Log, db: sqlite3.Connection) -> int | None:
-    """Write anew what the ledger lost; return how many messages, None if nothing is missing. StorageError.
+    """Write lost messages into the ledger again; returns how many, or None if nothing is missing. StorageError.
 
-    Whoever is killed in it does it again: the records of what became of messages come last, and each time.
-
-    The base goes, first: it speaks of places that are not what they were. The index `db` is to be made anew afterwards.
-    The caller holds the writer lock.
+    Safe to kill and repeat: the records of what became of messages come last, and are written every time. The base
+    is removed first, because it refers to positions that are no longer valid. The index `db` must be rebuilt
+    afterwards. The caller holds the writer lock.
     """
     log.ledger.forget()
     if not _is_short(log, db):
@@ -51,7 +50,7 @@ def refill(log: Log, db: sqlite3.Connection) -> int | None:
     there = log.idents()
     gone = [ident for ident in query.own_ids(db) if ident not in there]
     if not gone and (not _is_missing(log, db) or _redacted(log, db)):
-        return None  # shorter by a redaction, or by somebody's hand in a text
+        return None  # shortened by a redaction, or by somebody's edit of a text
     log.base.drop()
     if not log.ledger.exists():
         log.ledger.begin()
@@ -65,7 +64,7 @@ def refill(log: Log, db: sqlite3.Connection) -> int | None:
 
 
 def _redacted(log: Log, db: sqlite3.Connection) -> bool:
-    """Whether a redaction made segments shorter, one that the index does not have or that is not done."""
+    """Whether a redaction shortened segments that the index does not know of, or that is not finished."""
     done = set(query.purged(db))
     texts = (read_from(log.ledger.path(segment)) or b"" for segment in log.ledger.segments())
     controls = (one for text in texts if _REDACTED in text for one in parse(text) if is_control(one))

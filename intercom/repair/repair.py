@@ -1,12 +1,12 @@
-"""Owns taking in what people and programs did to the page, and putting right what they broke.
+"""Owns taking in what people and programs did to the page, and repairing what they broke.
 
-`reconcile` decides, entry by entry; this module carries it out, under the writer lock, in an order in which
-a kill at any point loses nothing: the damaged copy is kept, the ledger learns what is new and what became of what
-was there, the page is repaired, and last the base is written. Whoever comes next finds the whole, or decides the
-same again.
+`reconcile` decides, entry by entry. This module carries the decisions out under the writer lock, in an order in
+which a kill at any point loses nothing: save the damaged page, record in the ledger what is new and what became of
+known messages, repair the page, and last write the base. Whoever comes next finds all of it done, or makes the same
+decisions again.
 
-A repair is announced in the log by `system`, to `user`, with the way back. What was never seen on the page is owed
-to it: it is put there without a word.
+`system` announces a repair in the log, to `user`, and says how to undo it. A message that was never on the page is
+owed to it, and is added without an announcement.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ from intercom.store.state import known as names
 from intercom.store.state.db import State
 from intercom.system.files import being_written, make_private_folder, read_from, replace, storage
 
-SETTLE = 0.02  #: seconds without a change after which a file counts as written
-_CLOSED = 0.008  # the same where nobody has it open for writing: a script may open it again for its next line
-SETTLE_DAMAGE = 0.15  #: seconds between two looks at a file that seems damaged, before it is repaired
+SETTLE = 0.02  #: seconds without a change after which a file counts as completely written
+_CLOSED = 0.008  # the same if nobody has it open for writing; a script may reopen it for its next line
+SETTLE_DAMAGE = 0.15  #: seconds to wait and look again before a file that seems damaged is repaired
 _SETTLE_MOST = 1.0
 
 _MODES = ("on", "ask", "off")
@@ -70,7 +70,7 @@ _REBUILT = {rules.REMOVED, rules.EMPTIED, rules.TRUNCATED, rules.OVERWRITTEN}
 
 
 def settle(live: Path) -> None:
-    """Wait, a moment, until nobody has written to the live log for a moment."""
+    """Wait briefly until the live log has not been written to for a moment."""
     deadline = time.monotonic() + _SETTLE_MOST
     while live.exists() and time.monotonic() < deadline:
         left = _unquiet(live, _CLOSED if being_written(live) is False else SETTLE)
@@ -80,12 +80,12 @@ def settle(live: Path) -> None:
 
 
 def quiet(live: Path, seconds: float) -> bool:
-    """Whether nobody has written to the live log, or removed it, for so long, as far as its times tell."""
+    """Whether nobody has written to or removed the live log for this many seconds, according to its times."""
     return _unquiet(live, seconds) <= 0
 
 
 def _unquiet(live: Path, seconds: float) -> float:
-    """How many of the seconds are left for which nobody is to have written; 0 where the times do not tell."""
+    """How many of the `seconds` without a write are still to come; 0 if the times do not tell."""
     try:
         changed = live.stat().st_mtime
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def _unquiet(live: Path, seconds: float) -> float:
 
 
 def repair_settings(config: Config) -> tuple[str, Thresholds]:
-    """What `[repair]` in the settings says: the mode (on, ask or off) and the thresholds. UsageError."""
+    """Read the `[repair]` settings: the mode (on, ask or off) and the thresholds. UsageError."""
     found, default = config.settings.get("repair", {}), Thresholds()
     if not isinstance(found, Mapping):
         raise UsageError(
@@ -116,7 +116,7 @@ def repair_settings(config: Config) -> tuple[str, Thresholds]:
 
 
 def _filled(page: bytes, log: Log, base: Base | None, tail: Tail) -> bytes:
-    """The page without the holes of a power cut, where what it should hold, or what was sent lately, explains them."""
+    """The page with the holes of a power cut filled, if what it should hold or what was sent lately explains them."""
     if b"\0" not in page:
         return page
     recent = [read_from(log.ledger.path(segment)) or b"" for segment in log.ledger.segments()[-2:]]
@@ -126,7 +126,7 @@ def _filled(page: bytes, log: Log, base: Base | None, tail: Tail) -> bytes:
 
 
 class Heal:
-    """One reconciliation of the page. Made and carried out under the writer lock, with the index up to date."""
+    """One reconciliation of the page. Created and carried out under the writer lock, with the index up to date."""
 
     def __init__(self, config: Config, log: Log, state: State, db: sqlite3.Connection) -> None:
         self._config = config
@@ -137,13 +137,13 @@ class Heal:
         base = log.base.read(log.ledger.id)
         present = read_from(log.live)
         self._exists = present is not None
-        self.live = present or b""  #: the page that was looked at
+        self.live = present or b""  #: the page as it was read
         page = as_utf8(self.live)
         roster = names.roster(config, state, page)
         self._roster = roster = (base.roster if base else Roster(query.proven_names(db))).and_(roster.names)
         self._tail: Tail = log.ledger.since(base.head.at) if base else ()
         rebooted = base is None or base.head.rebooted
-        # What a kill or a power cut left unfinished is finished first, and without a word.
+        # First finish silently what a kill or a power cut left unfinished.
         doubtful = False
         page = _filled(page, log, base, self._tail) if rebooted else page
         whole = completed(page, base, self._tail, torn=rebooted) if self._exists else None
@@ -162,15 +162,15 @@ class Heal:
         self._who = received(config, state, db)
         self._look(db, base, whole, doubtful=doubtful)
         if self._doubtful and base is not None and not self._written:
-            older = as_it_was(base, self._tail)  # nobody's word is in it: an old page that the power cut brought back
+            older = as_it_was(base, self._tail)  # holds nothing by hand: an old page that the power cut brought back
             if older is not None:
                 self._look(db, base, older, doubtful=False)
-        self._new: dict[int, str] = {}  # place of a new message -> its id
-        self._given: set[str] = set()  # those ids
+        self._new: dict[int, str] = {}  # place of each new message -> its id
+        self._given: set[str] = set()  # the ids given to new messages
         self._becomes = Becomes(config, self._view, self._outcome, self._expected, self._record, self._new, former)
 
     def _look(self, db: sqlite3.Connection, base: Base | None, page: bytes, *, doubtful: bool) -> None:
-        """Compare a page with what is expected of it."""
+        """Compare a page with what is expected of it, and keep the outcome."""
         self._view = View(page, self._roster)
         self._expected = Expected(db, base, self._tail, self._who)
         self._expected.drop_trimmed(self._on_page, self._view.found)
@@ -180,7 +180,7 @@ class Heal:
 
     @property
     def _written(self) -> bool:
-        """Whether there is something on the page that somebody wrote there by hand, and nobody knows."""
+        """Whether somebody wrote something on the page by hand that is not known yet."""
         return bool(self._outcome.count(rules.ADDED) + self._outcome.count(rules.EDITED))
 
     def _reconcile(self) -> Outcome:
@@ -193,7 +193,7 @@ class Heal:
             history=self._past,
             body_of=self._body_of,
             thresholds=self._limits,
-            # A page that never was, or may never have reached the disk, cannot have been removed.
+            # A page that never existed, or may never have reached the disk, cannot have been removed.
             exists=self._exists or self._doubtful or bool(self._view.data) or not (self._began and known),
             broken=self._view.broken,
             doubtful=self._doubtful,
@@ -205,12 +205,12 @@ class Heal:
 
     @property
     def harmless(self) -> bool:
-        """Whether nothing is to be repaired: then there is no need to wait for an editor to finish."""
+        """Whether nothing needs repair, so that there is no need to wait for an editor to finish."""
         return self._outcome.judgement != rules.REPAIR or self._mode == "off"
 
     @property
     def _silent(self) -> bool:
-        """Whether all that is to be repaired is what a crash left of the page: nothing that stood there is missing."""
+        """Whether a crash explains all that needs repair: nothing that was on the page is missing."""
         outcome, unseen = self._outcome, {one.id for one in self._expected.known if not one.agreed}
         if self._doubtful and (b"\0" in self.live or not outcome.lost or not self._written):
             return outcome.judgement == rules.REPAIR
@@ -220,7 +220,7 @@ class Heal:
         return torn and not outcome.lost
 
     def carry_out(self) -> list[str] | None:
-        """Do what was decided; return what a person should be told, or None if somebody saved meanwhile: look again.
+        """Carry out the decisions; returns what to tell a person, or None if somebody saved meanwhile: look again then.
 
         StorageError if a file cannot be written.
         """
@@ -257,7 +257,7 @@ class Heal:
         return notices
 
     def _unheard(self) -> list[bytes]:
-        """What is to be said of what people wrote and nobody gets; nothing of a page that a power cut tore."""
+        """The notices about text that reaches nobody; none for a page that a power cut tore."""
         torn = any(one.verdict in {rules.CUT, rules.DROPPED} for one in self._outcome.entries)
         if self._doubtful and (torn or self._outcome.lost):
             return []
@@ -265,7 +265,7 @@ class Heal:
         for one in self._outcome.entries:
             if one.verdict in {rules.ADDED, rules.EDITED}:
                 entry, ident = self._view.entry(one.place), self._new.get(one.place) or one.id or ""
-                if one.verdict == rules.EDITED or entry.id is None:  # else a tool had sent it once
+                if one.verdict == rules.EDITED or entry.id is None:  # otherwise a tool sent it once
                     changed.append((ident, entry))
         there = unheard.present(self._config, self._state, self._view.data)
         return unheard.to_say(self._db, self._view.data, self._former, changed, self._roster, there)
@@ -273,7 +273,7 @@ class Heal:
     # -- what the ledger learns -------------------------------------------------------------------
 
     def _name(self) -> None:
-        """Give each new message its id: the one it claims, if that is free, else derived from its content."""
+        """Give each new message its id: the one it claims if that is free, otherwise one derived from its content."""
         for entry, decision in zip(self._view.found, self._outcome.entries, strict=True):
             if decision.verdict != rules.ADDED:
                 continue
@@ -287,7 +287,7 @@ class Heal:
         return ident in self._expected.ids or ident in self._given or self._past.get(ident) is not None
 
     def _learned(self, decision: Decision) -> list[bytes]:
-        """What the ledger must hold after this decision that it did not before."""
+        """The records that the ledger needs because of this decision."""
         if decision.verdict == rules.ADDED:
             entry = self._view.entry(decision.place)
             return [by_hand(entry, self._new[decision.place], time_of(entry))]
@@ -301,7 +301,7 @@ class Heal:
         known, own = found
         at = known.at or time_of(entry)
         if decision.verdict == rules.ARCHIVED and not own:
-            return [by_hand(entry, decision.id, at)]  # ours now, too; who pasted it may have written it
+            return [by_hand(entry, decision.id, at)]  # from now on ours; whoever pasted it may have changed it
         undone = decision.verdict == rules.EDITED and digest(known) != digest(entry)
         if not decision.version and not undone:
             return []
@@ -310,12 +310,12 @@ class Heal:
             return [version]
         edited = next((one for one in self._outcome.having(rules.EDITED) if one.id == decision.id), None)
         if edited is None:
-            return [version, as_is(known)]  # the rival is kept in the history; what counted goes on counting
+            return [version, as_is(known)]  # the rival goes into the history; the current text stays current
         counts = self._view.entry(edited.place)
         return [version, by_hand(counts, decision.id, at)] if digest(counts) != digest(entry) else []
 
     def _rival(self, decision: Decision) -> list[bytes]:
-        """A second text of a message that is itself new: kept in its history; the first goes on counting."""
+        """The record for a second text of a new message: it goes into the history, the first stays current."""
         if not decision.version or decision.of is None:
             return []
         first = self._view.entry(decision.of)
@@ -323,7 +323,7 @@ class Heal:
         return [by_hand(entry, self._new[decision.of], time_of(first)) for entry in both]
 
     def _noted(self, *, mend: bool) -> list[bytes]:
-        """What the ledger is to say of messages: deleted, back on the page, or left out."""
+        """The control records to write: messages deleted, put back, or left out."""
         outcome, now = self._outcome, time.time()
         back = [decision.id for decision in outcome.having(rules.RETURNED) if decision.id]
         said = {
@@ -334,13 +334,13 @@ class Heal:
         return [control(tag, names, now) for tag, names in said.items() if names]
 
     def _record(self, ident: str) -> bytes:
-        """The record of a known message as it counts now."""
+        """The current record of a known message."""
         found = self._past.entry(ident)
         assert found is not None, "what is expected on the page, the index has"
         return as_is(found[0])
 
     def _keep_damaged(self) -> Path | None:
-        """Keep the file as it is beside the archive; None if there is no file."""
+        """Save the file as it is, beside the archive; None if there is no file."""
         if not self._exists:
             return None
         folder = self._config.archive / "damaged"
@@ -349,7 +349,7 @@ class Heal:
         for number in range(1, 1000):
             path = folder / f"{self._log.live.stem}-{stamp}-{number:03d}.md"
             if not path.exists():
-                secrets = self._outcome.having(rules.REDACTED)  # those are not kept a second time
+                secrets = self._outcome.having(rules.REDACTED)  # redacted texts must not be saved again
                 replace(path, self._becomes.rewritten(secrets))
                 return path
         return None
@@ -366,7 +366,7 @@ class Heal:
     # -- what both agree on -----------------------------------------------------------------------
 
     def _trimmed(self, data: bytes, marks: dict[int, Mark] | None) -> tuple[bytes, dict[int, Mark] | None]:
-        """The page without what a compaction that was killed had not taken out yet."""
+        """The page without what a compaction that was killed still had to remove."""
         back = {one.id for one in self._outcome.having(rules.RETURNED)}
         gone = {ident for ident in self._expected.ids if ident not in self._on_page and ident not in back}
         gone -= set(self._outcome.lost)
@@ -376,7 +376,7 @@ class Heal:
         return trimmed(data, Read(self._roster, marks), gone, found.archived, found.stamp)
 
     def _agree(self, data: bytes, marks: dict[int, Mark] | None) -> None:
-        """Write the base of a page that holds these bytes now."""
+        """Write the base of a page that now holds these bytes."""
         end = self._log.ledger.end()
         if marks is None or end is None:
             self._log.base.drop()
@@ -389,7 +389,7 @@ class Heal:
         self._log.base.write(self._log.ledger.id, end, data, marks, {**known, **own}, late, self._roster.names)
 
 
-_TELLING = {rules.ARCHIVED, rules.EDITED}  #: may say something new of a message without a new version
+_TELLING = {rules.ARCHIVED, rules.EDITED}  #: verdicts that may change a message without giving it a new version
 
 
 def _announcement(sentence: str) -> bytes:

@@ -1,8 +1,8 @@
-"""Owns reading a page again when a name became known: a line that was text may be a message now, or reach somebody.
+"""Owns reading a page again after a name became known: a line of text may be a message now, or reach somebody.
 
-What the page held when it last agreed with the ledger is read both ways, with the names that were known then and with
-those that are now. What stands at the same place is the same message; what a place has now alone is a message that
-nobody had seen. The ledger learns both before the base says how the page is read from now on.
+The page, as of its last agreement with the ledger, is parsed both with the names known then and with those known
+now. What is at the same position is the same message; a position found only now is a message that nobody has seen.
+The ledger learns of it before the base says which names the page is read with from now on.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from intercom.store.state.known import roster
 
 
 def take_names(config: Config, log: Log, state: State, db: sqlite3.Connection) -> bool:
-    """Read the page again with whoever is known now; whether that made a difference. As `reread` for the rest."""
+    """Read the page again with the names known now; returns whether that changed anything. Otherwise as `reread`."""
     base = log.base.read(log.ledger.id)
     return base is not None and reread(log, base, roster(config, state, base.page), db)
 
 
 class Reread(NamedTuple):
-    """A message as it is read now, and as it was: None if it was not one."""
+    """A message as it is read now, and as it was read before; None if it was not a message."""
 
     entry: Entry
     mark: Mark | None
@@ -37,16 +37,16 @@ class Reread(NamedTuple):
 
 
 def differs(base: Base, names: Roster) -> bool:
-    """Whether the page would be read otherwise with these names, too."""
+    """Whether the page would parse differently with these names added."""
     both = base.roster.and_(names.names)
     return both != base.roster and parse(base.page, both) != parse(base.page, base.roster)
 
 
 def reread(log: Log, base: Base, names: Roster, db: sqlite3.Connection) -> bool:
-    """Take in what these names make of the page; whether that was anything. StorageError.
+    """Take in what these names change on the page; returns whether there was anything. StorageError.
 
-    The caller holds the writer lock, and the index `db` is up to date. Whoever is killed in it does it again, with the
-    ids that were given.
+    The caller holds the writer lock, and the index `db` is up to date. After a kill it is repeated with the ids
+    given before.
     """
     if not differs(base, names):
         return False
@@ -86,7 +86,7 @@ def _both(base: Base, both: Roster) -> Iterator[Reread]:
 
 
 def _fresh(entry: Entry, own: Container[str], begun: Container[str], db: sqlite3.Connection) -> str:
-    """An id for a message that nobody had seen, unless whoever was killed here had given it one."""
+    """An id for a message that nobody has seen: the one given before a kill, if there is one."""
     number, mark = 1, digest(entry)
     while (ident := hand_id(mark, number)) in own or (ident not in begun and entry_of(db, ident) is not None):
         number += 1

@@ -1,10 +1,8 @@
-"""Owns the sides that repair compares: what a page is expected to hold, what it holds, and what is past.
+"""Owns the inputs of reconciling: what a page is expected to hold, what it holds, and what is past.
 
-What is expected comes from the base (the page as it last agreed with the ledger) and what the ledger gained since; what
-is known of each message, and all that is past, from the index.
-
-A page may be of any length, so no side keeps texts: digests say what is equal, and the few texts that a rule compares
-are read again.
+What is expected comes from the base (the page at its last agreement with the ledger) and from what the ledger gained
+since; what is known of each message, and everything past, comes from the index. A page may have any length, so no
+side keeps texts: digests are compared, and the few texts that a rule needs are read again.
 """
 
 from __future__ import annotations
@@ -26,16 +24,16 @@ from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
 from intercom.store.log.unfinished import Reading, entries_of
 
-_SEVERAL = 4  #: entries of unknown origin that are worth a look at every message there ever was
-_SHORT = 20_000  #: messages; such a history is looked at for a single one, too
+_SEVERAL = 4  #: from this many entries of unknown origin on, scan the whole history
+_SHORT = 20_000  #: messages; a history this short is scanned for a single entry, too
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = ", ".join(f"m.{field.column}" for field in FIELDS)
 
 
 class Expected:
-    """What a page is supposed to hold: what it held when it last agreed with the ledger, and what came since.
+    """What a page is supposed to hold: what it held at its last agreement with the ledger, and what came since.
 
-    Without a base, what the ledger says is on the page, none of which is known to have been seen there.
+    Without a base: everything that the ledger says is on the page, none of it known to have been seen there.
     """
 
     def __init__(
@@ -45,11 +43,11 @@ class Expected:
         tail: Sequence[tuple[Position, bytes]],
         received: Callable[[str, Header], bool],
     ) -> None:
-        self.copies: dict[str, int] = {}  #: id -> how many further copies of it the page held
+        self.copies: dict[str, int] = {}  #: by id: how many further copies of it the page held
         self.late: dict[str, None] = dict.fromkeys(base.late if base else ())  #: came to the page after younger ones
         self._db = db
         self._received = received
-        self._order: dict[str, bool] = {}  # ids in order of the page -> whether it was seen there
+        self._order: dict[str, bool] = {}  # by id, in order of the page: whether it was seen there
         if base is not None:
             self._of_base(base)
             self._of_tail(tail, base.head.seen)
@@ -60,11 +58,11 @@ class Expected:
 
     @property
     def arrived(self) -> list[str]:
-        """The ids of what is expected, in the order of the ledger."""
+        """The ids of the expected messages, in ledger order."""
         return [one.id for one in sorted(self.known, key=lambda one: one.seq)]
 
     def drop_trimmed(self, on_page: Container[str], found: Sequence[Found]) -> None:
-        """Expect nothing of what a compaction took off the page, unless it was killed before it did."""
+        """Stop expecting what a compaction removed, unless the compaction was killed before it did."""
         ids, marks = {one.id for one in found}, {one.digest for one in found}
         self.known = [
             one for one in self.known if one.id in on_page or one.id in ids or not marks.isdisjoint(_texts(one))
@@ -79,7 +77,7 @@ class Expected:
                 self._order[ident] = True
 
     def _of_tail(self, tail: Sequence[tuple[Position, bytes]], seen: Position) -> None:
-        """What tools appended since, and what was noted of messages."""
+        """Take in what the ledger gained: messages that tools sent, and control records."""
         for (number, start), data in tail:
             for entry in parse(data):
                 if entry.kind != MESSAGE or entry.id is None:
@@ -125,18 +123,18 @@ def _texts(one: Known) -> Iterator[str]:
 
 
 _NONE: frozenset[str] = frozenset()
-_AFTER_ALL = 1 << 40  # beyond every rank
+_AFTER_ALL = 1 << 40  # greater than every rank
 
 
 def identified(page: bytes, read: Reading) -> Iterator[tuple[str, bool]]:
-    """Each message of a page: its id ("" where nobody knows), and whether it is one more copy."""
+    """For each message of a page: its id ("" if unknown), and whether it is a further copy."""
     messages = (entry for entry in entries_of(page, read.roster) if entry.kind == MESSAGE)
     for number, entry in enumerate(messages):
         yield read.marks.get(number, Mark(entry.id or ""))
 
 
 class Row(NamedTuple):
-    """What the index says of a message, but its text."""
+    """What the index has of a message, without its text."""
 
     id: str
     seq: int
@@ -149,11 +147,11 @@ class Row(NamedTuple):
 
 
 def index_rows(db: sqlite3.Connection, idents: Sequence[str]) -> Iterator[Row]:
-    """The messages of these ids, those that the index has."""
+    """The index rows of these ids; unknown ids are skipped."""
     for row in _asked(db, _ROWS, idents):
         ident, seq, via, own, hidden, returned, redacted, *said = row
         entry = entry_of_row(said)
-        if not own:  # as it stands in the other machine's file, and in what is pasted from there
+        if not own:  # as in the other machine's file, and in text pasted from there
             entry = entry._replace(sender=entry.sender.rpartition("@")[0] or entry.sender)
         yield Row(ident, seq, digest(entry), _header(entry), intern(via), hidden, returned, bool(redacted))
 
@@ -174,7 +172,7 @@ def _asked(db: sqlite3.Connection, sql: str, idents: Sequence[str]) -> Iterator[
 
 
 def former(db: sqlite3.Connection, idents: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Digests of the texts that these messages had before."""
+    """Digests of the former texts of these messages."""
     found: dict[str, set[str]] = {}
     for ident, *said in _asked(db, _FORMER, idents):
         found.setdefault(ident, set()).add(digest(entry_of_row(said)))
@@ -182,16 +180,16 @@ def former(db: sqlite3.Connection, idents: Sequence[str]) -> dict[str, frozenset
 
 
 class Pastime:
-    """The messages that are not expected on the page, asked of the index one by one."""
+    """The messages that are not expected on the page, looked up in the index one by one."""
 
     def __init__(self, db: sqlite3.Connection, expected: Container[str], copies: Mapping[str, int]) -> None:
         self._db = db
         self._expected = expected
         self._copies = copies
-        self._recalled: dict[str, list[str]] = {}  # digest -> ids
+        self._recalled: dict[str, list[str]] = {}  # by digest: ids
 
     def get(self, id: str, /) -> Past | None:  # the protocol's name
-        """The message of this id, if it is past."""
+        """The past message with this id, or None."""
         if id in self._expected:
             return None
         row = next(index_rows(self._db, [id]), None)
@@ -201,7 +199,7 @@ class Pastime:
         return Past(id, row.digest, row.header, row.seq, reason, self._copies.get(id, 0))
 
     def having(self, mark: str, /) -> Sequence[Past]:
-        """Every past message that came with this digest by hand, or was recalled with it."""
+        """Every past hand-written message with this digest, and every past one found by `recall`."""
         ids, number = [], 1
         while self._has(ident := hand_id(mark, number)):
             ids.append(ident)
@@ -210,15 +208,15 @@ class Pastime:
         return sorted((past for past in found if past is not None), key=lambda past: past.seq)
 
     def copied(self) -> Sequence[Past]:
-        """Every past message of which the page held copies when it last agreed with the ledger."""
+        """Every past message of which the page held copies at its last agreement with the ledger."""
         found = (self.get(ident) for ident in self._copies)
         return [past for past in found if past is not None]
 
     def recall(self, strangers: Sequence[str]) -> None:
-        """Look for past messages with these stamps, each of an entry that has no id and whose text is not known.
+        """Look for past messages with these stamps, each of an entry without id whose text is unknown.
 
-        Their ids may have been stripped, and their texts edited after they came: `having` then finds them all
-        the same. It takes a look at every row, so where history is long it is only done for several at once.
+        Such entries may be messages whose ids were stripped and whose texts were edited; `having` then finds them
+        anyway. It scans every row, so in a long history it is only done for several entries at once.
         """
         last = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
         stamps = set(strangers)
@@ -234,12 +232,12 @@ class Pastime:
         return self._db.execute("SELECT 1 FROM messages WHERE id = ?", (ident,)).fetchone() is not None
 
     def entry(self, ident: str) -> tuple[Entry, bool] | None:
-        """Any message that the index has, as an entry, and whether it is from our ledger."""
+        """Any message in the index as an entry, and whether it is from our ledger."""
         return entry_of(self._db, ident)
 
 
 def entry_of(db: sqlite3.Connection, ident: str) -> tuple[Entry, bool] | None:
-    """A message as the index has it, and whether it is from our ledger."""
+    """A message in the index as an entry, and whether it is from our ledger."""
     row = db.execute(
         f"SELECT m.stamp, m.sender, m.rcpt, m.tag, m.urgent, m.body, m.at, m.via, {_FIELDS}, s.own "
         "FROM messages m JOIN sources s ON s.src = m.src WHERE m.id = ?",
@@ -253,16 +251,16 @@ def entry_of(db: sqlite3.Connection, ident: str) -> tuple[Entry, bool] | None:
 
 
 class _Texts:
-    """The bytes of the live log, and where its entries begin; the last begins at the end."""
+    """The bytes of the live log, and where each entry begins; the last offset is the end."""
 
     def __init__(self, data: bytes, roster: Roster) -> None:
         self.data = data
         self.roster = roster
         self.starts = array("Q")
-        self._last: tuple[int, Entry] | None = None  # what was asked for last is mostly asked for again
+        self._last: tuple[int, Entry] | None = None  # the same entry is often asked for again
 
     def entry(self, place: int) -> Entry:
-        """The message at this place, with its text."""
+        """Parse the message at this place, with its text."""
         if self._last is None or self._last[0] != place:
             start = self.starts[place]
             self._last = place, one(self.data[start : self.starts[place + 1]], start, self.roster)
@@ -270,18 +268,18 @@ class _Texts:
 
 
 class _Sight(Found):
-    """An entry of the live log whose text is read when a rule asks for it: its place says where."""
+    """An entry of the live log whose text is read on demand, by its place."""
 
     __slots__ = ()
 
     @property
-    def body(self) -> str:  # in the place of the text stands how to get it
+    def body(self) -> str:  # a property instead of the stored text
         """The text."""
         return cast("_Texts", self[4]).entry(self.place).body
 
 
 class View:
-    """The live log as it is, read for reconciling. A *place* is the number of an entry among all."""
+    """The live log as it is now, for reconciling. A *place* is the number of an entry among all."""
 
     def __init__(self, data: bytes, roster: Roster) -> None:
         self.roster = roster
@@ -309,7 +307,7 @@ class View:
         return loose and not self.data.endswith(b"\n")
 
     def __len__(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return len(self._texts.starts) - 1
 
     @property

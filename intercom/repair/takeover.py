@@ -1,8 +1,8 @@
-"""Owns taking over a bus that a version before the ledger kept: a journal beside the page, and notes in the state.
+"""Owns migrating a bus from a version before the ledger, which kept a journal beside the page and notes in the state.
 
-Everything the journal holds goes into the ledger, with what was noted of messages; the base is what page and journal
-last agreed on. Only then does the journal go. Killed in between, the next command finds the journal still there and
-takes what the ledger has not; so it does where an old server is still running and writes a new one.
+The whole journal goes into the ledger, with the notes about messages; the base is what page and journal last agreed
+on. Only then is the journal removed. After a kill, the next command finds the journal and adds what the ledger
+lacks; it does the same if an old server is still running and writes a new journal.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ _DELETED = "deleted by hand"
 
 
 class _Noted(NamedTuple):
-    """What the state of an older version says of messages, by id."""
+    """What the state of an older version says about messages, by id."""
 
     deleted: list[str]
     left: list[str]
     returned: list[str]
     redacted: list[str]
-    agreed: str  #: inode and size of the journal, size of the page, its proof, a turn
+    agreed: str  #: inode and size of the journal, size and checksum of the page, a counter
     order: list[str]
 
 
 def take_over(log: Log, state: State) -> None:
-    """Take over what an older version kept; the caller holds the lock. StorageError."""
+    """Migrate what an older version kept; the caller holds the lock. StorageError."""
     path = log.journal
     data = read_from(path)
     if data is None:
         return
-    log.cut_back()  # a torn record is not known, and nothing may stand behind it
+    log.cut_back()  # a torn record is unknown, and nothing may follow it
     noted, fresh = _noted(state), not log.ledger.exists()
     known = set() if fresh else log.idents()
     records = [*_records(data, known), *_controls(noted)]
@@ -62,7 +62,7 @@ def take_over(log: Log, state: State) -> None:
 
 
 def _records(journal: bytes, known: set[str]) -> Iterator[bytes]:
-    """The messages of the journal that are not known, with every text that they had."""
+    """The journal's messages that are not known, with every text that they had."""
     for entry in entries_of(journal):
         if entry.kind == MESSAGE and entry.id and entry.id not in known and entry.raw.endswith(b"\n---\n\n"):
             if entry.via in {None, "tool", "cli"}:
@@ -78,7 +78,7 @@ def _controls(noted: _Noted) -> list[bytes]:
 
 
 def _noted(state: State) -> _Noted:
-    """What an older version's tables hold; nothing where they are not there."""
+    """Read an older version's tables; empty if they do not exist."""
     with state.guarded():
         db = state.db
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -96,16 +96,16 @@ def _noted(state: State) -> _Noted:
 
 
 def _forget(state: State) -> None:
-    """Drop what has become records."""
+    """Drop the tables that have become records."""
     with state.transaction() as db:
-        with suppress(sqlite3.OperationalError):  # no such table, where there was none
+        with suppress(sqlite3.OperationalError):  # a table may never have existed
             for table in _TABLES:
                 db.execute(f"DELETE FROM {table}")  # noqa: S608  # a name of ours
         db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in _NOTES])
 
 
 def _agree(log: Log, journal: bytes, noted: _Noted) -> None:
-    """Write the base that the last agreement stands for, where page and journal still begin with it."""
+    """Write the base for the last agreement, if page and journal still begin with it."""
     end, page = log.ledger.end(), read_from(log.live) or b""
     try:
         _, reach, size, proof, _ = noted.agreed.split()
@@ -114,7 +114,7 @@ def _agree(log: Log, journal: bytes, noted: _Noted) -> None:
         return
     whole = blake2b(text, digest_size=16).hexdigest() == proof and len(text) == int(size)
     if end is None or not whole or agreed != len(journal):
-        return  # what is missing from the page is put there, once
+        return  # whatever the page lacks is added to it, once
     marks, own = _identified(text, journal)
     order = [ident for ident in _order(journal) if ident in own]
     log.base.write(log.ledger.id, end, text, marks, order)
@@ -125,7 +125,7 @@ def _order(journal: bytes) -> dict[str, None]:
 
 
 def _identified(page: bytes, journal: bytes) -> tuple[dict[int, Mark], set[str]]:
-    """Which message of the journal each of the page's is, and which the page has: by id, else by content."""
+    """Match messages of the page to the journal (by id, else content): each one's mark, and all ids on the page."""
     by_digest: dict[str, list[str]] = {}
     texts: dict[str, Entry] = {}
     for entry in entries_of(journal):

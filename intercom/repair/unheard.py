@@ -1,7 +1,7 @@
-"""Owns what people wrote into the page and nobody gets: near misses, and messages to a name that nobody bears.
+"""Owns text on the page that reaches nobody: near misses, and messages to an unknown name.
 
-Each is said once, by `system` to `user`, when it is taken in: the notice is in the ledger, so what was said is known as
-long as that is. What is still so is looked up on the page each time that somebody asks.
+Each is reported once, by `system` to `user`, when it is taken in: the notice is in the ledger, so what was reported
+stays known as long as the ledger. What still reaches nobody is determined from the page whenever somebody asks.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from intercom.store.state.db import State
 from intercom.store.state.known import everybody, roster
 from intercom.system.files import read_from
 
-MOST = 10  #: notices at once; what is more is only counted
-_LONGEST = 300  #: characters of a line that is repeated
+MOST = 10  #: notices at a time; more are only counted
+_LONGEST = 300  #: characters of a quoted line
 _MANY = 500
 _BELOW = re.compile(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
 _VERSIONS = (
@@ -54,7 +54,7 @@ _BY_HAND = "SELECT id, stamp, sender, rcpt, tag FROM messages WHERE via = 'hand'
 
 
 class Unheard(NamedTuple):
-    """A line, or a message by its id, that reaches nobody, or not everybody whom it names."""
+    """A line, or a message by its id, that reaches nobody, or not everybody it names."""
 
     line: str
     why: str
@@ -62,7 +62,7 @@ class Unheard(NamedTuple):
     id: str | None = None
 
     def sentence(self) -> str:
-        """The same for a person, in one line."""
+        """A one-line explanation for a person."""
         what = "this message does not reach everybody" if self.line.startswith("#") else "nobody gets this line"
         return f"{what}: {value(_short(self.line))} ({value(self.why)}). Write instead: {value(_short(self.instead))}"
 
@@ -72,18 +72,18 @@ def _short(text: str) -> str:
 
 
 def strangers(to: str, present: Collection[str]) -> list[str]:
-    """The names among recipients that nobody bears: at this machine, or at one that has a log here."""
+    """The unknown names among the recipients: unknown here, or at a machine that has no log here."""
     return [name for name in recipients(to) if name not in present and f"@{machine_of(name)}" not in present]
 
 
 def present(config: Config, state: State, page: bytes) -> frozenset[str]:
-    """Whoever can get a message now; for whoever is at another machine that has a log here, `@machine`."""
+    """Everybody who can get a message now; anybody at another machine with a log here as `@machine`."""
     elsewhere = (f"@{canonical(machine)}" for machine, _ in config.other_logs())
     return frozenset((*everybody(config, state, page), ALL, USER, SYSTEM, *elsewhere))
 
 
 def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) -> Unheard | None:
-    """What a message that somebody wrote is, if a name in it is nobody's."""
+    """The finding for a hand-written message that names somebody unknown; None if it is in order."""
     unknown = strangers(entry.to, there)
     if not unknown or entry.sender == SYSTEM:
         return None
@@ -122,7 +122,7 @@ def to_say(
     names: Roster,
     there: Collection[str],
 ) -> list[bytes]:
-    """The records that say what is new of it: lines that the `former` page had not, and `changed` messages."""
+    """The notices for what is new: lines that the `former` page did not have, and `changed` messages."""
     before = None if former is None else lines(former, names)
     found = [(ident, Unheard(*one)) for ident, one in fresh(db, lines(page, names), before)]
     near = {one.line for one in lines(page, names)}
@@ -138,9 +138,9 @@ def to_say(
 
 
 def _added(sender: str, old: str, new: str, ident: str, names: Roster) -> Unheard | None:
-    """What somebody added below the closing rule of a message that a person or agent had written by hand.
+    """The finding for text that somebody added below the closing rule of another's hand-written message.
 
-    It reads as a part of that, under its sender's name: a person's own may go on below a rule.
+    It reads as part of that message, under its sender's name. A person's own message may go on below a rule.
     """
     below = _BELOW.match(new, len(old)) if old and len(new) > len(old) and new.startswith(old) else None
     if below is None or sender in {USER, SYSTEM}:
@@ -151,7 +151,7 @@ def _added(sender: str, old: str, new: str, ident: str, names: Roster) -> Unhear
 
 
 def fresh(db: sqlite3.Connection, page: Sequence[Near], before: Sequence[Near] | None) -> list[tuple[str, Near]]:
-    """Those that were not there before, each with the id that its notice is to have; `before` is None if unknown."""
+    """The near misses that are new, each with the id of its notice; `before` is None if the former page is unknown."""
     had: Counter[str] = Counter(one.line for one in before or ())
     seen: Counter[str] = Counter()
     out = []
@@ -180,7 +180,7 @@ def _said(db: sqlite3.Connection, ident: str) -> bool:
 
 
 def notices(found: Iterable[tuple[str, Unheard]]) -> list[bytes]:
-    """The records that say it, each under its id; of many only the first, and how many more there are."""
+    """The records that report these, each with its id; of many only the first ones, and a count of the rest."""
     all_ = list(found)
     out = [_notice(ident, one.sentence(), one.id) for ident, one in all_[:MOST]]
     if more := len(all_) - len(out):
@@ -199,7 +199,7 @@ def _notice(ident: str, sentence: str, about: str | None) -> bytes:
 
 
 def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]:
-    """Everything on the page that nobody gets, or not everybody whom it names."""
+    """Everything on the page that reaches nobody, or not everybody it names."""
     page = read_from(config.log) or b""
     names, there = roster(config, state, page), present(config, state, page)
     out = [Unheard(*one) for one in lines(page, names)]
@@ -217,12 +217,12 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
 
 
 def _received(state: State, ident: str, names: Iterable[str]) -> bool:
-    """Whether all of them were here, and got it."""
+    """Whether all of these names existed and received it."""
     return all(name.isascii() and state.receipt(name, ident) for name in names)
 
 
 def _by_hand(db: sqlite3.Connection) -> Iterable[tuple[str, Entry]]:
-    """What people wrote that is on the page, as far as its header goes."""
+    """The hand-written messages on the page, as far as their headers go."""
     idents = query.on_page(db)
     for start in range(0, len(idents), _MANY):
         part = idents[start : start + _MANY]

@@ -1,4 +1,4 @@
-"""Owns the decision what happened to a live log: pure rules over what was known and what the file holds now.
+"""Owns deciding what happened to a live log: pure rules over what was known and what the file holds now.
 
 No files, no locks, no clock. Each rule is stated once, numbered, in the header of the module that applies it:
 

@@ -46,7 +46,7 @@ def copies_and_new(table: Table) -> None:
 
 
 def _other_side(table: Table) -> None:
-    """Two texts under one exact header on two sides of a conflict are versions of one message."""
+    """Treat two texts under one exact header on two sides of a conflict as versions of one message."""
     held = {
         table.found[f].header: k
         for k, f in enumerate(table.holder)
@@ -59,7 +59,7 @@ def _other_side(table: Table) -> None:
 
 
 def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) -> None:
-    """Rules 6 to 8 for entries that are equal to the letter, of which `live` are the messages that stand in the file.
+    """Apply rules 6 to 8 to entries with equal text, of which `live` are the messages on the page.
 
     `told` counts the copies of each message that were recognised so far.
     """
@@ -68,7 +68,7 @@ def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) ->
     gone = [one for one in past if one.reason == DELETED and one.id not in table.returned]
     kept = [one for one in past if one.reason != DELETED]
     known = [table.known[k] for k in live]
-    first = None  # the last that was none of these
+    first = None  # the last entry that was not a copy
     for f in fs:
         one = next((one for one in known if one.copies > told[one.id] or (exact and _again(table, f, one))), None)
         old = next((one for one in kept if exact or one.copies > told[one.id]), None)
@@ -79,7 +79,7 @@ def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) ->
             told[one.id] += 1
         elif gone:
             table.back(f, gone[0])
-            if not (table.doubtful and exact):  # there every copy of it goes
+            if not (table.doubtful and exact):  # there, every copy of it is dropped
                 gone.pop(0)
             if not table.doubtful:
                 first = f
@@ -93,12 +93,12 @@ def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) ->
 
 
 def _again(table: Table, f: int, one: Known) -> bool:
-    """Whether entry `f`, the text of message `one` to the letter and the second, is a copy that a program made."""
+    """Whether entry `f`, equal to message `one` in text and to the second, is a copy made by a program."""
     return one.via != "hand" or _made(table, f, table.holder[table.position[one.id]])
 
 
 def _made(table: Table, f: int, first: int) -> bool:
-    """The same where the message is by hand, and entry `first` stands for it."""
+    """The same for a hand-written message, for which entry `first` stands."""
     if table.found[f].id is not None or f in table.frayed or table.doubtful:
         return True
     if table.found[f].side or table.found[first].side:
@@ -113,7 +113,7 @@ def _made(table: Table, f: int, first: int) -> bool:
 
 
 def _edited(table: Table, told: Counter[str]) -> None:
-    """Rule 6 for what stood there as a copy of a past message, and has another text now."""
+    """Apply rule 6 to what was a copy of a past message, and has another text now."""
     fs = [f for f in table.open_found() if table.found[f].header.exact]
     gone = [one for one in table.history.copied() if one.reason == ARCHIVED and one.copies > told[one.id]] if fs else []
     for f in fs if gone else ():
@@ -124,7 +124,7 @@ def _edited(table: Table, told: Counter[str]) -> None:
 
 
 def _two_sides(table: Table) -> None:
-    """Rule 6 for a message that nobody has seen yet: its texts on the sides of a conflict are versions of one."""
+    """Apply rule 6 to an unseen message: its texts on the sides of a conflict are versions of one."""
     texts: dict[Header, list[int]] = defaultdict(list)
     for f in table.open_found():
         if table.found[f].side and table.found[f].header.exact:
@@ -136,7 +136,7 @@ def _two_sides(table: Table) -> None:
 
 
 def _new(table: Table) -> None:
-    """Rule 9: give each the number of its occurrence among all that had this content."""
+    """Apply rule 9: number each new entry among all entries with the same content."""
     new: dict[str, list[int]] = defaultdict(list)
     for f in table.open_found():
         new[table.frayed.get(f, table.found[f].digest)].append(f)

@@ -20,13 +20,13 @@ from intercom.repair.rules import torn
 from intercom.repair.rules.table import OPEN, Table
 from intercom.repair.rules.values import CUT, DROPPED, DUPLICATE, EDITED, UNCHANGED
 
-_MANY = 100  #: messages of one stamp and sender that an entry is compared with
+_MANY = 100  #: how many messages with its stamp and sender an entry is compared with
 
 
 def cut(table: Table) -> None:
-    """Rule 5: the end is at the last entry, and, as tools may have appended since, at the last that was agreed.
+    """Apply rule 5 to the last entry and, as tools may have appended since, to the last that was agreed.
 
-    Where none of them was agreed yet, the cut is before those that are missing.
+    If none of them was agreed yet, the cut is before the missing ones.
     """
     held = [(f, k) for k, f in enumerate(table.holder) if f != OPEN]
     agreed = [(f, k) for f, k in held if table.known[k].agreed]
@@ -45,7 +45,7 @@ def cut(table: Table) -> None:
 
 
 def _begun(table: Table, f: int, k: int) -> bool:
-    """Whether entry `f` is a tool's message `k`, and below it the beginning of a header that somebody is writing."""
+    """Whether entry `f` is a tool's message `k` with an unfinished header below it."""
     entry, one = table.found[f], table.known[k]
     same = f in table.frayed and entry.digest == one.digest and one.via != "hand" and not one.redacted
     return same and torn.header_torn(entry.body)
@@ -59,7 +59,7 @@ def _left(table: Table, f: int, k: int) -> bool:
 
 
 def _cut_off(table: Table, f: int, k: int) -> bool:
-    """Whether entry `f`, at the end of the file as it was, is what a cut left of message `k`."""
+    """Whether entry `f`, at the former end of the file, is what a cut left of message `k`."""
     entry, one, text = table.found[f], table.known[k], table.text(table.known[k].id)
     more = any(table.holder[n] == OPEN and table.known[n].agreed for n in range(k + 1, len(table.known)))
     unfinished = not entry.closed and one.via != "hand"
@@ -72,11 +72,11 @@ def _cut_off(table: Table, f: int, k: int) -> bool:
 
 
 def _remains(table: Table) -> None:
-    """Rule 5 for what no other rule knows: an unfinished header, a hole where a header or a meta line was."""
+    """Apply rule 5 to what no other rule knows: an unfinished header, a hole in a header or a meta line."""
     open_ = [f for f in table.open_found() if (table.shaken(f) and not table.copied(f)) or _bare(table, f)]
     senders: dict[tuple[str, str], list[int]] = defaultdict(list)
     if open_:
-        for k in sorted(range(len(table.known)), key=lambda k: table.holder[k] != OPEN):  # those missing first
+        for k in sorted(range(len(table.known)), key=lambda k: table.holder[k] != OPEN):  # missing ones first
             senders[table.known[k].header[:2]].append(k)
     for f in open_:
         entry = table.found[f]
@@ -95,7 +95,7 @@ def _bare(table: Table, f: int) -> bool:
 
 
 def _is_left_of(table: Table, f: int, k: int) -> bool:
-    """Whether entry `f`, whose stamp and sender are those of message `k`, is what is left of it."""
+    """Whether entry `f`, with the stamp and sender of message `k`, is what is left of it."""
     entry, one = table.found[f], table.known[k]
     start = torn.ident(entry.body.strip()) if _bare(table, f) else ""
     if _bare(table, f) and table.holder[k] == OPEN and (start or one.header.exact):

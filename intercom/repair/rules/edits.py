@@ -31,11 +31,11 @@ from intercom.repair.rules import torn
 from intercom.repair.rules.table import OPEN, Gaps, Table
 from intercom.repair.rules.values import ARCHIVED, DELETED, DROPPED, EDITED, REDACTED, Past
 
-_WINDOW = 8  #: how many missing messages of one sender and place an entry is compared with
+_WINDOW = 8  #: how many missing messages with its sender and place an entry is compared with
 
 
 def by_id(table: Table) -> None:
-    """Rule 3. An entry that repeats one which its content gave to another message goes with that one."""
+    """Apply rule 3. An entry that repeats one already matched by content goes with that one."""
     given = {(table.found[f].id, table.found[f].digest): k for k, f in enumerate(table.holder) if f != OPEN}
     claims: dict[str, list[int]] = defaultdict(list)
     for f in table.open_found():
@@ -60,7 +60,7 @@ def by_id(table: Table) -> None:
 
 def _claimed(table: Table, k: int, fs: list[int]) -> None:
     one, current = table.known[k], table.holder[k]
-    holes = {f for f in fs if table.doubtful and table.found[f].holed}  # perhaps in the header
+    holes = {f for f in fs if table.doubtful and table.found[f].holed}  # the hole may be in the header
     rivals = [f for f in fs if f in holes or table.found[f].header == one.header]
     remnants = {f for f in rivals if table.remnant(one.id, f, one.versions)}
     if current != OPEN:
@@ -93,7 +93,7 @@ def _claimed_past(table: Table, past: Past, fs: list[int], stands: list[int]) ->
         same = entry.digest in texts
         merged = rest or same or not stands or any(table.sides_differ(f, g) for g in stands)
         if not merged and not table.similar(past.id, f):
-            continue  # the block was copied as a pattern
+            continue  # the block was copied as a template
         if rest and table.shaken(f):
             table.past(f, DROPPED, past.id)
         elif past.reason != DELETED:
@@ -105,7 +105,7 @@ def _claimed_past(table: Table, past: Past, fs: list[int], stands: list[int]) ->
 
 
 def in_place(table: Table) -> None:
-    """Rule 4."""
+    """Apply rule 4."""
     missing, fs = table.missing(), table.open_found()
     if not missing or not fs:
         return
@@ -137,7 +137,7 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
     for f in _still(table, fs):
         entry = table.found[f]
         if not entry.closed and entry.body and torn.bare(entry.body):
-            continue  # no text at all: rule 5
+            continue  # no text at all: left to rule 5
         gone = [k for k in wanted.get(entry.header, ())[:_WINDOW] if table.holder[k] == OPEN]
         here = [k for k in gone if gaps.known[k] == gaps.found[f] and not _another(table, f, k)]
         best = here[0] if here else OPEN
@@ -149,7 +149,7 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
 
 
 def _by_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
-    """What keeps header and place is edited; where several do, those that are the likest, then in their order."""
+    """Match entries that keep header and place: the most similar first, then in order."""
     missing: dict[tuple[int, Header], list[int]] = defaultdict(list)
     for k in table.missing():
         if not table.known[k].redacted:
@@ -173,12 +173,12 @@ def _by_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
 
 
 def _goes_on(table: Table, k: int, f: int) -> bool:
-    """Whether entry `f` is message `k` with more behind it, or less of it, to the word."""
+    """Whether entry `f` is message `k` extended or shortened at a word boundary."""
     return goes_on(table.text(table.known[k].id) or "", table.found[f].body)
 
 
 def _another(table: Table, f: int, k: int) -> bool:
-    """Whether entry `f` names another message than `k`."""
+    """Whether entry `f` identifies another message than `k`."""
     id = table.found[f].id
     return id is not None and id != table.known[k].id and (id in table.position or table.history.get(id) is not None)
 
@@ -207,5 +207,5 @@ def _by_likeness(table: Table, gaps: Gaps, fs: list[int]) -> None:
 
 
 def _distinct(one: Header, other: Header) -> bool:
-    """Two different times to the second: two messages."""
+    """Whether two headers have different times to the second, and so belong to different messages."""
     return one.exact and other.exact and one.stamp != other.stamp

@@ -18,7 +18,7 @@ from intercom.repair.rules.values import ARCHIVED, DELETED, REDACTED, Found
 
 
 def by_id_and_content(table: Table) -> None:
-    """Rules 0 and 1, for messages of the live log and for past ones."""
+    """Apply rules 0 and 1, for messages of the live log and for past ones."""
     whole = (f for f in range(len(table.found)) if f not in table.frayed)
     secrets = [f for f in (*whole, *sorted(table.frayed)) if table.found[f].id and not _same(table, f, table.found[f])]
     for f in secrets:
@@ -30,7 +30,7 @@ def by_id_and_content(table: Table) -> None:
 
 
 def _same(table: Table, f: int, entry: Found) -> bool:
-    """Apply rule 1 to an entry with an id; False if rule 0 is due."""
+    """Apply rule 1 to an entry with an id; False if rule 0 applies."""
     assert entry.id is not None
     k = table.position.get(entry.id)
     if k is not None:
@@ -51,7 +51,7 @@ def _same(table: Table, f: int, entry: Found) -> bool:
 
 
 def by_content(table: Table, *, claimed: bool) -> None:
-    """Rule 2. Messages whose id some open entry claims wait (unless `claimed`): that entry may be their new text."""
+    """Apply rule 2. Unless `claimed`, messages whose id an open entry claims wait: that entry may be their new text."""
     known = {table.known[k].digest for k in table.missing()}
     texts = [] if claimed else [f for f in table.open_found() if table.found[f].digest not in known]
     claims = {table.found[f].id for f in texts}
@@ -69,7 +69,7 @@ def by_content(table: Table, *, claimed: bool) -> None:
         ks = wanted[digest]
         whole = [f for f in entries if f not in table.frayed]
         plain = [f for f in whole if not _past_text(table, f)]
-        fs = next((fs for fs in (plain, whole) if len(fs) >= len(ks)), entries)  # the others have a lesser claim
+        fs = next((fs for fs in (plain, whole) if len(fs) >= len(ks)), entries)  # the others are worse candidates
         if len(ks) == len(fs):
             for k, f in zip(ks, fs, strict=True):
                 table.hold(k, f)
@@ -87,7 +87,7 @@ def _past_text(table: Table, f: int) -> bool:
 
 
 def _in_place_first(table: Table, unclear: list[tuple[list[int], list[int]]]) -> None:
-    """Match entries of one digest gap by gap, then the rest in order."""
+    """Match entries with the same digest gap by gap, then the rest in order."""
     gaps = table.gaps()
     for ks, fs in unclear:
         here: dict[int, list[int]] = defaultdict(list)

@@ -60,7 +60,7 @@ from intercom.repair.rules.values import (
 
 
 class _Missing(NamedTuple):
-    """What is missing of what was agreed, sorted by rules 11 to 14."""
+    """The missing agreed messages, sorted by rules 11 to 14."""
 
     deleted: list[Known]
     lost: list[Known]
@@ -68,7 +68,7 @@ class _Missing(NamedTuple):
 
 
 def judge(table: Table, *, exists: bool, broken: bool) -> Outcome:
-    """Rules 10 to 14, once every entry has its verdict."""
+    """Apply rules 10 to 14, once every entry has its verdict."""
     gaps = table.gaps()
     said = {decision.place: decision for decision in table.decided if decision}
     entries = tuple(_final(table, gaps, said, f, decision) for f, decision in enumerate(table.decided) if decision)
@@ -91,7 +91,7 @@ def judge(table: Table, *, exists: bool, broken: bool) -> Outcome:
 
 
 def _quiet(table: Table, entries: tuple[Decision, ...], lost: list[Known], kind: str | None) -> bool:
-    """Whether nothing that anybody had seen is put right, or only what was put right before."""
+    """Whether the repair restores nothing that anybody had seen, or only what was restored before."""
     if any(entry.verdict == REDACTED for entry in entries):
         return False
     if lost:
@@ -101,7 +101,7 @@ def _quiet(table: Table, entries: tuple[Decision, ...], lost: list[Known], kind:
 
 
 def _broken_off(table: Table) -> bool:
-    """Whether the last entry lost its closing rule, whatever else was done to it: what has a meta line had one."""
+    """Whether the last entry lost its closing rule; entries with a meta line always had one."""
     last = len(table.found) - 1
     if last < 0 or table.found[last].closed:
         return False
@@ -114,7 +114,7 @@ def _ids(messages: list[Known]) -> tuple[str, ...]:
 
 
 def _final(table: Table, gaps: Gaps, said: dict[int, Decision], f: int, decision: Decision) -> Decision:
-    """What only the whole shows: out of the order that most kept is moved; a copy names the entry that counts."""
+    """Complete a decision with what only the whole shows: whether the entry moved, and what a copy is a copy of."""
     if decision.verdict == UNCHANGED and f not in gaps.anchors:
         return decision._replace(verdict=MOVED)
     if decision.verdict != DUPLICATE:
@@ -122,7 +122,7 @@ def _final(table: Table, gaps: Gaps, said: dict[int, Decision], f: int, decision
     if decision.id in table.position:
         return decision._replace(of=table.found[table.holder[table.position[decision.id]]].place)
     original = decision
-    while original.verdict == DUPLICATE and original.of is not None:  # a copy's original may be a copy by now
+    while original.verdict == DUPLICATE and original.of is not None:  # the original may have become a copy itself
         original = said[original.of]
     if original.verdict == ARCHIVED:
         return decision._replace(verdict=ARCHIVED, id=original.id, of=None)
@@ -130,7 +130,7 @@ def _final(table: Table, gaps: Gaps, said: dict[int, Decision], f: int, decision
 
 
 def _worth(messages: Iterable[Known]) -> list[Known]:
-    """Those that are worth a repair (rule 14)."""
+    """The messages that are worth a repair (rule 14)."""
     return [one for one in messages if not one.system]
 
 
@@ -159,9 +159,9 @@ def _sort(table: Table, *, exists: bool, broken: bool, willed: bool) -> _Missing
 
 
 def _moment(stayed: Iterable[Known]) -> int:
-    """When, at the earliest, the copy was read that holds these: the last of their arrivals.
+    """The earliest time at which the copy with these messages can have been read: the last of their arrivals.
 
-    What was put back may be there from a copy older than that: it proves no more than its first arrival.
+    A message that was put back may come from an older copy, so it only proves its first arrival.
     """
     return max((min(one.seq, one.arrived) for one in stayed), default=-1)
 

@@ -1,6 +1,6 @@
-"""Owns the working table of one reconciliation: who stands for whom so far, and what is still open.
+"""Owns the working table of one reconciliation: which entry stands for which message so far, and what is open.
 
-The rules fill it in, one after the other, each only where those before it left a place open.
+The rules fill it in, one after the other, each only where earlier rules left a place open.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NONE: frozenset[str] = frozenset()
 
 
 class Gaps(NamedTuple):
-    """Where things stand relative to the anchors (see `Table.gaps`): equal numbers mean the same place."""
+    """Positions relative to the anchors (see `Table.gaps`): equal numbers mean the same place."""
 
     known: list[int]
     found: list[int]
@@ -41,7 +41,7 @@ class Gaps(NamedTuple):
 
 
 class Table:
-    """Positions (not indexes) of `known` and `found`, matched step by step."""
+    """Matches positions (not indexes) of `known` and `found`, step by step."""
 
     def __init__(
         self,
@@ -58,15 +58,15 @@ class Table:
         self.limits = limits
         self.doubtful = doubtful
         self.position = {one.id: k for k, one in enumerate(known)}
-        self.holder = [OPEN] * len(known)  #: position in `found` of the entry that stands for it
+        self.holder = [OPEN] * len(known)  #: the position in `found` of the entry that stands for each
         self.decided: list[Decision | None] = [None] * len(found)
-        self.returned: dict[str, int] = {}  #: deleted messages that are back: id -> position in `found`
+        self.returned: dict[str, int] = {}  #: deleted messages that are back, by id: position in `found`
         self.text = body_of
-        self.frayed: dict[int, str] = {}  #: entries that are a known text and a torn piece: position -> own digest
+        self.frayed: dict[int, str] = {}  #: entries that are a known text plus a torn piece, by position: own digest
         self.found = self._trimmed(found) if any(entry.trimmed for entry in found) else found
 
     def _trimmed(self, found: Sequence[Found]) -> list[Found]:
-        """The entries, the frayed ones with the digest of the text without that piece."""
+        """The entries; a frayed one gets the digest of its text without the torn piece."""
         whole = {entry.digest for entry in found if not entry.trimmed}
         before = set(self.texts)
         out = list(found)
@@ -78,7 +78,7 @@ class Table:
         return out
 
     def _is_frayed(self, entry: Found, short: str, before: set[str]) -> bool:
-        """Whether the text with the digest `short` is known or stands before it, and that of the entry is not."""
+        """Whether the text with digest `short` is known or occurs earlier, while the entry's full text does not."""
         k = self.position.get(entry.id or "")
         one = self.history.get(entry.id or "") if k is None else self.known[k]
         if one is not None and one.digest in {short, entry.digest}:
@@ -89,7 +89,7 @@ class Table:
 
     @cached_property
     def texts(self) -> set[str]:
-        """Every text that a message of the live log has or had, by its digest."""
+        """The digests of all present and former texts of messages on the page."""
         return {digest for one in self.known for digest in (one.digest, *one.versions)}
 
     @cached_property
@@ -97,34 +97,34 @@ class Table:
         return {digest for one in self.known if one.copies for digest in (one.digest, *one.versions)}
 
     def copied(self, f: int) -> bool:
-        """Whether entry `f` is a text of some message, and to the second, or agreed to stand there more than once."""
+        """Whether entry `f` has the text of some message and an exact stamp, or was agreed to occur more than once."""
         digest, exact = self.found[f].digest, self.found[f].header.exact
         if digest in (self.texts if exact else self._twice):
             return True
         return any(exact or one.copies for one in self.history.having(digest))
 
     def open_found(self) -> list[int]:
-        """Positions of entries that no rule has spoken on, in file order."""
+        """Positions of entries that no rule has decided on, in file order."""
         return [f for f, decision in enumerate(self.decided) if decision is None]
 
     def missing(self) -> list[int]:
-        """Positions of known messages that no entry stands for, in log order."""
+        """Positions of known messages without an entry, in log order."""
         return [k for k, f in enumerate(self.holder) if f == OPEN]
 
     def hold(self, k: int, f: int, verdict: str = UNCHANGED) -> None:
         """Let entry `f` stand for known message `k`."""
-        if verdict == UNCHANGED and f in self.frayed:  # until rule 5 says that the end was cut off there
+        if verdict == UNCHANGED and f in self.frayed:  # unless rule 5 finds that the end was cut off there
             verdict = REDACTED if self.known[k].redacted else EDITED
         self.holder[k] = f
         new = verdict == EDITED and (f in self.frayed or self._unseen(f, k))
         self.decided[f] = Decision(self.found[f].place, verdict, self.known[k].id, version=new)
 
     def copy(self, f: int, k: int) -> None:
-        """Entry `f` is one more copy of known message `k`, which an entry stands for."""
+        """Mark entry `f` as a further copy of known message `k`, which has an entry already."""
         self.copy_of(f, self.holder[k], version=self._unseen(f, k))
 
     def copy_of(self, f: int, original: int, *, version: bool = False) -> None:
-        """Entry `f` is one more copy of what entry `original` stands for."""
+        """Mark entry `f` as a further copy of whatever entry `original` stands for."""
         stands = self.decided[original]
         id = stands.id if stands else None
         self.decided[f] = Decision(self.found[f].place, DUPLICATE, id, self.found[original].place, version=version)
@@ -134,11 +134,11 @@ class Table:
         return digest != self.known[k].digest and digest not in self.known[k].versions
 
     def past(self, f: int, verdict: str, id: str | None, *, version: bool = False) -> None:
-        """Entry `f` is not a message of the live log, but has to do with message `id`."""
+        """Decide that entry `f` relates to message `id`, which is not on the page."""
         self.decided[f] = Decision(self.found[f].place, verdict, id, version=version)
 
     def back(self, f: int, past: Past, *, version: bool = False) -> None:
-        """Entry `f` is a message that somebody had deleted: that undoes it, but for a page that is doubtful."""
+        """Let entry `f` undo a deletion, except on a doubtful page."""
         if self.doubtful:
             self.past(f, DROPPED, past.id)
         elif past.id in self.returned:
@@ -148,11 +148,11 @@ class Table:
             self.returned[past.id] = f
 
     def add(self, f: int, occurrence: int) -> None:
-        """Entry `f` is a new message."""
+        """Mark entry `f` as a new message."""
         self.decided[f] = Decision(self.found[f].place, ADDED, occurrence=occurrence)
 
     def alike(self, id: str, f: int) -> float:
-        """How alike the known text of `id` and the text of entry `f` are, 0 to 1."""
+        """How similar the known text of `id` and entry `f` are, 0 to 1."""
         text = self.text(id)
         return 0.0 if text is None else similarity(text, self.found[f].body)
 
@@ -165,7 +165,7 @@ class Table:
         return self.doubtful or self.found[f].holed
 
     def rest(self, id: str, f: int) -> bool:
-        """Whether, by its text, entry `f` is what a cut or a power cut left of message `id`."""
+        """Whether the text of entry `f` is what a cut or a power cut left of message `id`."""
         entry, text = self.found[f], self.text(id)
         if text is None:
             return False
@@ -174,12 +174,12 @@ class Table:
         return (self.doubtful or not entry.closed) and torn.beginning(text, entry.body)
 
     def remnant(self, id: str, f: int, versions: frozenset[str] = NONE) -> bool:
-        """Whether entry `f`, which is said to be message `id`, holds no text that somebody gave it (rule 13)."""
+        """Whether entry `f`, which claims to be message `id`, holds no text that somebody gave it (rule 13)."""
         entry = self.found[f]
         return (self.doubtful and (entry.holed or entry.digest in versions)) or self.rest(id, f)
 
     def sides_differ(self, f: int, g: int) -> bool:
-        """Whether two entries stand on different sides of a conflict."""
+        """Whether two entries are on different sides of a conflict."""
         one, other = self.found[f].side, self.found[g].side
         return bool(one and other and one != other)
 
@@ -192,7 +192,7 @@ class Table:
         return _rising([of[f] for f in sorted(of)])
 
     def gaps(self) -> Gaps:
-        """Cut both orders at the anchors: the longest run of matched messages in unchanged order.
+        """Split both orders at the anchors: the longest run of matched messages in unchanged order.
 
         What has the same gap number before and after stands between the same neighbours: in its place.
         """
