@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.fleet import keys, observe, settling
+from intercom.fleet import keys, observe
 from intercom.fleet.approve import approve, describe, matches
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
@@ -17,6 +17,7 @@ from intercom.fleet.programs.claude.choices import choice_for
 from intercom.fleet.programs.claude.screen import read
 from intercom.fleet.programs.claude.versions import NEWEST
 from intercom.fleet.programs.screen import Choice, Dialog
+from intercom.fleet.programs.wrapped import same
 from intercom.fleet.sessions import Request
 
 SCREENS = Path(__file__).parent / "screens" / f"claude-{NEWEST}"
@@ -81,22 +82,34 @@ def test_choices(asked: Dialog, allow: int | None, deny: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expect", "shown", "fits"),
+    ("expect", "shown", "columns", "fits"),
     [
-        ("rm -rf /tmp/x", "rm -rf /tmp/x", True),
-        (" rm -rf /tmp/x\n", "rm -rf /tmp/x", True),
-        ("rm -rf /tmp/x", "rm -rf / tmp/x", False),
-        ("rm -rf / tmp/x", "rm -rf /tmp/x", False),
-        ("rm -rf /tmp", "rm -rf /\ntmp", False),
-        ("touch a\n  touch b", "touch a\n touch b", True),
-        ("echo " + "x" * 90, "echo " + "x" * 80 + "\n" + "x" * 10, True),
-        ("echo " + "x" * 70 + " y", "echo " + "x" * 70 + "\ny", True),
-        ("", "touch a", False),
+        ("rm -rf /tmp/x", "rm -rf /tmp/x", 0, True),
+        (" rm -rf /tmp/x\n", "rm -rf /tmp/x", 0, True),
+        ("rm -rf /tmp/x", "rm -rf / tmp/x", 0, False),
+        ("rm -rf / tmp/x", "rm -rf /tmp/x", 0, False),
+        ("rm -rf /tmp", "rm -rf /\ntmp", 0, False),
+        ("touch a\n  touch b", "touch a\n touch b", 0, True),
+        ("echo " + "x" * 90, "echo " + "x" * 80 + "\n" + "x" * 10, 0, True),
+        ("echo " + "x" * 70 + " y", "echo " + "x" * 70 + "\ny", 0, True),
+        ("", "touch a", 0, False),
+        ("touch a rm b", "touch a\nrm b", 80, False),  # the line ends there by itself: there was room
+        ("touch a\nrm b", "touch a\nrm b", 80, True),
+        ("echo " + "x" * 31 + "y z", "echo " + "x" * 31 + "\ny z", 40, True),
+        ("echo " + "x" * 31 + "y z", "echo " + "x" * 31 + "\ny z", 80, False),
+        ("touch " + "x" * 60 + " " + "y" * 20, "touch " + "x" * 60 + "\n" + "y" * 20, 80, True),
+        ("echo " + "漢字" * 40, "echo " + "漢字" * 17 + "漢\n字" + "漢字" * 22, 80, True),
+        ("echo " + "漢字" * 40, "echo " + "漢字" * 17 + "漢\n字" + "漢字" * 22, 220, False),
+        ("touch a" + " " * 200 + "; rm b", "touch a\n\n          ; rm b", 80, True),
+        ("touch\ta\t\tb", "touch   a               b", 80, True),
+        ("touch a\tb", "touch a  c", 80, False),
+        ("echo ⚠\ufe0f it", "echo ⚠ it", 80, True),
+        ("a" + " \n" * 500 + "b", "a\n" + " \n" * 400 + "c", 80, False),  # and at once
     ],
 )
-def test_a_text_is_what_the_screen_shows(expect: str, shown: str, *, fits: bool) -> None:
+def test_a_text_is_what_the_screen_shows(expect: str, shown: str, columns: int, *, fits: bool) -> None:
     """But for where the screen breaks a line; white space within one counts."""
-    assert settling.same(expect, shown) is fits
+    assert same(expect, shown, columns) is fits
 
 
 def test_what_was_not_shown_whole_is_not_allowed_unseen(project: Path) -> None:

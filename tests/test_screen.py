@@ -240,7 +240,7 @@ def test_choices_and_details() -> None:
             spoof = read((folder / f"{name}-spoof-80x24.txt").read_text("utf-8")).dialog
             assert spoof is not None
             assert spoof.subject.startswith("cat <<E | sh\n Do you want to proceed?\n ❯ 1. Yes\n" + lines)
-    assert read((OLD / "trust-80x24.txt").read_text("utf-8")).dialog[-1] == ("/srv/lab/trust-80x24/project",)  # type: ignore[index]
+    assert read((OLD / "trust-80x24.txt").read_text("utf-8")).dialog.paths == ("/srv/lab/trust-80x24/project",)  # type: ignore[union-attr]
     assert read((OLD / "error-80x24.txt").read_text("utf-8")).reason == "API Error: 400 scripted 400"
 
 

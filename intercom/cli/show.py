@@ -94,7 +94,7 @@ def table(found: Sequence[Sequence[str]], indent: int = 0) -> None:
 
 def columns(found: Sequence[Sequence[str]]) -> list[str]:
     """Rows with their columns aligned."""
-    from intercom.cli.columns import columns_of
+    from intercom.core.columns import columns_of
 
     shown = [[value(cell) for cell in row] for row in found]
     widths = [max(columns_of(row[column]) for row in shown) for column in range(len(shown[0]))]
@@ -108,7 +108,7 @@ def cut(text: str, *codes: int) -> None:
     """Print one line, on a terminal no wider than it: what is too long ends in an ellipsis."""
     width, shown = _columns(), value(text)
     if width:
-        from intercom.cli.columns import breaks
+        from intercom.core.columns import breaks
 
         starts = breaks(shown, width - 1, 0)
         shown = shown if not breaks(shown, width, 0) else shown[: starts[0]].rstrip() + "\u2026"
@@ -333,7 +333,7 @@ def page(text: str, *, at_end: bool = True) -> bool:
 
 def _folded(parts: Sequence[Painted], width: int, hang: int = 0) -> Iterator[Sequence[Painted]]:
     """The rows of one line; all but the first are indented."""
-    from intercom.cli.columns import breaks
+    from intercom.core.columns import breaks
 
     text = "".join(part.text for part in parts)
     own = len(text) - len(text.lstrip(" "))  # a line that is wrapped keeps its own indent

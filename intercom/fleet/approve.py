@@ -21,6 +21,7 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.screen import FIRST_RUN, FOREIGN, Dialog
+from intercom.fleet.programs.wrapped import same
 from intercom.fleet.sessions import DECISIONS, Request
 
 _STEP = 0.05
@@ -200,7 +201,7 @@ def _on_screen(
     wanted = decision or "allow"
     if dialog.kind not in FIRST_RUN:
         _check(seen.name, dialog, expect)
-    elif expect is not None and not settling.same(expect, dialog.subject):
+    elif expect is not None and not dialog.is_about(expect):
         raise Refused(
             f"{seen.name} shows {dialog.kind} about {dialog.subject!r}, not {expect!r}; nothing was answered."
         )
@@ -260,7 +261,7 @@ def _check(name: str, dialog: Dialog, expect: str | None) -> None:
             f"nothing was answered. intercom attach {name} shows it."
         )
     names = {dialog.subject, f"{dialog.tool}({dialog.subject})", f"{dialog.tool}: {dialog.subject}", *dialog.paths}
-    if not any(settling.same(expect, text) for text in names if text):
+    if not any(same(expect, text, dialog.columns) for text in names if text):
         raise Refused(
             f"{name} asks something else than {_short(expect)!r}: {dialog.tool or dialog.kind} "
             f"{_short(dialog.subject)!r}; nothing was answered."

@@ -6,8 +6,6 @@ answered by keys, by a person at the terminal, or not at all. The first to see i
 
 from __future__ import annotations
 
-import re
-
 from intercom.bus.bus import Bus
 from intercom.bus.names import master_of
 from intercom.core.config import Config
@@ -27,7 +25,7 @@ def asked_on(crew: Crew, name: str, dialog: Dialog) -> Request | None:
     """The request that a dialog on the screen is about, None where it was never put to anybody."""
     tools = {dialog.tool or dialog.kind} if " " not in dialog.tool else set()  # a title is not the tool's name
     known = [one for one in crew.sessions.unsettled(name) if not tools or one.request.get("tool") in tools]
-    fitting = [one for one in known if same(str(one.request.get("subject") or ""), dialog.subject)]
+    fitting = [one for one in known if dialog.is_about(str(one.request.get("subject") or ""))]
     found = fitting or known
     return found[0] if len(found) == 1 else None
 
@@ -89,16 +87,4 @@ def gone(name: str, request: Request, why: str) -> str:
     return f"{value(name)} no longer asks this; {why}. No answer is needed.\n{what}"
 
 
-def same(left: str, right: str) -> bool:
-    """Whether a text is what a screen shows: equal, but for where the screen breaks its lines.
-
-    A line that is broken within a word fills the screen; anywhere else the text has white space of its own.
-    """
-    lines = [line.strip() for line in right.strip().split("\n")]
-    between = [r"\s*" if len(line) >= _BROKEN else r"\s+" for line in lines[:-1]]
-    pattern = "".join(re.escape(line) + gap for line, gap in zip(lines, [*between, ""], strict=True))
-    return re.fullmatch(pattern, left.strip()) is not None
-
-
 _WORDS = 200  #: characters of what it was at
-_BROKEN = 70  #: characters from which on a line may be one that the screen broke

@@ -211,9 +211,9 @@ def _is_about(asks: Json, detail: Json, inputs: object) -> bool:
         return False
     if "input" in asks:
         return bool(asks["input"] == inputs)
-    from intercom.fleet.settling import same
+    from intercom.fleet.programs.wrapped import same
 
-    return same(str(detail.get("subject") or ""), str(asks.get("subject") or ""))
+    return same(str(detail.get("subject") or ""), str(asks.get("subject") or ""), int(asks.get("columns") or 0))
 
 
 Handler = Callable[[Call], Answer | None]

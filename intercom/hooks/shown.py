@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 from intercom.bus.bus import Bus
 from intercom.bus.names import master_of
@@ -16,7 +17,7 @@ from intercom.core.display import escaped, named, value
 from intercom.core.errors import IntercomError
 from intercom.core.fleet_words import SHOWN
 from intercom.core.texts import beginning
-from intercom.fleet import observe, settling
+from intercom.fleet import observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.screen import Dialog
@@ -41,7 +42,7 @@ def tell(call: Call) -> None:
             if seen.dialog is None or not (seen.answerable or (seen.row and seen.row.spawned_by)):
                 return
             for one in before:
-                if settling.same(str(one.request.get("subject") or ""), seen.dialog.subject):
+                if seen.dialog.is_about(str(one.request.get("subject") or "")):
                     return
                 ended(call, one, WENT)  # answered at its terminal, and the turn went on to the next
             _ask(call, bus, master.name, seen.dialog, answerable=seen.answerable)
@@ -58,7 +59,7 @@ def _seen(call: Call, crew: Crew) -> Observation:
         seen = observe.look(crew, call.who.name)
         decided = call.sessions.decided(call.who.name, younger=2 * _GOES) if seen.dialog is not None else []
         texts = [str(one.request.get("subject") or "") for one in decided]
-        if seen.dialog is None or not any(settling.same(text, seen.dialog.subject) for text in texts):
+        if seen.dialog is None or not any(seen.dialog.is_about(text) for text in texts):
             return seen
         if time.monotonic() >= until:
             return seen
@@ -66,7 +67,8 @@ def _seen(call: Call, crew: Crew) -> Observation:
 
 
 def _ask(call: Call, bus: Bus, master: str, dialog: Dialog, *, answerable: bool) -> None:
-    about = {"tool": dialog.tool or dialog.kind, "subject": dialog.subject, "description": dialog.detail}
+    about: dict[str, Any] = {"tool": dialog.tool or dialog.kind, "subject": dialog.subject}
+    about |= {"description": dialog.detail, "columns": dialog.columns}
     ident = call.sessions.ask(call.who.name, about, None)
     call.sessions.close(ident)  # no hook waits for its answer: it is given on the screen
     text = question(call.who.name, dialog, ident, answerable=answerable)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from intercom.fleet.programs.wrapped import same
+
 PERMISSION = "permission"
 FIRST_RUN = ("trust", "mcp_approval", "bypass")  #: dialogs of a first start, and states of their own
 FOREIGN = frozenset({"held"})  #: dialogs about words from outside the log, which are not repeated to the session
@@ -33,7 +35,7 @@ class Dialog(NamedTuple):
     only that program asks. `subject` is the command, address, call, plan or server that it is about,
     as shown (a long line is wrapped by the screen); `detail` what the model said about it.
     `default` is the position of the choice that Enter takes. `text` is the whole dialog as it stands
-    on the screen.
+    on the screen, `columns` how wide it is (0: not known).
     """
 
     kind: str
@@ -47,10 +49,15 @@ class Dialog(NamedTuple):
     subject: str = ""
     detail: str = ""
     paths: tuple[str, ...] = ()
+    columns: int = 0
 
     def is_same(self, other: Dialog | None) -> bool:
         """Whether another look showed this dialog, wherever its mark stands by now."""
         return other is not None and self._replace(default=None, text="") == other._replace(default=None, text="")
+
+    def is_about(self, text: str) -> bool:
+        """Whether this text is what it is about, as far as a screen can show that."""
+        return same(text, self.subject, self.columns)
 
 
 class Screen(NamedTuple):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from intercom.core.columns import columns_of
 from intercom.fleet.programs.claude.ansi import Row
 from intercom.fleet.programs.claude.choices import FRAME, RULE, find, rules
 from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
@@ -74,7 +75,9 @@ def parse(rows: list[Row]) -> Dialog | None:
     menu = max((at for at, row in enumerate(rows) if _MENU.match(row.text)), default=None)
     if menu is not None and RULE.match(rows[-1].text):
         rows = rows[:-1]  # the upper edge of the box below, which a session with a name keeps
+    columns = 0
     if menu is not None and menu > max(rules(rows), default=-1):
+        columns = columns_of(rows[menu].text)
         rows = [Row(row.text[2:], row.styles[2:]) for row in rows[menu + 1 :]]
     else:
         menu = None
@@ -97,6 +100,7 @@ def parse(rows: list[Row]) -> Dialog | None:
         subject=subject,
         detail=detail,
         paths=paths,
+        columns=columns or (columns_of(rows[parts.top].text) if parts.top is not None else 0),
     )
 
 
