@@ -37,6 +37,8 @@ JSONS = [
     '{\n  "a": "// no comment, \\" no end", // but this\n  "b": 1 // last\n}',
     '{\n  "a": 1\n  // only a comment behind\n}',
     '{"a": 1e3, "b": -0.5, "c": "\\ud800"}',
+    '{"mcpServers": {"x": {}}, "a": 1, "mcpServers": {"y": {}}}',  # the last one counts
+    '{\r  "a": 1 // a comment ends with its line\r}',
 ]
 
 
@@ -56,6 +58,25 @@ def test_a_member_goes_in_and_out_of_json(text: str) -> None:
     left = Member(HERE, KEYS, ENTRY).cut(Item(HERE, ("l", "names"), "AGENTS.md").cut(with_more))
     gone = {"mcpServers"} if before.get("mcpServers") == {} else set()
     assert jsonc.loads(left) == {**{key: before[key] for key in before if key not in gone}, "later": {"by": "somebody"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"mcpServers": {"x": 1, // theirs\n"intercomm": %s}}', {"x": 1}),
+        ('{"mcpServers": {"x": 1 // theirs, too\n, "intercomm": %s }}', {"x": 1}),
+        ('{"mcpServers": { // theirs\n"intercomm": %s, "x": 1}}', {"x": 1}),
+        ('{"mcpServers": {"x": "http://y", "intercomm": %s}}', {"x": "http://y"}),
+        ('{"mcpServers": {"intercomm": {"command": "mine"}, "x": 1, "intercomm": %s}}', None),
+    ],
+)
+def test_a_comment_beside_ours_swallows_nothing(text: str, left: Any) -> None:
+    """What is cut out leaves a comment its line."""
+    out = Member(HERE, KEYS, ENTRY).cut(text % json.dumps(ENTRY))
+    assert "intercomm" not in out or left is None
+    assert left is None or jsonc.loads(out) == {"mcpServers": left}
+    assert jsonc.find(out, KEYS) in (None, {"command": "mine"})
+    assert out.count("theirs") == text.count("theirs")
 
 
 PLAIN = st.recursive(
@@ -119,7 +140,52 @@ def test_a_table_goes_in_and_out_of_toml(text: str) -> None:
     assert tomllib.loads(part.cut(edited.text + "\n[later]\n")) == {**tomllib.loads(text), "later": {}}
 
 
-@pytest.mark.parametrize("text", ["a = ", "mcp_servers = {}\n", "mcp_servers = 1\n"])
+TABLE = Toml(HERE, ("mcp_servers", "intercomm"), '[mcp_servers.intercomm]\ncommand = "intercom"\nargs = ["mcp"]')
+#: As Codex lays it out when it adds a server to its file: one of our marks is lost, and its own table within.
+ANEW = """\
+model = "m"
+
+[mcp_servers.intercomm]
+args = ["mcp"]
+command = "intercom"
+startup_timeout_sec = 30.0
+
+# of the other
+[mcp_servers.other]
+command = "echo"
+# intercom: end
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        (ANEW, 'model = "m"\n\n\n# of the other\n[mcp_servers.other]\ncommand = "echo"\n'),
+        (
+            block.append(
+                Edited("a = 1\n"), TABLE.body + '\n[ "mcp_servers" . intercomm.env]\nA = "["\n[b]', block.HASH
+            ).text,
+            "a = 1\n\n[b]\n",
+        ),
+        ('[mcp_servers.intercomm]\ncommand = "mine"\n', '[mcp_servers.intercomm]\ncommand = "mine"\n'),
+        ('[mcp_servers.intercomms]\ncommand = "x"\n', '[mcp_servers.intercomms]\ncommand = "x"\n'),
+    ],
+)
+def test_a_table_comes_out_of_toml_that_was_laid_out_anew(text: str, out: str) -> None:
+    """Ours, with or without our marks; nothing that others put between them."""
+    assert TABLE.cut(text) == out
+
+
+@pytest.mark.parametrize(
+    "text", ['x = """\n# intercom: begin\n# intercom: end\n"""\n', "# intercom: begin\n[a]\n# intercom: end\nb = [\n"]
+)
+def test_what_is_no_block_of_ours_is_left_alone(text: str) -> None:
+    """It only looks like one."""
+    with pytest.raises(CannotEdit):
+        TABLE.cut(text)
+
+
+@pytest.mark.parametrize("text", ["a = ", "mcp_servers = {}\n", "mcp_servers = 1\n", "[[mcp_servers]]\nx = 1\n"])
 def test_toml_that_takes_no_table_is_left_alone(text: str) -> None:
     """It is said why."""
     with pytest.raises(CannotEdit):
@@ -147,6 +213,29 @@ def test_an_entry_goes_in_and_out_of_yaml(text: str) -> None:
     assert {key: value for key, value in left.items() if value} == {
         key: value for key, value in (yaml.safe_load(text) or {}).items() if value
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        (  # somebody's own between our marks
+            (
+                "mcpServers:\n  # intercom: begin\n  - name: intercomm\n    command: intercom\n    args: [\n mcp]\n\n"
+                "  # theirs\n  - name: other\n    command: o\n  # intercom: end\n"
+            ),
+            "mcpServers:\n\n  # theirs\n  - name: other\n    command: o\n",
+        ),
+        (  # laid out anew, without marks
+            "name: x\nmcpServers:\n  - name: o\n  - args: [mcp]\n    command: intercom\n    name: intercomm\nz: 1\n",
+            "name: x\nmcpServers:\n  - name: o\nz: 1\n",
+        ),
+        ("name: x\nmcpServers:\n- name: intercomm\n  command: intercom\n", "name: x\n"),
+        ("mcpServers:\n- name: intercomm\n  command: mine\n", "mcpServers:\n- name: intercomm\n  command: mine\n"),
+    ],
+)
+def test_an_entry_comes_out_of_yaml_that_was_laid_out_anew(text: str, out: str) -> None:
+    """Ours, with or without our marks; nothing that others put between them."""
+    assert Listed(HERE, "mcpServers", {"name": "intercomm", **ENTRY}).cut(text) == out
 
 
 @pytest.mark.parametrize("text", ["mcpServers: []\n", "mcpServers: [{name: x}]\n", "a: [", "- a\n", "a: !!no x"])

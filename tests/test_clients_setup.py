@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -242,6 +243,38 @@ def test_what_others_wrote_meanwhile_stays(project: Path, home: Path, capsys: py
         path.unlink()
         words.unlink()
         shutil.rmtree(project / ".claude", ignore_errors=True)
+
+
+@pytest.mark.parametrize("client", ["claude", "codex", "opencode", "gemini", "qwen", "cline", "continue", "roo"])
+def test_intercom_moved_after_others_wrote(
+    golden: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    """`init` has the new way stand in place of the old, `uninstall` finds both; what a person changed is theirs."""
+
+    def lies(where: str) -> None:
+        monkeypatch.setattr("intercom.cli.entry.lasting_command", lambda: [where])
+        monkeypatch.setattr("intercom.cli.clients.lasting_command", lambda: [where])
+
+    def text() -> str:
+        return "\n".join(b.decode() for b in (*files(golden).values(), *files(home).values()))
+
+    def words() -> list[str]:
+        return re.sub(r"{\s*}", "", text()).split()
+
+    before = words()
+    lies("/old/intercom")
+    run(capsys, "init", "--client", client)
+    count = text().count("/old/intercom")
+    for folder in (golden, home):
+        for name, content in files(folder).items():
+            if b"/old/intercom" in content and not name.endswith((".js", "Use", "roo/rules/intercom.md")):
+                (folder / name).write_bytes(content + b"\n")  # somebody wrote
+    lies("/new/intercom")
+    run(capsys, "init", "--client", client)
+    assert (text().count("/old/intercom"), text().count("/new/intercom")) == (0, count)
+    lies("/third/intercom")
+    run(capsys, "uninstall")
+    assert words() == before
 
 
 def test_a_link_is_followed_inside_the_project_alone(

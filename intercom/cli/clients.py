@@ -63,7 +63,7 @@ def set_up(setup: Setup, config: Config, names: Sequence[str], *, dry: bool) -> 
     records = Records(setup, config.private)
     planned = adding_to(setup, clients, records)
     if not dry:
-        planned = write(planned, records)
+        planned = write(planned, records, setup)
     for client in clients:
         said += [f"{client.title}: {note}" for note in client.notes(setup)]
     return planned, said
@@ -117,7 +117,7 @@ def uninstall(
     if not dry_run:
         if config.folder.is_dir():
             keep_out_of_git(config.folder)  # the log stays, and private
-        planned = write(planned, records)
+        planned = write(planned, records, setup)
         unmark(*checkouts(config.root))
     planned = [one for one in planned if one.change.what != THERE]
     if asked.json:

@@ -12,7 +12,7 @@ import pytest
 
 from intercom import Bus
 from tests.clients.lab import Place
-from tests.clients.test_spawn import WORKERS, lead, script, spawned, state, until
+from tests.clients.test_spawn import WORKERS, free, lead, script, spawned, state, until
 from tests.processes import patience
 
 __all__ = ["lead"]  # the fixture
@@ -35,12 +35,12 @@ def test_each_message_once_and_in_time(lead: Place, form: str) -> None:
             idle, busy, at_work = (f"{kind}-{number:03}-words" for kind in ("idle", "busy", "work"))
             line = f"touch {at_work}; while [ ! -e go-{number:03} ]; do sleep 0.05; done; echo went-on"
             began = time.monotonic()
-            bus.send("worker-1", f"{script(lead, [line])}\n{idle}", sender="user")
+            lead.intercom("send", "--from", "user", "worker-1", f"{free(script(lead, [line]))}\n{idle}")
             until(lambda: lead.heard(idle))  # noqa: B023
             took.append(time.monotonic() - began)
             folder = lead.project.parent / ".intercomm-worktrees/project/worker-1"
             until((folder / at_work).exists)
-            bus.send("worker-1", busy, sender="user", priority="urgent")
+            lead.intercom("send", "--from", "user", "--priority", "urgent", "worker-1", busy)
             (folder / f"go-{number:03}").touch()
             request = until(lambda: lead.heard("went-on") and lead.heard(busy))[0]  # noqa: B023
             assert request["said"][-1][0] != "model"  # the same turn

@@ -30,8 +30,10 @@ class Change(NamedTuple):
     mode: int = 0o644  #: of a file that is new
 
 
-def adding(root: Path, path: Path, parts: Iterable[Part], record: Record, *, user: bool) -> Change:
-    """`path` with these parts."""
+def adding(
+    root: Path, path: Path, parts: Iterable[Part], record: Record, *, user: bool, former: Iterable[Part] = ()
+) -> Change:
+    """`path` with these parts, instead of those that stood there when Intercom lay elsewhere."""
     parts = list(parts)
     try:
         real, before = _open(root, path)
@@ -39,6 +41,8 @@ def adding(root: Path, path: Path, parts: Iterable[Part], record: Record, *, use
         ours = known if known is not None and before is not None and known.after == sum_of(before) else None
         base = without(before, ours.inserts) if ours is not None and before is not None and ours.inserts else before
         edited = Edited((before if base is None else base) or "")
+        if known is not None:
+            edited = Edited(_rid(edited.text, (one for one in former if one not in parts)))
         for part in parts:
             if part.there(edited.text):
                 continue
@@ -86,6 +90,13 @@ def taking(root: Path, path: Path, parts: Iterable[Part], record: Record) -> Cha
         return Change(real, THERE, before, before) if known else None
     own = not after and any(isinstance(part, Own) for part in parts)
     return Change(real, REMOVED, before, None if gone or own else after, kept=known)
+
+
+def _rid(text: str, former: Iterable[Part]) -> str:
+    """Without those that are still as we put them: what a person changed since is theirs."""
+    for part in former:
+        text = part.cut(text) if part.whole(text) else text
+    return text
 
 
 def apply(change: Change, record: Record, path: Path) -> None:

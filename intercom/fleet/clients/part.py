@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from intercom.core import document
-from intercom.fleet.clients.edit import block, jsonc
+from intercom.fleet.clients.edit import block, jsonc, listed, tables
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, newline_of
 
 
@@ -25,6 +25,9 @@ class Part(Protocol):
 
     def put(self, edited: Edited) -> Edited:
         """With it. CannotEdit where that cannot be."""
+
+    def whole(self, text: str) -> bool:
+        """Whether it stands there just as we put it."""
 
     def cut(self, text: str) -> str:
         """Without it, if it is ours."""
@@ -53,6 +56,10 @@ class Member(NamedTuple):
     def there(self, text: str) -> bool:
         """Whether there is any value."""
         return self.found(text) is not None
+
+    def whole(self, text: str) -> bool:
+        """With that value."""
+        return bool(self.found(text) == self.value)
 
     def put(self, edited: Edited) -> Edited:
         """With it."""
@@ -89,6 +96,10 @@ class Item(NamedTuple):
         found = jsonc.find(text, self.keys)
         return isinstance(found, list) and self.item in found
 
+    def whole(self, text: str) -> bool:
+        """It is that item, or not there."""
+        return self.there(text)
+
     def put(self, edited: Edited) -> Edited:
         """With it."""
         return jsonc.add(edited, self.keys, self.item)
@@ -113,6 +124,10 @@ class Words(NamedTuple):
     def there(self, text: str) -> bool:
         """Whether there is a block of ours."""
         return block.has(text)
+
+    def whole(self, text: str) -> bool:
+        """The same words."""
+        return block.written(self.body, block.MARKDOWN) in text.replace("\r\n", "\n")
 
     def put(self, edited: Edited) -> Edited:
         """With it at the end."""
@@ -141,24 +156,41 @@ class Toml(NamedTuple):
         """Whether there is such a table, ours or not."""
         return self.found(text) is not None
 
+    def whole(self, text: str) -> bool:
+        """With the same values."""
+        return bool(self.found(text) == self._value())
+
     def put(self, edited: Edited) -> Edited:
         """With it; nothing else may mean anything else by that."""
-        before = _toml(edited.text)
         out = block.append(edited, self.body, block.HASH)
-        after: Any = _toml(out.text)
-        inner = after
-        for key in self.keys[:-1]:
-            inner = inner.get(key, {})
-        inner.pop(self.keys[-1], None)
-        if len(self.keys) > 1 and not inner and self.keys[0] not in before:
-            after.pop(self.keys[0])
-        if after != before:
+        if self._rest(out.text) != self._rest(edited.text) or not self.there(out.text):
             raise CannotEdit(f"[{'.'.join(self.keys)}] does not go at its end")
         return out
 
     def cut(self, text: str) -> str:
-        """Without it."""
-        return block.cut(text)
+        """Without it, and without our marks. What others wrote between them stays: Codex lays the file out anew."""
+        found = self.found(text)
+        if not block.has(text) and not _calls_us(found, self._value()):
+            return text
+        for out in (block.cut(text), tables.cut(text, self.keys)):
+            if self._rest(out) == self._rest(text) and not self.there(out):
+                return out
+        raise CannotEdit(f"[{'.'.join(self.keys)}] cannot be told from the rest")
+
+    def _value(self) -> Any:
+        return self.found(self.body)
+
+    def _rest(self, text: str) -> dict[str, Any]:
+        """All else that the file says; a table that holds nothing else says nothing."""
+        out = inner = _toml(text)
+        for key in self.keys[:-1]:
+            inner = inner.get(key, {})
+            if not isinstance(inner, dict):
+                return out
+        inner.pop(self.keys[-1], None)
+        if not out.get(self.keys[0], True):
+            out.pop(self.keys[0])
+        return out
 
 
 def _toml(text: str) -> dict[str, Any]:
@@ -181,29 +213,31 @@ class Listed(NamedTuple):
 
     def found(self, text: str) -> Any:
         """The item of that name."""
-        found = _yaml(text).get(self.key)
-        items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-        return next((one for one in items if one.get("name") == self.entry["name"]), None)
+        return next(filter(self._ours, _items(_yaml(text).get(self.key))), None)
+
+    def _ours(self, item: Any) -> bool:
+        return isinstance(item, dict) and item.get("name") == self.entry["name"]
 
     def there(self, text: str) -> bool:
         """Whether the list has one of that name."""
         return self.found(text) is not None
 
+    def whole(self, text: str) -> bool:
+        """With the same values."""
+        return bool(self.found(text) == self.entry)
+
     def put(self, edited: Edited) -> Edited:
         """With it, first of the list; a list that is written in brackets is left alone."""
         import re
 
-        before = _yaml(edited.text)
-        if self.key not in before:
+        if self.key not in _yaml(edited.text):
             out = block.append(edited, f"{self.key}:\n{self._item('  ')}", block.HASH)
         else:
             head = re.search(_HEAD.format(key=re.escape(self.key)), edited.text, re.MULTILINE)
             if head is None:
                 raise CannotEdit(f"{self.key} is not written as a list of lines")
             out = edited.insert((head.start(2), block.written(self._item(""), block.HASH, head[2])))
-        after = _yaml(out.text)
-        rest = [one for one in after.get(self.key) or [] if one != self.entry]
-        if {**before, self.key: None} != {**after, self.key: None} or rest != (before.get(self.key) or []):
+        if self._rest(out.text) != self._rest(edited.text) or self.found(out.text) != self.entry:
             raise CannotEdit(f"{self.key} cannot be added to")
         return out
 
@@ -214,8 +248,26 @@ class Listed(NamedTuple):
         return "\n".join(f"{indent}{'  ' if number else '- '}{line}" for number, line in enumerate(lines))
 
     def cut(self, text: str) -> str:
-        """Without it."""
-        return block.cut(text)
+        """Without it, and without our marks. What others wrote between them stays."""
+        if not block.has(text) and not _calls_us(self.found(text), self.entry):
+            return text
+        for out in (block.cut(text), listed.cut(text, self.key, self.entry["name"])):
+            if self._rest(out) == self._rest(text) and not self.there(out):
+                return out
+        raise CannotEdit(f"{self.key} cannot be told from the rest")
+
+    def _rest(self, text: str) -> dict[str, Any]:
+        """All else that the file says; a list that holds nothing else says nothing."""
+        out = _yaml(text)
+        if isinstance(out.get(self.key), list):
+            out[self.key] = [one for one in out[self.key] if not self._ours(one)]
+        if not out.get(self.key, True):
+            out.pop(self.key)
+        return out
+
+
+def _items(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else []
 
 
 def _yaml(text: str) -> dict[str, Any]:
@@ -241,6 +293,10 @@ class Own(NamedTuple):
         """Whether there is anything in it."""
         return bool(text)
 
+    def whole(self, text: str) -> bool:
+        """All of the text."""
+        return text == self.text
+
     def put(self, edited: Edited) -> Edited:
         """All of it."""
         return edited.insert((0, self.text))
@@ -259,6 +315,10 @@ class Lines(NamedTuple):
     def there(self, text: str) -> bool:
         """Whether they are in it."""
         return self.lines in text.replace("\r\n", "\n")
+
+    def whole(self, text: str) -> bool:
+        """They have no other form."""
+        return self.there(text)
 
     def put(self, edited: Edited) -> Edited:
         """With them at the end."""

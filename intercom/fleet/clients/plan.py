@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.fleet.clients.changes import ALONE, Change, adding, apply, taking
+from intercom.fleet.clients.changes import ADDED, ALONE, Change, adding, apply, taking
 from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Part
-from intercom.fleet.clients.record import Record, user_record
+from intercom.fleet.clients.record import Record, Way, user_record
 
 RECORD = "clients.json"
 
@@ -34,6 +34,11 @@ class Records:
         """The one that a file belongs to."""
         return self.project if path.is_relative_to(self._root) else self.user
 
+    def former(self, setup: Setup) -> list[Setup]:
+        """The same set-up with each way in which Intercom was called before, as far as that is another."""
+        ways = {str(way): way for way in (*self.project.ways, *self.user.ways)}.values()
+        return [setup._replace(entry=one.entry, call=one.call) for one in ways if one != way_of(setup)]
+
     def save(self) -> None:
         """Write both, as far as they changed."""
         self.project.save()
@@ -43,7 +48,11 @@ class Records:
 def adding_to(setup: Setup, chosen: Iterable[Client], records: Records) -> list[Planned]:
     """What sets these clients up."""
     files: dict[Path, list[Part]] = {}
+    former: dict[Path, list[Part]] = {}
     whose: dict[Path, list[str]] = {}
+    chosen, earlier = list(chosen), records.former(setup)
+    for part in (part for one in earlier for client in chosen for part in client.parts(one)):
+        former.setdefault(part.path, []).append(part)
     for client in chosen:
         for part in client.parts(setup):
             known = files.setdefault(part.path, [])
@@ -53,7 +62,7 @@ def adding_to(setup: Setup, chosen: Iterable[Client], records: Records) -> list[
     return [
         Planned(
             path,
-            adding(setup.root, path, parts, records.of(path), user=setup.user),
+            adding(setup.root, path, parts, records.of(path), user=setup.user, former=former.get(path, ())),
             tuple(whose[path]),
         )
         for path, parts in files.items()
@@ -68,7 +77,7 @@ def taking_from(setup: Setup, every: Sequence[Client], records: Records, *more: 
     files: dict[Path, list[Part]] = {part.path: [part] for part in more}
     whose: dict[Path, list[str]] = {}
     for client in every:
-        for part in client.all_parts(setup):
+        for part in (part for one in (setup, *records.former(setup)) for part in client.all_parts(one)):
             files.setdefault(part.path, []).append(part)
             whose.setdefault(part.path, []).append(client.name)
     for name in (*records.project.files(), *records.user.files()):
@@ -87,13 +96,20 @@ def taking_from(setup: Setup, every: Sequence[Client], records: Records, *more: 
     return found
 
 
-def write(planned: Iterable[Planned], records: Records) -> list[Planned]:
-    """Do it; each file that cannot be written is left alone, and says why."""
+def way_of(setup: Setup) -> Way:
+    """How Intercom is called by it."""
+    return Way(dict(setup.entry), list(setup.call))
+
+
+def write(planned: Iterable[Planned], records: Records, setup: Setup) -> list[Planned]:
+    """Do it, for this set-up; each file that cannot be written is left alone, and says why."""
     done = []
     for one in planned:
         try:
             apply(one.change, records.of(one.path), one.path)
             done.append(one)
+            if one.change.what == ADDED:
+                records.of(one.path).add_way(way_of(setup))
         except OSError as error:
             done.append(one._replace(change=Change(one.path, ALONE, why=error.strerror or str(error))))
     records.save()

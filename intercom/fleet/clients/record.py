@@ -28,6 +28,16 @@ class Kept(NamedTuple):
     user: bool = False  #: it was set up for all projects of the user
 
 
+class Way(NamedTuple):
+    """How Intercom was called by what was put into the files."""
+
+    entry: dict[str, Any]  #: of the server
+    call: list[str]  #: in a shell
+
+
+_WAYS = 20  #: so many are remembered
+
+
 def sum_of(text: str) -> str:
     """What tells a text from any other."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
@@ -38,7 +48,8 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files: dict[str, Kept] = _read(path)
+        self._files: dict[str, Kept]
+        self._files, self.ways = _read(path)
         self._changed = False
 
     def files(self) -> list[str]:
@@ -57,6 +68,12 @@ class Record:
         else:
             self._files[str(file)] = kept
 
+    def add_way(self, way: Way) -> None:
+        """Remember a way, the newest last."""
+        if way not in self.ways:
+            self.ways = [*self.ways, way][-_WAYS:]
+            self._changed = True
+
     def save(self) -> None:
         """Write it, if anything changed; without an entry it goes. StorageError."""
         if not self._changed:
@@ -69,7 +86,8 @@ class Record:
             name: {**kept._asdict(), "inserts": [list(one) for one in kept.inserts]}
             for name, kept in self._files.items()
         }
-        replace(self.path, json.dumps({"files": raw}, indent=1).encode())
+        whole = {"files": raw, "ways": [way._asdict() for way in self.ways]}
+        replace(self.path, json.dumps(whole, indent=1).encode())
 
 
 def user_record(home: Path, environ: Mapping[str, str]) -> Path:
@@ -77,9 +95,10 @@ def user_record(home: Path, environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "intercom" / "clients.json"
 
 
-def _read(path: Path) -> dict[str, Kept]:
+def _read(path: Path) -> tuple[dict[str, Kept], list[Way]]:
     try:
         raw: Any = document.json(document.text_of(path))
+        ways = [Way(dict(one["entry"]), [str(word) for word in one["call"]]) for one in raw.get("ways", ())]
         return {
             str(name): Kept(
                 str(one["after"]),
@@ -90,6 +109,6 @@ def _read(path: Path) -> dict[str, Kept]:
                 bool(one["user"]),
             )
             for name, one in raw["files"].items()
-        }
+        }, ways
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return {}, []

@@ -29,6 +29,8 @@ _MARKED = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 
+_MARK = re.compile(rf"[ \t]*(?:#|<!--) (?:{_BEGIN}\b[^\n]*|{_END}[ \t]*(?:-->)?[ \t]*\r?)\n?\Z")
+
 
 def written(body: str, comment: Comment, indent: str = "") -> str:
     """The block, with the comments around it."""
@@ -39,6 +41,11 @@ def written(body: str, comment: Comment, indent: str = "") -> str:
 def has(text: str) -> bool:
     """Whether there is a block of ours."""
     return _MARKED.search(text) is not None
+
+
+def is_mark(line: str) -> bool:
+    """Whether a line is one of the two comments."""
+    return _MARK.match(line) is not None
 
 
 def append(edited: Edited, body: str, comment: Comment) -> Edited:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, newline_of
 
-_BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _REST_OF_LINE = re.compile(r"[ \t]*(?:/\*[^\n]*?\*/[ \t]*)*(?://[^\r\n]*)?")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _WORD = re.compile(r"-?[0-9][0-9.eE+-]*|true|false|null")
@@ -61,6 +61,11 @@ def find(text: str, keys: Sequence[str]) -> Any:
     return found
 
 
+def _member(node: Node, key: str) -> Part | None:
+    """The member that counts: the last of that key."""
+    return next((part for part in reversed(node.parts) if part.key == key), None)
+
+
 def put(edited: Edited, keys: Sequence[str], value: Any) -> Edited:
     """With this value under these keys, the tables above it made where they are missing. CannotEdit."""
     text = edited.text
@@ -71,10 +76,10 @@ def put(edited: Edited, keys: Sequence[str], value: Any) -> Edited:
     for depth, key in enumerate(keys):
         if not isinstance(node.value, dict):
             raise CannotEdit(f"{'.'.join(keys[:depth]) or 'it'} is not a table")
-        inner = next((part.node for part in node.parts if part.key == key), None)
-        if inner is None:
+        found = _member(node, key)
+        if found is None:
             break
-        node = inner
+        node = found.node
     else:
         raise CannotEdit(f"{'.'.join(keys)} is there already")
     member = f"{json.dumps(keys[depth], ensure_ascii=False)}: "
@@ -92,7 +97,8 @@ def add(edited: Edited, keys: Sequence[str], item: Any) -> Edited:
         return edited
     node = read(edited.text)
     for key in keys:
-        node = next(part.node for part in node.parts if part.key == key)
+        if (part := _member(node, key)) is not None:
+            node = part.node
     return _grown(edited, node, "", item)
 
 
@@ -104,7 +110,7 @@ def cut(text: str, keys: Sequence[str], item: Any = None) -> str:
     node, part = read(text), None
     above = node
     for key in keys:
-        part = next((one for one in node.parts if one.key == key), None)
+        part = _member(node, key)
         if part is None:
             return text
         above, node = node, part.node
@@ -114,9 +120,12 @@ def cut(text: str, keys: Sequence[str], item: Any = None) -> str:
         return text
     place = above.parts.index(part)
     begin = part.start
-    while text[begin - 1] in " \t\r\n" and text[begin - 1 : begin] and begin - 1 > above.start:
+    while text[begin - 1] in " \t\r\n" and begin - 1 > above.start:
         begin -= 1
-    out = text[:begin] + text[(part.comma + 1) if part.comma >= 0 else part.node.end :]
+    end = (part.comma + 1) if part.comma >= 0 else part.node.end
+    if "//" in text[text.rfind("\n", 0, begin) + 1 : begin] and text[end : end + 1] not in ("\r", "\n", ""):
+        begin = part.start  # a comment may end there, with its line
+    out = text[:begin] + text[end:]
     if part.comma < 0 and place > 0:
         comma = above.parts[place - 1].comma
         out = out[:comma] + out[comma + 1 :]
