@@ -1,1 +1,1 @@
-"""Owns what a bus keeps on disk, one resource a package: the log, the index, the state, the sources of the index."""
+"""Owns what a bus stores on disk, one package per resource: the log, the index, the state, the index's sources."""

@@ -1,10 +1,10 @@
-"""Owns telling whether the private folder is this person's own: nobody else's state is ever opened.
+"""Owns checking that the private folder belongs to this person: nobody else's state is ever opened.
 
-What git tracks came with a repository, or can come again with the next pull; what another user owns, that user can
-change. Such a folder is set aside as a whole, under a name that says so, and a new one is made: names and read
-positions begin anew there, the messages of the log stay. A folder that is made so, or by `init`, is marked with what
-only this person's key can make (`key`, beside the record of `core.trust`), so that an own folder which somebody gave
-to git by mistake stays one.
+What git tracks came with a repository, or can come with the next pull; what another user owns, that user can change.
+Such a folder is moved aside as a whole, under a name that says so, and a new one is created: names and read
+positions start over, the messages of the log stay. A folder created that way, or by `init`, gets a mark that only
+this person's key can make (`key`, beside the record of `core.trust`), so that a folder of one's own stays in use
+even if somebody commits it to git by mistake.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from intercom.system.files import make_private_folder, read_from, replace, stora
 from intercom.system.git_index import tracked_in
 from intercom.system.lock import flocked
 
-_MARK = "mine"  #: in the private folder
+_MARK = "mine"  #: its file in the private folder
 _KEY = "key"
 _ASIDE = "not-ours"
 
 
 def vet(config: Config) -> str:
-    """Set a private folder aside that is not this person's; what to tell them, "" for nothing. StorageError, Refused.
+    """Move a private folder aside that is not this person's, and return what to tell them (""). StorageError, Refused.
 
-    Refused where another user's folder is in that user's own project, or where there is no home for a mark.
+    Refused if another user's folder is in that user's own project, or if there is no home for a mark.
     """
     reason = foreign(config)
     if not reason:
@@ -46,7 +46,7 @@ def vet(config: Config) -> str:
     _home(place)
     with flocked(place.with_suffix(".lock")):
         if not foreign(config):
-            return ""  # another process was quicker
+            return ""  # another process was faster
         aside = _free(config.folder / f"{_ASIDE}-{time.strftime('%Y%m%d-%H%M%S')}")
         with storage(f"move {config.private} to {aside}", "nothing was opened"):
             config.private.rename(aside)
@@ -58,13 +58,13 @@ def vet(config: Config) -> str:
 
 
 def foreign(config: Config) -> str:
-    """Why the private folder is not this person's, as the end of a sentence about it; "" where it is."""
+    """Why the private folder is not this person's, to end a sentence about it; "" if it is."""
     try:
         found = os.lstat(config.private)
     except (FileNotFoundError, NotADirectoryError):
         return ""
     entries = [found]
-    with suppress(OSError):  # what cannot be listed is said elsewhere
+    with suppress(OSError):  # a folder that cannot be listed is reported elsewhere
         for name in os.listdir(config.private):
             with suppress(FileNotFoundError):  # a draft that has got its name in between; the others are looked at
                 entries.append(os.lstat(config.private / name))
@@ -78,7 +78,7 @@ def foreign(config: Config) -> str:
 
 
 def mark(config: Config) -> None:
-    """Make the private folder, and mark it as this person's. StorageError."""
+    """Create the private folder and mark it as this person's. StorageError."""
     make_private_folder(config.private)
     if key := _key(os.environ, make=True):
         salt = os.urandom(8).hex()
@@ -98,7 +98,7 @@ def _sign(key: bytes, salt: str) -> str:
 
 
 def _key(environ: Mapping[str, str], *, make: bool) -> bytes:
-    """What only this person knows; b"" where there is none."""
+    """This person's secret key; b"" if there is none."""
     place = trust.place(environ)
     if place is None:
         return b""
@@ -121,7 +121,7 @@ def _home(place: Path) -> None:
 
 
 def _shared(config: Config, found: os.stat_result) -> bool:
-    """Whether a group shares the whole project, this user among them."""
+    """Whether a group that includes this user shares the whole project."""
     root = os.stat(config.root)
     both = found.st_mode & root.st_mode & stat.S_IWGRP
     groups: list[int] = getattr(os, "getgroups", list)()
@@ -129,7 +129,7 @@ def _shared(config: Config, found: os.stat_result) -> bool:
 
 
 def _guest(config: Config) -> bool:
-    """Whether the project, too, is another user's, and so theirs to change."""
+    """Whether the project, too, belongs to another user, who may change it."""
     owner = os.stat(config.root).st_uid
     return owner not in {trust.me(), 0} and owner == os.lstat(config.private).st_uid and trust.me() != 0
 

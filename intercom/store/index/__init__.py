@@ -1,7 +1,7 @@
-"""Owns `index.db`: everything in it is derived from the logs and may be thrown away at any moment.
+"""Owns the index: everything in it is derived from the logs, and it may be deleted at any moment.
 
-`db` opens, guards and replaces the file; `build` makes a new one, `ingest` puts parsed entries in, `revise`
-changes those that are there, `control` does what control records say; `query` gets messages out.
+`db` opens, guards and replaces the file; `build` creates a new one, `ingest` adds parsed entries, `revise` updates
+existing ones, `control` applies control records; `query` returns messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns the bulk build of a new index: rows in batches, the b-trees over them at the end, copies of logs after that."""
+"""Owns the bulk build of a new index: rows in batches, then the b-trees over them, then copies of logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from intercom.store.index.values import stored_row
 
 
 class Builder:
-    """The bulk load of a new index: rows in batches, the b-trees over them at the end."""
+    """The bulk load of a new index: rows in batches, then the b-trees over them."""
 
     def __init__(self, db: sqlite3.Connection, reserved: Mapping[str, int]) -> None:
         self._db = db
@@ -26,15 +26,15 @@ class Builder:
         self._taken = set(reserved.values())
         self._seen: set[str] = set()
         self._seq = 0
-        self._hands: dict[int, dict[str, int]] = {}  # source -> its counts
+        self._hands: dict[int, dict[str, int]] = {}  # by source: its counts
         self._again: list[tuple[Source, Entry]] = []
         self._folded = Folded()
-        self._copies: set[int] | None = None  # sources of that kind; once there are some, all others were read
+        self._copies: set[int] | None = None  # sources that are copies of logs; they come after all others
         db.execute("BEGIN")
 
     def add(self, source: Source, entries: Sequence[Entry], hands: dict[str, int]) -> None:
         """Add the messages among `entries`; `hands` counts occurrences across calls for one source."""
-        if source.copy:  # it needs a look at what we have
+        if source.copy:  # it must be compared with what we have
             began = self._settle()
             fresh = source.src not in began
             began.add(source.src)
@@ -44,7 +44,7 @@ class Builder:
             entries = told_apart(source, entries, {})
         waiting = len(self._again)
         self.put(source, plain_rows(source, entries, hands), hands)
-        if len(self._again) > waiting and source.machine:  # they may yet need a digest
+        if len(self._again) > waiting and source.machine:  # they may still need a digest
             wrote = {entry.id: entry.wrote for entry in entries}
             late = [(one, entry._replace(wrote=wrote.get(entry.id))) for one, entry in self._again[waiting:]]
             self._again[waiting:] = late
@@ -56,7 +56,7 @@ class Builder:
         hands: dict[str, int],
         controls: Sequence[Control] = (),
     ) -> None:
-        """Add messages as `plain_rows` gives them; `hands` are its counts, the same for all of one source.
+        """Add messages in the form of `plain_rows`; `hands` are its counts, the same object for all of one source.
 
         `controls` are the control records between them.
         """
@@ -84,7 +84,7 @@ class Builder:
         self._db.executemany(INBOX, map(stored_row, many))
 
     def _numbered(self, source: Source, rows: Sequence[tuple[Any, ...]]) -> tuple[list[int], Sequence[tuple[Any, ...]]]:
-        """The rows of messages not seen before, with their numbers; the others wait for the end."""
+        """Number the rows of unseen messages; the others wait for the end."""
         numbers, new = [], []
         for row in rows:
             ident = row[ID]
@@ -103,7 +103,7 @@ class Builder:
         return numbers, new
 
     def _settle(self) -> set[int]:
-        """Build the b-trees; add what has an id that was there before. Copies come after that."""
+        """Build the b-trees and add the messages whose ids occurred before; copies of logs come later."""
         if self._copies is not None:
             return self._copies
         self._copies = set()
@@ -118,7 +118,7 @@ class Builder:
         return self._copies
 
     def finish(self) -> int:
-        """Build the b-trees and the word index; return how many messages there are."""
+        """Build the b-trees and the word index; returns the number of messages."""
         self._settle()
         db = self._db
         self._folded.carry_out(db)

@@ -1,4 +1,4 @@
-"""Owns what the ledger's control records do to the index: what is on the page, hidden, put back or redacted."""
+"""Owns applying the ledger's control records to the index: what is on the page, hidden, put back or redacted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PENDING, DONE = 1, 2  #: traces.redacted
 
 
 class Control(NamedTuple):
-    """A control record: what it says of which messages, and how many messages stand before it in what was read."""
+    """A control record: its kind, its message ids, and how many messages precede it in what was read."""
 
     tag: str
     ids: tuple[str, ...]
@@ -24,7 +24,7 @@ class Control(NamedTuple):
 
 
 def split(entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[Control]]:
-    """The messages among the entries of a segment, and the control records between them."""
+    """Split a segment's entries into messages and the control records between them."""
     if not any(entry.to == "system" for entry in entries):
         return entries, []
     messages: list[Entry] = []
@@ -34,19 +34,19 @@ def split(entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[Control]]:
             if entry.tag != OPEN:
                 controls.append(Control(entry.tag, _ids(entry), len(messages)))
             elif _FIRST in entry.body.splitlines():
-                controls.append(Control(PAGE, (), len(messages)))  # of what was before the ledger, the page has nothing
+                controls.append(Control(PAGE, (), len(messages)))  # nothing from before the ledger is on the page
         else:
             messages.append(entry)
     return messages, controls
 
 
 def _ids(entry: Entry) -> tuple[str, ...]:
-    """The ids that a control record lists; what else it says has a blank in it."""
+    """The ids that a control record lists; its other words contain a blank."""
     return tuple(line for line in entry.body.splitlines() if line and " " not in line)
 
 
 def apply(db: sqlite3.Connection, control: Control) -> None:
-    """Do what a record says, once all messages before it are there; inside a write transaction."""
+    """Apply a control record, after all messages before it were added; inside a write transaction."""
     names = [(ident,) for ident in control.ids]
     if control.tag == PAGE:
         last = db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
@@ -64,7 +64,7 @@ def apply(db: sqlite3.Connection, control: Control) -> None:
 
 
 def standing(db: sqlite3.Connection) -> list[Control]:
-    """What all control records but PAGE say together, for a ledger that lost some of them."""
+    """The combined effect of all control records but PAGE, for a ledger that lost some of them."""
     ids = partial(_column, db)
     deleted, left = ids(_HIDDEN, DELETED), ids(_HIDDEN, OFF_PAGE)
     unfinished, purged = ids(_TRACED, PENDING), ids(_TRACED, DONE)
@@ -99,21 +99,21 @@ def _keep(db: sqlite3.Connection, idents: Iterable[str], last: int) -> None:
 
 
 def new_generation(db: sqlite3.Connection) -> None:
-    """What was cached of this index does not count any more: something old may be new to somebody."""
+    """Invalidate everything that was cached about this index: an old message may now be new to somebody."""
     db.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (os.urandom(8).hex(),))
 
 
 class Folded:
-    """The control records of a bulk load, brought together before they are carried out at its end."""
+    """Collects the control records of a bulk load, to apply them together at its end."""
 
     def __init__(self) -> None:
         self._others: list[Control] = []
         self._page: Control | None = None
         self._last = 0
-        self._back: list[Control] = []  # what came back to the page since the last compaction
+        self._back: list[Control] = []  # messages put back on the page since the last compaction
 
     def add(self, control: Control, last: int) -> None:
-        """Take a record; `last` is the number of the last message before it."""
+        """Add a record; `last` is the number of the last message before it."""
         if control.tag == PAGE:
             self._page, self._last, self._back = control, last, []
             return
@@ -122,7 +122,7 @@ class Folded:
             self._back.append(control)
 
     def carry_out(self, db: sqlite3.Connection) -> None:
-        """Do what they say; all messages are there."""
+        """Apply them; all messages have been added."""
         for control in self._others:
             apply(db, control)
         if self._page is not None:

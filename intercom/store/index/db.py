@@ -1,16 +1,16 @@
-"""Owns the index file as a file: opening, noticing damage, transactions, replacement.
+"""Owns the index as a file: opening, detecting damage, transactions, replacement.
 
-Anybody may delete, corrupt or replace `index.db` between any two calls. So:
+Anybody may delete, corrupt or replace the index between any two calls. So:
 - every write happens under the index lock and ends with a *seal*, the file's identity, size and
-  times, in `index.seal` beside it. A file that does not match its seal was changed by something
-  that is not us (or by a writer that died half way): it is thrown away and rebuilt. The time is one
-  that we set, finer than a system's clock may tick, so that no change hides in the same tick;
-- whoever finds damage all the same breaks the seal, and what was read counts only if the seal still
-  holds after the reading;
-- there is no WAL: a stale side file can then never be played into a newer index;
-- nothing is synced to disk: after a power cut the boot id in the seal no longer matches.
-- a program that holds SQLite's own lock on the file is a stranger, for we exclude one another without it:
-  it may keep the file; a new one takes the name.
+  times, in `.seal` beside it. A file that does not match its seal was changed by something else than
+  Intercom (or by a writer that died midway): it is discarded and rebuilt. We set the file's time
+  ourselves, finer than the system clock may tick, so no change can hide within one tick;
+- whoever finds damage anyway breaks the seal, and a read counts only if the seal still fits
+  afterwards;
+- there is no WAL: a stale side file could otherwise be replayed into a newer index;
+- nothing is synced to disk: after a power cut the boot id in the seal no longer matches;
+- a program that holds SQLite's own lock on the file is not ours, since ours exclude each other
+  without it: it may have the old file, and a new one takes its name.
 Whoever finds the index gone or damaged gets IndexLost, rebuilds, and tries once more.
 """
 
@@ -34,15 +34,15 @@ from intercom.system.files import opened, put, storage
 from intercom.system.lock import flocked
 
 _VERSION = 4  # 4: the words that texts hold stand in `terms`
-SCHEMA_VERSION = 1_000 * _VERSION + len(FIELDS)  #: an index that lacks a column is made anew
+SCHEMA_VERSION = 1_000 * _VERSION + len(FIELDS)  #: an index without a column is rebuilt
 _COLUMNS = ", ".join(f"{field.column} {'INTEGER' if field.kind == 'percent' else 'TEXT'}" for field in FIELDS)
-NAME = "index2"  #: versions before the ledger had another, and may still be running
-_NOTHING = 1 << 62  #: above every number: as long as there is no ledger, no message is to be on the page
+NAME = "index2"  #: versions before the ledger used another name, and may still be running
+_NOTHING = 1 << 62  #: above every number: without a ledger, no message belongs on the page
 _APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id
-_WAIT_MS = 30_000  #: for a reader of ours, or for a stranger
+_WAIT_MS = 30_000  #: milliseconds to wait for one of our readers, or for another program
 _CHANGED = "the index was not as Intercom leaves it"
 RESTARTED = "the machine was started anew since the index was written"
-_SEAL = 200  #: bytes of a seal, padded: more than four numbers and a boot id can have
+_SEAL = 200  #: bytes of a seal, padded: more than four numbers and a boot id take
 
 SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -73,17 +73,17 @@ CREATE TABLE hands (src INTEGER, digest TEXT, n INTEGER, PRIMARY KEY (src, diges
 CREATE TABLE terms (term TEXT PRIMARY KEY) WITHOUT ROWID;  -- every word that `words` has, or had
 CREATE VIRTUAL TABLE words USING fts5(body, content='messages', content_rowid='seq');
 """
-#: Made before a bulk load: few messages are in them, and each made afterwards is a walk over the whole table.
+#: Created before a bulk load: they contain few messages, and creating one later scans the whole table.
 PARTIAL_INDEXES = (
     "CREATE INDEX by_thread ON messages (thread, seq) WHERE thread IS NOT NULL",
     "CREATE INDEX by_status ON messages (sender, seq) WHERE status IS NOT NULL",
     "CREATE INDEX hidden_ones ON messages (hidden) WHERE hidden > 0",
     "CREATE INDEX by_reply ON messages (re) WHERE re IS NOT NULL",
 )
-UNIQUE_INDEX = "CREATE UNIQUE INDEX by_id ON messages (id)"  #: made after a bulk load, in one sort
+UNIQUE_INDEX = "CREATE UNIQUE INDEX by_id ON messages (id)"  #: created after a bulk load, by one sort
 
 _LOST = {
-    sqlite3.SQLITE_ERROR,  # no such table or column: a file that is not what it was
+    sqlite3.SQLITE_ERROR,  # no such table or column: the file was replaced
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_IOERR,
@@ -100,7 +100,7 @@ class IndexLost(Exception):  # a condition, not a fault
 
 
 def bulk(path: Path) -> sqlite3.Connection:
-    """A new file with the index's tables, tuned for a bulk load: a crash may leave it in any state."""
+    """Create a file with the index's tables, tuned for a bulk load: a crash may leave it in any state."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode = OFF")
     db.execute("PRAGMA synchronous = OFF")
@@ -120,8 +120,8 @@ class Index:
         self._lock_path = folder / f"{NAME}.lock"
         self._db: sqlite3.Connection | None = None
         self._inode = 0
-        self.beside: Callable[[], None] = lambda: None  #: closes what has the state open, which is attached here
-        self._trusted: tuple[int, ...] = ()  #: stat of the file when it last matched its seal
+        self.beside: Callable[[], None] = lambda: None  #: closes other connections to the state, which is attached here
+        self._trusted: tuple[int, ...] = ()  #: the file's stat when it last matched its seal
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -132,7 +132,7 @@ class Index:
         self._trusted = ()
 
     def db(self) -> sqlite3.Connection:
-        """The connection, verified to be on the file that has the name now. IndexLost if there is none to trust."""
+        """The connection, verified to be to the current file. IndexLost if there is none to trust."""
         now = self._stat()
         if now is None:
             self.close()
@@ -140,7 +140,7 @@ class Index:
         if self._db is not None and now == self._trusted:
             return self._db
         if not self._whole(now):
-            # Perhaps a writer is between its commit and its seal: the lock tells.
+            # A writer may be between its commit and its seal: the lock tells.
             with self.locked():
                 now = self._stat()
                 if now is None or not self._whole(now):
@@ -149,16 +149,16 @@ class Index:
         return self._connect(now)
 
     def unchanged(self, db: sqlite3.Connection | None) -> bool:
-        """Whether this connection is to the file that has the name now, and nobody wrote to it since it was proven."""
+        """Whether this connection is to the current file, and nobody has written to it since it was verified."""
         return db is not None and db is self._db and self._stat() == self._trusted
 
     @property
     def mark(self) -> tuple[int, ...]:
-        """What the file was when it was last proven: as long as that stays, it holds the same."""
+        """The file's fingerprint when it was last verified: as long as it stays the same, so does the content."""
         return self._trusted
 
     def sound(self) -> bool:
-        """Whether there is an index that can be trusted; the caller holds the index lock."""
+        """Whether there is an index to trust; the caller holds the index lock."""
         now = self._stat()
         if now is None or not self._whole(now):
             return False
@@ -169,7 +169,7 @@ class Index:
         return True
 
     def seal_fits(self) -> bool:
-        """Whether the file matches its seal. Opens nothing and waits for nobody: a writer may be between the two."""
+        """Whether the file matches its seal. Opens nothing and waits for nobody, so a writer may be between the two."""
         now = self._stat()
         return now is not None and self._whole(now)
 
@@ -208,7 +208,7 @@ class Index:
                 self._condemn()
                 held = "held by another program" if code == sqlite3.SQLITE_BUSY else "damaged"
                 raise IndexLost(f"the index was {held} ({error})") from error
-            self.close()  # what failed once may leave it with a lock, or open for reading alone
+            self.close()  # after an error it may keep a lock, or be read-only
             if code == sqlite3.SQLITE_FULL:
                 full = "the disk is full; nothing was changed. Free some space and try again."
                 raise StorageError(f"the index {self.path} cannot be used: {full}") from error
@@ -224,9 +224,9 @@ class Index:
 
     @contextmanager
     def checked(self) -> Iterator[None]:
-        """As `guarded`; IndexLost also if by the end of the block something else than Intercom changed the index.
+        """As `guarded`; also raises IndexLost if something other than Intercom changed the index during the block.
 
-        Waits for no lock: a writer that is at this moment between its commit and its seal counts as well.
+        Takes no lock: a writer that is between its commit and its seal also counts as a change.
         """
         db = self._db
         with self.guarded():
@@ -236,7 +236,7 @@ class Index:
 
     @contextmanager
     def reading(self, db: sqlite3.Connection) -> Iterator[None]:
-        """As `checked`, in one transaction: SQLite looks for changes once, not with each statement."""
+        """As `checked`, in one transaction, so that SQLite checks for changes once instead of per statement."""
         with self.checked():
             db.execute("BEGIN")
             try:
@@ -246,18 +246,18 @@ class Index:
                     db.execute("ROLLBACK")
 
     def _sealed(self) -> bool:
-        """Whether the file that we read is the one with the name, and as a writer of ours left it."""
+        """Whether the file we read is still the current one, and as a writer of ours left it."""
         now = self._stat()
         if now is None or now[0] != self._inode:
             return False
         return now == self._trusted or self._whole(now)
 
     def condemn(self) -> None:
-        """Break the seal: what the index was made of is not what it was. The next use makes it anew."""
+        """Break the seal, because the files that the index was made of have changed. The next use rebuilds it."""
         self._condemn()
 
     def _condemn(self) -> None:
-        """Break the seal of the file that we read damage in, unless another has taken its place."""
+        """Break the seal of the damaged file that we read, unless another has taken its place."""
         trusted = self._trusted
         self.close()
         if trusted and self._whole(trusted):
@@ -266,7 +266,7 @@ class Index:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the index lock without a transaction: what replaces the whole file does so inside."""
+        """Hold the index lock without a transaction, for replacing the whole file."""
         with flocked(self._lock_path, pace=self._pace):
             yield
 
@@ -280,7 +280,7 @@ class Index:
                 raise IndexLost("the index was replaced while it was in use")
             db = self._connect(now)
             with self.guarded():
-                db.execute("BEGIN")  # under the index lock nobody else writes here, and the state stays free
+                db.execute("BEGIN")  # under the index lock nobody else writes here; the state is not locked
                 try:
                     yield db
                     self._untouched(now)
@@ -292,12 +292,12 @@ class Index:
             self._seal()
 
     def _untouched(self, since: tuple[int, ...]) -> None:
-        """IndexLost unless the file is as before the transaction: of ours nothing is in it before the commit."""
+        """Raise IndexLost unless the file is as before the transaction, which writes nothing before its commit."""
         if self._stat() != since:
             raise IndexLost("the index was not as Intercom leaves it")
 
     def create(self, path: Path) -> sqlite3.Connection:
-        """A new, empty index at `path`, tuned for a bulk load. The caller holds the lock, fills it and installs it."""
+        """Create an empty index at `path` for a bulk load. The caller holds the lock, fills it and installs it."""
         path.unlink(missing_ok=True)
         os.close(host.open_file(path, os.O_CREAT | os.O_EXCL))
         db = bulk(path)
@@ -315,17 +315,17 @@ class Index:
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         try:
             put(path, self.path, wait=False)
-        except PermissionError:  # somebody has it open, where that keeps it from being replaced
+        except PermissionError:  # an open file cannot be replaced on this system
             pour(path, self.path)
         self._seal()
 
     def sweep(self) -> None:
-        """Remove what builders that died left. The caller holds the lock, so nobody builds. OSError."""
+        """Remove the leftovers of builders that died. The caller holds the lock, so nobody is building. OSError."""
         for path in self.path.parent.glob("index.*.new*"):
             path.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Throw the index away, for good: the next use rebuilds it from the logs."""
+        """Delete the index; the next use rebuilds it from the logs."""
         self.close()
         with self.locked(), storage(f"remove {self.path}", "what was redacted may still stand in it; do it again"):
             self.sweep()
@@ -354,7 +354,7 @@ class Index:
             now = self._stat()
             if now is None:
                 return
-            # Written over, never truncated first: file systems flush a file that was, which takes longest of all.
+            # Overwritten, never truncated first: file systems flush a truncated file, which is the slowest step of all.
             handle = host.open_file(self._seal_path, os.O_WRONLY | os.O_CREAT)
             try:
                 host.pwrite(handle, self._seal_of(now).encode("ascii").ljust(_SEAL), 0)
@@ -364,13 +364,13 @@ class Index:
             self._trusted = now
 
     def _holds(self, now: tuple[int, ...]) -> bool:
-        """Whether the seal of the file as it is now is whole; the caller holds the index lock."""
-        if now == self._trusted:  # nobody wrote since it was: at most somebody broke it, and that removes it
+        """Whether the seal of the current file is whole; the caller holds the index lock."""
+        if now == self._trusted:  # nobody has written since; breaking a seal removes it
             return os.access(self._seal_path, os.F_OK)
         return self._whole(now)
 
     def _whole(self, stat: tuple[int, ...]) -> bool:
-        """Whether the seal is that of a file with this stat."""
+        """Whether the seal belongs to a file with this stat."""
         return self._read_seal() == self._seal_of(stat)
 
     def _read_seal(self) -> str:
@@ -386,15 +386,15 @@ class Index:
 
 
 def _quoted(path: Path) -> str:
-    """A path for an SQLite URI: the characters that mean something there are escaped."""
+    """A path for an SQLite URI, with its special characters escaped."""
     return os.fspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _tune(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
-    # For rolling back only: who dies while writing breaks the seal, so no journal on disk would ever be played back.
+    # For rollback only: a writer that dies breaks the seal, so a journal on disk would never be replayed.
     db.execute("PRAGMA journal_mode = MEMORY")
     db.execute("PRAGMA synchronous = OFF")
     db.execute("PRAGMA cache_size = -16384")
-    db.execute("PRAGMA cache_spill = OFF")  # before its commit nothing of ours is in the file: see _untouched
+    db.execute("PRAGMA cache_spill = OFF")  # nothing is in the file before the commit: see _untouched

@@ -1,4 +1,4 @@
-"""Owns which messages were edited after a reader was given them; only those have versions."""
+"""Owns which messages were edited after a reader got them; only edited messages have versions."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _GIVEN = (
 
 
 def any_edited(db: sqlite3.Connection) -> bool:
-    """Whether any message was edited: mostly none was."""
+    """Whether any message was ever edited; usually none was."""
     return db.execute("SELECT 1 FROM versions LIMIT 1").fetchone() is not None
 
 
 def text_mark(body: Any) -> str:
-    """A digest of a text as the index has it."""
+    """A digest of a text in the form that the index stores."""
     data = body if isinstance(body, bytes) else str(body).encode()
     return blake2b(data, digest_size=8).hexdigest()
 
 
 def edited_since(db: sqlite3.Connection, reader: str) -> list[tuple[str, str]]:
-    """What `reader` was given, or told of, with another text: ids, and digests of what the texts are now.
+    """Messages that `reader` got, or was told of, with another text: ids, and digests of the present texts.
 
     The state is attached to the index as `state`.
     """
@@ -42,7 +42,7 @@ def edited_since(db: sqlite3.Connection, reader: str) -> list[tuple[str, str]]:
 
 
 def texts_of(db: sqlite3.Connection, idents: Iterable[str]) -> list[tuple[str, str]]:
-    """Of these messages those that were edited: ids, and digests of their texts."""
+    """Those of these messages that were edited: ids, and digests of their texts."""
     if not any_edited(db):
         return []
     sql = "SELECT id, body FROM messages m WHERE id = ? AND EXISTS (SELECT 1 FROM versions v WHERE v.id = m.id)"

@@ -1,7 +1,7 @@
-"""Owns putting parsed entries into the index: numbering, inbox rows, versions.
+"""Owns adding parsed entries to the index: numbering, inbox rows, versions.
 
-Sequence numbers follow arrival: our ledger in its order, then other machines' files. Numbers that another machine's
-messages took are kept in the state (they cannot be derived) and left free here, so a rebuild gives every message the
+Sequence numbers follow arrival: our ledger in its order, then other machines' files. The numbers of other machines'
+messages cannot be derived, so they are stored in the state and left free here; a rebuild gives every message the
 number it had.
 """
 
@@ -38,14 +38,14 @@ from intercom.store.index.values import loaded, stored_row
 _SAID_OF_ALL = ("stamp", "sender", "rcpt", "tag", "urgent", "body", "id", "at", "via")
 _SAID_OF_FEW = tuple(field.column for field in FIELDS)
 _ALL: tuple[str, ...] = ("seq", "src", *_SAID_OF_ALL, *_SAID_OF_FEW)
-_MOST: tuple[str, ...] = _ALL[: -len(_SAID_OF_FEW)]  #: binding NULLs is left out
+_MOST: tuple[str, ...] = _ALL[: -len(_SAID_OF_FEW)]  #: the columns that most messages need, to avoid binding NULLs
 _NONE = (None,) * len(_SAID_OF_FEW)
-_GROUP = 50  #: rows in one statement: a seventh quicker than each by its own
+_GROUP = 50  #: rows per statement: a seventh faster than one by one
 
 
 @cache
 def _inserting(columns: tuple[str, ...], rows: int, src: int | None = None) -> str:
-    """The statement that inserts so many rows of these columns; with `src` that one for all, and the next numbers."""
+    """The statement that inserts this many rows of these columns; with `src`, sets that and numbers them itself."""
     values = ", ".join("coalesce(nullif(?, ''), 'tool')" if name == "via" else "?" for name in columns)
     if src is not None:
         columns, values = ("src", *columns), f"{src}, {values}"
@@ -63,11 +63,11 @@ _UNSURE = (0, 0, ())
 ID = Entry._fields.index("id") - _FIRST
 RCPT = 2 + Entry._fields.index("to") - _FIRST
 INBOX_AFTER = "INSERT OR IGNORE INTO inbox SELECT rcpt, seq FROM messages WHERE seq > ? AND instr(rcpt, ',') = 0"
-_MANY = 500  #: ids asked for at once
+_MANY = 500  #: ids per query
 
 
 def _plain(entry: Entry, ident: str, source: Source) -> tuple[Any, ...]:
-    """What the index holds of a message, but for its number and source."""
+    """What the index stores of a message, except its number and source."""
     if entry.id is None or not entry.at or source.ours:
         via = entry.via if source.trusted or (entry.id is not None and not source.ours) else "hand"
         entry = entry._replace(id=ident, at=entry.at or utc_of_stamp(entry.stamp) or "", via=via)
@@ -75,9 +75,9 @@ def _plain(entry: Entry, ident: str, source: Source) -> tuple[Any, ...]:
 
 
 def plain_rows(source: Source, entries: Iterable[Entry], counts: dict[str, int]) -> list[tuple[Any, ...]]:
-    """The messages among `entries`, each as `Builder.put` takes it. `counts` goes on from call to call for one source.
+    """The messages among `entries` as rows for `Builder.put`. `counts` is carried from call to call for one source.
 
-    It counts the occurrences of what was written by hand.
+    It counts the occurrences of hand-written messages.
     """
     hands = _Hands(source, counts)
     ours = source.ours
@@ -96,10 +96,10 @@ DATED = "UPDATE messages SET at = (SELECT s.at FROM state.seen s WHERE s.id = me
 
 
 class _Hands:
-    """Ids of hand-written messages: content and occurrence within one source.
+    """Derives the ids of hand-written messages from content and occurrence within one source.
 
-    In a file that is not ours a second entry with a stamp to the second is a copy (rule 6 of `reconcile`) and gets
-    the first one's id.
+    In a file that is not ours, a second entry with the same stamp to the second is a copy (rule 6 of `reconcile`)
+    and gets the first one's id.
     """
 
     def __init__(self, source: Source, counts: dict[str, int]) -> None:
@@ -124,7 +124,7 @@ def add_records(
     reserved: Mapping[str, int],
     fresh: bool = False,
 ) -> None:
-    """Add what a segment of our ledger has: its messages, and what the control records between them say.
+    """Add the content of a segment of our ledger: its messages, and the effect of the control records between them.
 
     The caller is in a write transaction.
     """
@@ -142,9 +142,9 @@ Pieces = Iterable[tuple[Sequence[Entry], int]]  #: entries, and the offset from 
 def add_source(
     db: sqlite3.Connection, source: Source, read: Callable[[], Pieces], *, reserved: Mapping[str, int], fresh: bool
 ) -> tuple[list[tuple[str, int]], int]:
-    """Add what is new in a file that is of any length: `read` gives its pieces, from its start if `fresh`.
+    """Add what is new in a file of any length: `read` yields its pieces, from its start if `fresh`.
 
-    Return the messages added, and the last offset. As `add_entries` for the rest.
+    Returns the messages added, and the last offset. Otherwise as `add_entries`.
     """
     added: list[tuple[str, int]] = []
     before: set[str] | None = None
@@ -160,7 +160,7 @@ def add_source(
 
 
 def _named(db: sqlite3.Connection, source: Source, found: Pieces) -> Iterator[tuple[str, Entry]]:
-    """The messages of another's log, each with the id that it is to have; and its markers, with none."""
+    """The messages of another's log, each with the id it will have; and its markers, without one."""
     hands, before = _Hands(source, {}), set[str]()
     for entries, _ in found:
         for entry in told_apart(source, entries, _known(db, _ids(entries)), before):
@@ -184,13 +184,13 @@ def add_entries(
     before: set[str] | None = None,
     anew: bool = False,
 ) -> list[tuple[str, int]]:
-    """Add what is new among `entries`; return (id, seq) of the messages added, in order.
+    """Add what is new among `entries`; returns (id, seq) of the messages added, in order.
 
-    A message whose id is known is not added again; if it comes from a trusted source with another body it is
-    the newer version, and the older goes into `versions`; where the source is another machine's log, see
-    `revise`. `reserved` are numbers fixed in the state by id. `fresh`: the source is read from its start, so
-    occurrences count from nothing. `before`: see `told_apart`. `anew`: the index is built anew, so a number that is
-    reserved counts, whatever came since. The caller is in a write transaction.
+    A message whose id is known is not added again. If it comes from a trusted source with another body, it is the
+    newer version, and the older goes into `versions`; for another machine's log see `revise`. `reserved` are numbers
+    fixed in the state, by id. `fresh`: the source is read from its start, so occurrences count from zero. `before`:
+    see `told_apart`. `anew`: the index is being rebuilt, so a reserved number is used whatever came since. The
+    caller is in a write transaction.
     """
     if fresh:
         db.execute("DELETE FROM hands WHERE src = ?", (source.src,))
@@ -213,7 +213,7 @@ def _add_any(
     *,
     anew: bool,
 ) -> list[tuple[str, int]]:
-    """Add what is new among `entries` after `seq`, whatever they are."""
+    """Add what is new among `entries` after `seq`, of whatever kind."""
     taken = set(reserved.values())
     counts = dict(db.execute("SELECT digest, n FROM hands WHERE src = ?", (source.src,)).fetchall())
     hands = _Hands(source, counts)
@@ -232,7 +232,7 @@ def _add_any(
             seq_, src, text = known[ident] or _UNSURE
             if text == entry[_FIRST:_SAID] and source.trusted:
                 if src != source.src and not is_own(db, src):
-                    moved.append((source.src, seq_))  # known from another machine so far
+                    moved.append((source.src, seq_))  # so far known only from another machine
             elif source.trusted:
                 _flush(db, rows)
                 revise(db, ident, entry, source)
@@ -256,7 +256,7 @@ def _add_any(
 
 
 def _number_of(ident: str, least: int, seq: int, reserved: Mapping[str, int], taken: Container[int]) -> int:
-    """The number of a new message: its own if one is reserved for it above `least`, else the next free after `seq`."""
+    """The number of a new message: the one reserved for it if that is above `least`, else the next free after `seq`."""
     number = reserved.get(ident)
     if number is None or number <= least:
         number = seq + 1
@@ -268,9 +268,9 @@ def _number_of(ident: str, least: int, seq: int, reserved: Mapping[str, int], ta
 def _add_new(
     db: sqlite3.Connection, source: Source, entries: Iterable[Entry], seq: int, reserved: Mapping[str, int]
 ) -> list[tuple[str, int]] | None:
-    """Add these after `seq` as what they mostly are, new messages with ids of their own: the index tells if not.
+    """Fast path: add these after `seq` as new messages with ids of their own; the index tells if they are not.
 
-    None if one is of another kind; then nothing was added.
+    None if one of them is anything else; then nothing was added.
     """
     messages = [entry for entry in entries if entry.kind == MESSAGE]
     idents = [entry.id for entry in messages if entry.id]
@@ -286,7 +286,7 @@ def _add_new(
             rows = zip(numbers, repeat(source.src), messages, strict=False)
             _insert_new(db, [(number, src) + _plain(entry, "", source) for number, src, entry in rows])  # noqa: RUF005
     except (sqlite3.IntegrityError, UnicodeEncodeError):
-        db.execute("DELETE FROM messages WHERE seq > ?", (seq,))  # those before the one that could not be
+        db.execute("DELETE FROM messages WHERE seq > ?", (seq,))  # undo those added before the failure
         return None
     if db.execute(INBOX_AFTER, (seq,)).rowcount < len(messages):
         several = [(entry.to, number) for number, entry in zip(numbers, messages, strict=True) if "," in entry.to]
@@ -295,11 +295,11 @@ def _add_new(
 
 
 class _Written:
-    """What we have under certain stamps: a copy of our log may hold it without its id, with an older or newer text."""
+    """Our messages with certain stamps: a copy of our log may have them without ids, with older or newer texts."""
 
     def __init__(self, db: sqlite3.Connection, stamps: set[str]) -> None:
         self._bodies: dict[tuple[str, ...], list[str]] = {}
-        self._at: dict[tuple[str, ...], int] = {}  # where among them the last one was found: a copy keeps the order
+        self._at: dict[tuple[str, ...], int] = {}  # position of the last match: a copy keeps the order
         for row in db.execute("SELECT stamp, sender, rcpt, tag, body FROM messages"):
             if loaded(row[0]) in stamps:
                 *header, body = map(loaded, row)
@@ -321,10 +321,7 @@ class _Written:
 
 
 def _known(db: sqlite3.Connection, idents: list[str]) -> dict[str, tuple[int, int, tuple[Any, ...]] | None]:
-    """Those of these ids that the index has: number, source, and what an Entry says from its stamp to its body.
-
-    Who changes one of them, or adds one, puts None there.
-    """
+    """Which of these ids the index has: number, source, and an Entry's fields from its stamp to its body."""
     known: dict[str, tuple[int, int, tuple[Any, ...]] | None] = {}
     for start in range(0, len(idents), _MANY):
         part = idents[start : start + _MANY]
@@ -336,7 +333,7 @@ def _known(db: sqlite3.Connection, idents: list[str]) -> dict[str, tuple[int, in
 
 
 def _flush(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Insert the rows, and forget them."""
+    """Insert the rows with their inbox rows, and clear the list."""
     if rows:
         insert(db, rows)
         inbox = [pair for row in rows for pair in inbox_rows(row[RCPT], row[0])]
@@ -348,7 +345,7 @@ def _flush(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
 
 
 def _insert_new(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Insert the rows. UnicodeEncodeError where SQLite cannot hold a text, IntegrityError where an id is known."""
+    """Insert the rows. UnicodeEncodeError for text that SQLite cannot hold, IntegrityError for a known id."""
     most = len(_MOST)
     short = [row[:most] for row in rows if row[most:] == _NONE]
     _insert_rows(db, _MOST, short)
@@ -368,9 +365,9 @@ def _insert_rows(
 
 
 def insert(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
-    """Insert the rows, whatever their texts hold."""
+    """Insert the rows, whatever characters their texts contain."""
     try:
         _insert_new(db, rows)
-    except UnicodeEncodeError:  # rare, so it costs nothing where it does not happen
+    except UnicodeEncodeError:  # rare, so the check should cost nothing otherwise
         sql = _inserting(_ALL, 1).replace("INSERT", "INSERT OR REPLACE", 1)
         db.executemany(sql, map(stored_row, rows))

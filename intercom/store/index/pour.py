@@ -1,6 +1,7 @@
-"""Owns filling a database that others have open from another one: where a file that is open cannot be replaced.
+"""Owns copying one database into another that is in use, on systems where an open file cannot be replaced.
 
-SQLite itself copies, page by page in one transaction: whoever reads sees the one or the other, and is told.
+SQLite itself copies, page by page in one transaction: readers see either the old or the new content, and notice the
+change.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from pathlib import Path
 from intercom.core.errors import StorageError
 from intercom.system import host
 
-_PATIENCE = 30.0  #: seconds for those who are reading
+_PATIENCE = 30.0  #: seconds to wait for readers
 
 
 def pour(source: Path | str, target: Path) -> None:
-    """Have `target` hold what `source` holds (":memory:": nothing). StorageError, OSError.
+    """Make `target` hold the content of `source` (":memory:": nothing). StorageError, OSError.
 
-    A target that is not a database any more is emptied first.
+    A target that is no longer a database is emptied first.
     """
     try:
         _copy(source, target)

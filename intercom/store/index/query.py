@@ -1,7 +1,7 @@
-"""Owns getting messages out of the index: what a reader has not been given, history, search.
+"""Owns reading messages from the index: what a reader has not got yet, history, search.
 
-The state (receipts, hidden messages) is attached to the connection as `state`, so that one SQL
-statement can leave out what was given: filters come before limits.
+The state (receipts, hidden messages) is attached to the connection as `state`, so a single SQL statement can leave
+out what was given: filters apply before limits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from intercom.core.message import ALL, MACHINE, SAID, Message, canonical, tag_of
 from intercom.store.index.values import loaded, stored
 from intercom.store.state.receipts import NOT_GIVEN
 
-#: Of own messages that are on the page, the page's name; else the file that they are in.
+#: The page's name for own messages on the page; otherwise the file that they are in.
 _ON_PAGE = "s.own AND m.hidden = 0 AND (m.seq > (SELECT value FROM meta WHERE key = 'page') OR m.seq IN kept)"
 _FILE = f"CASE WHEN {_ON_PAGE} THEN (SELECT value FROM meta WHERE key = 'log') ELSE s.path END"
 COLUMNS = (
@@ -31,7 +31,7 @@ _PAGE = (
     "UNION SELECT seq FROM kept) k JOIN messages m ON m.seq = k.seq JOIN sources s ON s.src = m.src "
     "WHERE s.own AND m.hidden = 0"
 )
-_CONDITIONS = 20  #: words that are a condition of their own: SQLite takes no more than 1,000 in a row
+_CONDITIONS = 20  #: words that become conditions of their own: SQLite allows at most 1,000 in a row
 FROM = "FROM messages m LEFT JOIN sources s ON s.src = m.src"
 
 
@@ -39,20 +39,20 @@ _TO = "instr(', ' || m.rcpt || ', ', ', ' || ? || ', ') > 0"
 
 
 class Filter(NamedTuple):
-    """What to let through; None lets everything through. Words must all occur in the body."""
+    """Which messages to return; None lets everything through. All words must occur in the body."""
 
     thread: str | None = None
     sender: str | None = None
     to: str | None = None
     type: str | None = None
-    since: str | None = None  #: UTC ISO time; later or equal
-    after: int | None = None  #: a sequence number; greater
-    before: int | None = None  #: a sequence number; less
+    since: str | None = None  #: UTC ISO time, inclusive
+    after: int | None = None  #: a sequence number, exclusive
+    before: int | None = None  #: a sequence number, exclusive upper bound
     words: str | None = None
-    about: str | None = None  #: whose messages and messages to whom
+    about: str | None = None  #: messages from or to this name
 
     def lets(self, message: Message) -> bool:
-        """Whether a message at hand passes."""
+        """Whether a message in memory passes."""
         if self.type is not None:
             tag, declared = tag_of(self.type)
             if message.tag != tag or (declared and not self.type.isupper() and message.type != declared):
@@ -69,7 +69,7 @@ class Filter(NamedTuple):
         )
 
     def where(self) -> tuple[str, list[Any]]:
-        """The filter as SQL conditions over `m` and their values."""
+        """The filter as SQL conditions over `m`, and their values."""
         thread, sender, about, to = (
             None if name is None else stored(name) for name in (self.thread, self.sender, self.about, self.to)
         )
@@ -90,7 +90,7 @@ class Filter(NamedTuple):
             sql += condition
             values += more
         words = list(dict.fromkeys((self.words or "").split()))
-        # SQLite knows the two cases of ASCII letters only, but is far quicker than a call of Python.
+        # SQLite ignores case for ASCII letters only, but is far faster than calling Python.
         quick = [word for word in words if word.isascii()][:_CONDITIONS]
         for word in quick:
             sql += " AND instr(lower(m.body), lower(?)) > 0"
@@ -106,13 +106,13 @@ def filter_of(
     thread: str | None = None,
     sender: str | None = None,
     to: str | None = None,
-    type: str | None = None,  # the word of the format
+    type: str | None = None,  # shadows a built-in, but is the format's word
     since: str | None = None,
     after: int | None = None,
     before: int | None = None,
     words: str | None = None,
 ) -> Filter:
-    """A filter from what a caller gave, "" being as good as None. UsageError; FormatError where a type is not one."""
+    """Build a filter from a caller's values, where "" means None. UsageError; FormatError for an invalid type."""
     maybe_texts("nothing was read", thread=thread, sender=sender, to=to, type=type, since=since, query=words)
     if type:
         tag_of(type)
@@ -124,7 +124,7 @@ def filter_of(
 
 
 def _holds(body: str, words: str) -> bool:
-    """Whether every one of the words occurs in a body, in whatever case."""
+    """Whether a body contains all of the words, ignoring case."""
     lower, folded = body.lower(), body.casefold()
     return all(word.lower() in lower if word.isascii() else word.casefold() in folded for word in words.split())
 
@@ -134,7 +134,7 @@ def _holds_stored(body: str | bytes, words: str | bytes) -> bool:
 
 
 def _type_condition(word: str) -> tuple[str, list[Any]]:
-    """A type in either vocabulary as SQL: `INFO` is every INFO, `status` and `announce` their part of it."""
+    """A type in either vocabulary as SQL: `INFO` is every INFO, `status` and `announce` are each a part of those."""
     tag, declared = tag_of(word)
     if declared is None or word.isupper():
         return " AND m.tag = ?", [tag]
@@ -148,7 +148,7 @@ def _type_condition(word: str) -> tuple[str, list[Any]]:
 
 
 def attach_state(db: sqlite3.Connection, path: Path) -> None:
-    """Make the state readable beside the index as schema `state`, in the place of one that was there before."""
+    """Attach the state as schema `state`, in place of an earlier one."""
     db.create_function("holds", 2, _holds_stored, deterministic=True)
     if db.execute("SELECT 1 FROM pragma_database_list WHERE name = 'state'").fetchone():
         db.execute("DETACH DATABASE state")
@@ -156,9 +156,9 @@ def attach_state(db: sqlite3.Connection, path: Path) -> None:
 
 
 def message_of(row: Sequence[Any]) -> Message:
-    """A message of a row of COLUMNS."""
+    """Build a message from a row of COLUMNS."""
     ident, seq, at, sender, to, tag, declared, body, urgent, re_, thread, via, path, *said = row
-    if bytes in map(type, row):  # text that is not UTF-8, in a header written by hand
+    if bytes in map(type, row):  # text that is not UTF-8, from a hand-written header
         at, sender, to, tag, declared, *said = map(loaded, (at, sender, to, tag, declared, *said))
     return Message(
         ident,
@@ -198,9 +198,9 @@ def _unread_values(reader: str, floor: int, joined: int) -> list[Any]:
 def unread(
     db: sqlite3.Connection, reader: str, floor: int, joined: int, wanted: Filter, limit: int | None
 ) -> list[Message]:
-    """What `reader` has not been given beyond sequence number `floor`, broadcasts from `joined` on.
+    """What `reader` has not got beyond sequence number `floor`, with broadcasts from `joined` on.
 
-    In order of arrival; cut by `limit`, the urgent ones come first.
+    In order of arrival; if `limit` cuts it, urgent messages come first.
     """
     condition, values = wanted.where()
     order = " ORDER BY m.seq" if limit is None else " ORDER BY m.urgent DESC, m.seq LIMIT ?"
@@ -210,13 +210,13 @@ def unread(
 
 
 def unread_facts(db: sqlite3.Connection, reader: str, floor: int, joined: int) -> tuple[int, int | None]:
-    """How many messages `reader` has not been given, and the lowest sequence number among them."""
+    """How many messages `reader` has not got, and the lowest sequence number among them."""
     row = db.execute(f"SELECT count(*), min(m.seq) {_UNREAD}", _unread_values(reader, floor, joined)).fetchone()
     return row[0], row[1]
 
 
 def visible(db: sqlite3.Connection, reader: str, wanted: Filter, limit: int | None) -> list[Message]:
-    """All that is to or from `reader` or for everybody, oldest first; `limit` keeps the newest."""
+    """All messages to or from `reader` or to everybody, oldest first; `limit` selects the newest."""
     condition, values = wanted.where()
     sql = (
         f"SELECT {COLUMNS} {FROM} WHERE m.hidden != 1 AND (m.sender = ? OR m.seq IN (SELECT seq FROM inbox "
@@ -227,7 +227,7 @@ def visible(db: sqlite3.Connection, reader: str, wanted: Filter, limit: int | No
 
 
 def history(db: sqlite3.Connection, wanted: Filter, limit: int | None) -> list[Message]:
-    """Everything, oldest first; `limit` keeps the newest."""
+    """All messages, oldest first; `limit` selects the newest."""
     condition, values = wanted.where()
     sql = f"SELECT {COLUMNS} {FROM} WHERE m.hidden != 1{condition} ORDER BY m.seq DESC LIMIT ?"
     rows = db.execute(sql, [*values, -1 if limit is None else limit]).fetchall()
@@ -235,14 +235,14 @@ def history(db: sqlite3.Connection, wanted: Filter, limit: int | None) -> list[M
 
 
 def following(db: sqlite3.Connection, wanted: Filter, limit: int) -> list[Message]:
-    """Oldest first, as `history`; `limit` keeps the oldest."""
+    """As `history`, but `limit` selects the oldest."""
     condition, values = wanted.where()
     sql = f"SELECT {COLUMNS} {FROM} WHERE m.hidden != 1{condition} ORDER BY m.seq LIMIT ?"
     return messages_of(db.execute(sql, [*values, limit]))
 
 
 def by_ids(db: sqlite3.Connection, ids: Sequence[str]) -> list[Message]:
-    """The messages with these ids that there are, hidden ones too, in order of arrival."""
+    """The existing messages with these ids, hidden ones included, in order of arrival."""
     found = []
     for start in range(0, len(ids), 500):
         part = list(ids[start : start + 500])
@@ -252,17 +252,17 @@ def by_ids(db: sqlite3.Connection, ids: Sequence[str]) -> list[Message]:
 
 
 def last_seq(db: sqlite3.Connection) -> int:
-    """The highest sequence number given out."""
+    """The highest sequence number assigned."""
     return int(db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0])
 
 
 def generation(db: sqlite3.Connection) -> str:
-    """Names this build of the index: what was cached against another build does not count."""
+    """Identifies this build of the index: anything cached from another build is invalid."""
     return str(db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
 
 
 def late(db: sqlite3.Connection, found: Iterable[Message]) -> set[str]:
-    """The ids of those from other machines that came after newer ones of the same sender: a tool synced them later."""
+    """The ids of messages from other machines that arrived, by a late sync, after newer ones of their sender."""
     theirs = [one for one in found if one.via == MACHINE]
     out = set[str]()
     for sender in {one.sender for one in theirs}:
@@ -275,14 +275,14 @@ def late(db: sqlite3.Connection, found: Iterable[Message]) -> set[str]:
 
 
 def sent_by(db: sqlite3.Connection, sender: str, ident: str | None, limit: int) -> list[Message]:
-    """The newest messages of a sender, or the one with this id, oldest first."""
+    """The newest messages of a sender, or only the one with this id, oldest first."""
     condition, values = ("", [sender]) if ident is None else (" AND m.id = ?", [sender, ident])
     sql = f"SELECT {COLUMNS} {FROM} WHERE m.sender = ?{condition} ORDER BY m.seq DESC LIMIT ?"
     return messages_of(reversed(db.execute(sql, [*values, limit]).fetchall()))
 
 
 def acted(db: sqlite3.Connection, message: Message, name: str, tags: Sequence[str]) -> Message | None:
-    """The first answer or report of completion by `name` to `message`: by reference, else in its thread."""
+    """The first answer or completion report by `name` to `message`: by reference, else by thread."""
     marks = ",".join("?" * len(tags))
     start, end = f"SELECT {COLUMNS} {FROM} WHERE", f"m.sender = ? AND m.tag IN ({marks}) ORDER BY m.seq LIMIT 1"
     found = messages_of(db.execute(f"{start} m.re = ? AND {end}", (message.id, name, *tags)))
@@ -293,13 +293,13 @@ def acted(db: sqlite3.Connection, message: Message, name: str, tags: Sequence[st
 
 
 def beginning(db: sqlite3.Connection, ident: str, most: int) -> list[str]:
-    """The ids that begin so, a few of them."""
+    """A few ids that begin with this text."""
     sql = "SELECT id FROM messages WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
     return [row[0] for row in db.execute(sql, (ident, ident + "\x7f", most))]
 
 
 def counts(db: sqlite3.Connection) -> tuple[int, int]:
-    """How many messages there are, and how many of them the archive holds."""
+    """The number of messages, and how many of them only the archive has."""
     row = db.execute(
         "SELECT count(*), coalesce(sum(src IN (SELECT src FROM sources WHERE path LIKE 'archive/%')), 0) FROM messages"
     ).fetchone()
@@ -307,7 +307,7 @@ def counts(db: sqlite3.Connection) -> tuple[int, int]:
 
 
 def latest_status(db: sqlite3.Connection) -> list[Message]:
-    """The latest message with a status code of each sender."""
+    """Each sender's latest message with a status code."""
     sql = (
         f"SELECT {COLUMNS} {FROM} WHERE m.seq IN "
         "(SELECT max(seq) FROM messages WHERE status IS NOT NULL AND hidden != 1 GROUP BY sender) ORDER BY m.seq"
@@ -316,24 +316,24 @@ def latest_status(db: sqlite3.Connection) -> list[Message]:
 
 
 def live_count(db: sqlite3.Connection) -> int:
-    """How many messages are on the page."""
+    """The number of messages on the page."""
     return int(db.execute(f"SELECT count(*) {_PAGE}").fetchone()[0])
 
 
 def on_page(db: sqlite3.Connection) -> list[str]:
-    """The ids of the messages that are to be on the page, in order of arrival."""
+    """The ids of the messages that belong on the page, in order of arrival."""
     return [row[0] for row in db.execute(f"SELECT m.id {_PAGE} ORDER BY m.seq")]
 
 
 def proven_names(db: sqlite3.Connection) -> list[str]:
-    """The names at this machine to or from which something was sent that no hand wrote. It looks at every message."""
+    """Local names that sent or got a message that was not written by hand. Scans every message."""
     sql = "SELECT DISTINCT sender, rcpt FROM messages WHERE coalesce(via, 'tool') IN ('tool', 'cli')"
     found = (name for row in db.execute(sql) for part in row for name in str(loaded(part)).split(", "))
     return [name for name in dict.fromkeys(found) if "@" not in name]
 
 
 def own_ids(db: sqlite3.Connection) -> list[str]:
-    """The ids of all messages of our own ledger whose text is not to be destroyed, in order of arrival."""
+    """The ids of all messages of our own ledger that are not to be redacted, in order of arrival."""
     sql = (
         "SELECT m.id FROM messages m JOIN sources s ON s.src = m.src WHERE s.own "
         "AND m.id NOT IN (SELECT id FROM traces WHERE redacted = 1) ORDER BY m.seq"
@@ -342,12 +342,12 @@ def own_ids(db: sqlite3.Connection) -> list[str]:
 
 
 def off_page(db: sqlite3.Connection) -> list[Message]:
-    """What people deleted by hand, or what is missing and was left so, in order of arrival."""
+    """Messages that people deleted by hand, or that are missing and were left so, in order of arrival."""
     return messages_of(db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.hidden > 0 ORDER BY m.seq"))
 
 
 def deleted(db: sqlite3.Connection) -> list[Message]:
-    """What somebody deleted, in order of arrival."""
+    """Messages that somebody deleted, in order of arrival."""
     return messages_of(db.execute(f"SELECT {COLUMNS} {FROM} WHERE m.hidden = 1 ORDER BY m.seq"))
 
 
@@ -358,29 +358,29 @@ def is_ours(db: sqlite3.Connection, ident: str) -> bool:
 
 
 def older_bodies(db: sqlite3.Connection, ident: str) -> list[str]:
-    """The texts that a message had before the present one, oldest first."""
+    """The former texts of a message, oldest first."""
     rows = db.execute("SELECT body FROM versions WHERE id = ? ORDER BY n", (ident,)).fetchall()
     return [loaded(row[0]) for row in rows]
 
 
 def texts(db: sqlite3.Connection, ident: str) -> list[Message]:
-    """A message with every text that it had, oldest first, the present one last; nothing if there is none."""
+    """A message once for each text that it had, oldest first, the present one last; empty if it does not exist."""
     present = by_ids(db, [ident])
     return [present[0]._replace(body=body) for body in older_bodies(db, ident)] + present if present else []
 
 
 def unfinished(db: sqlite3.Connection) -> list[str]:
-    """The ids of messages that are to be redacted, where nobody noted that it was done."""
+    """The ids of messages to be redacted whose redaction is not recorded as done."""
     return [row[0] for row in db.execute("SELECT id FROM traces WHERE redacted = 1")]
 
 
 def purged(db: sqlite3.Connection) -> list[str]:
-    """The ids of messages whose texts were destroyed."""
+    """The ids of redacted messages whose texts have been destroyed."""
     return [row[0] for row in db.execute("SELECT id FROM traces WHERE redacted = 2")]
 
 
 def holding(db: sqlite3.Connection, text: str) -> list[Message]:
-    """Every message whose body holds `text`, letter by letter."""
+    """Every message whose body contains `text` exactly."""
     return messages_of(
         db.execute(f"SELECT {COLUMNS} {FROM} WHERE instr(m.body, ?) > 0 ORDER BY m.seq", (stored(text),))
     )

@@ -1,17 +1,19 @@
-"""Owns what happens to messages that the index has already: another text or header, in ours or in other logs.
+"""Owns changes to messages that the index already has: another text or header, in our ledger or in other logs.
 
-Of our own messages the ledger says which text counts: the last one there. Beside another machine's log there is no
-ledger of ours. Its file is all we have, so:
+For our own messages the ledger decides: the last text there is current. Another machine's ledger is not here. Its
+file is all we have, so:
 
-- another text under the id of a message that we have from this file is that message, edited. Under the id of one from
-  elsewhere it is nothing: nobody's log but its own can change a message.
-- where an entry with an id stands twice in the file, not under the same header or not alike, somebody copied a block as
-  the pattern for a new message: the second is that. So is one under the id of any other message that we have, neither
-  under its header nor like it: its block was the pattern, or was typed over.
-- an entry without an id has one made of its content, so an edit gives it another. It is the message that we had from
-  this file under the same header, with a time to the second, if that text is gone, the two are alike, and it stands
-  where that one stood: another one that is gone may have been compacted. The message
-  goes by the new id then, as it will after a rebuild, and keeps its number, its receipts and its older texts.
+- another text under the id of a message that we have from this file is that message, edited. Under the id of one
+from
+  elsewhere it means nothing: a message can only be changed in its own log.
+- if an id occurs twice in the file, and the two differ in header or are not alike, somebody copied a block as a
+  template for a new message: the second is that new message. The same holds for the id of any other message that we
+  have, if neither header nor text match: its block was the template, or was typed over.
+- an entry without an id gets one derived from its content, so an edit changes it. It counts as the message that we
+had
+  from this file under the same header, with a time to the second, if that text is gone, the two are alike, and it is
+  in the same position; a message gone from elsewhere may have been compacted. The message then has the new id, as it
+  will after a rebuild, and keeps its number, its receipts and its older texts.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from intercom.store.index.values import entry_of_row, loaded, stored, stored_row
 from intercom.store.state import receipts
 
 INBOX = "INSERT OR IGNORE INTO inbox VALUES (?, ?)"
-MANY = 100  #: texts under one header that are compared with one: so many have none but by intent
-ALIKE = 0.6  #: texts under one header at least so alike are one message, as in `reconcile`
+MANY = 100  #: texts compared under one header: nobody has more except by intent
+ALIKE = 0.6  #: texts under one header that are at least this similar are one message, as in `reconcile`
 _ANYWHERE = 1 << 62  #: above every number
 _STATE = "SELECT 1 FROM pragma_database_list WHERE name = 'state'"
 
@@ -40,26 +42,26 @@ class Source(NamedTuple):
 
     src: int
     trusted: bool
-    copy: bool = False  #: what a sync tool made of a live log, perhaps before or after somebody edited it
-    ours: bool = False  #: of our own: what our tools wrote we have, so all else in it is by hand
-    machine: str = ""  #: whose log it is, where it is another machine's
-    here: tuple[str, ...] = ()  #: by which names that machine may mean this one
+    copy: bool = False  #: a sync tool's copy of a live log, perhaps from before or after an edit
+    ours: bool = False  #: our own log: we have what our tools wrote, so all else in it is hand-written
+    machine: str = ""  #: the machine whose log it is, if not this one
+    here: tuple[str, ...] = ()  #: names by which that machine may refer to this one
 
 
-#: Of messages that the index has, by id: number, source, and what an Entry says from its stamp to its body.
+#: For messages in the index, by id: number, source, and an Entry's fields from its stamp to its body.
 Rows = Mapping[str, tuple[int, int, tuple[Any, ...]] | None]
 
 
 def inbox_rows(rcpt: str, seq: int) -> Iterable[tuple[str, int]]:
-    """A row for each reader that a message is for."""
+    """One row for each recipient of a message."""
     return [(rcpt, seq)] if "," not in rcpt else [(name, seq) for name in dict.fromkeys(rcpt.split(", "))]
 
 
 def told_apart(source: Source, entries: Sequence[Entry], rows: Rows, before: set[str] | None = None) -> list[Entry]:
-    """The entries of another's log, those that were written on the pattern of another message without its id.
+    """The entries of another's log, where those made from another message's block lose its id.
 
-    `rows` is what we have under these ids. `before` are the ids that stand before these entries in the file, to which
-    theirs are added; None if that is all that we have from it.
+    `rows` is what we have under these ids. `before` are the ids that precede these entries in the file, to which
+    theirs are added; None if these entries are the whole file.
     """
     seen: dict[str, Entry] = {}
     out = []
@@ -82,7 +84,7 @@ def told_apart(source: Source, entries: Sequence[Entry], rows: Rows, before: set
 
 
 def _another(one: Entry, other: Entry, *, both: bool) -> bool:
-    """Whether they are two messages: where one still stands beside the other, header and text must `both` say not."""
+    """Whether the two are different messages; if both are in the file, header and text must `both` differ."""
     same = _header(one) == _header(other)
     if same and one.body == other.body:
         return False
@@ -92,7 +94,7 @@ def _another(one: Entry, other: Entry, *, both: bool) -> bool:
 
 
 def follow(db: sqlite3.Connection, source: Source, edited: Iterable[tuple[str, Entry]]) -> None:
-    """Let newer texts count, where we have the ids from this source: a hand is on them now."""
+    """Make the newer texts current of messages that we have from this source; they were edited by hand."""
     for ident, entry in edited:
         sql = "SELECT sender, rcpt, tag, body FROM messages WHERE id = ? AND src = ?"
         row = db.execute(sql, (ident, source.src)).fetchone() if entry.id else None
@@ -101,9 +103,9 @@ def follow(db: sqlite3.Connection, source: Source, edited: Iterable[tuple[str, E
 
 
 def take_edits(db: sqlite3.Connection, source: Source, named: Iterable[tuple[str, Entry]]) -> list[tuple[str, int]]:
-    """Find the messages of this source whose texts were edited where they have no id; return (new id, number).
+    """Find messages of this source without ids whose texts were edited; returns (new id, number).
 
-    `named` is all of it, from its start.
+    `named` is the whole source, from its start.
     """
     order: list[str] = []
     strangers: dict[str, Entry] = {}
@@ -128,9 +130,9 @@ def take_edits(db: sqlite3.Connection, source: Source, named: Iterable[tuple[str
 
 
 def _places(db: sqlite3.Connection, source: Source, order: list[str]) -> dict[str, tuple[int, int]]:
-    """For each message of a log, in its order, the numbers of the known ones that stand before and after it.
+    """For each message of a log, in order, the numbers of the known messages around it.
 
-    Where none stands before, it is the start, or, in a log that was compacted, nobody knows what stood there.
+    Without one before, it is at the start, or, in a compacted log, the position is unknown.
     """
     known = dict(db.execute("SELECT id, seq FROM messages WHERE src = ?", (source.src,)).fetchall())
     before, places = (_ANYWHERE if "" in order else 0), {}
@@ -145,14 +147,14 @@ def _places(db: sqlite3.Connection, source: Source, order: list[str]) -> dict[st
 
 
 def _stands(number: int, before: int, after: int) -> bool:
-    """Whether a message of this number stood between two; beyond what is known, not in a log that was compacted."""
+    """Whether a message with this number was between these two; never true beyond known messages in a compacted log."""
     return before < number < after
 
 
 def _by_header(
     db: sqlite3.Connection, source: Source, present: set[str], stamps: set[str]
 ) -> dict[tuple[str, ...], list[tuple[str, int, str]]]:
-    """What we have from this source, with these stamps, and is there no more."""
+    """Our messages from this source with these stamps that are no longer in it."""
     gone: dict[tuple[str, ...], list[tuple[str, int, str]]] = {}
     sql = "SELECT id, seq, body, stamp, sender, rcpt, tag FROM messages WHERE src = ?"
     for row in db.execute(sql, (source.src,)):
@@ -163,7 +165,7 @@ def _by_header(
 
 
 def _rename(db: sqlite3.Connection, old: str, new: str) -> None:
-    """Let a message go by a new id, here and in the state: its number and its receipts are kept by id."""
+    """Give a message a new id, here and in the state, where its number and receipts are stored by id."""
     db.execute("UPDATE versions SET id = ? WHERE id = ?", (new, old))
     db.execute("UPDATE messages SET id = ? WHERE id = ?", (new, old))
     if db.execute(_STATE).fetchone():
@@ -185,7 +187,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 def revise(db: sqlite3.Connection, ident: str, entry: Entry, source: Source) -> None:
-    """Let the newer text of a known message count; keep the older as a version."""
+    """Make a newer text of a known message current, and store the older one as a version."""
     sql = "SELECT seq, body, at, src, stamp, sender, rcpt, tag, urgent FROM messages WHERE id = ?"
     seq, body, at, src, *before = db.execute(sql, (ident,)).fetchone()
     new = stored(entry.body)
@@ -206,7 +208,7 @@ def revise(db: sqlite3.Connection, ident: str, entry: Entry, source: Source) -> 
 
 
 def _readdress(db: sqlite3.Connection, seq: int, entry: Entry) -> None:
-    """Let the newer header of a known message count: a person may have corrected the name it is for."""
+    """Apply a newer header of a known message: a person may have corrected the recipient."""
     now = (*map(stored, (entry.sender, entry.to, entry.tag)), 1 if entry.urgent else 0, stored(entry.stamp))
     before = db.execute("SELECT sender, rcpt, tag, urgent, stamp FROM messages WHERE seq = ?", (seq,)).fetchone()
     if now != before:

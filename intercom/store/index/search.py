@@ -1,11 +1,12 @@
 """Owns search: by id, by words, and by parts of words.
 
-Words come first, best match first and the newest among equals: FTS5 finds them in an index of words. What more than
-5,000 messages have is not ranked, which would take half a second in a million: the newest come first. After them come
-the messages that hold each term somewhere, the newest first: looked for in the texts that have a word with it in
-(`terms`). What is in very many words, or in no letters of ASCII, is looked for in all texts, a tenth of a second for
-100,000 messages. (An index of all groups of three letters takes seventeen times as long to build, at each rebuild; and
-it finds nothing in Chinese or Japanese, where a word has two letters and none stands between blanks.)
+Word matches come first, the best first and the newest among equals; FTS5 finds them in its word index. What more
+than 5,000 messages match is not ranked, which would take half a second in a million messages: the newest come first.
+Then come the messages that contain each term somewhere, newest first: the `terms` table gives the words that contain
+it, and only texts with those words are scanned. A term in very many words, or with non-ASCII letters, is looked for
+in all texts, at a tenth of a second per 100,000 messages. (A trigram index would take seventeen times as long to
+build, at each rebuild, and finds nothing in Chinese or Japanese, where a word has two letters and no blanks around
+it.)
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from intercom.store.index.query import COLUMNS, FROM, beginning, by_ids, last_se
 from intercom.store.index.terms import holding, note, note_all
 from intercom.store.index.values import stored
 
-_UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or not reach SQLite
+_UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")  # would end the query, or cannot be passed to SQLite
 _ID = re.compile(r"[0-9a-z]{6,12}\Z")
-_PART = 3  #: letters that a part of a word has at least
-_MANY = 5_000  #: messages that are ranked at most
+_PART = 3  #: minimum letters of a part of a word
+_MANY = 5_000  #: maximum of ranked messages
 _AMONG_WORDS = "FROM words w CROSS JOIN messages m ON m.seq = w.rowid LEFT JOIN sources s ON s.src = m.src"
-_TERMS = 20  #: so many are looked for in texts: SQLite takes no more than 1,000 conditions in a row
+_TERMS = 20  #: maximum of terms looked for in texts: SQLite allows at most 1,000 conditions in a row
 
 
 class Term(NamedTuple):
@@ -36,17 +37,17 @@ class Term(NamedTuple):
 
     @property
     def part(self) -> bool:
-        """Whether it is looked for inside words: long enough, or of a script without blanks."""
+        """Whether it is also looked for inside words: long enough, or of a script without blanks."""
         return not self.star and (len(self.text) >= _PART or not self.text.isascii())
 
     @property
     def quoted(self) -> str:
-        """As FTS5 has it."""
+        """The term in FTS5 syntax."""
         return '"' + self.text.replace('"', "") + '"' + ("*" if self.star else "")
 
 
 def search(db: sqlite3.Connection, query: str, limit: int) -> list[Message]:
-    """What bears this id, what has all these words, what holds all these parts of words: in this order."""
+    """The message with this id, then those with all these words, then those with all these parts of words."""
     found = re.findall(r'"([^"]+)"|([^\s"*]+)(\*?)', _UNSEARCHABLE.sub(" ", query))
     terms = [Term(quoted or plain, bool(star)) for quoted, plain, star in found]
     if not terms:
@@ -84,7 +85,7 @@ def _by_parts(db: sqlite3.Connection, terms: list[Term], limit: int) -> list[Mes
         text = term.text
         if text.isascii():
             sql += " AND instr(lower(m.body), lower(?)) > 0"
-        elif text.lower() == text.upper():  # of a script that has no case
+        elif text.lower() == text.upper():  # of a script without upper and lower case
             sql += " AND instr(m.body, ?) > 0"
         else:
             sql += " AND holds(m.body, ?)"
@@ -103,7 +104,7 @@ def _by_parts(db: sqlite3.Connection, terms: list[Term], limit: int) -> list[Mes
 
 
 def bring_up(index: Index, db: sqlite3.Connection) -> bool:
-    """Bring the index of words up to the messages; False where it was. IndexLost, StorageError."""
+    """Update the word index; False if it was up to date. IndexLost, StorageError."""
     if words_upto(db) >= last_seq(db):
         return False
     with index.writing() as writing:
@@ -112,7 +113,7 @@ def bring_up(index: Index, db: sqlite3.Connection) -> bool:
 
 
 def index_words(db: sqlite3.Connection) -> None:
-    """Bring the word index up to the messages. The caller is in a write transaction."""
+    """Update the word index. The caller is in a write transaction."""
     upto = words_upto(db)
     db.execute("INSERT INTO words (rowid, body) SELECT seq, body FROM messages WHERE seq > ?", (upto,))
     if upto:

@@ -1,4 +1,4 @@
-"""Owns getting out of the index what stands open: questions without an answer, the newest task, the newest words."""
+"""Owns reading from the index what is pending: unanswered questions, the newest task, the newest messages."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sqlite3
 from intercom.core.message import Message
 from intercom.store.index.query import COLUMNS, FROM, message_of, messages_of
 
-_WANT = ("ASK", "TASK")  #: tags that want an answer; of others those whose sender says that it waits
+_WANT = ("ASK", "TASK")  #: tags that want an answer; others do if the sender says that it waits
 _WAITING = ("waiting", "blocked")
-_LOOK_BACK = 1_000  #: of a reader's newest messages so many are looked through for a task
+_LOOK_BACK = 1_000  #: how many of a reader's newest messages are searched for a task
 
 
 def wanting_answer(db: sqlite3.Connection, name: str) -> list[Message]:
-    """What others asked `name`, and no answer of it names or follows in the thread; oldest first."""
+    """What others asked `name` without an answer that refers to it or follows in its thread; oldest first."""
     sql = (
         f"SELECT {COLUMNS} {FROM} WHERE m.seq IN (SELECT seq FROM inbox WHERE rcpt = ?1) AND m.hidden != 1 "
         f"AND m.sender NOT IN (?1, 'system') AND (m.tag IN {_WANT} OR m.status IN {_WAITING}) "
@@ -25,7 +25,7 @@ def wanting_answer(db: sqlite3.Connection, name: str) -> list[Message]:
 
 
 def loose_answers(db: sqlite3.Connection, name: str, after: int) -> list[Message]:
-    """Answers of `name` that name no question and stand in no thread, oldest first."""
+    """Answers by `name` without a reference or a thread, oldest first."""
     sql = (
         f"SELECT {COLUMNS} {FROM} WHERE m.seq > ? AND m.sender = ? AND m.tag = 'REPLY' AND m.re IS NULL "
         "AND m.thread IS NULL AND m.hidden != 1 ORDER BY m.seq"
@@ -44,7 +44,7 @@ def newest_task(db: sqlite3.Connection, name: str) -> Message | None:
 
 
 def newest_to(db: sqlite3.Connection, name: str) -> Message | None:
-    """The newest message to `name` by name, from another."""
+    """The newest message from somebody else addressed to `name` by name."""
     sql = (
         f"SELECT {COLUMNS} {FROM} WHERE m.seq IN (SELECT seq FROM inbox WHERE rcpt = ?1) AND m.hidden != 1 "
         "AND m.sender NOT IN (?1, 'system') ORDER BY m.seq DESC LIMIT 1"

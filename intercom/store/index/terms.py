@@ -1,6 +1,6 @@
-"""Owns the table of all distinct words of all texts: it tells which words hold a part, so that few texts are looked at.
+"""Owns the table of all distinct words in all texts: it gives the words that contain a part, to narrow a search.
 
-The words are FTS5's own, taken from its vocabulary. A word stays after its last text is gone; it finds nothing then.
+The words come from FTS5's own vocabulary. A word stays after its last text is gone; it then finds nothing.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 
 from intercom.core.message import new_id
 
-_MANY = 200  #: words that one part stands for; one that is in more of them is in so many texts that the newest will do
-_PIECE = re.compile("[a-z0-9]+")  # of a text in ASCII: what FTS5 never takes apart
+_MANY = 200  #: words per part; a part in more words is in so many texts that scanning the newest is enough
+_PIECE = re.compile("[a-z0-9]+")  # in ASCII text, what FTS5 never splits
 
 
 def note_all(db: sqlite3.Connection) -> None:
-    """Note the words of everything that FTS5 has indexed. The caller is in a write transaction."""
+    """Add the words of everything that FTS5 has indexed. The caller is in a write transaction."""
     _note(db, "main", "words")
 
 
 def note(db: sqlite3.Connection, bodies: Iterable[tuple[str | bytes]]) -> None:
-    """Note the words of these texts. The caller is in a write transaction."""
+    """Add the words of these texts. The caller is in a write transaction."""
     fresh = f"fresh_{new_id()}"
     db.execute(f"CREATE VIRTUAL TABLE temp.{fresh} USING fts5(body, content='')")
     db.executemany(f"INSERT INTO temp.{fresh} (body) VALUES (?)", bodies)
@@ -36,7 +36,7 @@ def _note(db: sqlite3.Connection, schema: str, table: str) -> None:
 
 
 def holding(db: sqlite3.Connection, parts: Iterable[str]) -> str | None:
-    """The FTS5 query for the texts that may hold all these parts; "" if none does, None if it would be too long."""
+    """The FTS5 query for texts that may contain all these parts; "" if none can, None if it would be too long."""
     groups = []
     for part in parts:
         for piece in _PIECE.findall(part.lower()) if part.isascii() else ():

@@ -1,6 +1,6 @@
-"""Owns how text enters and leaves SQLite, which takes no lone surrogates: such text is stored as its bytes.
+"""Owns converting text for SQLite, which takes no lone surrogates: such text is stored as bytes.
 
-A byte that is not UTF-8, in a header that somebody wrote by hand, must not stop anybody from reading.
+A byte that is not UTF-8, in a hand-written header, must not keep anybody from reading.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from intercom.format import MESSAGE, Entry, decode, encode
 
 
 def stored(text: str) -> str | bytes:
-    """Text as SQLite can hold and compare it."""
+    """Convert text to what SQLite can store and compare."""
     if text.isascii():
         return text
     try:
@@ -28,11 +28,11 @@ def loaded(value: Any) -> Any:
 
 
 def entry_of_row(said: Sequence[Any]) -> Entry:
-    """The message without an id that these columns hold: stamp, sender, recipient, tag, urgent, body."""
+    """A message without id from these columns: stamp, sender, recipient, tag, urgent, body."""
     stamp, sender, to, tag, urgent, body = map(loaded, said)
     return Entry(MESSAGE, 0, b"", stamp, sender, to, tag, bool(urgent), body)
 
 
 def stored_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row with all of its text as SQLite can hold it."""
+    """Convert all text in a row for SQLite."""
     return tuple(stored(value) if isinstance(value, str) else value for value in row)

@@ -1,1 +1,1 @@
-"""Owns the live log, its journal and its archive: appending, replacing, compacting, and whether they agree."""
+"""Owns the ledger, the page and its base: appending, replacing, compacting, and checking that they agree."""

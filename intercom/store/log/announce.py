@@ -1,4 +1,4 @@
-"""Owns what Intercom itself says in the log: a message by `system`, to the people, or to whom it concerns."""
+"""Owns what Intercom itself says in the log: messages by `system` to the people or agents concerned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from intercom.store.log.template import fresh_log, keep_out_of_git
 def announcement(
     text: str, *, to: str = USER, tag: str = "INFO", thread: str | None = None, file: str = ""
 ) -> tuple[Message, bytes]:
-    """A message of Intercom's own, and its block for the log."""
+    """A message from Intercom itself, and its block for the log."""
     now = time.time()
     kind = "status" if tag == "INFO" else tag.lower()
     message = Message(new_id(), None, utc(now), SYSTEM, to, tag, kind, text, thread=thread, file=file)
@@ -22,7 +22,7 @@ def announcement(
 
 
 def announce(config: Config, text: str, *, to: str = USER, thread: str | None = None) -> Message:
-    """Append one. A log that is too long by now is left to the next send. StorageError, LockTimeout."""
+    """Send one. A log that becomes too long is left for the next send to compact. StorageError, LockTimeout."""
     message, block = announcement(text, to=to, thread=thread, file=config.log.name)
 
     def first() -> bytes:

@@ -1,11 +1,12 @@
 """Owns the base of a page: what the page held when ledger and page last agreed. Private, and derived.
 
-One file for each page, `.intercom/base.INTERCOM-<machine>`: a line of fixed length that proves itself, a full copy of
-the page's bytes, and the ids of those of its messages that do not bear their own. A full copy, because what is no
-message (front matter, a preamble, loose text), the order, and which entries are copies come back from nowhere else.
+One file per page, `.intercom/base.INTERCOM-<machine>`: a self-verifying line of fixed length, a full copy of the
+page's bytes, and the ids of those of its messages that have none in the text. The copy is full because everything
+that is not a message (front matter, a preamble, loose text), the order, and which entries are copies can be
+recovered from nowhere else.
 
-It is written, and synced, after the ledger was: so the page need not be. A base that does not prove itself deletes
-nothing: all that is missing from the page is put back.
+It is written and synced after the ledger, so the page need not be synced. Without a valid base nothing counts as
+deleted: everything missing from the page is put back.
 """
 
 from __future__ import annotations
@@ -26,51 +27,51 @@ from intercom.system.boot import boot_id
 from intercom.system.files import open_regular, opened, put, storage, write_pieces
 from intercom.system.folders import file_mark, is_settled
 
-_LATE = "late\n"  # and this behind those
-_NAMES = "names "  # begins the first line
-_FORMAT = "base2"  # changes when the grammar does: marks number messages as they were read
+_LATE = "late\n"  # precedes the ids of late messages, after those
+_NAMES = "names "  # prefix of the first line
+_FORMAT = "base2"  # changes with the grammar: marks refer to messages by their number as parsed
 _LINE = 320  # bytes, padded
-ARRIVED = "arrived\n"  #: stands between the lines of marks and those of ids
+ARRIVED = "arrived\n"  #: separates the lines of marks from those of ids
 
 
 class Head(NamedTuple):
-    """What the first line says. `boot` tells whether the machine was started anew since."""
+    """The first line. `boot` tells whether the machine was rebooted since."""
 
     ledger: str  #: the ledger's id
-    at: Position  #: the copy holds what the ledger had up to here
-    seen: Position  #: up to here the page was seen to hold what tools appended since
-    own: int  #: messages of the page, without further copies
+    at: Position  #: the ledger position that the copy includes
+    seen: Position  #: the ledger position up to which the page was seen to follow
+    own: int  #: number of messages on the page, without further copies
     size: int  #: bytes of the copy
-    more: int  #: bytes behind the copy
-    digest: str  #: of all that stands behind the line
+    more: int  #: bytes after the copy
+    digest: str  #: digest of everything after this line
     boot: str
 
     @property
     def rebooted(self) -> bool:
-        """Whether the machine was started anew since this was written: what was not synced then may be lost."""
+        """Whether the machine was rebooted since this was written: what was not synced by then may be lost."""
         return self.boot != boot_id()
 
 
 class Mark(NamedTuple):
-    """Which message an entry of the page is. `copy`: one more copy of it; another entry, or the archive, has it."""
+    """Which message an entry of the page is. `copy`: a further copy of it; another entry or the archive has it."""
 
     id: str
     copy: bool = False
 
 
 class Base(NamedTuple):
-    """A base that proved itself."""
+    """A verified base."""
 
     head: Head
     page: bytes
-    marks: Mapping[int, Mark]  #: number among the page's messages -> which it is, where its meta line does not say
-    arrived: tuple[str, ...]  #: ids of the page's messages in the order of the ledger
-    late: tuple[str, ...] = ()  #: those of them that came to the page after younger ones, in order of that
-    names: tuple[str, ...] = ()  #: who was known when it was read
+    marks: Mapping[int, Mark]  #: by number on the page: which message it is, if its meta line does not say
+    arrived: tuple[str, ...]  #: ids of the page's messages, in ledger order
+    late: tuple[str, ...] = ()  #: those that came to the page after younger ones, in that order
+    names: tuple[str, ...] = ()  #: the names that were known when the page was read
 
     @property
     def roster(self) -> Roster:
-        """The same for the reader."""
+        """The names as a roster for the parser."""
         return Roster(self.names)
 
 
@@ -80,14 +81,14 @@ class Bases:
     def __init__(self, private: Path, page: Path) -> None:
         self.path = private / f"{BASE}{page.stem}"
         self._path = os.fspath(self.path)
-        self._known: tuple[str, Head | None] = "", None  # what the file was, and said, when it was last opened
+        self._known: tuple[str, Head | None] = "", None  # fingerprint and head of the file when it was last opened
 
     def others(self) -> list[Path]:
         """The bases of other pages of this bus."""
         return [path for path in self.path.parent.glob(f"{BASE}*") if path != self.path]
 
     def opened(self) -> tuple[Head, BinaryIO] | None:
-        """The head, and the file at the start of the copy, for the caller to close; None if there is none to trust."""
+        """The head, and the file at the start of the copy, which the caller closes; None if there is no valid base."""
         try:
             file = opened(self.path)
         except OSError:
@@ -102,11 +103,11 @@ class Bases:
         return head, file
 
     def mark(self) -> str:
-        """What the kernel says of the file, "" if there is none."""
+        """A fingerprint of the file; "" if there is none."""
         return file_mark(self._path)
 
     def head(self) -> Head | None:
-        """What the first line says, None if there is none to trust."""
+        """The first line; None if there is no valid base."""
         mark, at = file_mark(self._path), time.time()
         if not mark or mark != self._known[0]:
             head = self._head()
@@ -127,7 +128,7 @@ class Bases:
                 os.close(handle)
 
     def read(self, ledger: str) -> Base | None:
-        """The base, proven; None if there is none of this ledger to trust."""
+        """The verified base; None if there is no valid one of this ledger."""
         found = self.opened()
         if found is None:
             return None
@@ -148,14 +149,14 @@ class Bases:
         late: Iterable[str] = (),
         names: Iterable[str] = (),
     ) -> None:
-        """Note that the page, these bytes, agrees with the ledger up to `at`, read with these `names`. StorageError."""
+        """Record that these page bytes agree with the ledger up to `at`, when read with these `names`. StorageError."""
         ids = list(arrived)
         lines = (mark_line(number, mark) for number, mark in marks.items())
         text = "".join([*lines, ARRIVED, *(f"{one}\n" for one in ids), _LATE, *(f"{one}\n" for one in late)])
         self.write_from(ledger, at, iter((page,)), len(ids), names_line(names) + text)
 
     def write_from(self, ledger: str, at: Position, page: Iterator[bytes], count: int, text: str) -> None:
-        """As `write`, from pieces of the page and the lines that say which of its `count` messages are which."""
+        """As `write`, from pieces of the page and the lines that identify its `count` messages."""
         size, found = 0, blake2b(digest_size=16)
         more = text.encode()
 
@@ -173,13 +174,14 @@ class Bases:
             draft = write_pieces(self.path, pieces(), sync=False)
             _put(draft, Head(ledger, at, at, count, size, len(more), found.hexdigest(), boot_id()))
             put(draft, self.path)
-            host.sync_folder(self.path.parent)  # the next page may not reach the disk: then this one has people's text
+            # The next page may not reach the disk; then this is the copy of people's text.
+            host.sync_folder(self.path.parent)
 
     def saw(self, file: BinaryIO, head: Head, seen: Position) -> None:
-        """Note up to where the page was seen to follow, in the file that was opened: nobody's who replaced it since."""
+        """Record how far the page was seen to follow, in the file that was opened, even if it was replaced since."""
         now = head._replace(seen=max(seen, head.seen), boot=boot_id())
         if now != head:
-            with suppress(OSError):  # then a little more is put back than need be
+            with suppress(OSError):  # then a little more than necessary is put back
                 handle = host.open_file(self.path, os.O_WRONLY)
                 try:
                     if os.path.samestat(os.fstat(handle), os.fstat(file.fileno())):
@@ -188,7 +190,7 @@ class Bases:
                     os.close(handle)
 
     def drop(self) -> None:
-        """There is no base any more. StorageError."""
+        """Remove the base. StorageError."""
         with storage(f"remove {self.path}"):
             host.remove(self.path)
 
@@ -209,7 +211,7 @@ def _line(head: Head) -> bytes:
 
 
 def _parsed(line: bytes) -> Head | None:
-    """What a first line says; None unless it proves itself."""
+    """Parse a first line; None if it is not valid."""
     if len(line) != _LINE or not line.endswith(b"\n"):
         return None
     said, _, proof = line.rstrip().rpartition(b" ")
@@ -239,12 +241,12 @@ def mark_line(number: int, mark: Mark) -> str:
 
 
 def names_line(names: Iterable[str]) -> str:
-    """The line that says who was known when the page was read; the first."""
+    """The first line after the copy: the names that were known when the page was read."""
     return f"{_NAMES}{' '.join(names)}\n"
 
 
 def _marks(text: str) -> tuple[dict[int, Mark], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """What the lines behind the copy say. ValueError."""
+    """Parse the lines after the copy. ValueError."""
     names, _, text = text.partition("\n")
     if not names.startswith(_NAMES):
         raise ValueError(names)

@@ -1,7 +1,7 @@
-"""Owns the cheap proof that page and ledger agree, from their bytes alone.
+"""Owns the cheap check that page and ledger agree, from their bytes alone.
 
-As long as nothing but tools wrote to the page, it is what it was when both last agreed (the base's copy), followed by
-the records that were appended to the ledger since.
+As long as only tools wrote to the page, it equals its content at the last agreement (the base's copy) followed by
+the records appended to the ledger since.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from intercom.store.log.replace import news
 from intercom.store.log.segments import Segment
 from intercom.system.files import read_from
 
-LEAD = 512  #: bytes of our own segments before some point that must be what they were
+LEAD = 512  #: bytes before a position in our own segments that must be unchanged
 
 
 class Grown(NamedTuple):
-    """What ledger and page both hold since the base: bytes in hand, whatever becomes of the files."""
+    """What both ledger and page have gained since the base, in memory, whatever happens to the files."""
 
-    end: Position | None  #: how far the ledger counts; None while there is neither a ledger nor a page
-    start: int = 0  #: where `data` begins in the segment of `end`
-    before: bytes = b""  #: the end of what stands before it
+    end: Position | None  #: end of the ledger; None while there is neither a ledger nor a page
+    start: int = 0  #: offset of `data` in the segment of `end`
+    before: bytes = b""  #: the bytes just before it
     data: bytes = b""
-    behind: bool = False  #: the ledger has more than the page: somebody is sending, or died while at it
+    behind: bool = False  #: the ledger has more than the page: somebody is sending, or died doing so
 
 
 def quick(log: Log) -> Grown | None:
-    """What both hold, if the page is as expected by its bytes alone; notes how far that was seen.
+    """What both gained, if the page is byte for byte as expected; records how far that was seen.
 
-    None means only that the bytes do not say so.
+    None means only that the bytes alone do not show it.
     """
     if news(log.live):
         return None
     found = log.base.opened()
-    page = read_from(log.live)  # before the ledger: what a tool has put here is in the ledger by then
+    page = read_from(log.live)  # read before the ledger, so that the ledger has everything that tools put here
     if found is None:
         return Grown(None) if not page and log.ledger.end() is None and not log.has_journal() else None
     head, file = found
@@ -50,18 +50,18 @@ def quick(log: Log) -> Grown | None:
             return None
         grown = _compared(log, head.at, last, page[size:])
         if grown is None or grown.end is None or (grown.behind and head.rebooted):
-            return None  # a page that is short after a power cut may be an old one
+            return None  # a short page after a power cut may be an old one
         if not grown.behind and grown.end < head.seen:
-            return None  # page and ledger are both older than what was seen of them
+            return None  # both are older than what was seen before
         log.base.saw(file, head, grown.end)
         return grown
 
 
 def _compared(log: Log, at: Position, last: Segment, grown: bytes) -> Grown | None:
-    """What the page has grown by beside what the ledger has since; None where they differ."""
+    """Compare what the page has gained with what the ledger has; None if they differ."""
     if at.number > last.number:
-        return None  # the segment that held it is gone
-    if at.number != last.number:  # rarely: a segment was begun since
+        return None  # its segment is gone
+    if at.number != last.number:  # rare: a segment was begun since
         *earlier, (at, newest) = log.ledger.since(at)
         rest = without_open(at, newest)
         if grown != b"".join(without_open(*piece) for piece in earlier) + rest:
@@ -72,7 +72,7 @@ def _compared(log: Log, at: Position, last: Segment, grown: bytes) -> Grown | No
     tail = read_from(log.ledger.path(last), at.offset - lead) or b""
     before, data = tail[:lead], tail[lead:]
     if len(before) < lead:
-        return None  # it is shorter than it was
+        return None  # it has become shorter
     behind = grown != data
     if behind and not (data.startswith(grown) and data.startswith(START, len(grown))):
         return None

@@ -1,8 +1,9 @@
-"""Owns compaction: the oldest messages leave the page. Everything stands in the ledger already.
+"""Owns compaction: the oldest messages leave the page. All of them are in the ledger already.
 
-Under the writer lock, on a page that agrees with the ledger: a record says what stays, and is synced; then the page is
-replaced by itself without the others (front matter, preamble, loose text and copies stay), with the marker line in
-their place; then the base is written. Killed after the record, the old page is known and trimmed by the next command.
+It happens under the writer lock, on a page that agrees with the ledger: first a record, synced, says what stays;
+then the page is replaced by itself without the other messages, with the marker line in their place (front matter,
+preamble, loose text and copies stay); then the base is written. After a kill behind the record, the next command
+recognises the old page and trims it.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from intercom.store.log.replace import check_names, swap
 from intercom.store.log.unfinished import Read, trimmed
 from intercom.system.files import begins, opened, storage
 
-_ADDED = re.compile(rb"\s*#{1,3} *\[")  #: begins what somebody appended, unless it goes on with the last message
+_ADDED = re.compile(rb"\s*#{1,3} *\[")  #: start of an appended message, as opposed to a continuation of the last one
 _TRIES = 5
 _COUNT = re.compile(rb"^### COMPACTED: (\d{1,18}) ", re.MULTILINE)
 
 
 class Compaction(NamedTuple):
-    """What a compaction did. `segment` is relative to `.claude/local`, None if nothing was to do."""
+    """The result of a compaction. `segment` is relative to `.claude/local`, None if there was nothing to do."""
 
     archived: int
     kept: int
@@ -34,10 +35,10 @@ class Compaction(NamedTuple):
 
 
 def compact(log: Log, keep: int) -> Compaction | None:
-    """Take all but the newest `keep` messages off the page; the caller holds the lock.
+    """Remove all but the newest `keep` messages from the page; the caller holds the lock.
 
     None if the page is not as the ledger has it: sync, and try again. StorageError says what could not be written;
-    whatever happens, every message is in the ledger.
+    in any case every message is in the ledger.
     """
     base = log.base.read(log.ledger.id)
     if base is None:
@@ -47,7 +48,7 @@ def compact(log: Log, keep: int) -> Compaction | None:
     if page is None:
         return None
     arrived, read = [*base.arrived, *idents(tail)], Read(base.roster, base.marks)
-    del base  # its copy of the page may be long
+    del base  # frees its copy of the page, which may be long
     kept = arrived[max(0, len(arrived) - keep) :] if keep else []
     going = frozenset(arrived[: len(arrived) - len(kept)])
     if not going:
@@ -67,7 +68,7 @@ def compact(log: Log, keep: int) -> Compaction | None:
 
 
 def _agreed(log: Log, base: Base, tail: bytes) -> bytes | None:
-    """What page and ledger agree on; None where somebody wrote into that."""
+    """The content that page and ledger agree on; None if somebody wrote into it."""
     size = len(base.page) + len(tail)
     with _reading(log), suppress(FileNotFoundError), opened(log.live) as file:
         page = file.read(size)
@@ -81,7 +82,7 @@ def _reading(log: Log) -> AbstractContextManager[None]:
 
 
 def _swapped(log: Log, page: bytes, after: bytes) -> bool:
-    """Replace the page, and keep behind it what somebody appends meanwhile; whether that was done. OSError."""
+    """Replace the page, keeping what somebody appends meanwhile; returns whether that was done. OSError."""
     for _ in range(_TRIES):
         since = _since(log, page)
         if since is None:
@@ -92,7 +93,7 @@ def _swapped(log: Log, page: bytes, after: bytes) -> bool:
 
 
 def _since(log: Log, page: bytes) -> bytes | None:
-    """What somebody appended to the page since; None where it was changed otherwise, or its last message goes on."""
+    """What somebody appended to the page since; None if it changed otherwise, or its last message was continued."""
     with _reading(log), suppress(FileNotFoundError), opened(log.live) as file:
         if begins(file.fileno(), page):
             file.seek(len(page))

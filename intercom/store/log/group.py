@@ -1,10 +1,10 @@
-"""Owns group commit: who finds the log locked leaves the record to whoever holds the lock, and one sync carries many.
+"""Owns group commit: a sender that finds the log locked leaves its record to the lock holder, and one sync serves many.
 
-A *request* is a file of the sender's, locked by it, that holds one record. Whoever appends next with the writer lock
-held *takes* those that are there: unlinks each, appends them all at once, syncs, and writes its answer into the file,
-which both still have open. No more than that is agreed on: a sender that gets the lock itself before it has an answer
-looks into the ledger for its record, so nothing is lost, or there twice, whoever dies meanwhile. A request that its
-sender holds no more is a dead process's, and is never sent.
+A *request* is a file of the sender's, locked by it, that holds one record. Whoever appends next under the writer
+lock *takes* the requests that are there: it unlinks each, appends all records at once, syncs, and writes its answer
+into the file, which both sides still have open. That is the whole protocol: a sender that gets the lock before it
+has an answer looks for its record in the ledger, so nothing is lost or appended twice, whoever dies meanwhile. A
+request that its sender no longer holds belongs to a dead process, and is never sent.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from intercom.store.log.ledger import TOGETHER
 from intercom.system import host
 from intercom.system.files import make_private_folder, open_regular, whole, write_all
 
-LONGEST = 64 * 1024  #: bytes; a longer record waits for its turn
-_AT_ONCE = TOGETHER - 3 * LONGEST  # bytes that are taken along, before the last of them and the own record
+LONGEST = 64 * 1024  #: bytes; a longer record waits for the lock
+_AT_ONCE = TOGETHER - 3 * LONGEST  # bytes taken along, not counting the last of them and the own record
 _ANSWER = 4096  # bytes
 _QUEUE = "queue."
-_DRAFT = "."  # begins the name of a request that is being made
+_DRAFT = "."  # prefix of the name of an unfinished request
 
 
 def folder_of(private: Path, page: Path) -> Path:
-    """Where the requests of those who write to this page are."""
+    """The folder of the requests for this page."""
     return private / f"{_QUEUE}{page.stem}"
 
 
 class Request:
-    """What one sender asks of whoever holds the lock; made when `accepted` is first called. For it to close."""
+    """One sender's request to the lock holder; created when `accepted` is first called. The sender closes it."""
 
     def __init__(self, folder: Path, block: bytes) -> None:
-        self.notice = ""  #: what the sender should be told, if it was accepted
-        self.record = b""  #: what it asks to append, once it does
+        self.notice = ""  #: what to tell the sender, if it was accepted
+        self.record = b""  #: the record to append, once it is made
         self._folder = folder
         self._block = block
         self._path = ""
@@ -46,16 +46,16 @@ class Request:
 
     @property
     def made(self) -> bool:
-        """Whether somebody may know of it."""
+        """Whether the file exists, so that somebody may know of it."""
         return self._handle >= 0
 
     def accepted(self) -> bool:
-        """Whether somebody has accepted it."""
+        """Whether somebody has appended it. Makes the request on the first call."""
         self.record = self.record or seal(self._block)
         if len(self.record) > LONGEST:
             return False
         answer = b""
-        with suppress(OSError, StorageError):  # then it waits for its turn
+        with suppress(OSError, StorageError):  # then it waits for the lock
             if self._handle < 0:
                 self._ask()
             answer = host.pread(self._handle, _ANSWER, len(self.record))
@@ -65,14 +65,14 @@ class Request:
         return True
 
     def _ask(self) -> None:
-        """Make it: it is locked and whole when it gets its name. OSError, StorageError."""
+        """Create the file: it is locked and complete by the time it gets its name. OSError, StorageError."""
         if not self._folder.is_dir():
             make_private_folder(self._folder)
         name = ident(self.record)
         draft, self._path = f"{self._folder}/{_DRAFT}{name}", f"{self._folder}/{name}"
         handle = host.open_file(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
-            host.try_lock(handle)  # nobody else knows of it yet
+            host.try_lock(handle)  # always succeeds: nobody else knows of it yet
             write_all(handle, self.record)
             host.rename(draft, self._path)
         except BaseException:
@@ -83,7 +83,7 @@ class Request:
         self._handle = handle
 
     def withdraw(self) -> bool:
-        """Nobody can take it any more; False if somebody did."""
+        """Make sure that nobody can take it any more; False if somebody did."""
         if self._handle >= 0:
             try:
                 os.unlink(self._path)
@@ -92,7 +92,7 @@ class Request:
         return True
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file, which gives the request up."""
         handle, self._handle = self._handle, -1
         if handle >= 0:
             with suppress(OSError):
@@ -106,14 +106,14 @@ class Taken(NamedTuple):
     record: bytes
 
     def accept(self, notice: str = "") -> None:
-        """Tell the sender that its record is synced, and what it should know."""
-        with suppress(OSError):  # then it finds its record in the ledger
+        """Tell the sender that its record is synced, with a notice for it."""
+        with suppress(OSError):  # then the sender finds its record in the ledger
             host.pwrite(self.handle, " ".join(notice.split()).encode()[: _ANSWER - 1] + b"\n", len(self.record))
 
 
 @contextmanager
 def taken(folder: Path) -> Iterator[Sequence[Taken]]:
-    """Take what others ask for, in order of their ids. The caller holds the writer lock, and appends in the block."""
+    """Take the pending requests, in order of id. The caller holds the writer lock, and appends within the block."""
     found: list[Taken] = []
     try:
         with suppress(OSError):
@@ -130,7 +130,7 @@ def taken(folder: Path) -> Iterator[Sequence[Taken]]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what was left half made; who is making one just now does so again."""
+    """Remove unfinished requests; a sender that is just making one starts over."""
     with suppress(OSError):
         for name in os.listdir(folder):
             if name.startswith(_DRAFT):
@@ -138,7 +138,7 @@ def sweep(folder: Path) -> None:
 
 
 def _take(path: str, name: str) -> Taken | None:
-    """One request, if its sender still waits; that of a dead process is removed."""
+    """Take one request if its sender still waits; remove that of a dead process."""
     if name.startswith(_DRAFT):
         return None
     try:
@@ -150,7 +150,7 @@ def _take(path: str, name: str) -> Taken | None:
         record = whole(handle)
         fits = not dead and 0 < len(record) <= LONGEST and extent(record) == len(record) and ident(record) == name
         if dead or fits:
-            os.unlink(path)  # where that fails it was withdrawn just now
+            os.unlink(path)  # fails if it was withdrawn just now
         if fits:
             return Taken(handle, record)
     except OSError:

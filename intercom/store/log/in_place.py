@@ -1,8 +1,8 @@
-"""Owns writing a page in place: where somebody has it open so that it cannot be replaced, as Windows lets programs do.
+"""Owns writing a page in place, for Windows, where a program that has it open can keep it from being replaced.
 
-Whoever is killed in the middle would leave a mixture of two texts, which the next look would take for somebody's edit.
-So both texts are first put into a private note, and a mixture of just these two is finished by the next command. All
-that writes is called with the writer lock held.
+A writer killed midway would leave a mixture of two texts, which would look like an edit. So both texts are first
+saved in a private note, and the next command completes a mixture of exactly these two. The caller of anything that
+writes holds the writer lock.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from intercom.system import host
 from intercom.system.files import holds, read_from, write_all, write_pieces
 
 _PRIVATE, _NOTE = ".intercom", "writing."
-_PIECE = 1024 * 1024  #: bytes that are written at once
+_PIECE = 1024 * 1024  #: bytes per write
 
 
 def write_in_place(log: Path, path: Path, before: bytes, after: bytes) -> bool:
-    """Have `path`, the file of `log`, hold `after`, unless it is not `before` any more; whether that was done. OSError.
+    """Change `path`, the file of `log`, from `before` to `after`; False if it no longer was `before`. OSError.
 
-    What others append meanwhile stays behind it.
+    What others append meanwhile stays after it.
     """
     note = _note(log)
     host.rename(write_pieces(note, (b"%d\n" % len(before), before, after)), note)
@@ -38,7 +38,7 @@ def write_in_place(log: Path, path: Path, before: bytes, after: bytes) -> bool:
 
 
 def finish(log: Path) -> None:
-    """Go on where somebody was killed in the middle of writing the log in place. OSError."""
+    """Complete an in-place write whose writer was killed. OSError."""
     note = _note(log)
     said, page = read_from(note), read_from(log)
     if said is None:
@@ -60,7 +60,7 @@ def _note(log: Path) -> Path:
 
 
 def _mixture(page: bytes, before: bytes, after: bytes) -> bool:
-    """Whether a page begins like the new text, and goes on like the old one."""
+    """Whether a page begins like the new text and continues like the old one."""
     pairs = enumerate(zip(page, after, strict=False))
     same = next((at for at, (one, other) in pairs if one != other), min(len(page), len(after)))
     return page[same:] == before[same:]

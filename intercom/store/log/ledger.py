@@ -1,13 +1,13 @@
-"""Owns the ledger: append-only segments that only Intercom writes, the only thing that is synced and true.
+"""Owns the ledger: append-only segments that only Intercom writes, the only synced file, and the source of truth.
 
-Segments are `archive/INTERCOM-<machine>-NNNNNN.md`; the newest is open (`segments` says which files are ours).
+Segments are `archive/INTERCOM-<machine>-NNNNNN.md`; the newest is open (`segments` decides which files are ours).
 
 An append writes whole records and syncs them: that is the commit. No byte of an accepted record is rewritten or
-renamed afterwards, redaction excepted. Whoever dies before the sync leaves at most a torn end, and the next writer
-cuts that back. A record that does not fit its seal although whole ones follow was changed by somebody: it is never
-cut, and counts as written by hand.
+renamed afterwards, redaction excepted. A writer that dies before the sync leaves at most a torn end, which the next
+writer cuts back. A record that does not fit its seal although whole ones follow was changed by somebody: it is never
+cut, and counts as hand-written.
 
-All that writes is called with the writer lock held.
+The caller of anything that writes holds the writer lock.
 """
 
 from __future__ import annotations
@@ -30,56 +30,57 @@ from intercom.system import host
 from intercom.system.files import make_private_folder, read_from, storage, write_all, write_pieces
 from intercom.system.folders import file_size
 
-SEGMENT_BYTES = 512 * 1024  #: a segment that has reached this size is not added to
-TOGETHER = 512 * 1024  #: bytes; no more messages of several senders are appended at once
-_AT_ONCE = 8 * 1024 * 1024  #: bytes; so much of one batch goes into one segment
+SEGMENT_BYTES = 512 * 1024  #: a segment of this size is closed
+TOGETHER = 512 * 1024  #: bytes; limit for messages of several senders in one append
+_AT_ONCE = 8 * 1024 * 1024  #: bytes of one batch that go into one segment
 _WINDOW = 4096
 _TORN = "the ledger's end could not be mended"
 _READ_WRITE = os.O_RDWR | os.O_APPEND
 
 
 class Position(NamedTuple):
-    """A place in the ledger: the number of a segment, and an offset in it in bytes. They compare in order."""
+    """A position in the ledger: the number of a segment, and an offset in bytes. Positions are ordered."""
 
     number: int
     offset: int
 
 
 class Ledger:
-    """The ledger of one bus. Cheap to create; opens files only to work on them."""
+    """The ledger of one bus. Cheap to create; opens files only when used."""
 
     def __init__(self, config: Config, notices: list[str] | None = None) -> None:
-        """`notices` is told what a person should know."""
+        """`notices` collects what a person should be told."""
         self._config = config
         self._notices = notices if notices is not None else []
         self._segments = Segments(config)
-        self._unsynced: Path | None = None  # a segment that could not be synced
-        self._spared = False  # whether the segments have their second names, as far as we made any
+        self._unsynced: Path | None = None  # a segment whose sync failed
+        self._spared = False  # whether all segments have their second names
         self.folder: Final = config.archive
         self._machine = config.machine
-        self._started = False  # whether what a power cut may have left was looked for: none comes while we run
+        self._started = False  # whether we looked for damage by a power cut; none can come while we run
         self._paths: dict[str, Path] = {}
-        self._whole: tuple[Path | None, int, bytes] = None, 0, b""  # a segment as we left it, and its last record
+        # A segment as we left it, with its size and last record.
+        self._whole: tuple[Path | None, int, bytes] = None, 0, b""
         self.segments: Final = self._segments.all
         self.is_named: Final = self._segments.is_named
         self.forget: Final = self._segments.forget
 
     @property
     def id(self) -> str:
-        """What names this ledger; "" while there is none."""
+        """The ledger's id; "" while there is none."""
         return self._segments.id
 
     def exists(self) -> bool:
-        """Whether there is a segment to add to."""
+        """Whether there is an open segment."""
         return self.open() is not None
 
     def open(self) -> Segment | None:
-        """The segment that is added to; None while there is no ledger."""
+        """The open segment; None while there is no ledger."""
         found = self.segments()
         return found[-1] if found and found[-1].sealed else None
 
     def path(self, segment: Segment) -> Path:
-        """Where a segment is."""
+        """The path of a segment."""
         if (found := self._paths.get(segment.name)) is None:
             found = self._paths[segment.name] = self.folder / segment.name
         return found
@@ -92,10 +93,10 @@ class Ledger:
     # -- appending --------------------------------------------------------------------------------
 
     def append(self, records: Sequence[bytes], outcome: str = "nothing was sent") -> Position:
-        """Append records and sync them; return where they end. StorageError: then none of them is there."""
+        """Append records and sync them; returns where they end. On StorageError none of them was appended."""
         segment = self.open()
         size = file_size(self.path(segment)) if segment is not None else 0
-        if segment is not None and not size:  # somebody emptied it: it is a segment no more
+        if segment is not None and not size:  # somebody emptied it: it is no longer a segment
             self.forget()
             segment = self.open()
         if segment is None and self.bring_back():
@@ -115,12 +116,12 @@ class Ledger:
             self._whole = path, size, records[-1]
         if not self._spared:
             self._spared = True
-            with suppress(OSError, StorageError):  # what can fail from here on undoes nothing
+            with suppress(OSError, StorageError):  # failures from here on undo nothing
                 spare.keep(self._config, [one.name for one in self.segments() if one.sealed])
         return Position(segment.number, size)
 
     def bring_back(self) -> bool:
-        """Take back what was deleted with the folder; whether anything was. StorageError."""
+        """Restore segments that were deleted with the folder; returns whether any was. StorageError."""
         said = spare.bring_back(self._config)
         if said:
             self.forget()
@@ -128,10 +129,10 @@ class Ledger:
         return bool(said)
 
     def begin(self, records: Iterable[bytes] = ()) -> Position:
-        """Begin the ledger, behind the segments of an older version, with these records; return where they end.
+        """Begin the ledger with these records, after the segments of an older version; returns where they end.
 
-        They are drafted and synced before anything gets its name. StorageError; what `records` raises: then there is
-        no ledger.
+        Everything is drafted and synced before any file gets its name. Raises StorageError and whatever `records`
+        raises; then there is no ledger.
         """
         make_private_folder(self.folder)
         number = self._segments.highest() + 1
@@ -139,7 +140,7 @@ class Ledger:
         ledger = new_id()
         with storage(f"begin the ledger in {self.folder}"):
             for folder in (self.folder.parent, *self.folder.parent.parents[:2]):
-                host.sync_folder(folder)  # whoever made one of them may not have brought that to the disk
+                host.sync_folder(folder)  # whoever created one of them may not have synced it
             drafts: list[tuple[Path, Path]] = []
             try:
                 for part in _parts(records):
@@ -153,14 +154,14 @@ class Ledger:
                     host.rename(draft, path)
                 host.sync_folder(self.folder)
             except BaseException:
-                for either in chain(*drafts):  # what has its name already has nothing of its own yet
+                for either in chain(*drafts):  # a file that has its name already has no content of its own yet
                     either.unlink(missing_ok=True)
                 raise
         self.forget()
         return Position(number_of(path.name), file_size(path))
 
     def _make(self, number: int, follows: str) -> Segment:
-        """A new segment under its final name, synced, with its folder. OSError."""
+        """Create a segment under its final name, synced, and sync its folder. OSError."""
         path = self._segments.free(number)
         draft = write_pieces(path, [self._first(self.id, (self.folder / follows,) * 2)])
         self._segments.enlist(self.id, [path.name])
@@ -168,14 +169,14 @@ class Ledger:
         try:
             host.sync_folder(self.folder)
         except OSError:
-            path.unlink(missing_ok=True)  # else the next record would go where a power cut leaves none
+            path.unlink(missing_ok=True)  # otherwise the next record would go into a file that a power cut may remove
             raise
         self.forget()
         self._spared = False
         return Segment(path.name, number_of(path.name))
 
     def _first(self, ledger: str, follows: tuple[Path, Path] | None, older: Iterable[str] = ()) -> bytes:
-        """The OPEN record of a segment that follows another: where that is now, and where it will be."""
+        """The OPEN record of a segment that follows another: the other's position now, and its own."""
         lines = [f"ledger {ledger}", f"follows {follows[1].name if follows else NOTHING}"]
         if follows is not None and (data := read_from(follows[0])) is not None:
             lines.append(f"whole {whole(data)}")
@@ -183,10 +184,10 @@ class Ledger:
         return control(OPEN, [*lines, *(OLDER + name for name in older), ""], time.time())
 
     def mend(self, accepted: Callable[[str], bool]) -> bytes:
-        """Cut back what a writer that died left torn at the end; return the last whole record there. StorageError.
+        """Cut back what a writer that died left torn at the end; returns the last whole record. StorageError.
 
-        `accepted` tells whether a message of this id is known to have been accepted: it is somebody's hand then that
-        is on its record.
+        `accepted` tells whether the message with an id is known to have been accepted: then somebody has changed its
+        record by hand.
         """
         segment = self.open()
         if segment is None:
@@ -208,7 +209,7 @@ class Ledger:
             os.close(handle)
 
     def settle(self) -> None:
-        """Sync the open segment: whoever wrote to it may have died before that. StorageError."""
+        """Sync the open segment: its writer may have died before it did. StorageError."""
         segment = self.open()
         if segment is None:
             return
@@ -226,12 +227,12 @@ class Ledger:
     # -- reading ----------------------------------------------------------------------------------
 
     def holds(self, record: bytes) -> bool:
-        """Whether this very record is among the newest. StorageError."""
+        """Whether exactly this record is among the newest. StorageError."""
         newest = self.segments()[-2:]
         return any(record in (read_from(self.path(segment)) or b"") for segment in newest if segment.sealed)
 
     def since(self, position: Position) -> list[tuple[Position, bytes]]:
-        """What was appended after a position: pieces of segments, each with where it begins. StorageError."""
+        """What was appended after a position: pieces of segments, each with its position. StorageError."""
         out = []
         for segment in self.segments():
             if segment.sealed and segment.number >= position.number:
@@ -242,17 +243,17 @@ class Ledger:
         return out
 
     def tail(self, position: Position) -> bytes:
-        """The same in one piece, without what only begins segments. StorageError."""
+        """The same in one piece, without the OPEN records. StorageError."""
         return b"".join(without_open(at, data) for at, data in self.since(position))
 
 
 def without_open(at: Position, data: bytes) -> bytes:
-    """What was read of a segment, from `at` on, without the OPEN record that it begins with."""
+    """Data of a segment, read from `at` on, without the OPEN record at its beginning."""
     return data if at.offset else data[extent(data) :]
 
 
 def _parts(records: Iterable[bytes]) -> Iterator[Iterator[bytes]]:
-    """The records in their order, each part as much as one segment takes at once; read one part before the next."""
+    """Split the records, in order, into parts for one segment each; consume one part before the next."""
     rest, more = iter(records), True
 
     def part() -> Iterator[bytes]:
@@ -270,7 +271,7 @@ def _parts(records: Iterable[bytes]) -> Iterator[Iterator[bytes]]:
 
 
 def _batches(records: Sequence[bytes]) -> Iterable[list[bytes]]:
-    """The records in their order, no more of them together than one segment takes at once."""
+    """Split the records, in order, into batches of at most what one segment takes at once."""
     batch: list[bytes] = []
     size = 0
     for record in records:
@@ -283,7 +284,7 @@ def _batches(records: Sequence[bytes]) -> Iterable[list[bytes]]:
 
 
 def _append(path: Path, records: Sequence[bytes]) -> int:
-    """Append and sync; return the size. OSError: then nothing of it is there."""
+    """Append and sync; returns the new size. On OSError nothing of it was appended."""
     handle = host.open_file(path, _READ_WRITE)
     try:
         before = os.fstat(handle).st_size
@@ -297,12 +298,12 @@ def _append(path: Path, records: Sequence[bytes]) -> int:
             raise
         return before + len(data)
     finally:
-        with suppress(OSError):  # what was synced is on the disk, whatever is said now
+        with suppress(OSError):  # the data is on disk already; a failing close changes nothing
             os.close(handle)
 
 
 def _take_back(handle: int, before: int, data: bytes, error: BaseException) -> None:
-    """Cut off what could not be synced. StorageError where that fails, too, and all of it stands there."""
+    """Cut off what could not be synced. StorageError if that fails, too, and all of it is still there."""
     try:
         host.truncate(handle, before)
     except OSError:
@@ -314,9 +315,9 @@ def _take_back(handle: int, before: int, data: bytes, error: BaseException) -> N
 
 
 def _rewrite(path: Path) -> None:
-    """Write a segment's bytes in place once more, and sync them. OSError.
+    """Write a segment's bytes again in place, and sync them. OSError.
 
-    After a sync that failed, the kernel takes for written what never reached the disk.
+    After a failed sync, the kernel counts pages as written that never reached the disk.
     """
     handle = host.open_file(path, os.O_RDWR)
     try:
@@ -330,7 +331,7 @@ def _rewrite(path: Path) -> None:
 
 
 def _mended(handle: int, accepted: Callable[[str], bool]) -> bytes:
-    """Cut a segment back to the end of its last whole record; return that record. OSError."""
+    """Cut a segment back to the end of its last whole record; returns that record. OSError."""
     while True:
         size = os.fstat(handle).st_size
         start, raw = _last(handle, size)
@@ -346,9 +347,10 @@ def _mended(handle: int, accepted: Callable[[str], bool]) -> bytes:
 
 
 def _cut_holed(handle: int, accepted: Callable[[str], bool]) -> None:
-    """Cut off an append of several records of which a power cut kept only later ones. OSError.
+    """Cut off a batch of records of which a power cut kept only later ones. OSError.
 
-    As all of it was to be synced at once none was accepted: page and base know none. A hole holds NULs.
+    The batch would have been synced as a whole, so none of it was accepted: page and base have none of it. A hole
+    consists of NULs.
     """
     size = os.fstat(handle).st_size
     begin = max(0, size - TOGETHER)
@@ -365,7 +367,7 @@ def _cut_holed(handle: int, accepted: Callable[[str], bool]) -> None:
 
 
 def _last(handle: int, size: int) -> tuple[int, bytes]:
-    """Where the last record begins, and what stands from there on."""
+    """Where the last record begins, and its bytes."""
     window = _WINDOW
     while True:
         begin = max(0, size - window)

@@ -1,8 +1,9 @@
-"""Owns the one act of sending: a record to the ledger, synced, then the same bytes to the page.
+"""Owns the act of sending: append a record to the ledger, sync, then append the same bytes to the page.
 
-The sync of the ledger is the commit: after it, neither a kill nor a power cut loses the message or whose it is, and
-whatever fails later the answer is "accepted". The page never comes before that, and is not synced: the next look
-puts there what it lacks. What other programs leave unfinished on the page is closed off with a newline, never touched.
+The sync of the ledger is the commit: after it, neither a kill nor a power cut can lose the message or its
+authorship, and whatever fails later the answer is "accepted". The page is written after that, and is not synced: the
+next command adds what it lacks. Unfinished lines of other programs on the page are ended with a newline, and never
+changed.
 """
 
 from __future__ import annotations
@@ -30,73 +31,74 @@ from intercom.system.files import open_regular, read_from, storage, write_all
 from intercom.system.folders import file_size, mark_of
 from intercom.system.lock import WAIT, WriterLock
 
-_LONG = 4 * 1024 * 1024  #: bytes; whoever works on less is done before anybody loses patience
-_PACE = 2 / 1_000_000  #: seconds per byte that may be needed with the lock held: ten times what it takes
+_LONG = 4 * 1024 * 1024  #: bytes; work on less is done before anybody loses patience
+_PACE = 2 / 1_000_000  #: seconds per byte to promise for work under the lock: ten times what it takes
 _DRAFT = re.compile(r"\.(?:INTERCOM-.*\.md.*|base\.INTERCOM-.*|ledger)\.\d+\.tmp", re.IGNORECASE | re.DOTALL)
 _OPEN = os.O_RDWR | os.O_APPEND
 
 
 class Appended(NamedTuple):
-    """What an append left behind: what the caller needs to decide whether to compact."""
+    """The result of an append: what the caller needs to decide whether to compact."""
 
-    messages: int  #: on the page, about
+    messages: int  #: on the page, approximately
     size: int  #: bytes of the page
-    notices: tuple[str, ...] = ()  #: what a person should be told: the message is accepted all the same
+    notices: tuple[str, ...] = ()  #: what to tell a person; the message was accepted anyway
     limits: PageLimits = PageLimits()
 
     @property
     def too_long(self) -> bool:
-        """Whether the page is to be compacted."""
+        """Whether the page should be compacted."""
         many = self.messages > self.limits.messages
         return many or (self.size > self.limits.size and self.messages > self.limits.keep)
 
     @property
     def full(self) -> bool:
-        """Whether the next message makes it too long."""
+        """Whether one more message makes it too long."""
         return self.messages >= self.limits.messages
 
 
 class _Left(NamedTuple):
-    """What an append left behind: as long as all is so, nothing has to be put right before the next one."""
+    """The state after an append: while it is unchanged, nothing needs repair before the next one."""
 
-    page: str  #: the marks of the files
+    page: str  #: fingerprints of the files
     base: str
-    end: Position  #: of the ledger
+    end: Position  #: end of the ledger
     head: Head
 
 
 class Log:
-    """Ledger, page and base of one bus. Cheap to create; opens files only to work on them."""
+    """Ledger, page and base of one bus. Cheap to create; opens files only when used."""
 
     def __init__(self, config: Config, notices: list[str] | None = None, pace: Pace | None = None) -> None:
         self._config = config
         self._pace = pace or Pace()
-        #: What a person should be told although all went well.
+        #: What to tell a person although everything went well.
         self.notices: list[str] = [] if notices is None else notices
         self.live = config.log
         self._page = os.fspath(config.log)
         self._requests = group.folder_of(config.private, config.log)
         self.ledger = Ledger(config, self.notices)
         self.base = Bases(config.private, config.log)
-        #: What versions before the ledger kept beside the page; one of them may still be running.
+        #: The journal of versions before the ledger; one of them may still be running.
         self.journal = config.private / "journal.md"
         self._journal = os.fspath(self.journal)
         self._lock = WriterLock(config.private / "lock", self.notices, self._pace)
-        self.turns = 0  #: how often we held the writer lock: as often we may have changed something
-        self._looked = False  # whether the page need not be looked at any more, in this start of the machine
+        self.turns = 0  #: how often we held the writer lock, and so may have changed something
+        self._looked = False  # whether the page was checked since the machine booted
         self._left: _Left | None = None
-        self._counted: tuple[Position, Position, int] | None = None  # base, how far, how many messages since
+        # Position of the base, position counted to, messages in between.
+        self._counted: tuple[Position, Position, int] | None = None
 
     def close(self) -> None:
-        """Close what is kept open between two messages; the next one opens it again."""
+        """Close files kept open between messages; the next message opens them again."""
         self._lock.close()
 
     @contextmanager
     def locked(self, wait: float = WAIT, instead: Callable[[], bool] | None = None) -> Iterator[bool]:
-        """Hold the writer lock (creating our folders first): True; waiting for so many seconds at most.
+        """Hold the writer lock (creating our folders first), waiting `wait` seconds at most; yields True.
 
-        False where, as long as others held it, somebody did what it was to be held for: `instead` says so.
-        LockTimeout, StorageError; Refused where the log leads out of the root by now.
+        Yields False if `instead` reported, while others held the lock, that it is no longer needed. LockTimeout,
+        StorageError; Refused if the log now leads out of the root.
         """
         stay_inside(self._config.root, self.live)
         with self._lock.held(wait, instead) as held:
@@ -107,15 +109,15 @@ class Log:
             yield held
 
     def long(self) -> bool:
-        """Whether the page is so long that comparing it takes a while."""
+        """Whether the page is so long that comparing it takes noticeable time."""
         return file_size(self.live) > _LONG
 
     def promise(self, size: int) -> None:
-        """Say to those who wait for the lock that so many bytes are worked on with it held; the caller holds it."""
+        """Announce to those waiting for the lock that this many bytes will be processed; the caller holds it."""
         self._lock.promise(size * _PACE)
 
     def mend(self) -> None:
-        """Put right what a writer that died left torn; fetch what was written into a page that was replaced.
+        """Repair what a writer that died left torn; fetch late writes to a page that was replaced.
 
         StorageError. The caller holds the lock.
         """
@@ -127,14 +129,14 @@ class Log:
             gather(self.live, self._known)
 
     def cut_back(self) -> bytes:
-        """Cut back what a writer that died left torn at the ledger's end; return the last whole record there.
+        """Cut back what a writer that died left torn at the ledger's end; returns the last whole record.
 
         StorageError. The caller holds the lock.
         """
         return self.ledger.mend(self._accepted)
 
     def sweep(self) -> None:
-        """Remove the drafts of writers that died: they hold texts that may be redacted. The caller holds the lock."""
+        """Remove drafts of dead writers, which may contain redacted texts. The caller holds the lock."""
         group.sweep(self._requests)
         page = Path(os.path.realpath(self.live))
         folders = (self._config.folder, self._config.archive, self._config.archive / "damaged", self._config.private)
@@ -149,21 +151,21 @@ class Log:
                     draft.unlink()
 
     def _accepted(self, name: str) -> bool:
-        """Whether page or base have a message of this id: no tool puts it there before the ledger has it."""
+        """Whether page or base has a message with this id: tools write there only after the ledger."""
         mark = META + name.encode() + b" "
         return bool(name) and any(mark in (read_from(path) or b"") for path in (self.live, self.base.path))
 
     def _known(self) -> set[str]:
-        """Digests of what may stand in a page that was replaced not long ago."""
+        """Digests of the texts that a recently replaced page may contain."""
         recent = self.ledger.segments()[-2:]
         texts = (read_from(path) or b"" for path in (self.live, *map(self.ledger.path, recent)))
         return {digest(entry) for text in texts for entry in parse(text) if entry.kind == MESSAGE}
 
     def append(self, block: bytes, first: Callable[[], bytes]) -> Appended:
-        """Append one rendered message to ledger and page; `first` makes the beginning of a page that is empty.
+        """Append one rendered message to ledger and page; `first` makes the beginning of an empty page.
 
-        What others left to be appended goes with it. Returns after the ledger is synced, whatever fails then. On any
-        StorageError neither file holds anything of the messages. The caller holds the lock.
+        Requests of other senders are appended with it. Returns once the ledger is synced, whatever fails after that.
+        On StorageError neither file contains anything of the messages. The caller holds the lock.
         """
         record = seal(block)
         with group.taken(self._requests) if len(record) <= group.LONGEST else nullcontext(()) as taken:
@@ -173,16 +175,16 @@ class Log:
             return appended
 
     def request(self, block: bytes) -> group.Request:
-        """What to ask of whoever holds the lock, for the caller to close."""
+        """A request to whoever holds the lock, for the caller to close."""
         return group.Request(self._requests, block)
 
     def has_taken(self, request: group.Request) -> bool:
-        """Whether it was appended, so that the caller need not; the caller holds the lock. StorageError."""
+        """Whether the request was appended by another process; the caller holds the lock. StorageError."""
         if not request.made:
             return False
         taken = request.accepted()
         if not taken and not request.withdraw() and self.ledger.holds(request.record):
-            self.ledger.settle()  # who took it died before it could say so
+            self.ledger.settle()  # whoever took it died before it could answer
             taken = True
         request.close()
         return taken
@@ -195,10 +197,10 @@ class Log:
                 if head is None:
                     last, head = self.cut_back(), self.base.head()
                     if head is None or head.seen < (self.ledger.end() or head.seen):
-                        _complete(page, last)  # what is torn there since it was seen whole, somebody cut
+                        _complete(page, last)  # a record torn after it was seen whole was cut by somebody
                 size = os.fstat(page).st_size
                 joint = _joint(page, size)
-            # A page that is empty though messages are known is being saved just now, or is to be repaired: no new top.
+            # A page that is empty although messages are known is being saved, or needs repair: do not add a new top.
             new = not size and not self.ledger.exists()
             top = first() if new else b""
             self._pace.begun()
@@ -227,7 +229,7 @@ class Log:
         return left.head if left.end == self.ledger.end() else None
 
     def _leave(self, page: int, appended: Appended, end: Position, head: Head | None) -> None:
-        """Remember how we left it, if nobody else wrote at the same time."""
+        """Remember the state after an append, if nobody else wrote at the same time."""
         self._left = None
         with suppress(OSError):
             found = os.fstat(page)
@@ -237,7 +239,7 @@ class Log:
     def _accepted_with(
         self, page: int, size: int, top: bytes, text: bytes, at: tuple[Position, Position], head: Head | None
     ) -> Appended:
-        """Do all that follows the commit: none of it can undo that, so trouble is only told."""
+        """Do everything that follows the commit; none of it can undo that, so errors become notices."""
         notice = self._put(page, size, top + text)
         notices, count, length = [notice] if notice else [], 0, size + len(top) + len(text)
         try:
@@ -250,14 +252,14 @@ class Log:
         return Appended(count, length, tuple(notices), self._config.page)
 
     def has_journal(self) -> bool:
-        """Whether there is a journal, as versions before the ledger kept it beside the page."""
+        """Whether a journal of a version before the ledger lies beside the page."""
         return os.access(self._journal, os.F_OK)
 
     def to_look_at(self) -> bool:
-        """Whether the page has to be looked at before anything is added to it.
+        """Whether the page must be taken in before anything is added to it.
 
-        Nobody has taken in what people wrote before the first tool came, a version before the ledger kept it, or a
-        power cut may have torn it.
+        It must be if people wrote before the first tool came, if a version before the ledger kept it, or if a power
+        cut may have torn it.
         """
         if self.has_journal():
             return True
@@ -273,7 +275,7 @@ class Log:
             raise StorageError(f"cannot open {self.live}: {error.strerror}; nothing was sent.") from error
 
     def _count(self, page: int, size: int, head: Head | None, began: Position, end: Position, more: int) -> int:
-        """How many messages the page holds, further copies not counted; about, where that is not noted."""
+        """The number of messages on the page without further copies; approximate if it was not recorded."""
         if head is None:
             return (b"\n" + host.pread(page, size, 0)).count(b"\n## [")
         known = self._counted
@@ -285,11 +287,11 @@ class Log:
         return head.own + since
 
     def _put(self, page: int, size: int, text: bytes) -> str:
-        """Write what the ledger has to the page; what to tell a person where that fails: the message is accepted."""
+        """Write what the ledger has to the page; returns what to tell a person if that fails (it was accepted)."""
         try:
             write_all(page, text)
         except OSError as error:
-            # Only what we wrote is taken back: if somebody appended meanwhile, their bytes stay.
+            # Take back only what we wrote: bytes that somebody appended meanwhile stay.
             with suppress(OSError):
                 if text.startswith(host.pread(page, len(text) + 1, size)):
                     host.truncate(page, size)
@@ -303,14 +305,14 @@ class Log:
         )
 
     def idents(self) -> set[str]:
-        """Every id in the ledger. It reads all of it."""
+        """All ids in the ledger. Reads all of it."""
         texts = (read_from(self.ledger.path(segment)) or b"" for segment in self.ledger.segments())
         return {ident for text in texts for ident in idents(text)}
 
     def learn(self, records: Sequence[bytes], outcome: str = "what was written by hand is not delivered yet") -> None:
-        """Append records to the ledger alone: what somebody wrote into the page, or what became of messages.
+        """Append records to the ledger only: text written into the page by hand, or what became of messages.
 
-        StorageError, which says the `outcome`. The caller holds the lock.
+        StorageError, which ends with `outcome`. The caller holds the lock.
         """
         if records:
             self.cut_back()
@@ -318,7 +320,7 @@ class Log:
 
 
 def _joint(page: int, size: int) -> bytes:
-    """What must stand between the page's present end and a new record. OSError."""
+    """The separator needed between the page's present end and a new record. OSError."""
     if not size:
         return b""
     end = host.pread(page, 2, max(0, size - 2))
@@ -328,9 +330,9 @@ def _joint(page: int, size: int) -> bytes:
 
 
 def _complete(page: int, last: bytes) -> None:
-    """Write the missing rest of the ledger's last record where a killed writer left the page torn. OSError.
+    """Finish the ledger's last record on the page, if a killed writer left it torn there. OSError.
 
-    The torn record begins with the last header in the file, as none stands in a text that we render.
+    The torn record begins at the last header in the file, since no rendered text contains one.
     """
     size = os.fstat(page).st_size
     start = max(0, size - len(last))
@@ -339,7 +341,7 @@ def _complete(page: int, last: bytes) -> None:
         return
     begin = tail.rfind(b"\n## [") + 1
     if tail[(line := tail.rfind(b"\n") + 1) :] and tail[:line].endswith(END) and START.startswith(tail[line:]):
-        begin = line  # less than the beginning of a header
+        begin = line  # not even a complete header start
     length = len(tail) - begin
     if (begin or start == 0) and 0 < length < len(last) and last.startswith(tail[begin:]):
         write_all(page, last[length:])

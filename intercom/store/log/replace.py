@@ -1,11 +1,11 @@
-"""Owns replacing a file that other programs write to: no word that they still write into the old one is lost.
+"""Owns replacing a file that other programs write to, without losing what they still write into the old one.
 
-A program that has the old file open goes on writing into it, though it has no name any more. So the old file keeps
-a name in `.intercom/replaced` while somebody may write to it. What was written by the time we are done is carried
-over at once; what comes later, at the next look: what was added is added, and of a text that was written anew the
-messages that nobody knows. The file's name there says how much of it was carried over, and whether somebody began
-to carry over more: who dies in between has left us to see how far he came. Once nobody has it open for writing, it
-goes. Where the system does not tell who has a file open, only the first moment counts.
+A program that has the old file open continues to write into it, although it no longer has a name. So the old file
+keeps a name in `.intercom/replaced` while somebody may write to it. What was written by the time we are done is
+carried over at once; later writes at the next look: an addition is added, and from a rewritten text the messages
+that nobody knows. The file's name there records how much of it was carried over, and whether somebody began to carry
+over more, so a process that dies midway leaves a record of how far it got. Once nobody has it open for writing, it
+is removed. On systems that do not tell who has a file open, only the first moment counts.
 """
 
 from __future__ import annotations
@@ -34,36 +34,36 @@ from intercom.system.files import (
     write_pieces,
 )
 
-_LINGER = 0.25  #: seconds to wait for programs that have a replaced file open to be done with it
+_LINGER = 0.25  #: seconds to wait for programs to finish with a replaced file
 _STEP = 0.001
 _PRIVATE, REPLACED = ".intercom", "replaced"
 
 
 class Replaced(NamedTuple):
-    """A replaced file that somebody may still write to, by its name: `TURN [SIZE PROOF [END]]`."""
+    """A replaced file that somebody may still write to, from its name: `TURN [SIZE PROOF [END]]`."""
 
     path: Path
-    size: int = -1  #: bytes; so much was carried over. -1 where we died before that was noted
-    proof: str = ""  #: their digest
-    end: int | None = -1  #: how long the log was when somebody began to add what came after; None: nobody did
+    size: int = -1  #: bytes that were carried over; -1 if we died before recording that
+    proof: str = ""  #: digest of those bytes
+    end: int | None = -1  #: length of the log when somebody began to add later writes; None: nobody did
 
     def holds(self, data: bytes) -> bool:
         """Whether `data` begins with what was carried over."""
         return len(data) >= self.size >= 0 and _proof(data[: self.size]) == self.proof
 
     def named(self, data: bytes, end: int | None = None) -> Path:
-        """Its name once `data` was carried over."""
+        """Its name once `data` has been carried over."""
         turn = self.path.name.partition(" ")[0]
         return self.path.with_name(f"{turn} {len(data)} {_proof(data)}{'' if end is None else f' {end}'}")
 
 
 def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool:
-    """Replace a file that others write to, atomically, unless it is not `before` any more; whether it was done.
+    """Atomically replace a file that others write to; False if it no longer was `before`.
 
-    What an editor or a shell still wrote into the old file while it was replaced is carried over. It need not be
-    synced where there is a base. The caller holds the writer lock, so the others are not our tools.
-    A symbolic link stays: what it points to is replaced. A hard link does not: see `shared`. Where somebody has the
-    file open so that it cannot be replaced, it is written in place. OSError as the system gives it.
+    What an editor or a shell wrote into the old file during the replacement is carried over. It need not be synced
+    if there is a base. The caller holds the writer lock, so the other writers are not our tools. A symbolic link
+    stays, and its target is replaced; for hard links see `shared`. If the file is open in a way that prevents
+    replacement, it is written in place. OSError.
     """
     link, path = path, Path(os.path.realpath(path))
     try:
@@ -79,10 +79,10 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
             return False
         kept = _keep(link, path) if handle >= 0 else None
         try:
-            put(temporary, path)  # not brought to the disk: the old one is known, should it come back
-        except PermissionError:  # somebody has it open, and keeps it from being replaced
+            put(temporary, path)  # not synced: if the old one comes back, it is recognised
+        except PermissionError:  # an open file cannot be replaced on this system
             for name in (temporary, kept):
-                with suppress(PermissionError):  # no name of an open file can be removed: a later look does it
+                with suppress(PermissionError):  # the name of an open file cannot be removed yet: a later look does it
                     if name is not None:
                         os.unlink(name)
             return write_in_place(link, path, before, after)
@@ -97,10 +97,10 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
 
 
 def shared(log: Path) -> bool:
-    """Whether the log's file has a further name that is none of ours, from which replacing the log parts it.
+    """Whether the log's file has another hard link that is not ours, which replacing the log would detach.
 
-    To write it anew in place would keep them one file, but whoever is killed in the middle leaves a mixture of two
-    texts that would count as somebody's edit, and what others append at that moment would be lost.
+    Writing it in place would keep them one file, but a kill midway would leave a mixture of two texts that counts as
+    somebody's edit, and concurrent appends would be lost.
     """
     try:
         found = os.stat(log)
@@ -110,7 +110,7 @@ def shared(log: Path) -> bool:
 
 
 def check_names(log: Path, outcome: str) -> None:
-    """StorageError if the log's file has a further name: what can wait is not worth parting them."""
+    """StorageError if the log's file has another hard link: a change that can wait is not worth detaching it."""
     if shared(log):
         raise StorageError(
             f"{log} has a further name somewhere (a hard link), from which this would part it; {outcome}. "
@@ -125,7 +125,7 @@ def _is(path: Path, found: os.stat_result) -> bool:
 
 
 def news(log: Path) -> bool:
-    """Whether there is something to `gather` for this log; a file that is about to be replaced is still the log."""
+    """Whether there may be something to `gather` for this log; a file about to be replaced is still the log itself."""
     for one in _replaced(log):
         with suppress(FileNotFoundError):
             found = one.path.stat()
@@ -137,22 +137,23 @@ def news(log: Path) -> bool:
 
 
 def gather(log: Path, known: Callable[[], Container[str]]) -> None:
-    """Add to the log what was written into files that it replaced; `known` gives the digests of known messages.
+    """Add to the log what was written into files that it replaced; `known` returns digests of known messages.
 
     The caller holds the writer lock. StorageError, OSError.
     """
     for one in _replaced(log):
-        writing = being_written(one.path)  # before we read: who is gone by now has written all
+        # Checked before reading: a program that is gone by now has written everything.
+        writing = being_written(one.path)
         data = read_from(one.path)
         if data is None or not log.exists():
             continue
-        ours = os.path.samestat(one.path.stat(), log.stat())  # we died before we replaced it
+        ours = os.path.samestat(one.path.stat(), log.stat())  # we died before replacing it
         more = not ours and not (len(data) == one.size and one.holds(data))
         _let_go(_add(log, one, data, known) if more else one, data if writing and not ours else None)
 
 
 def overwrite(kept: Path, before: bytes, after: bytes) -> None:
-    """Put a text of the same length over the one that a replaced file has; who writes to it goes on behind. OSError."""
+    """Put a text of the same length over a replaced file's, for programs that append to it. OSError."""
     one = _named(kept)
     handle = host.open_file(kept, os.O_WRONLY)
     try:
@@ -165,7 +166,7 @@ def overwrite(kept: Path, before: bytes, after: bytes) -> None:
 
 
 def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[str]]) -> Replaced:
-    """Add what came late; return how the file goes by the name that it has since."""
+    """Add late writes to the log; returns the file as renamed since."""
     if one.holds(data):
         late, lead = [data[one.size :]], data[max(0, one.size - _STEP_BACK) : one.size]
     else:
@@ -176,7 +177,7 @@ def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[st
     end = len(text) if one.end is None else one.end
     news, since = _fitted(text[: max(0, end)], lead, late), text[max(0, end) :]
     if 0 <= end <= len(text) and news.startswith(since):
-        news = news[len(since) :]  # who began it may have added nothing, half of it, or all
+        news = news[len(since) :]  # whoever began it may have added nothing, part of it, or all
     else:
         news = _fitted(text, b"", [part for part in late if part.strip() not in text])
     if not news.strip():
@@ -190,12 +191,12 @@ def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[st
 
 
 def _fitted(text: bytes, lead: bytes, late: list[bytes]) -> bytes:
-    """What came late as it is to stand at the end of a text: where it was interrupted, or a blank line below."""
+    """Late text as it must be appended: directly where it was interrupted, otherwise after a blank line."""
     end = text[-_STEP_BACK:]
     return b"".join(late) if lead and end.endswith(lead) else joined([end, *late])[len(end) :]
 
 
-_STEP_BACK = 256  #: bytes by which it is seen that nothing came in between
+_STEP_BACK = 256  #: bytes compared to see that nothing came in between
 
 
 def _replaced(log: Path) -> list[Replaced]:
@@ -209,7 +210,7 @@ def _replaced(log: Path) -> list[Replaced]:
 
 
 def _named(path: Path) -> Replaced:
-    """What the name of a replaced file says."""
+    """Parse the name of a replaced file."""
     match path.name.split(" "):
         case [_, size, proof, *end] if size.isdigit():
             return Replaced(path, int(size), proof, int(end[0]) if end and end[0].isdigit() else None)
@@ -217,7 +218,7 @@ def _named(path: Path) -> Replaced:
 
 
 def _keep(log: Path, path: Path) -> Path | None:
-    """Give the log's file a second name; None where that cannot be, as without a private folder beside the log."""
+    """Give the log's file a second name; None if that is impossible, as without a private folder."""
     folder = log.parent / _PRIVATE / REPLACED
     kept = folder / f"{time.time_ns()}"
     for _ in range(2):
@@ -234,14 +235,14 @@ def _keep(log: Path, path: Path) -> Path | None:
 
 
 def _let_go(one: Replaced, carried: bytes | None) -> None:
-    """Note what was carried over of a replaced file; None if nobody will write to it any more."""
+    """Record how much of a replaced file was carried over; None: nobody will write to it again, so remove it."""
     if carried is not None:
         host.rename(one.path, one.named(carried))
         return
-    with suppress(PermissionError):  # somebody has it open, where that keeps it: a later look does it
+    with suppress(PermissionError):  # an open file cannot be renamed on this system: a later look does it
         host.remove(one.path)
     with suppress(OSError):
-        one.path.parent.rmdir()  # each look lists it: quicker where there is none
+        one.path.parent.rmdir()  # every look lists the folder: faster without one
 
 
 def _proof(data: bytes) -> str:
@@ -249,7 +250,7 @@ def _proof(data: bytes) -> str:
 
 
 def _same(handle: int, path: Path) -> bool:
-    """Whether the open file is the one that has the name now: an editor may have renamed another over it."""
+    """Whether the open file is the current one: an editor may have renamed another over it."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
@@ -257,9 +258,9 @@ def _same(handle: int, path: Path) -> bool:
 
 
 def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> bytes | None:
-    """Bring what others still write into the replaced file, open as `handle`, into the one that has its place.
+    """Copy what others still write into the replaced file, open as `handle`, to the file in its place.
 
-    What was carried over by now, None if nothing more will come.
+    Returns what was carried over so far, or None if nothing more will come.
     """
     writing = _wait_for_writers(handle)
     if holds(handle, before):
@@ -268,14 +269,15 @@ def _carry_over(handle: int, path: Path, before: bytes, after: bytes) -> bytes |
     if late.startswith(before):
         append(path, late[len(before) :])
     elif late and read_from(path) == after:
-        put(write_pieces(path, (late,), sync=False), path)  # somebody saved the whole file: as if a moment later
+        # Somebody saved the whole file: treat it as saved a moment later.
+        put(write_pieces(path, (late,), sync=False), path)
     elif late or writing:
-        return before  # it is to be looked at again
+        return before  # look at it again later
     return late if writing else None
 
 
 def _wait_for_writers(handle: int) -> bool:
-    """Wait a moment until nobody has the file open for writing any more; whether somebody still has."""
+    """Wait briefly until nobody has the file open for writing; returns whether somebody still has."""
     deadline = time.monotonic() + _LINGER
     while host.has_writer(handle):
         if time.monotonic() > deadline:

@@ -1,11 +1,11 @@
-"""Owns which files in `archive/` are segments of our ledger, and in which order.
+"""Owns which files in `archive/` are segments of our ledger, and their order.
 
-The first record of each (OPEN) names the ledger and the segment that it follows. A private list, `.intercom/ledger`,
-names the ledger and every segment that was ever begun, each before it gets its name. So a file that somebody lays
-beside ours is not trusted, whatever its first record says, and where one is gone those after it are still ours.
-Without the list, as in a copy without the private folder, the first records count; the next writer lists them again.
+The first record of each (OPEN) names the ledger and the preceding segment. A private list, `.intercom/ledger`, names
+the ledger and every segment ever begun, each before it gets its name. So a file that somebody puts beside ours is
+not trusted, whatever its first record says, and if one is gone those after it are still ours. Without the list, as
+in a copy without the private folder, the first records decide; the next writer makes the list again.
 
-Segments of versions before the ledger have no such record; the list, and the first OPEN, name those that were there.
+Segments of versions before the ledger have no such record; the list, and the first OPEN, name those that existed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from intercom.system.files import opened, read_from, write_pieces
 from intercom.system.folders import Names
 from intercom.system.git_index import tracked_in
 
-NOTHING: Final = "-"  #: what the first segment follows
-OLDER: Final = "older "  #: begins a line that names a segment of a version before the ledger
-_HEAD = 1024  #: bytes; an OPEN record says whose a segment is within these
+NOTHING: Final = "-"  #: the predecessor of the first segment
+OLDER: Final = "older "  #: prefix of a line that names a segment of a version before the ledger
+_HEAD = 1024  #: bytes; the part of an OPEN record that identifies a segment is within these
 _NAME = re.compile(r"INTERCOM-.+-([0-9]{6,9})\.md\Z", re.IGNORECASE)
 _OPENED = re.compile(
     rb"## \[[^\]\n]*\] system \xe2\x86\x92 system \[OPEN\]\n<!-- intercom [^\n]*-->\n\n"
@@ -36,16 +36,16 @@ _OPENED = re.compile(
 
 
 class Segment(NamedTuple):
-    """One segment. `sealed`: of this ledger; without, of an older version's archive, whose records have no seal."""
+    """One segment. `sealed`: of this ledger; otherwise of an older version's archive, whose records have no seals."""
 
     name: str
     number: int
     sealed: bool = True
-    digest: str = ""  #: what `whole` gave for it when the next one was begun
+    digest: str = ""  #: its `whole` digest when the next one was begun
 
 
 class _Opened(NamedTuple):
-    """What the first record of a segment says of it, and of the one before."""
+    """The content of a segment's first record, on itself and its predecessor."""
 
     ledger: str
     follows: str
@@ -53,12 +53,12 @@ class _Opened(NamedTuple):
 
 
 def whole(data: bytes) -> str:
-    """A digest of a segment: as long as it fits, each record in it does."""
+    """A digest of a segment: as long as it matches, every record in it is unchanged."""
     return blake2b(data, digest_size=16).hexdigest()
 
 
 def number_of(name: str) -> int:
-    """The number in the name of a segment; 0 if it is not one."""
+    """The number in a segment's name; 0 if it is not a segment's name."""
     found = _NAME.match(name)
     return int(found[1]) if found else 0
 
@@ -71,20 +71,20 @@ class Segments:
         self._machine = config.machine
         self._list = config.private / "ledger"
         self._names = Names(config.archive)
-        self._found_among: list[str] | None = None  # the names of which `_segments` was made
+        self._found_among: list[str] | None = None  # the names from which `_segments` was made
         self._segments: list[Segment] = []
-        self._heads: dict[str, tuple[object, _Opened | None]] = {}  # name -> which file, what its first record says
-        self._listed = False  # whether the private list names them
+        self._heads: dict[str, tuple[object, _Opened | None]] = {}  # by name: the file's identity, and its first record
+        self._listed = False  # whether the private list has them
         self._id = ""
 
     @property
     def id(self) -> str:
-        """What names this ledger; "" while there is none."""
+        """The ledger's id; "" while there is none."""
         self.all()
         return self._id
 
     def all(self) -> list[Segment]:
-        """All segments of ours, oldest first; as long as they stay the same, the same object."""
+        """All our segments, oldest first; the same object as long as they do not change."""
         names = self._names.now()
         if names is not self._found_among:
             self._segments = self._among(names)
@@ -92,29 +92,29 @@ class Segments:
         return self._segments
 
     def forget(self) -> None:
-        """List the folder again, whatever its times say."""
+        """Discard the cached list of the folder."""
         self._names.forget()
         self._found_among = None
 
     def highest(self) -> int:
-        """The highest number that a segment has, whosever it is; 0 where there is none."""
+        """The highest number of any segment, ours or not; 0 if there is none."""
         return max(map(number_of, self._names.now()), default=0)
 
     def free(self, number: int) -> Path:
-        """Where a segment of this number goes, or of the next: somebody's file may have the name."""
+        """A free path for a segment with this number, or the next one: somebody's file may have the name."""
         while (path := self.folder / f"INTERCOM-{self._machine}-{number:06d}.md").exists():
             number += 1
         return path
 
     def is_named(self, name: str) -> bool:
-        """Whether a file has the name of a segment of this machine's, whosever it is."""
+        """Whether a file is named like a segment of this machine, ours or not."""
         return re.fullmatch(rf"INTERCOM-{re.escape(self._machine)}-[0-9]{{6,9}}\.md", name, re.IGNORECASE) is not None
 
     def enlist(self, ledger: str, more: Sequence[str] = ()) -> None:
-        """Note the ledger and its segments, `more` among them, durably. OSError. The caller holds the writer lock.
+        """Durably list the ledger and its segments, with `more` added. OSError. The caller holds the writer lock.
 
-        Before a segment gets its name: one that is on the list and does not exist is nothing, one that exists and is
-        not on it is somebody's.
+        Done before a segment gets its name: a listed file that does not exist is ignored, and an existing file that
+        is not listed is somebody else's.
         """
         known = self.all() if ledger == self._id else [one for one in self.all() if not one.sealed]
         lines = [one.name if one.sealed else OLDER + one.name for one in known]
@@ -125,18 +125,18 @@ class Segments:
         self.forget()
 
     def relist(self) -> None:
-        """Note the segments where only their first records tell of them. OSError. The caller holds the writer lock."""
+        """List the segments again if only first records identify them. OSError. The caller holds the writer lock."""
         if self.all() and self._id and not self._listed:
             self.enlist(self._id)
 
     def _noted(self) -> tuple[str, list[str]]:
-        """The ledger's name in the private list, and the lines that name its segments."""
+        """The ledger's id from the private list, and the lines that name its segments."""
         text = (read_from(self._list) or b"").decode("utf-8", "replace").split("\n")
         return text[0].strip(), [line for line in text[1:] if line]
 
     def _among(self, names: Sequence[str]) -> list[Segment]:
         """The segments among these files."""
-        if not read_from(self._list) and names:  # nothing but themselves says whose they are
+        if not read_from(self._list) and names:  # only their first records say whose they are
             cloned = tracked_in(self.folder)
             names = [name for name in names if name not in cloned]
         numbered = sorted((number, not self.is_named(name), name) for name in names if (number := number_of(name)))
@@ -151,7 +151,8 @@ class Segments:
                 continue
             if sealed and head.follows == sealed[-1].name:
                 sealed[-1] = sealed[-1]._replace(digest=head.digest)
-            if not sealed or number_of(name) > sealed[-1].number:  # of two with one number, that of our present name
+            # Of two with the same number, the one under our present name.
+            if not sealed or number_of(name) > sealed[-1].number:
                 sealed.append(Segment(name, number_of(name)))
         if not sealed and not lines:
             return [Segment(name, number, sealed=False) for number, other, name in numbered if not other]
@@ -160,20 +161,21 @@ class Segments:
         return [Segment(name, number_of(name), sealed=False) for name in older if name in present] + sealed
 
     def _first_lines(self, segment: Segment) -> list[str]:
-        """What the OPEN record of a segment says."""
+        """The lines of a segment's OPEN record."""
         data = read_from(self.folder / segment.name) or b""
         return data[: extent(data)].partition(b"\n\n")[2].decode("utf-8", "replace").splitlines()
 
     def _head(self, name: str, lines: Sequence[str], unread: _Opened) -> _Opened | None:
-        """Which ledger a file belongs to, and which segment it follows; None if it does not say.
+        """The ledger that a file belongs to, and the segment before it; None if it does not say.
 
-        One that is there but cannot be opened now is not gone: on the list (`lines`) it is still ours, `unread`, and
-        who reads on gets the error; where there is no list, StorageError.
+        A file that cannot be opened now is not gone: if it is listed (in `lines`) it is still ours, `unread`, and
+        whoever reads it gets the error; without a list, StorageError.
         """
         path = f"{self.folder}/{name}"
         try:
             stat = os.stat(path)
-            if self._heads.get(name, (0,))[0] != (mark := (stat.st_ino, stat.st_ctime_ns)):  # a name outlives its file
+            # Another file may have the same name by now.
+            if self._heads.get(name, (0,))[0] != (mark := (stat.st_ino, stat.st_ctime_ns)):
                 with opened(path) as file:
                     found = _OPENED.match(file.read(_HEAD))
                 said = [part.decode("utf-8", "replace") for part in found.groups(b"")] if found else []

@@ -1,10 +1,10 @@
-"""Owns the second names of the ledger: hard links to its segments, in git's own folder, where no clean-up looks.
+"""Owns the ledger's second names: hard links to its segments in git's own folder, which clean-ups do not touch.
 
-`git clean -fdx`, or an agent that deletes `.claude/local`, takes the first names away; the files stay, and get them
-back at the next command. A link is the same file, so it can never say something else than the ledger: what is appended
-is in both. A redaction writes a segment anew, and is only done when the old file has lost its second name, too.
+`git clean -fdx`, or an agent that deletes `.claude/local`, removes the first names; the files stay, and the next
+command restores the names. A link is the same file, so it cannot differ from the ledger: an append is in both. A
+redaction rewrites a segment, and is only complete when the old file has lost its second name, too.
 
-Where there is no git, or its folder is on another file system, there is none.
+Without git, or with its folder on another file system, there are no second names.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SAID = (
 
 
 def home(config: Config) -> Path | None:
-    """Where the second names are; None where there can be none."""
+    """The folder of the second names; None if there cannot be any."""
     folder = spare_folder(config.root)
     return folder / config.machine if folder is not None else None
 
 
 def keep(config: Config, names: Iterable[str]) -> None:
-    """Give each of these segments its second name, if it has none. What fails is left: it is a spare."""
+    """Give each of these segments its second name if it lacks one. Failures are ignored: it is only a spare."""
     with suppress(OSError, StorageError):
         where = home(config)
         if where is None:
@@ -50,7 +50,7 @@ def keep(config: Config, names: Iterable[str]) -> None:
 
 
 def renew(config: Config, names: Iterable[str]) -> None:
-    """No second name is that of another file than the segment of this name. StorageError: then one may be."""
+    """Make sure that no second name belongs to an outdated file of a segment. StorageError: then one may."""
     known = set(names)
     with storage(f"clear the ledger's second names beside {config.root}", "the text may still stand there; try again"):
         where = home(config)
@@ -64,8 +64,9 @@ def renew(config: Config, names: Iterable[str]) -> None:
 
 
 def bring_back(config: Config) -> str:
-    """Give segments that lost their first names those again; what to say, "" where nothing was lost."""
-    with storage(f"look for the ledger's second names beside {config.root}"):  # a ledger must not be begun beside them
+    """Restore the first names of segments that lost them; returns what to say, "" if nothing was lost."""
+    # Or a new ledger would be begun beside them.
+    with storage(f"look for the ledger's second names beside {config.root}"):
         try:
             where = home(config)
             found = sorted(os.listdir(where)) if where is not None and where.is_dir() else []
@@ -79,12 +80,12 @@ def bring_back(config: Config) -> str:
         back = 0
         for name in found:
             if stat.S_ISREG(os.lstat(where / name).st_mode):
-                with suppress(FileExistsError):  # somebody else brought it back, too
+                with suppress(FileExistsError):  # another process restored it, too
                     os.link(where / name, config.archive / name)
                 back += 1
         host.sync_folder(config.archive)
         if back:
             from intercom.store.log.template import keep_out_of_git
 
-            keep_out_of_git(config.folder)  # the rule may have been deleted, too
+            keep_out_of_git(config.folder)  # the ignore rule may have been deleted, too
     return SAID.format(home=where) if back else ""

@@ -1,4 +1,4 @@
-"""Owns what a log begins with where none was: front matter, a word to people, and git's ignore rule for it."""
+"""Owns the beginning of a new log (front matter and a note to people) and git's ignore rule for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from intercom.system.resources import text
 
 
 def fresh_log(machine: str, agents: Iterable[str]) -> bytes:
-    """The beginning of a log that does not exist yet: front matter and a word to people."""
+    """The beginning of a new log: front matter and a note to people."""
     import frontmatter
 
     post = frontmatter.loads(text("log.md"))
@@ -22,7 +22,7 @@ def fresh_log(machine: str, agents: Iterable[str]) -> bytes:
 
 
 def keep_out_of_git(folder: Path) -> None:
-    """Have git ignore a folder of logs that a message begins, without an `init`. What cannot be written is left."""
+    """Make git ignore the folder of a log begun by a message instead of `init`. Failures are ignored."""
     with (
         suppress(OSError),
         open(host.open_file(folder / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file,

@@ -1,7 +1,7 @@
-"""Owns what a crash may have left of a page: pure rules by which it is finished, or trimmed, without a word.
+"""Owns what a crash may have left of a page: pure rules that finish or trim it silently.
 
-The page is never synced, so after a power cut it may be old, short, or hold NULs where bytes never reached the disk;
-after a kill it may lack what the ledger has, or still hold what a compaction was about to take out.
+The page is never synced, so after a power cut it may be old, short, or contain NULs in place of bytes that never
+reached the disk; after a kill it may lack what the ledger has, or still hold what a compaction was about to remove.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from intercom.format.roster import Roster
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
 
-_PIECE = 1024 * 1024  #: bytes that are parsed at once
-_USUAL = 512 * 1024  #: bytes of a page whose entries are kept, for a repair looks at them several times
+_PIECE = 1024 * 1024  #: bytes parsed at a time
+_USUAL = 512 * 1024  #: bytes; entries of a page up to this size are cached, as a repair needs them several times
 _COMPACTED = b"### COMPACTED"
 _IDENT = re.compile(rb"\n<!-- intercom id=[0-9a-z]+ ")
-_EVIDENCE = 8  #: bytes of a record that must be there to tell that it is this one
+_EVIDENCE = 8  #: bytes of a record that must be present to recognise it
 _TORN_META = re.compile(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
 
 
 def entries_of(data: bytes, roster: Roster | None = None) -> Iterator[Entry]:
-    """The entries of a file one after the other: of a long one not all are held at once. As `parse` for the rest."""
+    """The entries of a file one by one, so that a long file is not held in memory. Otherwise as `parse`."""
     if len(data) <= _USUAL:
         yield from _read(data, roster)
         return
@@ -38,12 +38,12 @@ def entries_of(data: bytes, roster: Roster | None = None) -> Iterator[Entry]:
 
 @lru_cache(maxsize=3)
 def _read(data: bytes, roster: Roster | None) -> tuple[Entry, ...]:
-    """The entries of a page of usual length; as it is, as it was, and as it becomes."""
+    """The cached entries of a page of usual size, for its present, former and future content."""
     return tuple(parse(data, roster))
 
 
 class Reading(Protocol):
-    """How a page was read: a base says so, or `Read`."""
+    """How a page was read, from a base or from `Read`."""
 
     @property
     def roster(self) -> Roster:
@@ -51,18 +51,18 @@ class Reading(Protocol):
 
     @property
     def marks(self) -> Mapping[int, Mark]:
-        """Which message an entry is, where its meta line does not say so."""
+        """Which message an entry is, if its meta line does not say so."""
 
 
 class Read(NamedTuple):
-    """How a page was read that has no base yet."""
+    """How a page without a base was read."""
 
     roster: Roster
     marks: Mapping[int, Mark]
 
 
 class Left(NamedTuple):
-    """What a compaction's record says: which messages stay, how many left the page so far, and when."""
+    """The content of a compaction's record: which messages stay, how many left the page so far, and when."""
 
     kept: tuple[str, ...]
     archived: int
@@ -70,7 +70,7 @@ class Left(NamedTuple):
 
 
 def left(entry: Entry) -> Left:
-    """The same from the record."""
+    """Parse a compaction's record."""
     first, *kept = entry.body.splitlines() or ["0 left"]
     number = first.split(" ")[0]
     return Left(tuple(kept), int(number) if number.isdecimal() else 0, entry.stamp)
@@ -80,7 +80,7 @@ Tail = Sequence[tuple[Position, bytes]]
 
 
 def last_compaction(tail: Tail) -> Left | None:
-    """The last compaction's record among what the ledger gained."""
+    """The last compaction record among what the ledger gained."""
     found = None
     for _, data in tail:
         for entry in parse(data):
@@ -90,10 +90,10 @@ def last_compaction(tail: Tail) -> Left | None:
 
 
 def completed(page: bytes, base: Base | None, tail: Tail, *, torn: bool) -> bytes | None:
-    """The page as a crash would have left it, finished; None if it is not what a crash leaves.
+    """Finish a page that a crash left; None if this is not what a crash leaves.
 
-    A kill takes at most what was never seen on the page. `torn`: the power may have been cut since, which takes any
-    end and leaves NULs anywhere.
+    A kill loses at most what was never seen on the page. `torn`: the power may have been cut since, which may lose
+    any end and leave NULs anywhere.
     """
     if base is None:
         return None
@@ -109,7 +109,7 @@ def completed(page: bytes, base: Base | None, tail: Tail, *, torn: bool) -> byte
 
 
 def unbroken(page: bytes, base: Base | None, tail: Tail) -> bytes:
-    """The page without the beginning of a record at its end, where a writer died before anybody had seen it there.
+    """The page without a partial record at its end that a writer left when it died, and nobody had seen.
 
     Somebody else may have written right before it. NULs at the end are nobody's text.
     """
@@ -130,12 +130,12 @@ def unbroken(page: bytes, base: Base | None, tail: Tail) -> bytes:
 
 
 def as_it_was(base: Base, tail: Tail) -> bytes | None:
-    """What the page is expected to hold, where that is certain to the byte; None where it is not."""
+    """The expected page, if it is certain to the byte; None otherwise."""
     return next((whole for whole, _, last in _wanted(base, tail) if last), None)
 
 
 def filled(page: bytes, records: Sequence[bytes]) -> bytes:
-    """The page with its NULs replaced where whole records, one after the other, explain what stands around them."""
+    """The page with its NULs replaced wherever consecutive whole records explain the text around them."""
     parts, at = [], 0
     while (hole := page.find(b"\0", at)) >= 0:
         found = _explained(page, at, hole, records)
@@ -151,14 +151,14 @@ def filled(page: bytes, records: Sequence[bytes]) -> bytes:
 
 
 def _explained(page: bytes, at: int, hole: int, records: Sequence[bytes]) -> tuple[int, int, bytes] | None:
-    """Where records begin and end that a hole is in, and their text; None if none fit."""
+    """Start, end and text of the records around a hole; None if none fit."""
     stop = next((place for place in range(hole, len(page)) if page[place]), len(page))
     header = page.rfind(b"\n" + START, at, hole) + 1 or (at if page.startswith(START, at) else hole)
     line = page.rfind(b"\n", at, hole) + 1
     starts = dict.fromkeys((header, line if START.startswith(page[line:hole]) else hole, hole, hole + 1, hole + 2))
     for start in starts:
         if start >= hole and not (page[:hole] + b"\n" * (start - hole)).endswith(b"\n\n") and start:
-            continue  # within a text, of which repeated lines may fit by chance
+            continue  # within a text, where repeated lines may match by chance
         for number, record in enumerate(records):
             before = page[:hole].endswith(records[number - 1]) if number and start >= hole else False
             told = len(page[start : start + len(record)].replace(b"\0", b""))
@@ -172,7 +172,7 @@ def _explained(page: bytes, at: int, hole: int, records: Sequence[bytes]) -> tup
 
 
 def _fits(page: bytes, start: int, stop: int, records: Sequence[bytes]) -> tuple[int, int] | None:
-    """Where these records end if they stand at `start` but for NULs, and how many reach over `stop`."""
+    """Where these records would end if placed at `start`, ignoring NULs, and how many exceed `stop`, if they fit."""
     for count, record in enumerate(records, 1):
         piece = page[start : start + len(record)]
         if not _like(piece, record):
@@ -184,7 +184,7 @@ def _fits(page: bytes, start: int, stop: int, records: Sequence[bytes]) -> tuple
 
 
 def unholed(page: bytes, top: Callable[[], bytes], roster: Roster) -> bytes:
-    """The page without what is not a message and has NULs in it; `top` is then at its top."""
+    """The page without anything that has NULs and is not a message; `top` is put at its top."""
     if b"\0" not in page:
         return page
     parts: list[bytes] = []
@@ -197,7 +197,7 @@ def unholed(page: bytes, top: Callable[[], bytes], roster: Roster) -> bytes:
 
 
 def top_of(page: bytes, roster: Roster) -> bytes:
-    """What stands above the first message."""
+    """The text above the first message."""
     out = []
     for entry in entries_of(page, roster):
         if entry.kind == MESSAGE:
@@ -207,9 +207,9 @@ def top_of(page: bytes, roster: Roster) -> bytes:
 
 
 def _wanted(base: Base, tail: Tail) -> Iterator[tuple[bytes, int, bool]]:
-    """What the page may be expected to hold, and how much of it was seen there: before a compaction, and after.
+    """What the page may be expected to hold, and how much of it was seen there: before and after a compaction.
 
-    The last one says so: it is left out where somebody wrote by hand since, in words of their own.
+    The last one says so: it is left out if somebody wrote by hand since, in words of their own.
     """
     parts, seen, size = [base.page], len(base.page), len(base.page)
     for (number, start), data in tail:
@@ -235,7 +235,7 @@ def _wanted(base: Base, tail: Tail) -> Iterator[tuple[bytes, int, bool]]:
 
 
 def _like(page: bytes, wanted: bytes) -> bool:
-    """Whether a page is the beginning of another, but for NULs."""
+    """Whether a page is a prefix of another, ignoring NULs."""
     if wanted.startswith(page):
         return True
     at = 0
@@ -247,7 +247,7 @@ def _like(page: bytes, wanted: bytes) -> bool:
 
 
 class Others:
-    """Every id but these."""
+    """The set of all ids except these."""
 
     def __init__(self, kept: Sequence[str]) -> None:
         self._kept = frozenset(kept)
@@ -257,9 +257,9 @@ class Others:
 
 
 def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp: str) -> tuple[bytes, dict[int, Mark]]:
-    """A page without the messages that are `gone`, the marker line in their place; and the marks of what is left.
+    """A page without the messages that are `gone`, with the marker line in their place; and the remaining marks.
 
-    `count` and `stamp` are the marker's. What is not a message stays, and so do copies.
+    `count` and `stamp` are for the marker. Text that is not a message stays, and so do copies.
     """
     page, records = (page, []) if read.marks else _of_tools(page)
     kept: list[bytes] = []
@@ -289,9 +289,9 @@ def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp:
 
 
 def _of_tools(page: bytes) -> tuple[bytes, list[bytes]]:
-    """The top of a page, and the records of tools below it, if nothing else is there: else all, and none.
+    """Split a page into its top and the tools' records below, if there is nothing else; otherwise all of it is top.
 
-    Behind a blank line each record is an entry, whatever stands above: it need not be read.
+    After a blank line each record is an entry whatever is above it, so it need not be parsed.
     """
     top = page.find(b"\n\n" + START) + 2
     records = sealed(page[top:]) if top > 1 else None
@@ -299,12 +299,12 @@ def _of_tools(page: bytes) -> tuple[bytes, list[bytes]]:
 
 
 def without(page: bytes, read: Reading, gone: Container[str]) -> bytes:
-    """A page without these messages, and without copies of them."""
+    """A page without these messages and their copies."""
     return b"".join(entry.raw for entry, _, mark in _marked(page, read) if mark is None or mark.id not in gone)
 
 
 def _marked(page: bytes, read: Reading) -> Iterator[tuple[Entry, int, Mark | None]]:
-    """The entries of a page; with each message its number among them, and which one it is."""
+    """The entries of a page; each message with its number and its mark."""
     number = -1
     for entry in entries_of(page, read.roster):
         if entry.kind == MESSAGE:

@@ -1,1 +1,1 @@
-"""Owns the files that the index is made of: which there are, what is new in each, reading them ahead."""
+"""Owns the files that the index is made of: which they are, what is new in each, and reading ahead."""

@@ -12,39 +12,39 @@ from intercom.core.message import canonical
 from intercom.store.log.ledger import Ledger
 from intercom.system.folders import Names
 
-#: What sync and merge tools, file managers and people put behind the name of a log that they copy. No machine's name
-#: has the first three; of what it may have only what tools are known for counts: `web.prod` is not a copy of `web`.
+#: What sync and merge tools, file managers and people append to the name of a log that they copy. No machine's name
+#: has the first three; of the rest only what tools are known for counts: `web.prod` is not a copy of `web`.
 _COPIED = re.compile(
     r"[ ~(]|\.sync-conflict-|[._]conflict|[._](?:backup|base|local|remote)[._]\d|\.(?:bak|orig|old|backup|copy|tmp)\b"
 )
-_SURELY_COPIED = re.compile(r"[ ~(]|\.sync-conflict-|[._]conflict")  #: no machine's name has one of these
+_SURELY_COPIED = re.compile(r"[ ~(]|\.sync-conflict-|[._]conflict")  #: never part of a machine's name
 _SEGMENT = re.compile(r"-[0-9]{6,9}\Z")
-UPTO = "upto"  #: begins the mark of the open segment
+UPTO = "upto"  #: prefix of the open segment's mark
 
 
 class File(NamedTuple):
-    """A file that the index is made of. `path` is below `.claude/local`."""
+    """A file that the index is made of. `path` is relative to `.claude/local`."""
 
     path: str
-    own: bool = False  #: a segment of our ledger, or of the archive that was there before it
-    sealed: bool = False  #: of the ledger: its records have seals
-    number: int = 0  #: of a segment
-    digest: str = ""  #: of a closed segment: as long as it fits, no record need be proven
+    own: bool = False  #: a segment of our ledger, or of the archive before it
+    sealed: bool = False  #: a segment of the ledger, whose records have seals
+    number: int = 0  #: the segment's number
+    digest: str = ""  #: of a closed segment: as long as it matches, no record need be verified
 
 
 class Origin(NamedTuple):
-    """Whose a file is that is not of our ledger; see `Source`, whose last fields these are."""
+    """Who a file outside our ledger belongs to; see `Source`, whose last fields these are."""
 
-    copy: bool = False  #: by its name a copy that a tool laid beside a log
-    ours: bool = False  #: what our tools wrote into it, we have
-    machine: str = ""  #: another machine's, by its name
-    here: tuple[str, ...] = ()  #: by which names it may mean this machine
+    copy: bool = False  #: by its name a tool's copy of a log
+    ours: bool = False  #: our own: what our tools wrote into it we have already
+    machine: str = ""  #: the other machine in its name
+    here: tuple[str, ...] = ()  #: names by which it may refer to this machine
 
 
 class Listing:
     """The files that the index of one bus is made of.
 
-    As long as no name comes or goes, what `all` and `near` give are the same objects.
+    As long as no name comes or goes, `all` and `near` return the same objects.
     """
 
     def __init__(self, config: Config, ledger: Ledger) -> None:
@@ -52,12 +52,12 @@ class Listing:
         self._ledger = ledger
         self._archive = Names(config.archive)
         self._beside = Names(config.folder)
-        self._made: tuple[object, ...] = ()  # of which lists the following were made
+        self._made: tuple[object, ...] = ()  # the lists that the following were made from
         self._all: list[File] = []
         self._near: list[File] = []
-        self._copies: dict[str, bool] = {}  # path -> whether it is a copy of ours
+        self._copies: dict[str, bool] = {}  # by path: whether it is a copy of ours
         self._stems: set[str] = set()
-        self._here: tuple[str, ...] = ()  # by which names others may mean this machine
+        self._here: tuple[str, ...] = ()  # names by which others may refer to this machine
 
     def all(self) -> list[File]:
         """Every file, in order of arrival."""
@@ -68,38 +68,38 @@ class Listing:
         return self._all
 
     def near(self) -> list[File]:
-        """Those of them outside the archive, and the segment that is added to."""
+        """The files outside the archive, and the open segment."""
         self.all()
         return self._near
 
     def usable(self, file: File) -> bool:
-        """Whether a file may be read: others' only where they are files, and no link leads out of the root."""
+        """Whether a file may be read: another's must be a regular file, and no link may lead out of the root."""
         path = f"{self._config.folder}/{file.path}"
         try:
             plain = stat.S_ISREG(os.stat(path).st_mode)
         except OSError:
-            return True  # gone, or it is said elsewhere why it cannot be read
+            return True  # gone, or the reader reports why it cannot be read
         return file.own or (plain and (not os.path.islink(path) or is_inside(self._config.root, path)))
 
     def forget(self) -> None:
-        """List the folders again, whatever their times say."""
+        """Discard the cached lists of the folders."""
         self._ledger.forget()
         self._archive.forget()
         self._beside.forget()
 
     def origin(self, path: str) -> Origin:
-        """Whose a file is. A page of ours under another name has a base in the private folder, as no other has."""
+        """Who a file belongs to. A page of ours under another name has a base in the private folder."""
         machine = self._machine(path)
         if self._copies.get(path, machine in self._here):
             return Origin(path in self._copies, ours=True)
         return Origin(path in self._copies, False, machine, self._here)
 
     def _machine(self, path: str) -> str:
-        """The machine that the name of a log, of a segment or of a copy of one names."""
+        """The machine in the name of a log, of a segment, or of a copy of one."""
         stem = _stem(path.removeprefix("archive/"))
         if path in self._copies:
             stem = next((before for before in _before_marks(stem) if before in self._stems), stem)
-        stem = _SURELY_COPIED.split(stem, maxsplit=1)[0]  # also where what it is a copy of has not come
+        stem = _SURELY_COPIED.split(stem, maxsplit=1)[0]  # even if the original has not been synced
         if path.startswith("archive/"):
             stem = _SEGMENT.sub("", stem)
         return canonical(stem.removeprefix("intercom-"))
@@ -115,7 +115,7 @@ class Listing:
         self._stems = {_stem(self._config.log.name), *map(_stem, beside), *(_stem(path[8:]) for path in others)}
         self._copies = self._copies_among(beside, others)
         self._here = tuple(dict.fromkeys(map(canonical, (self._config.machine, *self._config.pages()))))
-        # Copies last: what they have too is known by then.
+        # Copies come last: what they repeat is known by then.
         self._near = [*own[-1:], *map(File, sorted(outside, key=self._is_copy))]
         self._all = [*own, *map(File, sorted(others + outside, key=self._is_copy))]
 
@@ -123,7 +123,7 @@ class Listing:
         return path in self._copies
 
     def _copies_among(self, names: list[str], archived: list[str]) -> dict[str, bool]:
-        """Those of the logs in our folder that are copies of others, and of what is archived that of ours."""
+        """The logs in our folder that are copies of others, and the archived files that are copies of ours."""
         ours = _stem(self._config.log.name)
         stems, copies = {ours, *map(_stem, names)}, dict[str, bool]()
         for name in names:
@@ -139,7 +139,7 @@ class Listing:
 
 
 def beyond(known: str | None, mark: str) -> bool:
-    """Whether the index has the open segment further than it is to be read now: another process was there."""
+    """Whether the index has more of the open segment than will be read now: another process was there."""
     if known is None or not (known.startswith(UPTO) and mark.startswith(UPTO)):
         return False
     return int(known.split()[1]) >= int(mark.split()[1])
@@ -150,5 +150,5 @@ def _stem(name: str) -> str:
 
 
 def _before_marks(stem: str) -> list[str]:
-    """What stands before anything that may have been put behind the name of a log."""
+    """The name of a log up to each possible addition of a copying tool."""
     return [stem[: mark.start()] for mark in _COPIED.finditer(stem)]

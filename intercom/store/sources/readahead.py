@@ -1,8 +1,8 @@
-"""Owns reading whole sources for a rebuild: our own archive ahead, in a second process, while the first stores.
+"""Owns reading whole sources for a rebuild: a second process parses our archive while the first stores it.
 
-Reading a message costs about as much as storing it, so on a long history two processes need little more
-than half of the time of one. Whatever goes wrong with the second, the first reads on by itself and
-makes the same of it: the other only ever spares work. It ends by itself once nobody reads what it writes.
+Parsing a message costs about as much as storing it, so on a long history two processes take little more than half
+the time. If the second fails in any way, the first reads on by itself, with the same result. The second ends by
+itself once nobody reads its output.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from intercom.system import host
 from intercom.system.files import opened, storage
 from intercom.system.folders import file_mark, file_size
 
-_WORTH = 8 * 1024 * 1024  #: bytes; reading less than that takes no longer than starting a process
-_MUCH = 8 * 1024 * 1024  #: bytes; less is soon added to what there is
-_MOST = 16 * 1024 * 1024  #: bytes of one segment: no more is held in memory at once
-_PIPE = 1024 * 1024  #: bytes that may wait for the first process
-_SIZE = 8  #: bytes before each segment's data that say how many follow
+_WORTH = 8 * 1024 * 1024  #: bytes; parsing less is faster than starting a process
+_MUCH = 8 * 1024 * 1024  #: bytes; adding less to an existing index is faster
+_MOST = 16 * 1024 * 1024  #: bytes of one segment that are held in memory
+_PIPE = 1024 * 1024  #: bytes buffered for the first process
+_SIZE = 8  #: bytes of the length before each segment's data
 
 
 class Segment(NamedTuple):
-    """What is in one segment: its mark before it was read, and the rows and counts that a Builder takes."""
+    """One segment's content: its mark before it was read, and the rows and counts for a Builder."""
 
     mark: str
     settled: int
@@ -46,7 +46,7 @@ class Segment(NamedTuple):
 
 
 def mostly_new(db: sqlite3.Connection, root: str, paths: Sequence[str]) -> bool:
-    """Whether these sources have so much that the index has not, that building it anew is quicker and holds less."""
+    """Whether so much of these sources is new that rebuilding the index is faster and takes less memory."""
     sizes = {path: file_size(Path(root, path)) for path in paths}
     if sum(sizes.values()) < _MUCH:
         return False
@@ -55,11 +55,11 @@ def mostly_new(db: sqlite3.Connection, root: str, paths: Sequence[str]) -> bool:
     return bool(new >= max(_MUCH, sum(read.values()) // 4))
 
 
-Found = tuple[str, int, str]  #: a source's mark, where the next parse begins, the proof of what stands before that
+Found = tuple[str, int, str]  #: a source's mark, where the next parse begins, digest of what precedes that
 
 
 def load(builder: Builder, source: Source, path: Path, mark: str, tell: Callable[[int], None]) -> Found | None:
-    """Add all of another machine's file; None if it is gone. `tell` is told the offset after each piece.
+    """Add all of another machine's file; None if it is gone. `tell` gets the offset after each piece.
 
     StorageError.
     """
@@ -89,7 +89,7 @@ def load_segment(
     sealed: bool,
     digest: str,
 ) -> Found:
-    """As `load`, for what counts of a segment of ours. StorageError."""
+    """As `load`, for a segment of ours up to `end`. StorageError."""
     settled = 0
     hands: dict[str, int] = {}
     with storage(f"read {path}", "nothing was read"), opened(path) as file:
@@ -121,11 +121,10 @@ def read_segment(path: str, *, sealed: bool, digest: str = "") -> Segment:
 
 
 class Ahead:
-    """Segments of ours, read by a second process in this order: where each is, whether it is sealed, its digest.
+    """Segments read ahead by a second process, in order: the path of each, whether it is sealed, its digest.
 
-    Close it, read to the end or not.
-
-    Where that is not worth it, or the process cannot be had or fails, `next` gives None.
+    `next` returns None if that is not worthwhile, or if the process cannot be started or fails. Close it in any
+    case.
     """
 
     def __init__(self, segments: Sequence[tuple[Path, bool, str]]) -> None:
@@ -144,7 +143,7 @@ class Ahead:
         home = os.fspath(Path(__file__).resolve().parents[3])
         code = f"import sys; sys.path.append({home!r}); from intercom.store.sources.readahead import main; main()"
         try:
-            # Isolated: nothing that lies about, and nothing in the environment, changes what it runs.
+            # Isolated: no file in the folder and no environment variable changes what it runs.
             command = [sys.executable, "-I", "-S", "-c", code]
             asked = b"\0".join(
                 b"%d %s %s" % (sealed, digest.encode(), os.fsencode(path)) for path, sealed, digest in wanted
@@ -152,12 +151,12 @@ class Ahead:
             self._pipe = self._held.enter_context(piped(command, asked))
         except (IntercomError, OSError):
             return
-        host.widen_pipe(self._pipe, _PIPE)  # else the two wait for each other a little more
+        host.widen_pipe(self._pipe, _PIPE)  # otherwise the two wait for each other a little more
         self._paths = iter([path for path, *_ in wanted])
         self._wanted = next(self._paths, "")
 
     def next(self, path: Path) -> Segment | None:
-        """The segment at `path`; None if the caller has to read it. Ask in the order of the paths, for each."""
+        """The segment at `path`; None if the caller has to read it. Call it for each path, in order."""
         if os.fspath(path) != self._wanted:
             return None
         try:
@@ -176,7 +175,7 @@ class Ahead:
 
 
 def _received(pipe: IO[bytes], path: str) -> Segment | None:
-    """The next segment that the other process has sent; None if it is not whole, or not that of `path`."""
+    """The next segment sent by the other process; None if it is incomplete, or not that of `path`."""
     head = pipe.read(_SIZE)
     size = int.from_bytes(head, "big")
     data = pipe.read(size) if 0 < size < 1 << 32 else b""
@@ -188,10 +187,10 @@ def _received(pipe: IO[bytes], path: str) -> Segment | None:
 
 
 def main() -> None:
-    """The second process: paths on its input, separated by NUL; what is in them on its output."""
+    """The second process: reads NUL-separated paths from its input, writes their content to its output."""
     import gc
 
-    gc.disable()  # rows hold nothing that holds them, and there are many
+    gc.disable()  # rows form no cycles, and there are many
     out = sys.stdout.buffer
     try:
         for name in filter(None, sys.stdin.buffer.read().split(b"\0")):
@@ -202,4 +201,4 @@ def main() -> None:
             out.write(data)
         out.flush()
     except (OSError, ValueError):
-        os._exit(1)  # nobody reads any more, or a segment cannot be read: the first process says so
+        os._exit(1)  # nobody reads any more, or a segment is unreadable: the first process reports that

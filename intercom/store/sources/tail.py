@@ -1,4 +1,4 @@
-"""Owns reading a source of the index piece by piece: what shows that it changed, what proves that it only grew."""
+"""Owns reading a source of the index piece by piece: whether it changed, and whether it only grew."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from intercom.store.log.checkpoint import LEAD, Grown
 from intercom.system.files import opened, storage
 
 CHUNK = 4 * 1024 * 1024
-_CLOSED = re.compile(rb"\n---\r?\n\r?\n[\r\n]*\Z")  #: as a record ends, whichever line ends a program gave it
+_CLOSED = re.compile(rb"\n---\r?\n\r?\n[\r\n]*\Z")  #: the end of a record, with any line ends
 _NEAR = 64  # bytes
-_GROWING = 1.0  #: seconds for which the open end of another machine's log is taken to be still on its way
+_GROWING = 1.0  #: seconds for which the open end of another machine's log may still be arriving
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Look for no cycles meanwhile: reading makes many objects, and none of those."""
+    """Suspend the cycle collector: parsing creates many objects, and no cycles."""
     import gc
 
     if not gc.isenabled():
@@ -37,9 +37,9 @@ def uncollected() -> Iterator[None]:
 
 
 def proof_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
-    """Digest of what stands before `settled`, of ours the end of it; "" where the file does not reach so far.
+    """A digest of what precedes `settled` (of ours only the end of it); "" if the file does not reach that far.
 
-    What others write may have changed anywhere.
+    Other files may have changed anywhere, so all of them counts.
     """
     at = 0 if whole else max(0, settled - LEAD)
     found = blake2b(digest_size=16)
@@ -51,16 +51,16 @@ def proof_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
 
 
 def young(file: BinaryIO) -> bool:
-    """Whether another machine's log changed so lately that its end may still be on its way."""
+    """Whether another machine's log changed so recently that its end may still be arriving."""
     found, now = os.fstat(file.fileno()), time.time()
-    return any(abs(now - at) < _GROWING for at in (found.st_mtime, found.st_ctime))  # Windows has no time of change
+    return any(abs(now - at) < _GROWING for at in (found.st_mtime, found.st_ctime))  # Windows has no ctime
 
 
 def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterator[tuple[list[Entry], int]]:
     """The entries of a file from `start` on, in pieces, each with the offset from which a later parse resumes.
 
-    Where the last entry is not closed, more of it may come: then the whole file is read again when it has
-    changed, and with `hold` that entry is left for later.
+    If the last entry is not closed, more of it may come: then the whole file is read again after a change, and with
+    `hold` that entry is left out for now.
     """
     parser = Parser(start)
     file.seek(start)
@@ -75,11 +75,11 @@ def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterat
     whole = not rest or _CLOSED.search(rest[-1].raw[-_NEAR:]) is not None
     if hold and not whole and rest[-1].kind == MESSAGE:
         rest = rest[:-1]
-    yield found + rest, parser.settled if whole else 0  # the last two at once: mostly they are all there is
+    yield found + rest, parser.settled if whole else 0  # the last two together: usually they are everything
 
 
 def fits(file: BinaryIO, digest: str) -> bool:
-    """Whether a segment is, byte for byte, what it was when the next one was begun."""
+    """Whether a closed segment is byte for byte what it was when the next one was begun."""
     if not digest:
         return False
     found = blake2b(digest_size=16)
@@ -92,8 +92,8 @@ def fits(file: BinaryIO, digest: str) -> bool:
 def records(file: BinaryIO, start: int, end: int | None, *, proven: bool = False) -> Iterator[tuple[list[Entry], int]]:
     """The records of a segment of our ledger from `start` to `end`, in pieces, each with where the next one begins.
 
-    A record that does not fit its seal was changed by somebody and counts as written by hand, but for a torn end:
-    that one does not count at all. `proven`: each is known to fit.
+    A record that does not fit its seal was changed by somebody and counts as hand-written, except a torn end, which
+    does not count at all. `proven`: all of them are known to fit.
     """
     parser = Parser(start)
     file.seek(start)
@@ -110,7 +110,7 @@ def records(file: BinaryIO, start: int, end: int | None, *, proven: bool = False
 
 
 def _proven(entry: Entry) -> Entry:
-    """A record as it was written; where somebody changed it, by that hand."""
+    """A record as it was written; marked as hand-written if somebody changed it."""
     if entry.kind != MESSAGE:
         return entry
     whole = extent(entry.raw)
@@ -118,19 +118,19 @@ def _proven(entry: Entry) -> Entry:
         return entry
     if whole:
         return one(entry.raw[:whole], entry.start)
-    if is_control(entry) and entry.start:  # whatever somebody says of other messages, it is not the ledger's word
+    if is_control(entry) and entry.start:  # a changed control record has no effect
         return entry._replace(via="hand", declared=None)
     return entry._replace(via="hand")
 
 
 def parsed(grown: Grown, start: int) -> list[Entry]:
-    """The messages of what is in hand already, from `start` in the segment on, in one piece."""
-    parser = Parser(start or 1)  # a segment begins with its OPEN record and so has no front matter
+    """The messages of data in memory, from `start` in the segment on, in one piece."""
+    parser = Parser(start or 1)  # a segment begins with its OPEN record, so it has no front matter
     return parser.feed(grown.data[start - grown.start :]) + parser.close()
 
 
 def proof_at(grown: Grown, offset: int) -> str:
-    """What `proof_before` would give at this offset of the segment; "" where too little is in hand."""
+    """What `proof_before` would return at this offset of the segment; "" if too little is in memory."""
     held = grown.before + grown.data
     at = offset - grown.start + len(grown.before)
     if at < min(LEAD, offset):
@@ -139,12 +139,12 @@ def proof_at(grown: Grown, offset: int) -> str:
 
 
 class Rewritten(Exception):  # a condition, not a fault
-    """A segment of our ledger is not what it was."""
+    """A segment of our ledger is no longer what it was."""
 
 
 @contextmanager
 def opened_segment(path: str) -> Iterator[BinaryIO]:
-    """A segment of ours, opened. StorageError; Rewritten where it is gone."""
+    """Open a segment of ours. StorageError; Rewritten if it is gone."""
     with storage(f"read {path}", "nothing was read"):
         try:
             file = opened(path)

@@ -1,9 +1,9 @@
-"""Owns how another machine's log reads here: names in it are that machine's, `master@laptop`, never one of ours.
+"""Owns translating another machine's log: its names become `master@laptop`, so they are never taken for ours.
 
-A name without a machine that it sends *to* stays as it is, so `worker-1`, `user` and `all` are ours, too; a name at
-this machine is ours. What it says a tool wrote, it says: such a message has `via` machine, whatever its meta line
-claims, and no seal or control record in it counts. Ids and digests go by what the file has (`Entry.wrote`), so that
-both machines give a message the same one.
+A recipient without a machine stays as it is, so its `worker-1`, `user` and `all` include ours; a name at this
+machine is ours. What the log says a tool wrote is only that machine's word: such a message gets `via` machine,
+whatever its meta line claims, and no seal or control record in it counts. Ids and digests are derived from the
+file's own text (`Entry.wrote`), so both machines give a message the same one.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from intercom.format.record import extent, is_systems_own
 from intercom.store.index import Source
 from intercom.store.sources.tail import pieces
 
-_LESS = (HAND, UNPROVEN)  #: what says less than that a tool wrote it
+_LESS = (HAND, UNPROVEN)  #: origins weaker than a tool's
 
 
 def theirs(file: BinaryIO, start: int, source: Source, *, hold: bool) -> Iterator[tuple[list[Entry], int]]:
-    """As `pieces`, for a file that is not of our ledger; what a power cut left holes in waits for its own machine."""
+    """As `pieces`, for a file outside our ledger; entries with holes of a power cut are left to their own machine."""
     for found, settled in pieces(file, start, None, hold=hold):
         entries = [entry for entry in found if b"\0" not in entry.raw or extent(entry.raw)]
         yield [_seen(entry, source) for entry in entries] if source.machine else entries, settled
 
 
 def _seen(entry: Entry, source: Source) -> Entry:
-    """An entry of another machine's log, as it reads here."""
+    """An entry of another machine's log, translated."""
     if entry.kind != MESSAGE or is_systems_own(entry):
         return entry
     to = ", ".join(dict.fromkeys(_here(name, source.here) for name in entry.to.split(", ")))
@@ -38,6 +38,6 @@ def _seen(entry: Entry, source: Source) -> Entry:
 
 
 def _here(name: str, here: tuple[str, ...]) -> str:
-    """A recipient, without our machine behind it."""
+    """A recipient without our own machine's suffix."""
     bare, at, machine = name.rpartition("@")
     return bare if at and machine in here else name

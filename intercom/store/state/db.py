@@ -1,8 +1,8 @@
-"""Owns `state.db`: what no log can tell. Instances, named agents, cursors, receipts.
+"""Owns `state.db`: what cannot be derived from the logs. Instances, named agents, cursors, receipts.
 
-SQLite in WAL mode: each change is one transaction, so that names are given out atomically across
-processes. A receipt row says that a reader *was given* a message; it counts as *received* once the
-reader acts again. `session` marks the process that it was given to.
+SQLite in WAL mode: each change is one transaction, so names are assigned atomically across processes. A receipt row
+says that a reader *was given* a message; it counts as *received* once the reader acts again. `session` identifies
+the process it was given to.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from intercom.store.state.file import BUSY, DOUBT, opened_state, trouble, which
 from intercom.system.files import make_private_folder
 
 T = TypeVar("T")
-_SECOND = 1.0  # seconds between two notes that somebody acts
-_MANY_KNOWN = 1_000  # answers that are remembered
+_SECOND = 1.0  # seconds between two recorded heartbeats
+_MANY_KNOWN = 1_000  # size of the cache
 _INSTANCE = "SELECT name, role, pid, started, session, registered, heartbeat, active, joined, gone FROM instances"
 
 
@@ -43,7 +43,7 @@ class InstanceRow(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A message that a reader was given and has not yet acted after."""
+    """A message that a reader was given and has not acted on since."""
 
     id: str
     session: str
@@ -55,29 +55,29 @@ class State:
     def __init__(self, folder: Path, pace: Pace | None = None) -> None:
         self.path = folder / "state.db"
         self._pace = pace or Pace()
-        self.turn = 0  #: how often the file was opened; it may have been another each time
+        self.turn = 0  #: how often the file was opened; each time it may be another
         self._db: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None  # which file is open
-        self._moments = 0  # how many blocks of `moment` we are in
-        self._begun = 0  # how many that are in no other were begun
-        self._known: dict[tuple[object, ...], Any] = {}  # what was asked, as long as nothing was changed
-        self._known_of: tuple[int, ...] = ()  # which file, other connections' changes, our own changes
-        #: Closes what else has the file open, as locks are the process's.
+        self._file: tuple[int, int] | None = None  # identity of the open file
+        self._moments = 0  # nesting depth of `moment` blocks
+        self._begun = 0  # number of outermost blocks begun
+        self._known: dict[tuple[object, ...], Any] = {}  # cache, valid while nothing changes
+        self._known_of: tuple[int, ...] = ()  # file, other connections' changes, own changes
+        #: Closes other connections to the file, since locks belong to the process.
         self.beside: Callable[[], None] = lambda: None
-        self._touched: dict[str, float] = {}  # name -> when (monotonic) it was last noted that it acts
+        self._touched: dict[str, float] = {}  # by name: time (monotonic) of its last recorded heartbeat
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
         if self._db is not None:
-            with suppress(sqlite3.Error):  # what was committed is; nobody is to hear that his message was not sent
+            with suppress(sqlite3.Error):  # what was committed stays; nobody should hear that a message was not sent
                 self._db.close()
             self._db = None
 
     @property
     def db(self) -> sqlite3.Connection:
-        """The connection, opened on first use, and anew where somebody took the file away meanwhile.
+        """The connection, opened on first use, and reopened if the file was replaced.
 
-        StorageError where the folder or file cannot be used.
+        StorageError if the folder or file cannot be used.
         """
         if self._moments and self._db is not None:
             return self._db
@@ -92,13 +92,13 @@ class State:
         return self._db
 
     def opened(self) -> int:
-        """How often the file was opened, once it is open. StorageError."""
+        """Open the file if necessary; returns how often it was opened. StorageError."""
         self.db  # noqa: B018  # opens it
         return self.turn
 
     @contextmanager
     def moment(self) -> Iterator[None]:
-        """For the block what others change meanwhile counts as coming later: what was asked is not asked again."""
+        """Within the block, changes by others are treated as later: an answer from the cache stays valid."""
         if not self._moments:
             db = self.db
             with self.guarded():
@@ -112,7 +112,7 @@ class State:
             self._moments -= 1
 
     def this_moment(self) -> int:
-        """Which `moment` we are in; 0 in none."""
+        """The number of the current `moment`; 0 outside of any."""
         return self._begun if self._moments else 0
 
     def _forget_unless(self, still: tuple[int, ...]) -> None:
@@ -121,9 +121,9 @@ class State:
             self._known_of = still
 
     def known(self, ask: Callable[..., T], *about: Any, of: object = None) -> T:
-        """What `ask` gives `about` something, remembered while the state (and `of`) stays what it is.
+        """The result of `ask`, cached while the state (and `of`) stays unchanged.
 
-        Outside of a `moment`, and in a transaction, it is asked each time.
+        Outside of a `moment`, and in a transaction, it is not cached.
         """
         if not self._moments or self._db is None or self._db.in_transaction:
             return ask(*about)
@@ -136,7 +136,7 @@ class State:
 
     @contextmanager
     def _unhurried(self, db: sqlite3.Connection) -> Iterator[None]:
-        """NotNow, where somebody else writes at the moment and the caller is in a hurry."""
+        """NotNow, if somebody else is writing and the caller is in a hurry."""
         if not self._pace.hurried:
             yield
             return
@@ -152,9 +152,9 @@ class State:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Turn SQLite's and the system's errors in the block into StorageError.
+        """Turn errors of SQLite and the system in the block into StorageError.
 
-        The next use opens the file anew: after one failure a process may keep a lock, or a transaction, for good.
+        The next use reopens the file: after an error a process may keep a lock, or a transaction, for good.
         """
         try:
             yield
@@ -202,13 +202,13 @@ class State:
             self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def doubt(self) -> str:
-        """UTC time before which messages may have been given though nothing here says so; "" for none."""
+        """UTC time before which messages may have been given without a record of it here; "" for none."""
         return str(self.meta(DOUBT) or "")
 
     # -- who there is -----------------------------------------------------------------------------
 
     def agents(self) -> list[str]:
-        """Names that may send and receive without registering, as `init` was told."""
+        """Names from `init` that may send and receive without registering."""
         return self.known(self._agents)
 
     def _agents(self) -> list[str]:
@@ -216,12 +216,12 @@ class State:
             return [row[0] for row in self.db.execute("SELECT name FROM agents ORDER BY at, name")]
 
     def add_agents(self, names: Iterable[str]) -> None:
-        """Remember names that may send and receive without registering."""
+        """Add names that may send and receive without registering."""
         with self.transaction() as db:
             db.executemany("INSERT OR IGNORE INTO agents VALUES (?, ?)", [(name, utc()) for name in names])
 
     def instances(self) -> list[InstanceRow]:
-        """Everybody who registered, signed off or not."""
+        """Everybody who ever registered, signed off or not."""
         return self.known(self._instances)
 
     def _instances(self) -> list[InstanceRow]:
@@ -242,7 +242,7 @@ class State:
         db.execute("INSERT OR REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def touch(self, name: str, *, acted: bool) -> None:
-        """Note a heartbeat of `name`, and that it did something if `acted`; that to the second. NotNow."""
+        """Record a heartbeat of `name`, and, if `acted`, that it did something (to the second). NotNow."""
         at = time.monotonic()
         if acted and at - self._touched.get(name, -_SECOND) < _SECOND:
             return
@@ -255,14 +255,14 @@ class State:
             self._touched[name] = at
 
     def sign_off(self, name: str) -> None:
-        """Note that `name` has left."""
+        """Record that `name` has left."""
         with self.guarded():
             self.db.execute("UPDATE instances SET gone = ?, active = ?1 WHERE name = ?", (utc(), name))
 
     # -- what was given to whom -------------------------------------------------------------------
 
     def floor(self, reader: str, generation: str) -> int:
-        """A sequence number up to which `reader` was given everything; 0 where this index build has none."""
+        """A sequence number up to which `reader` was given everything; 0 if unknown in this index build."""
         return self.known(self._floor, reader, generation)
 
     def _floor(self, reader: str, generation: str) -> int:
@@ -279,7 +279,7 @@ class State:
             return [Given(*row) for row in receipts.unconfirmed(self.db, reader)]
 
     def open_readers(self) -> list[str]:
-        """Whoever was given something and is not known to have received it."""
+        """All readers with messages that they are not known to have received."""
         return self.known(self._open_readers)
 
     def _open_readers(self) -> list[str]:
@@ -287,21 +287,21 @@ class State:
             return receipts.unconfirmed_readers(self.db)
 
     def confirm(self, reader: str, session: str) -> None:
-        """What this session was given for `reader` counts as received. NotNow."""
+        """Mark everything that this session was given for `reader` as received. NotNow."""
         db = self.db
         with self.guarded(), self._unhurried(db):
             receipts.confirm(db, reader, session)
 
     def tell(self, db: sqlite3.Connection, reader: str, texts: Iterable[tuple[str, str]]) -> None:
-        """Note which texts `reader` knows of messages that were edited: ids and digests; inside a transaction."""
+        """Record which texts of edited messages `reader` knows: ids and digests; inside a transaction."""
         db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", [(reader, *one) for one in texts])
 
     def set_floor(self, db: sqlite3.Connection, reader: str, generation: str, floor: int) -> None:
-        """Cache how far `reader` was given everything; inside a transaction."""
+        """Cache the sequence number up to which `reader` was given everything; inside a transaction."""
         db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (reader, generation, floor))
 
     def shown(self, ident: str) -> dict[str, str]:
-        """For each reader who was given the message: when, first."""
+        """For each reader who was given the message: when it first was."""
         with self.guarded():
             return receipts.shown(self.db, ident)
 
@@ -313,12 +313,12 @@ class State:
     # -- what the logs cannot say about messages --------------------------------------------------
 
     def numbers(self) -> dict[str, int]:
-        """Sequence numbers that were given to other machines' messages, by id."""
+        """Sequence numbers assigned to other machines' messages, by id."""
         with self.guarded():
             return dict(self.db.execute("SELECT id, seq FROM numbers").fetchall())
 
     def first_seen(self, idents: Sequence[str]) -> list[tuple[str, str]]:
-        """Ids of messages that say no time, each with the time that they were first seen: now, where nobody had."""
+        """For messages without a time: their ids, each with the time it was first seen, which is now if it is new."""
         if not idents:
             return []
         now = utc()

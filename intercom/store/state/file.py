@@ -1,4 +1,4 @@
-"""Owns the file of the state: opening it, what it looks like, what is wrong where SQLite refuses."""
+"""Owns the state's file: opening it, its schema, and what is wrong if SQLite refuses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from intercom.system.files import opened
 from intercom.system.lock import flocked
 
 _BOOT, DOUBT = "boot", "doubt"  # in meta
-_OPENED, _HEAD = " → system [OPEN]\n".encode(), 200  # in the first bytes of a segment
-_SINCE = ("ledger", "base.")  # in the private folder as soon as there is a ledger
-BUSY: Final = 10_000  #: milliseconds to wait for another that writes
+_OPENED, _HEAD = " → system [OPEN]\n".encode(), 200  # within the first bytes of a segment
+_SINCE = ("ledger", "base.")  # present in the private folder as soon as there is a ledger
+BUSY: Final = 10_000  #: milliseconds to wait for another writer
 _ROOM = 64 * 1024  # bytes; the shared memory of a WAL takes half of that
-#: what SQLite says where a lock is refused for another reason than that somebody has it
+#: SQLite's errors when a lock fails for another reason than being taken
 _LOCKING = {
     sqlite3.SQLITE_IOERR_LOCK,
     sqlite3.SQLITE_IOERR_UNLOCK,
@@ -33,7 +33,7 @@ _LOCKING = {
 
 
 def which(path: Path) -> tuple[int, int] | None:
-    """What tells the file that has this name now from any other."""
+    """The identity of the file that currently has this name."""
     try:
         found = os.stat(path)
     except OSError:
@@ -42,13 +42,13 @@ def which(path: Path) -> tuple[int, int] | None:
 
 
 def trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
-    """Why SQLite refused, and what to do: only a damaged file is to be moved away, for its contents go with it."""
+    """Why SQLite refused, and what to do: only a damaged file should be moved away, since its content goes with it."""
     exactly = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     code = exactly & 0xFF
     full, read_only = _limits(path)
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return str(error), "Another process is busy with it: try again."
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and full):  # which often is all that SQLite says
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and full):  # often the only error that SQLite gives
         return "the disk is full", "Free some space and try again."
     if read_only:
         return str(error), "The file system is read-only: make it writable and try again."
@@ -65,7 +65,7 @@ def trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
 
 
 def _limits(path: Path) -> tuple[bool, bool]:
-    """Whether the file system has no room for what SQLite puts beside its file, and whether it is read-only."""
+    """Whether the file system is too full for SQLite's side files, and whether it is read-only."""
     try:
         free, read_only = host.free_space(path.parent)
     except OSError:
@@ -74,7 +74,7 @@ def _limits(path: Path) -> tuple[bool, bool]:
 
 
 def opened_state(path: Path) -> sqlite3.Connection:
-    """A connection to the state at `path`, made if it is not there. StorageError, sqlite3.Error, OSError."""
+    """Open the state at `path`, creating it if necessary. StorageError, sqlite3.Error, OSError."""
     if not path.exists():
         os.close(host.open_file(path, os.O_CREAT))
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -83,7 +83,7 @@ def opened_state(path: Path) -> sqlite3.Connection:
         db.execute(f"PRAGMA busy_timeout = {BUSY}")
         _plain(db, path)
         if _version(db) == 0:
-            # Two processes may not turn a new file into WAL at once: SQLite does not wait there.
+            # Two processes must not switch a new file to WAL at once: SQLite does not wait there.
             with flocked(path.with_name("state.lock")):
                 if _version(db) == 0:
                     db.execute("PRAGMA journal_mode = WAL")
@@ -94,7 +94,7 @@ def opened_state(path: Path) -> sqlite3.Connection:
                 "nothing was changed. Use the newer Intercom."
             )
         if missing := steps_from(_version(db)):
-            db.executescript(missing)  # two may do it one after the other: there is nothing to do for the second
+            db.executescript(missing)  # if two processes get here, the second has nothing to do
         db.execute("PRAGMA synchronous = NORMAL")
         _doubt(db, path.parent)
     except BaseException:
@@ -104,7 +104,7 @@ def opened_state(path: Path) -> sqlite3.Connection:
 
 
 def _plain(db: sqlite3.Connection, path: Path) -> None:
-    """StorageError for a file that would do something by itself when it is read or written: none of ours does."""
+    """StorageError for a file with triggers or views, which could act when it is read or written; ours have none."""
     found = db.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') LIMIT 1").fetchone()
     if found is not None:
         raise StorageError(
@@ -115,9 +115,9 @@ def _plain(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _doubt(db: sqlite3.Connection, folder: Path) -> None:
-    """Note when the last commits may have been lost: the machine was started anew, or there is a ledger but no state.
+    """Record that the last commits may have been lost: after a reboot, or if there is a ledger but no state.
 
-    What was said before that may have been given to somebody though no receipt says so.
+    Messages sent before that may have been given to somebody although no receipt says so.
     """
     row = db.execute("SELECT value FROM meta WHERE key = ?", (_BOOT,)).fetchone()
     if row is not None and row[0] == boot_id():

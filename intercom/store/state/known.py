@@ -1,4 +1,4 @@
-"""Owns who is known on a bus: agents of the settings, those of the log's front matter, whoever registered."""
+"""Owns who is known on a bus: agents from the settings and from the log's front matter, and whoever registered."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from intercom.format.roster import Roster
 from intercom.store.state.db import State
 
 MASTER = "master"
-_HEAD = 64 * 1024  #: bytes; front matter stands above that
-_PIECE = 2 * 1024  #: bytes; it mostly stands in so many
+_HEAD = 64 * 1024  #: bytes that may hold front matter
+_PIECE = 2 * 1024  #: bytes that usually hold all of it
 
 
 def agents(config: Config, state: State) -> list[str]:
@@ -24,13 +24,13 @@ def agents(config: Config, state: State) -> list[str]:
 
 
 def front_matter_agents(page: bytes) -> list[str]:
-    """Agents that somebody named in the front matter of a log, wherever that was pushed to."""
+    """Agents named in the front matter of a log, wherever in the file that was moved to."""
     return list(_named_in(page[:_HEAD])) if b"agents" in page[:_HEAD] else []
 
 
 @lru_cache(maxsize=8)
 def _named_in(head: bytes) -> tuple[str, ...]:
-    """The same of the beginning of a page."""
+    """The agents named at the beginning of a page."""
     front = next((entry for entry in _entries(head) if entry.kind == FRONT), None)
     if front is None or b"agents" not in front.raw:
         return ()
@@ -41,13 +41,13 @@ def _named_in(head: bytes) -> tuple[str, ...]:
         named = frontmatter.loads(decode(front.raw).lstrip("\ufeff")).get("agents")
         plain = [str(name) for name in named if isinstance(name, str | int)] if isinstance(named, list) else []
     except (yaml.YAMLError, ValueError, RecursionError):
-        return ()  # written by hand: what is not YAML names nobody (an impossible date is a ValueError)
+        return ()  # hand-written: invalid YAML names nobody (an impossible date is a ValueError)
     found = map(canonical, plain)
     return tuple(name for name in found if is_name(name) and name not in RESERVED)
 
 
 def _entries(head: bytes) -> Iterator[Entry]:
-    """The entries at the beginning of a page; no more is parsed than is asked for."""
+    """The entries at the beginning of a page, parsed on demand."""
     parser = Parser(roster=Roster())
     for at in range(0, len(head), _PIECE):
         yield from parser.feed(head[at : at + _PIECE])
@@ -55,12 +55,12 @@ def _entries(head: bytes) -> Iterator[Entry]:
 
 
 def everybody(config: Config, state: State, page: bytes) -> list[str]:
-    """Whoever may send and receive now, but `user`."""
+    """Everybody who may send and receive now, except `user`."""
     present = [row.name for row in state.instances() if row.gone is None]
     return list(dict.fromkeys([*agents(config, state), *front_matter_agents(page), *present]))
 
 
 def roster(config: Config, state: State, page: bytes) -> Roster:
-    """The names that a person's words on a page can mean: also of those who left, and the master's before it comes."""
+    """The names that people may use on a page: also those who left, and `master` before there is one."""
     ever = [row.name for row in state.instances()]
     return Roster((*agents(config, state), *front_matter_agents(page), *ever, MASTER))

@@ -1,7 +1,7 @@
-"""Owns the SQL on `receipts`: which reader was given which message in which session, and when it counts as received.
+"""Owns the SQL on `receipts`: which reader was given which message in which session, and when it was received.
 
-Where the state is attached to the index, its tables are in the schema `state`: the conditions below are for queries
-there, with the messages as `m`.
+When the state is attached to the index, its tables are in the schema `state`: the conditions below are for such
+queries, with the messages as `m`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from intercom.core.message import utc
 
-#: A condition on messages, beside the index; its one value is the reader.
+#: A condition on messages, with the index; its one value is the reader.
 NOT_GIVEN = "NOT EXISTS (SELECT 1 FROM state.receipts r WHERE r.reader = ? AND r.id = m.id)"
-#: A join of messages, beside the index: those that the reader ?1 was given.
+#: A join of messages, with the index: those that the reader ?1 was given.
 GIVEN = "JOIN state.receipts r ON r.id = m.id AND r.reader = ?1"
 
 _OPEN = "FROM receipts INDEXED BY open_receipts WHERE received IS NULL"
@@ -28,40 +28,40 @@ _CONFIRM = (
 
 
 def unconfirmed(db: sqlite3.Connection, reader: str) -> list[tuple[str, str]]:
-    """What `reader` was given and is not known to have received: ids, each with the session that it was given to."""
+    """What `reader` was given and is not known to have received: ids, each with its session."""
     return db.execute(f"SELECT id, session {_OPEN} AND reader = ?", (reader,)).fetchall()
 
 
 def unconfirmed_readers(db: sqlite3.Connection) -> list[str]:
-    """Whoever was given something and is not known to have received it."""
+    """All readers with messages that they are not known to have received."""
     return [row[0] for row in db.execute(f"SELECT DISTINCT reader {_OPEN}")]
 
 
 def give(db: sqlite3.Connection, reader: str, ids: Iterable[str], session: str) -> None:
-    """Note that `reader` is given these messages now, some perhaps again."""
+    """Record that `reader` is given these messages now, some perhaps again."""
     now = utc()
     db.executemany(_GIVE, [(reader, ident, now, session) for ident in ids])
 
 
 def confirm(db: sqlite3.Connection, reader: str, session: str) -> None:
-    """What this session was given for `reader` counts as received."""
+    """Mark everything that this session was given for `reader` as received."""
     db.execute(_CONFIRM, (utc(), reader, session))
 
 
 def shown(db: sqlite3.Connection, ident: str) -> dict[str, str]:
-    """For each reader who was given the message: when, first."""
+    """For each reader who was given the message: when it first was."""
     return dict(db.execute("SELECT reader, given FROM receipts WHERE id = ?", (ident,)).fetchall())
 
 
 def receipt(db: sqlite3.Connection, reader: str, ident: str) -> tuple[str, str | None] | None:
-    """To which session `reader` was given the message, and when that counted as received; None: not given."""
+    """The session in which `reader` was given the message, and when it was received; None: not given."""
     sql = "SELECT session, received FROM receipts WHERE reader = ? AND id = ?"
     row: tuple[str, str | None] | None = db.execute(sql, (reader, ident)).fetchone()
     return row
 
 
 def hand_over(db: sqlite3.Connection, reader: str, session: str, to: str, ids: Iterable[str] | None = None) -> None:
-    """What `session` was given for `reader` and did not confirm, all or these of it, counts as given to `to`."""
+    """Move what `session` was given for `reader` and did not confirm (all of it, or these ids) to session `to`."""
     if ids is None:
         db.execute(f"{_HAND_OVER} = ?", (to, reader, session))
     else:
@@ -69,12 +69,12 @@ def hand_over(db: sqlite3.Connection, reader: str, session: str, to: str, ids: I
 
 
 def hand_over_waiters(db: sqlite3.Connection, reader: str, mark: str | None, to: str) -> None:
-    """As `hand_over`, for all that waiters of the session `mark` were given."""
+    """As `hand_over`, for everything that waiters of session `mark` were given."""
     db.execute(f"{_HAND_OVER} LIKE ?", (to, reader, f"{mark}.%.w"))
 
 
 def readers(db: sqlite3.Connection) -> dict[str, set[str]]:
-    """Of each message, beside the index, who has received it."""
+    """For each message, with the index: who has received it."""
     found: dict[str, set[str]] = {}
     for ident, reader in db.execute("SELECT id, reader FROM state.receipts WHERE received IS NOT NULL"):
         found.setdefault(ident, set()).add(reader)
@@ -82,5 +82,5 @@ def readers(db: sqlite3.Connection) -> dict[str, set[str]]:
 
 
 def rename(db: sqlite3.Connection, old: str, new: str) -> None:
-    """Let a message's receipts go by its new id, beside the index."""
+    """Give a message's receipts its new id, with the index."""
     db.execute("UPDATE OR REPLACE state.receipts SET id = ? WHERE id = ?", (new, old))

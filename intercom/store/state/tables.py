@@ -1,7 +1,7 @@
-"""Owns every table of `state.db`, as the steps by which a file comes up to date; its version says how many it has.
+"""Owns every table of `state.db`, as migration steps; a file's version is the number of steps it has had.
 
-A change is a new step at the end; one that stands here is never changed. Each can be taken over tables that are there
-already, as version 1 could have any of them.
+To change a table, add a step at the end; existing steps never change. Each step tolerates tables that already exist,
+since version 1 could have any of them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ VERSION = len(STEPS)
 
 
 def steps_from(version: int) -> str:
-    """The SQL that brings a file of this version to ours, in one transaction; "" where there is nothing to do."""
+    """The SQL that migrates a file from this version to ours, in one transaction; "" if it is current."""
     if version >= VERSION:
         return ""
     return f"BEGIN IMMEDIATE;{''.join(STEPS[version:])}PRAGMA user_version = {VERSION};COMMIT;"
