@@ -275,6 +275,8 @@ class Machine(RuleBasedStateMachine):
             self.doubled |= self._keys(block)  # one of the two, edited, may well be a message of its own
             blocks.insert(round(to * len(blocks)), block)
             self.save(self._joined([*head, *blocks]))
+            if any(self.messages[key].hand for key in self._keys(block)):
+                self.look()  # once their ids are stripped, nothing tells them from one text written twice by hand
 
     @staticmethod
     def _joined(blocks: list[bytes]) -> bytes:
