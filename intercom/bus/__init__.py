@@ -1,1 +1,1 @@
-"""Owns the bus: sending, reading, searching, names, receipts. What every edge calls."""
+"""Owns the bus: sending, reading, searching, names, receipts. Every edge calls it."""

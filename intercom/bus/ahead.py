@@ -1,19 +1,19 @@
-"""Owns importing early what the bus imports late: while a process lives for days, its package may be replaced."""
+"""Owns importing early what the bus usually imports late: a long-lived process may outlive its installed package."""
 
 from __future__ import annotations
 
 
 def reading() -> None:
-    """All that sending and reading may need, of a log that people write in, too."""
+    """Import everything that sending and reading may need, for a hand-written log too."""
     from intercom.bus import bus, rebuild  # noqa: F401
     from intercom.format import lines, tolerant  # noqa: F401
 
 
 def everything() -> None:
-    """All that the bus may ever need; it costs 20 ms and 3 MB.
+    """Import everything that the bus may ever need; it costs 20 ms and 3 MB.
 
-    But not filelock, which is as large as all else: the lock is there and is taken without it, unless somebody holds
-    it for longer than anybody waits.
+    But not filelock, which is as large as all the rest: the lock is taken without it, unless somebody holds it for
+    longer than anybody waits.
     """
     import difflib  # noqa: F401
 

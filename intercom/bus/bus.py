@@ -1,11 +1,11 @@
-"""Owns the API: what the command line, the MCP server and scripts all call.
+"""Owns the API that the command line, the MCP server and scripts call.
 
     with Bus.open() as bus:
         bus.register("worker", "worker-1")
         bus.send("roo", "hello", sender="worker-1")
         for message in bus.read("worker-1"): ...
 
-A Bus belongs to one thread. Reads bring the index up to date first; sends only append.
+A Bus belongs to one thread. Reads update the index first; sends only append.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from intercom.core.message import Said
     from intercom.store.log.compact import Compaction
 
-_TRIES = 4  #: times a read is repeated where the index turns out to be damaged
-_RECEIPTS = 50  #: how many of the newest messages `receipts` speaks of when it is not told which
+_TRIES = 4  #: how often a read is repeated if the index turns out to be damaged
+_RECEIPTS = 50  #: how many of the newest messages `receipts` covers by default
 T = TypeVar("T")
 
 
@@ -55,13 +55,13 @@ class Bus:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.notices: list[str] = []  #: what a person should be told; whoever shows it clears it
-        self.confirms = True  #: every call of a reader confirms; off for a caller that shows later what it was given
-        self.tidies = True  #: a send that finds the log too long compacts it; off for a caller that calls `tidy` later
+        self.notices: list[str] = []  #: what to tell a person; whoever shows it clears it
+        self.confirms = True  #: whether each call of a reader confirms; off for a caller that shows messages later
+        self.tidies = True  #: whether a send compacts a log that is too long; off for a caller that calls `tidy`
         self.notices += filter(None, [vet(config)])
-        self.pace = Pace()  #: whether whoever calls would rather leave (NotNow) than wait for long
-        self.state = self._state = State(config.private, self.pace)  #: what no log can tell
-        self.moment = self._state.moment  #: for a block: what others change in the state counts as coming later
+        self.pace = Pace()  #: whether the caller prefers NotNow to a long wait
+        self.state = self._state = State(config.private, self.pace)  #: what cannot be derived from the logs
+        self.moment = self._state.moment  #: for a block: changes to the state by others are treated as later
         self._log = Log(config, self.notices, self.pace)
         self._index = Index(config.private, self.pace)
         self._index.beside, self._state.beside = self._state.close, self._index.close
@@ -72,14 +72,14 @@ class Bus:
 
     @classmethod
     def open(cls, root: str | os.PathLike[str] | None = None, *, machine: str | None = None) -> Bus:
-        """The bus of the working directory, or the one at `root`. Makes no file. UsageError, Refused."""
+        """The bus of the working directory, or the one at `root`. Creates no file. UsageError, Refused."""
         bus = cls(load(root, machine=machine))
         if not bus.config.made:
             bus._log.ledger.bring_back()
         return bus
 
     def close(self) -> None:
-        """Close the databases. What was given last is not confirmed by this."""
+        """Close the databases. This does not confirm what was read last."""
         self._log.close()
         self._index.close()
         self._state.close()
@@ -107,7 +107,7 @@ class Bus:
         via: str = "tool",
         **said: Unpack[Said],
     ) -> Message:
-        """Append a message; when this returns, it is on disk and will be delivered.
+        """Append a message; once this returns, it is on disk and will be delivered.
 
         `type` in either vocabulary, `priority` None, "normal" or "urgent"; `said`: a `status`, one of STATUS_CODES,
         and `progress`, 0 to 100 (percent).
@@ -130,17 +130,17 @@ class Bus:
 
     @property
     def untidy(self) -> bool:
-        """Whether there is something to `tidy`."""
+        """Whether `tidy` has something to do."""
         return self._outbox.full
 
     def tidy(self) -> None:
-        """Compact a log that the next send would make too long, where `tidies` is off. LockTimeout."""
+        """Compact a log that the next send would make too long, if `tidies` is off. LockTimeout."""
         self._outbox.tidy()
 
     def broadcast(
         self, message: str, *, sender: str, type: str = "announce", priority: str | None = None, via: str = "tool"
     ) -> Message:
-        """Send to everybody who is known now. As `send`."""
+        """Send to everybody known at this moment. Otherwise as `send`."""
         return self.send(ALL, message, sender=sender, type=type, priority=priority, via=via)
 
     def read(
@@ -155,10 +155,10 @@ class Bus:
         limit: int | None = None,
         fits: Fits | None = None,
     ) -> list[Message]:
-        """What `reader` has not been given, noted as given; with `all`, everything it may see, noting nothing.
+        """The new messages for `reader`, recorded as given; with `all`, everything it may see, recording nothing.
 
-        In order of arrival; where `limit` cuts, or `fits` says how many of the messages it is asked with can be
-        taken, the urgent come first. UnknownName, StorageError.
+        In order of arrival. If `limit` cuts, or `fits` (called with the messages, returns how many can be taken),
+        the urgent ones come first. UnknownName, StorageError.
         """
         arguments.texts("nothing was read", reader=reader)
         wanted = index_query.filter_of(thread=thread, sender=sender, type=type, words=query)
@@ -184,25 +184,25 @@ class Bus:
         limit: int | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> list[Message]:
-        """As `read`, but if nothing is there wait for it, at most `seconds`; `stop` is asked now and then."""
+        """As `read`, but waits up to `seconds` for a message; `stop` is polled meanwhile."""
         from intercom.bus.waiting import until_found
 
         look = partial(self.read, reader, thread=thread, query=query, sender=sender, type=type, limit=limit)
         return until_found(look, self.config.folder, arguments.check_seconds(seconds), stop)
 
     def confirm(self, reader: str) -> None:
-        """The reader acts: what this process gave it counts as received."""
+        """Mark what this process gave the reader as received, because the reader acts."""
         arguments.texts("nothing was confirmed", reader=reader)
         self._delivery.confirm(canonical(reader))
 
     def edited(self, reader: str) -> list[Message]:
-        """What `reader` was given before somebody edited it, as it is now; each edit is told once. UnknownName."""
+        """Messages that somebody edited after `reader` got them, as they are now; told once per edit. UnknownName."""
         arguments.texts("nothing was read", reader=reader)
         name = self._registry.check_reader(reader)
         return self._fresh(lambda db: self._delivery.edited(db, name))
 
     def unread(self, reader: str) -> int:
-        """How many messages wait for `reader`."""
+        """The number of messages waiting for `reader`."""
         arguments.texts("nothing was counted", reader=reader)
         with self.moment():
             name = self._registry.check_reader(reader)
@@ -222,7 +222,7 @@ class Bus:
         after: int | None = None,
         limit: int | None = None,
     ) -> list[Message]:
-        """Everything that was said, oldest first, the archive included; `limit` keeps the newest. Moves no cursor.
+        """All messages, oldest first, archive included; `limit` selects the newest. Does not mark anything as read.
 
         `since` is a UTC ISO time, `after` a sequence number.
         """
@@ -231,7 +231,7 @@ class Bus:
         return self._fresh(lambda db: index_query.history(db, wanted, limit))
 
     def search(self, query: str, *, limit: int = 50) -> list[Message]:
-        """Search all history, best first: an id, every word or part of a word, "a phrase", prefix*."""
+        """Search all messages, best match first: an id, every word or part of a word, "a phrase", prefix*."""
         arguments.texts("nothing was read", query=query)
         most = arguments.check_count("limit", limit, "nothing was read", least=1)
         return self._fresh(lambda db: self._search(db, query, most))
@@ -242,7 +242,7 @@ class Bus:
         return search(self._sync.db() if bring_up(self._index, db) else db, words, limit)
 
     def receipts(self, sender: str, message_id: str | None = None) -> list[Receipt]:
-        """What became of a sender's newest messages, or of one: stored, shown, acted on. UnknownName, NotFound."""
+        """The fate of a sender's newest messages, or of one: stored, shown, acted on. UnknownName, NotFound."""
         arguments.texts("nothing was read", sender=sender)
         arguments.idents("nothing was read", message_id=message_id)
         name = self._registry.check_reader(sender)
@@ -254,7 +254,7 @@ class Bus:
         return self.receipts_of(messages)
 
     def receipts_of(self, messages: Sequence[Message]) -> list[Receipt]:
-        """What became of these messages: stored, shown, acted on."""
+        """The fate of these messages: stored, shown, acted on."""
         everybody = {name: self._registry.joined(name) for name in self._registry.names()}
         return self._fresh(lambda db: self._delivery.receipts(db, messages, everybody))
 
@@ -263,9 +263,10 @@ class Bus:
     def register(
         self, role: str = "worker", name: str | None = None, *, pid: int | None = None, session: str | None = None
     ) -> Instance:
-        """Take a name: the one asked for, `master`, or the lowest free `worker-N`. Atomic across processes.
-        `pid` is the process whose life is the instance's (None: unknown); `session` lets a session that
-        comes back have its name again. Refused, FormatError.
+        """Take a name: the requested one, `master`, or the lowest free `worker-N`. Atomic across processes.
+
+        `pid` is the process that the instance lives and dies with (None: unknown); `session` lets a client session
+        that comes back have its name again. Refused, FormatError.
         """
         arguments.texts("nothing was registered", role=role)
         arguments.maybe_texts("nothing was registered", name=name, session=session)
@@ -277,15 +278,15 @@ class Bus:
         return taken
 
     def role_of(self, name: str | None) -> str:
-        """The role of whoever takes this name and says none: agent for a name of the settings, else worker."""
+        """The default role for a name: agent if the settings name it, else worker."""
         return self._registry.role_of(name)
 
     def holds(self, name: str, *, pid: int, session: str | None = None) -> bool:
-        """Whether `name` is still that of process `pid`, or of the client session of this id."""
+        """Whether `name` still belongs to process `pid`, or to the client session with this id."""
         return self._registry.holds(name, pid, session)
 
     def heartbeat(self, name: str) -> None:
-        """Note that the process of `name` is there."""
+        """Record that the process of `name` is alive."""
         arguments.texts("nothing was noted", name=name)
         self._registry.heartbeat(name)
 
@@ -305,7 +306,7 @@ class Bus:
         return self._registry.agents()
 
     def addressees(self, to: str) -> str:
-        """The names in `to` as a message would bear them. UnknownName, Refused, UsageError where `send` would."""
+        """The canonical recipients in `to`. UnknownName, Refused, UsageError as `send` would raise."""
         arguments.texts("nothing was sent", to=to)
         return self._registry.check_recipients(to)
 
@@ -315,7 +316,7 @@ class Bus:
         self._sync.meet()
 
     def status(self) -> Status:
-        """The bus at a glance."""
+        """An overview of the bus."""
         from intercom.bus.status import glance
 
         look = partial(glance, self.config, self._state, self._registry, self._delivery)
@@ -325,19 +326,19 @@ class Bus:
             return self._fresh(look) if now.unheard and self._sync.reconsider() else now
 
     def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` finds in the index (`intercom.bus.standing`), brought up to date; it must note nothing."""
+        """Run `work` on the updated index (see `intercom.bus.standing`); it must not record anything."""
         return self._fresh(work)
 
     # -- upkeep -----------------------------------------------------------------------------------
 
     def _upkeep(self) -> Upkeep:
-        """Imported when there is something to do: most sends and reads never need it."""
+        """Imported on demand: most sends and reads never need it."""
         from intercom.bus.history import Upkeep
 
         return Upkeep(self.config, self._log, self._index, self._sync, self.notices)
 
     def compact(self, keep: int | None = None) -> Compaction:
-        """Take all but the newest `keep` (None: by the settings) messages off the page. UsageError, StorageError."""
+        """Remove all but the newest `keep` (None: as set) messages from the page. UsageError, StorageError."""
         keep = self.config.page.keep if keep is None else keep
         return self._upkeep().compact(arguments.check_count("keep", keep, "nothing was compacted", least=0))
 
@@ -352,7 +353,7 @@ class Bus:
         return self._upkeep().delete(ident)
 
     def save(self, base: bytes, edited: bytes) -> None:
-        """Put a person's edit of the live log into it: made from `base`, whatever came meanwhile. StorageError."""
+        """Merge a person's edit, made from `base`, into the live log, whatever came meanwhile. StorageError."""
         self._upkeep().save(base, edited)
 
     def missing(self) -> list[Message]:
@@ -360,7 +361,7 @@ class Bus:
         return self._upkeep().missing()
 
     def versions(self, ident: str) -> list[Message]:
-        """Every text that a message had, oldest first, the present one last. NotFound."""
+        """A message once for each text that it had, oldest first, the present one last. NotFound."""
         arguments.idents("nothing was read", ident=ident)
         return self._fresh(lambda db: self._upkeep().versions(db, ident))
 
@@ -370,7 +371,7 @@ class Bus:
         return self._upkeep().redact(ident)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
-        """Make the index anew from the logs; return how many messages it has. `progress(done, total)` in bytes."""
+        """Rebuild the index from the logs; returns its number of messages. `progress(done, total)` in bytes."""
         return self._sync.remake(progress)
 
     def _acts(self, name: str) -> None:
@@ -379,9 +380,9 @@ class Bus:
         self._state.touch(name, acted=True)
 
     def _fresh(self, work: Callable[[sqlite3.Connection], T], *, gives: bool = False) -> T:
-        """Do something with an up-to-date index; again if that turns out to be damaged.
+        """Run `work` on an updated index; repeated if the index turns out to be damaged.
 
-        `gives`: the work itself sees to it that what it notes as given was read from a sound index.
+        `gives`: the work itself ensures that what it records as given was read from a sound index.
         """
         for _ in range(_TRIES):
             with suppress(IndexLost), storage(f"look at the files in {self.config.folder}", "nothing was read"):

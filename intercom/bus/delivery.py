@@ -1,9 +1,9 @@
-"""Owns delivery: handing each reader what it has not been given, once, and remembering it.
+"""Owns delivery: giving each reader what it has not been given, once, and remembering that.
 
-A message is *given* when `read` returns it, and *received* when the reader acts again. What was given to a
-process that died before acting again is given once more, marked; so is what may have been given before the machine
-was started anew, or the state was lost. Truth is one receipt per reader and
-message, by id; the floor (below it everything was given) only saves looking at old messages again.
+A message is *given* when `read` returns it, and *received* when the reader acts again. What was given to a process
+that died before acting again is given once more, marked; so is what may have been given before the machine rebooted
+or the state was lost. The truth is one receipt per reader and message, by id; the floor (below which everything was
+given) only avoids looking at old messages again.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from intercom.system.liveness import mark_alive, own_mark
 T = TypeVar("T")
 _ACTS = ("REPLY", "DONE")
 
-#: Asked with messages in the order they would be given: how many of them, from the first, can be taken now?
+#: Called with messages in the order of giving; returns how many of them, from the first, can be taken now.
 Fits = Callable[[list[Message]], int]
 
 
 class Given(NamedTuple):
-    """What a read hands out, and how much it left."""
+    """The result of a read: the messages, and how many are left."""
 
     messages: list[Message]
     left: int
 
 
-#: (state file, reader) that this process gave something to since they last acted, through whichever bus.
+#: (state file, reader) to which this process gave something since they last acted, on any Bus object.
 _open: set[tuple[str, str]] = set()
 
 
@@ -49,12 +49,12 @@ class Delivery:
         self._index = index
 
     def unread(self, db: sqlite3.Connection, reader: str, joined: int) -> int:
-        """How many messages `reader` has not been given; of those its dead predecessor was given, too."""
+        """How many messages `reader` has not been given, plus those given to a predecessor that died."""
         floor = self._floor(db, reader)
         return self._count(db, reader, floor, joined) + len(self._lost(reader))
 
     def unread_by_all(self, db: sqlite3.Connection, joined: Mapping[str, int]) -> dict[str, int]:
-        """The same for each of these readers, without those for whom nothing waits."""
+        """The same for each of these readers, without those that have none."""
         counts: dict[str, int] = self.known(self._counts, db, *joined.items())
         lost = {name: len(self._lost(name)) for name in self._state.open_readers() if name in joined}
         return {name: count for name in joined if (count := counts[name] + lost.get(name, 0))}
@@ -72,7 +72,7 @@ class Delivery:
         return self.known(query.unread_facts, db, reader, floor, joined)[0]
 
     def known(self, ask: Callable[..., T], *about: Any) -> T:
-        """What `ask` gives `about` something in the index, remembered while neither index nor state change."""
+        """The result of `ask` on the index, cached while neither index nor state change."""
         return self._state.known(ask, *about, of=self._index.mark)
 
     def _lost(self, reader: str) -> list[str]:
@@ -84,10 +84,10 @@ class Delivery:
         ]
 
     def confirm(self, reader: str) -> None:
-        """The reader acts: what this process gave it counts as received."""
+        """Mark what this process gave the reader as received, because the reader acts."""
         given = (str(self._state.path), reader)
         if given in _open:
-            _open.discard(given)  # before, not after: what another thread gives meanwhile stays open
+            _open.discard(given)  # before, so that what another thread gives meanwhile stays open
             try:
                 self._state.confirm(reader, own_mark())
             except (StorageError, NotNow):
@@ -103,13 +103,13 @@ class Delivery:
         limit: int | None,
         fits: Fits | None = None,
     ) -> list[Message]:
-        """What is new for `reader`, noted as given: in order of arrival, or, where it is cut, the urgent first."""
+        """The new messages for `reader`, recorded as given: in order of arrival or, if cut, urgent ones first."""
         with self._index.reading(db):
             floor = self._floor(db, reader)
             if not self._lost(reader) and not self._count(db, reader, floor, joined):
                 return []
         with self._state.transaction() as state:
-            # Looked at again under the state's write lock: two processes may read under one name.
+            # Checked again under the state's write lock: two processes may read under one name.
             lost = self._lost(reader)
             with self._index.reading(db):
                 generation, last = self._generation(db), query.last_seq(db)
@@ -134,16 +134,16 @@ class Delivery:
         return chosen
 
     def edited(self, db: sqlite3.Connection, reader: str) -> list[Message]:
-        """What `reader` was given before somebody edited it, as it is now; noted as told."""
+        """Messages that `reader` was given and somebody edited since, as they are now; recorded as told."""
         if not self.known(any_edited, db) or not (texts := edited_since(db, reader)):
             return []
         with self._state.transaction() as state:
-            texts = edited_since(db, reader)  # another process may have told meanwhile
+            texts = edited_since(db, reader)  # another process may have reported them meanwhile
             self._state.tell(state, reader, texts)
         return query.by_ids(db, [ident for ident, _ in texts])
 
     def _raise_floor(self, db: sqlite3.Connection, reader: str, joined: int, floor: int) -> None:
-        """Remember up to where everything was given. Trouble here must not lose what has been noted as given."""
+        """Remember up to where everything was given. A failure must not lose what was recorded as given."""
         with suppress(IndexLost, StorageError):
             with self._index.checked():
                 generation, last = query.generation(db), query.last_seq(db)
@@ -154,7 +154,7 @@ class Delivery:
                     self._state.set_floor(state, reader, generation, to)
 
     def receipts(self, db: sqlite3.Connection, messages: Sequence[Message], everybody: dict[str, int]) -> list[Receipt]:
-        """For each message and recipient: stored, shown, acted on. `everybody`: who there is, since which number."""
+        """For each message and recipient: stored, shown, acted on. `everybody`: names and when each joined."""
         out = []
         for message in messages:
             shown = self._state.shown(message.id)
@@ -170,7 +170,7 @@ class Delivery:
 
 
 def _cut(messages: list[Message], limit: int | None) -> list[Message]:
-    """In order of arrival; where `limit` cuts, the urgent come first."""
+    """The messages in order of arrival; if `limit` cuts, the urgent ones first."""
     ordered = sorted(messages, key=lambda message: message.seq or 0)
     if limit is None or len(ordered) <= limit:
         return ordered
@@ -178,7 +178,7 @@ def _cut(messages: list[Message], limit: int | None) -> list[Message]:
 
 
 def _fitting(messages: list[Message], fits: Fits | None) -> list[Message]:
-    """As many as can be taken; where that is not all of them, the urgent come first."""
+    """As many as can be taken; if that is not all of them, the urgent ones first."""
     if fits is None or fits(messages) >= len(messages):
         return messages
     ordered = sorted(messages, key=lambda message: not message.urgent)

@@ -1,6 +1,6 @@
-"""Owns what a history amounts to: who talks to whom, tasks from handed out to merged, who waited how long for what.
+"""Owns the statistics of a history: who talks to whom, tasks from assignment to merge, who waited how long for what.
 
-Pure: messages in, figures out. What people look at (`report`, `ui`) shows these; scripts get them as JSON.
+Pure: messages in, figures out. People see them in `report` and `ui`; scripts get them as JSON.
 
     a task        from its message to the worker's `done` for it; its first act is the worker's next message
     a question    from its message to the first answer to it, by reply or in its thread; to `user` it is open until then
@@ -21,28 +21,28 @@ from intercom.core.message import ALL, SYSTEM, USER, Message, epoch, recipients
 
 QUESTION, PERMISSION, FIRST_ACT, TASK, MERGE = "question", "permission", "first act", "task", "merge"
 WAITS = (QUESTION, PERMISSION, FIRST_ACT, TASK, MERGE)
-_TITLE = 100  #: characters of a text that name it
+_TITLE = 100  #: characters of a text that serve as its title
 
 
 class Wait(NamedTuple):
-    """Somebody waited. Times are UTC; `until` is "" as long as it lasts."""
+    """A period of waiting. Times are UTC; `until` is "" as long as it lasts."""
 
     kind: str  #: one of WAITS
     who: str  #: who waited
-    whom: str  #: for whom
+    whom: str  #: who was waited for
     since: str
     until: str
-    id: str  #: the message that it began with
-    ended: str = ""  #: the message that it ended with, where one did
+    id: str  #: the message that began it
+    ended: str = ""  #: the message that ended it, if one did
     title: str = ""
 
     def seconds(self, now: float) -> float:
-        """How long, in seconds; of one that lasts until `now` (seconds since 1970)."""
+        """Its length in seconds, until `now` (seconds since 1970) if it still lasts."""
         return max(0.0, (epoch(self.until) if self.until else now) - epoch(self.since))
 
 
 class Lane(NamedTuple):
-    """One who talks."""
+    """One participant."""
 
     name: str
     sent: int
@@ -52,27 +52,27 @@ class Lane(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What a history amounts to."""
+    """The statistics of a history."""
 
     since: str
     until: str
     messages: int
     lanes: tuple[Lane, ...]
-    pairs: tuple[tuple[str, str, int], ...]  #: from, to, how often; most first
+    pairs: tuple[tuple[str, str, int], ...]  #: (from, to, count), most frequent first
     waits: tuple[Wait, ...]  #: in the order they began
 
     @property
     def tasks(self) -> tuple[Wait, ...]:
-        """The tasks among them."""
+        """The tasks among the waits."""
         return tuple(wait for wait in self.waits if wait.kind == TASK)
 
     @property
     def open(self) -> tuple[Wait, ...]:
-        """What lasts: questions, permissions and tasks without an end."""
+        """The waits that still last: questions, permissions and tasks without an end."""
         return tuple(wait for wait in self.waits if not wait.until and wait.kind != FIRST_ACT)
 
     def summary(self, now: float) -> dict[str, dict[str, Any]]:
-        """Of each kind of wait: how many, how many still last, median and worst in seconds, and the worst's id."""
+        """For each kind of wait: count, how many still last, median and worst in seconds, and the worst's id."""
         out: dict[str, dict[str, Any]] = {}
         for kind in WAITS:
             found = [wait for wait in self.waits if wait.kind == kind]
@@ -88,7 +88,7 @@ class Figures(NamedTuple):
         return out
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """The public form; `now` in seconds since 1970."""
+        """The public form; `now` is in seconds since 1970."""
         return {
             "since": self.since,
             "until": self.until,
@@ -102,7 +102,7 @@ class Figures(NamedTuple):
 
 
 def figures(messages: Sequence[Message], merged: Mapping[str, str] | None = None) -> Figures:
-    """The figures of these messages, oldest first; `merged` says when whose branch was merged (worker -> UTC)."""
+    """The figures of these messages, oldest first; `merged` maps a worker to when its branch was merged (UTC)."""
     told = [message for message in messages if message.sender != SYSTEM or message.to not in (SYSTEM, USER)]
     waits = sorted(_waits(told, merged or {}), key=lambda wait: (wait.since, wait.id))
     times = [message.at for message in messages if message.at]
@@ -118,7 +118,7 @@ def figures(messages: Sequence[Message], merged: Mapping[str, str] | None = None
 
 
 def title(message: Message) -> str:
-    """A message in one line: what its first line says, or the instructions of a contract."""
+    """A message on one line: its first line, or the instructions of a contract."""
     text = message.body
     if message.type == "task":
         with suppress(ContractError):
@@ -171,7 +171,7 @@ def _question(messages: Sequence[Message], place: int, answers: Mapping[str, lis
 
 
 def _ends(asked: Message, message: Message) -> bool:
-    """Whether a message ends the wait for an answer: somebody else's word, or that nobody waits any more."""
+    """Whether a message ends the wait for an answer: a reply by somebody else, or a note that none is needed."""
     return message.reply_to == asked.id or (message.type == "answer" and message.sender != asked.sender)
 
 

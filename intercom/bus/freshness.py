@@ -1,8 +1,8 @@
-"""Owns freshness: before every read the index is brought up to what the files hold.
+"""Owns freshness: before every read the index is updated to what the files hold.
 
-Two steps. First the page and the ledger must *agree* (`_agree`): everything in the one is in the other. As long as
-only tools append this is seen from the bytes alone; anything else is a person's or another program's doing, and
-`heal` takes it in under the writer lock. Then the index reads what is new in its sources (`intercom.bus.indexing`).
+Two steps. First the page and the ledger must *agree* (`_agree`): each holds everything in the other. As long as only
+tools append, the bytes alone show that; anything else is the work of a person or another program, and `Heal` takes
+it in under the writer lock. Then the index reads what is new in its sources (`intercom.bus.indexing`).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from intercom.system.files import being_written, storage
 from intercom.system.lock import WAIT
 
 _TRIES = 4
-_UNSETTLED = 10  #: looks at a damaged file that keeps changing before it is repaired as it is
+_UNSETTLED = 10  #: how often a damaged file that keeps changing is looked at before it is repaired as it is
 
 
 class Sync:
-    """Brings the index of one bus up to date. `notices` collects what a person should be told."""
+    """Updates the index of one bus. `notices` collects what to tell a person."""
 
     def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str], pace: Pace) -> None:
         self._config = config
@@ -42,11 +42,11 @@ class Sync:
         self._notices = notices
         self._indexing = Indexing(config, log, index, state, notices, pace)
         self._unchanged = Unchanged(config, log, self._indexing.listing)
-        self._proven: tuple[sqlite3.Connection, int] | None = None  # the connection, and which state it has beside it
-        self._moment = 0, 0  # in which moment it was proven, and how often we had written by then
+        self._proven: tuple[sqlite3.Connection, int] | None = None  # the connection, and the state attached to it
+        self._moment = 0, 0  # the moment of the last check, and how often we had written by then
 
     def db(self) -> sqlite3.Connection:
-        """A connection to the index, up to date: to the state's moment, in one. StorageError, LockTimeout, NotNow."""
+        """A connection to an up-to-date index; once per `moment` of the state. StorageError, LockTimeout, NotNow."""
         db, beside = self._proven or (None, 0)
         known = db is not None and self._index.unchanged(db) and beside == self._state.opened()
         if db is None or not known or not (self._just_proven() or self._unchanged.holds()):
@@ -58,11 +58,11 @@ class Sync:
         return db
 
     def _just_proven(self) -> bool:
-        """Whether it was proven in this moment, and we changed nothing since: what others write now comes later."""
+        """Whether it was checked in this moment and we changed nothing since: writes by others count as later."""
         return self._moment[0] != 0 and self._moment == (self._state.this_moment(), self._log.turns)
 
     def _brought_up(self) -> sqlite3.Connection:
-        """The same by the contents of the files."""
+        """The same, by comparing the files' content."""
         self._agree()
         for _ in range(_TRIES):
             try:
@@ -86,7 +86,7 @@ class Sync:
     # -- the page and the ledger ------------------------------------------------------------------
 
     def _agree(self) -> None:
-        """Make sure that page and ledger hold the same messages."""
+        """Make page and ledger hold the same messages."""
         if self._log.long():
             self._pace.long()
         if not self._log.ledger.exists():
@@ -97,18 +97,18 @@ class Sync:
             return
         self._pace.long()
         try:
-            with self._log.locked(0.0 if found else WAIT):  # a tool may have been between its two writes
+            with self._log.locked(0.0 if found else WAIT):  # a tool may be between its two writes
                 if self._agreed():
                     return
         except LockTimeout:
             if found is None:
                 raise
-            self._indexing.grown = found  # somebody is sending: what both have counts
+            self._indexing.grown = found  # somebody is sending: use what both have
         else:
             self._take_in()
 
     def meet(self) -> None:
-        """A name became known: what people wrote with it counts from now on, or, where that fails, from later on."""
+        """Read the page again after a name became known; if that fails, a later call does it."""
         try:
             with storage(f"look at {self._config.log}", "what people wrote with that name in it comes later"):
                 self.reconsider()
@@ -116,7 +116,7 @@ class Sync:
             self._notices.append(str(error))
 
     def reconsider(self) -> bool:
-        """Read the page again if it is read otherwise with a name that became known; whether it was. StorageError."""
+        """Read the page again if a new name changes how it parses; returns whether it did. StorageError."""
         from intercom.repair import reread
 
         base = self._log.base.read(self._log.ledger.id)
@@ -126,8 +126,9 @@ class Sync:
         return differs
 
     def _take_in(self, *, anew: bool = False) -> None:
-        """Take in what others than tools did to the page, and what a crash left; `anew`: also where names came."""
-        from intercom.repair import intake, repair, reread, takeover, unheard  # only now: most reads never need them
+        """Take in what anything but tools did to the page, and what a crash left; `anew`: also apply new names."""
+        # Imported on demand: most reads never need them.
+        from intercom.repair import intake, repair, reread, takeover, unheard
 
         repair.settle(self._log.live)
         before: bytes | None = None
@@ -156,14 +157,14 @@ class Sync:
                 except IndexLost as lost:
                     if last:
                         raise StorageError(f"{lost}, again and again; nothing was read.") from lost
-                    continue  # what was done of it is found done
+                    continue  # the next round sees what has been done
                 if before is None:
                     self._to_end()
                     return
-            time.sleep(repair.SETTLE_DAMAGE)  # an editor may be in the middle of saving
+            time.sleep(repair.SETTLE_DAMAGE)  # an editor may be saving
 
     def _repaired(self, past: sqlite3.Connection, before: bytes | None, *, last: bool) -> bytes | None:
-        """Repair the page, if it keeps still: None. Else the page as it was seen; `before` is that of the last time."""
+        """Repair the page and return None, if it holds still; else the page as seen. `before` is the previous one."""
         from intercom.repair import repair
 
         surgeon = repair.Heal(self._config, self._log, self._state, past)
@@ -178,7 +179,7 @@ class Sync:
         return surgeon.live
 
     def _refill(self) -> None:
-        """Write anew what the ledger lost and the index still has; the caller holds the writer lock."""
+        """Restore what the ledger lost and the index still has; the caller holds the writer lock."""
         from intercom.repair import refill
 
         with suppress(IndexLost):
@@ -195,13 +196,13 @@ class Sync:
                 )
 
     def _renew(self, *, own: bool) -> None:
-        """Somebody changed a segment: save what it lost, and make the index anew; the caller holds the writer lock."""
+        """After somebody changed a segment: save what it lost, rebuild the index; the caller holds the writer lock."""
         self._refill()
         self._index.condemn()
         self._indexing.rebuild(because="a segment of the ledger was changed", own=own)
 
     def _finish(self) -> None:
-        """Go on with redactions that were killed. StorageError, LockTimeout."""
+        """Complete redactions that were killed. StorageError, LockTimeout."""
         from intercom.bus.redact import Purge
         from intercom.store.index import query
 
@@ -214,7 +215,7 @@ class Sync:
         self._agree()
 
     def _agreed(self) -> bool:
-        """Whether they agree by their bytes; the caller holds the writer lock."""
+        """Whether page and ledger agree by their bytes; the caller holds the writer lock."""
         found = quick(self._log)
         if found is None or found.behind:
             return False
@@ -222,14 +223,15 @@ class Sync:
         return True
 
     def _to_end(self) -> None:
-        """All that the ledger has counts; the caller holds the writer lock."""
+        """Let everything in the ledger count; the caller holds the writer lock."""
         end = self._log.ledger.end()
         self._indexing.grown = Grown(end, end.offset if end else 0)
 
     def _past(self) -> sqlite3.Connection:
-        """What the index knows; the caller holds the writer lock.
+        """The index of our own ledger; the caller holds the writer lock.
 
-        Other machines' logs wait: a copy of ours among them must not have our messages before we have.
+        Other machines' logs wait: a copy of ours among them must not bring in our messages before our own ledger
+        does.
         """
         for _ in range(_TRIES):
             try:
@@ -243,7 +245,7 @@ class Sync:
         raise StorageError(f"the index {self._index.path} keeps being changed by another program; nothing was read.")
 
     def remake(self, progress: Callable[[int, int], None] | None = None) -> int:
-        """Rebuild because somebody asked for it."""
+        """Rebuild the index on request."""
         with storage(f"look at the files in {self._config.folder}", "nothing was rebuilt"):
             self._agree()
             with self._log.locked():

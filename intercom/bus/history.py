@@ -1,6 +1,6 @@
-"""Owns what is done to history on purpose: compacting it, bringing back what was deleted, destroying a secret.
+"""Owns deliberate changes to history: compacting, deleting, restoring, redacting.
 
-All of it under the writer lock, after the page and the ledger were made to agree.
+All of it under the writer lock, after page and ledger were made to agree.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from intercom.store.sources.inventory import Listing
 from intercom.system.files import joined, read_from, storage
 
 _TRIES = 20
-_COMPACT_TRIES = 3  #: other writers wait meanwhile
+_COMPACT_TRIES = 3  #: few, because other writers wait meanwhile
 
 
 P = ParamSpec("P")
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 def guarded(method: Callable[Concatenate[Upkeep, P], T]) -> Callable[Concatenate[Upkeep, P], T]:
-    """A method that reads the index while it works: where that fails, it is a StorageError."""
+    """Decorate a method that reads the index: if the index fails, it raises StorageError."""
 
     @wraps(method)
     def run(self: Upkeep, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -70,7 +70,7 @@ class Upkeep:
 
     @guarded
     def compact(self, keep: int) -> Compaction:
-        """Take all but the newest `keep` messages off the page. StorageError, LockTimeout."""
+        """Remove all but the newest `keep` messages from the page. StorageError, LockTimeout."""
         self._sync.db()
         with self._log.locked():
             return self._compact(keep)
@@ -88,7 +88,7 @@ class Upkeep:
         raise StorageError(f"{self._log.live} keeps being saved by another program; nothing was compacted. Try again.")
 
     def maintain(self) -> None:
-        """Compact a log that grew too long; the caller holds the lock and has sent already: trouble is only noted."""
+        """Compact a log that is too long after a send; the caller holds the lock, and errors become notices."""
         try:
             self._compact(self._config.page.keep)
         except (IntercomError, OSError) as error:
@@ -103,7 +103,7 @@ class Upkeep:
 
     @guarded
     def restore(self, ident: str | None, since: str | None) -> list[Message]:
-        """Bring back what is missing: the message of this id, or what was said since a time. NotFound, StorageError."""
+        """Bring back missing messages: one by id, or all since a time. NotFound, StorageError."""
 
         def wanted(message: Message) -> bool:
             return (ident is None or message.id == ident) and (since is None or message.at >= since)
@@ -127,7 +127,7 @@ class Upkeep:
 
     @guarded
     def delete(self, ident: str) -> Message:
-        """Take a message off the page and out of what is read; return it. NotFound, Refused, StorageError."""
+        """Take a message off the page and out of reads; returns it. NotFound, Refused, StorageError."""
         self._sync.db()
         with self._log.locked():
             db = self._sync.db()
@@ -155,7 +155,7 @@ class Upkeep:
 
     @guarded
     def save(self, base: bytes, edited: bytes) -> None:
-        """Put an edit that was made from `base` into the page, and keep what came meanwhile."""
+        """Merge an edit made from `base` into the page, keeping what came meanwhile."""
         self._sync.db()
         with self._log.locked(), storage(f"write {self._log.live}", "the log is as it was"):
             check_names(self._log.live, "the log is as it was")
@@ -175,7 +175,7 @@ class Upkeep:
     # -- versions and secrets ---------------------------------------------------------------------
 
     def versions(self, db: sqlite3.Connection, ident: str) -> list[Message]:
-        """Every text that a message had, oldest first, the present one last. NotFound."""
+        """A message once for each text that it had, oldest first, the present one last. NotFound."""
         found = query.texts(db, ident)
         if not found:
             raise NotFound(f"there is no message {ident!r}. `intercom log` and `intercom search` show ids.")
@@ -203,7 +203,7 @@ class Upkeep:
 
 
 def _merged(base: bytes, edited: bytes, live: bytes) -> bytes:
-    """The edit, with what the log has gained since; where the log is not just longer, only the edit's new messages."""
+    """The edit plus what the log gained since; if the log did more than grow, the log plus the edit's new messages."""
     if live.startswith(base):
         return joined([edited, live[len(base) :]])
     known = {digest(entry) for entry in parse(base)}

@@ -1,7 +1,8 @@
-"""Owns taking over what InterComm kept: the messages of its database, once, with their times and names.
+"""Owns importing InterComm's database: its messages, once, with their times and names.
 
-Their ids are made of InterComm's own, so a second import finds what is there already. A name in that database proves
-nothing, so each message counts as not proven. Who had read one there has it here; what is unread waits for its name.
+Ids are derived from InterComm's own, so a second import recognises what exists already. A name in that database
+proves nothing, so each message counts as unproven. Whoever had read a message there has read it here; the rest is
+unread.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ from intercom.store.log.template import fresh_log
 from intercom.store.state import receipts
 from intercom.store.state.db import State
 
-UNKNOWN = "unknown"  #: stands for a name that can be none here
-_MARK = "import.0"  #: to whom the receipts count as given
-_PART = 50  # messages stored in one go
+UNKNOWN = "unknown"  #: replaces a name that is not valid here
+_MARK = "import.0"  #: session name in the receipts
+_PART = 50  # messages per append
 _LATEST = 253_402_300_000  # seconds: the year 9999
 
 
 class Old(NamedTuple):
-    """A message as InterComm kept it, and who of the names there had read it."""
+    """A message as InterComm stored it, and the names that had read it."""
 
     number: int
     message: Message
@@ -51,11 +52,11 @@ class Old(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What an import did."""
+    """The result of an import."""
 
-    messages: list[Message]  #: taken over now
-    known: int  #: were here already
-    unread: int  #: of those taken over, waiting for who had not read them
+    messages: list[Message]  #: imported now
+    known: int  #: number that existed already
+    unread: int  #: number of imported ones that are unread for somebody
 
 
 def read(path: Path) -> list[Old]:
@@ -75,7 +76,7 @@ def read(path: Path) -> list[Old]:
 
 
 def _cursors(db: sqlite3.Connection) -> dict[str, tuple[str, int]]:
-    """How far each name had read: by number, or, in its first versions, by time."""
+    """How far each name had read: by number or, in its first versions, by time."""
     columns = {row[1] for row in db.execute("PRAGMA table_info(read_cursors)")}
     by = next((one for one in ("last_read_seq", "last_read_ts") if one in columns), None)
     if by is None:
@@ -102,13 +103,13 @@ def _old(row: tuple[object, ...], cursors: dict[str, tuple[str, int]]) -> Old:
 
 
 def _name(given: str) -> str:
-    """A name of InterComm's as it can be here."""
+    """An InterComm name made valid here."""
     found = canonical(given)
     return found if is_name(found) and found not in RESERVED else UNKNOWN
 
 
 def take(bus: Bus, found: Iterable[Old]) -> Imported:
-    """Store what is not here yet. Safe to repeat, also after it was killed half way. StorageError, LockTimeout."""
+    """Store the messages that are new. Safe to repeat, also after a kill midway. StorageError, LockTimeout."""
     old = list(found)
     here = {one.id for one in bus.ask(lambda db: by_ids(db, [one.message.id for one in old]))}
     new = [one for one in old if one.message.id not in here]
@@ -119,7 +120,7 @@ def take(bus: Bus, found: Iterable[Old]) -> Imported:
 
 
 def _store(bus: Bus, messages: list[Message]) -> None:
-    """Append them as they are, a part at a time so that others get their turn; then the log is made short again."""
+    """Append the messages in parts, so that other writers get their turn; then compact the log."""
     log = Log(bus.config, bus.notices)
     long = False
     for start in range(0, len(messages), _PART):
@@ -134,7 +135,7 @@ def _store(bus: Bus, messages: list[Message]) -> None:
 
 
 def _received(bus: Bus, new: list[Old]) -> int:
-    """Note, before anything is stored, who has it already: its readers there; of what went to all, all who are here."""
+    """Record who has read each message before it is stored: its readers there; for broadcasts, everybody here."""
     by: dict[str, list[str]] = {}
     unread = 0
     everybody = {one.name for one in bus.instances()} | set(bus.agents()) | {"user"}
@@ -148,6 +149,6 @@ def _received(bus: Bus, new: list[Old]) -> int:
         for name, ids in by.items():
             with state.transaction() as db:
                 receipts.give(db, name, ids, _MARK)
-            with suppress(Exception):  # given at least: it comes again marked as such, never lost
+            with suppress(Exception):  # it is recorded as given, so at worst it comes again, marked
                 state.confirm(name, _MARK)
     return unread

@@ -1,8 +1,8 @@
-"""Owns bringing the index up to what its sources hold: the ledger, which only ever grows, and other machines' files.
+"""Owns updating the index from its sources: the ledger, which only grows, and other machines' files.
 
-Content proves, times hint: another machine's file that grew is read from where we were if the bytes before are the
-ones we knew; otherwise it is read again from its start, and ids tell what is new. A segment of ours that is not what
-it was (a redaction, somebody's hand) has the index made anew. The page itself is never read here.
+Content decides; times are only hints. Another machine's file that grew is read from where we were if the bytes
+before that are unchanged; otherwise it is read again from the start, and ids tell what is new. If a segment of ours
+has changed (by a redaction, or by hand), the index is rebuilt. The page itself is never read here.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from intercom.store.state.db import State
 from intercom.system.files import make_private_folder, opened, storage
 from intercom.system.folders import file_mark, file_size
 
-_LITTLE = 256 * 1024  #: bytes that are taken in at once without anybody having to wait
-_SWEEP = 2.0  #: seconds between looks at every single archive segment; the folder is looked at each time
+_LITTLE = 256 * 1024  #: bytes that are indexed without a noticeable wait
+_SWEEP = 2.0  #: seconds between checks of every archive segment; the folder is checked each time
 _SEEN = "SELECT path, seen FROM sources"
-#: By the index, of the files outside the archive and the segment that is added to; and what was noted with them.
+#: The index's rows for files outside the archive and for the open segment, with what was recorded about them.
 _SEEN_NEAR = (
     "SELECT path, seen FROM sources WHERE path < 'archive/' OR path >= 'archive0' OR path = ? "
     "UNION ALL SELECT key, value FROM meta WHERE key IN ('archive', 'log', 'pending')"
@@ -53,7 +53,7 @@ _SEEN_NEAR = (
 _READ = "UPDATE sources SET seen = ?, settled = ?, proof = ? WHERE src = ?"
 _NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _PENDING = "SELECT value FROM meta WHERE key = 'pending'"
-_EXPECTED = {"there is no index yet", RESTARTED}  #: why an index is made anew without anybody being told
+_EXPECTED = {"there is no index yet", RESTARTED}  #: reasons to rebuild an index without telling anybody
 
 
 class _Row(NamedTuple):
@@ -64,11 +64,11 @@ class _Row(NamedTuple):
 
 
 class Indexing:
-    """The index of one bus and its sources. `notices` collects what a person should be told."""
+    """The index of one bus and its sources. `notices` collects what to tell a person."""
 
     def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str], pace: Pace) -> None:
-        self.grown = Grown(None)  #: what the last look showed page and ledger to agree on
-        self.pending = False  #: whether a redaction was not finished
+        self.grown = Grown(None)  #: what page and ledger agreed on at the last look
+        self.pending = False  #: whether a redaction is unfinished
         self.listing = Listing(config, log.ledger)
         self._config = config
         self._pace = pace
@@ -77,20 +77,20 @@ class Indexing:
         self._state = state
         self._notices = notices
         self._root = os.fspath(config.folder)
-        self._attached: tuple[sqlite3.Connection, int] | None = None  # which has which state beside it
+        self._attached: tuple[sqlite3.Connection, int] | None = None  # the connection, and the state attached to it
         self._swept = -_SWEEP
 
     def current(self, *, own: bool = False) -> sqlite3.Connection:
-        """A connection to the index after reading what its sources (or only our `own`) have that it has not."""
+        """A connection to the index, after reading what is new in its sources (or only in our `own`)."""
         db = self._index.db()
         with self._index.guarded():
             if self._attached != (beside := (db, self._state.opened())):
-                self._state.instances()  # should the state be damaged, the index is not to blame
+                self._state.instances()  # raises here if the state is damaged, so the index is not blamed
                 attach_state(db, self._state.path)
                 self._attached = beside
             noted = dict(db.execute(_SEEN_NEAR, (self._open_path(),)).fetchall())
             changed = [file for file in self._changed(db, noted) if file.own or not own]
-            self._swept = -_SWEEP if own else self._swept  # the others' archives were not looked at
+            self._swept = -_SWEEP if own else self._swept  # others' archives were not checked
             own_ones = [file.path for file in changed if file.own]
             if own_ones and (len(own_ones) > 1 or not self.grown.data) and self._mostly_new(db, own_ones):
                 self.rebuild(own=own)
@@ -102,32 +102,32 @@ class Indexing:
         return self._index.db()
 
     def _mostly_new(self, db: sqlite3.Connection, paths: list[str]) -> bool:
-        """Whether so much of our segments is new that making the index anew is quicker."""
-        from intercom.store.sources.readahead import mostly_new  # only now, as all of rebuilding
+        """Whether so much of our segments is new that a rebuild is faster."""
+        from intercom.store.sources.readahead import mostly_new  # imported on demand, as everything for rebuilding
 
         return mostly_new(db, self._root, paths)
 
     # -- its sources ------------------------------------------------------------------------------
 
     def size(self) -> int:
-        """Bytes of all its sources."""
+        """Total bytes of all sources."""
         return sum(file_size(f"{self._root}/{file.path}") for file in self.listing.all())
 
     def _open_path(self) -> str:
-        """The segment that is added to; "" while there is no ledger."""
+        """The path of the open segment; "" while there is no ledger."""
         segment = self._log.ledger.open()
         return f"archive/{segment.name}" if segment else ""
 
     def _end(self, file: File) -> int | None:
-        """How much of a source counts, where that is less than all it has."""
+        """How much of a source counts, if that is less than all of it."""
         end = self.grown.end
         return end.offset if end is not None and file.sealed and file.number == end.number else None
 
     def _changed(self, db: sqlite3.Connection, seen: dict[str, str]) -> list[File]:
-        """The sources that are not as the index last saw them.
+        """The sources that differ from what the index last saw.
 
-        Every segment is looked at now and then; in between, where the archive was touched, new ones and those of
-        other machines.
+        Every segment is checked now and then; in between, if the archive changed, new segments and those of other
+        machines.
         """
         sweep = time.monotonic() - self._swept > _SWEEP
         touched = sweep or seen.get("archive", "") != file_mark(f"{self._root}/archive")
@@ -140,7 +140,7 @@ class Indexing:
         for file in files:
             known = seen.get(file.path)
             if touched and file.own and not sweep and known is not None and not known.startswith(UPTO):
-                continue  # a closed segment, read to its end
+                continue  # a closed segment that was read completely
             mark = self._mark(file)
             if mark and known != mark and not beyond(known, mark) and self._usable(file):
                 changed.append(file)
@@ -149,10 +149,10 @@ class Indexing:
         return changed
 
     def _check_all_there(self, db: sqlite3.Connection) -> None:
-        """Rewritten, if a segment that the index has read is gone."""
+        """Raise Rewritten if a segment that the index has read is gone."""
         read = {row[0] for row in db.execute("SELECT path FROM sources WHERE own")}
         if not read <= {file.path for file in self.listing.all() if file.own}:
-            self.listing.forget()  # its list may be older than what another process has read
+            self.listing.forget()  # its cached list may be older than the index
             if not read <= {file.path for file in self.listing.all() if file.own}:
                 raise Rewritten
 
@@ -163,12 +163,12 @@ class Indexing:
         return usable
 
     def _mark(self, file: File) -> str:
-        """What tells whether a source changed: of the open segment how far it counts, else the file's own times."""
+        """A value that changes with the source: for the open segment how far it counts, else the file's fingerprint."""
         end = self._end(file)
         return file_mark(f"{self._root}/{file.path}") if end is None else f"{UPTO} {end}"
 
     def _read(self, changed: list[File], noted: dict[str, str]) -> object:
-        """Take in what is new in these sources, in one transaction; what is pending then. IndexLost, Rewritten."""
+        """Index what is new in these sources, in one transaction; returns what is pending. IndexLost, Rewritten."""
         if any(not file.own for file in changed) or len(changed) > 1 or not 0 < len(self.grown.data) < _LITTLE:
             self._pace.long()
         archive = file_mark(f"{self._root}/archive")
@@ -183,7 +183,7 @@ class Indexing:
             for key, value in (("archive", archive), ("log", self._config.log.name)):
                 if noted.get(key) != value:
                     db.execute(_NOTE, (key, value))
-            # Through this connection: the transaction holds the attached state, too.
+            # Through this connection, because the transaction locks the attached state, too.
             if fixed:
                 db.executemany("INSERT OR IGNORE INTO state.numbers VALUES (?, ?)", fixed)
                 first = min(number for _, number in fixed)
@@ -193,7 +193,7 @@ class Indexing:
             return (db.execute(_PENDING).fetchone() or (0,))[0]
 
     def _row(self, db: sqlite3.Connection, file: File) -> _Row:
-        """What the index knows of a source; it is there afterwards."""
+        """The index's row for a source; created if necessary."""
         sql = "SELECT src, seen, settled, proof FROM sources WHERE path = ?"
         found = db.execute(sql, (file.path,)).fetchone()
         if found is None:
@@ -202,7 +202,7 @@ class Indexing:
         return _Row(*found)
 
     def _read_own(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> None:
-        """Take in what a segment has grown by. Rewritten."""
+        """Index what a segment of ours has gained. Rewritten."""
         row, grown, mark, end = self._row(db, file), self.grown, self._mark(file), self._end(file)
         source = Source(row.src, trusted=True)
         in_hand = end is not None and grown.start <= row.settled < end and bool(row.settled)
@@ -221,7 +221,7 @@ class Indexing:
         db.execute(_READ, (mark, settled, proof, row.src))
 
     def _read_others(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> list[tuple[str, int]]:
-        """Take in what another machine's file has; return what was added: ids and numbers."""
+        """Index another machine's file; returns the new messages as (id, number)."""
         from intercom.store.sources.theirs import theirs
 
         mark = self._mark(file)
@@ -246,15 +246,15 @@ class Indexing:
     def rebuild(
         self, progress: Callable[[int, int], None] | None = None, *, because: str = "", own: bool = False
     ) -> int:
-        """Make the index anew from the logs; return the number of messages. `progress(done, total)` in bytes.
+        """Rebuild the index from the logs; returns the number of messages. `progress(done, total)` in bytes.
 
-        With `own` from ours alone: the others are read when next the index is brought up to date.
+        With `own`, only from our own: the others are read at the next update.
         """
         self._pace.long()
         make_private_folder(self._config.private)
         with self._index.locked():
             if because and self._index.sound():
-                return 0  # another process was quicker
+                return 0  # another process was faster
             self._index.sweep()
             temporary = self._index.path.with_name(f"index.{os.getpid()}.new")
             try:
@@ -266,14 +266,14 @@ class Indexing:
             except OSError as error:
                 raise StorageError(f"cannot write {self._index.path}: {error.strerror}; nothing was read.") from error
             finally:
-                with suppress(OSError):  # the next rebuild sweeps it away
+                with suppress(OSError):  # the next rebuild removes it
                     temporary.unlink(missing_ok=True)
         if because and because not in _EXPECTED:
             self._notices.append(f"{because}; it was rebuilt from the logs")
         return count
 
     def _built(self, temporary: Path, progress: Callable[[int, int], None] | None, *, alone: bool) -> int:
-        """Fill a new index at `temporary`; return the number of messages. StorageError, OSError."""
+        """Fill a new index at `temporary`; returns the number of messages. StorageError, OSError."""
         from intercom.bus.rebuild import Part, fill
 
         archive = file_mark(self._config.archive)

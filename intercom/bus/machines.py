@@ -1,7 +1,8 @@
-"""Owns the other machines whose logs lie here: which there are, who is known there, how their names are addressed.
+"""Owns other machines whose logs are here: which there are, who is known there, how their names are addressed.
 
-`master@laptop` is laptop's master. Written into our log it is for nobody here; laptop, which reads our log, takes it
-for its own `master`. Who is known there its logs show: agents that its page names, whoever wrote or was written to.
+`master@laptop` is laptop's master. In our log it is for nobody here; laptop, which reads our log, takes it for its
+own `master`. A machine's logs show who is known there: agents that its page names, and whoever wrote or was written
+to.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ from intercom.core.message import ALL, MACHINE, RESERVED, USER, at_machine, cano
 from intercom.store.state import known
 from intercom.system.files import read_from
 
-Asked = Callable[[sqlite3.Connection], list[str]]  #: a question to the index
+Asked = Callable[[sqlite3.Connection], list[str]]  #: a query on the index
 _HEAD = 64 * 1024
-_WORKER = re.compile(r"worker-[0-9]{1,4}")  # a name that registering gives, before it has said a word
-_EVERYBODY = ("master", USER, ALL)  #: can be written to at any machine
+_WORKER = re.compile(r"worker-[0-9]{1,4}")  # a name given by registering, which may not have sent anything yet
+_EVERYBODY = ("master", USER, ALL)  #: names that exist at any machine
 
 
 def here(name: str, config: Config) -> str:
-    """A recipient as our log is to have it: at this machine it needs no machine."""
+    """A recipient in the form for our log: without a machine if it is at this one."""
     return name.rpartition("@")[0] if machine_of(name) == canonical(config.machine) else name
 
 
 def others(config: Config) -> list[str]:
-    """The other machines that have a log here, as `canonical` spells them."""
+    """The other machines with a log here, in canonical spelling."""
     return list(_logs(config))
 
 
 def unknown(name: str, config: Config, ask: Callable[[Asked], list[str]]) -> str:
-    """Why nobody can be written to as `name`, a name at another machine, and who can; "" where somebody can."""
+    """Why `name`, at another machine, cannot be written to, and who can; "" if it can."""
     bare, _, machine = name.rpartition("@")
     logs = _logs(config)
     if machine not in logs:
@@ -51,18 +52,18 @@ def unknown(name: str, config: Config, ask: Callable[[Asked], list[str]]) -> str
 
 
 def front_matter_agents(page: Path) -> list[str]:
-    """Agents that a page's front matter names."""
+    """Agents in a page's front matter."""
     return known.front_matter_agents(read_from(page) or b"")
 
 
 def _logs(config: Config) -> dict[str, Path]:
-    """The logs of other machines, by their machines."""
+    """The logs of other machines, by machine."""
     found = ((canonical(machine), name) for machine, name in config.other_logs())
     return {machine: config.folder / name for machine, name in found if is_name(machine)}
 
 
 def _names_at(db: sqlite3.Connection, machine: str) -> list[str]:
-    """Who wrote in a machine's logs, and to whom."""
+    """Senders and recipients in a machine's logs."""
     end = f"@{machine}"
     sql = "SELECT DISTINCT sender, rcpt FROM messages WHERE sender LIKE '%@%' AND via IN (?, 'hand')"
     rows = [(sender, to) for sender, to in db.execute(sql, (MACHINE,)) if isinstance(sender, str)]

@@ -1,7 +1,7 @@
 """Owns names: who is known, who is alive, who may take which name.
 
-Alive means that the process behind the instance is there (pid with start time); without a heartbeat for 30 s
-it is stale, and without a process to look at its state is unknown. Unknown is not dead.
+Alive means that the instance's process exists (pid with start time). Without a heartbeat for 30 s it is stale, and
+without a process to check its state is unknown, which does not mean dead.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from intercom.system.liveness import alive, started
 STALE_AFTER = 30.0  #: seconds without a heartbeat
 MASTER = "master"
 ROLES = (MASTER, "worker", "agent")
-_MACHINE = "machine-id"  #: in the state: which machine writes here
+_MACHINE = "machine-id"  #: key in the state: the machine that writes here
 
 
 class Registry:
@@ -58,16 +58,16 @@ class Registry:
         return known.agents(self._config, self._state)
 
     def known_agents(self) -> list[str]:
-        """As `agents`, and those that the log's own front matter names; slower, as it reads the log."""
+        """As `agents`, plus those in the log's front matter; slower, because it reads the log."""
         return list(dict.fromkeys([*self.agents(), *self._front_matter_agents()]))
 
     def names(self) -> list[str]:
-        """Everybody who may send and receive now, but `user`."""
+        """Everybody who may send and receive now, except `user`."""
         present = [row.name for row in self._state.instances() if row.gone is None]
         return list(dict.fromkeys([*self.known_agents(), *present]))
 
     def add_agents(self, names: Iterable[str]) -> None:
-        """Let these names send and receive without registering: all, or none on UsageError, FormatError, Refused."""
+        """Let these names send and receive unregistered: all, or none on UsageError, FormatError, Refused."""
         outcome = "no agent was added"
         if isinstance(names, str | bytes) or not isinstance(names, Iterable):
             raise UsageError(f"names must be a list of names, not {type(names).__name__}; {outcome}.")
@@ -80,7 +80,7 @@ class Registry:
         self._state.add_agents(found)
 
     def check_sender(self, name: str, via: str) -> str:
-        """The canonical name of somebody who may send. UnknownName, or Refused for a name that is not theirs."""
+        """The canonical name of somebody who may send. UnknownName; Refused for a name that is not the caller's."""
         found = canonical(name)
         if found == USER and via in {CLI, UNPROVEN}:
             return found
@@ -92,7 +92,7 @@ class Registry:
         return found
 
     def check_reader(self, name: str) -> str:
-        """The canonical name of somebody who may read. UnknownName otherwise."""
+        """The canonical name of somebody who may read. UnknownName."""
         found = canonical(name)
         if found != USER:
             if found in RESERVED:
@@ -101,7 +101,7 @@ class Registry:
         return found
 
     def check_recipients(self, to: str) -> str:
-        """The recipient field in canonical form; every name in it must exist. UnknownName otherwise."""
+        """The canonical recipients; every name must exist. UnknownName."""
         names = tuple(dict.fromkeys(machines.here(name, self._config) for name in recipients(to)))
         if not names:
             raise UsageError("a message needs a recipient; nothing was sent. Name one, or `all`, or `user`.")
@@ -127,7 +127,7 @@ class Registry:
         raise UnknownName(f"{given!r} {said}. {self._nearest(name, taking=taking)}")
 
     def _check_there(self, name: str) -> None:
-        """UnknownName where a name at another machine is not one that is known there."""
+        """Raise UnknownName if a name at another machine is not known there."""
         if reason := machines.unknown(name, self._config, self._asked):
             raise UnknownName(f"{name!r} is not known, so nothing was sent. {reason}")
 
@@ -139,17 +139,17 @@ class Registry:
         if not near and taking:
             from intercom.format.roster import Roster
 
-            near = [meant] if (meant := Roster().known(name)) else []  # "everyone", "human"
+            near = [meant] if (meant := Roster().known(name)) else []  # such as "everyone" or "human"
         guess = f"Did you mean {near[0]!r}? " if near else ""
         names = ", ".join(dict.fromkeys(known))
         return f"{guess}Known names: {names}. New names come with register, or `intercom init --agent NAME`."
 
     def _front_matter_agents(self) -> list[str]:
-        """Agents that somebody named in the log's own front matter: looked at only before refusing a name."""
+        """Agents in the log's own front matter; read only before refusing a name."""
         return machines.front_matter_agents(self._config.log)
 
     def check_machine(self) -> None:
-        """Refuse to write where another machine writes under the same name. Looks once."""
+        """Refuse to write if another machine writes under the same name. Checks once."""
         if self._checked:
             return
         if other_machine(self._state):
@@ -173,7 +173,7 @@ class Registry:
         return Instance(row.name, row.role, liveness(row, late), row.pid, row.registered, row.active, row.session)
 
     def joined_by_all(self) -> dict[str, int]:
-        """As `joined`, of everybody who registered and has not signed off."""
+        """As `joined`, for everybody who registered and has not signed off."""
         return {row.name: row.joined for row in self._state.instances() if row.gone is None}
 
     def joined(self, reader: str) -> int:
@@ -182,11 +182,11 @@ class Registry:
         return row.joined if row is not None and row.gone is None else 0
 
     def role_of(self, name: str | None) -> str:
-        """The role of whoever takes this name and says no role: agent for one of the settings, else worker."""
+        """The default role for a name: agent if the settings name it, else worker."""
         return "agent" if name is not None and canonical(name) in self.known_agents() else "worker"
 
     def register(self, role: str, name: str | None, *, pid: int | None, session: str | None, last_seq: int) -> Instance:
-        """Take a name, atomically across processes. Refused where it is held, FormatError where it cannot be one."""
+        """Take a name, atomically across processes. Refused if it is held, FormatError if it is invalid."""
         if role not in ROLES:
             raise UsageError(f"{role!r} is not a role; nothing was registered. Use master, worker or agent.")
         wanted = check_name(name) if name is not None else None
@@ -219,7 +219,7 @@ class Registry:
     def _before(
         self, rows: dict[str, InstanceRow], role: str, wanted: str | None, session: str | None
     ) -> InstanceRow | None:
-        """The identity that a session which comes back had before."""
+        """The former identity of a session that comes back."""
         for row in rows.values():
             same = session is not None and row.session == session and row.gone is None
             if same and row.role == role and wanted in {None, row.name}:
@@ -251,18 +251,18 @@ class Registry:
         return name
 
     def holds(self, name: str, pid: int, session: str | None) -> bool:
-        """Whether nobody else has `name`, and nobody signed it off, since process `pid` or `session` registered."""
+        """Whether `name` still belongs to `pid` or `session`: nobody else took it or signed it off since."""
         row = self._state.instance(name)
         return row is not None and row.gone is None and (row.pid == pid or bool(session and row.session == session))
 
     def heartbeat(self, name: str) -> None:
-        """Note that the process of `name` is there; a name that is not one is ignored."""
+        """Record that the process of `name` is alive; an invalid name is ignored."""
         found = canonical(name)
         if is_name(found):
             self._state.touch(found, acted=False)
 
     def sign_off(self, name: str) -> str:
-        """Note that `name` leaves. UnknownName if it is not registered."""
+        """Record that `name` leaves. UnknownName if it is not registered."""
         found = canonical(name)
         row = self._state.instance(found) if found.isascii() else None
         if row is None or row.gone is not None:
@@ -272,13 +272,13 @@ class Registry:
 
 
 def other_machine(state: State) -> bool:
-    """Whether another machine than this one has written here under our name."""
+    """Whether another machine has written here under our machine's name."""
     mine, theirs = _machine_id(), state.meta(_MACHINE)
     return bool(mine) and theirs is not None and theirs != mine
 
 
 def liveness(row: InstanceRow, late: str = "") -> str:
-    """alive, stale, dead or unknown; gone for one that signed off. `late`: before which a heartbeat is stale."""
+    """alive, stale, dead or unknown; gone after a sign-off. `late`: a heartbeat before this time is stale."""
     if row.gone is not None:
         return "gone"
     if row.pid is None:
@@ -289,22 +289,22 @@ def liveness(row: InstanceRow, late: str = "") -> str:
 
 
 def master_of(instances: Iterable[Instance]) -> Instance | None:
-    """The master: one that lives, else the one that last acted; None where nobody is. Unknown is not dead."""
+    """The master: a live one, else the one that last acted; None if there is none. Unknown does not mean dead."""
     masters = [known for known in instances if known.role == "master"]
     living = sorted((known for known in masters if known.state != "dead"), key=lambda known: known.state != "alive")
     return living[0] if living else max(masters, key=lambda known: known.last_active, default=None)
 
 
 def masters(instances: Iterable[Instance], trusted: Iterable[str] = ()) -> set[str]:
-    """The names whose task contracts are orders: this machine's masters, and master and user of a trusted machine."""
+    """Names whose task contracts are orders: this machine's masters, and master and user of each trusted machine."""
     there = (at_machine(name, machine) for machine in trusted for name in (MASTER, USER))
     return {*(known.name for known in instances if known.role == "master"), *there}
 
 
 def server_there(row: InstanceRow | None, agent: int | None) -> bool:
-    """Whether the server of a session has registered its name and lives; `agent` is the session's own process.
+    """Whether a session's server has registered its name and is alive; `agent` is the session's own process.
 
-    Whoever starts a session registers it as the agent's process first; its server does so again, as itself.
+    Whoever starts a session registers it with the agent's process first; its server then registers itself.
     """
     if row is None or row.gone is not None or row.pid in (None, agent):
         return False
@@ -312,10 +312,10 @@ def server_there(row: InstanceRow | None, agent: int | None) -> bool:
 
 
 def _free(row: InstanceRow | None) -> bool:
-    """Whether a numbered name can go to somebody new: a session that has just died may come back for it."""
+    """Whether a numbered name can be given away: a session that has just died may come back for its name."""
     return row is None or row.gone is not None or (liveness(row) == "dead" and age(row.heartbeat) > STALE_AFTER)
 
 
 def _machine_id() -> str:
-    """What tells this machine from others, where the system says; "" is unknown, and proves nothing."""
+    """An id of this machine; "" if the system has none, which proves nothing."""
     return host.machine_id()

@@ -1,4 +1,4 @@
-"""Owns what a send does once its message is rendered: page looked at, record appended, page kept short."""
+"""Owns what a send does with its rendered message: check the page, append the record, keep the page short."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Outbox:
-    """The sending end of one bus. `notices` collects what a person should be told."""
+    """The sending side of one bus. `notices` collects what to tell a person."""
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class Outbox:
         self.full = False  #: whether the next send would make the page too long
 
     def store(self, block: bytes, *, tidies: bool) -> None:
-        """Append a rendered message; `tidies`: a page that is too long by then is compacted. StorageError, LockTimeout.
+        """Append a rendered message; `tidies`: compact the page if it is too long by then. StorageError, LockTimeout.
 
-        Without `tidies` that waits for `tidy`, or for the next send.
+        Without `tidies` that is left to `tidy`, or to the next send.
         """
         with storage(f"look at the files in {self._config.folder}", "nothing was sent"):
             if self._log.to_look_at():
                 try:
-                    self._sync.db()  # what people wrote before the first tool came was said before this
+                    self._sync.db()  # first take in what people wrote before the first tool came
                 except StorageError as error:
                     raise type(error)(f"{error} So nothing was sent.") from error
         request = self._log.request(block)
@@ -78,7 +78,7 @@ class Outbox:
                 self._upkeep().maintain()
 
     def _first(self) -> bytes:
-        """How a page begins that does not exist yet."""
+        """The beginning of a page that does not exist yet."""
         from intercom.store.log.template import fresh_log, keep_out_of_git
 
         keep_out_of_git(self._config.folder)

@@ -1,4 +1,4 @@
-"""Owns filling a new index from all its sources: our ledger ahead in a second process, then the others."""
+"""Owns filling a new index from all its sources: our ledger, read ahead by a second process, then the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from intercom.system.folders import file_size
 
 
 class Part(NamedTuple):
-    """One source: where it is, its mark, how much of it counts (None: all), and whose it is."""
+    """One source: its path, its mark, how much of it counts (None: all), and whose it is."""
 
     path: Path
     file: File
@@ -31,9 +31,9 @@ def fill(
     numbers: Mapping[str, int],
     progress: Callable[[int, int], None] | None,
 ) -> tuple[int, list[tuple[str, int]]]:
-    """Fill an empty index; return how many messages it has, and the numbers of other machines' messages by id.
+    """Fill an empty index; returns its number of messages, and the numbers of other machines' messages by id.
 
-    `numbers` are those that they had before, `progress(done, total)` is told of bytes. StorageError.
+    `numbers` are those that they had before; `progress(done, total)` is in bytes. StorageError.
     """
     total = sum(file_size(part.path) for part in parts)
     builder, done = Builder(db, numbers), 0

@@ -1,7 +1,7 @@
-"""Owns destroying a secret: the text of a message, wherever Intercom keeps it.
+"""Owns redaction: destroying the text of a message wherever Intercom keeps it.
 
-That it is to be destroyed is a record in the ledger before anything is touched, and that it was destroyed another one
-afterwards. Whoever finds the first without the second goes on: so a redaction that was killed is not left half done.
+A record in the ledger says that it is to be destroyed before anything is touched, and another one afterwards says
+that it was. Whoever finds the first without the second continues, so a redaction that was killed is completed.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from intercom.system.files import read_from, replace, storage
 
 _TRIES = 20
 _STUB = "[redacted "
-_TELLING = 8  #: characters; a line of a secret at least so long is searched for in damaged copies
+_TELLING = 8  #: characters; lines of a secret from this length on are searched for in damaged copies
 
 
 class Redaction(NamedTuple):
-    """What a redaction destroyed, and where the text may still stand."""
+    """The result of a redaction, and where the text may still be."""
 
     id: str
-    files: tuple[str, ...]  #: rewritten, relative to `.claude/local`
+    files: tuple[str, ...]  #: files rewritten, relative to `.claude/local`
     quoted_in: tuple[str, ...]  #: ids of other messages that repeat a line of it
-    left_in: tuple[str, ...]  #: files of other machines in which it stands, too
+    left_in: tuple[str, ...]  #: files of other machines that contain it, too
 
 
 class Purge:
-    """Takes the texts of a message out of every file of ours. Made and run under the writer lock."""
+    """Removes the texts of a message from every file of ours. Created and run under the writer lock."""
 
     def __init__(self, config: Config, log: Log, listing: Listing, db: sqlite3.Connection) -> None:
         self._config = config
@@ -54,7 +54,7 @@ class Purge:
         self._db = db
         base = log.base.read(log.ledger.id)
         self._roster = base.roster if base else Roster()
-        #: Other machines' files, below `.claude/local`: they are never written.
+        #: Other machines' files, below `.claude/local`, which are never written.
         self.theirs = [file.path for file in listing.all() if not (file.own or listing.origin(file.path).ours)]
 
     def run(self, texts: list[Message]) -> Redaction:
@@ -76,7 +76,7 @@ class Purge:
             self._agree(texts, stub)
             page = Path(os.path.realpath(self._log.live)).parent
             for where in {folder, self._config.archive, self._config.private, page}:
-                host.sync_folder(where)  # so no older file comes back under its name
+                host.sync_folder(where)  # so that no older file comes back under its name
             spare.renew(self._config, [segment.name for segment in self._log.ledger.segments() if segment.sealed])
             self._log.learn([control(PURGED, [ident], time.time())], "the text is destroyed, but that is not noted")
         left = tuple(path for path in self.theirs if _tells(read_from(folder / path) or b"", texts, stub))
@@ -92,21 +92,21 @@ class Purge:
         yield from sorted(path for path in self._config.folder.glob(f"{self._log.live.name}?*") if path.is_file())
 
     def _quoted(self, texts: list[Message]) -> list[str]:
-        """Other messages that hold a telling line of the secret."""
+        """Other messages that contain a telling line of the secret."""
         lines = _telling(texts)
         return [m.id for line in lines for m in query.holding(self._db, line) if m.id != texts[-1].id] if lines else []
 
     def _purge(
         self, path: Path, texts: list[Message], stub: Message, *, sealed: bool = False, near: bool = False
     ) -> bool:
-        """Take the text out of one file; whether it was there.
+        """Remove the text from one file; returns whether it was there.
 
-        `sealed`: a segment. `near`: also what the text may have been edited to there.
+        `sealed`: a segment. `near`: also remove what the text may have been edited to there.
         """
         before = read_from(path)
         if before is None:
             return False
-        if path.parent.name == "replaced":  # somebody may be writing to it: nothing in it may change its place
+        if path.parent.name == "replaced":  # somebody may be writing to it: offsets must not change
             after = _blanked(before, texts, stub, self._roster)
             if after != before:
                 overwrite(path, before, after)
@@ -130,9 +130,9 @@ class Purge:
         )
 
     def _agree(self, texts: list[Message], stub: Message) -> None:
-        """The bases without the text. Of other pages there is none then: what they lack is put there.
+        """Write the base without the text. Bases of other pages are removed: those pages get back what they lack.
 
-        What a writer that died had drafted goes, too: nobody else has the lock.
+        Drafts of dead writers are removed, too: nobody else has the lock.
         """
         self._log.sweep()
         for path in self._log.base.others():
@@ -157,7 +157,7 @@ class Purge:
 
 
 def _mine(entry: Entry, texts: list[Message], stub: Message, *, near: bool = False) -> bool:
-    """Whether an entry is a text of the message that the stub is to stand for."""
+    """Whether an entry is a text of the message that the stub replaces."""
     same = entry.id == stub.id or (entry.id is None and any(entry.body == text.body for text in texts))
     if near and not same and entry.id is None and (entry.at or utc_of_stamp(entry.stamp)) == stub.at:
         same = any(similarity(text.body, entry.body) >= Thresholds().similar for text in texts)
@@ -165,7 +165,7 @@ def _mine(entry: Entry, texts: list[Message], stub: Message, *, near: bool = Fal
 
 
 def _tells(data: bytes, texts: list[Message], stub: Message) -> bool:
-    """Whether a file holds the text of the message, or a telling line of it."""
+    """Whether a file contains the text of the message, or a telling line of it."""
     lines = any(line.encode("utf-8", "surrogatepass") in data for line in _telling(texts))
     return lines or any(_mine(entry, texts, stub) for entry in entries_of(data))
 
@@ -179,7 +179,7 @@ def _purged(
     sealed: bool = False,
     near: bool = False,
 ) -> bytes:
-    """A log without the text; `sealed`: with a record in its place. A page is read with a `roster`."""
+    """A log without the text; `sealed`: with a record in its place. A page is parsed with a `roster`."""
     out, lines = [], _telling(texts)
     for entry in parse(data, roster):
         if _mine(entry, texts, stub, near=near):
@@ -191,7 +191,7 @@ def _purged(
 
 
 def _blanked(data: bytes, texts: list[Message], stub: Message, roster: Roster) -> bytes:
-    """As long as `data`, with nothing where the text was."""
+    """`data` with the text blanked out, in the same length."""
     lines = _telling(texts)
     parts = [
         _blank(entry.raw)

@@ -1,7 +1,7 @@
 """Owns what `intercom init` does to a project: the private folder, the first log, git's ignore rule.
 
-Every step is safe to repeat and changes nothing that is right already. An existing log is never
-rewritten; names that are added later live in the state, not in the front matter.
+Every step is safe to repeat and leaves alone what is right already. An existing log is never rewritten; names added
+later live in the state, not in the front matter.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _IGNORED = re.compile(rb"^/?\.claude(?:/(?:local/?)?)?(?:\*\*?)?[ \t]*\r?$", re.
 
 
 class InitReport(NamedTuple):
-    """What init found and did."""
+    """The result of init."""
 
     log: Path
-    created: bool  #: the log was not there before
-    ignored: str  #: the ignore rule: "added", "present", or "" where there is neither git nor a .gitignore
-    tracked: tuple[str, ...]  #: logs that git tracks all the same
+    created: bool  #: whether the log is new
+    ignored: str  #: the ignore rule: "added", "present", or "" if there is neither git nor a .gitignore
+    tracked: tuple[str, ...]  #: logs that git tracks anyway
     agents: tuple[str, ...]
 
 
 def init(config: Config, agents: Iterable[str], *, remember: bool = False, comment: bool = False) -> InitReport:
-    """Make the bus of `config` ready for use. StorageError; FormatError, Refused for a name that cannot be one.
+    """Set up the bus of `config`. StorageError; FormatError, Refused for an invalid name.
 
-    `remember`: the machine's name was given by a person and holds from now on. `comment`: git's rule says why.
+    `remember`: a person chose the machine's name, so keep it. `comment`: a comment for git's ignore rule.
     """
     names = tuple(dict.fromkeys(check_name(name) for name in agents))
     for name in RESERVED.intersection(names):
@@ -66,7 +66,7 @@ def init(config: Config, agents: Iterable[str], *, remember: bool = False, comme
 
 
 def _make_log(config: Config, agents: Iterable[str]) -> bool:
-    """Create the log where there is none. True if it was created."""
+    """Create the log if there is none; returns whether it was created."""
     if config.log.exists():
         if not config.log.is_file():
             raise StorageError(
@@ -75,7 +75,7 @@ def _make_log(config: Config, agents: Iterable[str]) -> bool:
         return False
     first = fresh_log(config.machine, agents)
     with Log(config).locked():
-        if config.log.exists():  # somebody sent in the meantime
+        if config.log.exists():  # somebody sent a message meanwhile
             return False
         replace(config.log, first)
     return True
@@ -95,7 +95,7 @@ def _ignore(root: Path, lines: str) -> str:
             return "present"
         newline = b"\r\n" if b"\r\n" in present else b"\n"
         joint = newline if present and not present.endswith(b"\n") else b""
-        # Appended, not replaced: it keeps the file's mode and whatever an editor has open.
+        # Append instead of replacing, which keeps the file's mode and suits open editors.
         with open(host.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), "ab") as file:
             file.write(joint + lines.encode().replace(b"\n", newline))
     return "added"

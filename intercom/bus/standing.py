@@ -1,6 +1,6 @@
-"""Owns what stands open on the bus: what waits for an answer, what each agent was last told to do and last said.
+"""Owns what is pending on the bus: questions without an answer, each agent's newest task and last message.
 
-Reading empties none of it. All by an index that is up to date; see `Bus.ask`.
+Reading empties none of it. All of it needs an up-to-date index; see `Bus.ask`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from intercom.core.texts import one_line
 from intercom.store.index import query, standing
 
 _ID = re.compile(r"[0-9a-z]{1,12}\Z")
-_SHOWN = 5  #: ids that are named where one is not enough
+_SHOWN = 5  #: how many ids to list for an ambiguous beginning
 _WORDS = 40
-_RECENT = 2_000  #: of so many newest messages the last of each sender counts as its last word
+_RECENT = 2_000  #: how many of the newest messages are searched for each sender's last
 
 
 def whole_id(db: sqlite3.Connection, text: str) -> str:
-    """The id that begins so, or the text where none does. UsageError, naming them, where several do."""
+    """The id that begins with `text`, or `text` itself if none does. UsageError, listing them, if several do."""
     begins = text.strip().lower()
     if not _ID.match(begins):
         return text
@@ -36,7 +36,7 @@ def whole_id(db: sqlite3.Connection, text: str) -> str:
 
 
 def there_is(db: sqlite3.Connection, ident: str) -> bool:
-    """Whether there is a message of this id, deleted or not."""
+    """Whether a message with this id exists, deleted or not."""
     return _ID.match(ident) is not None and ident in query.beginning(db, ident, 1)
 
 
@@ -46,7 +46,7 @@ def bodies(db: sqlite3.Connection, idents: Iterable[str]) -> dict[str, str]:
 
 
 def newest_to(db: sqlite3.Connection, name: str) -> Message:
-    """The newest message that another sent to `name`. NotFound where there is none."""
+    """The newest message that somebody else sent to `name`. NotFound."""
     found = standing.newest_to(db, name)
     if found is None:
         raise NotFound(f"nobody has written to {name!r} yet; nothing was sent.")
@@ -54,10 +54,10 @@ def newest_to(db: sqlite3.Connection, name: str) -> Message:
 
 
 def open_questions(db: sqlite3.Connection, name: str) -> list[Message]:
-    """What others asked `name` and it has not answered, oldest first.
+    """What others asked `name` without an answer, oldest first.
 
-    An answer names the question, or stands in its thread; an answer to the asker that names nothing, as people write
-    by hand, is the answer to the newest question that the asker had put by then.
+    An answer names the question, or is in its thread. An answer to the asker that names nothing, as people write by
+    hand, counts for the newest question that the asker had put by then.
     """
     asked = standing.wanting_answer(db, name)
     taken: set[str] = set()
@@ -69,7 +69,7 @@ def open_questions(db: sqlite3.Connection, name: str) -> list[Message]:
 
 
 def tasks(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, Message]:
-    """The newest task of each name that it has not reported done."""
+    """Each name's newest task, if it is not reported done."""
     found = {name: standing.newest_task(db, name) for name in names}
     return {
         name: task for name, task in found.items() if task is not None and not query.acted(db, task, name, ("DONE",))
@@ -77,7 +77,7 @@ def tasks(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, Message]:
 
 
 def last_words(db: sqlite3.Connection) -> dict[str, Message]:
-    """The newest message of each who spoke lately."""
+    """The newest message of everybody who spoke recently."""
     found: dict[str, Message] = {}
     for message in standing.newest(db, _RECENT):
         found.setdefault(message.sender, message)

@@ -1,4 +1,4 @@
-"""Owns `status`: the bus at a glance."""
+"""Owns `status`: an overview of the bus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from intercom.system.folders import file_mark, is_settled
 
 
 class Status(NamedTuple):
-    """The bus at a glance."""
+    """An overview of the bus."""
 
     root: str
     machine: str
@@ -30,18 +30,18 @@ class Status(NamedTuple):
     total: int
     unread: dict[str, int]
     latest: dict[str, Message]  #: the latest message with a status code, by sender
-    unheard: list[Unheard]  #: what people wrote into the log and nobody gets
+    unheard: list[Unheard]  #: hand-written text in the log that reaches nobody
     warnings: tuple[str, ...]
 
 
 def glance(config: Config, state: State, registry: Registry, delivery: Delivery, db: sqlite3.Connection) -> Status:
-    """What there is now, by an index that is up to date."""
+    """Collect the overview, using an up-to-date index."""
     page, now = file_mark(config.log), time.time()
 
     def on_page(_mark: str) -> tuple[list[str], list[Unheard]]:
         return registry.known_agents(), unheard.still(config, state, db)
 
-    # As long as the kernel says that nobody wrote to the page, what is on it is known.
+    # As long as the kernel says that nobody wrote to the page, the cached result holds.
     agents, lost = delivery.known(on_page, page) if is_settled(page, now) else on_page(page)
     instances = registry.instances()
     joined = registry.joined_by_all()

@@ -1,6 +1,6 @@
-"""Owns what `intercom trust` notes: that a person trusts another machine in this project, or what its settings allow.
+"""Owns what `intercom trust` records: that a person trusts another machine, or a project's settings.
 
-The record is the person's own (see `core.trust`); nothing is written into the project.
+The record belongs to the person (see `core.trust`); nothing is written into the project.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SETTINGS = "settings"
 
 
 def machine(config: Config, name: str, environ: Mapping[str, str], *, revoke: bool = False) -> str:
-    """Trust another machine in this project, or no more; return its name as it is kept. UsageError, Refused."""
+    """Trust another machine in this project, or revoke that; returns its canonical name. UsageError, Refused."""
     found = canonical(name)
     if not is_name(found):
         raise UsageError(f"{name!r} cannot be a machine's name; nothing was changed.")
@@ -38,7 +38,7 @@ def machine(config: Config, name: str, environ: Mapping[str, str], *, revoke: bo
 
 
 def settings(config: Config, environ: Mapping[str, str], *, revoke: bool = False) -> list[str]:
-    """Let the project's settings as they are now count, or no more; return what that is about, a line each."""
+    """Agree to the project's settings as they are now, or revoke that; returns the settings concerned, one per line."""
     held = consent.powers(config.given)
     with _changing(config, environ) as record:
         record["settings"] = "" if revoke else consent.digest(held)
@@ -52,7 +52,7 @@ def known(config: Config) -> list[str]:
 
 @contextmanager
 def _changing(config: Config, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """This project's part of the record, to be changed in the block, and written after it. Refused, StorageError."""
+    """This project's part of the record, to change within the block; then it is written. Refused, StorageError."""
     if environ.get("INTERCOM_NAME"):
         raise Refused(
             f"trust is a person's to give, and this is the session of {environ['INTERCOM_NAME']!r}; nothing was "

@@ -1,8 +1,8 @@
-"""Owns the shortest look: nothing of what a bus is made of changed since it was last proven, as the kernel says.
+"""Owns the cheapest check: the kernel says that no file of a bus has changed since it was last verified.
 
-Inode, size and both times of each file and folder, taken before the proof. The time of change cannot be set by
-anybody; a change within the tick of the clock in which it was taken leaves the same one, so what is that young is not
-relied on (as git does it). What is known so is proven again after a while, whatever the kernel says.
+It compares inode, size and both times of each file and folder, taken before the verification. Nobody can set the
+ctime; but a change within the same clock tick leaves it the same, so files changed that recently are not relied on
+(as git does it). After a while everything is verified again, whatever the kernel says.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from intercom.store.log.replace import REPLACED
 from intercom.store.sources.inventory import Listing
 from intercom.system.folders import over
 
-_TRUSTED = 2.0  #: seconds after which everything is proven again
+_TRUSTED = 2.0  #: seconds after which everything is verified again
 
 Marks = tuple[tuple[int, int, int, int] | None, ...]
 
 
 class Unchanged:
-    """What the files of one bus were when they were last proven."""
+    """The fingerprints of one bus's files when they were last verified."""
 
     def __init__(self, config: Config, log: Log, listing: Listing) -> None:
         self._log = log
@@ -34,7 +34,7 @@ class Unchanged:
         self._until = 0.0
 
     def take(self) -> tuple[float, Marks] | None:
-        """What they are now, and since when, to be taken before they are proven; None: the page is too young."""
+        """Take the present fingerprints and the time, before verifying; None if the page changed too recently."""
         page, now = _mark(self._always[0]), time.time()
         if page is not None and not over(page[3], now):
             return None
@@ -43,7 +43,7 @@ class Unchanged:
         return now, tuple(map(_mark, self._paths))
 
     def note(self, taken: tuple[float, Marks] | None) -> None:
-        """They are proven to be well, as they were when that was taken."""
+        """Record that the files were verified as of these fingerprints."""
         if taken is None:
             self._until = 0.0
             return
@@ -53,7 +53,7 @@ class Unchanged:
         self._marks, self._until = (marks, time.monotonic() + _TRUSTED) if still else ((), 0.0)
 
     def holds(self) -> bool:
-        """Whether they still are as they were."""
+        """Whether the files are still the same."""
         return (
             time.monotonic() < self._until
             and not self._log.has_journal()
@@ -61,7 +61,7 @@ class Unchanged:
         )
 
     def _written_to(self) -> bool:
-        """Whether there are pages that were replaced while somebody had them open: these change without a trace."""
+        """Whether replaced pages exist that programs still have open: writes to those do not show otherwise."""
         try:
             return bool(os.listdir(self._always[-1]))
         except OSError:

@@ -1,4 +1,4 @@
-"""Owns waiting for news: a look at each change of the folder, and now and then, until there is something."""
+"""Owns waiting for news: look at each change of the folder, and at intervals, until there is something."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-_PAUSE = 0.5  #: seconds after which is looked again, whatever the watcher says
+_PAUSE = 0.5  #: seconds between looks, whatever the watcher says
 
 
 def until_found(look: Callable[[], list[T]], folder: Path, seconds: float, stop: Callable[[], bool] | None) -> list[T]:
-    """What `look` finds, at most `seconds` later; `stop` is asked now and then."""
+    """The result of `look` as soon as it is not empty, at most `seconds` later; `stop` is polled meanwhile."""
     found = look()
     if found or seconds <= 0:
         return found

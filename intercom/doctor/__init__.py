@@ -1,7 +1,7 @@
-"""Owns the check-up: everything about a bus and its surroundings that can be looked at without changing it.
+"""Owns the check-up: everything about a bus and its surroundings that can be checked without changing it.
 
-Each check is a function that returns what it found; none raises, and none writes. What is worth a check is what a
-person would otherwise find out too late: a lock that does not lock, a log in git, hooks that fail without a word.
+Each check is a function that returns findings; none raises, and none writes. It checks what a person would otherwise
+find out too late: a lock that does not lock, a log in git, hooks that fail silently.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["OK", "WARNING", "WRONG", "Finding", "examine", "runs_on"]
 
 
 def runs_on() -> Iterator[Finding]:
-    """What can be said without a bus."""
+    """The checks that need no bus."""
     yield runtime.python()
     yield runtime.packages()
 
 
 def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Everything that can be said of one bus, in the order in which a person would mend it."""
+    """All checks of one bus, in the order in which a person would fix things."""
     yield from _one("root", lambda: place.root(config))
     yield from _one("settings", lambda: place.settings(config))
     if config.folder.is_dir():
@@ -54,7 +54,7 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _kept(config: Config, seen: storage.Seen) -> Iterator[Finding]:
-    """What the bus keeps; where the state is wrong, nothing that stands on it can be said."""
+    """The checks of stored data; if the state is damaged, those that depend on it are skipped."""
     found = list(_one("state", lambda: storage.state(config, seen)))
     yield from found
     yield from _one("index", lambda: storage.index(config))
@@ -68,7 +68,7 @@ def _kept(config: Config, seen: storage.Seen) -> Iterator[Finding]:
 
 
 def _one(name: str, check: Callable[[], Finding]) -> Iterator[Finding]:
-    """What a check found, or why it could not look."""
+    """The findings of one check, or why it failed."""
     try:
         yield check()
     except (IntercomError, OSError) as error:

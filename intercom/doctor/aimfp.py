@@ -1,4 +1,4 @@
-"""Owns the checks of what AIMFP needs of a project that uses it."""
+"""Owns the checks of what AIMFP needs from a project that uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from intercom.system import proc
 
 
 def aimfp(config: Config) -> Iterator[Finding]:
-    """One finding for all that is met, and one for each need that is not."""
+    """One finding if all is met, otherwise one for each unmet need."""
     try:
         found = needs(config.root)
     except IntercomError as error:

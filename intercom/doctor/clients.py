@@ -1,6 +1,6 @@
-"""Owns the checks of MCP clients: the entry that each has for our server, started as it is written, and spoken to.
+"""Owns the checks of MCP clients: each one's entry for our server, started as written, and spoken to.
 
-What a repository's file names is run only where it is Intercom itself, by name or as `init` would write it.
+What a repository's file names is run only if it is Intercom itself, by name or as `init` would write it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from intercom.fleet.programs.known import PROGRAMS
 from intercom.fleet.programs.program import SERVER
 from intercom.system import proc
 
-SECONDS = 30.0  #: for an answer
-_SLOW = 6.0  #: seconds for all of that: some clients give 3 for the start alone
-_TOOLS = 5  #: fewer are not our server
+SECONDS = 30.0  #: time limit for an answer
+_SLOW = 6.0  #: seconds; slower is reported, as some clients allow 3 for the start alone
+_TOOLS = 5  #: with fewer tools it is not our server
 _HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "doctor", "version": "1"}}
 
 
 class Started(NamedTuple):
-    """What became of an entry that was started."""
+    """The result of starting an entry."""
 
     seconds: float
     tools: int
-    root: str  #: of the bus that it serves
+    root: str  #: root of the bus that it serves
     trouble: str = ""
 
 
@@ -54,7 +54,7 @@ def examine(config: Config, setup: Setup) -> Iterator[Finding]:
         for path, entry in places:
             found = _checked(config, setup, client, path, entry, started)
             if name in PROGRAMS and not _there(setup, words_of(entry)):
-                continue  # the check of its server entry says so
+                continue  # reported by the check of its server entry
             yield found
 
 
@@ -104,12 +104,12 @@ def _checked(
 
 
 def _there(setup: Setup, words: list[str]) -> bool:
-    """Whether the program of a command line is found."""
+    """Whether the program of a command line exists."""
     return bool(words) and shutil.which(words[0], path=setup.environ.get("PATH")) is not None
 
 
 def words_of(entry: Mapping[str, Any]) -> list[str]:
-    """The command line of an entry, in any of the forms that clients have."""
+    """The command line in an entry, in any form that clients use."""
     command, args = entry.get("command"), entry.get("args")
     words = [*command] if isinstance(command, list) else [command] if isinstance(command, str) else []
     return [str(word) for word in [*words, *(args if isinstance(args, list) else [])]]
@@ -122,7 +122,7 @@ def environment_of(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def is_ours(config: Config, setup: Setup, words: list[str]) -> bool:
-    """Whether this starts Intercom and nothing else: what `init` writes, or `intercom mcp` from outside the project."""
+    """Whether this starts only Intercom: what `init` writes, or `intercom mcp` from outside the project."""
     if words == [setup.entry["command"], *setup.entry["args"]]:
         return True
     path = shutil.which(words[0], path=setup.environ.get("PATH"))
@@ -132,7 +132,7 @@ def is_ours(config: Config, setup: Setup, words: list[str]) -> bool:
 
 
 def speak(words: list[str], env: Mapping[str, str], root: Path) -> Started:
-    """Start it as a client does, and ask what it offers and where it is."""
+    """Start a server as a client does, and ask for its tools and its root."""
     asked: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": _HELLO},
         {"method": "notifications/initialized"},

@@ -1,4 +1,4 @@
-"""Owns the checks of how an agent program is connected: the server entry it would start, the hooks it would call."""
+"""Owns the checks of how an agent program is connected: its server entry, and its hooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from intercom.fleet.programs.program import Program
 
 
 def project_file(config: Config) -> Finding:
-    """Whether the project's own list of MCP servers can be read at all: its clients say nothing where it cannot."""
+    """Whether the project's list of MCP servers is readable; clients ignore an unreadable one silently."""
     path = config.root / ".mcp.json"
     try:
         found = document.json(document.text_of(path))
@@ -31,7 +31,7 @@ def project_file(config: Config) -> Finding:
 
 
 def server(config: Config, environ: Mapping[str, str], program: Program) -> Finding:
-    """Whether an entry for our server is found, and the command in it."""
+    """Whether there is an entry for our server, and its command exists."""
     found = program.connection(config.root, environ)
     add = program.add_server({"command": "intercom", "args": ["mcp"]})
     if not found.servers:
@@ -55,7 +55,7 @@ def server(config: Config, environ: Mapping[str, str], program: Program) -> Find
 
 
 def hooks(config: Config, environ: Mapping[str, str], program: Program) -> Finding:
-    """Whether sessions get their messages by themselves, and by one set of hooks only."""
+    """Whether sessions get their messages automatically, and by only one set of hooks."""
     found = program.connection(config.root, environ)
     places = found.hooks
     if not places:
@@ -77,7 +77,7 @@ def _words(entry: Mapping[str, object]) -> list[str]:
 
 
 def _starts_ours(entry: Mapping[str, object]) -> bool:
-    """Whether a server entry starts Intercom, by whatever runner."""
+    """Whether a server entry starts Intercom, through any runner."""
     words = _words(entry)
     named = any(re.search(r"(?<![\w-])intercom(?:-md)?(?![\w-])", word) for word in words)
     return named and ("mcp" in words or len(words) == 1)
@@ -95,7 +95,7 @@ def _program_of(command: str) -> str:
 
 
 def _found(word: str, environ: Mapping[str, str]) -> bool:
-    """Whether a program is there: on PATH, or beside this very Intercom, as its clients' PATH may be another."""
+    """Whether a program exists: on PATH, or beside this Intercom, since a client may have another PATH."""
     if shutil.which(word, path=environ.get("PATH")) is not None:
         return True
     return os.path.basename(word) == word and os.access(os.path.join(os.path.dirname(sys.executable), word), os.X_OK)

@@ -1,6 +1,6 @@
-"""Owns the checks of what lies in a bus's folder: odd pages, stray files, names that nobody bears, missing folders.
+"""Owns the checks of a bus's folder: odd pages, stray files, unknown names, missing folders.
 
-Each looks at what people and programs may have done beside Intercom; nothing is opened that could wait or be changed.
+They look for what people and programs may have done; they open nothing that could block or be changed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from intercom.system.files import read_from
 
 _CONFLICT = re.compile(rb"^(?:<{7}|>{7})(?:[ \t]|\r?$)", re.MULTILINE)
 _SEGMENT = re.compile(r"INTERCOM-(.+)-\d+\.md\Z", re.IGNORECASE)
-_OWN = ("damaged",)  #: what else Intercom keeps in the archive
+_OWN = ("damaged",)  #: other things that Intercom keeps in the archive
 
 
 def page(config: Config) -> Finding:
-    """Whether the page is an ordinary file, with nothing in it that git left."""
+    """Whether the page is a regular file without leftovers of a git conflict."""
     try:
         found = os.lstat(config.log)
     except FileNotFoundError:
@@ -46,7 +46,7 @@ def page(config: Config) -> Finding:
 
 
 def archive(config: Config) -> Finding:
-    """Whether all that lies in the archive is Intercom's."""
+    """Whether everything in the archive is Intercom's."""
     try:
         present = sorted(os.listdir(config.archive))
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def _theirs(config: Config, name: str) -> bool:
 
 
 def names(config: Config, seen: Seen) -> Finding:
-    """Whether somebody bears each name that messages were sent to."""
+    """Whether every name that messages were sent to exists."""
     path = Index(config.private).path
     if not path.exists() or not seen.path.exists():
         return Finding("names", OK, "none yet")
@@ -85,7 +85,7 @@ def names(config: Config, seen: Seen) -> Finding:
 
 
 def lines(config: Config, seen: Seen) -> Finding:
-    """Whether anything that people wrote into the page reaches nobody."""
+    """Whether any hand-written text on the page reaches nobody."""
     path = Index(config.private).path
     if not seen.path.exists() or not path.exists():
         return Finding("lines", OK, "nobody has looked at the page yet")
@@ -107,7 +107,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def worktrees(seen: Seen) -> Finding:
-    """Whether the folders of all registered worktrees are there."""
+    """Whether the folders of all registered worktrees exist."""
     if not seen.path.exists() or not seen.has("worktrees"):
         return Finding("worktrees", OK, "none")
     with seen.guarded():

@@ -1,4 +1,4 @@
-"""Owns what a check says: whether all is well, what was found, and what to do about it."""
+"""Owns the result of a check: whether all is well, what was found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ OK, WARNING, WRONG = "ok", "warning", "wrong"
 
 
 class Finding(NamedTuple):
-    """One line of a check-up. `do` is the next command or act, "" where nothing is to be done."""
+    """One line of a check-up. `do` is the next command or step, "" if nothing is to be done."""
 
     check: str
     state: str  #: OK, WARNING (works, with a risk or without a part) or WRONG (does not work, or can lose something)
@@ -23,7 +23,7 @@ def listed(names: list[str], most: int = 5) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, in words."""
+    """How long ago that was, in words."""
     for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
             count = int(seconds // size)

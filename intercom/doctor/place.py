@@ -1,4 +1,4 @@
-"""Owns the checks of where a bus lies: settings, the folder and its file system, locks that lock, git's ignore rule."""
+"""Owns the checks of where a bus lies: settings, the folder and its file system, working locks, git's ignore rule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from intercom.store.log.ledger import Ledger
 from intercom.system import git, host, proc
 from intercom.system.git_index import tracked
 
-#: file systems whose locks and syncs other machines, or the far end, may not keep
+#: file systems whose locks and syncs may not hold for other machines or the server
 NETWORK = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|davfs|drvfs|vboxsf|prl_fs|webdav|ftp"
     r"|fuse\.(?:sshfs|rclone|s3fs|gcsfuse|davfs2?|glusterfs|vmhgfs-fuse|ceph.*|goofys|curlftpfs)"
@@ -37,7 +37,7 @@ def root(config: Config) -> Finding:
 
 
 def settings(config: Config) -> Finding:
-    """Whether every setting has a name that somebody reads."""
+    """Whether every setting has a known name."""
     path = config.root / ".claude" / "intercom.toml"
     if not path.exists():
         return Finding("settings", OK, "none (.claude/intercom.toml is not there)")
@@ -61,7 +61,7 @@ def settings(config: Config) -> Finding:
 
 
 def _repair(config: Config) -> Finding | None:
-    """What `[repair]` cannot be: then nothing is repaired, and nobody can read."""
+    """An invalid value under `[repair]`, with which nothing is repaired and nobody can read."""
     from intercom.core.errors import UsageError
     from intercom.repair.repair import repair_settings
 
@@ -74,7 +74,7 @@ def _repair(config: Config) -> Finding | None:
 
 
 def _others(config: Config) -> Finding | None:
-    """Values of another kind than they must be."""
+    """Settings whose value is of the wrong kind."""
     wait = config.given.get("permissions", {})
     wait = wait.get("wait", 0) if isinstance(wait, Mapping) else 0
     if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait < float("inf"):
@@ -87,7 +87,7 @@ def _others(config: Config) -> Finding | None:
 
 
 def _rules(config: Config) -> Finding | None:
-    """Rules for permissions that are about nothing: somebody counts on them."""
+    """Permission rules that can never match, on which somebody may rely."""
     silent: list[str] = []
     table = config.given.get("permissions", {})
     for key in ("allow", "deny"):
@@ -104,7 +104,7 @@ def _rules(config: Config) -> Finding | None:
 
 
 def folder(config: Config) -> Finding:
-    """Whether the folders are there for us, and for us alone."""
+    """Whether the folders are accessible to us, and only to us."""
     bad = []
     for path in (config.folder, config.private):
         if not path.is_dir():
@@ -126,7 +126,7 @@ def folder(config: Config) -> Finding:
 
 
 def file_system(config: Config) -> Finding:
-    """Whether the folder's file system keeps what locks and syncs promise."""
+    """Whether the folder's file system keeps the promises of locks and syncs."""
     kind = _kind(os.path.realpath(config.folder))
     if kind is None:
         return Finding("file system", WARNING, "its type is not known here", "keep the log on a local disk")
@@ -143,7 +143,7 @@ def file_system(config: Config) -> Finding:
 
 
 def _kind(path: str) -> str | None:
-    """The type of the file system that holds a path, where the system tells."""
+    """The type of the file system that holds a path, if the system tells."""
     if found := host.file_system(path):
         return found
     try:
@@ -158,7 +158,7 @@ def _kind(path: str) -> str | None:
 
 
 def kind_in(mountinfo: str, path: str) -> str | None:
-    """The type of the file system that holds `path`, by the text of proc(5)'s `mountinfo`."""
+    """The type of the file system that holds `path`, according to proc(5)'s `mountinfo`."""
     best, found = -1, None
     for line in mountinfo.splitlines():
         left, separator, right = line.partition(" - ")
@@ -167,19 +167,19 @@ def kind_in(mountinfo: str, path: str) -> str | None:
             continue
         point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= best:  # of two on one place the later lies on top
+        if inside and len(point) >= best:  # of two on one mount point the later is on top
             best, found = len(point), right.split(" ")[0]
     return found
 
 
 def _as_mountinfo(text: str) -> str:
-    """What macOS and BSD print (`/dev/x on /place (apfs, local)`), in the form of Linux."""
+    """The mount list of macOS and BSD (`/dev/x on /place (apfs, local)`) in Linux' form."""
     rows = re.findall(r"^.* on (/.*) \((\w+)", text, re.MULTILINE)
     return "".join(f"0 0 0 / {point.replace(' ', chr(92) + '040')} - {kind}\n" for point, kind in rows)
 
 
 def _synced(path: Path) -> str | None:
-    """The folder above that a sync tool keeps, as far as its name or a mark in it tells."""
+    """The folder above that a sync tool manages, judging by its name or a marker in it."""
     for one in (path, *path.parents):
         if _SYNCED.fullmatch(one.name) or any((one / mark).exists() for mark in _SYNC_MARKS):
             return os.fspath(one)
@@ -187,7 +187,7 @@ def _synced(path: Path) -> str | None:
 
 
 def locking(config: Config) -> Finding:
-    """Whether a lock keeps a second one out here, and nobody sits on the writer lock."""
+    """Whether locks exclude others here, and nobody blocks the writer lock."""
     path = config.private / ("lock" if host.LOCK_FILES_STAY else "lock.systems")
     try:
         first, second = (host.open_file(path, os.O_RDWR) for _ in range(2))
@@ -206,7 +206,7 @@ def locking(config: Config) -> Finding:
 
 
 def _holder(path: Path) -> str | None:
-    """The process that holds a lock, where the system tells."""
+    """The process that holds a lock, if the system tells."""
     inode = f":{path.stat().st_ino} "
     try:
         with open("/proc/locks", encoding="ascii") as file:
@@ -218,7 +218,7 @@ def _holder(path: Path) -> str | None:
 
 
 def ignored(config: Config) -> Finding:
-    """Whether git leaves the logs alone."""
+    """Whether git ignores the logs."""
     found = tracked(config.root)
     if found:
         do = "git rm -r -f --cached .claude/local"

@@ -1,4 +1,4 @@
-"""Owns the checks of what Intercom runs on: Python and packages, and, for workers, tmux, git and agent programs."""
+"""Owns the checks of what Intercom runs on: Python and packages and, for workers, tmux, git and agent programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from intercom.fleet.worktrees import worktree
 from intercom.system import host, proc, tmux
 
 PYTHON = (3, 11)
-#: package -> (oldest, first that is too new); as in pyproject.toml, which a test compares
+#: by package: (oldest, first that is too new); a test compares it with pyproject.toml
 PACKAGES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...] | None]] = {
     "filelock": ((3, 12), None),
     "mcp": ((2,), (3,)),
@@ -30,7 +30,7 @@ _UPDATE = "update Intercom where there is a newer one: pip install -U intercom-m
 
 
 def python() -> Finding:
-    """The interpreter and this package."""
+    """The interpreter and the version of this package."""
     says = f"Python {platform.python_version()} ({sys.executable}), Intercom {__version__}"
     if sys.version_info < PYTHON:
         return Finding("python", WRONG, says, f"use Python {'.'.join(map(str, PYTHON))} or newer")
@@ -38,7 +38,7 @@ def python() -> Finding:
 
 
 def packages() -> Finding:
-    """What Intercom is built on."""
+    """The installed versions of required packages."""
     found, bad = [], []
     for name, (oldest, too_new) in PACKAGES.items():
         try:
@@ -68,7 +68,7 @@ def _wanted(oldest: tuple[int, ...], too_new: tuple[int, ...] | None) -> str:
 
 
 def fleet(environ: Mapping[str, str]) -> list[Finding]:
-    """The programs that workers need; without them all else works."""
+    """The programs that workers need; without them everything else works."""
     if host.NO_WORKERS:
         return [Finding("tmux", OK, host.NO_WORKERS)]
     found = [_program("tmux", _tmux, proc.INSTALL["tmux"]), _program("git", _git, proc.INSTALL["git"])]
@@ -76,7 +76,7 @@ def fleet(environ: Mapping[str, str]) -> list[Finding]:
 
 
 def _agent(program: Program, environ: Mapping[str, str]) -> Finding:
-    """The version of an agent program, and what it means where nobody has tried it."""
+    """The version of an agent program, with a warning if nobody has tried it."""
     versions: list[str] = []
 
     def look() -> str:

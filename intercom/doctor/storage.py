@@ -1,6 +1,6 @@
-"""Owns the checks of what a bus keeps: log and ledger, index, state, who is there, and what went wrong in hooks.
+"""Owns the checks of stored data: log and ledger, index, state, who is there, and errors in hooks.
 
-The state is opened for reading only, by a connection of its own: a check-up changes nothing.
+The state is opened read-only, on a connection of its own: a check-up changes nothing.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from intercom.store.log.checkpoint import quick
 from intercom.store.log.log import Log
 from intercom.store.state.db import State
 
-_RECENT = 7 * 86_400.0  #: seconds; faults older than that are history
-_LAST = 3  #: faults shown
+_RECENT = 7 * 86_400.0  #: seconds; older faults are not reported
+_LAST = 3  #: how many faults are shown
 _TRIES = 3
-_PAUSE = 0.2  #: seconds in which a tool between two of its writes has made the second
+_PAUSE = 0.2  #: seconds within which a tool completes its second write
 
 
 class Seen(State):
-    """The state of a bus, looked at."""
+    """The state of a bus, opened read-only."""
 
     @property
     def db(self) -> sqlite3.Connection:
-        """The connection, for reading. StorageError where there is nothing to read."""
+        """The connection. StorageError if there is nothing to read."""
         if self._db is None:
             with self.guarded():
-                # Without a WAL nobody has it open: then not even the shared memory beside it is made.
+                # Without a WAL file nobody has it open; then not even the shared memory file is created.
                 how = "mode=ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "mode=ro&immutable=1"
                 name = os.fspath(self.path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
                 self._db = sqlite3.connect(f"file:{name}?{how}", uri=True, isolation_level=None)
@@ -44,17 +44,17 @@ class Seen(State):
         return self._db
 
     def swap_meta(self, key: str, old: object, new: object) -> None:
-        """Note nothing."""
+        """Do nothing."""
 
     def has(self, table: str) -> bool:
-        """Whether there is such a table."""
+        """Whether the table exists."""
         with self.guarded():
             found = self.db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
             return found.fetchone() is not None
 
 
 def state(config: Config, seen: Seen) -> Finding:
-    """Whether the one file that cannot be derived is whole."""
+    """Whether the one file that cannot be rebuilt is intact."""
     if not seen.path.exists():
         return Finding("state", OK, "not there yet")
     move = f"move {seen.path} away: names and read positions start afresh, messages stay"
@@ -70,7 +70,7 @@ def state(config: Config, seen: Seen) -> Finding:
 
 
 def log(config: Config) -> Finding:
-    """Whether the page and the ledger hold the same."""
+    """Whether page and ledger hold the same messages."""
     files = Log(config)
     if not config.log.exists() and not files.ledger.segments():
         return Finding("log", WARNING, f"{config.log} is not there yet", "intercom init")
@@ -90,7 +90,7 @@ def log(config: Config) -> Finding:
 
 
 def index(config: Config) -> Finding:
-    """Whether the index is as Intercom left it; it is derived, so no damage to it is lasting."""
+    """Whether the index is as Intercom left it; it is derived, so damage is never lasting."""
     found = Index(config.private)
     if not found.path.exists():
         return Finding("index", OK, "not there; the next command that reads makes it")
@@ -103,7 +103,7 @@ def index(config: Config) -> Finding:
 
 
 def people(seen: Seen) -> Finding:
-    """Whether everybody on the bus is really there."""
+    """Whether everybody registered is really there."""
     if not seen.path.exists() or not seen.has("instances"):
         return Finding("instances", OK, "nobody has registered")
     rows = [row for row in seen.instances() if row.gone is None]
@@ -127,7 +127,7 @@ def workers(seen: Seen) -> Finding:
 
 
 def faults(config: Config) -> Finding:
-    """What hooks complained of: they never disturb their session, so nobody else says it."""
+    """Errors of hooks, which never disturb their session and are reported nowhere else."""
     path = config.private / "errors.log"
     lines = _tail(path)
     if not lines:

@@ -1,8 +1,8 @@
-"""Owns `intercom hook EVENT`: an agent program's hooks, in which a session says what it does and gets its messages.
+"""Owns `intercom hook EVENT`, which agent programs call as a hook: it reports a session's state and delivers messages.
 
-One short process for each event, so nothing is imported that the event does not need. A hook never breaks the
-session that it runs in, nor holds it up: on any fault, or when its time is up, it says nothing but a denial that
-stands already, exits with 0, and leaves a line in `errors.log`.
+Each event is one short process, so nothing is imported that the event does not need. A hook never breaks or delays
+its session: on any error, or when its time is up, it prints nothing (except a denial that is already certain), exits
+with 0, and leaves a line in `errors.log`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from intercom.fleet.programs import known
 from intercom.fleet.programs.known import DEFAULT
 
 _LONGEST_INPUT = 64 << 20
-_WAIT = "wait"  #: not an event: the waiter, which lives for days
+_WAIT = "wait"  #: not an event, but the waiter, which lives for days
 
 
 def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
-    """Serve one event of a session of this agent program; the exit status for the process."""
+    """Handle one event of a session of this agent program; returns the process's exit status."""
     from intercom.hooks.deadline import WHOLE, Limit
     from intercom.hooks.faults import note_fault
 
@@ -37,7 +37,7 @@ def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
                 from intercom.hooks.rules import doubt
 
                 limit.word = doubt(runs, event)
-        finally:  # all of it, even for nothing: who writes it must not be stopped
+        finally:  # read all of it even if unused, so that the writer is not blocked
             given = sys.stdin.buffer.read(_LONGEST_INPUT)
         if not ours:
             return 0
@@ -53,7 +53,7 @@ def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
         from intercom.system import host
 
         if isinstance(error, OSError) and error.errno in host.PIPE_CLOSED and error.filename is None:
-            return 0  # nobody listens any more
+            return 0  # the reader is gone
         limit.end()
         _say(limit.word)
         note_fault(config, event, error, root)
@@ -68,6 +68,6 @@ def _say(answer: str) -> None:
 
 
 def _go_home(home: str | None) -> None:
-    """Look for the bus where the session's MCP server does: in its project, wherever a tool has gone since."""
+    """Look for the bus where the session's MCP server does: in its project, wherever a tool has changed to since."""
     if home and os.path.isdir(home):
         os.chdir(home)

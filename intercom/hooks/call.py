@@ -1,6 +1,6 @@
-"""Owns one call of a hook: whose session it is, what the event says, and what it proves about what was given before.
+"""Owns one call of a hook: its session, what the event says, and what it proves about earlier deliveries.
 
-What a hook gives counts as given to the agent process once it is out, and as received at a later hook.
+What a hook delivers counts as given to the agent process once it is written, and as received at a later hook.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.program import Program
     from intercom.hooks.rules import Ruling
 
-WAKE = 2  #: exit status by which the waiter wakes its session
-_COMES = 2.0  #: seconds after which the transcript is asked for a wake that had no prompt of its own
-_CAME = 60.0  #: seconds after which it must have come
+WAKE = 2  #: exit status with which the waiter wakes its session
+_COMES = 2.0  #: seconds after which the transcript is searched for a wake that had no prompt of its own
+_CAME = 60.0  #: seconds after which it must have arrived
 Json = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
 class Call(NamedTuple):
-    """One event of one session of ours."""
+    """One event of one of our sessions."""
 
     config: Config
     state: State
@@ -37,10 +37,10 @@ class Call(NamedTuple):
     environ: Mapping[str, str]
     program: Program
     limit: Limit
-    ruling: Ruling | None = None  #: asks: what the project's rules say
+    ruling: Ruling | None = None  #: for `asks`: what the project's rules say
 
     def record(self, state: str, detail: Json | None = None, *, pane: str | None = None) -> None:
-        """Note the state of the session."""
+        """Record the state of the session."""
         socket = (self.environ.get("TMUX") or "").split(",")[0] if pane else None
         self.sessions.record(
             self.who.name,
@@ -55,9 +55,9 @@ class Call(NamedTuple):
         )
 
     def confirm(self, nonces: Iterable[str] = (), *, begins: bool = False, stopped: bool = False) -> None:
-        """The session goes on: it has what hooks and its server gave it before, and the wakes with these nonces.
+        """Mark earlier deliveries as received, including wakes with these nonces, because the session goes on.
 
-        Where a turn `begins` and the one before broke off, its transcript tells what it has; the rest is given again.
+        If a turn `begins` after one that broke off, the transcript tells what arrived; the rest is given again.
         """
         if begins:
             self._give_back()
@@ -70,9 +70,9 @@ class Call(NamedTuple):
         self.sessions.confirm(self.who.name, marks)
 
     def settle_wakes(self) -> None:
-        """A wake into a running turn has no prompt of its own: some time after it, it came, or it never will.
+        """Settle wakes that came into a running turn and have no prompt: by now they arrived, or never will.
 
-        It does not come where its waiter was killed on its way out; then what it gave is given again.
+        A wake does not arrive if its waiter was killed while exiting; then its messages are given again.
         """
         path, late = self.event.transcript, set(self.sessions.wakes(self.who.name, older=_CAME))
         for nonce in self.sessions.wakes(self.who.name, older=_COMES):
@@ -95,5 +95,5 @@ class Call(NamedTuple):
 
 
 def waiter_mark(mark: str, nonce: str) -> str:
-    """Under which a session has what its waiter gave it, until it is seen to go on with it."""
+    """The session mark under which a waiter's deliveries are recorded until the session is seen to continue."""
     return f"{mark}.{nonce}.w"

@@ -1,4 +1,4 @@
-"""Owns giving a session what is unread for it, as text that its program puts before the model."""
+"""Owns delivering unread messages to a session, as text that its program puts before the model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = False, mark: str | None = None) -> bool:
-    """Give what is unread to `write`, as far as a page goes; whether there was anything.
+    """Pass unread messages to `write`, at most a page; returns whether there were any.
 
-    First it counts as given to this process, and only when it is out, to the session: killed between, it is
-    given again. Nothing is given inside a subagent, whose context ends with it.
+    They count as given to this process first, and as given to the session once they are written: after a kill in
+    between they are given again. Nothing is delivered inside a subagent, whose context ends with it.
     """
     if call.event.inside:
         return False
@@ -28,7 +28,7 @@ def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = Fal
         try:
             text = unread_page(bus, call.who.name, urgent_only=urgent_only)
         except UnknownName:
-            return False  # its server has not registered it yet, or it has signed off
+            return False  # not registered by its server yet, or signed off
     if not text:
         return False
     write(text)
@@ -37,7 +37,7 @@ def deliver(call: Call, write: Callable[[str], None], *, urgent_only: bool = Fal
 
 
 def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
-    """One page of what is unread for `name`, noted as given to this process; "" if there is nothing."""
+    """One page of what is unread for `name`, recorded as given to this process; "" if there is nothing."""
     changed = bus.edited(name)
     if not changed and not bus.unread(name):
         return ""
@@ -56,7 +56,7 @@ def unread_page(bus: Bus, name: str, *, urgent_only: bool = False) -> str:
 
 
 def context(call: Call, *, urgent_only: bool = False) -> bool:
-    """Deliver as context of this event, at once; whether there was anything."""
+    """Deliver unread messages as context of this event, at once; returns whether there were any."""
 
     def write(text: str) -> None:
         import json

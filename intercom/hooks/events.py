@@ -1,4 +1,4 @@
-"""Owns what each event means: the state it tells, the messages it delivers, what it proves.
+"""Owns what each event means: the session's state, which messages it delivers, what it proves.
 
     begins   ready; who this is. Messages wait for the waiter: text here starts no turn.
     prompt   running; proves a wake by its nonce; all that is unread
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 WAIT = "wait"
 NONCE = re.compile(r"\[intercom:([0-9a-z]{4,40})\]")
-_HEAD = 200  #: characters of a prompt or text kept as detail
+_HEAD = 200  #: characters of a prompt or text that are recorded as detail
 
 
 def serve(
     config: Config, event: str, program: Program, payload: Json, environ: Mapping[str, str], limit: Limit | None = None
 ) -> tuple[Answer | None, int]:
-    """Serve one event of whoever it is: the JSON for standard output, and the exit status."""
+    """Handle one event: returns the JSON for standard output, and the exit status."""
     limit = limit or Limit()
     heard = program.heard(event, payload)
     if heard is None:
@@ -73,7 +73,7 @@ def serve(
 
 
 def _greeting(config: Config, heard: Event, program: Program) -> Answer | None:
-    """For a session that nobody knows yet: who is here, what waits, how to begin; only where somebody is here."""
+    """A greeting for a session without a name: who is here, what waits, how to join; only if somebody is here."""
     from intercom.hooks.greeting import greeting
 
     text = greeting(config)
@@ -84,7 +84,7 @@ def _greeting(config: Config, heard: Event, program: Program) -> Answer | None:
 
 
 def begins(call: Call) -> Answer | None:
-    """A session begins, or begins anew after its conversation was cleared or compacted."""
+    """Handle the start of a session, or its restart after the conversation was cleared or compacted."""
     row = call.who.row
     moved = row is not None and row.running and (row.pid, row.started) != (call.who.pid, call.who.started)
     if row is not None and row.heard is not None and moved and row.session_id != call.who.session_id:
@@ -112,7 +112,7 @@ def _unused(call: Call) -> str:
 
 
 def prompt(call: Call) -> Answer | None:
-    """A turn begins: by a person, by keys, or by the waiter."""
+    """Handle the start of a turn: by a person, by keys, or by the waiter."""
     call.record("running", {"prompt": call.event.text[:_HEAD]})
     nonces = NONCE.findall(call.event.text)
     for nonce in nonces:
@@ -124,14 +124,14 @@ def prompt(call: Call) -> Answer | None:
 
 
 def calls(call: Call) -> Answer | None:
-    """A tool is about to run."""
+    """Handle a tool call that is about to run."""
     _running(call, call.event.tool)
     call.confirm()
     return None
 
 
 def called(call: Call) -> Answer | None:
-    """A tool ran: the results of those before it have been seen."""
+    """Handle a finished tool call: the model has seen the results of earlier ones."""
     _withdraw(call, call.event.tool)
     _running(call, {**call.event.tool, "finished": True})
     call.confirm()
@@ -140,14 +140,14 @@ def called(call: Call) -> Answer | None:
 
 
 def _running(call: Call, detail: Json) -> None:
-    """Tools run; but a tool beside one that waits for permission does not hide that."""
+    """Record that tools run, unless a request for permission is open beside them."""
     row = call.who.row
     if row is None or row.state != "blocked" or not call.sessions.open_requests(call.who.name):
         call.record("running", detail)
 
 
 def asks(call: Call) -> Answer | None:
-    """A dialog is up: rules or the master may answer it."""
+    """Handle a permission dialog that rules or the master may answer."""
     detail: dict[str, Any] = {**call.event.tool}
     call.record("blocked", {**detail, "dialog": "question" if call.event.people else "permission"})
     from intercom.hooks.permission import decide
@@ -156,7 +156,7 @@ def asks(call: Call) -> Answer | None:
 
 
 def asked(call: Call) -> Answer | None:
-    """A dialog is up, whoever is to answer it."""
+    """Handle a dialog, whoever is to answer it."""
     row = call.who.row
     before = row.about() if row is not None and row.state == "blocked" else {}
     call.record("blocked", {**before, "message": call.event.text[:_HEAD]})
@@ -167,13 +167,13 @@ def asked(call: Call) -> Answer | None:
 
 
 def idle(call: Call) -> Answer | None:
-    """It has waited for a prompt for a while."""
+    """Handle a notice that the session has been idle for a while."""
     call.record("idle", {"message": call.event.text[:_HEAD]})
     return None
 
 
 def stops(call: Call) -> Answer | None:
-    """The turn is over, unless there is something to read."""
+    """Handle the end of a turn, which continues if there is something to read."""
     call.confirm(stopped=True)
     _withdraw(call)
     if not context(call):
@@ -182,14 +182,14 @@ def stops(call: Call) -> Answer | None:
 
 
 def fails(call: Call) -> Answer | None:
-    """The turn broke off with an error of the model's server; nothing that is said here is heard."""
+    """Handle a turn that broke off with an error of the model's server; nothing printed here is heard."""
     call.record("idle", {"error": call.event.text[:_HEAD]})
     _withdraw(call)
     return None
 
 
 def ends(call: Call) -> Answer | None:
-    """The session is over."""
+    """Handle the end of the session."""
     if not call.event.goes_on:
         call.record("gone", {"reason": call.event.source})
         _withdraw(call)
@@ -197,7 +197,7 @@ def ends(call: Call) -> Answer | None:
 
 
 def _withdraw(call: Call, detail: Json | None = None) -> None:
-    """Close requests that the session no longer waits for: all, or the one that is about this call of a tool."""
+    """Close requests that the session no longer waits for: all, or the one about this tool call."""
     for request in call.sessions.unsettled(call.who.name):
         if detail is None or _is_about(request.request, detail, call.event.inputs):
             from intercom.hooks.permission import RAN, WENT, ended
@@ -206,7 +206,7 @@ def _withdraw(call: Call, detail: Json | None = None) -> None:
 
 
 def _is_about(asks: Json, detail: Json, inputs: object) -> bool:
-    """Whether a request is about this call of a tool; of one that only stood on a screen, what it showed is known."""
+    """Whether a request is about this tool call; for one that was only on a screen, what it showed is compared."""
     if asks.get("tool") != detail.get("tool"):
         return False
     if "input" in asks:

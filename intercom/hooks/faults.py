@@ -1,4 +1,4 @@
-"""Owns `errors.log`: what went wrong in hooks, which say nothing to the session that they run in."""
+"""Owns `errors.log`: errors in hooks, which must not be shown in the session that they run in."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from intercom.core.config import Config
 
-_LONGEST_LOG = 256 * 1024  #: bytes; then a new one is begun
+_LONGEST_LOG = 256 * 1024  #: bytes; a longer log is started over
 
 
 def note_fault(config: Config | None, event: str, error: BaseException, root: str | None = None) -> None:
-    """A line in `.claude/local/.intercom/errors.log`, if there is such a folder; also where settings cannot be read."""
+    """Add a line to `.claude/local/.intercom/errors.log` if that folder exists, even if the settings are unreadable."""
     import traceback
 
     from intercom.core.display import sentence
@@ -37,11 +37,11 @@ def note_fault(config: Config | None, event: str, error: BaseException, root: st
         finally:
             os.close(sink)
     except OSError:
-        pass  # there is nobody left to tell
+        pass  # there is no other place to report it
 
 
 def _private(root: str | None) -> Path | None:
-    """The private folder of a bus whose settings nobody could read."""
+    """The private folder of a bus whose settings cannot be read."""
     from intercom.core.errors import IntercomError
     from intercom.core.root import find
 

@@ -1,6 +1,6 @@
-"""Owns what a session is told about the bus as it begins: who is here, how much waits, how to take part.
+"""Owns the text that a session gets about the bus when it begins: who is here, how much waits, how to take part.
 
-Nothing is said where nobody is here and nothing waits: a project that has a bus is not a reason to talk of it.
+It is empty if nobody is here and nothing waits: that a project has a bus is no reason to mention it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from intercom.bus.status import Status
     from intercom.core.config import Config
 
-_MOST = 8  #: names in one line
+_MOST = 8  #: how many names to list
 _HERE = ("alive", "stale", "spawned")
 
 
 def greeting(config: Config) -> str:
-    """For a session without a name; "" where there is nothing to say."""
+    """The text for a session without a name; "" if there is nothing to say."""
     said = _said(_status(config), None)
     if not said:
         return ""
@@ -30,7 +30,7 @@ def greeting(config: Config) -> str:
 
 
 def around(config: Config, name: str) -> str:
-    """For the session of `name`; "" where there is nothing to say."""
+    """The text for the session of `name`; "" if there is nothing to say."""
     return _said(_status(config), name)
 
 

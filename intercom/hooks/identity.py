@@ -1,8 +1,8 @@
-"""Owns who a hook speaks for: the name on the bus, and the agent process behind it.
+"""Owns who a hook speaks for: a name on the bus, and the agent process behind it.
 
-A name comes from the environment of a spawned session, else from the bus, where the session registered itself.
-An agent that a worker starts inherits the worker's environment, and is not the worker; but a session that its program
-says goes on in another process is followed there.
+The name comes from the environment of a spawned session, else from the bus, where the session registered itself. An
+agent that a worker starts inherits the worker's environment, but is not the worker; a session that, according to its
+program, continues in another process is followed there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "env", 
 
 
 class Who(NamedTuple):
-    """A session of ours. `row` is what was known of it before this hook."""
+    """One of our sessions. `row` is what was known of it before this hook."""
 
     name: str
     session_id: str | None
@@ -36,7 +36,7 @@ class Who(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """The agent process, as receipts name it."""
+        """The agent process, in the form used in receipts."""
         return f"{self.pid}.{self.started or '?'}"
 
 
@@ -48,7 +48,7 @@ def identify(
     pid = kept or agent_pid()
     since = started(pid)
     if kept and since is None:
-        return None  # the session that this is called for has just ended
+        return None  # this hook's session has just ended
     name = canonical(environ.get("INTERCOM_NAME") or "") or _registered(state, sessions, session_id, pid, since)
     name = name or _moved(sessions, program, session_id, environ)
     if not name or not is_name(name) or name in RESERVED:
@@ -56,24 +56,24 @@ def identify(
     row = sessions.get(name)
     other = row is not None and row.session_id not in {None, session_id} and (row.pid, row.started) != (pid, since)
     if other and row is not None and row.running and not goes_on(program, row, session_id, environ):
-        return None  # another session has this name and lives: we were started inside it
+        return None  # another live session has this name: we were started inside it
     return Who(name, session_id, pid, since, row)
 
 
 def goes_on(program: Program, row: SessionRow, session_id: str | None, environ: Mapping[str, str]) -> bool:
-    """Whether the session of `row` goes on as this one, by its program's own word."""
+    """Whether the session of `row` continues as this one, according to its program."""
     said = program.status(row.pid, environ) if row.pid is not None and row.program == program.name else None
     return said is not None and bool(said.moved and session_id and session_id.startswith(said.moved))
 
 
 def _moved(sessions: Sessions, program: Program, session_id: str | None, environ: Mapping[str, str]) -> str | None:
-    """The name of the session that goes on as this one."""
+    """The name of the session that continues as this one."""
     rows = (row for row in sessions.all() if row.running and row.session_id != session_id)
     return next((row.name for row in rows if goes_on(program, row, session_id, environ)), None)
 
 
 def _registered(state: State, sessions: Sessions, session_id: str | None, pid: int, since: str | None) -> str | None:
-    """The name under which this session registered, or had before a `/clear` gave it another id."""
+    """The name under which this session registered, also if `/clear` has changed its id since."""
     for instance in state.instances():
         if session_id is not None and instance.session == session_id and instance.gone is None:
             return instance.name
@@ -82,13 +82,13 @@ def _registered(state: State, sessions: Sessions, session_id: str | None, pid: i
             held = state.instance(row.name)
             if held is None or held.gone is not None:
                 return None
-            # Registered since this session last spoke: by another, to whom the name was handed over.
+            # Registered after this session's last event: by another session, which took the name over.
             return row.name if held.registered <= (row.heard or held.registered) else None
     return _served(state, pid)
 
 
 def _served(state: State, pid: int) -> str | None:
-    """The name of the one server that this agent process started; a program need not tell it of any session."""
+    """The name of the only server that this agent process started, for programs that do not tell it the session."""
     found = []
     for instance in state.instances():
         if instance.gone is None and instance.pid is not None and alive(instance.pid, instance.started):
@@ -98,9 +98,9 @@ def _served(state: State, pid: int) -> str | None:
 
 
 def beside(environ: Mapping[str, str]) -> int | None:
-    """The process of the session that a keeper calls this hook for, None where it is called by that itself.
+    """The process of the session for which a keeper calls this hook; None if the session itself called it.
 
-    It is below the keeper, as we are, or has ended.
+    It runs below the keeper, as we do, or has ended.
     """
     found = environ.get(BESIDE, "")
     if not found.isdecimal():
@@ -110,7 +110,7 @@ def beside(environ: Mapping[str, str]) -> int | None:
 
 
 def agent_pid() -> int:
-    """The process that runs the hook: our parent, or, where that is a shell, its parent."""
+    """The process that runs the hook: our parent or, if that is a shell, its parent."""
     own = next(ancestors(os.getpid()), None)
     pid = own.parent if own is not None else os.getppid()
     for one in islice(ancestors(pid), 4):

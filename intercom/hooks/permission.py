@@ -1,9 +1,8 @@
-"""Owns the answer to a permission request: the project's rules, else the master, else nobody.
+"""Owns the answer to a permission request: from the project's rules, else from the master, else none.
 
-Without an answer the hook says nothing, and the dialog that is on the screen all the while stays. Nothing is
-allowed before that decision stands in the log; a denial is given even where it cannot be written there. An answer
-comes through `Sessions.answer` alone, which the master's tool and the command line call: nothing that is written into
-the log can be one.
+Without an answer the hook prints nothing, and the dialog, which is on the screen all the time, stays. Nothing is
+allowed before that decision is in the log; a denial is given even if it cannot be written there. The master's answer
+comes only through `Sessions.answer`, called by its tool and by the command line: text in the log can never be one.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from intercom.hooks.deadline import WHOLE
 from intercom.hooks.rules import refusal, setting
 from intercom.system.liveness import alive
 
-WAIT = 50.0  #: seconds for the master to answer
-LONGEST = 570.0  #: seconds; the hook itself is given 600
+WAIT = 50.0  #: seconds that the master has to answer
+LONGEST = 570.0  #: seconds; the program allows the hook 600
 RAN = "it was allowed at its terminal, and ran"
 WENT = "its dialog is gone: answered there, or taken back"
-_LOOK = 1.0  #: seconds between looks at whether the dialog is still there
+_LOOK = 1.0  #: seconds between checks whether the dialog is still open
 
 
 def decide(call: Call, detail: dict[str, Any]) -> Answer | None:
-    """What to say to a permission request, None for nothing."""
+    """The answer to a permission request; None for no answer."""
     given = call.event.inputs
     inputs: dict[str, Any] = given if isinstance(given, dict) else {}
     if not detail["tool"] or call.event.people:
@@ -120,7 +119,7 @@ def _short(text: str) -> str:
 
 
 def ended(call: Call, request: Request, why: str) -> None:
-    """Say to whoever was asked that no answer is needed any more; the first to see it does."""
+    """Tell whoever was asked that no answer is needed any more; only the first caller does."""
     if not call.sessions.settle(request.id, ENDED, "") or request.message_id is None:
         return
     from intercom.bus.bus import Bus
@@ -141,7 +140,7 @@ def ended(call: Call, request: Request, why: str) -> None:
 
 
 def _await(call: Call, ident: str, wait: float) -> str:
-    """Until the request is answered ("") or its time is up (""), or its dialog went: then why it needs no answer."""
+    """Wait until the request is answered or its time is up (""), or its dialog closes: why no answer is needed."""
     from intercom.system.watch import Watch
 
     until, dialog = time.monotonic() + wait, _Dialog(call)
@@ -158,16 +157,16 @@ def _await(call: Call, ident: str, wait: float) -> str:
 
 
 class _Dialog:
-    """The dialog as the program's own word tells it: no hook says that a person answered one with no."""
+    """The state of the dialog according to the program: no hook reports that a person answered no."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._asked = time.time()
         self._was_up = False
-        self._down: float | None = None  # since when
+        self._down: float | None = None  # when it closed
 
     def went(self) -> bool:
-        """Whether it was up and has gone, or the whole turn is over."""
+        """Whether the dialog was open and has closed, or the whole turn is over."""
         said = self._call.program.status(self._call.who.pid, self._call.environ)
         if said is None or said.state == "asked":
             self._was_up, self._down = self._was_up or said is not None, None
@@ -175,7 +174,7 @@ class _Dialog:
         if not self._was_up and not (said.state == "idle" and said.since > self._asked):
             return False
         self._down = self._down or time.monotonic()
-        return time.monotonic() - self._down >= _LOOK / 2  # a moment: one dialog may follow another
+        return time.monotonic() - self._down >= _LOOK / 2  # wait a moment, as one dialog may follow another
 
 
 # -- what was decided ---------------------------------------------------------------------------------
@@ -184,7 +183,7 @@ class _Dialog:
 def _settled(
     call: Call, request: Mapping[str, Any], decision: str, by: str, reason: str | None, thread: str
 ) -> Answer | None:
-    """Put the decision into the log, and only then give it."""
+    """Record the decision in the log, then return it."""
     about = f": {sentence(reason)}" if reason else ""
     what = "\n".join(_what(request))
     verb = "allowed" if decision == "allow" else "denied"

@@ -1,7 +1,8 @@
-"""Owns what the project's rules say to a permission request, and that a deny rule is never passed over in silence.
+"""Owns applying the project's rules to a permission request, and never ignoring a deny rule silently.
 
-Rules are asked before anything that may have to wait: what they deny is said whatever becomes of the hook after that.
-Where they could not be asked in time, or the request could not be read, and any of them denies, the answer is no.
+Rules are checked before anything that may have to wait: a denial by them stands whatever becomes of the hook
+afterwards. If they could not be checked in time, or the request could not be read, and there is any deny rule, the
+answer is no.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ _UNASKED = "Denied: Intercom's deny rules of this project could not be asked. Do
 
 
 def doubt(program: Program, event: str) -> str:
-    """What a hook says, as JSON, while nobody knows what the rules say; "" for an event that asks nothing."""
+    """What a hook prints, as JSON, while the rules' verdict is unknown; "" for an event that asks nothing."""
     heard = program.heard(event, {})
     return _denial(program, heard, _UNASKED) if heard is not None and heard.kind == ASKS else ""
 
 
 def asked(config: Config, program: Program, event: Event, environ: Mapping[str, str], limit: Limit) -> Ruling | None:
-    """What the rules say to this request, None where none speaks; `limit` has the word of those that deny."""
+    """The rules' verdict on this request, None if none applies; `limit` gets the answer of deny rules."""
     if not event.tool["tool"] or event.people:
         limit.stage(WHOLE)
         return None
@@ -42,7 +43,7 @@ def asked(config: Config, program: Program, event: Event, environ: Mapping[str, 
     inputs = event.inputs if isinstance(event.inputs, dict) else {}
     cwd = event.cwd or os.getcwd()
     ask = Ask(event.tool["tool"], inputs, cwd, program.project_of(environ) or cwd)
-    # What was meant by a bad list of what to deny nobody knows: then nothing is allowed without a question.
+    # Nobody knows what an invalid deny list was meant to deny: then nothing is allowed without asking.
     found = program.ruled(ask, allow or [] if deny is not None else [], deny or [])
     denies = found is not None and found[0] == "deny"
     limit.stage(WHOLE, _denial(program, event, refusal(f"rule {found[1]}")) if found is not None and denies else "")
@@ -50,7 +51,7 @@ def asked(config: Config, program: Program, event: Event, environ: Mapping[str, 
 
 
 def refusal(by: str, about: str = "") -> str:
-    """The words of a denial, to the model."""
+    """The text of a denial, for the model."""
     return f"Denied by {value(by)}{about}. Do not try another way to do the same; say so if you cannot go on."
 
 
@@ -59,7 +60,7 @@ def _denial(program: Program, event: Event, message: str) -> str:
 
 
 def setting(config: Config, event: str, how: Callable[[object, str], T], key: str, default: T, bad: T) -> T:
-    """A setting under [permissions]; what cannot be one is noted, and counts as `bad`."""
+    """A setting under [permissions]; an invalid one is reported, and counts as `bad`."""
     try:
         name = f"`{key}` under [permissions] in .claude/intercom.toml"
         return how(config.section("permissions").get(key, default), name)

@@ -1,8 +1,8 @@
-"""Owns what the master is told of a dialog for which there is no request to answer: it only stands on a screen.
+"""Owns telling the master of a dialog without a request to answer: one that is only on a screen.
 
-Auto mode asks so where its check does not reach: the hook is told that a person is wanted, and not for what. So the
-screen is read, as `approve` will read it, and what it shows is put to the master. What a worker asks that only a person
-can answer is told as well: nobody sits there.
+Auto mode shows one where its own check does not decide: the hook learns that a person is needed, but not why. So the
+screen is read, as `approve` will read it, and its content is put to the master. A question that only a person can
+answer is reported too, because nobody sits at a worker's screen.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from intercom.hooks.call import Call
 from intercom.hooks.faults import note_fault
 from intercom.hooks.permission import WENT, ended, waits
 
-_GOES = 3.0  #: seconds that an answered dialog may still stand on the screen
+_GOES = 3.0  #: seconds for which an answered dialog may remain on the screen
 
 
 def tell(call: Call) -> None:
-    """Put the dialog on the session's screen to the live master, unless that was asked, or is told nothing."""
+    """Put the dialog on the session's screen to the live master, unless it was asked before or needs no telling."""
     before = call.sessions.unsettled(call.who.name)
     if any("input" in one.request for one in before) or not waits(call):
-        return  # asked by its own event
+        return  # reported by its own event
     with Bus(call.config) as bus:
         crew = Crew(bus, call.environ)
         try:
@@ -44,7 +44,7 @@ def tell(call: Call) -> None:
             for one in before:
                 if seen.dialog.is_about(str(one.request.get("subject") or "")):
                     return
-                ended(call, one, WENT)  # answered at its terminal, and the turn went on to the next
+                ended(call, one, WENT)  # answered at its terminal, and the turn went on to another
             _ask(call, bus, master.name, seen.dialog, answerable=seen.answerable)
         except IntercomError as error:
             note_fault(call.config, call.event.name, error)
@@ -53,7 +53,7 @@ def tell(call: Call) -> None:
 
 
 def _seen(call: Call, crew: Crew) -> Observation:
-    """What the session shows, once a dialog that was answered a moment ago has had the time to go."""
+    """What the session's screen shows, after allowing time for an answered dialog to close."""
     until = time.monotonic() + _GOES
     while True:
         seen = observe.look(crew, call.who.name)
@@ -70,14 +70,14 @@ def _ask(call: Call, bus: Bus, master: str, dialog: Dialog, *, answerable: bool)
     about: dict[str, Any] = {"tool": dialog.tool or dialog.kind, "subject": dialog.subject}
     about |= {"description": dialog.detail, "columns": dialog.columns}
     ident = call.sessions.ask(call.who.name, about, None)
-    call.sessions.close(ident)  # no hook waits for its answer: it is given on the screen
+    call.sessions.close(ident)  # no hook waits for the answer: it is given on the screen
     text = question(call.who.name, dialog, ident, answerable=answerable)
     sent = bus.send(master, text, sender=call.who.name, type="question", priority="urgent", thread=ident)
     call.sessions.set_message(ident, sent.id)
 
 
 def question(name: str, dialog: Dialog, ident: str, *, answerable: bool) -> str:
-    """The message to the master: what stands there, and how to answer, or who can."""
+    """The message to the master: what is on the screen, and how to answer it, or who can."""
     lines = [f"{name} shows a dialog ({value(dialog.tool or dialog.kind)}), and waits."]
     lines += [named(key, beginning(text, SHOWN)) for key, text in _facts(dialog).items() if text]
     if not dialog.whole:

@@ -1,11 +1,11 @@
-"""Owns the waiter: a hook that stays beside an idle session and wakes it with what arrives for it.
+"""Owns the waiter: a background hook of an idle session that wakes it when a message arrives.
 
-The program runs it so that, when it ends with status 2, its standard error becomes the next turn. It
-types nothing and answers no dialog. One for each session; it sleeps until a log changes or the agent process
-ends, and outlives that by no more than a moment.
+The program runs it so that, when it exits with status 2, its standard error starts the next turn. It types nothing
+and answers no dialog. There is one per session; it sleeps until a log changes or the agent process ends, and does
+not outlive that by more than a moment.
 
-While the session is running the hooks deliver and the waiter stays quiet. A turn that a person broke off ends
-without a hook: then the program's own word is that it is idle.
+While the session is running, the other hooks deliver and the waiter stays quiet. A turn interrupted by a person ends
+without a hook: then the program's own report that it is idle counts.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from intercom.system.liveness import alive, started
 if TYPE_CHECKING:
     from intercom.fleet.sessions import SessionRow
 
-LOOK_ANYWAY = 30.0  #: seconds between looks when nothing changes
-_PENDING = (0.2, 2.0)  #: seconds, first and longest, between looks while a message waits for the session to be idle
-_WAKING = 5.0  #: seconds that a session has to begin the turn for which another waiter woke it
-_CONNECTING = 0.2  #: seconds between looks at whether it is connected
-_BROKEN_OFF = 1.0  #: seconds for which the program's own word must have been idle
-_CONNECT = 10.0  #: seconds that a new session has for connecting to its server; a turn before that has no tools
+LOOK_ANYWAY = 30.0  #: seconds between checks when nothing changes
+_PENDING = (0.2, 2.0)  #: seconds, first and longest, between checks while a message waits for an idle session
+_WAKING = 5.0  #: seconds for a session to begin the turn for which another waiter woke it
+_CONNECTING = 0.2  #: seconds between checks whether it is connected
+_BROKEN_OFF = 1.0  #: seconds for which the program must have reported idle
+_CONNECT = 10.0  #: seconds for a new session to connect to its server; an earlier turn has no tools
 _SETTLE = 0.5  #: seconds from the server's registration until the session has its tools
-_TAKE_OVER = 1.5  #: seconds for the waiter of a session that has just ended to be gone
+_TAKE_OVER = 1.5  #: seconds for the waiter of a session that has just ended to exit
 
 
 def wait(call: Call) -> int:
     """Wait until there is something for an idle session (WAKE) or the session is over (0)."""
-    begun = utc()  # first: a short turn may be over before we have imported all
+    begun = utc()  # taken first: a short turn may be over before everything is imported
     if not _hold(call):
         return 0
     _import_ahead()
@@ -54,7 +54,7 @@ def wait(call: Call) -> int:
 
 
 def _say_if_dead(call: Call) -> None:
-    """Leave a line in the log where the session's process was killed: no hook of its own said that it ends."""
+    """Report in the log that the session's process was killed, if so: no hook of its own did."""
     row = call.sessions.get(call.who.name)
     if row is not None and (row.pid, row.started) == (call.who.pid, call.who.started) and not row.running:
         from intercom.fleet.settling import died
@@ -63,7 +63,7 @@ def _say_if_dead(call: Call) -> None:
 
 
 def _import_ahead() -> None:
-    """All that a look and a wake may need: in the days that it waits, an upgrade may replace the package.
+    """Import everything that a check and a wake may need: an upgrade may replace the package in the days of waiting.
 
     Half of it is needed at once.
     """
@@ -85,7 +85,7 @@ def _hold(call: Call) -> bool:
 
 
 def _attend(call: Call, changes: Changes, begun: str) -> int:
-    """Look at each change. Where something is unread that cannot be given yet, look again a little later.
+    """Check at each change. If something unread cannot be given yet, check again shortly.
 
     `begun` is when this waiter began (UTC).
     """
@@ -94,16 +94,16 @@ def _attend(call: Call, changes: Changes, begun: str) -> int:
     while changes.wait(pause):
         call.settle_wakes()
         unread = _unread(call)
-        row = _unblocked(call)  # after that: what is true now decides
+        row = _unblocked(call)  # read afterwards, so that the present state decides
         ours = row is not None and (row.pid, row.started) == (call.who.pid, call.who.started)
         if row is not None and not ours and row.running:
             return 0  # another process has the name
         if not unread:
             pause = LOOK_ANYWAY if row is None or row.state != "blocked" else _PENDING[1]
         elif _gone_on(call):
-            return 0  # it would take what we give it, and never act on it
+            return 0  # it would be given messages and never act on them
         elif row is None or not ours or not _connected(call, ready_at):
-            pause = _CONNECTING  # the hook that says who is there runs beside us, and may come after
+            pause = _CONNECTING  # the hook that registers the session runs in parallel, and may be later
         elif not _idle(call, row, begun) or call.sessions.wakes(call.who.name, younger=_WAKING):
             pause = min(pause * 1.5, _PENDING[1]) if pause <= _PENDING[1] else _PENDING[0]
         elif _wake(call):
@@ -112,7 +112,7 @@ def _attend(call: Call, changes: Changes, begun: str) -> int:
 
 
 def _unblocked(call: Call) -> SessionRow | None:
-    """What is known of the session. A dialog that was answered with no, or taken back, has no hook of its own."""
+    """The session's row, updated if a dialog was answered with no or withdrawn, which no hook reports."""
     row = call.sessions.get(call.who.name)
     if row is None or row.state != "blocked" or not _broken_off(call, row.heard or ""):
         return row
@@ -127,7 +127,7 @@ def _unblocked(call: Call) -> SessionRow | None:
 
 
 def _gone_on(call: Call) -> bool:
-    """Whether the session goes on in another process, which has a waiter of its own."""
+    """Whether the session continues in another process, which has a waiter of its own."""
     said = call.program.status(call.who.pid, call.environ)
     return said is not None and bool(said.moved)
 
@@ -144,13 +144,13 @@ def _unread(call: Call) -> bool:
 
 
 def _ready_at(call: Call) -> float:
-    """Until when (monotonic) a session that has just begun may be left to connect to its server."""
+    """The time (monotonic) until which a new session is left to connect to its server."""
     fresh = call.event.kind == BEGINS and call.event.fresh
     return time.monotonic() + (_CONNECT if fresh else 0)
 
 
 def _connected(call: Call, ready_at: float) -> bool:
-    """Whether a turn that begins now has the tools of the bus."""
+    """Whether a turn that begins now has the bus's tools."""
     if time.monotonic() >= ready_at:
         return True
     from intercom.bus.names import server_there
@@ -162,15 +162,15 @@ def _connected(call: Call, ready_at: float) -> bool:
 
 
 def _below(pid: int, above: int) -> bool:
-    """Whether `above` is among the nearest ancestors of `pid`; taken to be where the system does not say."""
+    """Whether `above` is among the nearest ancestors of `pid`; assumed if the system does not tell."""
     near = list(islice(ancestors(pid), 5))
     return not near or any(one.pid == above for one in near)
 
 
 def _idle(call: Call, row: SessionRow, begun: str) -> bool:
-    """Whether the session waits for a prompt: by its hooks, or by the program's own word where that is newer.
+    """Whether the session waits for a prompt: by its hooks, or by the program's own report if that is newer.
 
-    A waiter that a prompt began starts beside the hook that will say "running": what was idle before is over.
+    A waiter started by a prompt runs in parallel to the hook that will say "running": earlier idleness is over.
     """
     since = begun if call.event.kind == PROMPT else ""
     if row.state in {"ready", "idle"} and row.since >= since:
@@ -179,7 +179,7 @@ def _idle(call: Call, row: SessionRow, begun: str) -> bool:
 
 
 def _broken_off(call: Call, heard: str) -> bool:
-    """Whether the program's own word is that it is idle, and is newer than what hooks said."""
+    """Whether the program reports that it is idle, more recently than its hooks reported anything."""
     said = call.program.status(call.who.pid, call.environ)
     return (
         said is not None
@@ -190,7 +190,7 @@ def _broken_off(call: Call, heard: str) -> bool:
 
 
 def _wake(call: Call) -> bool:
-    """Give what is unread to the session; whether there was anything."""
+    """Give what is unread to the session; returns whether there was anything."""
     nonce = new_id()
 
     def write(text: str) -> None:

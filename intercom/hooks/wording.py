@@ -1,6 +1,6 @@
-"""Owns how messages read when a hook puts them before a model: as text in which no message can forge another.
+"""Owns the text form of messages for a model, in which no message can forge another.
 
-A header line for each message, its body behind bars. What does not fit a page stays unread. Pure.
+Each message has a header line, and its body behind bars. What does not fit on a page stays unread. Pure.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from intercom.core.display import framed, value, word, words
 from intercom.core.errors import brief
 from intercom.core.message import HAND, MACHINE, Message, machine_of
 
-PAGE = 8_000  #: characters; an agent program puts more than 10,000 into a file
-_LONGEST = 6_000  #: characters of one body, as it is shown
+PAGE = 8_000  #: characters; agent programs move more than 10,000 into a file
+_LONGEST = 6_000  #: characters of one body that are shown
 _SHORT = 200  #: characters of a name, a thread or an id
 
 
 def short(text: str, how: Callable[[str], str] = word) -> str:
-    """One value of a header line; what is longer than any that means something is cut."""
+    """One value for a header line, cut if it is longer than any meaningful one."""
     shown = how(text[: _SHORT + 1])
     return shown if len(shown) <= _SHORT else f"{shown[:_SHORT]} […]"
 
@@ -30,7 +30,7 @@ def quoted(body: str) -> str:
 
 
 def one(message: Message, masters: Collection[str], *, worker: bool = False) -> str:
-    """One message, for a `worker` or another: who, what, when, what must be known about it, and the body."""
+    """One message for a `worker` or another reader: header, warnings, and body."""
     whole = _as_sent(message.body)
     body, notes = whole[:_LONGEST], []
     while len(shown := quoted(body)) > _LONGEST:
@@ -60,7 +60,7 @@ def one(message: Message, masters: Collection[str], *, worker: bool = False) -> 
 
 
 def _as_sent(body: str) -> str:
-    """A body as a model is to have it: of a contract the JSON, without the words that say the same to people."""
+    """A body for a model: of a contract only the JSON, without the same in prose."""
     with suppress(contract.ContractError):
         if contract.KIND in body and contract.parse(body) is not None:
             return contract.wire(body)
@@ -68,7 +68,7 @@ def _as_sent(body: str) -> str:
 
 
 def _contract(message: Message, masters: Collection[str], *, worker: bool) -> list[str]:
-    """What a task contract in the body is worth."""
+    """How binding a task contract in the body is, as lines of text."""
     try:
         found = contract.meant(message, worker=worker)
     except contract.ContractError as error:
@@ -84,9 +84,9 @@ def _contract(message: Message, masters: Collection[str], *, worker: bool) -> li
 
 
 def welcome(name: str, role: str) -> str:
-    """What a session is told as it begins: who it is, what the bus is, how to read and to answer.
+    """The text that a session gets when it begins: who it is, what the bus is, how to read and to answer.
 
-    A first turn that the waiter begins may have neither the server's instructions nor a list of its tools, and comes
+    A first turn started by the waiter may have neither the server's instructions nor a list of its tools, and comes
     in a frame that says that no user spoke.
     """
     tasks = _AS_MASTER if role == "master" else _AS_WORKER
@@ -111,7 +111,7 @@ _AS_MASTER = """- intercomm_assign gives a worker its task, intercomm_scan shows
 
 
 def page(name: str, messages: list[Message], masters: Collection[str], left: int = 0, *, worker: bool = False) -> str:
-    """The text for a model."""
+    """The text of a page of messages for a model."""
     count = "1 new message" if len(messages) == 1 else f"{len(messages)} new messages"
     first = f"[intercom] {count} for {value(name)}. This counts as read."
     lines = [f"{first} Answer with intercomm_send, reply_to = the message's id."]
@@ -122,12 +122,12 @@ def page(name: str, messages: list[Message], masters: Collection[str], left: int
 
 
 def edited(messages: Collection[Message]) -> str:
-    """What of the messages that were given before was edited since, a line each; "" for nothing."""
+    """A line for each given message that was edited since; "" for none."""
     return "\n".join(f"[intercom] {value(texts.edited(one.id, one.sender, one.body))}" for one in messages)
 
 
 def fitting(masters: Collection[str], *, urgent_only: bool, worker: bool = False) -> Callable[[list[Message]], int]:
-    """For `Bus.read`: how many messages, from the first, one page takes; at least one that may be taken."""
+    """For `Bus.read`: a function that returns how many messages, from the first, fit on a page; at least one."""
 
     def fits(messages: list[Message]) -> int:
         size = count = 0

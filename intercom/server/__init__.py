@@ -1,8 +1,7 @@
-"""Owns the start and the end of `intercom mcp`: one MCP server on stdin and stdout, for one client session.
+"""Owns starting and ending `intercom mcp`: one MCP server on stdin and stdout, for one client session.
 
-Starting is importing: the SDK makes some 600 modules, and `front` answers while they are loaded. The garbage
-collector looks through all of them again and again meanwhile and once more at exit, for nothing, so it is off until
-they are in.
+Start-up time is import time: the SDK has some 600 modules, and `front` answers while they load. The garbage
+collector would scan all of them repeatedly meanwhile, in vain, so it is off until they are loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(root: str | None = None, machine: str | None = None) -> int:
-    """Serve until the client goes away or we are told to stop. Gives the exit status."""
+    """Serve until the client leaves or we are told to stop. Returns the exit status."""
     gc.disable()
     from intercom.server import streams
     from intercom.server.front import Opening, serve
@@ -26,7 +25,7 @@ def main(root: str | None = None, machine: str | None = None) -> int:
 
     spawned = Spawned.of(os.environ)
     pipes = streams.claim()
-    if not streams.watched(*pipes):  # then nothing can be answered while the rest is loaded
+    if not streams.watched(*pipes):  # then nothing can be answered while the rest loads
         _served(_load(), spawned, root, machine, pipes, Opening())
         return 0
 
@@ -41,13 +40,13 @@ def main(root: str | None = None, machine: str | None = None) -> int:
 
 
 def _load() -> Any:
-    """Import all that a server needs; its module `app`."""
+    """Import everything that a server needs; returns its module `app`."""
     import asyncio  # noqa: F401
 
     from intercom.bus import ahead
     from intercom.server import app, session, transport  # noqa: F401
 
-    ahead.reading()  # by now, should an upgrade take the files away
+    ahead.reading()  # early, in case an upgrade removes the files
     return app
 
 
@@ -59,7 +58,7 @@ def _served(
     pipes: tuple[BinaryIO, BinaryIO],
     opening: Opening,
 ) -> None:
-    """Serve one connection to its end, as it was opened."""
+    """Serve one opened connection to its end."""
     import asyncio
 
     from intercom.server.session import Session
@@ -73,8 +72,8 @@ def _served(
 
         bus = Bus.open(root, machine=machine)
         mark(bus.config.root, os.getcwd())
-        bus.confirms = False  # a cancelled call's messages are carried: the session says when they were shown
-        bus.tidies = False  # the bus thread does, when it has answered
+        bus.confirms = False  # the session confirms: messages of a cancelled call are carried to the next
+        bus.tidies = False  # the bus thread compacts, after it has answered
         return bus
 
     served = app.App(Session(open_bus, spawned))
@@ -84,7 +83,7 @@ def _served(
 
 
 def _folder_exists(root: str | None, machine: str | None) -> bool:
-    """Whether this project has a bus already; a start alone never makes one."""
+    """Whether this project has a bus; starting a server never makes one."""
     from intercom.core import config
     from intercom.core.errors import IntercomError
 
@@ -95,7 +94,7 @@ def _folder_exists(root: str | None, machine: str | None) -> bool:
 
 
 async def _serve(served: Any, pipes: tuple[BinaryIO, BinaryIO], opening: Opening, *, bind: bool) -> None:
-    """Serve, and stop at the end of input or when we are told to."""
+    """Serve, and stop at the end of input or on a signal."""
     import asyncio
 
     from intercom.server import transport
@@ -103,7 +102,7 @@ async def _serve(served: Any, pipes: tuple[BinaryIO, BinaryIO], opening: Opening
 
     lines, reader, writer = await transport.connect(*pipes, served.session.leave, opening)
     if opening.client is not None:
-        served.session.meet(opening.client)  # its list of tools was given by then
+        served.session.meet(opening.client)  # its list of tools has been sent by then
         reader.at_once = functools.partial(served.at_once, opening.client)
     host.on_stop(asyncio.get_running_loop(), lines.end)
     async with served.running(bind=bind):

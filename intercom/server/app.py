@@ -1,7 +1,7 @@
-"""Owns the MCP side of a server: which tools a client sees, who may call them, how answers and errors read.
+"""Owns the MCP side of a server: which tools a client sees, who may call them, the form of answers and errors.
 
-Errors are results with `isError`, never protocol errors, because only results reach the model; each
-says what to do next. This is the one place of the server that turns an IntercomError into words.
+Errors are results with `isError`, never protocol errors, because only results reach the model; each says what to do
+next. This is the only place in the server that turns an IntercomError into text.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from intercom.fleet.crew import Crew
 
 HEARTBEAT = 10.0  # seconds
-USHER = 1.0  # seconds between looks at whether an idle session has something to read
-TELL = 5.0  # seconds between looks for what a person elsewhere is to be told
-PARTING = 2.0  # seconds that the last receipts may take
-_LOGGED = 4_000  # characters of a fault that go to stderr: not every client reads it, and a full pipe stops us
-_LONG = ("wait", "all")  # arguments of quick tools with which they are not quick
+USHER = 1.0  # seconds between checks whether an idle session has something to read
+TELL = 5.0  # seconds between checks for what to tell a person elsewhere
+PARTING = 2.0  # seconds allowed for the last receipts
+_LOGGED = 4_000  # characters of a fault on stderr: some clients do not read it, and a full pipe would block us
+_LONG = ("wait", "all")  # arguments that make a quick tool slow
 _OF_A_CALL = {"name", "arguments", "_meta"}
-_COMPLETE = {"resultType": "complete"}  # asked for by the protocol of 2026; the SDK drops it for older clients
+_COMPLETE = {"resultType": "complete"}  # required by the protocol of 2026; the SDK drops it for older clients
 
 
 class App:
-    """One session's server: the SDK's `Server` over our table, with a thread for the bus."""
+    """One session's server: the SDK's `Server` over our tool table, with a thread for the bus."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -59,11 +59,11 @@ class App:
             on_list_tools=self._list,  # type: ignore[arg-type]  # plain dicts: a third of the cost of models
             on_call_tool=self._call,  # type: ignore[arg-type]
         )
-        self.server.middleware.clear()  # tracing, that nobody listens to
+        self.server.middleware.clear()  # tracing, which nobody uses
 
     @contextlib.asynccontextmanager
     async def running(self, *, bind: bool) -> AsyncIterator[App]:
-        """The bus thread and the heartbeat, for as long as the client is there. `bind`: take a known name at once."""
+        """Run the bus thread and the heartbeat while the client is there. `bind`: take a known name at once."""
         self.bus_thread.start()
         if bind:
             self._spawn(self._bind())
@@ -77,11 +77,11 @@ class App:
                 task.cancel()
 
     def options(self) -> Any:
-        """What `Server.run` needs; the tool list changes when a session turns out to be a worker's."""
+        """The options for `Server.run`; the tool list changes when a session turns out to be a worker's."""
         return self.server.create_initialization_options(NotificationOptions(tools_changed=True))
 
     async def _list(self, context: Any, _params: Any) -> dict[str, Any]:
-        self.session.meet(_client(context))  # a worker that has its messages from hooks may never call
+        self.session.meet(_client(context))  # a worker that gets its messages from hooks may never call
         return {
             "tools": [tool.listing() for tool in visible(self.session.role)],
             "ttlMs": 0,
@@ -95,14 +95,14 @@ class App:
             _client(context), (context.meta if context is not None else None) or {}, params.name, params.arguments
         )
         if self.session.role != before and params.name == "intercomm_register" and not result["isError"]:
-            with contextlib.suppress(Exception):  # the news is a courtesy; every call is checked anyway
+            with contextlib.suppress(Exception):  # only a courtesy; every call is checked anyway
                 await context.session.send_tool_list_changed()
         return result
 
     async def _result(
         self, client: str, meta: Mapping[str, Any], name: str, arguments: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """What a client is answered, whatever happens. NotNow."""
+        """The result for a client, whatever happens. NotNow."""
         try:
             self.session.called(client, meta)
             answer = await self.call(name, arguments)
@@ -120,9 +120,9 @@ class App:
         return result
 
     def at_once(self, client: str, raw: dict[str, Any]) -> bytes | None:
-        """The answer to a request as it came, where that is a call of ours that has to wait for nothing; else None.
+        """The answer to a raw request if it is a tool call that waits for nothing; otherwise None.
 
-        What the SDK does with such a call takes several times as long as the call. It has agreed to the connection.
+        The SDK takes several times as long as such a call itself. It has agreed to the connection by then.
         """
         asked = front.request(raw, "tools/call")
         if asked is None or not front.plain_meta(asked.params) or not asked.params.keys() <= _OF_A_CALL:
@@ -135,7 +135,7 @@ class App:
         try:
             with self.bus_thread.here():
                 self._result(client, asked.params.get("_meta") or {}, tool.name, arguments).send(None)
-        except StopIteration as done:  # as a coroutine ends that awaits nobody
+        except StopIteration as done:  # the coroutine ended without awaiting anything
             shown = {key: value for key, value in done.value.items() if key not in _COMPLETE}
             return encode({"jsonrpc": "2.0", "id": asked.id, "result": shown})
         except NotNow:
@@ -143,7 +143,7 @@ class App:
         return None
 
     async def call(self, name: str, arguments: dict[str, Any] | None) -> Any:
-        """Run one tool for this session; raises IntercomError where it cannot."""
+        """Run one tool for this session; raises IntercomError if it cannot."""
         tool = BY_NAME.get(name)
         if tool is None:
             from intercom.server.synonyms import tool as other
@@ -166,7 +166,7 @@ class App:
         return tool.show(done) if tool.show else done
 
     def _preparing(self, tool: Tool, *, quick: bool) -> Caller:
-        """What runs the jobs of a call, the first of them together with what comes before it."""
+        """A function that runs the jobs of a call, the first together with the preparation."""
         prepared = False
 
         async def call(job: Callable[[Bus], Any]) -> Any:
@@ -188,7 +188,7 @@ class App:
             return tool.function(self.session, bus, **args)
 
     def _prepared(self, tool: Tool, bus: Bus) -> None:
-        """On the bus thread, before the tool: is it allowed? And what was shown before counts as received."""
+        """On the bus thread, before the tool: check permission, and confirm what was shown before."""
         session = self.session
         session.settle(bus)
         if tool.name != "intercomm_register":
@@ -206,37 +206,37 @@ class App:
                 bus.confirm(session.name)
             except NotNow:
                 raise
-            except Exception:  # noqa: BLE001, S110  # not confirmed means given again, never lost
+            except Exception:  # noqa: BLE001, S110  # if not confirmed, they are given again, never lost
                 pass
 
     async def parted(self) -> None:
-        """The client took leave after it had its last answer: what that held was received.
+        """Confirm the last answer after the client has left properly: its messages were received.
 
-        But a worker has heirs, and hooks that know better.
+        Not for a worker, which may have a successor, and whose hooks know better.
         """
         if self.session.name and not os.environ.get(SPAWN) and not self.session.carried.count():
-            with contextlib.suppress(Exception):  # not confirmed means given again
+            with contextlib.suppress(Exception):  # if not confirmed, they are given again
                 await asyncio.wait_for(self.bus_thread.call(lambda bus: bus.confirm(self.session.name or "")), PARTING)
 
     async def _bind(self) -> None:
-        with contextlib.suppress(Exception):  # told to the client at its first call
+        with contextlib.suppress(Exception):  # reported to the client at its first call
             await self.bus_thread.call(self.session.bind)
 
     async def _usher(self) -> None:
-        """An idle session that no hook can wake is told of its messages by its program's own command."""
+        """Tell an idle session that no hook can wake of its messages, by its program's own command."""
         while True:
             await asyncio.sleep(USHER)
             session = self.session
             if session.name and session.client.prompted:
-                with contextlib.suppress(Exception):  # a look every so often: the next may do
+                with contextlib.suppress(Exception):  # repeated at intervals: the next may succeed
                     await on_side_thread(session, functools.partial(_told, session.name))
 
     async def _tell(self) -> None:
-        """A person elsewhere is told what waits for them, where their own settings say so and this is the master."""
+        """Notify a person elsewhere of what waits for them, if their own settings say so and this is the master."""
         while True:
             await asyncio.sleep(TELL)
             if self.session.name and self.session.role == MASTER:
-                with contextlib.suppress(Exception):  # wrong settings: `intercom notify` says which
+                with contextlib.suppress(Exception):  # invalid settings: `intercom notify` reports them
                     from intercom.fleet.personal import wants_telling
 
                     if wants_telling(os.environ):
@@ -246,7 +246,7 @@ class App:
         while True:
             await asyncio.sleep(HEARTBEAT)
             if self.session.name:
-                with contextlib.suppress(Exception):  # the process itself is the other proof of life
+                with contextlib.suppress(Exception):  # the process itself is the other sign of life
                     await self.bus_thread.call(self.session.beat)
 
     def _spawn(self, work: Any) -> None:
@@ -268,7 +268,7 @@ def _elsewhere(crew: Crew) -> None:
 
 
 def _client(context: Any) -> str:
-    """The name of the client, as it gave it at connect, or with this call; "" where it gave none."""
+    """The client's name, from its connect or from this call; "" if it gave none."""
     params = context.session.client_params if context is not None else None
     return str(params.client_info.name) if params is not None else ""
 
@@ -291,9 +291,9 @@ def _not_yours(tool: Tool, session: Session) -> str:
 
 
 def _fault(error: Exception) -> str:
-    """What is said of an error that nobody foresaw."""
+    """The text for an unexpected error."""
     said = f"Intercom failed inside ({type(error).__name__}: {brief(error)}). Whether it was done is not known"
-    if isinstance(error, ImportError):  # the rest of the package is another version by now, or gone
+    if isinstance(error, ImportError):  # the rest of the package has been upgraded or removed meanwhile
         return f"{said}. An upgrade under this server does that: reconnect it (/mcp), or restart this session."
     return f"{said}: look with intercomm_read or intercomm_status before you repeat it."
 

@@ -1,9 +1,8 @@
-"""Owns the arguments of tools: their JSON schemas, and whether a call's fit, in words a model can mend its call by.
+"""Owns the arguments of tools: their JSON schemas, and checking calls, with errors that help a model correct its call.
 
-Both are made of the signature of the function behind the tool. A call is taken as it was meant where that can be
-only one thing: models write numbers, truth and lists as strings, and "null" for what they leave out.
-The validator is the one that the MCP SDK stands on and has loaded anyway, made of the same schema that
-the client sees.
+Both derive from the signature of the tool's function. A call is accepted as meant if that is unambiguous: models
+write numbers, booleans and lists as strings, and "null" for what they leave out. The validator is the one that the
+MCP SDK uses and has loaded anyway, built from the same schema that the client sees.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ _TYPES = {
     "boolean": "true or false",
     "array": "a list",
 }
-#: What clients add to every call by themselves.
+#: Arguments that clients add to every call by themselves.
 _CLIENTS_OWN = frozenset({"wait_for_previous", "task_progress"})
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(?:\.0+)?\Z")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?\Z")
 _WORD = re.compile(r"[\w-]+\Z")
-_SHOWN = 80  #: characters of a wrong value that the answer repeats
+_SHOWN = 80  #: characters of a wrong value that the error quotes
 
 
 def schema_of(takes: Iterable[Parameter]) -> dict[str, Any]:
-    """The JSON schema of the arguments. That nothing unknown passes is not for a client to know: some add their own."""
+    """The JSON schema of the arguments. It does not forbid unknown ones, because some clients add their own."""
     properties = {one.name: _property(one) for one in takes}
     required = [one.name for one in takes if one.required]
     out: dict[str, Any] = {"type": "object", "properties": properties}
@@ -44,7 +43,7 @@ def schema_of(takes: Iterable[Parameter]) -> dict[str, Any]:
 
 def _property(one: Parameter) -> dict[str, Any]:
     """The schema of one argument."""
-    kinds = [{"type": kind} for kind in one.kinds]  # not as a list of types, which strict readers complain of
+    kinds = [{"type": kind} for kind in one.kinds]  # not as a list of types, which strict clients reject
     out: dict[str, Any] = {**kinds[0]} if len(kinds) == 1 else {"anyOf": kinds}
     if one.arg.words:
         out["enum"] = [*one.arg.words]
@@ -58,7 +57,7 @@ def _property(one: Parameter) -> dict[str, Any]:
 
 
 class Fitting:
-    """Checks the arguments of one tool."""
+    """Checks and converts the arguments of one tool."""
 
     def __init__(self, tool: str, takes: Sequence[Parameter]) -> None:
         from pydantic_core import SchemaValidator
@@ -80,7 +79,7 @@ class Fitting:
         self._validator = SchemaValidator({"type": "typed-dict", "fields": fields, "extra_behavior": "forbid"})
 
     def fitted(self, given: dict[str, Any]) -> dict[str, Any]:
-        """`given` as the function takes it, null being as good as nothing; UsageError where it does not fit."""
+        """`given` in the form the function takes, where null counts as absent; UsageError if it does not fit."""
         from pydantic_core import ValidationError
 
         if not self.knows(given):
@@ -100,11 +99,11 @@ class Fitting:
         return {self._python[name]: value for name, value in found.items()}
 
     def knows(self, given: dict[str, Any]) -> bool:
-        """Whether all these arguments are named as they are here."""
+        """Whether all these arguments have their proper names."""
         return given.keys() <= self._known
 
     def _renamed(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The arguments under our own names, where models call them otherwise."""
+        """The arguments under our own names, where models use synonyms."""
         from intercom.server.synonyms import renamed
 
         inner = next(iter(given.values())) if given.keys() <= {"arguments", "params", "input"} else None
@@ -113,7 +112,7 @@ class Fitting:
         return renamed({str(name): value for name, value in given.items() if name not in _CLIENTS_OWN}, self._kinds)
 
     def _meant(self, name: str, value: Any) -> Any:
-        """A value as its kind has it, where it can mean only one thing; None for an optional one that is left out."""
+        """A value converted to its argument's kind, if unambiguous; None for an optional one to leave out."""
         spec = self._properties.get(name)
         if name == "to" and spec is not None:
             value = _joined(value)
@@ -134,8 +133,8 @@ class Fitting:
         return value
 
     def _words(self, kind: str, place: tuple[int | str, ...], value: Any) -> str:
-        """One sentence about what does not fit: its kind, where it is, what stands there."""
-        if not place:  # a name with half a character in it
+        """One sentence on what does not fit: the expected kind, the argument, the value."""
+        if not place:  # a name with a lone surrogate
             return f"no argument has such a name (it takes {', '.join(self._properties) or 'none'})"
         name = str(place[0])
         if kind == "missing":
@@ -157,7 +156,7 @@ class Fitting:
 
 
 def _joined(value: Any) -> Any:
-    """Recipients in a list, in JSON or not, as a text has them; anything else as it is."""
+    """A list of recipients, as JSON or not, joined to text; anything else unchanged."""
     names = _list(value.strip()) if isinstance(value, str) and value.lstrip().startswith("[") else value
     if isinstance(names, list) and names and all(isinstance(one, str) and one.strip() for one in names):
         return ", ".join(names)
@@ -177,7 +176,7 @@ def _amount(text: str) -> float | None:
 
 
 def _list(text: str) -> list[Any] | None:
-    """A list in JSON, or a single word."""
+    """A list from JSON, or a single word."""
     if _WORD.match(text):
         return [text]
     try:
@@ -187,7 +186,7 @@ def _list(text: str) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
-#: How a string is read as a value of a kind; None where it is none.
+#: How to convert a string to each kind; None if it cannot be.
 _READ: dict[str, Callable[[str], Any]] = {
     "string": lambda _text: None,
     "boolean": _truth,
@@ -203,14 +202,14 @@ def _shown(value: Any) -> str:
 
 
 def _core(spec: dict[str, Any]) -> Any:
-    """The validator's schema for a JSON schema of ours; ValueError for a kind of schema that no tool has yet."""
+    """The validator's schema for one of our JSON schemas; ValueError for a kind that no tool uses yet."""
     if "enum" in spec:
         return {"type": "literal", "expected": spec["enum"]}
     bounds = {short: spec[long] for short, long in (("ge", "minimum"), ("le", "maximum")) if long in spec}
     if "anyOf" in spec:
         return {"type": "union", "choices": [_core(one) for one in spec["anyOf"]]}
     match spec["type"]:
-        case "string":  # any str: what no UTF-8 can hold is refused further in, by what it is an argument for
+        case "string":  # any str: lone surrogates are refused further in, by the argument's own check
             return {"type": "is-instance", "cls": str}
         case "boolean":
             return {"type": "bool", "strict": True}
@@ -225,5 +224,5 @@ def _core(spec: dict[str, Any]) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """To JSON 3.0 is a whole number."""
+    """Convert a whole float to an integer: JSON does not tell 3.0 from 3."""
     return int(value) if type(value) is float and value.is_integer() else value

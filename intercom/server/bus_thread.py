@@ -1,11 +1,11 @@
-"""Owns the one thread of a server that talks to the bus, so that the event loop never waits for others.
+"""Owns the server's thread that uses the bus, so that the event loop never waits for others.
 
-The way to the thread and back takes longer than most calls. So a call that is quick runs on the loop where the bus is
-free; as soon as it would have to wait for another process or to work for long, it goes to the thread instead. What
-remains is the sync of one message: on a disk that takes too long for it, the loop leaves that to the thread, too.
+Going to the thread and back takes longer than most calls. So a quick call runs on the loop if the bus is free; as
+soon as it would have to wait for another process or compute for long, it moves to the thread. What remains is the
+sync of one message: on a disk where that is slow, the loop leaves it to the thread, too.
 
-Jobs run in the order they were given. The bus is opened by the first job that needs it, not before:
-a server starts, and says what it can do, where there is no folder yet or the index is being rebuilt.
+Jobs run in the order given. The first job that needs the bus opens it, not earlier: a server starts, and lists its
+tools, even if there is no folder yet or the index is being rebuilt.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from intercom.bus.bus import Bus
 
 T = TypeVar("T")
-_TOO_LONG = 0.25  # seconds that a job may keep the loop
-_SPARED = 10.0  # seconds for which the loop runs none, once one took longer
-_BREATH = 0.0005  # seconds in which the answer goes out, before anything is tidied
+_TOO_LONG = 0.25  # seconds for which a job may block the loop
+_SPARED = 10.0  # seconds for which the loop runs no jobs after one took longer
+_BREATH = 0.0005  # seconds for the answer to go out before anything is tidied
 
 
 class BusThread:
@@ -36,26 +36,26 @@ class BusThread:
         self._open_bus = open_bus
         self._bus: Bus | None = None
         self._jobs: queue.SimpleQueue[tuple[Callable[[Bus], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
-        self._given = self._done = 0  # jobs for the thread: as many, and it is idle
-        self._here = False  # whether `quick` may not give anything to the thread
-        self._slow_until = 0.0  # monotonic; so long the loop runs no jobs, for one took it too long
+        self._given = self._done = 0  # counts of jobs for the thread; if equal, it is idle
+        self._here = False  # whether `quick` must not use the thread
+        self._slow_until = 0.0  # monotonic; until then the loop runs no jobs, because one was too slow
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="intercom-bus", daemon=True)
 
     def start(self) -> None:
-        """Begin to take jobs."""
+        """Start taking jobs."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
     async def call(self, job: Callable[[Bus], T]) -> T:
-        """Run `job` on the thread and give its result or its exception.
+        """Run `job` on the thread; returns its result or raises its exception.
 
-        A job that was cancelled before its turn is left out; one that has begun runs to its end.
+        A job cancelled before its turn is skipped; one that has begun runs to its end.
         """
         return await self._submit(job)
 
     async def quick(self, job: Callable[[Bus], T]) -> T:
-        """As `call`, but on the event loop where that takes no time; `job` must bear to be begun twice then."""
+        """As `call`, but on the event loop if it takes no time; then `job` must tolerate being started twice."""
         try:
             return self._at_once(job)
         except NotNow:
@@ -65,7 +65,7 @@ class BusThread:
 
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
-        """For the block `quick` leaves with NotNow what it would give to the thread."""
+        """Within the block, `quick` raises NotNow instead of using the thread."""
         self._here = True
         try:
             yield
@@ -93,7 +93,7 @@ class BusThread:
         return future
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Finish what was given, close the bus. False where the thread is still busy after `timeout` seconds."""
+        """Finish the jobs given, close the bus. False if the thread is still busy after `timeout` seconds."""
         if self._loop is None:
             return True
         self._jobs.put(None)
@@ -120,9 +120,9 @@ class BusThread:
             self._tidy()
 
     def _tidy(self) -> None:
-        """What a send left to be done, once it is answered: a client that takes a breath never waits for it."""
+        """Do what a send left for later, after its answer is out, so that the client does not wait for it."""
         if self._bus is not None and self._jobs.empty():
-            with contextlib.suppress(Exception):  # the next send sees to it, and says what is wrong
+            with contextlib.suppress(Exception):  # the next send does it, and reports what is wrong
                 self._bus.tidy()
 
     def _tell(
@@ -134,7 +134,7 @@ class BusThread:
 
 
 def _nothing(_bus: Bus) -> None:
-    """A job after which the thread looks whether there is something to tidy."""
+    """An empty job, after which the thread checks whether there is something to tidy."""
 
 
 def _settle(future: asyncio.Future[Any], result: Any) -> None:

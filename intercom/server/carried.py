@@ -1,10 +1,11 @@
-"""Owns what a read took from the bus until it is in an answer that arrived, so that a call given up loses nothing.
+"""Owns messages taken from the bus until they are in an answer that arrived, so a cancelled call loses nothing.
 
-The bus counts what it gave us as received when this session acts again. A call that is cancelled in
-between was given messages that nobody saw: they are carried here, and come first in the next read. So are those
-whose answer went out when the client may have stopped listening, marked as redelivered, until it shows to have them.
+The bus counts what it gave us as received when this session acts again. A call that is cancelled in between was
+given messages that nobody saw: they are carried here, and come first in the next read. So are those whose answer
+went out when the client may have stopped listening: they are marked as redelivered, until the client shows that it
+has them.
 
-Locked, because the bus thread fills a hand while the event loop may drop it.
+It is locked, because the bus thread may fill a hand while the event loop drops it.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from intercom.core.message import Message, canonical
 
 
 class Filters(NamedTuple):
-    """What a read asks for; None means no filter. The names are those of `Bus.read`."""
+    """The filters of a read; None means no filter. The names are those of `Bus.read`."""
 
     thread: str | None = None
     query: str | None = None
     sender: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """As keyword arguments of the bus."""
+        """The filters as keyword arguments for the bus."""
         return {key: value for key, value in self._asdict().items() if value is not None}
 
     def match(self, message: Message) -> bool:
-        """Whether a message that is carried here answers this read."""
+        """Whether a message carried here answers this read."""
         from intercom.store.index.query import filter_of
 
         wanted = filter_of(thread=self.thread, sender=self.sender, words=self.query)
@@ -36,7 +37,7 @@ class Filters(NamedTuple):
 
 
 class Hand:
-    """The messages on their way into one answer. `dropped`: the call is gone, nothing may be put in."""
+    """The messages on their way into one answer. `dropped`: the call was cancelled, nothing may be added."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -44,14 +45,14 @@ class Hand:
 
 
 class Carried:
-    """Messages that the bus gave and no answer has shown."""
+    """Messages that the bus gave and no answer has shown yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._carried: list[Message] = []
 
     def fill(self, hand: Hand, messages: list[Message]) -> None:
-        """The bus gave these for the answer of `hand`."""
+        """Add messages from the bus for the answer of `hand`."""
         with self._lock:
             if hand.dropped:
                 self._carried += messages
@@ -69,7 +70,7 @@ class Carried:
             self._carried = [message for message in self._carried if message.id not in gone]
 
     def drop(self, hand: Hand) -> None:
-        """The answer of `hand` will never go out."""
+        """Take back the messages of `hand`, whose answer will never go out."""
         with self._lock:
             hand.dropped = True
             gone = {message.id for message in hand.messages}
@@ -77,13 +78,13 @@ class Carried:
             hand.messages = []
 
     def doubt(self, hand: Hand) -> None:
-        """The answer of `hand` goes out, but maybe to nobody: what is in it comes again, marked."""
+        """Keep the messages of `hand`, whose answer may not reach anybody: they come again, marked."""
         with self._lock:
             if not hand.dropped:
                 self._carried += [message._replace(redelivered=True) for message in hand.messages]
 
     def proven(self, said: Iterable[object]) -> None:
-        """The client names messages in what it says now: it has them."""
+        """Forget the messages that the client mentions in a call: it has them."""
         with self._lock:
             if self._carried:
                 words = [text for text in said if isinstance(text, str)]
@@ -99,6 +100,6 @@ class Carried:
             return len(self._carried)
 
     def clear(self) -> None:
-        """Another name: what is carried belongs to the old one, and the bus still has it as not received."""
+        """Forget everything, for a change of name: the bus still has it as not received by the old one."""
         with self._lock:
             self._carried.clear()

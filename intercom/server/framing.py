@@ -1,7 +1,7 @@
-"""Owns the cutting of the input into lines: whatever pieces it comes in, and however fast.
+"""Owns splitting the input into lines, in whatever pieces and however fast it comes.
 
-A line longer than MAX_LINE is skipped and reported, never buffered. When QUEUE bytes of whole lines
-wait to be served, nothing more is read until they are.
+A line longer than MAX_LINE is skipped and reported, never buffered. While QUEUE bytes of whole lines wait to be
+served, nothing more is read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ QUEUE = 4 << 20  # bytes
 
 
 class Lines(asyncio.Protocol):
-    """Cuts what arrives into lines and holds them until they are asked for."""
+    """Splits incoming data into lines and queues them."""
 
     def __init__(self) -> None:
         self._transport: asyncio.ReadTransport | None = None
@@ -26,16 +26,16 @@ class Lines(asyncio.Protocol):
         self._paused = False
         self._ended = False
         self._something = asyncio.Event()
-        #: Takes a line that nobody waits before, if it needs none of those who ask for lines.
+        #: Handles a line at once, without the queue, if the queue is empty and it can.
         self.shortcut: Callable[[bytes], bool] = lambda _line: False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport, to pause and close it."""
+        """Keep the transport, for pausing and closing it."""
         assert isinstance(transport, asyncio.ReadTransport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Cut `data`; only the unfinished last line is kept apart."""
+        """Split `data`; the unfinished last line is kept."""
         if b"\n" not in data:
             self._keep(data)
             return
@@ -47,11 +47,11 @@ class Lines(asyncio.Protocol):
         self._keep(rest[-1])
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The other side is gone: what is left without a newline is a line too."""
+        """The other side is gone: the rest without a newline is a line, too."""
         self.end()
 
     def end(self) -> None:
-        """No more input (end of file, or we are told to stop)."""
+        """End the input (end of file, or we were told to stop)."""
         if not self._ended:
             self._ended = True
             if self._tail.strip():
@@ -59,7 +59,7 @@ class Lines(asyncio.Protocol):
             self._something.set()
 
     def close(self) -> None:
-        """Let the descriptor go."""
+        """Close the descriptor."""
         if self._transport is not None:
             self._transport.close()
 

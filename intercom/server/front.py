@@ -1,9 +1,9 @@
-"""Owns the first answers of a server: `initialize` and `tools/list`, given before the MCP SDK is imported.
+"""Owns a server's first answers: `initialize` and `tools/list`, given before the MCP SDK is imported.
 
-Importing the SDK takes longer than some clients wait. So the connection begins here, with the standard library alone,
-and the SDK is loaded beside it; when it is there, what the client said is said to it again, and the one answer that
-the client has already is left out. Only requests in the plain form that clients send are answered here, each as the
-SDK would (tests compare the two); whatever else comes first waits for the SDK, and all after it.
+Importing the SDK takes longer than some clients wait. So the connection begins here, with the standard library
+alone, while the SDK loads on another thread; then the client's messages are replayed to it, and the answer that the
+client already has is left out. Only requests in the plain form that clients send are answered here, exactly as the
+SDK would (tests compare the two); anything else, and everything after it, waits for the SDK.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from intercom.server.wire import BadLine, decode, encode
 
 NAME: Final = "intercomm"
 CAPABILITIES: Final = {"tools": {"listChanged": True}}
-#: Versions of the protocol in which the answers look as they do here; a client that asks for another waits.
+#: Protocol versions with answers of this form; a client that asks for another waits.
 VERSIONS: Final = ("2025-06-18", "2025-11-25")
-_MODERN = "io.modelcontextprotocol/"  # begins what only later versions put into `_meta`
-_FIRST = 0.02  # seconds in which most clients have said who they are
-_SWITCH = 0.0005  # seconds after which a thread that loads lets the one that answers go on
-_LONGEST = 2**53  # of an id that is a number
+_MODERN = "io.modelcontextprotocol/"  # prefix of keys that only later versions put into `_meta`
+_FIRST = 0.02  # seconds within which most clients have introduced themselves
+_SWITCH = 0.0005  # thread switch interval in seconds, so that loading does not delay answers
+_LONGEST = 2**53  # the largest numeric id
 _READ = 1 << 16  # bytes
 
 Json = dict[str, Any]
 
 
 class Opening(NamedTuple):
-    """How a connection began: what the server behind the front is to hear, and what it need not say."""
+    """How a connection began: what the SDK's server must hear, and what it need not answer."""
 
-    said: bytes = b""  #: all that the client said that the server is to hear
-    answered: str | int | None = None  #: the id of `initialize`, where that was answered
-    client: str | None = None  #: the client's name then
+    said: bytes = b""  #: the client's messages, to be replayed
+    answered: str | int | None = None  #: the id of `initialize`, if it was answered here
+    client: str | None = None  #: the client's name, if it was answered here
 
 
 class Front:
-    """What is answered at the beginning of one connection. Bytes in, bytes out."""
+    """Answers the beginning of one connection. Bytes in, bytes out."""
 
     def __init__(self, tools: Callable[[], list[Json]]) -> None:
-        self.open = True  #: whether anything more may be answered here
+        self.open = True  #: whether more may be answered here
         self.answered: str | int | None = None
         self._client: str | None = None
         self._tools = tools
-        self._heard = b""  # what the server behind is to hear again
-        self._rest = b""  # what was not looked at
+        self._heard = b""  # what to replay to the SDK's server
+        self._rest = b""  # what was not examined
 
     def take(self, data: bytes) -> bytes:
-        """The answers to what came; from the first line on that is not answered here everything is kept."""
+        """The answers to new data; from the first line that is not answered here, everything is kept."""
         self._rest += data
         out = b""
         while self.open and b"\n" in self._rest:
@@ -65,11 +65,11 @@ class Front:
         return out
 
     def opening(self) -> Opening:
-        """What it leaves."""
+        """The state to hand over."""
         return Opening(self._heard + self._rest, self.answered, self._client)
 
     def _answer(self, line: bytes) -> bytes | None:
-        """The answer to a line, b"" for one that has none; None where it is not for us."""
+        """The answer to a line, b"" for one that has none; None if it is not answered here."""
         try:
             raw = decode(line)
         except BadLine:
@@ -112,7 +112,7 @@ _KEYS = {"jsonrpc", "id", "method", "params"}
 
 
 def request(raw: Json, method: str) -> Asked | None:
-    """A request for this method whose form leaves no question; None for any other."""
+    """Parse a request for this method if its form leaves no question; otherwise None."""
     ident, params = raw.get("id"), raw.get("params", {})
     if raw.get("method") != method or raw.get("jsonrpc") != "2.0" or not raw.keys() <= _KEYS:
         return None
@@ -124,7 +124,7 @@ def request(raw: Json, method: str) -> Asked | None:
 
 
 def plain_meta(params: Json) -> bool:
-    """Whether the `_meta` of a request, if it has one, is such as every version of the protocol takes."""
+    """Whether a request's `_meta`, if any, is acceptable in every version of the protocol."""
     meta = params.get("_meta", {})
     if type(meta) is not dict or any(key.startswith(_MODERN) for key in meta):
         return False
@@ -132,7 +132,7 @@ def plain_meta(params: Json) -> bool:
 
 
 def _plain_client(params: Json) -> bool:
-    """Whether the parameters of `initialize` are what clients send."""
+    """Whether the parameters of `initialize` have the form that clients send."""
     if params.keys() != {"protocolVersion", "capabilities", "clientInfo"}:
         return False
     version, able, client = params["protocolVersion"], params["capabilities"], params["clientInfo"]
@@ -144,7 +144,7 @@ def _plain_client(params: Json) -> bool:
 
 
 def _plain_ability(key: str, value: Any) -> bool:
-    """Whether one of the client's capabilities is said as it usually is."""
+    """Whether one of the client's capabilities has its usual form."""
     if type(value) is not dict:
         return False
     if key == "roots":
@@ -155,7 +155,7 @@ def _plain_ability(key: str, value: Any) -> bool:
 
 
 def serve(source: int, sink: int, tools: Callable[[], list[Json]], load: Callable[[], Any]) -> tuple[Opening, Any]:
-    """Answer on these descriptors until `load`, on a thread of its own, is done; how it began, and what that gave."""
+    """Answer on these descriptors until `load`, on a thread, is done; returns the opening, and the result of `load`."""
     front, done = Front(tools), os.pipe()
     loaded: list[Any] = []
     failed: list[BaseException] = []
@@ -179,7 +179,7 @@ def serve(source: int, sink: int, tools: Callable[[], list[Json]], load: Callabl
             if done[0] in ready:
                 break
             if not begun:
-                tools()  # soon to be asked for, and the rest needs the same modules
+                tools()  # needed soon, and the rest needs the same modules
                 loader.start()
                 begun = True
     finally:
@@ -191,7 +191,7 @@ def serve(source: int, sink: int, tools: Callable[[], list[Json]], load: Callabl
 
 
 def _exchange(front: Front, source: int, sink: int) -> None:
-    """Read once, and say what there is to say; at the end of the input, or of the output, the front is closed."""
+    """Read once and write the answers; the front closes at the end of the input or the output."""
     try:
         data = os.read(source, _READ)
         answer = front.take(data)
@@ -199,7 +199,7 @@ def _exchange(front: Front, source: int, sink: int) -> None:
         while answer:
             try:
                 answer = answer[os.write(sink, answer) :]
-            except BlockingIOError:  # somebody who shares the pipe has set it so
+            except BlockingIOError:  # somebody who shares the pipe made it non-blocking
                 select.select([], [sink], [])
     except OSError:
         front.open = False

@@ -1,7 +1,7 @@
 """Owns what one server process knows about its client: who it is, and how it waits for messages.
 
-One process, one name. It comes from the environment of a spawned worker, from a name that this
-client session held before, or from `intercomm_register`.
+One process has one name. It comes from the environment of a spawned worker, from a name that this client session had
+before, or from `intercomm_register`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from intercom.server.spawned import Spawned
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
 
-WATCH_SLICE = 1.0  # seconds between two looks at whether a waiting read is still wanted
-LOOK_ANYWAY = 5.0  # seconds after which a waiting read looks, whatever the watch says
+WATCH_SLICE = 1.0  # seconds between checks whether a waiting read is still wanted
+LOOK_ANYWAY = 5.0  # seconds between looks of a waiting read, whatever the watch says
 
 
 class Session:
@@ -35,19 +35,19 @@ class Session:
         self.spawned = spawned or Spawned()
         self.name: str | None = None
         self.role: str | None = self.spawned.role
-        self.trouble: str | None = None  #: why the name from the environment could not be taken
+        self.trouble: str | None = None  #: why the name from the environment was not taken
         self.carried = Carried()
         self.closing = False
-        self.client = Habits()  #: how the client treats a call that takes long
-        self.calls = 0  #: how many it has made
+        self.client = Habits()  #: how the client treats long calls
+        self.calls = 0  #: number of calls so far
         self._waiting: set[asyncio.Event] = set()
 
     def meet(self, client: str) -> None:
-        """The client of this name is there."""
+        """Record the client's name at connect."""
         self.client = habits(client)
 
     def called(self, client: str, meta: Mapping[str, Any]) -> None:
-        """The client of this name makes a call, and may tell with it which session it is."""
+        """Record a call by this client, which may say which session it is."""
         self.meet(client)
         self.calls += 1
         told = meta.get(self.client.session_key) if self.client.session_key else None
@@ -67,9 +67,9 @@ class Session:
             self.trouble = str(error)
 
     def recall(self, bus: Bus) -> None:
-        """Take the name again that this session had under another server, where something tells which session it is.
+        """Take the name again that this session had under another server, if we can tell which session it is.
 
-        That is its id, or what the hooks of the agent process above us have said.
+        Its id tells, or what the hooks of the agent process above us recorded.
         """
         if self.name:
             return
@@ -80,7 +80,7 @@ class Session:
                 self._take(bus, known.role, known.name)
 
     def register(self, bus: Bus, role: str | None, name: str | None) -> None:
-        """Take a name and role. Repeating it is harmless; changing it leaves the old name behind."""
+        """Take a name and role. Repeating it is harmless; another name leaves the old one behind."""
         wanted = canonical(name) if name else None
         if wanted in RESERVED:
             raise Refused(
@@ -105,20 +105,20 @@ class Session:
             bus.signoff(before)
 
     def settle(self, bus: Bus) -> None:
-        """Let go of a name that is no longer ours: a person signed it off, and maybe another session has it now."""
+        """Give up a name that is no longer ours: a person signed it off, and another session may have it now."""
         name = self.name
         if name and not bus.holds(name, pid=os.getpid(), session=self.spawned.session):
             self.forget()
             self.trouble = f"{name!r} is not known as this session's any more: it was signed off, or another has it."
 
     def beat(self, bus: Bus) -> None:
-        """Note that we are there, under a name that is ours."""
+        """Send a heartbeat, if the name is still ours."""
         self.settle(bus)
         if self.name:
             bus.heartbeat(self.name)
 
     def forget(self) -> None:
-        """Become nobody again, after a sign-off."""
+        """Forget the name, after a sign-off."""
         self.carried.clear()
         self.name, self.role = None, self.spawned.role
 
@@ -138,9 +138,9 @@ class Session:
 
     @contextlib.asynccontextmanager
     async def changes(self, folder: Path) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
-        """Watch a folder: gives a function that waits until something changed, the client leaves, or time is up.
+        """Watch a folder: yields a function that waits for a change, the client's leaving, or a timeout.
 
-        The first wait returns as soon as the watch stands, for what came between the last look and then.
+        The first wait returns as soon as the watch is active, for changes since the caller's last look.
         """
         loop, stop, changed = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
 
@@ -167,14 +167,14 @@ class Session:
             stop.set()
 
     def leave(self) -> None:
-        """The client is gone: reads that wait come to their end."""
+        """End waiting reads, because the client is gone."""
         self.closing = True
         for changed in self._waiting:
             changed.set()
 
 
 def _known_above(bus: Bus) -> Instance | None:
-    """Whose hooks the agent process above us runs, if the server that it had is gone."""
+    """The instance whose hooks the agent process above us runs, if that instance's server is gone."""
     from contextlib import closing
 
     from intercom.fleet.sessions import Sessions

@@ -1,7 +1,7 @@
-"""Owns the threads beside the one that talks to the bus: work that takes seconds and must not keep messages waiting.
+"""Owns additional threads for work that takes seconds and must not delay messages.
 
-Each has a bus of its own. They are daemons: a server whose client has gone does not stay for them, and what they
-had begun stands in the state, where the next scan finds it.
+Each has a bus of its own. They are daemons: a server whose client has left does not wait for them, and what they had
+begun is recorded in the state, where the next scan finds it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 async def on_side_thread(session: Session, job: Callable[[Crew], T]) -> T:
-    """Run `job` on a thread of its own; its result or its exception."""
+    """Run `job` on a thread of its own; returns its result or raises its exception."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 

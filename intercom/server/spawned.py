@@ -9,7 +9,7 @@ from intercom.fleet.programs.known import session_of
 
 
 class Spawned(NamedTuple):
-    """What the process that started us says about us; all None for an ordinary session."""
+    """What our parent process says about us; all None for an ordinary session."""
 
     name: str | None = None
     role: str | None = None

@@ -1,4 +1,4 @@
-"""Owns the standard streams of a server: whether an event loop can watch them, and keeping them to ourselves."""
+"""Owns a server's standard streams: whether an event loop can watch them, and keeping others from using them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from intercom.system import host
 
 
 def watched(*streams: BinaryIO) -> bool:
-    """Whether an event loop can wait for all of these: for no regular file, and on some systems for no pipe."""
+    """Whether an event loop can wait for all of these: never for a regular file, and not for pipes on some systems."""
     if not host.LOOP_WATCHES_PIPES:
         return False
     for stream in streams:
@@ -21,7 +21,7 @@ def watched(*streams: BinaryIO) -> bool:
 
 
 def claim() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for ourselves; everybody else in this process gets /dev/null and stderr."""
+    """Take over stdin and stdout; everything else in this process gets /dev/null and stderr instead."""
     mine = tuple(host.spare(fd) for fd in (0, 1))
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)

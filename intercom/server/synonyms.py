@@ -1,7 +1,7 @@
-"""Owns what models call an argument, a word or a tool of ours, where that can mean only one thing.
+"""Owns the other names that models use for our arguments, words and tools, if they are unambiguous.
 
-A name of another spelling (`replyTo`, `Reply-To`) is the argument's own. A synonym is taken only where the argument is
-not given and no other that is there could be meant.
+Another spelling (`replyTo`, `Reply-To`) is the argument itself. A synonym is accepted only if the argument is not
+given and no other argument could be meant.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 _AGENT = ("name", "agent", "agent_id", "agent_name")
 _TEXT = ("text", "body", "content", "msg")
-#: By argument, what it is also called, and the kind of value that it then has; "" for any.
+#: By argument: its synonyms, each with the kind of value that it must have ("" for any).
 _ARGUMENTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("to", "string"): ("recipient", "recipients", "receiver", "to_agent", "send_to", "target", "destination", "worker"),
     ("message", "string"): _TEXT,
@@ -35,9 +35,9 @@ _ARGUMENTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("limit", "integer"): ("max", "count", "n", "max_results", "max_messages"),
     ("count", "integer"): ("n", "number", "workers", "num_workers", "worker_count"),
 }
-#: By argument, words that mean one of its own.
+#: By argument: synonyms of its values.
 _WORDS = {"priority": {"high": "urgent", "critical": "urgent", "low": "normal", "medium": "normal"}}
-#: What a tool that is not there is called, and what does it here.
+#: Names of tools that do not exist, and what to call instead.
 _TOOLS = {
     "history": "intercomm_read with all=true",
     "log": "intercomm_read with all=true",
@@ -57,12 +57,12 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def plain(name: str) -> str:
-    """A name as ours are spelled: `replyTo` and `Reply-To` are `reply_to`."""
+    """A name in our spelling: `replyTo` and `Reply-To` become `reply_to`."""
     return _HUMP.sub("_", name).replace("-", "_").replace(" ", "_").lower()
 
 
 def renamed(given: dict[str, Any], kinds: dict[str, str]) -> dict[str, Any]:
-    """A call's arguments under our names, as far as each can be only one; `kinds` of ours by name. Others stay."""
+    """A call's arguments under our names, if unambiguous; `kinds` of ours by name. Others stay."""
     taken = {name for name in given if name in kinds}
     meant: dict[str, list[str]] = {}
     for name in given:
@@ -75,7 +75,7 @@ def renamed(given: dict[str, Any], kinds: dict[str, str]) -> dict[str, Any]:
 
 
 def _meant(name: str, kinds: dict[str, str], taken: Collection[str]) -> Iterable[str]:
-    """The arguments that may be meant by a name that is none."""
+    """The arguments that an unknown name may mean."""
     if name in kinds:
         return [name] if name not in taken else []
     return [
@@ -86,11 +86,11 @@ def _meant(name: str, kinds: dict[str, str], taken: Collection[str]) -> Iterable
 
 
 def word(argument: str, said: str) -> str:
-    """One of an argument's own words, where another is said for it."""
+    """An argument's value, with a synonym replaced."""
     return _WORDS.get(argument, {}).get(said.lower(), said)
 
 
 def tool(name: str) -> str | None:
-    """What to call instead of a tool that is not there; None where that is not known."""
+    """What to call instead of a tool that does not exist; None if unknown."""
     words = plain(name).removeprefix("intercomm_").removeprefix("intercom_").split("_")
     return next((_TOOLS[one] for one in words if one in _TOOLS), None)

@@ -1,7 +1,7 @@
-"""Owns the two streams of a server where no event loop can wait for them, as for files, and for pipes on Windows.
+"""Owns a server's two streams where no event loop can wait for them: files, and pipes on Windows.
 
-One thread reads and one writes, so that a client that does not read keeps nobody waiting. Both are daemons: one that
-is still in a read when the server ends does not keep it.
+One thread reads and one writes, so a client that does not read delays nobody. Both are daemons: a pending read does
+not keep the server from exiting.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-_PIECE = 64 * 1024  #: bytes that are read at once
+_PIECE = 64 * 1024  #: bytes per read
 _HIGH, _LOW = (
     1 << 20,
     1 << 18,
-)  #: bytes that wait for the client: above the one nothing more is taken, below the other again
+)  #: bytes queued for the client: pause above the one, resume below the other
 
 
 class Source(asyncio.ReadTransport):
@@ -34,15 +34,15 @@ class Source(asyncio.ReadTransport):
         threading.Thread(target=self._read, name="intercom-read", daemon=True).start()
 
     def pause_reading(self) -> None:
-        """Read no more than what is on its way."""
+        """Read no more than what is under way."""
         self._may.clear()
 
     def resume_reading(self) -> None:
-        """Go on."""
+        """Resume reading."""
         self._may.set()
 
     def close(self) -> None:
-        """Hand on nothing more."""
+        """Pass on nothing more."""
         self._closed = True
         self._may.set()
 
@@ -76,7 +76,7 @@ class Sink(asyncio.WriteTransport):
         threading.Thread(target=self._write, name="intercom-write", daemon=True).start()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Have `data` written after what was given before."""
+        """Queue `data` for writing."""
         self._jobs.put(bytes(data))
         self._waiting += len(data)
         if self._waiting > _HIGH and not self._full:
@@ -84,15 +84,15 @@ class Sink(asyncio.WriteTransport):
             self._protocol.pause_writing()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that were given and are not written yet."""
+        """Bytes that are queued and not written yet."""
         return self._waiting
 
     def is_closing(self) -> bool:
-        """Whether nothing more is taken."""
+        """Whether nothing more is accepted."""
         return self._closing
 
     def close(self) -> None:
-        """Write what was given, then let the file go."""
+        """Write what is queued, then close the file."""
         if not self._closing:
             self._closing = True
             self._jobs.put(None)
@@ -104,7 +104,7 @@ class Sink(asyncio.WriteTransport):
                 while view:
                     view = view[self._file.write(view[:_PIECE]) :]
             except (OSError, ValueError):
-                break  # nobody reads any more
+                break  # the reader is gone
             _tell(self._loop, self._wrote, len(data))
         _tell(self._loop, self._lost)
 

@@ -1,7 +1,7 @@
-"""Owns what a tool is: a row of name, description, the function behind it, and who may use it.
+"""Owns the definition of a tool: its name, description and function, and who may use it.
 
-What it takes is read from the function's signature, after its two first arguments, or, of a verb of the fleet, after
-the crew and who asks.
+Its arguments are read from the function's signature: what follows the first two, or, for a verb of the fleet, what
+follows the crew and the caller.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from intercom.server.arguments import Fitting, schema_of
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
 
-#: Asks the bus thread to do a job: `BusThread.call`.
+#: Runs a job on the bus thread: `BusThread.call`.
 Caller = Callable[[Callable[["Bus"], Any]], Awaitable[Any]]
 
-ANY = "any"  #: also before registering
+ANY = "any"  #: everybody, registered or not
 REGISTERED = "registered"
 WORKER = "worker"
 MASTER = "master"
-AGENT = "agent"  #: of the settings: nobody's worker
+AGENT = "agent"  #: named in the settings: nobody's worker
 
-#: Hints for clients that ask people before they call a tool: what is not said here is as the protocol has it. By that
-#: a tool reaches out into the world, and Codex asks, or refuses, unless it says that it does not.
+#: Hints for clients that ask people before calling a tool; unset ones have the protocol's defaults. By default
+#: a tool reaches out into the world, so Codex asks, or refuses, unless a hint says that it does not.
 LOOKS: Mapping[str, bool] = {"readOnlyHint": True, "openWorldHint": False}
 WRITES: Mapping[str, bool] = {"destructiveHint": False, "openWorldHint": False}
 DESTROYS: Mapping[str, bool] = {"destructiveHint": True, "openWorldHint": False}
@@ -37,7 +37,7 @@ ON_CREW = "crew"  #: verb(crew, by=…, …) of the fleet runs on a thread of it
 
 
 class Tool:
-    """One row of the table. `show` makes a public form of what the function returns, where that is not one."""
+    """One row of the table. `show` converts the function's result to its public form, if necessary."""
 
     def __init__(
         self,
@@ -57,19 +57,19 @@ class Tool:
         self.name = name
         self.title = title
         self.hint = hint
-        self.structured = structured  # its answer holds nothing that others wrote, so a client may read it as it likes
+        self.structured = structured  # the answer contains nothing that others wrote, so structured output is safe
         self.description = description
         self.function = function
         self.on = on
         self.who = who
         self.show = show
-        self.quick = quick  # what it does on the bus may be done at once, and begun again on the thread
-        self._always = always  # asks a client that loads tools late to have this one at hand
+        self.quick = quick  # its work may run on the event loop, and be restarted on the thread
+        self._always = always  # asks a client that loads tools on demand to load this one at once
         self._takes = parameters(function, 2)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of the arguments; nothing unknown passes."""
+        """The JSON schema of the arguments."""
         return schema_of(self._takes)
 
     @property
@@ -93,9 +93,9 @@ class Tool:
         return Fitting(self.name, self._takes)
 
     def knows(self, given: dict[str, Any]) -> bool:
-        """Whether a call's arguments have their own names."""
+        """Whether all arguments of a call have their proper names."""
         return self._fitting.knows(given)
 
     def arguments(self, given: dict[str, Any] | None) -> dict[str, Any]:
-        """`given` as the function takes it; UsageError, in words, where it breaks the schema."""
+        """`given` in the form the function takes; UsageError, in words, if it violates the schema."""
         return self._fitting.fitted(given or {})

@@ -1,4 +1,4 @@
-"""Owns the list of tools: one row each, in the order a model should meet them.
+"""Owns the list of tools: one row each, in the order in which a model should see them.
 
 Names, argument names and defaults are InterComm's. Every description is sent to every client at
 connect, so it says only what the arguments do not: the protocol has the rest.
@@ -181,7 +181,7 @@ BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
 def allowed(tool: Tool, role: str | None, *, listing: bool = False) -> bool:
-    """Whether somebody with this role may use the tool; an agent, who may come to lead, sees the master's, too."""
+    """Whether this role may use the tool; when `listing`, an agent, who may become master, sees the master's, too."""
     if role is None:
         return True
     if tool.who == MASTER:

@@ -1,4 +1,4 @@
-"""Owns the stdio transport: asyncio pipes under the two streams that the MCP SDK's server reads and writes.
+"""Owns the stdio transport: asyncio pipes under the two streams that the MCP SDK's server uses.
 
 The SDK's own `stdio_server` spends three thread hops a call; on pipes there are none. Rules here:
 
@@ -27,12 +27,12 @@ from intercom.server.streams import watched
 from intercom.server.wire import INVALID_REQUEST, PARSE_ERROR, BadLine, decode, encode
 
 DRAIN = 2.0  # seconds
-_BOTH = 0.05  # seconds within which a client that dies is seen to have let go of both pipes
-_NOTES = "notifications/"  # begins what nobody waits for; anything else with an id is a request, whatever the id
+_BOTH = 0.05  # seconds within which a dead client's two pipes are seen closed
+_NOTES = "notifications/"  # prefix of notifications; anything else with an id is a request, whatever the id
 
 
 class Closing:
-    """What both streams need to be async context managers, as the SDK expects of them."""
+    """Makes both streams async context managers, as the SDK expects."""
 
     async def aclose(self) -> None:
         """Release the stream; harmless when repeated."""
@@ -47,43 +47,43 @@ class Closing:
 
 
 class Writer(asyncio.BaseProtocol, Closing):
-    """The SDK's write stream. A message is in the pipe's buffer before anything can interrupt."""
+    """The SDK's write stream. A message is in the pipe's buffer before anything can interrupt it."""
 
     def __init__(self) -> None:
         self.answered: Callable[[str | int | None], None] = lambda _id: None
         self.lost: Callable[[], None] = lambda: None
-        self.unsaid: str | int | None = None  #: whose answer the client has already
+        self.unsaid: str | int | None = None  #: the id whose answer the client already has
         self._transport: asyncio.WriteTransport | None = None
         self._gone = asyncio.Event()
         self._flowing = asyncio.Event()
         self._flowing.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Keep the transport to write to."""
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Nobody reads us any more."""
+        """Note that the reader is gone."""
         self._transport = None
         self._flowing.set()
         self._gone.set()
         self.lost()
 
     def pause_writing(self) -> None:
-        """The pipe is full."""
+        """Note that the pipe is full."""
         self._flowing.clear()
 
     def resume_writing(self) -> None:
-        """The pipe takes more."""
+        """Note that the pipe accepts more."""
         self._flowing.set()
 
     def flows(self) -> bool:
-        """Whether the pipe takes more."""
+        """Whether the pipe accepts more."""
         return self._flowing.is_set()
 
     def write(self, line: bytes) -> None:
-        """Put one line into the pipe's buffer; BrokenResourceError where there is no reader."""
+        """Put one line into the pipe's buffer; BrokenResourceError without a reader."""
         if self._transport is None or self._transport.is_closing():
             raise anyio.BrokenResourceError
         self._transport.write(line)
@@ -102,7 +102,7 @@ class Writer(asyncio.BaseProtocol, Closing):
             await self._flowing.wait()
 
     async def heard(self) -> bool:
-        """Whether all that was written is out, and still has a reader."""
+        """Whether everything was written, and there still is a reader."""
         await asyncio.sleep(_BOTH)
         there = self._transport is not None and not self._transport.is_closing()
         return there and self._transport.get_write_buffer_size() == 0  # type: ignore[union-attr]
@@ -122,9 +122,9 @@ class Reader(Closing):
         self._lines = lines
         self._writer = writer
         self._on_end = on_end
-        #: Answers a request that need not go through the SDK; None for any other.
+        #: Answers a request without the SDK if possible; otherwise returns None.
         self.at_once: Callable[[dict[str, Any]], bytes | None] = lambda _raw: None
-        self.quiet = False  #: the input ended while nothing was asked
+        self.quiet = False  #: whether the input ended while no request was open
         self._open: set[str | int | None] = set()
         self._idle = asyncio.Event()
         writer.answered = self._settle
@@ -150,7 +150,7 @@ class Reader(Closing):
                     self._lines.end()
 
     def _shortcut(self, line: bytes) -> bool:
-        """Answer a line at once, if that can be: while nothing else is open, and the client reads."""
+        """Answer a line at once if possible: no other request is open, and the client reads."""
         if self._open or not self._writer.flows():
             return False
         try:
@@ -199,7 +199,7 @@ class Reader(Closing):
             self._idle.set()
 
     async def _drain(self) -> None:
-        """Give the requests that were already read the time to be answered."""
+        """Give requests that were already read the time to be answered."""
         self.quiet = not self._open
         self._on_end()
         if self._open:
@@ -207,15 +207,15 @@ class Reader(Closing):
             try:
                 await asyncio.wait_for(self._idle.wait(), DRAIN)
             except TimeoutError:
-                pass  # the message of a slow call is stored or not, as if the answer had been lost
+                pass  # a slow call takes effect or not, as if its answer had been lost
 
 
 def _request(line: bytes | None) -> dict[str, Any]:
-    """What stands on a line. BadLine."""
+    """Parse a line. BadLine."""
     if line is None:
         raise BadLine(PARSE_ERROR, f"Parse error: a line of more than {MAX_LINE} bytes")
     raw = decode(line)
-    if type(known := raw.get("id")) is float and known.is_integer():  # the same number to JSON
+    if type(known := raw.get("id")) is float and known.is_integer():  # JSON does not tell 1.0 from 1
         raw["id"] = int(known)
     return raw
 
@@ -224,7 +224,7 @@ def encode_message(message: Any) -> bytes:
     """One SDK message as a line."""
     try:
         return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"  # type: ignore[no-any-return]
-    except ValueError:  # a lone surrogate, in an id say
+    except ValueError:  # a lone surrogate, for example in an id
         return encode(message.model_dump(by_alias=True, exclude_unset=True))
 
 
@@ -233,7 +233,7 @@ async def connect(
 ) -> tuple[Lines, Reader, Writer]:
     """The two streams over `source` and `sink`; `on_end` is called once when no more input will come.
 
-    What the client said already comes first; the answer that it has is not said again.
+    With an `opening`, what the client said before is replayed; the answer that it has is not repeated.
     """
     loop = asyncio.get_running_loop()
     lines, writer = Lines(), Writer()

@@ -1,8 +1,8 @@
-"""Owns JSON for the wire: one line in, one value out, and the reverse, for anything JSON can carry.
+"""Owns JSON on the wire: one line in, one value out, and the reverse, for anything JSON can carry.
 
-A message may hold lone surrogates (the escape of U+D800 alone is valid JSON). Most parsers on the other side refuse
-them in raw form, so they leave this process only as escapes. A tool's result is read by a model as the text that it
-is: there, whatever is not seen or ends a line is an escape too (and so escaped twice on the wire).
+A message may contain lone surrogates (the escape of U+D800 alone is valid JSON). Most parsers on the other side
+refuse them in raw form, so they leave this process only as escapes. A tool's result is read by a model as plain
+text: there, every invisible character and line end is an escape too (and so escaped twice on the wire).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ INVALID_REQUEST = -32600
 
 
 class BadLine(Exception):
-    """A line that is not a JSON-RPC message: the error code, and the id to answer where one was seen."""
+    """A line that is not a JSON-RPC message: the error code, and the id to answer if there was one."""
 
     def __init__(self, code: int, reason: str, request_id: str | int | None = None) -> None:
         super().__init__(reason)
@@ -26,13 +26,13 @@ class BadLine(Exception):
         self.request_id = request_id
 
     def answer(self) -> bytes:
-        """The JSON-RPC error line that tells the client."""
+        """The JSON-RPC error line for the client."""
         error = {"code": self.code, "message": self.reason}
         return encode({"jsonrpc": "2.0", "id": self.request_id, "error": error})
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """The JSON object on one line; BadLine for anything else, however large or deep."""
+    """The JSON object on a line; BadLine for anything else, however large or deep."""
     try:
         value = json.loads(line.decode("utf-8-sig", "surrogatepass"), parse_constant=_no_constant)
     except RecursionError:
@@ -58,5 +58,5 @@ def encode(value: object) -> bytes:
 
 
 def result_text(value: object) -> str:
-    """A tool's result as JSON text on one line, in which nothing acts on its reader; its value is exact."""
+    """A tool's result as JSON text on one line, with active characters escaped; its value is exact."""
     return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

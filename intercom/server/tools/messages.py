@@ -1,4 +1,4 @@
-"""Owns the tools by which a session says who it is and talks: register, signoff, send, broadcast, read."""
+"""Owns the tools for identity and messages: register, signoff, send, broadcast, read."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def send(
 
 
 def _answered(bus: Bus, ident: str) -> str:
-    """The id of the message that is answered, by the beginning of it. Refused where there is none."""
+    """The full id of the answered message, from its beginning. Refused if there is none."""
     from intercom.bus.standing import there_is, whole_id
 
     found = bus.ask(lambda db: whole_id(db, ident))
@@ -131,23 +131,23 @@ async def read(
             answer = await _wait(session, call, job, wait if longest is None else min(wait, longest))
             if not answer["messages"] and longest is not None and wait > longest:
                 answer["note"] += f" Waited {longest:g} of the {wait:g} seconds, as this client cuts longer calls."
-    except BaseException:  # cancelled, most likely: nobody will see what was taken
+    except BaseException:  # most likely cancelled: nobody will see what was taken
         session.carried.drop(hand)
         raise
     return answer
 
 
 def _doubts(session: Session) -> Callable[[], bool]:
-    """Whether the client may have given up the call that begins now, without a word of that.
+    """A function that tells whether the client may have given up this call without saying so.
 
-    It may where it is not known to cancel, and the call takes long, or it has called again meanwhile.
+    It may if it is not known to cancel, and the call takes long or it has called again meanwhile.
     """
     begun, calls = time.monotonic(), session.calls
     return lambda: not session.client.says_so and (time.monotonic() - begun > LATE or session.calls != calls)
 
 
 async def _wait(session: Session, call: Caller, job: Callable[[Bus], Any], seconds: float) -> dict[str, Any]:
-    """Run `job` again at each change until it finds something; other calls are answered in between."""
+    """Run `job` at each change until it finds something; other calls are answered meanwhile."""
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -171,9 +171,9 @@ def look(
     bus: Bus,
     doubts: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """One page of new messages, into `hand`; what does not fit stays unread. Refused where the name is lost.
+    """Put one page of new messages into `hand`; the rest stays unread. Refused if the name is lost.
 
-    Where it `doubts` that anybody still waits for the answer, they come once more.
+    If it `doubts` that anybody still waits for the answer, they come again.
     """
     with bus.moment():
         return _look(session, hand, filters, limit, bus, doubts)
@@ -186,12 +186,12 @@ def _look(
     name, carried = _me(session), session.carried
     fits = functools.partial(_fitting, session, bus)
     if carried.count():
-        bus.pace.begun()  # what is taken from there is not there any more
+        bus.pace.begun()  # what is taken from there cannot be taken again
     carried.take(hand, filters, limit, fits)
     if not hand.messages and not hand.dropped:
         carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, **filters.given()))
     shown, left = list(hand.messages), carried.count()
-    if shown or any(filters.given().values()):  # else it was just seen that there is nothing
+    if shown or any(filters.given().values()):  # otherwise the look itself showed that there is nothing
         left += bus.unread(name)
     if doubts():
         carried.doubt(hand)
@@ -213,13 +213,13 @@ def _look(
 
 
 def notices(bus: Bus) -> dict[str, Any]:
-    """What a person would be told of on a terminal since the last time: repairs, files that are not read."""
+    """News for a person since the last call, as on a terminal: repairs, unreadable files."""
     told, bus.notices[:] = [sentence(text) for text in bus.notices[-NOTICES:]], []
     return {"notices": told} if told else {}
 
 
 def _fitting(session: Session, bus: Bus, messages: list[Message]) -> int:
-    """How many of the messages fit one page."""
+    """How many of the messages fit on one page."""
     return len(_filled(session, bus, messages)[1])
 
 
@@ -229,7 +229,7 @@ def _filled(session: Session, bus: Bus, messages: list[Message]) -> tuple[list[d
 
 
 def _checked(bus: Bus, messages: list[Message]) -> dict[str, dict[str, Any]]:
-    """What was found of each `done` among the messages."""
+    """The verification result of each `done` among the messages."""
     ids = [one.id for one in messages if "done" in (one.type, one.status)]
     if not ids:
         return {}
@@ -239,7 +239,7 @@ def _checked(bus: Bus, messages: list[Message]) -> dict[str, dict[str, Any]]:
 
 
 def _check(bus: Bus, messages: list[Message], rows: list[dict[str, Any]]) -> None:
-    """Check what nobody checked as it was sent, and say so in the rows; outside of any transaction, as git is asked."""
+    """Verify each `done` that was not verified when sent, and add the result; outside any transaction, as git runs."""
     late = [one for one in messages if one.type == "done"]
     if not late:
         return
@@ -251,7 +251,7 @@ def _check(bus: Bus, messages: list[Message], rows: list[dict[str, Any]]) -> Non
 
 
 def _history(session: Session, filters: Filters, limit: int | None, bus: Bus) -> dict[str, Any]:
-    """The newest messages that fit a page, oldest of them first. Nothing counts as read."""
+    """The newest messages that fit on a page, oldest first. Marks nothing as read."""
     name = _me(session)
     found = bus.read(name, all=True, limit=limit or 10 * BATCH, **filters.given())
     found.sort(key=lambda message: message.seq or 0)
@@ -269,7 +269,7 @@ def _history(session: Session, filters: Filters, limit: int | None, bus: Bus) ->
 
 
 def _masters(bus: Bus, messages: list[Message]) -> set[str]:
-    """Whose contracts are orders; asked only where a contract may be among the messages."""
+    """The names whose contracts are orders; looked up only if a message may contain a contract."""
     if not any(KIND in message.body for message in messages):
         return set()
     from intercom.bus.names import masters
@@ -278,7 +278,7 @@ def _masters(bus: Bus, messages: list[Message]) -> set[str]:
 
 
 def _me(session: Session) -> str:
-    if not session.name:  # only registered sessions come here, but a name can be lost meanwhile
+    if not session.name:  # only registered sessions get here, but a name can be lost meanwhile
         why = session.trouble or "This session has no name."
         raise Refused(f"{why} Nothing was done. Call intercomm_register first, then repeat this.")
     return session.name

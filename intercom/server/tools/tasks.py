@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.server.session import Session
 
-RECEIPTS = 100  # receipts shown at once
+RECEIPTS = 100  # receipts per answer
 GLIMPSE = 200  # characters of a latest status shown in the overview
 
 
 async def _wake(session: Session, name: str, message: str) -> dict[str, Any]:
-    """Climb the ladder for a message that is stored, beside the bus thread."""
+    """Wake a recipient of a stored message, outside of the bus thread."""
     from intercom.fleet.wake import safely
     from intercom.server.side_thread import on_side_thread
 
@@ -41,7 +41,7 @@ async def escalate(
     kind: Literal["question", "decision"] = "question",
     needs_user: Annotated[bool, Arg("only a person can answer")] = False,
 ) -> dict[str, Any]:
-    """Store a worker's question for the master, and for the user where no master can answer; wake the master."""
+    """Store a worker's question for the master, and for the user if no master can answer; wake the master."""
     marks = {"decision": kind == "decision", "needs user": needs_user}
     special = [word for word, on in marks.items() if on]
     body = f"[{', '.join(special)}] {message}" if special else message
@@ -72,7 +72,7 @@ def _escalate(session: Session, body: str, bus: Bus, *, urgent: bool, needs_user
 
 
 def _session_runs(bus: Bus, name: str) -> bool:
-    """Whether the agent itself is there, where only its server has died: its hooks still bring it messages."""
+    """Whether the agent itself is alive although its server died: its hooks still bring it messages."""
     from contextlib import closing
 
     from intercom.fleet.sessions import Sessions
@@ -89,7 +89,7 @@ def status(
     *,
     receipts: Annotated[bool | str, Arg("true, or an id: was what I sent shown, acted on?")] = False,
 ) -> dict[str, Any]:
-    """Who is here, what waits, and on request what became of what this session sent."""
+    """Who is here, what waits, and on request the receipts of what this session sent."""
     found = bus.status()
     out: dict[str, Any] = {
         "you": {"name": session.name, "role": session.role} if session.name else None,
@@ -118,7 +118,7 @@ def status(
 
 
 def _work(bus: Bus) -> dict[str, dict[str, Any]]:
-    """Of who has a worktree or reported done: where it works, and whether that was verified."""
+    """For each agent with a worktree or a reported done: where it works, and whether that was verified."""
     return bus.state.known(_work_now, bus)
 
 
@@ -168,12 +168,12 @@ async def get_protocol(
     *,
     role: Literal["master", "worker", "agent", "all"] | None = None,
 ) -> str:
-    """The full protocol for the caller's role or for another; with how AIMFP is worked where it is used."""
+    """The full protocol for the caller's role or another; with AIMFP's part in a project that uses it."""
     own = session.role if session.name or session.spawned.name else None
     meant = None if role == "all" else role or own
     text = protocol.for_role(meant)
     try:
         root = await call(lambda bus: bus.config.root)
     except (IntercomError, OSError):
-        return text  # the bus will say at the next call what is wrong with it
+        return text  # the next call reports what is wrong with the bus
     return f"{text}\n{protocol.for_aimfp(meant)}" if used(root) else text

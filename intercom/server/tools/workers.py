@@ -1,6 +1,6 @@
-"""Owns how the answers of the master's tools for workers read: spawn, scan, teardown, and those for worktrees.
+"""Owns the answers of the master's tools for workers and worktrees: spawn, scan, teardown and others.
 
-What the tools take and do is `intercom.fleet.verbs`.
+Their arguments and behaviour are in `intercom.fleet.verbs`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 def public(one: Any) -> dict[str, Any]:
-    """A value that knows its own public form."""
+    """A value in its own public form."""
     found: dict[str, Any] = one.to_json()
     return found
 
 
 def spawned(found: list[Spawned]) -> dict[str, Any]:
-    """How many of them are ready, and what became of each."""
+    """How many workers are ready, and the result for each."""
     ready = sum(one.ready for one in found)
     return {"ready": ready, "asked": len(found), "workers": [one.to_json() for one in found]}
 
 
 def scanned(found: Workers) -> dict[str, Any]:
-    """Each worker, or that there is none."""
+    """Each worker, or a note that there is none."""
     return {"workers": found.found, **({"note": found.note} if found.note else {})}
 
 
 def torn(found: tuple[list[Torn], str]) -> dict[str, Any]:
-    """What became of each, or that there was none."""
+    """The result for each worker, or a note that there was none."""
     ended, note = found
     return {"workers": [one.to_json() for one in ended], **({"note": note} if note else {})}
 
@@ -47,6 +47,6 @@ def listed(found: Queue) -> dict[str, Any]:
 
 
 def removed(gone: Removed) -> dict[str, Any]:
-    """Where it was, and where what was unsaved in it is kept."""
+    """Where it was, and where its unsaved work was kept."""
     out: dict[str, Any] = {"removed": str(gone.path)}
     return {**out, "kept": {"ref": gone.ref, "files": list(gone.files)}} if gone.ref else out
