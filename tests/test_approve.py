@@ -101,6 +101,7 @@ def test_choices(asked: Dialog, allow: int | None, deny: int | None) -> None:
         ("echo " + "漢字" * 40, "echo " + "漢字" * 17 + "漢\n字" + "漢字" * 22, 80, True),
         ("echo " + "漢字" * 40, "echo " + "漢字" * 17 + "漢\n字" + "漢字" * 22, 220, False),
         ("touch a" + " " * 200 + "; rm b", "touch a\n\n          ; rm b", 80, True),
+        ("touch a" + " " * 100 + "; rm -rf b", "touch a\n\n" + " " * 28 + "; rm -rf\nb", 40, True),
         ("touch\ta\t\tb", "touch   a               b", 80, True),
         ("touch a\tb", "touch a  c", 80, False),
         ("echo ⚠\ufe0f it", "echo ⚠ it", 80, True),

@@ -15,7 +15,7 @@ from intercom.fleet.programs.claude.choices import choice_for
 from intercom.fleet.programs.claude.screen import read
 from intercom.fleet.programs.claude.versions import NEWEST, OLDEST
 from intercom.fleet.programs.screen import Screen
-from tests.claude.capture import SCENES
+from tests.claude.capture import NARROW_COMMAND, SCENES, WIDE_COMMAND
 
 OLD, NEW = (Path(__file__).parent / "screens" / f"claude-{version}" for version in (OLDEST, NEWEST))
 FILES = sorted([*OLD.glob("*.txt"), *NEW.glob("*.txt")])
@@ -35,11 +35,13 @@ STATES = {
     "bash-bare": "blocked",
     "bash-denied": "idle",
     "bash-lines": "blocked",
+    "bash-narrow": "blocked",
     "bash-note": "blocked",
     "bash-over-draft": "blocked",
     "bash-spoof": "blocked",
     "bash-subagent": "blocked",
     "bash-tall": "blocked",
+    "bash-wide": "blocked",
     "bypass": "bypass",
     "copy-mode": "idle",  # the text alone does not show it
     "draft": "draft",
@@ -67,9 +69,11 @@ STATES = {
     "notes": "login",
     "panel": "blocked",
     "plan": "plan",
+    "plan-tall": "plan",
     "question": "question",
     "question-review": "question",
     "question-spoof": "question",
+    "question-tall": "question",
     "question-ticks": "question",
     "read": "blocked",
     "ready": "ready",
@@ -109,6 +113,8 @@ DIALOGS: dict[str, dict[str, Any]] = {
     "elicitation": {"kind": "elicitation", "subject": "team1"},
     "question": {"kind": "question", "subject": "Which database?", "default": 0},
     "question-spoof": {"kind": "question", "header": "☐ Database"},
+    "plan-tall": {"kind": "plan", "subject": "", "whole": False},
+    "question-tall": {"kind": "question", "whole": False},
     "plan": {"kind": "plan", "subject": "Plan\n1. Do this\n2. Do that"},
     "trust": {"kind": "trust", "default": 0},
     "mcp-one": {"kind": "mcp_approval", "subject": "team1", "default": 0},
@@ -148,10 +154,10 @@ ANSWERS = {
     "held": ("", "Deny — drop it and tell the sender it was declined"),
     "mcp-one": ("Use this MCP server", "Continue without using this MCP server"),
     "mcp-many": ("", "reject all"),
-    "plan": ("Yes, manually approve edits", ""),
+    **dict.fromkeys(("plan", "plan-tall"), ("Yes, manually approve edits", "")),
     "trust": ("Yes, I trust this folder", "No, exit"),
     **dict.fromkeys(
-        ("elicitation", "login", "notes", "question", "question-review", "question-spoof", "question-ticks"), ("", "")
+        ("elicitation", "login", "notes", *(name for name in STATES if name.startswith("question"))), ("", "")
     ),
     **dict.fromkeys(("settings-warning", "theme"), ("", "")),
 }
@@ -225,6 +231,19 @@ def test_the_choice_is_found_by_its_words(path: Path) -> None:
             assert (screen.dialog.choices[at].label if at is not None else "") == label, decision
 
 
+@pytest.mark.parametrize("folder", [OLD, NEW], ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    ("name", "command"), [("bash-wide-80x24", WIDE_COMMAND), ("bash-narrow-40x45", NARROW_COMMAND)]
+)
+def test_a_command_that_the_screen_breaks_is_the_one_that_was_asked(folder: Path, name: str, command: str) -> None:
+    """Signs two columns wide, a narrow terminal, a tab: the command and no other."""
+    for screen in both(folder / f"{name}.txt"):
+        assert screen.dialog is not None
+        assert screen.dialog.is_about(command)
+        assert not screen.dialog.is_about(command.replace("touch ", "touch  ", 1))
+        assert "\n" not in command or not screen.dialog.is_about(command.replace("\n", " "))
+
+
 def test_choices_and_details() -> None:
     """A few in full."""
     screen = read((OLD / "bash-80x24.txt").read_text("utf-8"))
@@ -250,6 +269,16 @@ def test_a_named_session_keeps_the_edge_of_its_box(path: Path) -> None:
     for screen, text in zip(both(path), (path.read_text("utf-8"), SGR.sub("", path.read_text("utf-8"))), strict=True):
         assert screen.dialog is not None
         assert read(f"{text}{'─' * 100} fix the tests ─\n") == screen
+
+
+@pytest.mark.parametrize("folder", [OLD, NEW], ids=lambda folder: folder.name)
+def test_a_path_that_is_cut_is_not_seen_whole(folder: Path) -> None:
+    """Of a long one the screen shows the end, which many files share."""
+    text = SGR.sub("", (folder / "write-80x24.txt").read_text("utf-8"))
+    whole, cut = read(text).dialog, read(text.replace("\n new.txt\n", "\n …a/long/way/down/to/new.txt\n")).dialog
+    assert whole is not None
+    assert cut is not None
+    assert (whole.whole, cut.whole, cut.kind, cut.tool) == (True, False, "permission", "Write")
 
 
 def test_drafts_placeholders_and_modes() -> None:

@@ -228,7 +228,7 @@ class Session:
         """Paste a prompt, see it arrive in the box, and send it."""
         self.paste(text)
         first = f"❯\u00a0{text.splitlines()[0][:12]}"  # more might be wrapped by the box
-        self.wait(lambda screen: first in screen or "❯\u00a0[Pasted text" in screen)
+        self.wait(lambda screen: first in screen or "❯\u00a0[Pasted text" in screen or "─── ↑ " in screen)
         self.key("Enter")
 
     def wait(self, what: str | Callable[[str], object], seconds: float = 20.0) -> str:

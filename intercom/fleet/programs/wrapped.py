@@ -23,7 +23,7 @@ def same(text: str, shown: str, columns: int = 0) -> bool:
         words = row.strip()
         if words:
             pattern += (_gap(above, row, columns, blank=blank) if above else "") + _row(words)
-            above = words
+            above = row.rstrip()
         blank = not words
     return re.fullmatch(pattern, _plain(text).strip()) is not None
 

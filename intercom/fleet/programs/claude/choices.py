@@ -1,6 +1,6 @@
 """Owns the choices of a dialog of Claude Code: where they stand, which is marked, and which of them says what.
 
-    numbered = [" "] ("❯ " / "  ") number ". " label     ; in one column, 1, 2, 3 …: its digit takes it at once
+    numbered = [" "] ("❯ " / "  ") number "." [" "] label ; in one column, 1, 2, 3 …: its digit takes it at once
     ticked   = ("❯ " / "  ") "[" mark "] " label         ; a form; a key that its hints name ends it
     marked   = ("❯ " / "  ") label                       ; since 2.1.250: arrows move the mark, Enter takes it
     hinted   = key " to " label *(" · " key " to " label) ; where there is nothing to choose from
@@ -20,7 +20,7 @@ from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 
 RULE = re.compile(r"─{10,}(?: .*─)?\Z")
 FRAME = re.compile(r"╌{10,}\Z")
-_NUMBERED = re.compile(r"( {0,4}(?:❯ )? {0,2})([1-9][0-9]?)\. (.+)\Z")
+_NUMBERED = re.compile(r"( {0,4}(?:❯ )? {0,2})([1-9][0-9]?)\.(?: |(?=[A-Z]))(.+)\Z")
 _MARKED = re.compile(r"( {0,4})❯ (\S.*)\Z")
 _TICK = re.compile(r" +(❯ )?\[(.)\] (.+)\Z")
 _HINT = re.compile(r" {0,3}(?:(?:Esc|Enter|Space|Tab|↑/↓|←/→|ctrl\+\w) (?:.*\b)?to|Press Enter to) \w")

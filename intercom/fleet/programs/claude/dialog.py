@@ -25,6 +25,8 @@ from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 _MENU = re.compile(r"▔{10,}\Z")
 _TABS = re.compile(r"(?:←  | ?)[☐☒✔] ")
 _NOT_YET = "…"  #: stands where the text of an edit will be
+_CUT = "…"  #: stands before the end of a long path
+_SCROLLS = re.compile(r"\s[↑↓]\Z")
 _MORE = re.compile(r" *↑ \d+ more lines?\b")
 _TOOLS = {
     "Bash command": "Bash",
@@ -86,15 +88,15 @@ def parse(rows: list[Row]) -> Dialog | None:
     if kind is None:
         return None
     tool, subject, detail, paths = _about(kind, parts)
+    whole = parts.whole and _is_all(kind, parts)
     start = 0 if parts.top is None else max(parts.top, 0)
-    drawn = not any(row.text.strip() == _NOT_YET for row in parts.body)
     return Dialog(
         kind=kind,
         header=parts.header,
         question=parts.question,
         choices=parts.choices,
         default=parts.default,
-        whole=parts.whole and drawn,
+        whole=whole,
         text="\n".join(row.text for row in rows[start:]).strip("\n"),
         tool=tool,
         subject=subject,
@@ -125,8 +127,20 @@ def _cut(rows: list[Row], menu: int | None) -> _Parts:
         body = rows[top + 1 : over[-1]] if over else []
     else:
         body = body[head + 1 if top is not None else 0 : max(start, head + 1)]
-    hints = [row for row in rows[end:] if row.text]
+    hints = [row for row in rows[end:] if row.text and not _MORE.match(row.text)]
     return _Parts(header, body, question, choices, default, hints, top, whole)
+
+
+def _is_all(kind: str, parts: _Parts) -> bool:
+    """Whether all is there, as far as what kind of dialog it is tells: no text to come, none out of sight."""
+    if kind == "plan":  # one that is long scrolls within its frame
+        frames = sum(bool(FRAME.match(row.text)) for row in parts.body)
+        return frames == 2 and not any(_SCROLLS.search(row.text) for row in parts.body)
+    if kind == "question":  # what is asked may stand at the edge, and hold a rule
+        return _TABS.match(parts.header) is not None
+    texts = [row.text.strip() for row in parts.body if row.text]
+    cut = _TOOLS.get(parts.header) in ("Edit", "Write") and texts[:1] and texts[0].startswith(_CUT)  # the path
+    return _NOT_YET not in texts and not cut
 
 
 def _kind(parts: _Parts) -> str | None:
