@@ -55,6 +55,7 @@ SHOWN = (
         ("gone", "idle", "idle", "idle", False),
         ("running", "asked", "unknown", "blocked", True),  # a dialog of a version that draws it in another way
         ("idle", "asked", "menu", "idle", True),
+        ("running", "asked", "menu", "blocked", True),  # a dialog that looks like a menu: a person opens none in a turn
         ("unknown", None, "unknown", "unknown", False),
     ],
 )

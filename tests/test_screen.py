@@ -272,6 +272,14 @@ def test_a_named_session_keeps_the_edge_of_its_box(path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", [OLD, NEW], ids=lambda folder: folder.name)
+def test_a_dialog_in_the_text_of_a_view_is_none(folder: Path) -> None:
+    """Below the conversation, whole on the screen, stands a rule and what keys do there; below a dialog, none."""
+    text = SGR.sub("", (folder / "bash-80x24.txt").read_text("utf-8")).rstrip("\n")
+    assert read(text).state == "blocked"
+    assert read(f"{text}\n{'─' * 80}\n  Showing detailed transcript · ctrl+o to toggle").state in ("menu", "unknown")
+
+
+@pytest.mark.parametrize("folder", [OLD, NEW], ids=lambda folder: folder.name)
 def test_a_path_that_is_cut_is_not_seen_whole(folder: Path) -> None:
     """Of a long one the screen shows the end, which many files share."""
     text = SGR.sub("", (folder / "write-80x24.txt").read_text("utf-8"))

@@ -134,7 +134,8 @@ def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age:
 
     - A process that is not there is gone, whatever else is said.
     - A dialog on the screen is there: plans, questions and first-run dialogs have no hook of their own.
-    - A dialog that only the file knows of is there, too, where the screen shows nothing that is known.
+    - A dialog that only the file knows of is there, too, where the screen shows nothing that is known, or in a turn
+      a menu: people open those before one.
     - Else the hooks' word holds, unless file and screen both say something else and have had the time to: a turn
       that was interrupted by a person ends without a hook, and one that begins shows only after its hooks.
     - A session whose hooks have said nothing yet is starting, for a while.
@@ -152,7 +153,8 @@ def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age:
         return Verdict(shown if shown in FIRST_RUN and shown else "blocked", said if kind == "idle" else "")
     if hooks == "starting" and age < STARTING:
         return Verdict("starting", "")
-    if kinds["file"] == "asked" and kinds["screen"] is None and shown is not None and age >= FRESH:
+    unread = kinds["screen"] is None or (shown == "menu" and hooks == "running")
+    if kinds["file"] == "asked" and unread and shown is not None and age >= FRESH:
         return Verdict("blocked", said)  # a dialog that nobody here can read
     if kinds["hooks"] is None:
         kind = kinds["screen"] or kinds["file"]

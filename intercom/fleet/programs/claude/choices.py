@@ -6,8 +6,8 @@
     hinted   = key " to " label *(" · " key " to " label) ; where there is nothing to choose from
 
 A choice is found by its words, never by its place: the third of a Bash dialog was "No", and is "Yes, and switch to
-auto mode" on later versions. Below the real choices stands no other mark and no frame, so what a model draws above
-them is not taken for them.
+auto mode" on later versions. Below the real choices stands no other mark, no frame and no rule, so what a model draws
+above them, or in a view of the conversation, is not taken for them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 
 RULE = re.compile(r"─{10,}(?: .*─)?\Z")
 FRAME = re.compile(r"╌{10,}\Z")
+_EDGE = re.compile(f"{RULE.pattern}|{FRAME.pattern}")
 _NUMBERED = re.compile(r"( {0,4}(?:❯ )? {0,2})([1-9][0-9]?)\.(?: |(?=[A-Z]))(.+)\Z")
 _MARKED = re.compile(r"( {0,4})❯ (\S.*)\Z")
 _TICK = re.compile(r" +(❯ )?\[(.)\] (.+)\Z")
@@ -107,7 +108,7 @@ def _numbered(rows: list[Row]) -> Found | None:
 def _is_last(rows: list[Row], end: int) -> bool:
     """Whether nothing below can be choices, or what they are about."""
     below = rows[end:]
-    return len(below) <= _TAIL and not any("❯" in row.text or FRAME.match(row.text) for row in below)
+    return len(below) <= _TAIL and not any("❯" in row.text or _EDGE.match(row.text) for row in below)
 
 
 def _ticked(rows: list[Row]) -> Found | None:
