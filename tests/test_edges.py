@@ -13,7 +13,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +35,7 @@ from intercom.hooks import permission, wording
 from intercom.hooks.deliver import unread_page
 from intercom.hooks.faults import note_fault
 from intercom.server.app import App
+from intercom.server.plain import Call
 from intercom.server.session import Session
 from intercom.server.spawned import Spawned as Started
 from intercom.server.toolbox import TOOLS
@@ -48,7 +48,6 @@ IDENT = "k7q294xmbd3"
 STAMP = "2026-01-12 23:50:00"
 
 #: what a server knows of a client that says nothing of itself
-CONTEXT = SimpleNamespace(meta=None, session=SimpleNamespace(client_params=None))
 
 edges = settings(max_examples=12)
 worst = example(hostile.WORST)
@@ -202,7 +201,7 @@ async def told(root: Path, started: Started, value: str) -> list[dict[str, Any]]
     found = []
     async with app.running(bind=bool(started.name)):
         for name, arguments in calls(value):
-            found.append(await app._call(CONTEXT, SimpleNamespace(name=name, arguments=arguments)))
+            found.append(await app.result("", Call(1, name, arguments)))
     assert app.bus_thread.close()
     return found
 
@@ -244,7 +243,7 @@ def test_what_any_tool_answers(value: str, how: str) -> None:
     app = App(Session(Bus.open))
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(io.StringIO()) as err:
         patch.setattr(app, "call", call)
-        result = asyncio.run(app._call(CONTEXT, SimpleNamespace(name="intercomm_status", arguments={})))
+        result = asyncio.run(app.result("", Call(1, "intercomm_status", {})))
     said = result["content"][0]["text"]
     hostile.check(said, but="")
     hostile.check(err.getvalue(), but="\n\t")

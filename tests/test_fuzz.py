@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from intercom import Bus
 from intercom.server.app import App
+from intercom.server.plain import Call
 from intercom.server.session import Session
 from intercom.server.spawned import Spawned
 from intercom.server.tool import ON_CREW
@@ -53,7 +54,7 @@ def test_any_arguments(project: Path, asked: list[tuple[str, dict[str, Any]]]) -
         app = App(Session(lambda: Bus.open(project), Spawned("roo", "worker")))
         async with app.running(bind=True):
             for name, arguments in asked:
-                result = await app._result("test", {}, name, arguments)
+                result = await app.result("test", Call(1, name, arguments))
                 said = result["content"][0]["text"]
                 assert "failed inside" not in said, (name, arguments, said)
                 json.dumps(result)

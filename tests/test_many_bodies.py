@@ -27,6 +27,7 @@ from intercom.core.message import STATUS_CODES, Message
 from intercom.format import FRONT, MARKER, MESSAGE, decode, parse
 from intercom.format.record import is_control
 from intercom.server.app import App
+from intercom.server.sdk import server_of
 from intercom.server.session import Session
 from tests.strategies import ENDS, NASTY, bodies, rendered_blocks, tangles
 
@@ -381,7 +382,7 @@ class Tool:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _serve(self) -> None:
-        async with self._app.running(bind=False), Client(self._app.server) as client:
+        async with self._app.running(bind=False), Client(server_of(self._app)) as client:
             self._ready.set_result(client)
             await self._over.wait()
 

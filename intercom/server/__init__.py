@@ -1,18 +1,19 @@
 """Owns starting and ending `intercom mcp`: one MCP server on stdin and stdout, for one client session.
 
-Start-up time is import time: the SDK has some 600 modules, and `front` answers while they load. The garbage
-collector would scan all of them repeatedly meanwhile, in vain, so it is off until they are loaded.
+Start-up time is import time, and `front` answers while what calls need loads. The garbage collector would scan all of
+it repeatedly meanwhile, in vain, so it is off until it is loaded.
 """
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from intercom.server.front import Opening
+    from intercom.server.app import App
+    from intercom.server.desk import Behind
+    from intercom.server.front import Front
     from intercom.server.spawned import Spawned
 
 
@@ -20,34 +21,43 @@ def main(root: str | None = None, machine: str | None = None) -> int:
     """Serve until the client leaves or we are told to stop. Returns the exit status."""
     gc.disable()
     from intercom.server import streams
-    from intercom.server.front import Opening, serve
+    from intercom.server.front import Front, serve
     from intercom.server.spawned import Spawned
 
     spawned = Spawned.of(os.environ)
     pipes = streams.claim()
-    if not streams.watched(*pipes):  # then nothing can be answered while the rest loads
-        _served(_load(), spawned, root, machine, pipes, Opening())
-        return 0
 
     def tools() -> list[dict[str, Any]]:
         from intercom.server.toolbox import visible
 
         return [tool.listing() for tool in visible(spawned.role)]
 
-    opening, loaded = serve(pipes[0].fileno(), pipes[1].fileno(), tools, _load)
-    _served(loaded, spawned, root, machine, pipes, opening)
+    if streams.watched(*pipes):
+        begun, loaded = serve(pipes[0].fileno(), pipes[1].fileno(), tools, _load)
+    else:  # then nothing can be answered while the rest loads
+        begun, loaded = Front(tools), _load()
+    _served(loaded, spawned, root, machine, pipes, begun)
     return 0
 
 
 def _load() -> Any:
-    """Import everything that a server needs; returns its module `app`."""
+    """Import everything that a server needs, except the SDK; returns its module `app`."""
     import asyncio  # noqa: F401
 
+    import pydantic_core  # noqa: F401
+
     from intercom.bus import ahead
-    from intercom.server import app, session, transport  # noqa: F401
+    from intercom.server import app, desk, session, transport  # noqa: F401
 
     ahead.reading()  # early, in case an upgrade removes the files
     return app
+
+
+def _sdk() -> Behind:
+    """Import what serves everything that is not plain."""
+    from intercom.server.sdk import run
+
+    return run
 
 
 def _served(
@@ -56,9 +66,9 @@ def _served(
     root: str | None,
     machine: str | None,
     pipes: tuple[BinaryIO, BinaryIO],
-    opening: Opening,
+    begun: Front,
 ) -> None:
-    """Serve one opened connection to its end."""
+    """Serve one begun connection to its end."""
     import asyncio
 
     from intercom.server.session import Session
@@ -78,7 +88,7 @@ def _served(
 
     served = app.App(Session(open_bus, spawned))
     known = bool(spawned.name) or (bool(spawned.session) and _folder_exists(root, machine))
-    asyncio.run(_serve(served, pipes, opening, bind=known))
+    asyncio.run(_serve(served, pipes, begun, bind=known))
     served.bus_thread.close()
 
 
@@ -93,20 +103,22 @@ def _folder_exists(root: str | None, machine: str | None) -> bool:
         return False
 
 
-async def _serve(served: Any, pipes: tuple[BinaryIO, BinaryIO], opening: Opening, *, bind: bool) -> None:
+async def _serve(served: App, pipes: tuple[BinaryIO, BinaryIO], begun: Front, *, bind: bool) -> None:
     """Serve, and stop at the end of input or on a signal."""
     import asyncio
 
-    from intercom.server import transport
+    from intercom.server.desk import Desk
+    from intercom.server.framing import Lines
+    from intercom.server.transport import Writer, connect
     from intercom.system import host
 
-    lines, reader, writer = await transport.connect(*pipes, served.session.leave, opening)
-    if opening.client is not None:
-        served.session.meet(opening.client)  # its list of tools has been sent by then
-        reader.at_once = functools.partial(served.at_once, opening.client)
+    lines = Lines()
+    writer = Writer(lines)
+    desk = Desk(served, begun, lines, writer, _sdk)
     host.on_stop(asyncio.get_running_loop(), lines.end)
     async with served.running(bind=bind):
-        await served.server.run(reader, writer, served.options())
-        if reader.quiet and await writer.heard():
+        await connect(*pipes, lines, writer, begun.rest)
+        await desk.serve()
+        if desk.quiet and await writer.heard():
             await served.parted()
     await writer.flush()

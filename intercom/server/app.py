@@ -12,28 +12,25 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
-
-from mcp.server.lowlevel import NotificationOptions, Server
 
 from intercom.core.display import framed
 from intercom.core.errors import IntercomError, Refused, brief
 from intercom.core.pace import NotNow
-from intercom.core.version import __version__
 from intercom.fleet.programs.known import SPAWN
-from intercom.server import front, protocol
 from intercom.server.bus_thread import BusThread
 from intercom.server.session import Session
 from intercom.server.side_thread import on_side_thread
 from intercom.server.tool import AGENT, ANY, MASTER, ON_BUS, ON_LOOP, Caller, Tool
 from intercom.server.toolbox import BY_NAME, allowed, visible
-from intercom.server.wire import encode, result_text
+from intercom.server.wire import result_text
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.fleet.crew import Crew
+    from intercom.server.plain import Call
 
 HEARTBEAT = 10.0  # seconds
 USHER = 1.0  # seconds between checks whether an idle session has something to read
@@ -41,25 +38,15 @@ TELL = 5.0  # seconds between checks for what to tell a person elsewhere
 PARTING = 2.0  # seconds allowed for the last receipts
 _LOGGED = 4_000  # characters of a fault on stderr: some clients do not read it, and a full pipe would block us
 _LONG = ("wait", "all")  # arguments that make a quick tool slow
-_OF_A_CALL = {"name", "arguments", "_meta"}
-_COMPLETE = {"resultType": "complete"}  # required by the protocol of 2026; the SDK drops it for older clients
 
 
 class App:
-    """One session's server: the SDK's `Server` over our tool table, with a thread for the bus."""
+    """One session's server: the calls in our tool table, with a thread for the bus."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.bus_thread = BusThread(session.open_bus)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.server: Server[Any] = Server(
-            front.NAME,
-            version=__version__,
-            instructions=protocol.instructions(),
-            on_list_tools=self._list,  # type: ignore[arg-type]  # plain dicts: a third of the cost of models
-            on_call_tool=self._call,  # type: ignore[arg-type]
-        )
-        self.server.middleware.clear()  # tracing, which nobody uses
 
     @contextlib.asynccontextmanager
     async def running(self, *, bind: bool) -> AsyncIterator[App]:
@@ -76,36 +63,27 @@ class App:
             for task in self._tasks:
                 task.cancel()
 
-    def options(self) -> Any:
-        """The options for `Server.run`; the tool list changes when a session turns out to be a worker's."""
-        return self.server.create_initialization_options(NotificationOptions(tools_changed=True))
+    def tools(self) -> list[dict[str, Any]]:
+        """The tools that this session is shown."""
+        return [tool.listing() for tool in visible(self.session.role)]
 
-    async def _list(self, context: Any, _params: Any) -> dict[str, Any]:
-        self.session.meet(_client(context))  # a worker that gets its messages from hooks may never call
-        return {
-            "tools": [tool.listing() for tool in visible(self.session.role)],
-            "ttlMs": 0,
-            "cacheScope": "private",
-            **_COMPLETE,
-        }
-
-    async def _call(self, context: Any, params: Any) -> dict[str, Any]:
+    async def result(
+        self, client: str, asked: Call, changed: Callable[[], Awaitable[Any]] | None = None
+    ) -> dict[str, Any]:
+        """The result for a client, whatever happens; `changed` is called if its list of tools is another now."""
         before = self.session.role
-        result = await self._result(
-            _client(context), (context.meta if context is not None else None) or {}, params.name, params.arguments
-        )
-        if self.session.role != before and params.name == "intercomm_register" and not result["isError"]:
+        result = await self._result(client, asked)
+        renamed = self.session.role != before and asked.tool == "intercomm_register" and not result["isError"]
+        if renamed and changed is not None:
             with contextlib.suppress(Exception):  # only a courtesy; every call is checked anyway
-                await context.session.send_tool_list_changed()
+                await changed()
         return result
 
-    async def _result(
-        self, client: str, meta: Mapping[str, Any], name: str, arguments: dict[str, Any] | None
-    ) -> dict[str, Any]:
-        """The result for a client, whatever happens. NotNow."""
+    async def _result(self, client: str, asked: Call) -> dict[str, Any]:
+        """The same. NotNow."""
         try:
-            self.session.called(client, meta)
-            answer = await self.call(name, arguments)
+            self.session.called(client, asked.meta)
+            answer = await self.call(asked.tool, asked.arguments)
         except IntercomError as error:
             return _result(brief(error), error=True)
         except NotNow:
@@ -115,29 +93,21 @@ class App:
             sys.stderr.flush()
             return _result(_fault(error), error=True)
         result = _result(answer if isinstance(answer, str) else result_text(answer))
-        if name in BY_NAME and BY_NAME[name].structured:
+        if asked.tool in BY_NAME and BY_NAME[asked.tool].structured:
             result["structuredContent"] = answer
         return result
 
-    def at_once(self, client: str, raw: dict[str, Any]) -> bytes | None:
-        """The answer to a raw request if it is a tool call that waits for nothing; otherwise None.
-
-        The SDK takes several times as long as such a call itself. It has agreed to the connection by then.
-        """
-        asked = front.request(raw, "tools/call")
-        if asked is None or not front.plain_meta(asked.params) or not asked.params.keys() <= _OF_A_CALL:
-            return None
-        tool, arguments = BY_NAME.get(str(asked.params.get("name"))), asked.params.get("arguments", {})
-        if tool is None or not tool.quick or type(arguments) is not dict or any(map(arguments.get, _LONG)):
-            return None
-        if not tool.knows(arguments):
+    def at_once(self, client: str, asked: Call) -> dict[str, Any] | None:
+        """The result of a call that waits for nothing; None for any other, and then nothing was done."""
+        tool, arguments = BY_NAME.get(asked.tool), asked.arguments or {}
+        if tool is None or not tool.quick or any(map(arguments.get, _LONG)) or not tool.knows(arguments):
             return None
         try:
             with self.bus_thread.here():
-                self._result(client, asked.params.get("_meta") or {}, tool.name, arguments).send(None)
+                self._result(client, asked).send(None)
         except StopIteration as done:  # the coroutine ended without awaiting anything
-            shown = {key: value for key, value in done.value.items() if key not in _COMPLETE}
-            return encode({"jsonrpc": "2.0", "id": asked.id, "result": shown})
+            found: dict[str, Any] = done.value
+            return found
         except NotNow:
             pass
         return None
@@ -267,12 +237,6 @@ def _elsewhere(crew: Crew) -> None:
     look(crew)
 
 
-def _client(context: Any) -> str:
-    """The client's name, from its connect or from this call; "" if it gave none."""
-    params = context.session.client_params if context is not None else None
-    return str(params.client_info.name) if params is not None else ""
-
-
 def _not_yours(tool: Tool, session: Session) -> str:
     if tool.who == MASTER and session.role == AGENT:
         return (
@@ -299,4 +263,4 @@ def _fault(error: Exception) -> str:
 
 
 def _result(text: str, *, error: bool = False) -> dict[str, Any]:
-    return {"content": [{"type": "text", "text": text}], "isError": error, **_COMPLETE}
+    return {"content": [{"type": "text", "text": text}], "isError": error}

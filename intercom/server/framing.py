@@ -10,7 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-MAX_LINE = 64 << 20  # bytes in one line
+from intercom.server.wire import MAX_LINE
+
 QUEUE = 4 << 20  # bytes
 
 
@@ -26,8 +27,8 @@ class Lines(asyncio.Protocol):
         self._paused = False
         self._ended = False
         self._something = asyncio.Event()
-        #: Handles a line at once, without the queue, if the queue is empty and it can.
-        self.shortcut: Callable[[bytes], bool] = lambda _line: False
+        #: Handles a line (None: it was too long) at once, without the queue, if the queue is empty and it can.
+        self.shortcut: Callable[[bytes | None], bool] = lambda _line: False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, for pausing and closing it."""
@@ -63,13 +64,19 @@ class Lines(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def next(self) -> bytes | None:
-        """The next line (None: it was too long); EOFError when there are no more."""
+    async def wait(self) -> bool:
+        """Wait until there is a line; False when there are no more."""
         while not self._lines:
             if self._ended:
-                raise EOFError
+                return False
             self._something.clear()
             await self._something.wait()
+        return True
+
+    async def next(self) -> bytes | None:
+        """The next line (None: it was too long); EOFError when there are no more."""
+        if not await self.wait():
+            raise EOFError
         line = self._lines.popleft()
         self._waiting -= len(line or b"")
         if self._paused and self._waiting < QUEUE and self._transport is not None and not self._ended:
@@ -88,18 +95,19 @@ class Lines(asyncio.Protocol):
     def _finish(self) -> None:
         if self._skipping:
             self._skipping = False
-            self._lines.append(None)
-            self._something.set()
+            self._push(None)
             return
         line = bytes(self._tail)
         self._tail = bytearray()
         self._push(line)
 
-    def _push(self, line: bytes) -> None:
-        if not line.strip() or (not self._lines and self.shortcut(line)):
+    def _push(self, line: bytes | None) -> None:
+        if line is not None and not line.strip():
+            return
+        if not self._lines and self.shortcut(line):
             return
         self._lines.append(line)
-        self._waiting += len(line)
+        self._waiting += len(line or b"")
         self._something.set()
         if self._waiting >= QUEUE and not self._paused and self._transport is not None:
             self._paused = True

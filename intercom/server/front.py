@@ -1,9 +1,9 @@
-"""Owns a server's first answers: `initialize` and `tools/list`, given before the MCP SDK is imported.
+"""Owns a server's first answers: `initialize` and `tools/list`, given before anything large is imported.
 
-Importing the SDK takes longer than some clients wait. So the connection begins here, with the standard library
-alone, while the SDK loads on another thread; then the client's messages are replayed to it, and the answer that the
-client already has is left out. Only requests in the plain form that clients send are answered here, exactly as the
-SDK would (tests compare the two); anything else, and everything after it, waits for the SDK.
+The connection begins here, with the standard library alone, while what calls need loads on another thread; then `desk`
+takes over. If the MCP SDK is needed later, the handshake is replayed to it, and the answer that the client already has
+is left out. Only requests in the plain form that clients send are answered here, exactly as the SDK would (tests
+compare the two); anything else, and everything after it, waits for the desk.
 """
 
 from __future__ import annotations
@@ -13,31 +13,20 @@ import select
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from intercom.core.version import __version__
-from intercom.server import protocol
-from intercom.server.wire import BadLine, decode, encode
+from intercom.server import protocol, wire
+from intercom.server.plain import Json, listing, request
+from intercom.server.wire import BadLine, decode
 
 NAME: Final = "intercomm"
 CAPABILITIES: Final = {"tools": {"listChanged": True}}
 #: Protocol versions with answers of this form; a client that asks for another waits.
 VERSIONS: Final = ("2025-06-18", "2025-11-25")
-_MODERN = "io.modelcontextprotocol/"  # prefix of keys that only later versions put into `_meta`
 _FIRST = 0.02  # seconds within which most clients have introduced themselves
 _SWITCH = 0.0005  # thread switch interval in seconds, so that loading does not delay answers
-_LONGEST = 2**53  # the largest numeric id
 _READ = 1 << 16  # bytes
-
-Json = dict[str, Any]
-
-
-class Opening(NamedTuple):
-    """How a connection began: what the SDK's server must hear, and what it need not answer."""
-
-    said: bytes = b""  #: the client's messages, to be replayed
-    answered: str | int | None = None  #: the id of `initialize`, if it was answered here
-    client: str | None = None  #: the client's name, if it was answered here
 
 
 class Front:
@@ -45,28 +34,24 @@ class Front:
 
     def __init__(self, tools: Callable[[], list[Json]]) -> None:
         self.open = True  #: whether more may be answered here
-        self.answered: str | int | None = None
-        self._client: str | None = None
+        self.answered: str | int | None = None  #: the id of `initialize`, if it was answered here
+        self.client: str | None = None  #: the client's name, if it was answered here
+        self.heard = b""  #: the handshake, to be replayed to the SDK
+        self.rest = b""  #: what came and was not answered
         self._tools = tools
-        self._heard = b""  # what to replay to the SDK's server
-        self._rest = b""  # what was not examined
 
     def take(self, data: bytes) -> bytes:
         """The answers to new data; from the first line that is not answered here, everything is kept."""
-        self._rest += data
+        self.rest += data
         out = b""
-        while self.open and b"\n" in self._rest:
-            line, _, rest = self._rest.partition(b"\n")
+        while self.open and b"\n" in self.rest:
+            line, _, rest = self.rest.partition(b"\n")
             answer = self._answer(line)
             if answer is None:
                 self.open = False
             else:
-                out, self._rest = out + answer, rest
+                out, self.rest = out + answer, rest
         return out
-
-    def opening(self) -> Opening:
-        """The state to hand over."""
-        return Opening(self._heard + self._rest, self.answered, self._client)
 
     def _answer(self, line: bytes) -> bytes | None:
         """The answer to a line, b"" for one that has none; None if it is not answered here."""
@@ -74,61 +59,34 @@ class Front:
             raw = decode(line)
         except BadLine:
             return None
-        if self.answered is None:
-            return self._initialize(raw, line)
-        if raw in _INITIALIZED:
-            self._heard += line + b"\n"
-            return b""
-        asked = request(raw, "tools/list")
-        if asked is None or not asked.params.keys() <= {"_meta"} or not plain_meta(asked.params):
-            return None
-        return encode({"jsonrpc": "2.0", "id": asked.id, "result": {"tools": self._tools()}})
+        answer = self.greeted(raw, line)
+        if answer is None and self.answered is not None and (asked := listing(raw)) is not None:
+            return wire.answer(asked.id, {"tools": self._tools()})
+        return answer
 
-    def _initialize(self, raw: Json, line: bytes) -> bytes | None:
+    def greeted(self, raw: Json, line: bytes) -> bytes | None:
+        """The answer to a message of the handshake (b"" if it needs none), which is `line`; None for any other."""
+        if self.answered is not None:
+            if raw not in _INITIALIZED:
+                return None
+            self.heard += line + b"\n"
+            return b""
         asked = request(raw, "initialize")
         if asked is None or not _plain_client(asked.params):
             return None
-        self.answered, self._client = asked.id, asked.params["clientInfo"]["name"]
-        self._heard = line + b"\n"
+        self.answered, self.client = asked.id, asked.params["clientInfo"]["name"]
+        self.heard = line + b"\n"
         result = {
             "capabilities": CAPABILITIES,
             "instructions": protocol.instructions(),
             "protocolVersion": asked.params["protocolVersion"],
             "serverInfo": {"name": NAME, "version": __version__},
         }
-        return encode({"jsonrpc": "2.0", "id": asked.id, "result": result})
-
-
-class Asked(NamedTuple):
-    """A request in plain form."""
-
-    id: str | int
-    params: Json
+        return wire.answer(asked.id, result)
 
 
 _NOTE = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 _INITIALIZED: Final = (_NOTE, {**_NOTE, "params": {}})
-_KEYS = {"jsonrpc", "id", "method", "params"}
-
-
-def request(raw: Json, method: str) -> Asked | None:
-    """Parse a request for this method if its form leaves no question; otherwise None."""
-    ident, params = raw.get("id"), raw.get("params", {})
-    if raw.get("method") != method or raw.get("jsonrpc") != "2.0" or not raw.keys() <= _KEYS:
-        return None
-    if type(params) is not dict:
-        return None
-    if type(ident) is int:
-        return Asked(ident, params) if abs(ident) < _LONGEST else None
-    return Asked(ident, params) if type(ident) is str and ident.isascii() else None
-
-
-def plain_meta(params: Json) -> bool:
-    """Whether a request's `_meta`, if any, is acceptable in every version of the protocol."""
-    meta = params.get("_meta", {})
-    if type(meta) is not dict or any(key.startswith(_MODERN) for key in meta):
-        return False
-    return type(meta.get("progressToken", 0)) in (str, int)
 
 
 def _plain_client(params: Json) -> bool:
@@ -154,8 +112,8 @@ def _plain_ability(key: str, value: Any) -> bool:
     return key == "sampling" and not value
 
 
-def serve(source: int, sink: int, tools: Callable[[], list[Json]], load: Callable[[], Any]) -> tuple[Opening, Any]:
-    """Answer on these descriptors until `load`, on a thread, is done; returns the opening, and the result of `load`."""
+def serve(source: int, sink: int, tools: Callable[[], list[Json]], load: Callable[[], Any]) -> tuple[Front, Any]:
+    """Answer on these descriptors until `load`, on a thread, is done; returns the front, and the result of `load`."""
     front, done = Front(tools), os.pipe()
     loaded: list[Any] = []
     failed: list[BaseException] = []
@@ -187,7 +145,7 @@ def serve(source: int, sink: int, tools: Callable[[], list[Json]], load: Callabl
     os.close(done[0])
     for error in failed:
         raise error
-    return front.opening(), loaded[0]
+    return front, loaded[0]
 
 
 def _exchange(front: Front, source: int, sink: int) -> None:

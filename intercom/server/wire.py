@@ -12,12 +12,15 @@ from typing import Any
 
 from intercom.core.display import escaped
 
+MAX_LINE = 64 << 20  #: bytes in one line
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
+INTERNAL_ERROR = -32603
+CONNECTION_CLOSED = -32000
 
 
 class BadLine(Exception):
-    """A line that is not a JSON-RPC message: the error code, and the id to answer if there was one."""
+    """A line that cannot be served: the error code, and the id to answer where one was seen."""
 
     def __init__(self, code: int, reason: str, request_id: str | int | None = None) -> None:
         super().__init__(reason)
@@ -29,6 +32,21 @@ class BadLine(Exception):
         """The JSON-RPC error line for the client."""
         error = {"code": self.code, "message": self.reason}
         return encode({"jsonrpc": "2.0", "id": self.request_id, "error": error})
+
+
+def message(line: bytes | None) -> dict[str, Any]:
+    """What a client says on a line (None: one that was too long). BadLine."""
+    if line is None:
+        raise BadLine(PARSE_ERROR, f"Parse error: a line of more than {MAX_LINE} bytes")
+    raw = decode(line)
+    if type(known := raw.get("id")) is float and known.is_integer():  # the same number to JSON
+        raw["id"] = int(known)
+    return raw
+
+
+def answer(request_id: str | int, result: object) -> bytes:
+    """The line that answers a request."""
+    return encode({"jsonrpc": "2.0", "id": request_id, "result": result})
 
 
 def decode(line: bytes) -> dict[str, Any]:

@@ -78,6 +78,14 @@ class Client:
         os.write(self._input, b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
         return answer
 
+    def ping(self) -> float:
+        """Seconds of a ping as clients send it."""
+        return self.timed("ping", {})[0]
+
+    def ping_by_sdk(self) -> float:
+        """Seconds of a ping that the SDK answers."""
+        return self.timed("ping", {"_meta": {"io.modelcontextprotocol/any": 1}})[0]
+
     def tools(self) -> dict[str, Any]:
         """The tools that the server lists."""
         return self.request("tools/list", {})

@@ -2,8 +2,8 @@
 
 Times on a shared machine mean little, so a figure stands beside a floor that was measured in the same
 run, turn by turn, and what a budget limits is the ratio of the two medians. A p99 is compared with the
-p99 of the floor. Two units more: a *ping* is the median of bare MCP pings of the same server, in the same run; and
-what the Node original took in the same unit, where it was measured, stands beside.
+p99 of the floor. Two units more: a *ping* is the median of MCP pings of the same server that went through the SDK, in
+the same run; and what the Node original took in the same unit, where it was measured, stands beside.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 UNITS = """\
-A ping is the median of bare MCP pings of the same server, in the same run; Node is what the original took in its own.
+A ping is the median of MCP pings that went through the SDK of the same server, in the same run; Node is what the
+original took in its own. (Plain pings and calls are answered without the SDK: the first row is such a ping.)
 A ratio is that of the medians of ours and of the floor beside it, which is measured turn by turn in the same run."""
 #: Where the rest of a figure goes that is above its budget, by the beginning of its row; from `make bench-profile`.
 REASONS = {
-    "MCP ping": "120 of 143 µs are the SDK's own dispatch; it stays on that way, for it tells that all is well.",
     "intercomm_send and the other's read": "the ways in and out of two servers are two pings already. The reader then "
     "compares page, ledger and base (0.15 ms), writes to the index (0.2), and notes what it gave (0.25): 140 calls of "
     "the system, of which 40 are SQLite's locks.",
@@ -33,7 +33,6 @@ REASONS = {
     "written: 7 ms of processor with a hundred messages on it.",
     "catching up": "parsing is the floor; SQLite's insertions take 0.7 as long again, the transaction around them 0.6, "
     "comparing page, ledger and base 0.6.",
-    "server memory": "the SDK alone, imported, is 66 MiB.",
     "memory of a waiter": "it holds all that a look may need, for an upgrade may take the package away while it waits. "
     "Python with its sqlite3 is 13 MiB, watchdog and YAML 3.",
     "`intercom read`": "Python's own modules (re, typing, argparse, pathlib, sqlite3) are two fifths of it.",
