@@ -177,7 +177,7 @@ class Desk:
                 self.say(BadLine(wire.INTERNAL_ERROR, said, ident).answer())
 
     async def _loaded(self) -> Behind:
-        """Load the SDK on a thread, so that plain messages are served meanwhile; garbage collection would find nothing."""
+        """Load the SDK on a thread, so that plain messages are served meanwhile, and without garbage collection."""
         gc.disable()
         try:
             return await asyncio.to_thread(self._load)
