@@ -1,1 +1,1 @@
-"""Owns agents at work: their programs and sessions, waking them, answering for them, workers and worktrees."""
+"""Owns agents at work: their programs and sessions, waking them, answering their requests, workers and worktrees."""

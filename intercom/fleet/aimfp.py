@@ -1,7 +1,7 @@
-"""Owns what Intercom does for a project that uses AIMFP: the marker by which AIMFP sees us, and what it needs of git.
+"""Owns what Intercom does for a project that uses AIMFP: the marker that shows AIMFP our presence, and its git needs.
 
-AIMFP's own data is never read. Each need says what is missing, and what to do about it; `intercom init --aimfp` can do
-what is not a person's to decide, after showing it.
+AIMFP's own data is never read. Each need says what is missing and what to do about it; `intercom init --aimfp` does,
+after showing it, whatever does not need a person's decision.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _SELF_IGNORED = b"# made by Intercom; AIMFP looks whether intercomm.db is here\n
 
 
 class Need(NamedTuple):
-    """Something that AIMFP needs for several workers, and whether it is there."""
+    """A precondition of AIMFP for several workers, and whether it is met."""
 
     name: str
     met: bool
     says: str
-    do: str = ""  #: the next command or act
-    stops: bool = False  #: whether workers in worktrees can do nothing at all without it
-    ours: bool = False  #: whether `intercom init --aimfp` does it
+    do: str = ""  #: the next command or step
+    stops: bool = False  #: whether workers in worktrees cannot work at all without it
+    ours: bool = False  #: whether `intercom init --aimfp` can do it
 
 
 def mark(*folders: str | os.PathLike[str]) -> None:
-    """Let AIMFP see in these checkouts, where it is used, that Intercom is there. Never fails, overwrites nothing."""
+    """Create the marker in these checkouts if they use AIMFP. Never fails, never overwrites."""
     for folder in folders:
         marker = os.path.join(folder, MARKER)
         if os.path.lexists(marker) or not used(folder):
@@ -47,7 +47,7 @@ def mark(*folders: str | os.PathLike[str]) -> None:
 
 
 def unmark(*folders: str | os.PathLike[str]) -> list[str]:
-    """Take the marker away where it is ours: empty. What InterComm keeps there stays. The files that are gone."""
+    """Remove our empty markers; InterComm's files in their place stay. Returns the removed files."""
     gone = []
     for folder in folders:
         marker = os.path.join(folder, MARKER)
@@ -77,15 +77,15 @@ def checkouts(root: Path) -> list[Path]:
 
 
 def needs(root: Path, base: str = BRANCH) -> list[Need]:
-    """What AIMFP needs of the git repository at `root`, met or not, for workers that begin at `base`.
+    """AIMFP's preconditions in the repository at `root`, met or not, for workers that start from `base`.
 
-    Nothing where the project does not use AIMFP.
+    Empty if the project does not use AIMFP.
     """
     return [*_needs(root, base)] if used(root) else []
 
 
 def unmet(root: Path, base: str = BRANCH) -> list[Need]:
-    """Those that are not met."""
+    """The unmet ones."""
     return [one for one in needs(root, base) if not one.met]
 
 
@@ -130,7 +130,7 @@ def unignored(root: Path) -> list[str]:
 
 
 def keeps_ours(root: Path) -> bool:
-    """Whether git leaves AIMFP's database as it is when it merges: only AIMFP can merge what is in it."""
+    """Whether git leaves AIMFP's database alone when it merges: only AIMFP can merge its content."""
     from intercom.system.git import git
 
     said = git(root, "check-attr", "-z", "merge", "--", TRACKING, check=False).out.split("\0")
@@ -139,7 +139,7 @@ def keeps_ours(root: Path) -> bool:
 
 
 def plan(root: Path) -> list[str]:
-    """What `prepare` will do, a line each; empty where there is nothing to do."""
+    """What `prepare` will do, one line each; empty if there is nothing to do."""
     lines = [f"add to .gitignore: {line}" for line in unignored(root)]
     if not keeps_ours(root):
         lines.append(f"git config merge.{DRIVER}.driver true")
@@ -148,7 +148,7 @@ def plan(root: Path) -> list[str]:
 
 
 def prepare(root: Path) -> None:
-    """Set what can be set for AIMFP; safe to repeat. IntercomError, OSError."""
+    """Configure for AIMFP what can be configured; safe to repeat. IntercomError, OSError."""
     from intercom.system.git import git
 
     missing = unignored(root)
@@ -164,7 +164,7 @@ def prepare(root: Path) -> None:
 
 
 def _append(path: Path, lines: list[str]) -> None:
-    """Add lines at the end of a text file, in its own kind of line ends."""
+    """Append lines to a text file, with its own line ends."""
     present = path.read_bytes() if path.exists() else b""
     newline = b"\r\n" if b"\r\n" in present else b"\n"
     joint = newline if present and not present.endswith(b"\n") else b""

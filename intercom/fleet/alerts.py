@@ -1,4 +1,4 @@
-"""Owns what a person elsewhere is told of, once: what counts, when it is due, and what was told already.
+"""Owns what a remote person is alerted to: what counts, when it is due, and what was sent already.
 
     message      a message to `user`
     permission   a worker asks for one, and nobody answered for a while
@@ -7,8 +7,8 @@
     repair       Intercom put something right in the log
     budget       an agent used more than its budget
 
-Pure but for the notebook: values in, alerts out. The settings are `[notify]` in the person's own
-`$XDG_CONFIG_HOME/intercom/config.toml`, never in a project; how an alert is sent is `notifiers`.
+Pure except for the notebook: values in, alerts out. The settings are `[notify]` in the person's own
+`$XDG_CONFIG_HOME/intercom/config.toml`, never in a project; how an alert is sent is up to `notifiers`.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from intercom.fleet import personal
 from intercom.fleet.overview import NEEDS_YOU, STUCK, Overview
 
 KINDS = ("message", "permission", "stuck", "unverified", "repair", "budget")
-_TEXT = 300  #: characters of a message that an alert repeats
-_LINES, _LINE = 12, 160  #: of a digest, and characters of each
-_KEPT = 5000  #: alerts of a project that are remembered
-_PATIENCE = 5.0  #: seconds for another that tells something at the same time
+_TEXT = 300  #: characters of a message quoted in an alert
+_LINES, _LINE = 12, 160  #: lines of a digest, and characters of each
+_KEPT = 5000  #: alerts remembered per project
+_PATIENCE = 5.0  #: seconds to wait for another process that sends at the same time
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)\Z")
 _NAMES = {"urls", "desktop", "events", "after", "quiet", "digest"}
 
 
 class Alert(NamedTuple):
-    """One thing to tell. `key` tells it from every other, for ever."""
+    """One alert. `key` identifies it for good."""
 
     kind: str
     key: str
@@ -48,18 +48,18 @@ class Alert(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What `[notify]` says."""
+    """The `[notify]` settings."""
 
-    urls: tuple[str, ...] = ()  #: as apprise has them; `$NAME` is taken from the environment
+    urls: tuple[str, ...] = ()  #: addresses in apprise's syntax; `$NAME` is taken from the environment
     desktop: bool = True
     events: tuple[str, ...] = KINDS
-    after: float = 60.0  #: seconds that a permission waits before it counts
-    quiet: tuple[int, int] | None = None  #: minutes of the local day between which nothing is told
-    digest: int = 3  #: more alerts than this at a time are told as one
+    after: float = 60.0  #: seconds before an unanswered permission request counts
+    quiet: tuple[int, int] | None = None  #: quiet hours, in minutes of the local day
+    digest: int = 3  #: above this number, alerts are sent as one
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
-    """The person's own settings; the defaults where there are none. UsageError, which names what is wrong."""
+    """The person's own settings, with defaults. UsageError, naming what is wrong."""
     path, found = personal.table("notify", environ, "nothing was told")
     return _read(path, found, environ)
 
@@ -104,7 +104,7 @@ def _filled(url: str, environ: Mapping[str, str], path: Path) -> str:
 
 
 def is_quiet(told: Settings, now: float) -> bool:
-    """Whether nothing is to be told at this moment (seconds since 1970)."""
+    """Whether this moment (seconds since 1970) is in the quiet hours."""
     if told.quiet is None:
         return False
     local = time.localtime(now)
@@ -113,7 +113,7 @@ def is_quiet(told: Settings, now: float) -> bool:
 
 
 def alerts(found: Overview, messages: Iterable[Message], told: Settings, now: float) -> list[Alert]:
-    """All that counts now; `messages` are those to `user` that nobody has read."""
+    """Everything that counts now; `messages` are the unread ones to `user`."""
     out = [_of_message(message) for message in messages if USER in message.recipients]
     for ask in found.permissions:
         if now - epoch(ask.at) >= told.after:
@@ -122,13 +122,13 @@ def alerts(found: Overview, messages: Iterable[Message], told: Settings, now: fl
     asking = {ask.worker for ask in found.permissions}
     for agent in found.agents:
         if agent.state == "blocked" and agent.name in asking:
-            continue  # that is told as what it asks
+            continue  # reported as its request
         if agent.group in (STUCK, NEEDS_YOU) and agent.state not in ("waiting", "unknown"):
             key = f"stuck:{agent.name}:{agent.state}:{agent.since}"
             text = one_line(agent.note or agent.last or agent.task, _TEXT)
             out.append(Alert("stuck", key, f"{agent.name} is {agent.state}", text))
     for agent in found.agents:
-        if agent.excess:  # told again where the budget is raised, and exceeded once more
+        if agent.excess:  # reported again if the budget is raised and exceeded once more
             key = f"budget:{agent.name}:{agent.excess.partition(' of ')[2]}"
             out.append(Alert("budget", key, f"{agent.name}: budget", agent.excess))
     for row in found.unverified:
@@ -144,7 +144,7 @@ def _of_message(message: Message) -> Alert:
 
 
 def digested(new: Sequence[Alert], told: Settings, project: str) -> list[tuple[str, str]]:
-    """What is sent for these alerts: title and text of each, or of all together where they are many."""
+    """The title and text of each alert, or of one digest if there are many."""
     if len(new) <= told.digest:
         return [(f"{project}: {one.title}", one.text) for one in new]
     lines = [f"{one.title}: {one.text}"[:_LINE] for one in new[:_LINES]]
@@ -153,7 +153,7 @@ def digested(new: Sequence[Alert], told: Settings, project: str) -> list[tuple[s
 
 
 class Notebook:
-    """Remembers, for this person on this machine, what was told of a project."""
+    """Remembers, for this person on this machine, which alerts of a project were sent."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         base, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME") or environ.get("USERPROFILE", "")
@@ -162,7 +162,7 @@ class Notebook:
         self._root = os.fspath(root)
 
     def claim(self, keys: Iterable[str]) -> set[str]:
-        """Those of these that nobody was told of; from now on they count as told. StorageError."""
+        """Those of these keys that were never sent; from now on they count as sent. StorageError."""
         with self._alone():
             everything = self._all()
             known = everything.get(self._root, [])
@@ -172,7 +172,7 @@ class Notebook:
         return set(new)
 
     def give_back(self, keys: Iterable[str]) -> None:
-        """These could not be told after all. StorageError."""
+        """Mark these as not sent after all. StorageError."""
         gone = set(keys)
         with self._alone():
             everything = self._all()

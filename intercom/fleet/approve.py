@@ -1,9 +1,9 @@
-"""Owns answering what a worker asks: exactly the request that was read, through its hook, else by keys.
+"""Owns answering a worker's request: exactly the request that was read, through its hook, otherwise by keys.
 
-A request that the worker's hook still holds is answered through the bus. A dialog that only stands on the
-screen is answered by one of its choices (`intercom.fleet.keys`), after it was read twice and both times was, whole
-and letter by letter, the one that is meant. First-run dialogs of workers that we started are accepted as part of
-starting them; anything else needs a decision, and `expect` says about what.
+A request that the worker's hook still holds is answered through the bus. A dialog that is only on the screen is
+answered by one of its choices (`intercom.fleet.keys`), after it was read twice and both times was completely the one
+that is meant. First-run dialogs of workers that we started are accepted as part of starting them; anything else
+needs a decision, and `expect` says about what.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from intercom.fleet.programs.wrapped import same
 from intercom.fleet.sessions import DECISIONS, Request
 
 _STEP = 0.05
-_WORDS = 200  #: characters of what is asked, as an error repeats it
-_PRESS = 3.0  #: seconds that keys have at least
+_WORDS = 200  #: characters of a request quoted in an error
+_PRESS = 3.0  #: minimum seconds for answering by keys
 
 
 class Approved(NamedTuple):
-    """What became of it: whether it was answered and how, or what is asked."""
+    """The result: whether it was answered and how, or what is being asked."""
 
     answered: bool
     decision: str | None = None
-    how: str | None = None  #: hook or keys
+    how: str | None = None  #: how it was answered: hook or keys
     asks: dict[str, Any] | None = None
     note: str | None = None
     worker: str = ""  #: whose request it is
@@ -47,11 +47,11 @@ class Approved(NamedTuple):
 def approve(
     crew: Crew, worker: str, *, by: str, decision: str | None = None, expect: str | None = None, timeout: float = 5.0
 ) -> Approved:
-    """Answer what `worker` asks, or, without `decision`, say what that is (and accept a first-run dialog).
+    """Answer `worker`'s request or, without `decision`, describe it (and accept a first-run dialog).
 
-    `expect` is the command, path, address, call or request id that the decision is about; a request that is
-    another is left alone. Waits at most `timeout` seconds for something to be asked, and for the answer to show.
-    NotFound, Refused, UsageError: then nothing was answered.
+    `expect` is the command, path, address, call or request id that the decision is about; any other request is left
+    alone. Waits at most `timeout` seconds for a request, and for the answer to take effect. NotFound, Refused,
+    UsageError: then nothing was answered.
     """
     if decision is not None and decision not in DECISIONS:
         raise UsageError(f"{decision!r} is not a decision; nothing was answered. Use allow or deny.")
@@ -87,7 +87,7 @@ def _no_dialog(seen: Observation) -> str:
 
 
 def _shown(seen: Observation) -> dict[str, Any] | None:
-    """A screen that was not recognised, as it stands, for a person to answer by hand."""
+    """An unrecognised screen as it is, for a person to answer by hand."""
     return {"screen": seen.screen.text} if seen.screen is not None and seen.screen.text else None
 
 
@@ -95,7 +95,7 @@ def _shown(seen: Observation) -> dict[str, Any] | None:
 
 
 def describe(request: Request) -> dict[str, Any]:
-    """A request that waits, for people and models."""
+    """A pending request, for people and models."""
     out: dict[str, Any] = {"request": request.id, "asked": request.asked}
     for key in ("tool", "command", "paths", "url", "description", "cwd", "subject"):
         if request.request.get(key) and request.request[key] != out.get("command"):
@@ -144,7 +144,7 @@ def _through_hook(
 
 
 def matches(expect: str, request: Request) -> bool:
-    """Whether `expect` names this request: by id, or by all of what is asked, but for white space at the ends."""
+    """Whether `expect` names this request: by id, or by its whole text, ignoring white space at the ends."""
     asks = request.request
     texts = {request.id, *(str(asks[key]) for key in ("subject", "command", "url") if asks.get(key))}
     paths = asks.get("paths")
@@ -157,14 +157,14 @@ def matches(expect: str, request: Request) -> bool:
 
 
 def _seen_whole(request: Request) -> bool:
-    """Whether all that is asked was shown to whoever was asked."""
+    """Whether the complete request was shown to whoever was asked."""
     asks = request.request
     keys = [key for key in ("subject", "command", "url", "paths") if asks.get(key)] or ["input"]
     return all(len(str(asks.get(key) or "")) <= SHOWN for key in keys)
 
 
 def _settled(crew: Crew, name: str, one: Request, until: float) -> bool:
-    """Wait until the session goes on, which its hook notes."""
+    """Wait until the session continues, which its hook records."""
     while time.monotonic() < until:
         row = crew.sessions.get(name)
         if row is None or row.state != "blocked" or row.about().get("request") not in (one.id, None):
@@ -188,7 +188,7 @@ def _words(one: Request) -> str:
 def _on_screen(
     crew: Crew, seen: Observation, by: str, decision: str | None, expect: str | None, until: float
 ) -> Approved:
-    """Answer the dialog on the screen by its keys."""
+    """Answer the dialog on the screen by keys."""
     dialog, row = seen.dialog, seen.row
     assert dialog is not None
     assert row is not None
@@ -218,7 +218,7 @@ def _on_screen(
 
 
 def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, until: float) -> Approved:
-    """Take this choice, and say in the log that it was taken; first, so that a person can see it afterwards."""
+    """Take this choice; it is recorded in the log first, so that a person can see it afterwards."""
     dialog, row = seen.dialog, seen.row
     assert dialog is not None
     assert row is not None
@@ -227,11 +227,11 @@ def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, 
     if not keys.stands(crew, row, dialog):
         raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")
     verb = "denied" if decision == "deny" else "allowed"
-    denied = decision == "deny" and dialog.kind not in FOREIGN  # and to be told to the session
+    denied = decision == "deny" and dialog.kind not in FOREIGN  # the session must be told
     settling.note(
         crew, seen.name, f"{verb} for {seen.name} by {by}, by keys\n{what}", by=by, denied=denied, request=request
     )
-    if request is not None:  # before the key: the session's own hooks then know who answered
+    if request is not None:  # before the key, so that the session's own hooks know who answered
         crew.sessions.settle(request.id, decision, by)
     came = keys.take(crew, row, dialog, place, max(until, time.monotonic() + _PRESS))
     if came == keys.CHANGED:
@@ -249,7 +249,7 @@ def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, 
 
 
 def _check(name: str, dialog: Dialog, expect: str | None) -> None:
-    """Refused unless the dialog is the one that is meant, and all of it can be seen."""
+    """Raise Refused unless this is the dialog that is meant, and all of it is visible."""
     if expect is None:
         raise Refused(
             f"{name} shows {dialog.tool or dialog.kind}: {_short(dialog.subject)!r}; nothing was answered. "

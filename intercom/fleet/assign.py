@@ -1,4 +1,4 @@
-"""Owns handing out work: a task contract, stored for one worker, and the worker woken for it."""
+"""Owns assigning work: store a task contract for a worker, and wake the worker for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from intercom.fleet.wake import safely
 
 
 def assign(crew: Crew, to: str, task: contract.Contract, *, by: str, wake: bool) -> dict[str, Any]:
-    """Store a contract for `to` and wake it; the public form. Refused, UsageError, UnknownName: nothing was stored."""
+    """Store a contract for `to` and wake it. Refused, UsageError, UnknownName: then nothing was stored."""
     worker, *others = recipients(to) or ("",)
     if others or worker == by or worker in RESERVED:
         raise Refused(f"A task cannot be assigned to {to!r}; nothing was stored. Name one worker.")
@@ -28,7 +28,7 @@ def assign(crew: Crew, to: str, task: contract.Contract, *, by: str, wake: bool)
 
 
 def target(kind: str | None, number: int | None, slug: str | None) -> contract.Target | None:
-    """The AIMFP entity that arguments name; UsageError where they do not fit together."""
+    """The AIMFP entity named by arguments; UsageError if they do not fit together."""
     slug = slug or None
     if kind is None and number is None and slug is None:
         return None

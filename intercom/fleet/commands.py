@@ -1,7 +1,7 @@
-"""Owns waking by a command: one that the settings name for an agent, or one that its program has for that.
+"""Owns waking by a command: one that the settings name for an agent, or one that its program provides.
 
-The command is told the id of the message and never its text, which others wrote. Its own status proves nothing: that
-the session went on with the message does.
+The command gets the id of the message, never its text, which others wrote. Its exit status proves nothing; that the
+session continued with the message does.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from intercom.fleet.sessions import SessionRow
 from intercom.system import proc
 
 LINE = "[intercom] There is a new message for you. If it is not below, call intercomm_read."
-_LOG = "wake.log"  #: in the private folder: what the last command said
-_QUICK = 10.0  #: seconds for a program's own command
+_LOG = "wake.log"  #: in the private folder: output of the last command
+_QUICK = 10.0  #: time limit in seconds for a program's own command
 
 
 def of_settings(crew: Crew, name: str, message: str) -> list[str] | None:
-    """The command under `[agents.NAME]`, for this message; None where there is none. UsageError."""
+    """The command under `[agents.NAME]` for this message; None if there is none. UsageError."""
     about = crew.bus.config.section("agents").get(name, {})
     command = about.get("wake", "") if isinstance(about, Mapping) else ""
     try:
@@ -39,9 +39,9 @@ def of_settings(crew: Crew, name: str, message: str) -> list[str] | None:
 
 
 def of_program(crew: Crew, row: SessionRow, text: str) -> Callable[[], object] | None:
-    """What puts a prompt before the session by its program's own means; None where it has none.
+    """A function that prompts the session by its program's own means; None if it has none.
 
-    Where it has a keeper, that one does it.
+    If the session has a keeper, the keeper does it.
     """
     runs = known.program(row.program)
     if not row.session_id or kept.keeper(crew.bus.config, row.name) is not None:
@@ -59,12 +59,12 @@ def _append(path: Path, line: str) -> None:
 
 
 def prompt(crew: Crew, row: SessionRow, said: str) -> str | None:
-    """Have the session's program put a line before it, unless one still waits there; the nonce that will prove it.
+    """Have the session's program submit a line, unless one is still queued; returns the nonce that will prove it.
 
-    None where the program has no command for that. CommandFailed, ProgramMissing.
+    None if the program has no such command. CommandFailed, ProgramMissing.
     """
     if (waiting := crew.sessions.queued(row)) is not None:
-        return waiting  # behind a draft, or a turn that runs: a second one would be one too many
+        return waiting  # queued behind a draft or a running turn: do not queue a second one
     nonce = new_id()
     put = of_program(crew, row, f"{said} [intercom:{nonce}]")
     if put is None:
@@ -79,7 +79,7 @@ def prompt(crew: Crew, row: SessionRow, said: str) -> str | None:
 
 
 def usher(crew: Crew, name: str) -> None:
-    """Tell an idle session of what is unread for it, where its program has a command for that and nothing else does."""
+    """Tell an idle session of its unread messages, if its program has a command for that and nothing else does."""
     row = crew.sessions.get(name)
     if row is None or not row.running or row.state not in ("ready", "idle") or crew.sessions.waiter(name):
         return
@@ -88,13 +88,13 @@ def usher(crew: Crew, name: str) -> None:
 
 
 def run(crew: Crew, name: str, message: str, words: list[str]) -> None:
-    """Start it in the project, and do not wait for it: it may be a whole turn. ProgramMissing, CommandFailed."""
+    """Start the command in the project and do not wait: it may be a whole turn. ProgramMissing, CommandFailed."""
     log: Path = crew.bus.config.private / _LOG
     proc.detach(words, cwd=crew.bus.config.root, env=_environment(crew, name, message), log=log)
 
 
 def _environment(crew: Crew, name: str, message: str) -> dict[str, str]:
-    """Of the command: who is woken, and for what. Who wakes is not who is woken."""
+    """The command's environment: who is woken, and for what message; the caller's own identity is removed."""
     ours = ("INTERCOM_NAME", "INTERCOM_ROLE", known.SPAWN)
     env = {key: value for key, value in crew.environ.items() if key not in ours}
     return {**env, "INTERCOM_ROOT": os.fspath(crew.bus.config.root), "INTERCOM_TO": name, "INTERCOM_MESSAGE": message}

@@ -1,4 +1,4 @@
-"""Owns what the fleet's work needs at hand: the bus, what is known of sessions and worktrees, the tmux server.
+"""Owns the resources for work on the fleet: the bus, the records of sessions and worktrees, the tmux server.
 
 A Crew belongs to one thread. Opening it touches no file and starts nothing.
 """
@@ -27,7 +27,7 @@ class Crew:
         self.sessions = Sessions(self.state)
         self.worktrees = Worktrees(self.state, bus.config.root, bus.config.section("worktrees"))
         self.server = tmux.server(environ, str(bus.config.section("tmux").get("socket", "")))
-        bus.confirms = False  # it speaks for its caller, and must not say that the caller has read something
+        bus.confirms = False  # it acts for its caller, and must not confirm what the caller has read
 
     @classmethod
     def open(
@@ -37,7 +37,7 @@ class Crew:
         machine: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Crew:
-        """The crew of the bus at `root`, as `Bus.open` finds it; `environ` is what its workers inherit from."""
+        """The crew of the bus at `root`, found as by `Bus.open`; workers inherit from `environ`."""
         return cls(Bus.open(root, machine=machine), os.environ if environ is None else environ)
 
     def again(self) -> Crew:

@@ -1,6 +1,6 @@
-"""Owns the files of a worker without a terminal: who keeps it, what it is started with, what it said.
+"""Owns the files of a worker without a terminal: its keeper, how it is started, its output.
 
-They lie beside every worker's own, in `.claude/local/.intercom/workers/`.
+They are beside those of every worker, in `.claude/local/.intercom/workers/`.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from intercom.system.liveness import alive, started
 from intercom.system.proc import Process
 
 FOLDER = "workers"  #: in the private folder: the files of all workers
-ENDS = ("keep", "keeper", "out", "err")  #: of the names of those that are owned here
+ENDS = ("keep", "keeper", "out", "err")  #: suffixes of the files that this module owns
 
 
 class Kept(NamedTuple):
-    """How a worker is started, and with which session it goes on."""
+    """How a worker is started, and with which session it continues."""
 
     program: str
     words: list[str]
     cwd: str
     mode: str
     server: dict[str, Any]  #: the entry of its MCP server: command, args, env
-    prompt: str = ""  #: what it begins with
-    session: str | None = None  #: the program's own id of it, once it has one
+    prompt: str = ""  #: its first prompt
+    session: str | None = None  #: the program's own session id, once known
 
     def write(self, config: Config, name: str) -> None:
-        """Store it, in place of what was. StorageError."""
+        """Store it, replacing the former one. StorageError."""
         replace(path_of(config, name, "keep"), json.dumps(self._asdict()).encode())
 
 
 def path_of(config: Config, name: str, end: str) -> Path:
-    """One of a worker's files."""
+    """The path of one of a worker's files."""
     return config.private / FOLDER / f"{name}.{end}"
 
 
 def kept(config: Config, name: str) -> Kept | None:
-    """What is stored of it, None where nothing is."""
+    """The stored record of a worker, None if there is none."""
     try:
         return Kept(**json.loads(path_of(config, name, "keep").read_text("utf-8", "surrogateescape")))
     except (OSError, ValueError, TypeError):
@@ -50,7 +50,7 @@ def kept(config: Config, name: str) -> Kept | None:
 
 
 def keeper(config: Config, name: str) -> Process | None:
-    """The process that keeps it, None where none does, or did and is gone."""
+    """The process that keeps the worker; None if there is none, or it is gone."""
     with suppress(OSError, ValueError):
         pid, since = path_of(config, name, "keeper").read_text("ascii").split()
         if alive(int(pid), since):
@@ -59,16 +59,16 @@ def keeper(config: Config, name: str) -> Process | None:
 
 
 def note_keeper(config: Config, name: str) -> None:
-    """This process keeps it."""
+    """Record this process as the worker's keeper."""
     path_of(config, name, "keeper").write_text(f"{os.getpid()} {started(os.getpid())}\n", "ascii")
 
 
 def output(config: Config, name: str, place: int = 0) -> tuple[int, str] | None:
-    """(where it ends, in bytes, what it said from `place` on, in whole lines); None where nothing is kept."""
+    """Output from offset `place` on in whole lines, as (end offset, text); None if there is no output file."""
     try:
         with path_of(config, name, "out").open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            file.seek(place if place <= size else 0)  # a new file was begun
+            file.seek(place if place <= size else 0)  # a new file was started
             lines, end, half = file.read().rpartition(b"\n")
             return file.tell() - len(half), (lines + end).decode("utf-8", "replace")
     except OSError:

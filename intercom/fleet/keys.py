@@ -1,8 +1,8 @@
-"""Owns answering a dialog on a screen by keys: the choice that is meant, in the dialog that is meant, and nothing else.
+"""Owns answering a dialog on a screen by keys: the intended choice in the intended dialog, and nothing else.
 
-A dialog is looked at twice before the first key, and again before each further one. A choice with a key of its own
-is taken by it. Any other is taken by arrows, each of which is seen to move the mark, and by Enter once the mark was
-seen to stand there twice. Where the screen shows anything else on the way, no further key is sent.
+A dialog is read twice before the first key, and again before each further one. A choice with its own key is taken by
+that key. Any other is taken by arrow keys, each of which must be seen to move the mark, and by Enter once the mark
+was seen there twice. If the screen shows anything else on the way, no further key is sent.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from intercom.fleet.programs.screen import Dialog, Screen
 from intercom.fleet.sessions import SessionRow
 from intercom.system import tmux
 
-GONE = "gone"  #: it was answered: the dialog is not there any more
-STAYS = "stays"  #: the key was sent, and the dialog is still there
-CHANGED = "changed"  #: the screen showed something else; it was not answered
+GONE = "gone"  #: it was answered: the dialog is gone
+STAYS = "stays"  #: the key was sent, but the dialog is still there
+CHANGED = "changed"  #: the screen showed something else; no answer was given
 _STEP = 0.05  #: seconds between looks
-_STILL = 0.2  #: seconds between the two looks; in its first moment a dialog takes no Enter
-_MOVES = 1.0  #: seconds that a mark may take to move
+_STILL = 0.2  #: seconds between the two looks; a dialog that just appeared ignores Enter
+_MOVES = 1.0  #: seconds for a mark to move
 
 
 def take(crew: Crew, row: SessionRow, dialog: Dialog, place: int, until: float) -> str:
-    """Take the choice at `place`; GONE, STAYS or CHANGED. `until`: monotonic seconds."""
+    """Take the choice at `place`; returns GONE, STAYS or CHANGED. `until`: monotonic seconds."""
     choice = dialog.choices[place]
     if not stands(crew, row, dialog):
         return CHANGED
@@ -49,7 +49,7 @@ def stands(crew: Crew, row: SessionRow, dialog: Dialog, place: int | None = None
 
 
 def _walk(crew: Crew, row: SessionRow, dialog: Dialog, place: int) -> bool:
-    """Bring the mark there, a row at a time; whether two looks show it there."""
+    """Move the mark there, one row at a time; returns whether two looks show it there."""
     now: Dialog | None = dialog
     for _ in range(3 * len(dialog.choices)):
         if now is None or now.default is None:
@@ -65,7 +65,7 @@ def _walk(crew: Crew, row: SessionRow, dialog: Dialog, place: int) -> bool:
 
 
 def _await_gone(crew: Crew, row: SessionRow, dialog: Dialog, place: int | None, until: float) -> str:
-    """Until the dialog is not there any more; a digit that only moved the mark to `place` is followed by Enter."""
+    """Wait until the dialog is gone; a digit that only moved the mark to `place` is followed by Enter."""
     while (now := _shown(crew, row, dialog)) is not None:
         if time.monotonic() >= until:
             return STAYS
@@ -77,7 +77,7 @@ def _await_gone(crew: Crew, row: SessionRow, dialog: Dialog, place: int | None, 
 
 
 def _shown(crew: Crew, row: SessionRow, dialog: Dialog) -> Dialog | None:
-    """The dialog, if the screen shows this one, and keys would answer it."""
+    """The dialog, if the screen shows this one and keys would reach it."""
     screen = _screen(crew, row)
     return screen.dialog if dialog.is_same(screen.dialog) and not screen.reason else None
 

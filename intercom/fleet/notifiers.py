@@ -1,4 +1,4 @@
-"""Owns how an alert reaches a person: on this desktop by its own program, elsewhere through apprise."""
+"""Owns how an alert reaches a person: on this desktop by the desktop's program, elsewhere through apprise."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _TOAST = (
 
 
 def desktop(title: str, text: str) -> str:
-    """Show it on this desktop; "" or why that could not be done. No text of anybody is run or read as options."""
+    """Show it on this desktop; "" or why that failed. Text is never executed, nor parsed as options."""
     title, text = value(title), "\n".join(map(value, text.splitlines()))
     if shutil.which("notify-send"):
-        # It reads escapes in the text, and who shows it reads markup there.
+        # The program interprets escapes in the text, and the desktop interprets markup.
         text = escape(text, quote=False).replace("\\", "\\\\")
         line, environ = ["notify-send", "--app-name=Intercom", "--", title, text], None
     elif shutil.which("osascript"):
@@ -45,7 +45,7 @@ def desktop(title: str, text: str) -> str:
 
 
 def elsewhere(url: str, number: int, title: str, text: str) -> str:
-    """Send it to an address; "" or what went wrong, with its number: the address itself holds secrets. UsageError."""
+    """Send it to an address; "" or what went wrong, naming the address by number as it may hold secrets. UsageError."""
     try:
         import apprise
     except ModuleNotFoundError:

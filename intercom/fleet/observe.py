@@ -1,7 +1,7 @@
-"""Owns what can be said of a worker now: its hooks' word, its program's own word, its screen, and their verdict.
+"""Owns a worker's current state, from three sources: its hooks, its program's own report, and its screen.
 
-Three sources, in this order: the hooks, the file in which the program tells its state, the screen. `judge` is
-pure and has the rules; where the sources do not agree, the answer says so.
+They rank in this order: the hooks, the file in which the program reports its state, the screen. `judge` is pure and
+has the rules; if the sources contradict each other, the result says so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from intercom.fleet.programs.screen import AWAY, FIRST_RUN, Dialog, Screen
 from intercom.fleet.sessions import DECISIONS, SessionRow
 from intercom.system import proc, tmux
 
-#: What a state comes to. States of one kind do not contradict each other.
+#: The kind of each state. States of one kind do not contradict each other.
 KIND_OF = {
     **dict.fromkeys(("ready", "idle", "error", "draft", "menu", "shell_mode"), "idle"),
     "running": "running",
@@ -31,9 +31,9 @@ KIND_OF = {
 }
 _STATE_OF = {"idle": "idle", "running": "running", "asked": "blocked", "gone": "gone"}
 _MOVED = "it went to the background for the view of all sessions, and messages wait until it acts"
-_WORDS = 120  #: characters of what a worker is about, in one line
-FRESH = 2.0  #: seconds in which what the hooks said is newer than what file and screen show
-STARTING = 15.0  #: seconds in which a session whose hooks are silent counts as starting, whatever its screen shows
+_WORDS = 120  #: characters of a worker's activity, on one line
+FRESH = 2.0  #: seconds for which a hook's report is newer than file and screen
+STARTING = 15.0  #: seconds for which a session with silent hooks counts as starting, whatever its screen shows
 
 
 class Verdict(NamedTuple):
@@ -44,7 +44,7 @@ class Verdict(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """One worker at one moment."""
+    """The state of one worker at one moment."""
 
     name: str
     state: str
@@ -56,12 +56,12 @@ class Observation(NamedTuple):
 
     @property
     def dialog(self) -> Dialog | None:
-        """What its screen asks."""
+        """The dialog on its screen."""
         return self.screen.dialog if self.screen else None
 
     @property
     def answerable(self) -> bool:
-        """Whether what its screen asks has a plain yes or no; where it has neither, only a person can choose there."""
+        """Whether the dialog on its screen has a plain yes or no; otherwise only a person can answer it."""
         dialog, row = self.dialog, self.row
         if dialog is None or row is None:
             return False
@@ -80,22 +80,22 @@ class Observation(NamedTuple):
 
 
 def look(crew: Crew, name: str, *, screen: bool = True) -> Observation:
-    """What can be said of `name` now. `screen` False leaves the screen out. Never raises for a worker that is gone."""
+    """Observe `name` now. With `screen` False the screen is not read. Never raises for a worker that is gone."""
     return of(crew, name, crew.sessions.get(name), screen=screen)
 
 
 def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) -> Observation:
-    """As `look`, for a row that is known."""
+    """As `look`, for a known row."""
     if row is None:
         return Observation(name, "unknown", None, None, None, None)
     pane, seen = see(crew, row) if screen else (None, None)
     living = row.running if row.pid is not None else bool(pane and not pane.dead)
-    living = living or (row.pane is None and kept.keeper(crew.bus.config, name) is not None)  # it is started again
+    living = living or (row.pane is None and kept.keeper(crew.bus.config, name) is not None)  # its keeper restarts it
     said = program(row.program).status(row.pid, crew.environ) if row.pid is not None and living else None
     told = (said.state or None) if said else None
     if said is not None and said.apart and seen is not None and seen.state == AWAY:
-        seen = None  # in the background, and that terminal shows all sessions
-    state = (seen.under or seen.state) if seen else None  # copy mode hides what goes on from a person, not from us
+        seen = None  # it runs in the background, and its terminal shows all sessions
+    state = (seen.under or seen.state) if seen else None  # copy mode hides the live screen only from people
     verdict = judge(row.state, told, state, living=living, age=age(row.since))
     if living and ((said is not None and said.moved) or state == AWAY):
         verdict = Verdict("unknown", _MOVED)
@@ -104,7 +104,7 @@ def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) ->
 
 
 def see(crew: Crew, row: SessionRow) -> tuple[tmux.Pane | None, Screen | None]:
-    """The pane of a session and its screen; None where it has none, or another process sits in that pane by now."""
+    """A session's pane and screen; None if it has none, or another process is in that pane by now."""
     if row.pane is None:
         return None, None
     try:
@@ -121,7 +121,7 @@ def shown(server: tmux.Server, pane: str, runs: Program) -> tuple[tmux.Pane, Scr
 
 
 def _sits_in(row: SessionRow, pane: tmux.Pane) -> bool:
-    """Whether the session still is what runs in that pane: a new tmux server starts its ids again from 0."""
+    """Whether the session still runs in that pane: a new tmux server numbers its panes from 0 again."""
     if pane.pid == row.pid:
         return True
     if row.pid is None or not row.running:
@@ -130,7 +130,7 @@ def _sits_in(row: SessionRow, pane: tmux.Pane) -> bool:
 
 
 def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age: float) -> Verdict:
-    """The state by `hooks` (a state), `told` (idle, running, asked) and `shown` (a screen's state).
+    """Decide on a state from `hooks` (a state), `told` (idle, running, asked) and `shown` (a screen's state).
 
     - A process that is not there is gone, whatever else is said.
     - A dialog on the screen is there: plans, questions and first-run dialogs have no hook of their own.
@@ -146,7 +146,7 @@ def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age:
         return Verdict("gone", said)
     kinds = {"hooks": KIND_OF.get(hooks), "file": told, "screen": KIND_OF.get(shown or "")}
     if hooks == "gone":
-        kinds["hooks"] = None  # its session ended and its program did not: another session, or on its way out
+        kinds["hooks"] = None  # its session ended but its program did not: another session, or it is exiting
     said = _disagreement(hooks, told, shown, kinds)
     if kinds["screen"] == "asked":
         kind = kinds["hooks"]
@@ -155,7 +155,7 @@ def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age:
         return Verdict("starting", "")
     unread = kinds["screen"] is None or (shown == "menu" and hooks == "running")
     if kinds["file"] == "asked" and unread and shown is not None and age >= FRESH:
-        return Verdict("blocked", said)  # a dialog that nobody here can read
+        return Verdict("blocked", said)  # a dialog of unknown form
     if kinds["hooks"] is None:
         kind = kinds["screen"] or kinds["file"]
         return Verdict(_STATE_OF.get(kind or "", "unknown"), said)
@@ -173,7 +173,7 @@ def _disagreement(hooks: str, told: str | None, shown: str | None, kinds: dict[s
 
 
 def asked(dialog: Dialog) -> dict[str, Any]:
-    """A dialog on a screen, for people and models: enough to decide, and to name it when answering."""
+    """A dialog on a screen, for people and models: enough to decide, and to identify it when answering."""
     out: dict[str, Any] = {"kind": dialog.kind, "tool": dialog.tool, "subject": dialog.subject, "detail": dialog.detail}
     out["paths"] = list(dialog.paths)
     out = {key: value for key, value in out.items() if value}

@@ -1,7 +1,6 @@
-"""Owns what a lead looks at: who waits for a person, and what each agent is doing; the stuck first.
+"""Owns the overview for a lead: who waits for a person, and what each agent is doing; stuck ones first.
 
-A session's state is what `intercom.fleet.observe` says of it, by hooks, file and screen; so `intercom status` and
-`intercom scan` tell the same.
+A session's state comes from `intercom.fleet.observe`, so `intercom status` and `intercom scan` agree.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _UNMERGED = ("done", "queued", "merging", "verifying", "conflict", "failed")
 _WORDS = 200  #: characters of a task or a last word
 NEEDS_YOU, STUCK, WORKING, IDLE, DONE, ELSEWHERE = "needs you", "stuck", "working", "idle", "done", "elsewhere"
-GROUPS = (NEEDS_YOU, STUCK, WORKING, IDLE, DONE, ELSEWHERE)  #: as a lead asks for them, the most urgent first
+GROUPS = (NEEDS_YOU, STUCK, WORKING, IDLE, DONE, ELSEWHERE)  #: most urgent first
 _GROUP = {
     **dict.fromkeys(("blocked", "waiting", "question", *FIRST_RUN), NEEDS_YOU),
     **dict.fromkeys(("failed", "dead", "gone", "unknown"), STUCK),
@@ -42,7 +41,7 @@ _GROUP = {
 
 
 class Permission(NamedTuple):
-    """What a worker asks permission for."""
+    """A worker's request for permission."""
 
     worker: str
     request: str
@@ -56,11 +55,11 @@ class Permission(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """One agent at a glance. Times are UTC; texts are "" where there is nothing to say."""
+    """One agent at a glance. Times are UTC; texts are "" if there is nothing to say."""
 
     name: str
     role: str
-    state: str  #: of its session where that is known, else of its process; its own word where it says that it is stuck
+    state: str  #: of its session if known, else of its process; its own word if it reports that it is stuck
     since: str | None
     unread: int
     task: str
@@ -68,19 +67,19 @@ class Agent(NamedTuple):
     branch: str
     last: str
     last_at: str | None
-    note: str = ""  #: what somebody should look at: dead, blocked, idle though its task stands open
-    progress: int | None = None  #: percent, as it said last
-    used: Amount | None = None  #: tokens and dollars; None where that is not known, or was not asked
-    excess: str = ""  #: by how much it is over its budget; in the note, too
+    note: str = ""  #: what needs attention: dead, blocked, idle with an open task
+    progress: int | None = None  #: percent, as it last reported
+    used: Amount | None = None  #: tokens and dollars; None if unknown or not asked for
+    excess: str = ""  #: by how much it exceeds its budget; also in the note
 
     @property
     def group(self) -> str:
-        """One of GROUPS. An agent that is gone with nothing to do is not trouble."""
+        """One of GROUPS. An agent that left with nothing to do needs no attention."""
         if "@" in self.name:
             return ELSEWHERE
         if self.state in ("dead", "gone") and not (self.task or self.unread):
             return DONE
-        if self.state == "unknown" and not self.note:  # a name without a process that could be looked at
+        if self.state == "unknown" and not self.note:  # a name without a process to look at
             return IDLE
         return _GROUP.get(self.state, IDLE)
 
@@ -102,14 +101,14 @@ class Overview(NamedTuple):
 
 
 def permissions(config: Config) -> list[Permission]:
-    """What workers ask permission for and wait for, oldest first."""
+    """The permissions that workers ask for and wait for, oldest first."""
     with closing(State(config.private)) as state:
         found = Sessions(state).open_requests()
     return [Permission(one.name, one.id, _request(one.request), one.asked, one.message_id) for one in found]
 
 
 def overview(bus: Bus, now: Status, spending: Spending | None = None) -> Overview:
-    """What there is now, for a person. `now`: the status, which is up to date; `spending` adds what each used."""
+    """The current overview, for a person. `now`: an up-to-date status; `spending` adds what each used."""
     report.catch_up(bus)
     with closing(State(bus.config.private)) as state:
         sessions = Sessions(state)
@@ -145,7 +144,7 @@ def overview(bus: Bus, now: Status, spending: Spending | None = None) -> Overvie
 
 
 class Known(NamedTuple):
-    """All that is known of one agent; None where nothing is."""
+    """Everything known of one agent; None for what is unknown."""
 
     instance: Instance | None
     session: SessionRow | None
@@ -156,7 +155,7 @@ class Known(NamedTuple):
 
 
 def _observed(bus: Bus, rows: dict[str, SessionRow]) -> dict[str, Observation]:
-    """What each session does, by every source; nothing is imported for it where there is none."""
+    """Each session's state, by every source; imports nothing if there is no session."""
     if not rows:
         return {}
     from intercom.fleet import observe
@@ -168,7 +167,7 @@ def _observed(bus: Bus, rows: dict[str, SessionRow]) -> dict[str, Observation]:
 
 
 def _on_screen(seen: Observation) -> Permission:
-    """A dialog that only stands on a screen: no hook told of it, or none waits for its answer any more."""
+    """A dialog that is only on a screen: no hook reported it, or none waits for its answer any more."""
     assert seen.dialog is not None
     what = ": ".join(part for part in (seen.dialog.tool or seen.dialog.kind, seen.dialog.subject) if part)
     return Permission(seen.name, "", one_line(what, _WORDS), seen.row.since if seen.row else "", None)
@@ -177,7 +176,7 @@ def _on_screen(seen: Observation) -> Permission:
 def attention(
     name: str, state: str, since: str | None, task: Message | None, asks: str, seen: Observation | None
 ) -> str:
-    """What a lead should look at, in a line; "" for an agent that does what it should. `asks`: what it waits for."""
+    """What a lead should look at, on one line; "" for an agent in order. `asks`: what it waits for."""
     minutes = int(age(since) // 60) if since else 0
     for_ = f" for {minutes} min" if minutes else ""
     if asks:
@@ -205,7 +204,7 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
         state, since = told.status, told.at
     if asks:
         state = "blocked"
-    unseen = state == "unknown" and seen is None  # a name without a process that could be looked at
+    unseen = state == "unknown" and seen is None  # a name without a process to look at
     return Agent(
         name,
         instance.role if instance else "agent",
@@ -223,28 +222,28 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
 
 
 def _remote(last: Message) -> Agent:
-    """An agent of another machine: all that is known here is what it said."""
+    """An agent of another machine, known only by what it said."""
     return Agent(last.sender, "elsewhere", "", None, 0, "", "", "", gist_of(last), last.at, progress=last.progress)
 
 
 def gist_of(message: Message) -> str:
-    """A message in a line."""
+    """A message on one line."""
     return one_line(contract.gist(message.body), _WORDS)
 
 
 def _rank(one: Agent) -> tuple[int, bool, int, str]:
-    """By what is the most urgent; the master first among equals, names that nobody uses last."""
+    """Sort key: most urgent first, the master first among equals, unused names last."""
     return GROUPS.index(one.group), not one.state, 0 if one.role == "master" else 1, one.name
 
 
 def _request(request: dict[str, Any]) -> str:
-    """What is asked, in a line."""
+    """A request on one line."""
     what = request.get("command") or ", ".join(map(str, request.get("paths") or [])) or request.get("url")
     return one_line(": ".join(str(part) for part in (request.get("tool"), what) if part), _WORDS)
 
 
 def branch_of(entry: Entry | None) -> str:
-    """The branch in a worktree: the one that was named, else the one that its own files say is checked out."""
+    """The branch of a worktree: the reported one, else the one checked out according to its files."""
     if entry is None or entry.status == "removed":
         return ""
     if entry.branch:

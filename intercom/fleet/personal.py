@@ -1,4 +1,4 @@
-"""Owns reading a person's own settings, `$XDG_CONFIG_HOME/intercom/config.toml`: never part of a project."""
+"""Owns reading a person's own settings, `$XDG_CONFIG_HOME/intercom/config.toml`, which are never part of a project."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from intercom.core.trust import place
 
 
 def table(name: str, environ: Mapping[str, str], not_done: str) -> tuple[Path, Mapping[str, Any]]:
-    """The file, and a table in it, empty where there is none. UsageError, saying what was `not_done`."""
+    """The file, and one table in it (empty if absent). UsageError, saying what was `not_done`."""
     trusted = place(environ)
     if trusted is None:
         return Path("config.toml"), {}
@@ -29,5 +29,5 @@ def table(name: str, environ: Mapping[str, str], not_done: str) -> tuple[Path, M
 
 
 def wants_telling(environ: Mapping[str, str]) -> bool:
-    """Whether they have `[notify]`: without it only `intercom notify` tells anything. UsageError."""
+    """Whether they have `[notify]`: without it only `intercom notify` sends anything. UsageError."""
     return bool(table("notify", environ, "nothing was told")[1])

@@ -1,6 +1,6 @@
-"""Owns how a `done` is sent, by a tool or a command: checked first, stored in any case, told to all it concerns.
+"""Owns sending a `done`, by a tool or a command: checked first, stored in any case, reported to all concerned.
 
-One that came another way, by hand or by a program of its own through the Bus, is checked by whoever looks next.
+One that was written by hand, or sent by a script through the Bus, is checked by whoever looks next.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from intercom.core.message import Message
     from intercom.fleet.worktrees import claims
 
-_NEWEST = 50  #: reports that are looked at when nobody asks for certain ones
+_NEWEST = 50  #: how many of the newest reports are checked by default
 
 
 def send(
@@ -34,15 +34,15 @@ def send(
     type: str = "done",
     **more: Any,
 ) -> tuple[Message, dict[str, Any]]:
-    """Send a `done`: the message, and what is to be said of its check ({} where it answers no contract). As `Bus.send`.
+    """Send a `done`; returns the message, and the result of its check ({} if it answers no contract). As `Bus.send`.
 
-    What contradicts it is marked below its text. Whoever gave the task is told, too, where the `done` is for others.
+    What contradicts it is noted below its text. Whoever gave the task is told too, if the `done` goes to others.
     """
     from intercom.fleet.worktrees import claims
     from intercom.store.state.db import State
 
     body = with_fields(body, branch, commit)
-    bus.addressees(to)  # refused before anything is looked at
+    bus.addressees(to)  # refuse before anything is checked
     with closing(State(bus.config.private)) as state:
         found = claims.check(bus, state, sender, to, body, reply_to=reply_to, branch=branch, commit=commit)
         mark = found.mark if found is not None else ""
@@ -58,9 +58,9 @@ def send(
 
 
 def checked(bus: Bus, messages: Iterable[Message]) -> dict[str, claims.Row]:
-    """What was found of each `done` among these messages; one that was never checked is checked now, and told.
+    """The result for each `done` among these messages; one that was never checked is checked and reported now.
 
-    Another machine's are left out: what they claim lies in that machine's repository.
+    Those of other machines are left out: their claims are about that machine's repository.
     """
     from intercom.fleet.worktrees import claims
 
@@ -78,12 +78,12 @@ def checked(bus: Bus, messages: Iterable[Message]) -> dict[str, claims.Row]:
 
 
 def catch_up(bus: Bus) -> None:
-    """Check the newest reports that nobody checked as they were sent."""
+    """Check the newest reports that were not checked when sent."""
     checked(bus, bus.history(type="done", limit=_NEWEST))
 
 
 def _look_at(bus: Bus, report: Message) -> None:
-    """Check one that is stored, note what was found, and tell both sides what contradicts it."""
+    """Check a stored report, record the result, and tell both sides what contradicts it."""
     from intercom.fleet.worktrees import claims
     from intercom.store.log.announce import announce
 
@@ -100,12 +100,12 @@ def _look_at(bus: Bus, report: Message) -> None:
 
 
 def with_fields(body: str, branch: str | None, commit: str | None) -> str:
-    """The text with the fields that were given beside it, for people who read it."""
+    """The text with the fields given beside it, for people who read it."""
     given = {"branch": branch, "commit": commit}
     lines = [f"{name}: {value.strip()}" for name, value in given.items() if value and not _stands(value.strip(), body)]
     return "\n\n".join(part for part in (body, "\n".join(lines)) if part)
 
 
 def _stands(word: str, body: str) -> bool:
-    """Whether a word stands in a text, and not merely inside another word."""
+    """Whether a text contains a word, not just as part of another."""
     return re.search(rf"(?<![\w/.-]){re.escape(word)}(?![\w/-])", body) is not None

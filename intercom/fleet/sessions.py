@@ -1,7 +1,7 @@
-"""Owns what is known about each agent session: its state by its hooks, wakes on their way, its waiter, what it asks.
+"""Owns the records of agent sessions: state by hooks, wakes under way, the waiter, permission requests.
 
-Tables of its own inside `state.db`. Hooks write here, the fleet reads: one row for each
-name on the bus, from the moment somebody starts a session for it. Nothing here looks at a screen.
+They are tables inside `state.db`. Hooks write them, the fleet reads them: one row per name on the bus, from the
+moment a session is started for it. Nothing here looks at a screen.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from intercom.system.liveness import alive, mark_alive, own_mark, started
 
 STATES = ("starting", "trust", "mcp_approval", "bypass", "blocked", "ready", "running", "idle", "gone", "unknown")
 DECISIONS = ("allow", "deny")
-ENDED = "ended"  #: how a request ended that nobody is known to have answered
-_NOBODY = "0.lost"  #: the mark of no process: what it was given counts as not given
-_NONCE_LIFE = 86_400.0  #: seconds after which nobody waits for a nonce any more
-QUEUED = 15.0  #: seconds after a turn in which what waited behind it has begun the next one
+ENDED = "ended"  #: outcome of a request that nobody is known to have answered
+_NOBODY = "0.lost"  #: a mark of no process: what it was given counts as not given
+_NONCE_LIFE = 86_400.0  #: seconds after which a nonce expires
+QUEUED = 15.0  #: seconds within which a queued prompt begins the next turn
 _ROW = (
     "SELECT name, session_id, pid, started, state, detail, since, pane, socket, worktree, agent, transcript, "
     "spawned_by, heard FROM sessions"
@@ -38,19 +38,19 @@ class SessionRow(NamedTuple):
     """One agent session. Times are UTC."""
 
     name: str  #: canonical, as on the bus
-    session_id: str | None  #: the agent's own id of the session; set by its hooks, so None until one ran
+    session_id: str | None  #: the program's own session id; None until a hook has run
     pid: int | None  #: of the agent process
-    started: str | None  #: the mark of its start, see `intercom.system.liveness`
+    started: str | None  #: the process's start mark, see `intercom.system.liveness`
     state: str  #: one of STATES
-    detail: str  #: JSON object: tool, command, paths, prompt, message … whatever the state has
+    detail: str  #: JSON object with details of the state: tool, command, paths, prompt, message …
     since: str  #: since when it is in this state
     pane: str | None = None  #: tmux pane id
     socket: str | None = None  #: tmux server
     worktree: str | None = None
-    program: str = DEFAULT  #: which agent program it runs
+    program: str = DEFAULT  #: its agent program
     transcript: str | None = None
-    spawned_by: str | None = None  #: None for a session that a person started
-    heard: str | None = None  #: when a hook last said something
+    spawned_by: str | None = None  #: None if a person started it
+    heard: str | None = None  #: when a hook last reported
 
     def about(self) -> dict[str, Any]:
         """The detail as a dictionary."""
@@ -59,12 +59,12 @@ class SessionRow(NamedTuple):
 
     @property
     def mark(self) -> str | None:
-        """The agent process as `pid.start`, as receipts name it; None where it is not known."""
+        """The agent process as `pid.start`, the form used in receipts; None if unknown."""
         return f"{self.pid}.{self.started}" if self.pid is not None and self.started is not None else None
 
     @property
     def running(self) -> bool:
-        """Whether the agent process is known and still there."""
+        """Whether the agent process is known and alive."""
         return self.pid is not None and alive(self.pid, self.started)
 
 
@@ -79,7 +79,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What was decided about a request."""
+    """The decision on a request."""
 
     decision: str  #: allow or deny
     by: str
@@ -88,14 +88,14 @@ class Answer(NamedTuple):
 
 
 class Sessions:
-    """The agent sessions of one bus. One thread at a time, as its State."""
+    """The records of one bus's sessions. One thread at a time, as its State."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction, in which what was read stays true."""
+        """A write transaction, in which earlier reads stay valid."""
         with self._state.transaction() as db:
             yield db
 
@@ -110,22 +110,22 @@ class Sessions:
     # -- the sessions -----------------------------------------------------------------------------
 
     def put(self, row: SessionRow) -> None:
-        """Store all that is known, in place of what was."""
+        """Store a row, replacing the former one."""
         _check_state(row.state)
         with self._changing() as db:
             _put(db, row)
 
     def get(self, name: str) -> SessionRow | None:
         """The session of a name, None if there never was one."""
-        row = self._one(f"{_ROW} WHERE name = ?", name) if name.isascii() else None  # names on the bus are
+        row = self._one(f"{_ROW} WHERE name = ?", name) if name.isascii() else None  # names on the bus are ASCII
         return SessionRow(*row) if row else None
 
     def all(self) -> list[SessionRow]:
-        """Every session that is known, gone or not."""
+        """Every known session, gone or not."""
         return [SessionRow(*row) for row in self._all(f"{_ROW} ORDER BY name")]
 
     def drop(self, name: str) -> None:
-        """Forget a session, its waiter and what it asks."""
+        """Forget a session, its waiter and its requests."""
         with self._changing() as db:
             for table in ("sessions", "waiters", "requests", "nonces"):
                 db.execute(f"DELETE FROM {table} WHERE name = ?", (name,))  # noqa: S608  # our own words
@@ -144,7 +144,7 @@ class Sessions:
         socket: str | None = None,
         program: str | None = None,
     ) -> SessionRow:
-        """Note what a hook said; None leaves what was known (but a detail belongs to its state and goes with it)."""
+        """Record a hook's report; None keeps the former value (except for a detail, which belongs to its state)."""
         _check_state(state)
         now = utc()
         with self._changing() as db:
@@ -169,30 +169,30 @@ class Sessions:
         return row
 
     def transcripts(self) -> list[transcripts.Transcript]:
-        """Every conversation that was ever told of, oldest first."""
+        """Every recorded conversation, oldest first."""
         return [transcripts.Transcript(*row) for row in self._all(transcripts.ALL)]
 
     # -- proof of a wake --------------------------------------------------------------------------
 
     def expect_nonce(self, nonce: str, name: str, rung: str) -> None:
-        """A text with `[intercom:NONCE]` is about to be put before this session, by this rung of the ladder."""
+        """Record that a text with `[intercom:NONCE]` is about to be put before this session, by this rung."""
         with self._changing() as db:
             db.execute("DELETE FROM nonces WHERE expected < ?", (utc(time.time() - _NONCE_LIFE),))
             db.execute("INSERT OR REPLACE INTO nonces VALUES (?, ?, ?, ?, NULL)", (nonce, name, rung, utc()))
 
     def saw_nonce(self, nonce: str) -> bool:
-        """A hook of the session saw it; whether anybody expected it."""
+        """Record that a hook of the session saw it; returns whether it was expected."""
         with self._changing() as db:
             done = db.execute("UPDATE nonces SET seen = coalesce(seen, ?) WHERE nonce = ?", (utc(), nonce))
             return done.rowcount > 0
 
     def nonce_seen(self, nonce: str) -> str | None:
-        """When a hook saw it (UTC), None if it has not."""
+        """When a hook saw it (UTC), None if none has."""
         row = self._one("SELECT seen FROM nonces WHERE nonce = ?", nonce)
         return row[0] if row else None
 
     def wakes(self, name: str, *, older: float = 0.0, younger: float = _NONCE_LIFE) -> list[str]:
-        """Nonces of the waiter's wakes that no hook has seen, given so many seconds ago."""
+        """Nonces of the waiter's wakes that no hook has seen, given within this range of seconds ago."""
         sql = (
             "SELECT nonce FROM nonces WHERE name = ? AND rung = 'waiter' AND seen IS NULL "
             "AND expected BETWEEN ? AND ? ORDER BY expected"
@@ -207,10 +207,10 @@ class Sessions:
         return str(row[0]) if row else ""
 
     def queued(self, row: SessionRow) -> str | None:
-        """The nonce of a wake that a command has put before this session, and that no hook has seen yet.
+        """The nonce of a wake that a command has queued for this session, and that no hook has seen yet.
 
-        What waits behind a turn begins the next one. If that turn is over and none has begun since, the wake was lost,
-        or the hook that was to see it.
+        A queued prompt begins the next turn. If the turn before it is over and none has begun since, the wake, or
+        the hook that should have seen it, was lost.
         """
         over = row.state in ("ready", "idle") and age(row.since) > QUEUED
         sql = "SELECT nonce FROM nonces WHERE name = ? AND rung = 'command' AND seen IS NULL AND expected >= ?"
@@ -218,14 +218,14 @@ class Sessions:
         return found[0] if found else None
 
     def forget_nonce(self, nonce: str) -> None:
-        """Its text was never put before anybody."""
+        """Forget a nonce whose text was never put before anybody."""
         with self._changing() as db:
             db.execute("DELETE FROM nonces WHERE nonce = ?", (nonce,))
 
     # -- the waiter -------------------------------------------------------------------------------
 
     def hold_waiter(self, name: str, pid: int, since: str | None) -> bool:
-        """Become the one waiter of a session; False where another holds it and lives. `since`: start mark of `pid`."""
+        """Become the session's only waiter; False if another live one holds it. `since`: start mark of `pid`."""
         with self._changing() as db:
             row = db.execute("SELECT pid, started FROM waiters WHERE name = ?", (name,)).fetchone()
             if row and row[0] != pid and alive(row[0], row[1]):
@@ -244,9 +244,9 @@ class Sessions:
         return (row[0], row[1]) if row and alive(row[0], row[1]) else None
 
     def follow(self, row: SessionRow, session_id: str | None) -> None:
-        """The session goes on under another id in another process: what its waiter gave in vain is given again.
+        """Move a session to another id and process: what its waiter gave in vain is given again.
 
-        Its name is that session's, whose server may take it; the old one's server and waiter have it no more.
+        The name then belongs to that session, whose server may take it; the old server and waiter lose it.
         """
         with self._changing() as db:
             db.execute("DELETE FROM waiters WHERE name = ?", (row.name,))
@@ -259,29 +259,29 @@ class Sessions:
     # -- receipts through hooks -------------------------------------------------------------------
 
     def adopt(self, name: str, mark: str) -> None:
-        """What this process gave `name` has left it: the session `mark` has it now, and a later hook confirms."""
+        """Move what this process gave `name` to session `mark`: it has been output, and a later hook confirms it."""
         with self._changing() as db:
             receipts.hand_over(db, name, own_mark(), mark)
 
     def confirm(self, name: str, marks: Iterable[str]) -> None:
-        """The session acts: what these processes gave for it counts as received."""
+        """Mark what these processes gave the session as received, because the session acts."""
         given = {one.session for one in self._state.open_receipts(name)}
         for mark in given.intersection(marks):
             self._state.confirm(name, mark)
 
     def given(self, name: str, mark: str) -> list[str]:
-        """Messages that this process has, and that were not seen to be received."""
+        """Messages that this process was given and that are not known to be received."""
         return [one.id for one in self._state.open_receipts(name) if one.session == mark]
 
     def give_back(self, name: str, mark: str, idents: Iterable[str]) -> None:
-        """The session lost these: they are given again, marked."""
+        """Have these messages, which the session lost, given again, marked."""
         with self._changing() as db:
             receipts.hand_over(db, name, mark, _NOBODY, idents)
 
     # -- permissions ------------------------------------------------------------------------------
 
     def ask(self, name: str, request: Mapping[str, Any], message_id: str | None) -> str:
-        """Open a request, for as long as this process lives; returns its id."""
+        """Open a request, valid while this process lives; returns its id."""
         ident = new_id()
         with self._changing() as db:
             values = (ident, name, json.dumps(dict(request)), message_id, own_mark(), utc())
@@ -291,12 +291,12 @@ class Sessions:
         return ident
 
     def set_message(self, request_id: str, message_id: str) -> None:
-        """Name the message on the bus that carries a request."""
+        """Record the message on the bus that carries a request."""
         with self._changing() as db:
             db.execute("UPDATE requests SET message_id = ? WHERE id = ?", (message_id, request_id))
 
     def answer(self, request_id: str, decision: str, by: str, reason: str | None = None) -> bool:
-        """Decide a request: True if its session still waits and will do as told. NotFound, UsageError."""
+        """Decide a request; True if its session still waits and will comply. NotFound, UsageError."""
         if decision not in DECISIONS:
             raise UsageError(f"{decision!r} is not a decision; nothing was answered. Use allow or deny.")
         with self._changing() as db:
@@ -312,18 +312,18 @@ class Sessions:
         return True
 
     def answer_of(self, request_id: str) -> Answer | None:
-        """What was decided, None if nothing was."""
+        """The decision, None if there is none."""
         row = self._one("SELECT decision, decided_by, reason, answered FROM requests WHERE id = ?", request_id)
         return Answer(*row) if row and row[0] else None
 
     def close(self, request_id: str) -> Answer | None:
-        """Stop waiting: the answer if there is one, else none can come any more."""
+        """Stop waiting: returns the answer if there is one; afterwards none can come."""
         with self._changing() as db:
             db.execute("UPDATE requests SET closed = ? WHERE id = ?", (utc(), request_id))
         return self.answer_of(request_id)
 
     def settle(self, request_id: str, decision: str, by: str) -> bool:
-        """Note how a request ended that no hook waits for: one of DECISIONS, or ENDED; True for the first to say."""
+        """Record the outcome of a request that no hook waits for: one of DECISIONS, or ENDED; True for the first."""
         with self._changing() as db:
             done = db.execute(
                 "UPDATE requests SET decision = ?, decided_by = ?, answered = ?, closed = coalesce(closed, ?4) "
@@ -333,22 +333,22 @@ class Sessions:
             return done.rowcount > 0
 
     def reopen(self, request_id: str) -> None:
-        """It was not decided after all."""
+        """Undo the decision of a request."""
         with self._changing() as db:
             db.execute("UPDATE requests SET decision = NULL, decided_by = NULL WHERE id = ?", (request_id,))
 
     def unsettled(self, name: str) -> list[Request]:
-        """What `name` asked and nobody has decided, waited for or not, oldest first."""
+        """Requests of `name` without a decision, waited for or not, oldest first."""
         return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in self._undecided(name)]
 
     def decided(self, name: str, *, younger: float) -> list[Request]:
-        """What `name` asked and was answered within so many seconds."""
+        """Requests of `name` that were answered within this many seconds."""
         sql = f"{_REQUEST} WHERE decision IS NOT NULL AND name = ? AND answered >= ?"
         found = self._all(sql, name, utc(time.time() - younger))
         return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in found]
 
     def unblock(self, name: str, state: str) -> None:
-        """A dialog went, and no hook has said so: from `blocked` to this state."""
+        """Record that a dialog closed without a hook: from `blocked` to this state."""
         _check_state(state)
         with self._changing() as db:
             db.execute(
@@ -357,7 +357,7 @@ class Sessions:
             )
 
     def died(self, row: SessionRow) -> bool:
-        """Note that a session's process is gone; True for the first to say, unless a hook had said that it ends."""
+        """Record that a session's process is gone; True for the first to notice, unless a hook had reported its end."""
         with self._changing() as db:
             done = db.execute(
                 "UPDATE sessions SET state = 'gone', detail = '{}', since = ? "
@@ -371,7 +371,7 @@ class Sessions:
         return self._all(sql, name)
 
     def open_requests(self, name: str | None = None) -> list[Request]:
-        """What is asked and still waited for, oldest first; of one session or of all."""
+        """Requests still waited for, oldest first; of one session or of all."""
         rows = [row for row in self._undecided(name, "AND closed IS NULL") if mark_alive(row[4])]
         return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in rows]
 

@@ -1,7 +1,8 @@
-"""Owns the end of what a session asked: it is closed for everybody, however it was answered, and the log says so.
+"""Owns the end of a session's request: it is closed for everybody, however it was answered, and the log says so.
 
-A request whose hook still waits is answered through that hook. After that its dialog stands on the screen, and is
-answered by keys, by a person at the terminal, or not at all. The first to see it gone says so in the request's thread.
+A request whose hook still waits is answered through that hook. After that its dialog remains on the screen, and is
+answered by keys, by a person at the terminal, or not at all. The first process to see it gone says so in the
+request's thread.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from intercom.store.log.announce import announce
 
 
 def asked_on(crew: Crew, name: str, dialog: Dialog) -> Request | None:
-    """The request that a dialog on the screen is about, None where it was never put to anybody."""
-    tools = {dialog.tool or dialog.kind} if " " not in dialog.tool else set()  # a title is not the tool's name
+    """The request that a dialog on the screen is about; None if it was never put to anybody."""
+    # A title with blanks is not a tool's name.
+    tools = {dialog.tool or dialog.kind} if " " not in dialog.tool else set()
     known = [one for one in crew.sessions.unsettled(name) if not tools or one.request.get("tool") in tools]
     fitting = [one for one in known if dialog.is_about(str(one.request.get("subject") or ""))]
     found = fitting or known
@@ -31,9 +33,9 @@ def asked_on(crew: Crew, name: str, dialog: Dialog) -> Request | None:
 
 
 def note(crew: Crew, name: str, text: str, *, by: str, denied: bool, request: Request | None) -> None:
-    """Put a decision about what `name` asked into the log, in the request's thread: to whoever was asked.
+    """Record a decision about a request of `name` in the log, in the request's thread, for whoever was asked.
 
-    A refusal goes to `name` too, which it leaves without a turn; what was allowed it sees by itself.
+    A refusal also goes to `name`, which is left without a turn by it; it sees by itself what was allowed.
     """
     master = master_of(crew.bus.instances())
     asked = request is not None and master is not None and master.name != by
@@ -44,12 +46,12 @@ def note(crew: Crew, name: str, text: str, *, by: str, denied: bool, request: Re
         try:
             crew.bus.send(to, text, sender=by, type="status", via=via, thread=thread, reply_to=reply)
         except UnknownName:
-            continue  # it has signed off, or never registered
+            continue  # signed off, or never registered
         return
 
 
 def ended(crew: Crew, seen: Observation) -> None:
-    """Close what a session asked if its dialog is gone, though no hook has said so."""
+    """Close a session's request if its dialog is gone although no hook reported that."""
     row = seen.row
     if row is not None and seen.state == "gone":
         died(crew.bus.config, crew.sessions, row)
@@ -65,9 +67,9 @@ def ended(crew: Crew, seen: Observation) -> None:
 
 
 def died(config: Config, sessions: Sessions, row: SessionRow) -> None:
-    """Tell people and the master that a session's process is gone without a word; the first to see it does."""
+    """Tell people and the master that a session's process is gone without notice; only the first to see it does."""
     if kept.keeper(config, row.name) is not None:
-        return  # which starts it again, and says so
+        return  # its keeper restarts it, and reports that
     if row.pid is None or row.state == "gone" or not sessions.died(row):
         return
     about = row.about()
@@ -81,10 +83,10 @@ def died(config: Config, sessions: Sessions, row: SessionRow) -> None:
 
 
 def gone(name: str, request: Request, why: str) -> str:
-    """What is said of a request that needs no answer any more."""
+    """The text for a request that needs no answer any more."""
     asks = request.request
     what = named(value(str(asks.get("tool") or "")), str(asks.get("subject") or ""))
     return f"{value(name)} no longer asks this; {why}. No answer is needed.\n{what}"
 
 
-_WORDS = 200  #: characters of what it was at
+_WORDS = 200  #: characters of its last activity

@@ -1,15 +1,15 @@
-"""Owns the answer to "whose command is this?": an agent's that is on the bus, a person's, or nobody can tell.
+"""Owns the question "whose command is this?": an agent's on the bus, a person's, or unknown.
 
-A command that runs below an agent's process, or in its environment, is the agent's: it speaks as that agent. What
-that rests on has two strengths. *Strong*: the environment that we gave a worker, or that an agent program gives its
-shells, and the process of a worker that we spawned. *Weak*: a process above is the client of a registered MCP server,
-or registered itself; a program that drives several agents, or a test, looks the same. On weak evidence nothing is lost:
-what is said as `user` is stored, marked as unproven, and is nobody's order.
+A command that runs below an agent's process, or in its environment, belongs to the agent: it speaks as that agent.
+The evidence is strong or weak. *Strong*: the environment that we gave a worker, or that an agent program gives its
+shells, and the process of a worker that we spawned. *Weak*: an ancestor process is the client of a registered MCP
+server, or registered itself; a program that drives several agents, or a test, looks the same. On weak evidence
+nothing is lost: what is said as `user` is stored, marked as unproven, and is nobody's order.
 
-A process that left everything above it (`setsid`, a double fork) without a terminal, while agents of this bus live,
-proves nothing either. With no agents about, nobody but people and their scripts is there.
+A process that has detached from its ancestors (`setsid`, a double fork) and has no terminal, while agents of this
+bus live, proves nothing either. If there are no agents, only people and their scripts are there.
 
-What no look at processes can prove stands in SECURITY.md.
+What processes cannot prove is described in SECURITY.md.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from intercom.system.ancestry import SHELLS, Ancestor, ancestors, client_of, wor
 if TYPE_CHECKING:
     from intercom.fleet.sessions import SessionRow
 
-_NOBODY = frozenset({"systemd", "init", "launchd"})  #: whose children were left by their parents, or are services
+_NOBODY = frozenset({"systemd", "init", "launchd"})  #: children of these were orphaned, or are services
 
 
 class Speaker(NamedTuple):
     """Whose command this is."""
 
-    name: str | None = None  #: the agent; None for a person, for an agent that is not on this bus, for nobody known
+    name: str | None = None  #: the agent; None for a person, an agent that is not on this bus, or somebody unknown
     role: str | None = None
     strong: bool = False
-    why: str = ""  #: what speaks against a person, "" where nothing does
-    proven: bool = True  #: whether more than its environment, which anybody can set, says that it is this agent
-    below: frozenset[str] = frozenset()  #: every agent that it may be, where a program drives several
+    why: str = ""  #: evidence against a person, "" if there is none
+    proven: bool = True  #: whether it rests on more than its environment, which anybody can set
+    below: frozenset[str] = frozenset()  #: every agent that it may be, if a program drives several
 
     @property
     def default(self) -> str:
-        """Who speaks where nobody is named."""
+        """The sender if none is named."""
         return self.name or USER
 
 
@@ -60,7 +60,7 @@ def speaker(state: State, environ: Mapping[str, str], pid: int | None = None) ->
     above = list(ancestors(pid))
     below = _by_process(above, living, running)
     if below is not None and below.strong:
-        return below  # whatever its environment says
+        return below  # takes precedence over its environment
     if named is not None and named.name is not None:
         agrees = below is not None and (named.name == below.name or named.name in below.below)
         return named._replace(proven=agrees or named.name not in {*living, *running})
@@ -68,7 +68,7 @@ def speaker(state: State, environ: Mapping[str, str], pid: int | None = None) ->
 
 
 def checked(state: State, found: Speaker, wanted: str | None) -> tuple[str, str]:
-    """(the name that a message bears, how its sender is known) for who is asked for; Refused for another's name."""
+    """(the sender's name, how it is known) for the requested name; Refused if it is another's."""
     name = canonical(wanted) if wanted else found.default
     if name == found.name:
         return name, CLI if found.proven else UNPROVEN
@@ -88,9 +88,9 @@ def checked(state: State, found: Speaker, wanted: str | None) -> tuple[str, str]
 
 
 def authority(found: Speaker, *, consent: bool = False) -> str:
-    """Who asks something of the fleet: a person, or a master in its own shell. Refused in a worker's shell.
+    """Who gives the fleet a command: a person, or a master in its own shell. Refused in a worker's shell.
 
-    `consent`: an answer to what somebody asks permission for, which nobody may give who is not known.
+    `consent`: an answer to a permission request, which nobody unknown may give.
     """
     if found.role == "master" and found.proven:
         return found.default
@@ -105,7 +105,7 @@ def authority(found: Speaker, *, consent: bool = False) -> str:
 
 
 def _sessions(state: State) -> list[SessionRow]:
-    """All sessions that are known; what reads them is imported where there are any."""
+    """All known sessions; their module is imported only if there are any."""
     with state.guarded():
         if not state.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessions'").fetchone():
             return []
@@ -115,7 +115,7 @@ def _sessions(state: State) -> list[SessionRow]:
 
 
 def _by_environment(state: State, environ: Mapping[str, str]) -> Speaker | None:
-    """By what we, or its program, put into the environment of everything that an agent runs."""
+    """From what we, or an agent program, put into the environment of everything that an agent runs."""
     session = session_of(environ)
     spawned = environ.get(SPAWN)
     marks = {mark for mark in (session, spawned) if mark}
@@ -141,7 +141,7 @@ def _stranger(environ: Mapping[str, str]) -> Speaker | None:
 def _by_process(
     above: list[Ancestor], living: Mapping[str, InstanceRow], running: Mapping[str, SessionRow]
 ) -> Speaker | None:
-    """By the nearest process above that is an agent's."""
+    """From the nearest ancestor process that is an agent's."""
     spawned = {(row.pid, row.started): row for row in running.values() if row.spawned_by is not None}
     drives: dict[int, set[str]] = {}
     for held in living.values():
@@ -168,7 +168,7 @@ def _by_process(
 
 
 def _a_persons(one: Ancestor) -> bool:
-    """Whether a process is a shell in which somebody types: the first in its terminal, not run for one command.
+    """Whether a process is an interactive shell: the first in its terminal, not run for one command.
 
     Editors open such terminals for people, below the same process that starts the servers of agents.
     """
@@ -192,7 +192,7 @@ def _role(living: Mapping[str, InstanceRow], name: str) -> str:
 def _left(
     above: list[Ancestor], living: Mapping[str, InstanceRow], running: Mapping[str, SessionRow]
 ) -> Speaker | None:
-    """A process without a terminal whose beginnings are gone, and which is younger than an agent of this bus."""
+    """A process without a terminal whose ancestors are gone, and which is younger than an agent of this bus."""
     if not above or above[0].terminal or above[-1].pid != 1:
         return None
     own = [one for one in above if one.pid != 1 and one.name not in _NOBODY]
@@ -204,7 +204,7 @@ def _left(
 
 
 def _holder(state: State, name: str) -> str:
-    """The living process that holds a name, in words; "" where none does."""
+    """A description of the live process that has a name; "" if none does."""
     row = state.instance(name) if is_name(name) else None
     if row is not None and liveness(row) in {"alive", "stale"}:
         return f"process {row.pid}"
@@ -213,7 +213,7 @@ def _holder(state: State, name: str) -> str:
 
 
 def joining(found: Speaker, name: str | None) -> None:
-    """Refused where a command in an agent's session takes a second name."""
+    """Raise Refused if a command in an agent's session would take a second name."""
     if found.name is not None and found.strong and (name is None or canonical(name) != found.name):
         raise Refused(
             f"this command runs in the session of {found.name!r} ({found.why}), which has its name; nothing was "
@@ -222,7 +222,7 @@ def joining(found: Speaker, name: str | None) -> None:
 
 
 def leaving(found: Speaker, name: str) -> None:
-    """Refused where a command in an agent's session gives back another's name, unless that is the master's."""
+    """Raise Refused if a command in an agent's session would sign off another's name, unless it is the master's."""
     if found.name is not None and found.strong and canonical(name) != found.name and found.role != "master":
         raise Refused(
             f"this command runs in the session of {found.name!r} ({found.why}) and cannot sign off {name!r}; nothing "

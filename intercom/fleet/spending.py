@@ -26,22 +26,22 @@ from intercom.fleet.transcripts import Transcript
 
 _KINDS = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _LIMITS = ("dollars", "tokens")
-OVER = "over budget"  #: with what is said of who used more than its budget begins
+OVER = "over budget"  #: prefix of the note about an agent that exceeds its budget
 
 
 class Amount(NamedTuple):
     """What was used."""
 
     calls: int
-    input: int  #: tokens that were read anew
+    input: int  #: uncached input tokens
     output: int
-    cached: int  #: tokens that a cache already had
-    stored: int  #: tokens that were put into a cache
-    dollars: float | None  #: None where the price of some call is not known
+    cached: int  #: tokens read from a cache
+    stored: int  #: tokens written to a cache
+    dollars: float | None  #: None if the price of any call is unknown
 
     @property
     def tokens(self) -> int:
-        """All of them."""
+        """The sum of all tokens."""
         return self.input + self.output + self.cached + self.stored
 
     def to_json(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Amount(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A task, for which somebody used something between two moments (seconds since 1970)."""
+    """A task with its period (seconds since 1970), for assigning usage to it."""
 
     ident: str
     worker: str
@@ -60,23 +60,23 @@ class Task(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """A call, and its price."""
+    """A call with its price."""
 
     call: Call
     dollars: float | None
 
 
 class Spending:
-    """Reads transcripts as they grow; keep it where one looks again and again."""
+    """Reads transcripts as they grow; keep it for repeated use."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._meters: dict[tuple[str, str], Meter | None] = {}
         self._prices = _prices(environ)
 
     def of(self, transcripts: Iterable[Transcript], *, former: bool = False) -> dict[str, list[Priced]]:
-        """The calls of each name whose program tells them; `former`: and of workers that were torn down.
+        """The calls of each name whose program records them; `former`: include torn-down workers.
 
-        A conversation that two names had, as when a person takes it up again, is the first one's.
+        A conversation of two names, as when a person resumes it, counts for the first.
         """
         seen: set[str] = set()
         found: dict[str, list[Priced]] = {}
@@ -91,7 +91,7 @@ class Spending:
         return found
 
     def amounts(self, transcripts: Iterable[Transcript]) -> dict[str, Amount]:
-        """What each name has used so far; a name of which nothing is known is left out."""
+        """What each name has used so far; names without data are left out."""
         return {name: total(calls) for name, calls in self.of(transcripts).items()}
 
     def _calls(self, name: str, path: str) -> Mapping[str, Call] | None:
@@ -99,7 +99,7 @@ class Spending:
         if key not in self._meters:
             try:
                 self._meters[key] = program(name).meter(path)
-            except UsageError:  # a program that a later version knew
+            except UsageError:  # a program that only a later version knows
                 self._meters[key] = None
         meter = self._meters[key]
         return meter.calls() if meter is not None else None
@@ -110,7 +110,7 @@ class Spending:
 
 
 def total(calls: Iterable[Priced]) -> Amount:
-    """What they come to."""
+    """The sum of these calls."""
     number = fresh = output = cached = stored = 0
     dollars: float | None = 0.0
     for call, price in calls:
@@ -124,7 +124,7 @@ def total(calls: Iterable[Priced]) -> Amount:
 
 
 def by_task(calls: Mapping[str, Iterable[Priced]], tasks: Sequence[Task]) -> dict[tuple[str, str], Amount]:
-    """What each task used, by its id and its worker: a call belongs to the newest task that was open then."""
+    """What each task used, by (id, worker): a call counts for the newest task that was open then."""
     shares: dict[tuple[str, str], list[Priced]] = {}
     for name, made in calls.items():
         mine = sorted((task for task in tasks if task.worker == name), key=lambda task: -task.since)
@@ -137,7 +137,7 @@ def by_task(calls: Mapping[str, Iterable[Priced]], tasks: Sequence[Task]) -> dic
 
 
 def over(budget: Mapping[str, Any], name: str, used: Amount | None) -> str:
-    """By how much a worker is over its budget, in words; "" where it is not, or nothing is known."""
+    """By how much a worker exceeds its budget, in words; "" if it does not, or nothing is known."""
     if used is None:
         return ""
     limits = {key: budget[key] for key in _LIMITS if key in budget}
@@ -163,12 +163,12 @@ def in_words(used: Amount | None) -> str:
 
 
 def money(dollars: float) -> str:
-    """Dollars, with as many places as say something."""
+    """Dollars, with as many decimals as are useful."""
     return f"${dollars:.2f}" if dollars >= 0.995 or dollars == 0 else f"${dollars:.3f}"
 
 
 def short(count: int) -> str:
-    """A count of tokens: 950, 12k, 3.4M."""
+    """A token count: 950, 12k, 3.4M."""
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if count >= size * 0.9995:
             number = count / size
@@ -177,12 +177,12 @@ def short(count: int) -> str:
 
 
 def task(ident: str, worker: str, since: str, until: str) -> Task:
-    """A task by its times as the bus has them (UTC); `until` "" as long as it lasts."""
+    """A task with its times as on the bus (UTC); `until` is "" as long as it lasts."""
     return Task(ident, worker, epoch(since), epoch(until) if until else float("inf"))
 
 
 def _prices(environ: Mapping[str, str]) -> dict[str, Price]:
-    """The person's own prices, by the beginning of a model's name. UsageError."""
+    """The person's own prices, by prefix of the model's name. UsageError."""
     path, found = personal.table("prices", environ, "no price is known")
     out = {}
     for model, said in found.items():

@@ -1,7 +1,7 @@
-"""Owns telling a person elsewhere what is due, once: whichever runs, `notify`, the screen or the master's server.
+"""Owns sending due alerts to a person elsewhere, each once, from `notify`, the screen or the master's server.
 
-What is due is claimed before it is sent, so that two that look at the same time do not both tell it; what could not be
-sent is given back, and tried again.
+An alert is claimed before it is sent, so two processes do not both send it; if sending fails it is given back, and
+tried again.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.overview import Overview, overview
 from intercom.fleet.spending import Spending
 
-Way = Callable[[str, str], str]  #: sends a title and a text: "" or what went wrong
-_UNREAD = 500  #: messages to a person that are looked at
+Way = Callable[[str, str], str]  #: sends a title and a text; returns "" or what went wrong
+_UNREAD = 500  #: how many messages to a person are checked
 
 
 class Told(NamedTuple):
-    """What was sent, as title and text, and what went wrong."""
+    """What was sent (title and text), and what went wrong."""
 
     sent: Sequence[tuple[str, str]] = ()
     troubles: Sequence[str] = ()
-    reached: bool = True  #: whether somebody was reached; True where nothing was due
+    reached: bool = True  #: whether the person was reached; True if nothing was due
 
 
 def due(crew: Crew, told: Settings, found: Overview | None = None, status: Status | None = None) -> list[Alert]:
-    """What is to be told now, whether it was told already or not."""
+    """The alerts that are due now, whether they were sent already or not."""
     now = time.time()
     if is_quiet(told, now):
         return []
@@ -46,7 +46,7 @@ def due(crew: Crew, told: Settings, found: Overview | None = None, status: Statu
 
 
 def tell(alerts_due: Sequence[Alert], told: Settings, notebook: Notebook, project: str) -> Told:
-    """Send those of them that nobody has been told of; each way by itself, so that none repeats what another failed.
+    """Send those that were never sent, by each way separately, so that none repeats what another failed to send.
 
     StorageError.
     """
@@ -76,13 +76,13 @@ def _tell_by(way: str, act: Way, alerts_due: Sequence[Alert], told: Settings, no
 
 
 def look(crew: Crew) -> Told:
-    """Tell what is due now, by the settings as they are now. StorageError, UsageError."""
+    """Send what is due now, by the present settings. StorageError, UsageError."""
     told = settings(crew.environ)
     return tell(due(crew, told), told, Notebook(crew.bus.config.root, crew.environ), crew.bus.config.root.name)
 
 
 def ways(told: Settings) -> dict[str, Way]:
-    """Each way to a person, by a name that holds no secret."""
+    """Each way to a person, by a name without secrets."""
     from intercom.fleet.notifiers import desktop, elsewhere
 
     found: dict[str, Way] = {"desktop": desktop} if told.desktop else {}
@@ -90,7 +90,7 @@ def ways(told: Settings) -> dict[str, Way]:
 
 
 def try_out(told: Settings) -> Told:
-    """Tell something now by each way. UsageError."""
+    """Send a test by each way. UsageError."""
     text = ("Intercom", "This is a test: it arrives.")
     found = [act(*text) for act in ways(told).values()]
     return Told([text], list(filter(None, found)), "" in found)

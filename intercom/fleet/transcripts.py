@@ -1,6 +1,6 @@
-"""Owns which conversations each name has had: a table in `state.db`, so that what they used can be read later.
+"""Owns which conversations each name has had: a table in `state.db`, for computing usage later.
 
-A session's row knows its newest alone; an heir, or `/clear`, begins another.
+A session's row only has the latest one; a successor, or `/clear`, starts another.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class Transcript(NamedTuple):
     name: str  #: who had it
     path: str  #: the file
     program: str
-    ended: str | None  #: when that worker was torn down: the next of its name is another one
+    ended: str | None  #: when that worker was torn down; the next of its name is another
 
 
 def note(db: sqlite3.Connection, name: str, path: str, program: str) -> None:
-    """This name has this conversation; inside a transaction."""
+    """Record that this name has this conversation; inside a transaction."""
     db.execute("INSERT OR IGNORE INTO transcripts VALUES (?, ?, ?, ?, NULL)", (name, path, program, utc()))
 
 
 def end(db: sqlite3.Connection, name: str) -> None:
-    """Whoever has the name now is done with it; inside a transaction."""
+    """Record that the present owner of the name is done; inside a transaction."""
     db.execute("UPDATE transcripts SET ended = ? WHERE name = ? AND ended IS NULL", (utc(), name))

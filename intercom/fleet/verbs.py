@@ -1,7 +1,7 @@
-"""Owns what can be asked of the fleet, a typed function each: what the MCP tools and the commands are made of.
+"""Owns the operations on the fleet, one typed function each, from which MCP tools and commands are made.
 
-Each takes the crew, who asks (`by`), and its arguments. What they need is imported when they run, so
-that a list of tools is made, and a command's help shown, without the fleet.
+Each takes the crew, the caller (`by`), and its arguments. Imports happen when they run, so that listing tools, or
+showing a command's help, does not import the fleet.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ FORCE = "also with unsaved work, which is kept under a git ref"
 
 
 class Workers(NamedTuple):
-    """What is said of several workers, and, where there are none, which were looked for."""
+    """A result about several workers and, if there are none, which were looked for."""
 
     found: list[dict[str, Any]]
     note: str = ""
 
 
 class Removed(NamedTuple):
-    """A worktree that is gone, and the ref that keeps what was unsaved in it, if anything was."""
+    """A removed worktree, and the ref that keeps its unsaved work, if any."""
 
     path: Path
     ref: str | None

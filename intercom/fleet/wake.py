@@ -1,13 +1,13 @@
-"""Owns the ladder by which a session is told that something came for it, and the proof that it was.
+"""Owns waking a session for a message, by a ladder of methods, and the proof that it worked.
 
     running   its hooks give it the message, at its next tool call or when it stops
     waiter    idle: the hook that waits beside it wakes it; nothing is typed
     command   idle without a waiter: its program's own command puts a prompt before it, or the settings name one
     keys      the same, with neither: a line pasted into its empty box, looked at again, then Enter
 
-The message is in the log before anybody climbs here. `woke` is only said of what is proven: the session went on
-with the message (a later hook saw it), took it by itself, or its hook saw the nonce of the typed line. Nothing is
-typed where the screen shows anything but an empty box, or where another source says the session is busy.
+The message is in the log before any of this starts. `woke` is only reported with proof: the session continued with
+the message (a later hook saw it), read it by itself, or its hook saw the nonce of the typed line. Nothing is typed
+if the screen shows anything but an empty box, or another source says that the session is busy.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from intercom.fleet.programs.screen import Screen
 from intercom.fleet.sessions import SessionRow
 from intercom.system import tmux
 
-TIMEOUT = 5.0  #: seconds in all
-PREFIX = "[intercom] "  #: a text that begins with `!` or `/` would be a command
-_STEP = 0.05  #: seconds between looks at what is proven
+TIMEOUT = 5.0  #: total seconds
+PREFIX = "[intercom] "  #: because a text that begins with `!` or `/` would be a command
+_STEP = 0.05  #: seconds between checks for proof
 _SECOND_LOOK = 0.25  #: seconds between pasting and looking again; a dialog needs 1.45 s without keys to come up
-_WAITER = 2.5  #: seconds that a waiter has before keys are tried
-_TAKEN = 1.0  #: seconds in which a typed line must have left the box
-_LAST = 0.2  #: seconds of the climb's time that are kept for its last look
+_WAITER = 2.5  #: seconds for a waiter before keys are tried
+_TAKEN = 1.0  #: seconds within which a typed line must leave the box
+_LAST = 0.2  #: seconds reserved for the last check
 _HELD = {
     "draft": "has a half-written prompt in its box",
     "copy_mode": "is being scrolled back by somebody (tmux copy mode)",
@@ -44,7 +44,7 @@ _HELD = {
 
 
 class Woken(NamedTuple):
-    """Whether the session was told, by which rung, how long that took (seconds), or why not."""
+    """Whether the session was woken, by which rung, how long that took (seconds), or why not."""
 
     woke: bool
     how: str | None = None
@@ -63,7 +63,7 @@ class Woken(NamedTuple):
 
 
 class _Climb(NamedTuple):
-    """One wake on its way: who, for which message, since when and until when (monotonic seconds)."""
+    """One wake under way: who, for which message, its start and its deadline (monotonic seconds)."""
 
     crew: Crew
     name: str
@@ -80,7 +80,7 @@ class _Climb(NamedTuple):
 
 
 def wake(crew: Crew, name: str, message: str, *, timeout: float = TIMEOUT) -> Woken:
-    """Tell `name` that the stored message with this id is there. Takes at most `timeout` seconds."""
+    """Wake `name` for the stored message with this id. Takes at most `timeout` seconds."""
     began = time.monotonic()
     climb = _Climb(crew, name, message, began, began + max(timeout - _LAST, 0.0))
     while True:
@@ -93,7 +93,7 @@ def wake(crew: Crew, name: str, message: str, *, timeout: float = TIMEOUT) -> Wo
 
 
 def _rung(climb: _Climb, seen: Observation) -> Woken | None:
-    """Try what fits the state; None: look again."""
+    """Try the rung that fits the state; None: look again."""
     if how := _proof(climb):
         return climb.done(how)
     if (seen.row is None or seen.state == "gone") and (
@@ -109,12 +109,12 @@ def _rung(climb: _Climb, seen: Observation) -> Woken | None:
         return None
     if seen.state in ("ready", "idle"):
         return _at_prompt(climb, seen.row)
-    how = _await(climb, 0.3)  # it may be reading even so: a dialog of a subagent, a screen of another version
+    how = _await(climb, 0.3)  # it may still be reading: a subagent's dialog, or a screen of another version
     return climb.done(how) if how else climb.failed(_why_not(climb, seen))
 
 
 def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
-    """Idle: its waiter first, then keys; None: look again."""
+    """For an idle session: its waiter first, then keys; None: look again."""
     waits = climb.crew.sessions.waiter(climb.name) is not None
     if waits and (how := _await(climb, _WAITER)):
         return climb.done(how)
@@ -124,18 +124,19 @@ def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
         if words := commands.of_settings(climb.crew, climb.name, climb.message):
             return _command(climb, words)
     if row.pane is None and kept.keeper(climb.crew.bus.config, climb.name) is not None:
-        _pause(climb, 0.2)  # its waiter is on its way
+        _pause(climb, 0.2)  # its waiter is starting
         return None
     there = server_there(climb.crew.state.instance(climb.name), row.pid)
-    begins = waits or not there or age(row.since) < _WAITER  # its waiter starts beside the hook that says "ready"
-    if (row.state == "ready" and begins) or _given(climb):  # a turn that begins before its server has no tools
+    # Its waiter starts in parallel to the hook that says "ready".
+    begins = waits or not there or age(row.since) < _WAITER
+    if (row.state == "ready" and begins) or _given(climb):  # a turn that starts before its server has no tools
         _pause(climb, 0.2)
         return None
     return _keys(climb)
 
 
 def _why_not(climb: _Climb, seen: Observation) -> str:
-    """The state as a reason."""
+    """The state as a reason for failure."""
     if seen.state == "running":
         return f"{seen.why()}; its hooks give it the message at its next tool call or when it stops"
     if seen.state == "starting":
@@ -163,10 +164,10 @@ def _shown(screen: Screen | None) -> str:
 
 
 def _proof(climb: _Climb) -> str | None:
-    """How the message reached the session, if it is proven; None if it is not yet.
+    """How the message provably reached the session; None if that is not proven yet.
 
-    Received: something that the session did came after the message was given to it. Given while it is running:
-    a hook put it before the model in a turn that goes on, or the session itself asked for it.
+    Received: the session acted after it was given the message. Given while running: a hook put it before the model
+    in a turn that continues, or the session itself read it.
     """
     found = climb.crew.state.receipt(climb.name, climb.message) if climb.message else None
     if found is None:
@@ -176,18 +177,18 @@ def _proof(climb: _Climb) -> str | None:
     if received is None and row is not None and row.heard is not None:
         since = climb.crew.sessions.given_at(session)
         if row.state != "running" or row.heard < since:
-            return None  # its waiter has it; whether the session took it, its next hook tells
+            return None  # its waiter has it; its next hook tells whether the session got it
     if session.endswith(".w"):
         return "waiter"
     if row is not None and session == row.mark:
         return "hook"
     if row is None or received is not None or session == _server_mark(climb):
         return "read"
-    return None  # a hook has it in hand, and has not said it yet
+    return None  # a hook has it, but has not output it yet
 
 
 def _server_mark(climb: _Climb) -> str | None:
-    """The session's own server, as receipts name it."""
+    """The session's own server, in the form used in receipts."""
     found = climb.crew.state.instance(climb.name)
     return f"{found.pid}.{found.started}" if found is not None and found.pid is not None else None
 
@@ -197,7 +198,7 @@ def _given(climb: _Climb) -> bool:
 
 
 def _await(climb: _Climb, seconds: float) -> str | None:
-    """Wait for proof; at most `seconds`, and not longer than the climb."""
+    """Wait for proof, at most `seconds`, and not beyond the deadline."""
     until = min(time.monotonic() + seconds, climb.until)
     while True:
         if how := _proof(climb):
@@ -208,7 +209,7 @@ def _await(climb: _Climb, seconds: float) -> str | None:
 
 
 def _by_itself(climb: _Climb, reason: str) -> Woken:
-    """Somebody without hooks: it may be waiting in a read."""
+    """For a session without hooks, which may be waiting in a read."""
     how = _await(climb, 1.0)
     return climb.done("read") if how else climb.failed(reason)
 
@@ -218,13 +219,13 @@ def _pause(climb: _Climb, seconds: float) -> None:
 
 
 def _command(climb: _Climb, words: list[str]) -> Woken:
-    """Run the command of the settings, and wait until the session goes on."""
+    """Run the command from the settings, and wait until the session continues."""
     commands.run(climb.crew, climb.name, climb.message, words)
     return _confirmed(climb, "", words[0])
 
 
 def _confirmed(climb: _Climb, nonce: str, what: str) -> Woken:
-    """A command was run: wait until the session goes on."""
+    """After a command was run: wait until the session continues."""
     while time.monotonic() < climb.until:
         if (nonce and climb.crew.sessions.nonce_seen(nonce)) or _proof(climb):
             return climb.done("command")
@@ -247,7 +248,7 @@ def _keys(climb: _Climb) -> Woken | None:
         return climb.failed(f"{seen.name} is idle, nothing waits beside it, and it has no tmux pane to type into")
     turns = row.state == "running" or seen.told in ("running", "asked")
     if screen.state == "unknown" or (screen.typeable and turns):
-        _pause(climb, 0.2)  # it may be being drawn; a turn that has just ended says so in a moment, and has its waiter
+        _pause(climb, 0.2)  # it may be redrawing; a turn that just ended will report that, and has its waiter
         return None
     if not screen.typeable:
         return climb.failed(_not_typeable(seen.name, screen))
@@ -268,7 +269,7 @@ def _keys(climb: _Climb) -> Woken | None:
 
 
 def _type(climb: _Climb, server: tmux.Server, pane: str, program: Program, text: str) -> str | None:
-    """Paste, look again, Enter. What went wrong, "" if nothing did; None: taken out again, as a turn had begun."""
+    """Paste, look again, press Enter. Returns "", or what went wrong; None: withdrawn, because a turn had begun."""
     tmux.paste(server, pane, text)
     time.sleep(_SECOND_LOOK)
     now = _screen(server, pane, program)
@@ -278,14 +279,14 @@ def _type(climb: _Climb, server: tmux.Server, pane: str, program: Program, text:
     until = min(time.monotonic() + _TAKEN, climb.until)
     while _is_ours(_screen(server, pane, program), text):
         if time.monotonic() >= until:
-            tmux.send_key(server, pane, program.submit)  # an Enter can be lost; the box has still nothing but our line
+            tmux.send_key(server, pane, program.submit)  # an Enter can be lost; the box still has only our line
             break
         time.sleep(2 * _STEP)
     return ""
 
 
 def _taken_back(server: tmux.Server, pane: str, program: Program, text: str, now: Screen) -> str | None:
-    """The box does not hold just our line: take the line out again where it stands alone."""
+    """Handle a box that does not hold just our line: remove the line if it is alone there."""
     time.sleep(0.1)
     again = _screen(server, pane, program)
     if again.state == "running" and again.draft is not None and _same(again.draft, text):
@@ -300,12 +301,12 @@ def _screen(server: tmux.Server, pane: str, program: Program) -> Screen:
 
 
 def _is_ours(screen: Screen, text: str) -> bool:
-    """Whether the box holds just our line and nothing else goes on."""
+    """Whether the box holds only our line and nothing else is going on."""
     return screen.state == "draft" and screen.draft is not None and _same(screen.draft, text)
 
 
 def _same(draft: str, text: str) -> bool:
-    """The box wraps and indents; a long text is a mark in it."""
+    """Whether a draft is our text, although the box wraps and indents, and abbreviates a long text."""
     return "".join(draft.split()) == "".join(text.split())
 
 
@@ -318,9 +319,9 @@ def _not_typeable(name: str, screen: Screen) -> str:
 
 
 def wake_pane(crew: Crew, target: str, text: str, *, timeout: float = TIMEOUT) -> Woken:
-    """Type `text` to whoever sits in a tmux pane, if that is a program that we know, at an empty box. NotFound.
+    """Type `text` into a tmux pane, if a known program is there at an empty box. NotFound.
 
-    Without hooks of ours nothing can confirm it: then `woke` is False even where it was typed.
+    Without our hooks nothing can confirm it: then `woke` is False even if it was typed.
     """
     began = time.monotonic()
     climb = _Climb(crew, target, "", began, began + max(timeout - _LAST, 0.0))
@@ -349,7 +350,7 @@ def wake_pane(crew: Crew, target: str, text: str, *, timeout: float = TIMEOUT) -
 
 
 def of_pane(crew: Crew, target: str) -> str | None:
-    """The name on the bus of whoever sits in a tmux pane, None for nobody of ours."""
+    """The name on the bus of the session in a tmux pane; None if it is not ours."""
     try:
         pane = tmux.pane(crew.server, target)
     except (NotFound, IntercomError):
@@ -357,7 +358,7 @@ def of_pane(crew: Crew, target: str) -> str | None:
     for row in crew.sessions.all():
         if row.pane == pane.id and row.pid is not None and row.running:
             own, _ = observe.see(crew, row)
-            if own is not None and own.pid == pane.pid:  # ids are a server's own: this one may be another's
+            if own is not None and own.pid == pane.pid:  # ids are per tmux server: this pane may be another server's
                 return row.name
     return None
 
@@ -366,9 +367,10 @@ def of_pane(crew: Crew, target: str) -> str | None:
 
 
 def tell(crew: Crew, target: str, text: str, *, by: str) -> dict[str, Any]:
-    """Store `text` for `target` (a name on the bus, or the tmux pane of one) and wake it; the public form.
+    """Store `text` for `target` (a name on the bus, or its tmux pane) and wake it; returns the public form.
 
-    A pane of somebody not on the bus gets the text typed; nothing is stored. UnknownName, NotFound, StorageError.
+    If the pane's owner is not on the bus, the text is typed there and nothing is stored. UnknownName, NotFound,
+    StorageError.
     """
     name = canonical(target)
     known = crew.sessions.get(name) is not None or any(one.name == name for one in crew.bus.instances())
@@ -377,7 +379,7 @@ def tell(crew: Crew, target: str, text: str, *, by: str) -> dict[str, Any]:
         try:
             return {"to": target, "stored": False, **wake_pane(crew, target, text).to_json()}
         except (NotFound, ProgramMissing):
-            pass  # no pane either: the bus says who there is
+            pass  # not a pane either: the bus's error lists the names
     found = found or name
     via = "cli" if by == USER else "tool"
     sent = crew.bus.send(found, text, sender=by, type="status", priority="urgent", via=via)
@@ -385,7 +387,7 @@ def tell(crew: Crew, target: str, text: str, *, by: str) -> dict[str, Any]:
 
 
 def safely(crew: Crew, name: str, message: str) -> Woken:
-    """As `wake`, for a message that is stored: whatever goes wrong is a reason, never an error."""
+    """As `wake`, for a stored message: any error becomes a reason instead of being raised."""
     try:
         return wake(crew, name, message)
     except (IntercomError, OSError) as error:

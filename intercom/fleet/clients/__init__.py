@@ -1,1 +1,1 @@
-"""What is known of each MCP client that an agent may sit in: a module a client, and the list of them."""
+"""Owns what is known of each MCP client that an agent may use: one module per client, and their list."""

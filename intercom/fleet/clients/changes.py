@@ -1,6 +1,6 @@
-"""Owns bringing files into the state that a set-up wants, and back: planned first, then written, each file at once.
+"""Owns changing clients' files for a set-up, and back: everything is planned first, then written, one file at a time.
 
-A file that is not what it should be is left alone and named. What others wrote after us stays, in every case.
+A file in an unexpected form is left alone and reported. What others wrote after us always stays.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ ADDED, THERE, REMOVED, ALONE = "added", "there", "removed", "left alone"
 
 
 class Change(NamedTuple):
-    """What is to become of one file."""
+    """The planned change of one file."""
 
     path: Path
     what: str  #: ADDED, THERE, REMOVED or ALONE
-    before: str | None = None  #: None: there is no file
+    before: str | None = None  #: its present text; None: there is no file
     after: str | None = None
-    why: str = ""  #: it is left alone, or what in it
-    kept: Kept | None = None  #: what is remembered afterwards
-    mode: int = 0o644  #: of a file that is new
+    why: str = ""  #: why it, or some part of it, is left alone
+    kept: Kept | None = None  #: what to remember afterwards
+    mode: int = 0o644  #: mode of a new file
 
 
 def adding(
     root: Path, path: Path, parts: Iterable[Part], record: Record, *, user: bool, former: Iterable[Part] = ()
 ) -> Change:
-    """`path` with these parts, instead of those that stood there when Intercom lay elsewhere."""
+    """The change that adds these parts to `path`."""
     parts = list(parts)
     try:
         real, before = _open(root, path)
@@ -70,7 +70,7 @@ def adding(
 
 
 def taking(root: Path, path: Path, parts: Iterable[Part], record: Record) -> Change | None:
-    """`path` as it was before us; None where nothing of ours is in it."""
+    """The change that removes our parts from `path`; None if it has none."""
     try:
         real, before = _open(root, path)
         known = record.get(path)
@@ -100,7 +100,7 @@ def _rid(text: str, former: Iterable[Part]) -> str:
 
 
 def apply(change: Change, record: Record, path: Path) -> None:
-    """Write it, and what is to be remembered. OSError, StorageError."""
+    """Write the file, and what is to be remembered. OSError, StorageError."""
     if change.what == ADDED:
         assert change.after is not None
         change.path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,12 +121,12 @@ def apply(change: Change, record: Record, path: Path) -> None:
 
 
 def _tidy(known: Kept | None) -> None:
-    """Remove the folders that were made for a file, as far as they are empty."""
+    """Remove the folders created for a file, as far as they are empty."""
     for folder in known.made if known else ():
         try:
             os.rmdir(folder)
         except OSError:
-            return  # something else is in it by now
+            return  # something else has been put into it
 
 
 def _umask() -> int:
@@ -136,12 +136,12 @@ def _umask() -> int:
 
 
 def _missing(folder: Path) -> list[Path]:
-    """Folders that have to be made, the innermost first."""
+    """The folders that must be created, innermost first."""
     return [one for one in (folder, *folder.parents) if not one.exists()]
 
 
 def _open(root: Path, path: Path) -> tuple[Path, str | None]:
-    """Where the file really is, and its text, None where there is none. CannotEdit, OSError, UnicodeDecodeError."""
+    """The file's real path, and its text (None if it does not exist). CannotEdit, OSError, UnicodeDecodeError."""
     real = Path(os.path.realpath(path))
     if path.is_relative_to(root) and not real.is_relative_to(os.path.realpath(root)):
         raise CannotEdit(f"it leads out of the project, to {real}")

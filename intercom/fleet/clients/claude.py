@@ -1,4 +1,4 @@
-"""Owns how Claude Code is set up: `.mcp.json` and its local settings, unless its plugin or a person did."""
+"""Owns setting up Claude Code: `.mcp.json` and its local settings, unless its plugin or a person already did."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from intercom.fleet.programs.program import SERVER
 
 
 def _elsewhere(setup: Setup) -> str:
-    """Where it is connected already, other than in the project's own file; "" if it is not."""
+    """Where it is already connected, other than in the project's own file; "" if it is not."""
     found = connection.connection(setup.root, setup.environ)
     return next((place for place, _ in found.servers if place != ".mcp.json"), "")
 
 
 def _hooked(setup: Setup) -> bool:
-    """Whether the plugin, or settings that are not ours to write, have the hooks."""
+    """Whether the plugin, or settings that are not ours to write, already have the hooks."""
     found = connection.connection(setup.root, setup.environ).hooks
     return any(place != ".claude/settings.local.json" for place in found)
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server, its approval, the hooks, the words."""
+    """The server, its approval, the hooks, the rules text."""
     if setup.user:
         return [Member(setup.home / ".claude.json", ("mcpServers", SERVER), {"type": "stdio", **setup.entry})]
     server = [] if _elsewhere(setup) else _server(setup)
@@ -32,7 +32,7 @@ def parts(setup: Setup) -> list[Part]:
 
 
 def every(setup: Setup) -> list[Part]:
-    """The same, whatever else connects it."""
+    """The same, even if it is connected in another way."""
     return parts(setup) if setup.user else [*_server(setup), *_hooks(setup), setup.rules("CLAUDE.md")]
 
 
@@ -54,7 +54,7 @@ def _hooks(setup: Setup) -> list[Part]:
 
 
 def notes(setup: Setup) -> list[str]:
-    """Where it is connected already."""
+    """A note if it is already connected."""
     place = _elsewhere(setup)
     return [f"connected by {place} already: no second entry"] if place and not setup.user else []
 

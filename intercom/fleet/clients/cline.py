@@ -1,4 +1,4 @@
-"""Owns how Cline is set up: in the user's file alone, with the root in it, since one hub serves all."""
+"""Owns setting up Cline: only in the user's file, with the root in the entry, because one hub serves all projects."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Member, Own, Part
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER
 
-EVENTS = ("PreToolUse", "PostToolUse")  #: those whose answer reaches the model
+EVENTS = ("PreToolUse", "PostToolUse")  #: events whose answer reaches the model
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server, with time to start; hooks, each a program named after its event; the words."""
+    """The server, with time to start; hooks, each a program named after its event; the rules text."""
     folder = setup.home / ".cline"
     entry = {**setup.pinned(), "timeout": CALL_SECONDS}
     hooks: list[Part] = [
@@ -21,7 +21,7 @@ def parts(setup: Setup) -> list[Part]:
 
 
 def notes(setup: Setup) -> list[str]:
-    """What holds for its hub."""
+    """What applies to its hub."""
     return [f"one entry serves all projects: it is on the bus of {setup.root}"]
 
 

@@ -1,4 +1,4 @@
-"""Owns how Codex is set up: tables of `config.toml`, and hooks beside it that a person has to trust."""
+"""Owns setting up Codex: tables in `config.toml`, and hooks beside it that a person has to trust."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PASSED = ["INTERCOM_NAME", "INTERCOM_ROLE", "INTERCOM_ROOT", "INTERCOM_MACHINE",
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server, approved and waited for; the hooks; the words."""
+    """The server, approved and required; the hooks; the rules text."""
     folder = setup.base(".codex")
     hooks: list[Part] = [
         Item(
@@ -26,7 +26,7 @@ def parts(setup: Setup) -> list[Part]:
 
 
 def table(setup: Setup) -> str:
-    """`required`: a first turn without our tools is worth nothing. The server gets no variables but those named."""
+    """The server's TOML table. It is `required`, because a first turn without our tools is useless."""
     lines = [
         f"[mcp_servers.{SERVER}]",
         f"command = {toml(setup.entry['command'])}",
@@ -43,7 +43,7 @@ def table(setup: Setup) -> str:
 
 
 def notes(setup: Setup) -> list[str]:
-    """What it asks a person."""
+    """What it asks a person to confirm."""
     trust = (
         []
         if setup.user

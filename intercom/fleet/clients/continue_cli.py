@@ -1,4 +1,4 @@
-"""Owns how Continue is set up: an entry in the list of servers of the user's `config.yaml`."""
+"""Owns setting up Continue: an entry in the list of servers in the user's `config.yaml`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from intercom.fleet.programs.program import SERVER
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server; the words."""
+    """The server; the rules text."""
     entry = {"name": SERVER, **setup.entry}
     return [Listed(setup.home / ".continue" / "config.yaml", "mcpServers", entry), setup.rules("AGENTS.md")]
 

@@ -1,4 +1,4 @@
-"""Owns how Copilot CLI is set up: in the user's file."""
+"""Owns setting up Copilot CLI: in the user's file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from intercom.fleet.programs.program import SERVER
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server, all its tools; the words."""
+    """The server with all its tools; the rules text."""
     entry = {"type": "local", **setup.entry, "tools": ["*"]}
     path = setup.home / ".copilot" / "mcp-config.json"
     return [Member(path, ("mcpServers", SERVER), entry), setup.rules(".github/copilot-instructions.md", "AGENTS.md")]

@@ -1,4 +1,4 @@
-"""Owns how Cursor is set up: `.cursor/mcp.json`."""
+"""Owns setting up Cursor: `.cursor/mcp.json`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from intercom.fleet.programs.program import SERVER
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server; the words."""
+    """The server; the rules text."""
     path = setup.base(".cursor") / "mcp.json"
     return [Member(path, ("mcpServers", SERVER), dict(setup.entry)), setup.rules("AGENTS.md")]
 

@@ -1,4 +1,4 @@
-"""Owns how Gemini CLI is set up: `settings.json`, with hooks under its own names for events."""
+"""Owns setting up Gemini CLI: `settings.json`, with hooks under its own event names."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _HOOK_MS = 30_000
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server, trusted; the hooks; the words."""
+    """The server, trusted; the hooks; the rules text."""
     path = setup.base(".gemini") / "settings.json"
     hooks: list[Part] = [Item(path, ("hooks", event), group(setup, event)) for event in EVENTS]
     return [Member(path, ("mcpServers", SERVER), server(setup, CALL_SECONDS * 1000)), *hooks, setup.rules("GEMINI.md")]
 
 
 def group(setup: Setup, event: str) -> dict[str, Any]:
-    """The hook of an event; those of tools have to say of which."""
+    """The hook of an event; tool events need a matcher."""
     hook = {"type": "command", "command": setup.hook(event, "gemini"), "timeout": _HOOK_MS}
     return {**({"matcher": "*"} if event.endswith("Tool") else {}), "hooks": [hook]}
 
 
 def notes(setup: Setup) -> list[str]:
-    """What it asks a person."""
+    """What it asks a person to confirm."""
     return (
         []
         if setup.user

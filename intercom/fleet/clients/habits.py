@@ -1,33 +1,33 @@
-"""Owns how MCP clients treat a call that takes long, by the name that each gives at connect.
+"""Owns how MCP clients treat long calls, by the name that each gives at connect.
 
-Seen with the clients as they come, without settings of their own. A client that cancels what it gives up loses nothing;
-one that stays silent leaves a server in the belief that its answer arrived.
+Observed with the clients' default settings. A client that cancels a call it gives up loses nothing; one that gives
+up silently leaves a server to believe that its answer arrived.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-LATE = 55.0  #: seconds after which a client that nobody knows may have stopped listening
-_MARGIN = 10.0  #: seconds by which an answer comes before it is given up
+LATE = 55.0  #: seconds after which an unknown client may have stopped listening
+_MARGIN = 10.0  #: seconds before the client's limit at which we answer
 
 
 class Habits(NamedTuple):
-    """What a client does with a call that it has waited for."""
+    """What a client does with a long call."""
 
-    gives_up: float | None = None  #: seconds after which it does; None: it never did, or it is not known
-    says_so: bool = False  #: and whether it then cancels the call
-    prompted: bool = False  #: its program has a way of its own to put a prompt before an idle session
-    session_key: str = ""  #: in `_meta` of a call: the id of its session, that its hooks have, too
+    gives_up: float | None = None  #: seconds after which it gives up; None: never observed, or unknown
+    says_so: bool = False  #: whether it then cancels the call
+    prompted: bool = False  #: whether its program can put a prompt before an idle session
+    session_key: str = ""  #: key in a call's `_meta` with the session id that its hooks use, too
 
     @property
     def longest(self) -> float | None:
-        """Seconds that a call may wait for something before it is better answered; None: as long as it likes."""
+        """Seconds that a call may wait before it is better answered; None: no limit."""
         return None if self.gives_up is None else self.gives_up - _MARGIN
 
 
 _UNKNOWN = Habits()
-#: By the beginning of the name in `clientInfo`, in small letters.
+#: By prefix of the name in `clientInfo`, in lower case.
 _KNOWN = {
     "claude-code": Habits(None, says_so=True),
     "codex": Habits(300, says_so=True, prompted=True, session_key="sessionId"),
@@ -43,6 +43,6 @@ _KNOWN = {
 
 
 def habits(name: str) -> Habits:
-    """Those of the client that calls itself `name`; of one that nobody knows, that nothing is known."""
+    """The habits of the client that calls itself `name`; defaults for an unknown one."""
     low = name.casefold()
     return next((found for begin, found in _KNOWN.items() if low.startswith(begin)), _UNKNOWN)

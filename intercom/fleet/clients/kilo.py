@@ -1,4 +1,4 @@
-"""Owns how Kilo is set up: as opencode, of which it is a fork, in files of its own name."""
+"""Owns setting up Kilo: as opencode, of which it is a fork, but in files named after itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from intercom.fleet.clients.part import Part
 
 
 def parts(setup: Setup) -> list[Part]:
-    """Server and approval, the words."""
+    """The server and its approval, the rules text."""
     return [*connecting(setup, "kilo", "https://app.kilo.ai/config.json"), setup.rules("AGENTS.md")]
 
 

@@ -1,4 +1,4 @@
-"""Owns the list of MCP clients that `init` sets up, `doctor` looks at and `uninstall` leaves as they were."""
+"""Owns the list of MCP clients that `init` sets up, `doctor` checks and `uninstall` restores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from intercom.core.errors import UsageError
 from intercom.fleet.clients.client import Client
 
-#: By name, the module that knows it.
+#: By name: its module.
 MODULES = {
     "claude": "claude",
     "codex": "codex",
@@ -25,7 +25,7 @@ MODULES = {
 
 
 def client(name: str) -> Client:
-    """The client of that name. UsageError for one that is not in the list."""
+    """The client with this name. UsageError if it is not in the list."""
     if name not in MODULES:
         raise UsageError(f"{name!r} is not a client that Intercom knows; there are {', '.join(MODULES)}.")
     found: Client = import_module(f"intercom.fleet.clients.{MODULES[name]}").CLIENT
@@ -33,5 +33,5 @@ def client(name: str) -> Client:
 
 
 def clients() -> list[Client]:
-    """All of them."""
+    """All clients."""
     return [client(name) for name in MODULES]

@@ -1,4 +1,4 @@
-"""Owns how opencode is set up: `opencode.json`; its fork Kilo takes the same."""
+"""Owns setting up opencode: `opencode.json`; its fork Kilo uses the same form."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from intercom.fleet.clients.part import Item, Member, Own, Part
 from intercom.fleet.programs.opencode import launch
 from intercom.fleet.programs.program import SERVER
 
-PLUGIN = ".claude/intercom/opencode.js"  #: not in a folder of its own, where it would first install packages
+PLUGIN = ".claude/intercom/opencode.js"  #: outside its own folder, in which it would install packages first
 
 
 def server(setup: Setup) -> dict[str, Any]:
-    """The entry in its form."""
+    """The server entry in opencode's form."""
     return launch.server([setup.entry["command"], *setup.entry["args"]], setup.entry.get("env"))
 
 
 def configuration(setup: Setup, name: str) -> Path:
-    """Its file: the one that is there, with comments or without."""
+    """Its file: the existing one, with or without comments."""
     folder = setup.home / ".config" / name if setup.user else setup.root
     with_comments = folder / f"{name}.jsonc"
     return with_comments if with_comments.exists() else folder / f"{name}.json"
 
 
 def connecting(setup: Setup, name: str, schema: str) -> list[Part]:
-    """The server and its approval, in the file that the program, or a fork of it, names after itself."""
+    """The server and its approval, in the file that the program (or a fork) names after itself."""
     path = configuration(setup, name)
     return [
-        Member(path, ("$schema",), schema),  # else it puts it there itself
+        Member(path, ("$schema",), schema),  # otherwise it would add that itself
         Member(path, ("mcp", SERVER), server(setup)),
         Member(path, ("permission", f"{SERVER}_*"), "allow", needed=False),
     ]
@@ -43,7 +43,7 @@ def client(name: str, title: str, parts: Callable[[Setup], list[Part]]) -> Clien
 
 
 def parts(setup: Setup) -> list[Part]:
-    """Server and approval, the plugin, the words."""
+    """The server and its approval, the plugin, the rules text."""
     path = configuration(setup, "opencode")
     return [
         *connecting(setup, "opencode", launch.SCHEMA),

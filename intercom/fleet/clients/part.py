@@ -1,6 +1,7 @@
-"""Owns what a client's set-up is made of: one addition to one file, in the form that the file has. Pure.
+"""Owns the parts of a client's set-up: each is one addition to one file, in that file's format. Pure.
 
-Each part can say whether it is there, put itself into a text, and take itself out of one in which others have written.
+Each part can tell whether it is present, insert itself into a text, and remove itself from one that others have
+edited.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ class Part(Protocol):
         """The file."""
 
     def there(self, text: str) -> bool:
-        """Whether something stands in its place, ours or not."""
+        """Whether something is in its place, ours or not."""
 
     def put(self, edited: Edited) -> Edited:
-        """With it. CannotEdit where that cannot be."""
+        """Insert it. CannotEdit if that is impossible."""
 
     def whole(self, text: str) -> bool:
         """Whether it stands there just as we put it."""
 
     def cut(self, text: str) -> str:
-        """Without it, if it is ours."""
+        """Remove it, if it is ours."""
 
 
 @runtime_checkable
 class Entry(Part, Protocol):
-    """A part that can be an entry for a server."""
+    """A part that can hold a server entry."""
 
     def found(self, text: str) -> Any:
-        """What stands in its place; None for nothing. CannotEdit."""
+        """The value in its place; None if there is none. CannotEdit."""
 
 
 class Member(NamedTuple):
@@ -47,14 +48,14 @@ class Member(NamedTuple):
     path: Path
     keys: tuple[str, ...]
     value: Any
-    needed: bool = True  #: without it the rest of the file is of no use
+    needed: bool = True  #: whether the rest of the file is useless without it
 
     def found(self, text: str) -> Any:
         """The value."""
         return jsonc.find(text, self.keys)
 
     def there(self, text: str) -> bool:
-        """Whether there is any value."""
+        """Whether there is a value."""
         return self.found(text) is not None
 
     def whole(self, text: str) -> bool:
@@ -62,11 +63,11 @@ class Member(NamedTuple):
         return bool(self.found(text) == self.value)
 
     def put(self, edited: Edited) -> Edited:
-        """With it."""
+        """Insert it."""
         return jsonc.put(edited, self.keys, self.value)
 
     def cut(self, text: str) -> str:
-        """Without it, and without the tables above it that are left empty."""
+        """Remove it, and the tables above it that become empty."""
         if not _calls_us(jsonc.find(text, self.keys), self.value):
             return text
         text = jsonc.cut(text, self.keys)
@@ -77,7 +78,7 @@ class Member(NamedTuple):
 
 
 def _calls_us(found: Any, ours: Any) -> bool:
-    """Whether a value is the one that we put there, or an entry that starts what ours does."""
+    """Whether a value is the one that we inserted, or an entry that starts the same program."""
     if isinstance(found, dict) and isinstance(ours, dict) and "command" in ours:
         same: bool = found.get("command") == ours["command"]
         return same
@@ -85,7 +86,7 @@ def _calls_us(found: Any, ours: Any) -> bool:
 
 
 class Item(NamedTuple):
-    """An item in a list of a JSON file, under these keys."""
+    """An item in a list in a JSON file, under these keys."""
 
     path: Path
     keys: tuple[str, ...]
@@ -101,11 +102,11 @@ class Item(NamedTuple):
         return self.there(text)
 
     def put(self, edited: Edited) -> Edited:
-        """With it."""
+        """Insert it."""
         return jsonc.add(edited, self.keys, self.item)
 
     def cut(self, text: str) -> str:
-        """Without it, and without what is left empty."""
+        """Remove it, and whatever becomes empty."""
         if not text.strip() or not self.there(text):
             return text
         text = jsonc.cut(text, self.keys, self.item)
@@ -116,7 +117,7 @@ class Item(NamedTuple):
 
 
 class Words(NamedTuple):
-    """A marked block of words for agents, in a file of rules."""
+    """A marked block of text for agents, in a rules file."""
 
     path: Path
     body: str
@@ -130,11 +131,11 @@ class Words(NamedTuple):
         return block.written(self.body, block.MARKDOWN) in text.replace("\r\n", "\n")
 
     def put(self, edited: Edited) -> Edited:
-        """With it at the end."""
+        """Insert it at the end."""
         return block.append(edited, self.body, block.MARKDOWN)
 
     def cut(self, text: str) -> str:
-        """Without it."""
+        """Remove it."""
         return block.cut(text)
 
 
@@ -153,7 +154,7 @@ class Toml(NamedTuple):
         return found
 
     def there(self, text: str) -> bool:
-        """Whether there is such a table, ours or not."""
+        """Whether the table exists, ours or not."""
         return self.found(text) is not None
 
     def whole(self, text: str) -> bool:
@@ -161,14 +162,14 @@ class Toml(NamedTuple):
         return bool(self.found(text) == self._value())
 
     def put(self, edited: Edited) -> Edited:
-        """With it; nothing else may mean anything else by that."""
+        """Insert it; everything else in the file must keep its meaning."""
         out = block.append(edited, self.body, block.HASH)
         if self._rest(out.text) != self._rest(edited.text) or not self.there(out.text):
             raise CannotEdit(f"[{'.'.join(self.keys)}] does not go at its end")
         return out
 
     def cut(self, text: str) -> str:
-        """Without it, and without our marks. What others wrote between them stays: Codex lays the file out anew."""
+        """Remove it."""
         found = self.found(text)
         if not block.has(text) and not _calls_us(found, self._value()):
             return text
@@ -200,26 +201,26 @@ def _toml(text: str) -> dict[str, Any]:
         raise CannotEdit(str(error)) from None
 
 
-#: The line of a key, blank and comment lines below it, and the indent of the first item.
+#: A key's line, blank and comment lines below it, and the indent of the first item.
 _HEAD = r"^{key}:[ \t]*(?:#[^\n]*)?\n((?:[ \t]*(?:#[^\n]*)?\n)*)([ \t]*)- "
 
 
 class Listed(NamedTuple):
-    """An entry of a list at the top of a YAML file: `key:` and below it `- name: …`, in a marked block."""
+    """An entry in a top-level list of a YAML file: `key:` and below it `- name: …`, in a marked block."""
 
     path: Path
     key: str
     entry: dict[str, Any]
 
     def found(self, text: str) -> Any:
-        """The item of that name."""
+        """The item with that name."""
         return next(filter(self._ours, _items(_yaml(text).get(self.key))), None)
 
     def _ours(self, item: Any) -> bool:
         return isinstance(item, dict) and item.get("name") == self.entry["name"]
 
     def there(self, text: str) -> bool:
-        """Whether the list has one of that name."""
+        """Whether the list has an item with that name."""
         return self.found(text) is not None
 
     def whole(self, text: str) -> bool:
@@ -227,7 +228,7 @@ class Listed(NamedTuple):
         return bool(self.found(text) == self.entry)
 
     def put(self, edited: Edited) -> Edited:
-        """With it, first of the list; a list that is written in brackets is left alone."""
+        """Insert it as the first item; a list written in brackets is left alone."""
         import re
 
         if self.key not in _yaml(edited.text):
@@ -248,7 +249,7 @@ class Listed(NamedTuple):
         return "\n".join(f"{indent}{'  ' if number else '- '}{line}" for number, line in enumerate(lines))
 
     def cut(self, text: str) -> str:
-        """Without it, and without our marks. What others wrote between them stays."""
+        """Remove it."""
         if not block.has(text) and not _calls_us(self.found(text), self.entry):
             return text
         for out in (block.cut(text), listed.cut(text, self.key, self.entry["name"])):
@@ -283,14 +284,14 @@ def _yaml(text: str) -> dict[str, Any]:
 
 
 class Own(NamedTuple):
-    """A file of our own, in a folder where the client looks for such."""
+    """A file of our own, in a folder where the client looks for such files."""
 
     path: Path
     text: str
     mode: int = 0o644
 
     def there(self, text: str) -> bool:
-        """Whether there is anything in it."""
+        """Whether it has any content."""
         return bool(text)
 
     def whole(self, text: str) -> bool:
@@ -298,22 +299,22 @@ class Own(NamedTuple):
         return text == self.text
 
     def put(self, edited: Edited) -> Edited:
-        """All of it."""
+        """Write all of it."""
         return edited.insert((0, self.text))
 
     def cut(self, text: str) -> str:
-        """Nothing, if it is as we wrote it."""
+        """Empty it, if it is as we wrote it."""
         return "" if text == self.text else text
 
 
 class Lines(NamedTuple):
-    """Lines of our own in a file of lines."""
+    """Lines of our own in a line-based file."""
 
     path: Path
     lines: str
 
     def there(self, text: str) -> bool:
-        """Whether they are in it."""
+        """Whether the file has them."""
         return self.lines in text.replace("\r\n", "\n")
 
     def whole(self, text: str) -> bool:
@@ -321,10 +322,10 @@ class Lines(NamedTuple):
         return self.there(text)
 
     def put(self, edited: Edited) -> Edited:
-        """With them at the end."""
+        """Append them."""
         joint = "\n" if edited.text and not edited.text.endswith("\n") else ""
         return edited.insert((len(edited.text), (joint + self.lines).replace("\n", newline_of(edited.text))))
 
     def cut(self, text: str) -> str:
-        """Without them."""
+        """Remove them."""
         return text.replace(self.lines.replace("\n", newline_of(text)), "", 1)

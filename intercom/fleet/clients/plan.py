@@ -1,4 +1,4 @@
-"""Owns what setting up some clients, or taking our part out of all of them, does to which files."""
+"""Owns planning what setting up some clients, or removing our part from all of them, does to which files."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ RECORD = "clients.json"
 
 
 class Planned(NamedTuple):
-    """What is to be done to one file, and for whom."""
+    """The change of one file, and for which clients."""
 
-    path: Path  #: as it is called; the change has where it really is
+    path: Path  #: as named; the change has the real path
     change: Change
     clients: tuple[str, ...]
 
 
 class Records:
-    """What was put where: in this project, and in the user's home."""
+    """The records of what was added: in this project, and in the user's home."""
 
     def __init__(self, setup: Setup, private: Path) -> None:
         self._root = setup.root
@@ -31,7 +31,7 @@ class Records:
         self.user = Record(user_record(setup.home, setup.environ))
 
     def of(self, path: Path) -> Record:
-        """The one that a file belongs to."""
+        """The record for a file."""
         return self.project if path.is_relative_to(self._root) else self.user
 
     def former(self, setup: Setup) -> list[Setup]:
@@ -40,13 +40,13 @@ class Records:
         return [setup._replace(entry=one.entry, call=one.call) for one in ways if one != way_of(setup)]
 
     def save(self) -> None:
-        """Write both, as far as they changed."""
+        """Write both if they changed."""
         self.project.save()
         self.user.save()
 
 
 def adding_to(setup: Setup, chosen: Iterable[Client], records: Records) -> list[Planned]:
-    """What sets these clients up."""
+    """The changes that set up these clients."""
     files: dict[Path, list[Part]] = {}
     former: dict[Path, list[Part]] = {}
     whose: dict[Path, list[str]] = {}
@@ -70,9 +70,9 @@ def adding_to(setup: Setup, chosen: Iterable[Client], records: Records) -> list[
 
 
 def taking_from(setup: Setup, every: Sequence[Client], records: Records, *more: Part) -> list[Planned]:
-    """What takes our part out again, of whatever `init` wrote for this project, or (`user`) for all of the user's.
+    """The changes that remove what `init` wrote for this project, or (`user`) for all of the user's projects.
 
-    `more` is what it put anywhere beside the clients' parts.
+    `more` is what it added besides the clients' parts.
     """
     files: dict[Path, list[Part]] = {part.path: [part] for part in more}
     whose: dict[Path, list[str]] = {}
@@ -89,7 +89,7 @@ def taking_from(setup: Setup, every: Sequence[Client], records: Records, *more: 
         if setup.user != (known.user if known is not None else not inside):
             continue
         if not inside and (known is None or known.root not in ("", str(setup.root))):
-            continue  # another project's, or put there by hand
+            continue  # another project's, or added by hand
         change = taking(setup.root, path, parts, records.of(path))
         if change is not None:
             found.append(Planned(path, change, tuple(dict.fromkeys(whose.get(path, ())))))
@@ -102,7 +102,7 @@ def way_of(setup: Setup) -> Way:
 
 
 def write(planned: Iterable[Planned], records: Records, setup: Setup) -> list[Planned]:
-    """Do it, for this set-up; each file that cannot be written is left alone, and says why."""
+    """Apply the changes; a file that cannot be written is left alone, with the reason."""
     done = []
     for one in planned:
         try:

@@ -1,4 +1,4 @@
-"""Owns how Qwen Code is set up: `settings.json`, with hooks."""
+"""Owns setting up Qwen Code: `settings.json`, with hooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server, trusted; the hooks; the words."""
+    """The server, trusted; the hooks; the rules text."""
     path = setup.base(".qwen") / "settings.json"
     hooks: list[Part] = [
         Item(
@@ -26,7 +26,7 @@ def parts(setup: Setup) -> list[Part]:
 
 
 def notes(setup: Setup) -> list[str]:
-    """What it asks a person."""
+    """What it asks a person to confirm."""
     return [] if setup.user else [f"approve the project's server once: qwen mcp approve {SERVER}, or when it asks"]
 
 

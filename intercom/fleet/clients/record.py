@@ -1,6 +1,6 @@
-"""Owns what `init` put where: a small file beside the bus, and one of the user's for files in the home.
+"""Owns the record of what `init` added: a small file beside the bus, and one of the user's for files in the home.
 
-It holds our own pieces only, no others' text. Lost, it takes nothing along: what is ours is then found by its form.
+It holds only our own pieces, no others' text. If it is lost, our pieces are recognised by their form.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from intercom.system.files import make_private_folder, replace
 
 
 class Kept(NamedTuple):
-    """What is known of one file."""
+    """The record of one file."""
 
-    after: str  #: the sum of the text as we left it
-    inserts: tuple[Insert, ...]  #: our pieces in that text; empty where others wrote between
-    created: bool  #: the file was not there before
-    made: tuple[str, ...] = ()  #: folders that were made for it, the innermost first
+    after: str  #: checksum of the text as we left it
+    inserts: tuple[Insert, ...]  #: our pieces in that text; empty if others wrote in between
+    created: bool  #: whether we created the file
+    made: tuple[str, ...] = ()  #: folders created for it, innermost first
     root: str = ""  #: the project for which a file in the home was changed
-    user: bool = False  #: it was set up for all projects of the user
+    user: bool = False  #: whether it was set up for all projects of the user
 
 
 class Way(NamedTuple):
@@ -39,12 +39,12 @@ _WAYS = 20  #: so many are remembered
 
 
 def sum_of(text: str) -> str:
-    """What tells a text from any other."""
+    """A checksum of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Record:
-    """The record at one place; read at once, written by `save`."""
+    """The record at one path; read at once, written by `save`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,15 +53,15 @@ class Record:
         self._changed = False
 
     def files(self) -> list[str]:
-        """The files that it knows."""
+        """The recorded files."""
         return list(self._files)
 
     def get(self, file: Path) -> Kept | None:
-        """What is known of a file."""
+        """The record of a file."""
         return self._files.get(str(file))
 
     def put(self, file: Path, kept: Kept | None) -> None:
-        """Remember a file, or forget it."""
+        """Record a file, or forget it."""
         self._changed = self._changed or self._files.get(str(file)) != kept
         if kept is None:
             self._files.pop(str(file), None)
@@ -75,7 +75,7 @@ class Record:
             self._changed = True
 
     def save(self) -> None:
-        """Write it, if anything changed; without an entry it goes. StorageError."""
+        """Write it if it changed; an empty one is deleted. StorageError."""
         if not self._changed:
             return
         if not self._files:
@@ -91,7 +91,7 @@ class Record:
 
 
 def user_record(home: Path, environ: Mapping[str, str]) -> Path:
-    """Where the record of the user's own files is."""
+    """Path of the record for the user's own files."""
     return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "intercom" / "clients.json"
 
 

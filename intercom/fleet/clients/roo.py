@@ -1,4 +1,4 @@
-"""Owns how Roo Code, and Zoo after it, is set up: `.roo/mcp.json`, and a file of rules of our own."""
+"""Owns setting up Roo Code, and its successor Zoo: `.roo/mcp.json`, and a rules file of our own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from intercom.fleet.clients.part import Member, Own, Part
 from intercom.fleet.programs.program import SERVER
 from intercom.system.resources import text
 
-_LONGEST = 3600  #: seconds; it takes no more
+_LONGEST = 3600  #: seconds; the most that it accepts
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server, its tools approved; the words."""
+    """The server, its tools approved; the rules text."""
     entry = {**setup.entry, "alwaysAllow": list(setup.tools), "timeout": _LONGEST}
     return [
         Member(setup.root / ".roo" / "mcp.json", ("mcpServers", SERVER), entry),

@@ -1,4 +1,4 @@
-"""Owns the server entry in the form that several clients share: command, args, env, trusted, with a limit for calls."""
+"""Owns the server entry in a form that several clients share: command, args, env, trusted, with a call timeout."""
 
 from __future__ import annotations
 

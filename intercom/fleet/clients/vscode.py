@@ -1,4 +1,4 @@
-"""Owns how VS Code's own agent is set up: `.vscode/mcp.json`, and Copilot's file of instructions."""
+"""Owns setting up VS Code's own agent: `.vscode/mcp.json`, and Copilot's instructions file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from intercom.fleet.programs.program import SERVER
 
 
 def parts(setup: Setup) -> list[Part]:
-    """The server, started in the project; the words."""
+    """The server, started in the project; the rules text."""
     entry = {"type": "stdio", **setup.entry, "cwd": "${workspaceFolder}"}
     path = setup.root / ".vscode" / "mcp.json"
     return [Member(path, ("servers", SERVER), entry), setup.rules("AGENTS.md", ".github/copilot-instructions.md")]

@@ -1,1 +1,1 @@
-"""Owns the agent programs that can be workers: what is asked of one, which there are, a package for each."""
+"""Owns the agent programs: their common interface, the list of them, and a package for each."""

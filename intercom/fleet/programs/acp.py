@@ -10,21 +10,22 @@ from intercom.core.errors import CommandFailed
 from intercom.fleet.programs.program import SERVER
 from intercom.fleet.programs.talk import START, Json, Opening, Said, Wire
 
-_CLIENT = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}  #: what we do not do for it
+#: Capabilities that we do not offer.
+_CLIENT = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}
 _OURS = re.compile(rf"intercomm_[a-z_]+ \({SERVER} MCP Server\)")
 _WORDS = {"agent_message_chunk": "said", "user_message_chunk": "before"}
 _KINDS = {"allow": ("allow_once",), "deny": ("reject_once", "reject_always")}
 
 
 class Acp:
-    """As `intercom.fleet.programs.talk.Talk` says. Modes are given by the program's own flags or settings."""
+    """The `intercom.fleet.programs.talk.Talk` of ACP. Modes are set by the program's own flags or settings."""
 
     def __init__(self, *, serves: bool = False) -> None:
-        """`serves`: our server is given to it here; else it stands in its settings."""
+        """`serves`: pass our server when opening a session; otherwise it is in the program's settings."""
         self._serves = serves
 
     def open(self, wire: Wire, opening: Opening) -> tuple[str, str]:
-        """Begin; of an earlier session, which it tells again as it loads it, the id stays."""
+        """Open a session. An earlier one keeps its id, and its history is replayed while it loads."""
         about = {"protocolVersion": 1, "clientCapabilities": _CLIENT}
         wire.call("initialize", {**about, "clientInfo": {"name": "intercom", "version": "1"}}, START)
         where: Json = {"cwd": opening.cwd, "mcpServers": [_server(opening.server)] if self._serves else []}
@@ -33,17 +34,17 @@ class Acp:
                 wire.call("session/load", {**where, "sessionId": opening.session}, START)
             except CommandFailed:
                 if wire.closed:
-                    raise  # else it was never written down: nothing had been said in it
+                    raise  # otherwise it was never saved, because it was empty
             else:
                 return opening.session, ""
         return str(wire.call("session/new", where, START)["sessionId"]), ""
 
     def turn(self, wire: Wire, session: str, text: str, over: Callable[[float | None], bool]) -> None:  # noqa: ARG002
-        """The answer to the prompt is the end of the turn."""
+        """Send a prompt; its response is the end of the turn."""
         wire.call("session/prompt", {"sessionId": session, "prompt": [{"type": "text", "text": text}]})
 
     def said(self, method: str, params: Json) -> Said | None:
-        """Words and calls of tools."""
+        """Text and tool calls."""
         update = params.get("update")
         if method != "session/update" or not isinstance(update, dict):
             return None
@@ -59,22 +60,22 @@ class Acp:
         return Said("called" if ended else "calls", str(update.get("title") or tool["tool_name"]), tool)
 
     def ends(self, method: str, params: Json) -> bool:  # noqa: ARG002  # the answer to the prompt says it
-        """Nothing says it but that."""
+        """Never: only the response to the prompt ends a turn."""
         return False
 
     def ours(self, params: Json) -> bool:
-        """Gemini CLI asks for these, too, and tells by a title alone that no other server's tool can have."""
+        """Whether it is about our own server: Gemini CLI asks even then, and only the title tells."""
         call = params.get("toolCall")
         given = call if isinstance(call, dict) else {}
         return given.get("kind") == "other" and bool(_OURS.fullmatch(str(given.get("title"))))
 
     def wants(self, method: str, params: Json) -> Json | None:
-        """The call that is asked about."""
+        """The tool call that is asked about."""
         call = params.get("toolCall")
         return _tool(call) if method == "session/request_permission" and isinstance(call, dict) else None
 
     def answer(self, params: Json, decision: str) -> Json:
-        """The choice that means it, or none of them: then nothing is allowed."""
+        """The option that means the decision, or a cancellation: then nothing is allowed."""
         options = [one for one in params.get("options") or () if isinstance(one, dict)]
         fitting = [one["optionId"] for kind in _KINDS[decision] for one in options if one.get("kind") == kind]
         outcome = {"outcome": "selected", "optionId": fitting[0]} if fitting else {"outcome": "cancelled"}
@@ -82,13 +83,13 @@ class Acp:
 
 
 def _server(entry: Json) -> dict[str, Any]:
-    """Our server, as it is told."""
+    """Our server in ACP's form."""
     env = [{"name": key, "value": value} for key, value in entry["env"].items()]
     return {"name": SERVER, "command": entry["command"], "args": list(entry["args"]), "env": env}
 
 
 def _tool(call: Json) -> dict[str, Any]:
-    """A call of a tool in the form that hooks have: its title is the command, where it runs one."""
+    """A tool call in the form that hooks use: for a command, the title is the command."""
     given = call.get("rawInput")
     inputs: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
     title, kind = str(call.get("title") or ""), str(call.get("kind") or "")

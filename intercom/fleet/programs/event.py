@@ -1,4 +1,4 @@
-"""Owns what a hook of an agent program says, in words that belong to no program.
+"""Owns the program-independent form of what a hook reports.
 
 begins    a session begins, or begins anew after its conversation was cleared or compacted
 prompt    a turn begins
@@ -25,23 +25,23 @@ KINDS = (BEGINS, PROMPT, CALLS, ASKS, CALLED, ASKED, IDLE, STOPS, FAILS, ENDS)
 class Event(NamedTuple):
     """One event of one session."""
 
-    kind: str  #: one of KINDS, "" for one that says nothing
-    name: str  #: as its program calls it
+    kind: str  #: one of KINDS, "" for one without meaning for us
+    name: str  #: the program's name for it
     session: str | None = None  #: the program's own id of the session
     transcript: str | None = None  #: the file that its conversation is written to
-    text: str = ""  #: the prompt, what was said last, a message, an error
+    text: str = ""  #: the prompt, the last reply, a message, or an error
     source: str | None = None  #: begins: startup, resume, clear, compact; ends: why
-    fresh: bool = False  #: begins: it still has to connect to its server
-    goes_on: bool = False  #: ends: the same process begins another session at once
-    inside: bool = False  #: within a subagent, whose context ends with it
+    fresh: bool = False  #: begins: whether it still has to connect to its server
+    goes_on: bool = False  #: ends: whether the same process starts another session at once
+    inside: bool = False  #: whether it is within a subagent, whose context ends with it
     cwd: str | None = None  #: where a tool runs
     tool: Mapping[str, Any] = {}  # calls, asks, called: tool, subject, command, paths … (never changed in place)
-    inputs: Any = None  #: what the tool is given, as the program says it
-    people: bool = False  #: asks: to allow this is to answer it, which no hook can
+    inputs: Any = None  #: the tool's input in the program's own form
+    people: bool = False  #: asks: whether only a person can answer, as allowing it would be an answer
 
 
 class Ask(NamedTuple):
-    """A call of a tool that wants permission."""
+    """A tool call that needs permission."""
 
     tool: str
     inputs: Mapping[str, Any]

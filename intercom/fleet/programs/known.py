@@ -1,6 +1,6 @@
-"""Owns the list of agent programs: those that can be workers, and those of which hooks alone are known.
+"""Owns the list of agent programs: those that can be workers, and those of which only the hooks are known.
 
-Another one is a package beside theirs and a row here: everything above asks the program.
+To add one, add a package beside theirs and a row here: all other code asks the program.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.program import Program
 
 DEFAULT = "claude"
-SPAWN = "INTERCOM_SPAWN"  #: in the environment of everything that runs in a worker: the id of its session
+SPAWN = "INTERCOM_SPAWN"  #: variable in a worker's environment: the id of its session
 
 
 def _claude() -> Program:
@@ -59,14 +59,14 @@ HOOKED: dict[str, Callable[[], Program]] = {
     "cline": _cline,
     "opencode": _opencode,
 }
-BESIDE = "INTERCOM_BESIDE"  #: in that of hooks that a keeper calls: the process of the session
-WORKERS = (DEFAULT, "codex", "opencode", "gemini", "qwen")  #: those that `spawn` can start
-#: Variables in which a program of the second list tells the session: none of them is imported to ask for one.
+BESIDE = "INTERCOM_BESIDE"  #: variable for hooks that a keeper calls: the process of the session
+WORKERS = (DEFAULT, "codex", "opencode", "gemini", "qwen")  #: programs that `spawn` can start
+#: Variables in which a program of the second list gives the session, so that none need be imported to ask.
 _SESSIONS = ("QWEN_CODE_SESSION_ID", "GEMINI_SESSION_ID")
 
 
 def program(name: str) -> Program:
-    """The program of that name. UsageError for one that is not in the list."""
+    """The program with this name. UsageError if it is not in the list."""
     found = PROGRAMS.get(name) or HOOKED.get(name)
     if found is None:
         from intercom.core.errors import UsageError
@@ -77,19 +77,19 @@ def program(name: str) -> Program:
 
 
 def programs() -> list[Program]:
-    """All that can be workers."""
+    """All programs that can be workers."""
     return [make() for make in PROGRAMS.values()]
 
 
 def session_of(environ: Mapping[str, str]) -> str | None:
-    """The id of the session that a process with this environment runs in, whichever program's it is.
+    """The id of the session that a process with this environment runs in, for any program.
 
-    A program that does not tell its servers is believed to be the one that was spawned.
+    For a program that does not tell its servers, the id given at spawn counts.
     """
     told = next((found for one in programs() if (found := one.session_of(environ))), None)
     return told or next((found for name in _SESSIONS if (found := environ.get(name))), None) or environ.get(SPAWN)
 
 
 def project_of(environ: Mapping[str, str]) -> str | None:
-    """The project of that session, None where nothing says."""
+    """The project of that session; None if nothing says."""
     return next((found for one in programs() if (found := one.project_of(environ))), None)

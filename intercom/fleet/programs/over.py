@@ -1,4 +1,4 @@
-"""Owns settings of a worker that stand in the place of a whole system's: what those say stays, but for what we say."""
+"""Owns worker settings that replace system-wide settings: the system's own stay, with ours merged over them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from intercom.core.errors import UsageError
 
 
 def system_settings(path: str, ours: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in the file at `path`, if there are any, with ours over them; lists are joined. UsageError."""
+    """The settings in the file at `path`, if any, with ours merged over them; lists are joined. UsageError."""
     try:
         found = document.json(document.text_of(Path(path)))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Owns what a hook is told in the form that several agent programs share: names of fields, and what they mean."""
+"""Owns hook input in the form that several agent programs share: names of fields, and their meaning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 
 
 def event(kind: str, name: str, payload: Json) -> Event:
-    """An event of this kind, with what such a payload tells of it."""
+    """An event of this kind, from such a payload."""
     source = payload.get("source")
     said = payload.get("prompt") if kind == events.PROMPT else payload.get("last_assistant_message")
     return Event(
@@ -38,7 +38,7 @@ def _text(payload: Json, key: str) -> str | None:
 
 
 def tool(payload: Json) -> dict[str, Any]:
-    """A call of a tool for people and programs: tool, subject on one line, command, paths, url …"""
+    """A tool call for people and programs: tool, subject on one line, command, paths, url …"""
     given = payload.get("tool_input")
     inputs = given if isinstance(given, dict) else {}
     out: dict[str, Any] = {"tool": str(payload.get("tool_name") or "")}

@@ -1,6 +1,7 @@
-"""Owns what agent programs share that have hooks, and no screen that could be read: what one cannot be asked, it says.
+"""Owns what is common to agent programs that have hooks, but no readable screen: defaults for the Program interface.
 
-Its sessions tell what they do, and get their messages. What it needs to be started, as a worker, stands in its package.
+Their sessions report what they do, and get their messages. Starting one as a worker is up to a module in its
+package.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from intercom.system import host
 if TYPE_CHECKING:
     from intercom.fleet.programs.talk import Talk
 
-#: Events under the names that several programs have for them, each with our word for it.
+#: Event names that several programs share, each with our word for it.
 KINDS: Mapping[str, str] = {
     "SessionStart": events.BEGINS,
     "UserPromptSubmit": events.PROMPT,
@@ -32,38 +33,38 @@ KINDS: Mapping[str, str] = {
     "Stop": events.STOPS,
     "SessionEnd": events.ENDS,
 }
-#: Our permission modes where a program has all of them, each with what passes without a question.
+#: Our permission modes, for a program that has all, each with what passes without a question.
 MODES: Mapping[str, str] = {
     "default": "it reads; every change, command and page of the web is asked for",
     "plan": "it reads and plans; it changes nothing",
     "acceptEdits": "it changes files in its folder; commands and the web are asked for",
     "bypassPermissions": "everything: nothing is ever asked",
 }
-_ANSWER = 600  #: seconds that the hook of a permission may take, as a master's answer does
-_HOOK = 30  #: seconds for any other
+_ANSWER = 600  #: seconds for the permission hook, which waits for a master's answer
+_HOOK = 30  #: seconds for any other hook
 
 
 def hook_line(start: Start, event: str, program: str) -> tuple[str, int]:
-    """The shell line of a worker's hook, and how many seconds it is given."""
+    """The shell line of a worker's hook, and its time limit in seconds."""
     line = host.shell_line([*start.command, "hook", event, "--program", program])
     return line, _ANSWER if KINDS.get(event) == events.ASKS else _HOOK
 
 
 class Launching(Protocol):
-    """A module that knows how a program is started. What it cannot do, it says by UsageError."""
+    """A module that starts a program. What it does not support raises UsageError."""
 
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """With a terminal."""
+        """Prepare a start with a terminal."""
 
     def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """Without one."""
+        """Prepare a start without one."""
 
     def talk(self) -> Talk:
-        """How it is driven then."""
+        """The API to drive it with."""
 
 
 class Plain:
-    """As `intercom.fleet.programs.program.Program` says; a program adds its names and what its hooks say."""
+    """Default implementation of `intercom.fleet.programs.program.Program`; a program adds names and hook details."""
 
     name = ""
     title = ""
@@ -76,48 +77,48 @@ class Plain:
     clear = "C-u"
     modes: Mapping[str, str] = {}
     needs_prompt = True
-    version = ""  #: a pattern of what `--version` says, with the version as its group
-    oldest: tuple[int, ...] = (0,)  #: the first version that was tried as a worker
-    newest: tuple[int, ...] = (0,)  #: and the newest; its last numbers may be left out
+    version = ""  #: a pattern for the output of `--version`, with the version as its group
+    oldest: tuple[int, ...] = (0,)  #: the oldest version that was tried as a worker
+    newest: tuple[int, ...] = (0,)  #: the newest one; its last numbers may be left out
     forms: tuple[str, ...] = ()
     speaks_alone = False
     wakes_itself = False
     kinds: Mapping[str, str] = {}  #: its events, each with our word for it
-    session_variable = ""  #: in which it tells its servers and hooks the session
-    project_variable = ""  #: and its hooks the project
-    refused = "block"  #: the word by which a stop is refused, with a reason that the model reads
+    session_variable = ""  #: variable that tells its servers and hooks the session
+    project_variable = ""  #: variable that tells its hooks the project
+    refused = "block"  #: the decision that refuses a stop, with a reason for the model
 
     # -- hooks ----------------------------------------------------------------------------------------
 
     def heard(self, event: str, payload: Mapping[str, Any]) -> Event | None:
-        """Events in the form that several programs share; a waiter was begun by one."""
+        """Parse an event in the shared form; a waiter belongs to the event that started it."""
         name = str(payload.get("hook_event_name") or "") if event == "wait" else event
         kind = self.kinds.get(name)
         return None if kind is None else payload_of.event(kind, name, payload)
 
     def context(self, event: Event, text: str) -> dict[str, Any]:
-        """In the same form; at a stop, why the turn goes on."""
+        """The answer in the shared form; at a stop, a reason to continue the turn."""
         if event.kind == events.STOPS:
             return {"decision": self.refused, "reason": text}
         return {"hookSpecificOutput": {"hookEventName": event.name, "additionalContext": text}}
 
     def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:  # of one kind
-        """The same."""
+        """The decision in the shared form."""
         answer = {"behavior": decision, **({"message": message} if message else {})}
         return {"hookSpecificOutput": {"hookEventName": event.name, "decision": answer}}
 
     def session_of(self, environ: Mapping[str, str]) -> str | None:
-        """By its variable, where it has one."""
+        """From its variable, if it has one."""
         return (environ.get(self.session_variable) or None) if self.session_variable else None
 
     def project_of(self, environ: Mapping[str, str]) -> str | None:
-        """By its variable, where it has one."""
+        """From its variable, if it has one."""
         return (environ.get(self.project_variable) or None) if self.project_variable else None
 
     # -- its start ------------------------------------------------------------------------------------
 
     def launching(self) -> Launching | None:
-        """The module of its package that knows how it is started; None where it is not."""
+        """The module that starts it as a worker; None if it cannot be one."""
         return None
 
     def _launching(self) -> Launching:
@@ -127,7 +128,7 @@ class Plain:
         return found
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
-        """By what it says."""
+        """From the output of `--version`."""
         self._launching()
         from intercom.fleet.programs.version import checked
 
@@ -141,78 +142,78 @@ class Plain:
         return untried(self.newest, version)
 
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """As `prepare` there."""
+        """As `prepare` of the launching module."""
         return self._launching().prepare(argv, start, write)
 
     def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """As `alone` there."""
+        """As `alone` of the launching module."""
         return self._launching().alone(argv, start, write)
 
     def talk(self) -> Talk:
-        """As `talk` there."""
+        """As `talk` of the launching module."""
         return self._launching().talk()
 
     def prompting(self, session: str, text: str) -> list[str] | None:  # noqa: ARG002
-        """It has no command for that."""
+        """None: it has no such command."""
         return None
 
     def prompt_line(self, text: str) -> str:
-        """It reads none."""
+        """The text unchanged: it reads no prompts from a file."""
         return text
 
     # -- what is not known of it ----------------------------------------------------------------------
 
     def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:  # noqa: ARG002
-        """Its files are looked at as a client's."""
+        """Nothing here: its files are checked as those of an MCP client."""
         return Connection((), "", ())
 
     def add_server(self, entry: Mapping[str, Any]) -> str:  # noqa: ARG002
-        """By `init`."""
+        """`intercom init`, which adds it."""
         return f"intercom init --client {self.name}"
 
     def inherits(self, variable: str) -> bool:  # noqa: ARG002
-        """Nothing: it is not started."""
+        """Nothing, as it is not started by us."""
         return False
 
     def status(self, pid: int, environ: Mapping[str, str]) -> Status | None:  # noqa: ARG002
-        """It says nothing beside its hooks."""
+        """None: it reports nothing besides its hooks."""
         return None
 
     def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:  # noqa: ARG002
-        """No rule is in its syntax."""
+        """None: there are no rules in its syntax."""
         return None
 
     def speaks(self, rule: str) -> bool:  # noqa: ARG002
-        """No rule is."""
+        """False: there are no rules in its syntax."""
         return False
 
     def kept(self, transcript: str, idents: Iterable[str]) -> set[str]:  # noqa: ARG002
-        """Its conversations are not read: what a hook gave is taken to be there."""
+        """All of them: its conversations are not read, and hook output is assumed to stay."""
         return set(idents)
 
     def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:  # noqa: ARG002
-        """No wake comes by a waiter."""
+        """None of them: no waiter wakes it."""
         return set()
 
     def meter(self, transcript: str) -> Meter | None:  # noqa: ARG002
-        """Its conversations are not read."""
+        """None: its conversations are not read."""
         return None
 
     def cost(self, call: Call) -> float | None:  # noqa: ARG002
-        """Nothing is known of it."""
+        """None: unknown."""
         return None
 
     def price_list(self) -> str:
-        """Nor of prices."""
+        """Empty: there is none."""
         return ""
 
     def import_ahead(self) -> None:
-        """All of it is here."""
+        """Nothing: everything is in this module."""
 
     def read(self, text: str, *, title: str = "", in_mode: bool = False, dead: bool = False) -> Screen:  # noqa: ARG002
-        """Nothing on its screen is known, so nothing is typed there."""
+        """An unknown screen, so that nothing is typed there."""
         return Screen("gone") if dead else Screen("unknown", reason=f"what {self.title} shows is not known")
 
     def choice_for(self, dialog: Dialog, decision: str) -> int | None:  # noqa: ARG002
-        """No dialog of it is."""
+        """None: its dialogs are unknown."""
         return None

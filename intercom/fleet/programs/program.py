@@ -1,4 +1,4 @@
-"""Owns what Intercom asks of an agent program, whichever it is. What one program alone knows stands in its package."""
+"""Owns the interface to an agent program. What applies to one program only is in that program's package."""
 
 from __future__ import annotations
 
@@ -12,148 +12,148 @@ from intercom.fleet.programs.talk import Talk
 from intercom.fleet.programs.usage import Call, Meter
 
 SERVER = "intercomm"  #: the name of our MCP server
-CALL_SECONDS = 3700  #: for a call: a read may wait for an hour
-TERMINAL, HEADLESS = "terminal", "headless"  #: with a terminal, in tmux; without one, driven through an API
+CALL_SECONDS = 3700  #: time limit of a call in seconds: a read may wait for an hour
+TERMINAL, HEADLESS = "terminal", "headless"  #: in a tmux terminal; without one, driven through an API
 
 
 class Start(NamedTuple):
-    """A session that is to begin."""
+    """The parameters of a session that is to start."""
 
-    session: str  #: its id, a UUID
+    session: str  #: its session id, a UUID
     root: Path  #: the project
-    cwd: Path  #: where it works
+    cwd: Path  #: its working directory
     mode: str  #: its permission mode
-    command: Sequence[str]  #: how Intercom is called from anywhere
-    identity: Mapping[str, str]  #: who it is: the environment of its server
-    environ: Mapping[str, str]  #: of whoever starts it
-    prompt: str = ""  #: what it begins with, for a program that needs one
+    command: Sequence[str]  #: the command that runs Intercom from anywhere
+    identity: Mapping[str, str]  #: its identity, as environment variables for its server
+    environ: Mapping[str, str]  #: the environment of whoever starts it
+    prompt: str = ""  #: its first prompt, for a program that needs one
 
 
 class Prepared(NamedTuple):
-    """How it begins."""
+    """How to start it."""
 
-    words: list[str]  #: the whole command line
-    left_out: tuple[str, ...]  #: MCP servers of the project that it goes without
+    words: list[str]  #: the complete command line
+    left_out: tuple[str, ...]  #: the project's MCP servers that it does without
     told: Mapping[str, str] = {}  # what our server has in its environment besides identity (never changed in place)
 
 
 class Status(NamedTuple):
-    """What a program says of one of its processes in a file of its own."""
+    """A program's own report on one of its processes."""
 
-    state: str  #: idle, running or asked; "" for a word that is not known
+    state: str  #: idle, running or asked; "" for an unknown word
     since: float  #: seconds since 1970
-    moved: str = ""  #: how the id of the session begins that goes on for it in another process; "" where none does
-    apart: bool = False  #: it runs in the background, whatever a terminal shows
+    moved: str = ""  #: prefix of the id of the session that continues it in another process; "" if none does
+    apart: bool = False  #: whether it runs in the background, whatever a terminal shows
 
 
 class Connection(NamedTuple):
     """How a program's own settings connect it to a bus."""
 
-    servers: tuple[tuple[str, Mapping[str, Any]], ...]  #: entries for our server: (where it stands, the entry)
-    off: str  #: where an entry stands that is turned off again, "" if none is
-    hooks: tuple[str, ...]  #: where our hooks stand
-    commands: tuple[tuple[str, str], ...] = ()  #: of hooks in settings: (where it stands, the shell line)
+    servers: tuple[tuple[str, Mapping[str, Any]], ...]  #: entries for our server: (place, entry)
+    off: str  #: the place of an entry that is disabled, "" if none is
+    hooks: tuple[str, ...]  #: the places of our hooks
+    commands: tuple[tuple[str, str], ...] = ()  #: of hooks in settings: (place, shell line)
 
 
 class Program(Protocol):
-    """One agent program. Its files are read and never written, but for those that a worker is given."""
+    """One agent program. Its files are read and never written, except those made for a worker."""
 
-    name: str  #: as it stands in settings and sessions
-    title: str  #: as people know it
-    command: str  #: how it is called where nothing else is said
-    install: str  #: what to do where it is missing
-    switch: str  #: where a person turns a server on or off
-    files: tuple[str, ...]  #: ends of the names of the files that `prepare` writes
-    reads: str  #: the end of the name of the one from which a session takes prompts, "" for none
-    submit: str  #: the key that sends what is in the box
-    clear: str  #: the key that empties the box
-    modes: Mapping[str, str]  #: permission modes, each with what it lets pass without a question
-    forms: tuple[str, ...]  #: in which it can be a worker, TERMINAL or HEADLESS, the usual one first
-    speaks_alone: bool  #: whether its hooks are silent where it has no terminal: then its keeper speaks for them
+    name: str  #: its name in settings and sessions
+    title: str  #: its display name
+    command: str  #: its default command
+    install: str  #: what to do if it is missing
+    switch: str  #: where a person enables or disables a server
+    files: tuple[str, ...]  #: suffixes of the files that `prepare` writes
+    reads: str  #: suffix of the file from which a session takes prompts, "" for none
+    submit: str  #: the key that submits the input box
+    clear: str  #: the key that empties the input box
+    modes: Mapping[str, str]  #: permission modes, each with what it allows without a question
+    forms: tuple[str, ...]  #: how it can run as a worker, TERMINAL or HEADLESS, the default first
+    speaks_alone: bool  #: whether its hooks are silent without a terminal, so that its keeper calls them
     wakes_itself: bool  #: whether it keeps a waiter of its own beside each idle session
-    needs_prompt: bool  #: whether its hooks speak, and it can be reached, only once it has begun a turn
+    needs_prompt: bool  #: whether its hooks report, and it can be reached, only once it has begun a turn
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
-        """The version of the program. ProgramMissing where it is not there, too old, or something else."""
+        """The version of the program. ProgramMissing if it is missing, too old, or something else."""
 
     def untried(self, version: str) -> str:
-        """What it means that this version is newer than any that Intercom was tried on; "" where it is not."""
+        """A warning if this version is newer than any that Intercom was tried on; "" otherwise."""
 
     def prepare(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """Get a session ready to begin; `write` stores a text under one of `files` and says where.
+        """Prepare the start of a session; `write` stores a text under one of `files` and returns the path.
 
-        No prompt but the one that it is given, if it needs one.
+        It gets no prompt except the given one, if it needs one.
         """
 
     def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """As `prepare`, for a session without a terminal. It has no prompt: `talk` gives it all."""
+        """As `prepare`, for a session without a terminal and without a prompt: `talk` provides all prompts."""
 
     def talk(self) -> Talk:
-        """How that session is driven."""
+        """The API to drive that session with."""
 
     def prompting(self, session: str, text: str) -> list[str] | None:
-        """The command that puts a prompt before a session in a terminal, whatever stands in its box; None: none."""
+        """The command that prompts a session in a terminal, whatever is in its box; None if there is none."""
 
     def prompt_line(self, text: str) -> str:
-        """The line that does so where the session reads it from the file under `reads`."""
+        """The line that prompts a session that reads prompts from the file with suffix `reads`."""
 
     def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:
         """How a session in `root` would be connected to the bus."""
 
     def add_server(self, entry: Mapping[str, Any]) -> str:
-        """The shell line by which a person adds this entry (command, args, env) for our server."""
+        """The shell line with which a person adds this entry (command, args, env) for our server."""
 
     def inherits(self, variable: str) -> bool:
-        """Whether a worker has this variable of the environment of whoever starts it, for this program's sake."""
+        """Whether a worker of this program should inherit this variable from the spawner's environment."""
 
     def session_of(self, environ: Mapping[str, str]) -> str | None:
         """The id of the session that a process with this environment runs in; None if it is not this program's."""
 
     def project_of(self, environ: Mapping[str, str]) -> str | None:
-        """The project of that session, None where it does not say."""
+        """The project of that session; None if it does not say."""
 
     def status(self, pid: int, environ: Mapping[str, str]) -> Status | None:
-        """What the program itself says of its process `pid`; None where it says nothing."""
+        """The program's own report on its process `pid`; None if there is none."""
 
     def heard(self, event: str, payload: Mapping[str, Any]) -> Event | None:
-        """What a hook was told; None for an event that nobody knows. For `wait`, the event that began the waiter."""
+        """Parse a hook's input; None for an unknown event. For `wait`, the event that started the waiter."""
 
     def context(self, event: Event, text: str) -> dict[str, Any]:
-        """The hook's answer that adds `text` to what the model sees."""
+        """The hook's answer that adds `text` to the model's context."""
 
     def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:
-        """The hook's answer that allows or denies a tool; `message` says why."""
+        """The hook's answer that allows or denies a tool call; `message` says why."""
 
     def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:
-        """("deny" or "allow", the rule) by rules in the program's own syntax, None where none speaks. Deny is first."""
+        """("deny" or "allow", the rule) by rules in the program's own syntax; None if none matches. Deny wins."""
 
     def speaks(self, rule: str) -> bool:
-        """Whether such a rule can be about any call at all."""
+        """Whether such a rule can match any call at all."""
 
     def kept(self, transcript: str, idents: Iterable[str]) -> set[str]:
-        """Which of these messages the conversation has from hooks, and keeps."""
+        """The messages among these that the conversation has, and keeps, from hooks."""
 
     def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
-        """Which of these messages came into the conversation by a wake; `queued`: or wait for their turn."""
+        """The messages among these that came into the conversation by a wake; `queued`: or are queued."""
 
     def meter(self, transcript: str) -> Meter | None:
-        """What reads how many tokens a conversation used; None where the program does not tell."""
+        """A reader of a conversation's token counts; None if the program does not record them."""
 
     def cost(self, call: Call) -> float | None:
-        """What a call costs in US dollars by its maker's list; None where that is not known."""
+        """The list price of a call in US dollars; None if unknown."""
 
     def price_list(self) -> str:
-        """Whose list that is, and of when; "" where there is none."""
+        """The source and date of the prices; "" if there are none."""
 
     def import_ahead(self) -> None:
-        """Import all that a waiter may need of this program: in its days, an upgrade may replace the package."""
+        """Import everything that a waiter may need of this program: an upgrade may replace the package meanwhile."""
 
     def read(self, text: str, *, title: str = "", in_mode: bool = False, dead: bool = False) -> Screen:
-        """What a captured pane shows.
+        """The meaning of a captured pane.
 
-        `text` is what `tmux capture-pane -p` printed, best with `-e`, `title` the pane's title, `in_mode` and `dead`
-        are tmux's own facts about the pane.
+        `text` is the output of `tmux capture-pane -p`, preferably with `-e`, `title` the pane's title; `in_mode` and
+        `dead` are tmux's own flags of the pane.
         """
 
     def choice_for(self, dialog: Dialog, decision: str) -> int | None:
-        """The place of the choice that allows once, or denies, by its words; None unless just one says that."""
+        """The position of the choice that allows once, or denies; None unless exactly one says that."""

@@ -1,7 +1,8 @@
-"""Owns what a screen of an agent program can show, in words that belong to no program: a state, a dialog, choices.
+"""Owns the program-independent description of an agent program's screen: a state, a dialog, choices.
 
-The screen is the second source of a session's state, after its hooks, because its wording drifts between versions.
-So the rule everywhere is: what a program's package does not recognise is `unknown`, and nothing is ever typed there.
+The screen is only the second source of a session's state, after its hooks, because its wording drifts between
+versions. So the rule everywhere is: what a program's package does not recognise is `unknown`, and nothing is ever
+typed there.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from typing import NamedTuple
 from intercom.fleet.programs.wrapped import same
 
 PERMISSION = "permission"
-FIRST_RUN = ("trust", "mcp_approval", "bypass")  #: dialogs of a first start, and states of their own
-FOREIGN = frozenset({"held"})  #: dialogs about words from outside the log, which are not repeated to the session
-AWAY = "away"  #: the view of all sessions, for which this one was left
-TYPEABLE = frozenset({"ready", "idle", "error"})  #: an empty box, nothing running, nothing asked
+FIRST_RUN = ("trust", "mcp_approval", "bypass")  #: dialogs of a first start; each is also a state
+FOREIGN = frozenset({"held"})  #: dialogs about text from outside the log, which is not repeated to the session
+AWAY = "away"  #: the view of all sessions is shown instead of this one
+TYPEABLE = frozenset({"ready", "idle", "error"})  #: states with an empty box, nothing running, nothing asked
 
 
 class Choice(NamedTuple):
-    """One answer: the key that gives it at once, and its words.
+    """One answer: the key that gives it at once, and its label.
 
-    Without a key it is taken by arrows: they move the mark to it, and Enter takes what is marked.
+    Without a key it is taken by arrows, which move the mark, and Enter, which takes the marked one.
     """
 
     key: str
@@ -52,7 +53,7 @@ class Dialog(NamedTuple):
     columns: int = 0
 
     def is_same(self, other: Dialog | None) -> bool:
-        """Whether another look showed this dialog, wherever its mark stands by now."""
+        """Whether another look showed this dialog, wherever its mark is."""
         return other is not None and self._replace(default=None, text="") == other._replace(default=None, text="")
 
     def is_about(self, text: str) -> bool:
@@ -85,5 +86,5 @@ class Screen(NamedTuple):
 
     @property
     def typeable(self) -> bool:
-        """Whether text may be put into the box: it is empty, and nothing else would take the keys."""
+        """Whether text may be typed: the box is empty, and nothing else would take the keys."""
         return self.state in TYPEABLE and self.draft == ""

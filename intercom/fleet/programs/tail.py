@@ -1,4 +1,4 @@
-"""Owns reading a transcript as it grows: files of lines that a program adds to while we look."""
+"""Owns reading a growing transcript: files to which a program appends lines meanwhile."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 from intercom.system.files import opened
 
-_PIECE = 8 << 20  #: bytes that are read at once
-_LINE = 64 << 20  #: a line that is longer is given up
+_PIECE = 8 << 20  #: bytes per read
+_LINE = 64 << 20  #: bytes; longer lines are skipped
 
 
 class Tail:
     """Remembers how far each file was read."""
 
     def __init__(self) -> None:
-        self._read: dict[Path, tuple[int, int]] = {}  # the file's inode, and how far it was read
+        self._read: dict[Path, tuple[int, int]] = {}  # by file: its inode, and the offset read to
 
     def more(self, path: Path, take: Callable[[bytes], None]) -> bool:
-        """Hand over each whole line that was added since, all where the file is another; whether it is there."""
+        """Pass on each complete new line (all lines if the file was replaced); returns whether the file exists."""
         try:
             with opened(path) as file:
                 found = os.fstat(file.fileno())
@@ -41,6 +41,6 @@ class Tail:
 
 
 def count(where: object, name: str, most: int = 10**12) -> int:
-    """A count of tokens as a transcript has it; 0 for what is none."""
+    """A token count from a transcript; 0 if it is not one."""
     found = where.get(name) if isinstance(where, dict) else None
     return found if type(found) is int and 0 <= found <= most else 0

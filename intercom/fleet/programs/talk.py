@@ -1,6 +1,6 @@
-"""Owns what a program without a terminal is asked through its own API, whichever it is, and the pipes that carry it.
+"""Owns the interface to a program's API without a terminal, and the pipes that carry it.
 
-A `Wire` is JSON-RPC in lines over the standard input and output of a process; a `Talk` is what one API says there.
+A `Wire` is line-based JSON-RPC over the standard input and output of a process; a `Talk` is one API on top.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from typing import Any, NamedTuple, Protocol
 from intercom.core.errors import CommandFailed
 
 Json = Mapping[str, Any]
-START = 60.0  #: seconds that a program has to connect to its servers and open a session
+START = 60.0  #: seconds for a program to connect to its servers and open a session
 _NONE = {"code": -32601, "message": "this client has no such method"}
 
 
 class Ended(CommandFailed):
-    """The program ended, or speaks no more."""
+    """The program ended, or closed its pipes."""
 
 
 class Said(NamedTuple):
-    """What a program did, for whoever looks."""
+    """Something that a program did, for people who watch."""
 
-    kind: str  #: said, calls or called; before, of a prompt that a session tells of as it is taken up
-    text: str  #: words, or the tool
+    kind: str  #: said, calls or called; before, for a prompt replayed by a resumed session
+    text: str  #: text, or the tool
     tool: Mapping[str, Any] = {}  # calls, called: tool_name and tool_input, as hooks have them
 
 
 class Opening(NamedTuple):
-    """The session that is to be opened."""
+    """The parameters for opening a session."""
 
     cwd: str
     mode: str  #: its permission mode
     server: Mapping[str, Any]  #: our server: command, args, env
-    session: str | None  #: the id of an earlier one that is to go on
+    session: str | None  #: the id of an earlier session to resume
 
 
 class Wire:
-    """The pipes to one process. Calls come from one thread; what the process says is heard in another."""
+    """The pipes to one process. Calls come from one thread; the process's messages are handled in another."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Wire:
         heard: Callable[[str, Json], None],
         asked: Callable[[str, Json], Json | None],
     ) -> None:
-        """`heard` is told of notifications, one after the other; `asked` answers a request, in a thread for each."""
+        """`heard` gets notifications, one at a time; `asked` answers requests, each in a thread of its own."""
         self._child, self._heard, self._asked = child, heard, asked
         self._writing = threading.Lock()
         self._numbers = itertools.count(1)
@@ -61,7 +61,7 @@ class Wire:
         self._reader.start()
 
     def call(self, method: str, params: Json, seconds: float | None = None) -> Json:
-        """The result of a call. Ended; CommandFailed where it is refused, or not answered within so many seconds."""
+        """The result of a call. Ended; CommandFailed if it is refused, or not answered within `seconds`."""
         number = next(self._numbers)
         answers = self._answers[number] = queue.SimpleQueue()
         self.tell(method, params, number)
@@ -81,16 +81,16 @@ class Wire:
         raise CommandFailed(f"{method}: {error.get('message')}{more}")
 
     def tell(self, method: str, params: Json, number: int | None = None) -> None:
-        """Say something that is not answered; with a number, something that is. Ended."""
+        """Send a notification or, with a number, a response. Ended."""
         self._write({"method": method, "params": params, **({} if number is None else {"id": number})})
 
     @property
     def closed(self) -> bool:
-        """Whether the process speaks no more."""
+        """Whether the process has closed its pipes."""
         return not self._open
 
     def close(self) -> None:
-        """End of input: the process is to end."""
+        """Close its input, which tells the process to exit."""
         with suppress(OSError):
             if self._child.stdin is not None:
                 self._child.stdin.close()
@@ -136,7 +136,7 @@ class Wire:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """All texts in a JSON value."""
+    """All strings in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list):
@@ -145,28 +145,28 @@ def texts(value: Any) -> Iterator[str]:
 
 
 class Talk(Protocol):
-    """What one API says. It holds no state: the session's id comes with each call."""
+    """The interface to one API. It has no state: the session's id comes with each call."""
 
     def open(self, wire: Wire, opening: Opening) -> tuple[str, str]:
-        """Begin a session, or take up an earlier one. Ended, CommandFailed.
+        """Open a session, or resume an earlier one. Ended, CommandFailed.
 
-        Its id, and what was said in it before, where its answer tells that, and not notifications.
+        Returns its id, and its former conversation if that is in the response instead of in notifications.
         """
 
     def turn(self, wire: Wire, session: str, text: str, over: Callable[[float | None], bool]) -> None:
-        """Prompt it, and wait until the turn is over; `over(seconds)` waits for the word that says so. Ended."""
+        """Send a prompt, and wait for the end of the turn; `over(seconds)` waits for the notification of it. Ended."""
 
     def said(self, method: str, params: Json) -> Said | None:
-        """What a notification says; None for what nobody needs to know."""
+        """The meaning of a notification; None if it does not matter."""
 
     def ends(self, method: str, params: Json) -> bool:
-        """Whether this notification says that the turn is over."""
+        """Whether this notification ends the turn."""
 
     def wants(self, method: str, params: Json) -> Json | None:
-        """The call of a tool that a request asks permission for, as hooks have it; None for any other request."""
+        """The tool call for which a request asks permission, in the form of hooks; None for any other request."""
 
     def ours(self, params: Json) -> bool:
         """Whether that request is about a tool of our own server, which needs no permission."""
 
     def answer(self, params: Json, decision: str) -> Json:
-        """The answer to that request: allow once, or deny."""
+        """The response to that request: allow once, or deny."""

@@ -1,4 +1,4 @@
-"""Owns asking a program for its version before a worker of it is started, and the words where it will not do."""
+"""Owns checking a program's version before a worker is started, and the errors if it is unsuitable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from intercom.system import proc
 
 
 def asked(argv: Sequence[str], environ: Mapping[str, str], install: str | None) -> proc.Done:
-    """What it says to `--version`. ProgramMissing, with how to `install` it, where it is not there or does not run."""
+    """The result of `--version`. ProgramMissing, with how to `install` it, if it is missing or does not run."""
     proc.find(argv[0], path=environ.get("PATH"), install=install)
     try:
         return proc.run([*argv, "--version"], env=environ, timeout=20, check=False)
@@ -19,7 +19,7 @@ def asked(argv: Sequence[str], environ: Mapping[str, str], install: str | None) 
 
 
 def another(argv: Sequence[str], done: proc.Done, wanted: str, install: str) -> ProgramMissing:
-    """That what it said is not a version of what is `wanted`."""
+    """The error that its output is not a version of what is `wanted`."""
     said = (done.out or done.err).strip().splitlines()
     words = f"said {said[0][:80]!r}" if said else "said nothing"
     return ProgramMissing(
@@ -28,7 +28,7 @@ def another(argv: Sequence[str], done: proc.Done, wanted: str, install: str) -> 
 
 
 def too_old(title: str, version: object, oldest: object, install: str) -> ProgramMissing:
-    """That it is older than the `oldest` that can be a worker."""
+    """The error that it is older than the `oldest` that can be a worker."""
     return ProgramMissing(
         f"{title} {version} is too old for workers, which need {oldest}; nothing was started: {install}."
     )
@@ -43,7 +43,7 @@ def checked(
     said: re.Pattern[str],
     oldest: tuple[int, ...],
 ) -> str:
-    """The version, which is what `said` finds in its first group. ProgramMissing."""
+    """The version, which is the first group of `said`. ProgramMissing."""
     done = asked(argv, environ, install)
     found = said.search(done.out)
     if found is None:
@@ -54,7 +54,7 @@ def checked(
 
 
 def untried(newest: tuple[int, ...], version: str) -> str:
-    """What it means that this version is newer than the `newest` that was tried; "" where it is not."""
+    """A warning if this version is newer than the `newest` that was tried; "" otherwise."""
     if _numbers(version)[: len(newest)] <= newest:
         return ""
     return (

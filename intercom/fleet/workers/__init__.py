@@ -1,7 +1,7 @@
-"""Owns the workers that Intercom itself starts: `spawn` brings them up, `scan` lists them, `teardown` ends them.
+"""Owns the workers that Intercom itself starts: `spawn` starts them, `scan` lists them, `teardown` ends them.
 
-All three work from what `Sessions` and `Worktrees` hold, so that any process of the project can take over:
-the one that started a worker need not be the one that ends it.
+All three use only what `Sessions` and `Worktrees` store, so any process of the project can take over: the one that
+started a worker need not be the one that ends it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Owns what a worker has in its environment, besides who it is: what it inherits, and what the project's settings say.
+"""Owns a worker's environment, apart from its identity: what it inherits, and what the project's settings set.
 
     [fleet.env]
     NODE_ENV = "test"      # this value
     DATABASE_URL = true    # as it is where `spawn` is called: no secret need stand in a file
     AWS_PROFILE = false    # not at all, though workers inherit it
 
-Nothing else is passed on from the session that spawns: a worker is not part of that session. Its bootstrap is, and so
-has all that the session has, and these.
+Nothing else is passed on from the spawning session: a worker is not part of it. Its bootstrap is, so it has that
+session's whole environment plus these.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _OURS = ("INTERCOM_", "INTERCOMM_")
 
 
 def worker_environment(crew: Crew, program: Program) -> dict[str, str]:
-    """The environment of a worker of this project that runs `program`. UsageError for settings that cannot be."""
+    """The environment of a worker of this project that runs `program`. UsageError for invalid settings."""
     taken = {key: value for key, value in crew.environ.items() if _INHERITED.match(key) or program.inherits(key)}
     return _with_settings(crew, taken)
 
 
 def bootstrap_environment(crew: Crew) -> dict[str, str]:
-    """The environment of a bootstrap: that of whoever spawns, with what the settings say. UsageError."""
+    """The environment of a bootstrap: the spawner's, plus the settings. UsageError."""
     return _with_settings(crew, git.environment())
 
 
@@ -68,5 +68,5 @@ def _wrong(what: str) -> str:
 
 
 def as_shell(environ: Mapping[str, str]) -> str:
-    """Lines that a shell reads back as just this environment."""
+    """Lines from which a shell reads back exactly this environment."""
     return "".join(f"{key}={shlex.quote(value)}\n" for key, value in environ.items())

@@ -1,4 +1,4 @@
-"""Owns a worker without a terminal: the process that starts its program, prompts it, and has its waiter beside it.
+"""Owns a worker without a terminal: a process that starts its program, prompts it, and runs its waiter.
 
     begins    the program is started and opens its session, or takes up the one that it had; then its first prompt
     turn      what its hooks, or its plugin, say and are given is as in a terminal; a program whose hooks are silent
@@ -8,7 +8,7 @@
     killed    it is started again, and goes on with its session, which is told again what it did not keep of the turn
               that was broken off; thrice in a row at once, and it is given up
 
-What it does stands in a file, for `intercom attach`. Whoever ends this process ends the program, which has its pipes.
+Its output is in a file, for `intercom attach`. Ending this process ends the program, which has its pipes.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ AGAIN = (
     "[intercom] Your program ended in the middle of its work and was started again; this is the same session. Look at "
     "what is done, then go on. Messages that may have been lost with it come again."
 )
-_QUICK = 20.0  #: seconds: a program that ends sooner than that did not come up
-_STRIKES = 3  #: so often
-_SERVER = 20.0  #: seconds that our server has to be there before the first turn, which else would have no tools
-_PUT = 3.0  #: seconds in which its hooks have put what it asks to the master
-_LEAVE = 2.0  #: seconds that it has to end by itself
-_HOOK = 660.0  #: seconds for one of its hooks: a permission may take as long as a master's answer does
+_QUICK = 20.0  #: seconds; a program that ends sooner failed to start
+_STRIKES = 3  #: failed starts in a row before it is given up
+_SERVER = 20.0  #: seconds for our server to connect before the first turn, which would have no tools otherwise
+_PUT = 3.0  #: seconds within which its hooks put a request to the master
+_LEAVE = 2.0  #: seconds for it to exit by itself
+_HOOK = 660.0  #: seconds for one of its hooks: a permission waits for a master's answer
 _LONG = 14 * 86_400.0  #: seconds for a waiter
-_WAKE = 2  #: exit status of the waiter, whose error output is then the next prompt
-_MOST = 4 << 20  #: bytes of output that are kept, and as many before that
+_WAKE = 2  #: exit status of the waiter when its error output is the next prompt
+_MOST = 4 << 20  #: bytes of output kept, in each of two files
 
 
 def keep(crew: Crew, name: str) -> int:
-    """Keep this worker for as long as it lives; the exit status. NotFound where nothing is known of it."""
+    """Keep this worker while it lives; returns the exit status. NotFound if it is unknown."""
     given = kept.kept(crew.bus.config, name)
     if given is None:
         raise NotFound(f"nothing says how {name!r} is started; `intercom spawn --headless` does.")
@@ -69,7 +69,7 @@ def keep(crew: Crew, name: str) -> int:
         strikes = strikes + 1 if time.monotonic() - began < _QUICK else 1
         if not (life.opened or session):
             life.say(reason)
-            break  # it never came up: whoever spawned it waits for that
+            break  # it never started: whoever spawned it waits for that
         session, again = True, strikes < _STRIKES
         life.say(f"{reason}; {'it is started again' if again else 'it is given up'}")
         with suppress(IntercomError):
@@ -94,17 +94,17 @@ class Life:
         self._events = {kind: event for event, kind in getattr(self._program, "kinds", {}).items()}
         self._over = threading.Event()
         self._session = ""
-        self._words: list[str] = []  # of what it says, until the line is full
+        self._words: list[str] = []  # parts of its current output line
         self._writing = threading.Lock()
-        self._before: list[str] = []  # what was said to the session that it takes up
-        self.opened = False  #: whether it had a session
-        self.broken = ""  #: the prompt of the turn that runs
+        self._before: list[str] = []  # earlier prompts of the session that it resumes
+        self.opened = False  #: whether it opened a session
+        self.broken = ""  #: the prompt of the running turn
         self._child = proc.spoken_to(given.words, cwd=given.cwd, log=kept.path_of(self._config, name, "err"))
         self._wire = Wire(self._child, self._heard, self._asked)
         threading.Thread(target=self._alone, daemon=True).start()
 
     def run(self, prompt: str, broken: str) -> None:
-        """Until the program ends: Ended, CommandFailed. `broken`: a prompt that its session may not have kept."""
+        """Run until the program ends: Ended, CommandFailed. `broken`: a prompt that its session may not have kept."""
         given = self._given
         self.broken = broken
         opening = Opening(given.cwd, given.mode, given.server, given.session)
@@ -121,7 +121,7 @@ class Life:
             text = text or self._next()
 
     def end(self, reason: str) -> str:
-        """See the process off, with all that it leaves: what was started may have been a launcher. Why, in words."""
+        """End the process and everything it left running (it may be a launcher); returns why, in words."""
         self._wire.close()
         with suppress(subprocess.TimeoutExpired):
             self._child.wait(_LEAVE)
@@ -132,14 +132,14 @@ class Life:
         return f"{how} ({one_line(words, 200)})" if words else how
 
     def _alone(self) -> None:
-        """Whatever a launcher leaves behind ends with it: it would go on with a session that is taken up anew."""
+        """End what a launcher left behind: it would continue a session that is being resumed."""
         self._child.wait()
         host.kill_tree(self._child.pid)
 
     # -- its turns --------------------------------------------------------------------------------
 
     def _begin(self, prompt: str) -> str:
-        """Its first prompt, once our server is there; what is said to a session that begins, before it."""
+        """Its first prompt, once our server is there, preceded by what a session gets when it begins."""
         welcome = ""
         if self._program.speaks_alone:
             source = "resume" if self._given.session else "startup"
@@ -156,7 +156,7 @@ class Life:
         return server_there(found, self._child.pid) and found is not None and found.pid != os.getpid()
 
     def _turn(self, text: str) -> str:
-        """One turn; the next prompt, where something came for it meanwhile."""
+        """Run one turn; returns the next prompt, if something came for it meanwhile."""
         self.say("> " + text)
         self.broken = text
         if self._program.speaks_alone:
@@ -166,21 +166,22 @@ class Life:
             self._talk.turn(self._wire, self._session, text, self._over.wait)
         except Ended:
             raise
-        except CommandFailed as error:  # its model's server, mostly: it waits for its next prompt, as in a terminal
+        # Mostly an error of its model's server: wait for the next prompt, as in a terminal.
+        except CommandFailed as error:
             self.say(f"! {error}")
         self.broken = ""
         self._flush()
         return _added(self._hook(events.STOPS)) if self._program.speaks_alone else ""
 
     def _next(self) -> str:
-        """Wait for what comes; the next prompt. Ended."""
+        """Wait for something; returns the next prompt. Ended."""
         if self._program.wakes_itself:
             self._child.wait()
         status, text = self._wait_beside() if self._child.poll() is None else (0, "")
         if self._child.poll() is not None:
             raise Ended("it ended.")
         if status != _WAKE:
-            time.sleep(1.0)  # another waiter, or none could be
+            time.sleep(1.0)  # another waiter exists, or none could start
         return text if status == _WAKE else ""
 
     # -- what the program says --------------------------------------------------------------------
@@ -195,7 +196,7 @@ class Life:
     def _note(self, said: Said) -> None:
         if not self.opened:
             self._before += [said.text] if said.kind == "before" else []
-            return  # it tells what was
+            return  # it replays its history
         if said.kind == "said":
             self._words.append(said.text)
             if "\n" in said.text or sum(map(len, self._words)) > 400:
@@ -207,7 +208,7 @@ class Life:
             self._hook(events.CALLS, **said.tool)
 
     def _asked(self, method: str, params: Json) -> Json | None:
-        """Answer a request of the program, which may be one for permission."""
+        """Answer a request of the program, which may be for a permission."""
         wants = self._talk.wants(method, params)
         if wants is None:
             return None
@@ -225,7 +226,7 @@ class Life:
         return self._talk.answer(params, decision if decision in DECISIONS else "deny")
 
     def _decided(self) -> str:
-        """What the master said to what its own hooks have put to it; "" for nothing."""
+        """The master's answer to what its own hooks asked; "" for none."""
         with self._crew.again() as crew:
             until, seen = time.monotonic() + _PUT, ""
             while True:
@@ -254,11 +255,11 @@ class Life:
         given = {"session_id": self._session, "cwd": self._given.cwd, "hook_event_name": event, **payload}
         row = None if self._program.speaks_alone else self._crew.sessions.get(self._name)
         beside = row.pid if row is not None and row.session_id == self._session else self._child.pid
-        env = {**os.environ, BESIDE: str(beside)}  # what its hooks name may be a child of what was started
+        env = {**os.environ, BESIDE: str(beside)}  # its hooks may run below a child of what was started
         return proc.run(words, cwd=self._given.cwd, env=env, stdin=json.dumps(given), timeout=seconds, check=False)
 
     def _hook(self, kind: str, **payload: Any) -> dict[str, Any]:
-        """Call one of its hooks, and hear what it says; nothing where anything is wrong with that."""
+        """Call one of its hooks and return its answer; empty if anything goes wrong."""
         with suppress(IntercomError, OSError, ValueError):
             answer = json.loads(self._run(self._events[kind], payload, _HOOK).out or "{}")
             return answer if isinstance(answer, dict) else {}
@@ -277,7 +278,7 @@ class Life:
             self.say(words.strip())
 
     def say(self, text: str) -> None:
-        """A line of its output, for `intercom attach`."""
+        """Write a line of its output, for `intercom attach`."""
         path = kept.path_of(self._config, self._name, "out")
         stamp = datetime.now().astimezone().strftime("%H:%M:%S")
         first, *more = text.splitlines() or [""]
@@ -290,12 +291,12 @@ class Life:
 
 
 def _letters(text: str) -> str:
-    """A program may lay a prompt out in another way."""
+    """The letters of a prompt, as a program may lay it out differently."""
     return "".join(filter(str.isalnum, text))
 
 
 def _added(answer: dict[str, Any]) -> str:
-    """What a hook adds for the model, or why its turn goes on."""
+    """The text that a hook adds for the model, or its reason to continue the turn."""
     inner = answer.get("hookSpecificOutput")
     context = inner.get("additionalContext") if isinstance(inner, dict) else None
     return str(context or answer.get("reason") or "")

@@ -1,6 +1,6 @@
-"""Owns workers that are brought up while whoever asked for them goes on: by a thread of a server, else by a process.
+"""Owns starting workers in the background: on a thread in a server, otherwise in a process.
 
-What fails then is said in the log; `scan` says who is there.
+Failures are then reported in the log; `scan` shows who is there.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from intercom.fleet.workers.plan import Plan, Ticket, tickets
 from intercom.store.log.announce import announce
 from intercom.system.apart import apart, lives_on
 
-#: Brings up the workers of these tickets: for each that is not ready, its name and the reason.
+#: Starts the workers of these tickets; returns the name and the reason for each that is not ready.
 Up = Callable[[Crew, list[Ticket]], Sequence[tuple[str, str]]]
 
 
 def later(crew: Crew, plan: Plan, up: Up) -> list[str]:
-    """Begin to bring up what `plan` says; the names. Refused, UsageError: then nothing was started."""
+    """Begin to start what `plan` says; returns the names. Refused, UsageError: then nothing was started."""
     if lives_on():
         taken = tickets(crew, plan)
         threading.Thread(target=_finish, args=(crew, taken, up), name="intercom-spawn", daemon=True).start()
@@ -38,7 +38,7 @@ def later(crew: Crew, plan: Plan, up: Up) -> list[str]:
             say(json.dumps({"names": [ticket.name for ticket in taken]}))
         _finish(crew, taken, up)
 
-    crew.close()  # SQLite's locks are a process's: a child would take those of connections open here for its own
+    crew.close()  # SQLite's locks belong to the process: a child would take over those of open connections
     told = json.loads(apart(job) or "{}")
     if "names" not in told:
         raise Refused(told.get("refused", "the workers could not be started; see intercom doctor."))

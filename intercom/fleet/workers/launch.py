@@ -1,8 +1,7 @@
-"""Owns the start of one worker: its worktree, its files, its environment, its tmux session.
+"""Owns starting one worker: its worktree, its files, its environment, its tmux session.
 
-What a worker is told about itself goes through its environment and files of its own in
-`.claude/local/.intercom/workers/`; the environment file is read by the shell that becomes the worker, and deleted
-by it, so that no secret stands on a command line.
+A worker gets its information through its environment and files of its own in `.claude/local/.intercom/workers/`. The
+shell that becomes the worker reads the environment file and deletes it, so no secret is on a command line.
 """
 
 from __future__ import annotations
@@ -29,23 +28,23 @@ from intercom.system.files import make_private_folder
 from intercom.system.invocation import own_command
 from intercom.system.liveness import started
 
-#: A pane has all that its tmux server has, which may be everything of whoever started that: nothing of it but this.
+#: A pane inherits its tmux server's environment, perhaps all of its starter's: nothing of it but this is passed on.
 _BARE = 'exec env -i TERM="$TERM" TMUX="$TMUX" TMUX_PANE="$TMUX_PANE" PATH="$PATH" sh -c "$0" "$@"'
-_SCRIPT = 'set -a; . "$0"; set +a; command -p rm -f -- "$0"; exec "$@"'  # -p: whatever PATH it has been given
+_SCRIPT = 'set -a; . "$0"; set +a; command -p rm -f -- "$0"; exec "$@"'  # -p: whatever PATH was set
 
 
 class Launched(NamedTuple):
     """A worker whose process was started."""
 
     row: SessionRow
-    left_out: tuple[str, ...]  #: MCP servers of the project that it goes without
+    left_out: tuple[str, ...]  #: the project's MCP servers that it does without
 
 
-_git = threading.Lock()  # `git worktree add` twice at once in one repository may collide
+_git = threading.Lock()  # concurrent `git worktree add` in one repository may collide
 
 
 def place(crew: Crew, plan: Plan, ticket: Ticket) -> Path:
-    """Where the worker works: its worktree, made if need be, or the project."""
+    """The worker's folder: its worktree, created if necessary, or the project."""
     if not plan.worktrees:
         return crew.bus.config.root
     if ticket.reuse is not None:
@@ -55,7 +54,7 @@ def place(crew: Crew, plan: Plan, ticket: Ticket) -> Path:
 
 
 def prepare(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path) -> str | None:
-    """Run the bootstrap in a new worktree; where its output is. CommandFailed, with the last thing it said."""
+    """Run the bootstrap in a new worktree; returns the path of its output. CommandFailed, with its last line."""
     if not plan.bootstrap or ticket.reuse is not None:
         return None
     log = folder(crew) / f"{ticket.name}.bootstrap.log"
@@ -65,7 +64,7 @@ def prepare(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path) -> str | None:
 
 
 def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str, prompt: str = "") -> Launched:
-    """Start the worker in `cwd`, with `prompt` if it needs one, and note it in the sessions.
+    """Start the worker in `cwd`, with `prompt` if it needs one, and record it in the sessions.
 
     CommandFailed, Refused, StorageError.
     """
@@ -90,7 +89,7 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str, prompt
         program=plan.program,
         spawned_by=by,
     )
-    crew.sessions.put(row)  # first: should we be killed as it starts, a teardown still knows whose it is
+    crew.sessions.put(row)  # first, so that after a kill a teardown still knows whose it is
     if plan.headless:
         pid, pane = _without_terminal(crew, start, plan.program, environ, prepared), None
     else:
@@ -102,15 +101,15 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str, prompt
 
 
 def _in_tmux(crew: Crew, name: str, environ: Mapping[str, str], words: list[str], cwd: Path) -> tuple[int, str]:
-    """Its process and its pane."""
+    """Start it in tmux; returns its process and its pane."""
     env = _file(crew, f"{name}.env", as_shell(environ))
-    # Not in tmux's own environment: what a person starts in another pane of that session is not this worker.
+    # Not in tmux's own environment: a person's process in another pane of that session is not this worker.
     pane = tmux.new_session(crew.server, name, ["sh", "-c", _BARE, _SCRIPT, str(env), *words], cwd=cwd)
     return pane.pid, pane.id
 
 
 def _without_terminal(crew: Crew, start: Start, program: str, environ: Mapping[str, str], prepared: Prepared) -> int:
-    """Its keeper, which starts it."""
+    """Start its keeper, which starts the program."""
     config, name = crew.bus.config, start.identity["INTERCOM_NAME"]
     for end in kept.ENDS:
         kept.path_of(config, name, end).unlink(missing_ok=True)
@@ -125,7 +124,7 @@ def _without_terminal(crew: Crew, start: Start, program: str, environ: Mapping[s
 
 
 def identity(crew: Crew, ticket: Ticket) -> dict[str, str]:
-    """Who the worker is, and where its bus lies."""
+    """Variables that say who the worker is, and where its bus is."""
     config = crew.bus.config
     return {
         "INTERCOM_NAME": ticket.name,
@@ -138,7 +137,7 @@ def identity(crew: Crew, ticket: Ticket) -> dict[str, str]:
 
 
 def folder(crew: Crew) -> Path:
-    """Where the files of workers lie."""
+    """The folder of workers' files."""
     where = crew.bus.config.private / FOLDER
     make_private_folder(crew.bus.config.private)
     make_private_folder(where)
@@ -146,7 +145,7 @@ def folder(crew: Crew) -> Path:
 
 
 def spawn_id(crew: Crew, name: str) -> str | None:
-    """The spawn id of a worker that was launched here, None if there is none any more."""
+    """The spawn id of a worker launched here, None if there is none any more."""
     try:
         return kept.path_of(crew.bus.config, name, "spawn").read_text(encoding="ascii") or None
     except (OSError, ValueError):
@@ -154,7 +153,7 @@ def spawn_id(crew: Crew, name: str) -> str | None:
 
 
 def forget_files(crew: Crew, name: str) -> None:
-    """Delete a worker's own files, whatever program it ran; the output of its bootstrap stays."""
+    """Delete a worker's files, for whatever program; the output of its bootstrap stays."""
     of_programs = (end for name in {*known.PROGRAMS, *known.WORKERS} for end in known.program(name).files)
     ends = {"env", "spawn", *kept.ENDS, "out.1", *of_programs}
     for end in ends:

@@ -1,6 +1,6 @@
-"""Owns what a spawn is asked for, and the names of what it will start.
+"""Owns the parameters of a spawn, and reserving the names of what it will start.
 
-A name is taken on the bus before anything is started, so that two spawns side by side never start the same worker.
+A name is taken on the bus before anything is started, so two concurrent spawns never start the same worker.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from intercom.fleet.programs.known import DEFAULT, program
 from intercom.fleet.worktrees.worktree import default_path
 from intercom.system import tmux
 
-_TRIES = 200  # names looked at beyond those that are wanted
+_TRIES = 200  # names tried beyond the number wanted
 _PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?\Z")
 
 
@@ -30,34 +30,34 @@ class Plan(NamedTuple):
     number: int
     prefix: str = "worker"
     perm_mode: str = "acceptEdits"
-    claude_cmd: str | None = None  #: how its program is called; None: as it is usually
+    claude_cmd: str | None = None  #: its program's command; None: the default
     worktrees: bool = False
     worktree_base: str = "main"
     bootstrap: str | None = None
     ready_timeout: float = 20.0
     wake: bool = True
-    wait: bool = True  #: until each is ready, or has had its time
+    wait: bool = True  #: whether to wait until each is ready or timed out
     program: str = DEFAULT
     headless: bool = False  #: without a terminal
 
 
 def begins(name: str, prefix: str) -> bool:
-    """Whether a worker's name begins so. No number is cut in two: `worker-1` is not the beginning of `worker-10`."""
+    """Whether a worker's name has this prefix. Numbers are whole: `worker-1` is not a prefix of `worker-10`."""
     wanted = prefix.strip().lower()
     rest = name.removeprefix(wanted)
     return name.startswith(wanted) and not (wanted[-1:].isdigit() and rest[:1].isdigit())
 
 
 class Ticket(NamedTuple):
-    """One worker to be: its name, held on the bus, and the id of its session."""
+    """A reserved worker: its name, held on the bus, and its session id."""
 
     name: str
     session: str
-    reuse: str | None = None  #: the worktree of a worker of that name that died
+    reuse: str | None = None  #: the worktree of a dead worker with that name
 
 
 def check(plan: Plan) -> Plan:
-    """The plan with its prefix in canonical form. UsageError, in words, for what cannot be."""
+    """The plan with its prefix in canonical form. UsageError, in words, if it is invalid."""
     if not 1 <= plan.number <= MOST_WORKERS:
         raise UsageError(f"count must be 1 to {MOST_WORKERS}, not {plan.number}; nothing was started.")
     prefix = plan.prefix.strip().lower()
@@ -80,7 +80,7 @@ def check(plan: Plan) -> Plan:
 
 
 def command_of(plan: Plan) -> list[str]:
-    """How the program is called. UsageError."""
+    """The program's command. UsageError."""
     if plan.claude_cmd is None:
         return [program(plan.program).command]
     try:
@@ -95,7 +95,7 @@ def command_of(plan: Plan) -> list[str]:
 
 
 def tickets(crew: Crew, plan: Plan) -> list[Ticket]:
-    """Take `plan.number` names on the bus: the lowest numbers that nobody has and whose places are free."""
+    """Take `plan.number` names on the bus: the lowest free numbers whose folders and sessions are free."""
     found: list[Ticket] = []
     sessions = set() if plan.headless else {pane.session for pane in tmux.panes(crew.server)}
     try:
@@ -117,7 +117,7 @@ def _give_back(crew: Crew, found: list[Ticket]) -> None:
 
 
 def _ticket(crew: Crew, plan: Plan, name: str, sessions: set[str]) -> Ticket | None:
-    """Take this name if it and its places are free."""
+    """Take this name, if it and its places are free."""
     if name in crew.bus.agents():
         return None
     row = crew.sessions.get(name)
@@ -127,13 +127,13 @@ def _ticket(crew: Crew, plan: Plan, name: str, sessions: set[str]) -> Ticket | N
     died = instance is not None and instance.gone is None and row is not None
     if tmux.session_name(name) in sessions:
         if not died or row is None or not _left_over(crew, name, row.pane):
-            return None  # somebody's session has that name
+            return None  # another session has that name
         tmux.kill_session(crew.tmux_of(row.socket), name)
     reuse = None
     if plan.worktrees:
         where = crew.worktrees.living(name)
         if where is not None and not died:
-            return None  # kept from a worker that was torn down: what is in it is not for a new one
+            return None  # kept from a torn-down worker: its content is not for a new one
         reuse = str(where) if where is not None else None
         if reuse is None and os.path.lexists(default_path(crew.bus.config.root, name)):
             return None
@@ -141,12 +141,12 @@ def _ticket(crew: Crew, plan: Plan, name: str, sessions: set[str]) -> Ticket | N
     try:
         crew.bus.register("worker", name, pid=os.getpid(), session=session)  # ours, until its own process is there
     except Refused:
-        return None  # taken, since we looked
+        return None  # taken meanwhile
     return Ticket(name, session, reuse)
 
 
 def _left_over(crew: Crew, name: str, pane: str | None) -> bool:
-    """Whether the tmux session is the dead one that our worker of that name left."""
+    """Whether the tmux session is the dead one left by our worker of that name."""
     try:
         found = tmux.pane(crew.server, name)
     except IntercomError:

@@ -1,4 +1,4 @@
-"""Owns the list of workers: for each what it does by every source, what it asks, where it works."""
+"""Owns the list of workers: what each does according to every source, what it asks, where it works."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from intercom.fleet.sessions import Request, SessionRow
 from intercom.fleet.workers.plan import begins
 from intercom.fleet.worktrees.claims import latest
 
-_WORDS = 200  #: characters of a task, a last word, or what is asked
+_WORDS = 200  #: characters of a task, a last message, or a request
 
 
 def scan(crew: Crew, prefix: str = "worker") -> list[dict[str, Any]]:
-    """Every session whose name begins with `prefix`, gone ones too, until they are torn down."""
+    """Every session whose name has this prefix, including ended ones until they are torn down."""
     report.catch_up(crew.bus)
     rows = [row for row in crew.sessions.all() if begins(row.name, prefix)]
     given = crew.bus.ask(lambda db: tasks(db, [row.name for row in rows]))
@@ -45,7 +45,7 @@ def _one(crew: Crew, row: SessionRow, task: Message | None, last: Message | None
     if seen.dialog is not None:
         out["dialog"] = asked(seen.dialog)
     if seen.screen is not None and seen.screen.text:
-        out["screen"] = seen.screen.text  # not recognised: a person can
+        out["screen"] = seen.screen.text  # unrecognised, but a person may read it
     if seen.state != "gone":
         out["waiter"] = crew.sessions.waiter(row.name) is not None
     entry = crew.worktrees.get(row.name)
@@ -64,7 +64,7 @@ def _one(crew: Crew, row: SessionRow, task: Message | None, last: Message | None
 
 
 def _said(task: Message | None, last: Message | None) -> dict[str, Any]:
-    """Its task that is not done, and its last word."""
+    """Its open task, and its last message."""
     out: dict[str, Any] = {}
     if task is not None:
         out["task"] = {"id": task.id, "text": one_line(contract.gist(task.body), _WORDS)}
@@ -74,7 +74,7 @@ def _said(task: Message | None, last: Message | None) -> dict[str, Any]:
 
 
 def _asks(seen: Observation, requests: list[Request]) -> str:
-    """What it waits for, in a line."""
+    """What it waits for, on one line."""
     if requests:
         asks = requests[0].request
         parts = (str(asks.get("tool") or ""), str(asks.get("subject") or ""))
@@ -86,7 +86,7 @@ def _asks(seen: Observation, requests: list[Request]) -> str:
 
 
 def _sources(seen: Observation) -> dict[str, str]:
-    """What each source says, word for word."""
+    """The report of each source, verbatim."""
     row = seen.row
     words = {
         "hooks": row.state if row is not None and row.heard is not None else None,

@@ -1,7 +1,7 @@
-"""Owns bringing workers up side by side, and saying for each what came up, what did not, and why.
+"""Owns starting workers in parallel, and reporting for each what happened and why.
 
-A worker is ready when its own server has registered it on the bus and its hooks have spoken. Its first prompt is
-a message, by which its waiter wakes it. One that fails to start holds none of the others, and leaves nothing.
+A worker is ready when its own server has registered it on the bus and its hooks have reported. Its first prompt is a
+message, by which its waiter wakes it. One that fails to start delays none of the others, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from intercom.fleet.worktrees.worktree import PlaceTaken
 from intercom.system import tmux
 
 _STARTING = "it is being started; scan says when it is there, and the log if it fails"
-_STEP = 0.1  #: seconds between looks at a worker that starts
-_SCREEN = 0.5  #: seconds between looks at its screen
-_NAMES = 4  #: names that a worker may try
-_ASKS = 200  #: characters of a dialog that a reason repeats
-_WAKE = 10.0  #: seconds for the first wake: a fresh session first connects to its server
+_STEP = 0.1  #: seconds between checks of a starting worker
+_SCREEN = 0.5  #: seconds between checks of its screen
+_NAMES = 4  #: how many names are tried for one worker
+_ASKS = 200  #: characters of a dialog quoted in a reason
+_WAKE = 10.0  #: seconds for the first wake: a new session first connects to its server
 
 
 class Spawned(NamedTuple):
-    """What became of one worker."""
+    """The result for one worker."""
 
     name: str
     ready: bool
     seconds: float
-    reason: str | None = None  #: why it is not ready
+    reason: str | None = None  #: why it is not ready, if so
     about: dict[str, Any] = {}  # noqa: RUF012  # worktree, pane, woke … (never changed in place)
 
     def to_json(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
 
 
 def _headless(plan: Plan, runs: Program) -> bool:
-    """Whether it is to run without a terminal: as asked, or as it only can. UsageError."""
+    """Whether to run without a terminal: as requested, or as the only way. UsageError."""
     if plan.headless and HEADLESS not in runs.forms:
         raise UsageError(f"{runs.title} is not driven without a terminal; nothing was started. Leave headless out.")
     return plan.headless or runs.forms == (HEADLESS,)
@@ -89,7 +89,7 @@ def _failures(found: list[Spawned]) -> list[tuple[str, str]]:
 
 
 def _all(crew: Crew, plan: Plan, taken: list[Ticket], by: str) -> list[Spawned]:
-    """Bring up one worker for each ticket, side by side."""
+    """Start one worker for each ticket, in parallel."""
     results: dict[str, Spawned] = {}
     threads = [
         threading.Thread(target=_one, args=(crew, plan, ticket, by, results), name=f"spawn-{ticket.name}", daemon=True)
@@ -103,7 +103,7 @@ def _all(crew: Crew, plan: Plan, taken: list[Ticket], by: str) -> list[Spawned]:
 
 
 def _aimfp(crew: Crew, plan: Plan) -> list[str]:
-    """What AIMFP lacks here for workers in worktrees. Refused where they could do nothing at all."""
+    """What AIMFP lacks here for workers in worktrees. Refused if they could not work at all."""
     lacks = aimfp.unmet(crew.bus.config.root, plan.worktree_base) if plan.worktrees else []
     if stops := [one for one in lacks if one.stops]:
         raise Refused(f"{'; '.join(one.says for one in stops)}; nothing was started. First: {stops[0].do}")
@@ -111,13 +111,13 @@ def _aimfp(crew: Crew, plan: Plan) -> list[str]:
 
 
 def _one(crew: Crew, plan: Plan, ticket: Ticket, by: str, results: dict[str, Spawned]) -> None:
-    """Bring up one worker, in a thread of its own, with a crew of its own."""
+    """Start one worker, in a thread of its own, with a crew of its own."""
     with crew.again() as own:
         results[ticket.name] = _under_some_name(own, plan, ticket, by, time.monotonic())
 
 
 def _under_some_name(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float, tries: int = _NAMES) -> Spawned:
-    """Bring it up; under the next free name where another project took its session or folder since we looked."""
+    """Start it, under the next free name if another project took its session or folder meanwhile."""
     try:
         return _bring_up(crew, plan, ticket, by, began)
     except Exception as error:  # noqa: BLE001  # the others go on; what happened is this worker's result
@@ -161,7 +161,7 @@ def _bring_up(crew: Crew, plan: Plan, ticket: Ticket, by: str, began: float) -> 
 
 
 def _mode(crew: Crew, row: SessionRow, wanted: str) -> str:
-    """Its permission mode, with what that allows; where its screen tells another one, that is said."""
+    """Its permission mode and what that allows; mentions a different one on its screen."""
     _, screen = observe.see(crew, row)
     runs = screen.mode if screen is not None and screen.mode else wanted
     said = _allows(row.program, runs)
@@ -169,15 +169,15 @@ def _mode(crew: Crew, row: SessionRow, wanted: str) -> str:
 
 
 def _allows(name: str, mode: str) -> str:
-    """A permission mode of this program, with what it lets pass."""
+    """A permission mode of this program, and what it allows without a question."""
     allows = program(name).modes.get(mode, "")
     return f"{mode}: {allows}" if allows else mode
 
 
 def _await_ready(crew: Crew, launched: Launched, timeout: float, *, hooks: bool) -> tuple[str | None, list[str]]:
-    """(why it is not ready, first-run dialogs that were accepted); the first None when it is ready.
+    """(why it is not ready or None, first-run dialogs that were accepted).
 
-    Not `hooks`: none is heard before its first turn, which nothing begins.
+    Without `hooks`: they do not report before its first turn.
     """
     name = launched.row.name
     accepted: list[str] = []
@@ -198,13 +198,13 @@ def _await_ready(crew: Crew, launched: Launched, timeout: float, *, hooks: bool)
 
 
 def _served(crew: Crew, row: SessionRow, launched: Launched) -> bool:
-    """Whether its own server has its name: not the program that was started, nor what keeps that."""
+    """Whether its own server has taken its name, not the program that was started, nor its keeper."""
     found = crew.state.instance(row.name)
     return found is not None and found.pid != launched.row.pid and server_there(found, row.pid)
 
 
 def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:
-    """Accept a first-run dialog that is just what is expected; (what was accepted, why it cannot go on)."""
+    """Accept a first-run dialog that is exactly as expected; (what was accepted, why it cannot continue)."""
     if row.pane is None:
         there = kept.keeper(crew.bus.config, row.name) or row.running
         return [], None if there else f"its program ended: {kept.last_words(crew.bus.config, row.name, 'out', 'err')}"
@@ -231,7 +231,7 @@ def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:
 
 
 def _own_folder(crew: Crew, row: SessionRow, shown: str) -> bool:
-    """Whether the folder that is to be trusted is the worker's own."""
+    """Whether the folder to be trusted is the worker's own."""
     where = row.worktree or str(crew.bus.config.root)
     return "".join(shown.split()) == "".join(where.split())
 
@@ -247,7 +247,7 @@ def _not_ready(crew: Crew, row: SessionRow, timeout: float) -> str:
 
 
 def _first_message(crew: Crew, name: str, by: str, cwd: Path, plan: Plan) -> str:
-    """The message by which the worker begins; its id."""
+    """Send the worker's first message; returns its id."""
     where = f" Your worktree is {cwd}; work there, on a branch of your own." if plan.worktrees else ""
     text = (
         f"You are {name}, a worker; {by} started you.{where} Read intercomm_get_protocol once, then end your turn: "
@@ -257,14 +257,14 @@ def _first_message(crew: Crew, name: str, by: str, cwd: Path, plan: Plan) -> str
 
 
 def _begin(crew: Crew, name: str, message: str) -> dict[str, Any]:
-    """Have the worker begin with a message, and say whether it did."""
+    """Wake the worker with a message; returns whether it began."""
     woken = wake(crew, name, message, timeout=_WAKE)
     out: dict[str, Any] = {"woke": woken.woke}
     return {**out, **({"not_woken": woken.reason} if woken.reason else {})}
 
 
 def _give_up(crew: Crew, ticket: Ticket) -> dict[str, Any]:
-    """End what there is of a worker that did not start, and give its name back."""
+    """End what exists of a worker that did not start, and release its name."""
     try:
         row = crew.sessions.get(ticket.name)
         if row is not None:

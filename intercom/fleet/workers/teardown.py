@@ -1,7 +1,7 @@
-"""Owns the end of workers: only of those that Intercom started, and all of what runs for them.
+"""Owns ending workers: only those that Intercom started, and everything that runs for them.
 
-What runs for a worker is the tree below its pane, and whatever else carries its spawn id in its environment: a
-server that its model put into the background is no longer a child of it.
+What runs for a worker is the process tree below its pane, and everything else with its spawn id in the environment:
+a server that its model put into the background is no longer its child.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from intercom.system.liveness import alive, started
 
 
 class Torn(NamedTuple):
-    """What became of one worker: processes ended, and its worktree (removed, kept, or None: not asked for)."""
+    """The result for one worker: processes ended, and its worktree (removed, kept, or None: not requested)."""
 
     name: str
     ended: int
     worktree: str | None = None
     reason: str | None = None
-    kept: dict[str, Any] | None = None  #: unsaved work of a removed worktree: its files, and the ref that keeps them
+    kept: dict[str, Any] | None = None  #: unsaved work of a removed worktree: its files, and the ref that has them
 
     def to_json(self) -> dict[str, Any]:
         """The public form."""
         return {key: value for key, value in self._asdict().items() if value is not None}
 
     def told(self) -> str:
-        """What became of it, in the words of the log."""
+        """The result in words, for the log."""
         parts = [
             f"{self.name}: {self.ended} processes ended",
             *([f"worktree {self.worktree}"] if self.worktree else []),
@@ -45,9 +45,10 @@ class Torn(NamedTuple):
 
 
 def teardown(crew: Crew, prefix: str = "worker", *, worktrees: bool = False, force: bool = False) -> list[Torn]:
-    """End every worker whose name begins with `prefix` and that a spawn started; with `worktrees`, remove those too.
+    """End every spawned worker whose name has this prefix; with `worktrees`, remove those too.
 
-    A worktree with unsaved work is kept and named, unless `force`: then the work is kept under a ref, which is named.
+    A worktree with unsaved work is kept and named, unless `force`: then the work is kept under a ref, which is
+    named.
     """
     out = []
     rows = [row for row in crew.sessions.all() if row.spawned_by is not None and begins(row.name, prefix)]
@@ -88,13 +89,13 @@ def _in_use(crew: Crew, name: str) -> bool:
 
 
 def end(crew: Crew, row: SessionRow, *, spawn: str | None = None) -> int:
-    """End all that runs for a worker, and its tmux session; how many processes. CommandFailed if one stays."""
-    crew.sessions.died(row)  # by us: nobody needs to be told that its process is gone
+    """End everything that runs for a worker, and its tmux session; returns the number of processes. CommandFailed."""
+    crew.sessions.died(row)  # ended by us: nobody needs a notice of its death
     server = crew.tmux_of(row.socket)
     mark = spawn or spawn_id(crew, row.name)
     pane = _own_pane(server, row, mark)
     keeper = kept.keeper(crew.bus.config, row.name)
-    roots = [keeper] if keeper is not None else []  # first: it would start again what ends
+    roots = [keeper] if keeper is not None else []  # first, because it would restart what ends
     roots += [proc.Process(row.pid, row.started)] if row.pid is not None and alive(row.pid, row.started) else []
     if pane is not None and not pane.dead:
         roots += [proc.Process(pane.pid, started(pane.pid))]
@@ -104,7 +105,7 @@ def end(crew: Crew, row: SessionRow, *, spawn: str | None = None) -> int:
     for one in roots:
         found |= {each.pid: each for each in (one, *proc.children(one.pid))}
     ended = proc.end_all(found.values())
-    for _ in range(3):  # what was just being started when we looked
+    for _ in range(3):  # again, for processes that were just starting
         late = _marked(mark) if mark else []
         if not late:
             break
@@ -115,20 +116,20 @@ def end(crew: Crew, row: SessionRow, *, spawn: str | None = None) -> int:
 
 
 def forget(crew: Crew, name: str) -> None:
-    """Give the worker's name back, and drop what is known of its session."""
+    """Release the worker's name, and delete the record of its session."""
     try:
         crew.bus.signoff(name)
     except (UnknownName, NotFound):
-        pass  # it signed off by itself
+        pass  # it signed off itself
     crew.sessions.drop(name)
     forget_files(crew, name)
 
 
 def _own_pane(server: tmux.Server, row: SessionRow, mark: str | None) -> tmux.Pane | None:
-    """The pane we started the worker in, if it still is that one: a new tmux server starts its ids again from 0.
+    """The pane we started the worker in, if it is still that one: a new tmux server numbers panes from 0 again.
 
-    What runs in it may be a script around the agent, and no longer the process that we started. Where whoever
-    started it was killed before noting the pane, the session's name leads to it.
+    The process in it may be a script around the agent, and no longer the one that we started. If whoever started it
+    was killed before recording the pane, the session's name leads to it.
     """
     try:
         pane = tmux.pane(server, row.pane or row.name)
@@ -141,7 +142,7 @@ def _own_pane(server: tmux.Server, row: SessionRow, mark: str | None) -> tmux.Pa
 
 
 def _marked(mark: str) -> list[proc.Process]:
-    """Every process with this spawn id in its environment, as far as the system lets us see."""
+    """Every process with this spawn id in its environment, as far as we may see."""
     found = []
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
         if not name.isdigit() or int(name) == os.getpid() or not _has_mark(int(name), mark):
@@ -153,7 +154,7 @@ def _marked(mark: str) -> list[proc.Process]:
 
 
 def _has_mark(pid: int, mark: str | None) -> bool:
-    """Whether a process is seen to have this spawn id in its environment."""
+    """Whether a process has this spawn id in its environment."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return mark is not None and f"{SPAWN}={mark}".encode() in file.read().split(b"\0")

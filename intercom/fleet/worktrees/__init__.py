@@ -1,1 +1,1 @@
-"""Owns workers' git worktrees: making and removing them, what is unsaved in one, how far each has come."""
+"""Owns workers' git worktrees: creating and removing them, what is unsaved in one, how far each has come."""

@@ -1,4 +1,4 @@
-"""Owns what git says of branches: which there are, what is on one, whether its merge was begun, what was claimed."""
+"""Owns what git says about branches: which exist, what is on one, whether its merge was begun, what was claimed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def names(root: Path) -> list[str]:
 
 
 def is_branch(root: Path, name: str) -> bool:
-    """Whether there is a local branch of just this name."""
+    """Whether a local branch with exactly this name exists."""
     return ok(root, "show-ref", "--verify", "--quiet", f"refs/heads/{name}")
 
 
@@ -28,7 +28,7 @@ def commit_of(root: Path, name: str) -> str | None:
 
 
 def merge_begun(root: Path, base: str, branch: str) -> bool:
-    """Whether a branch has been merged, into its base or what is checked out, or is being merged there now."""
+    """Whether a branch is merged, or being merged, into its base or what is checked out."""
     tip = commit_of(root, f"refs/heads/{branch}")
     if tip is None:
         return False
@@ -38,7 +38,7 @@ def merge_begun(root: Path, base: str, branch: str) -> bool:
 
 
 def facts(root: Path, path: Path | None, claim: done.Claim, base: str, declared: derived.Declared) -> done.Facts:
-    """What git says about a claim; `path` is the worktree that it is about, None where there is none to look into."""
+    """What git says about a claim; `path` is the worktree that it is about, None if there is none to check."""
     tip = commit_of(root, f"refs/heads/{claim.branch}") if claim.branch and is_branch(root, claim.branch) else None
     commit = commit_of(root, claim.commit) if claim.commit and claim.commit.isalnum() else None
     dirty: tuple[str, ...] = ()
@@ -54,6 +54,6 @@ def facts(root: Path, path: Path | None, claim: done.Claim, base: str, declared:
 
 
 def changed_since(root: Path, base: str, tip: str) -> tuple[str, ...] | None:
-    """The files that a branch has changed since it left its base; None where there is no such base."""
+    """The files that a branch changed since it left its base; None if the base does not exist."""
     found = git(root, "diff", "--name-only", "-z", "--no-renames", f"{base}...{tip}", "--", check=False)
     return None if found.code else tuple(name for name in found.out.split("\0") if name)

@@ -1,7 +1,7 @@
-"""Owns the check of a `done` as it is sent: which contract it answers, what git says of it, and what was found.
+"""Owns checking a `done` when it is sent: which contract it answers, what git says, and recording the result.
 
-The rules are `intercom.core.done`'s; here the facts are gathered, and what was found is noted in a table of its own
-inside `state.db`, by the message's id. The reasons also stand in the message itself, so that the log tells them too.
+The rules are in `intercom.core.done`; here the facts are collected, and the result is stored in a table inside
+`state.db`, by message id. The reasons are also added to the message itself, so the log has them too.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.fleet.crew import Crew
 
-_RECENT = 50  #: tasks of one worker that are looked at
+_RECENT = 50  #: how many tasks of one worker are considered
 
 
 class Found(NamedTuple):
-    """A `done` that answers a contract: what it claims, and each reason for which that is not proven."""
+    """The check of a `done` that answers a contract: its claim, and every reason why that is not proven."""
 
     task: Message
     claim: done.Claim
@@ -37,11 +37,11 @@ class Found(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """What stands below the text of a `done` that is not verified; "" for one that is."""
+        """The note below the text of an unverified `done`; "" if it is verified."""
         return f"\n\n[not verified: {' '.join(self.reasons)}]" if self.reasons else ""
 
     def to_json(self) -> dict[str, Any]:
-        """The public form, for whoever sent it."""
+        """The public form, for the sender."""
         if not self.reasons:
             return {"verified": True}
         return {
@@ -52,7 +52,7 @@ class Found(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A checked `done` as it is noted."""
+    """A stored check of a `done`."""
 
     id: str
     worker: str
@@ -75,8 +75,8 @@ class Row(NamedTuple):
 def task_of(bus: Bus, worker: str, to: str, reply_to: str | None, before: int | None = None) -> Message | None:
     """The contract that a `done` of `worker` answers: the one it replies to, else the newest; None if there is none.
 
-    A reply to something else, to others than who gave the newest one, answers none. `before`: the number of a `done`
-    that is stored already, which answers nothing that came after it.
+    A reply to something else, or to others than the author of the newest contract, answers none. `before`: the
+    number of a stored `done`, which cannot answer anything later.
     """
     heads = masters(bus.instances(), bus.config.trust.machines)
     found = [one for one in bus.history(to=worker, type="task", limit=_RECENT) if _valid(one)]
@@ -108,9 +108,9 @@ def check(
     commit: str | None,
     before: int | None = None,
 ) -> Found | None:
-    """Check a `done` that `sender` is about to send `to` others; None where it answers no contract. As `task_of`.
+    """Check a `done` that `sender` is about to send; None if it answers no contract. Parameters as `task_of`.
 
-    Whatever keeps git from being asked is itself a reason: nothing is verified that was not looked at.
+    Whatever keeps git from being asked is itself a reason: nothing is verified without a check.
     """
     worker = canonical(sender)
     task = task_of(bus, worker, to, reply_to, before)
@@ -136,7 +136,7 @@ def check(
 
 
 def _checkout(root: Path, branch: str | None) -> Path | None:
-    """Where the branch is checked out, if anywhere: what a `done` without a registered worktree is about."""
+    """Where the branch is checked out, if anywhere: the place that a `done` without a registered worktree is about."""
     if branch is None:
         return None
     from intercom.fleet.worktrees import worktree
@@ -148,9 +148,9 @@ def _checkout(root: Path, branch: str | None) -> Path | None:
 
 
 def note(bus: Bus, state: State, sent: Message, found: Found) -> None:
-    """Note what was found of a `done` that is stored; one that is verified moves its worktree on.
+    """Record the check of a stored `done`; a verified one moves its worktree on.
 
-    Unless nobody is proven to have said it: that moves nothing.
+    Unless its sender is unproven: that moves nothing.
     """
     claim = found.claim
     _insert(state, sent.id, canonical(sent.sender), found.task.id, claim.branch, claim.commit, found.reasons)
@@ -159,12 +159,12 @@ def note(bus: Bus, state: State, sent: Message, found: Found) -> None:
 
 
 def note_none(state: State, sent: Message) -> None:
-    """Note that a stored `done` was looked at and answers no contract."""
+    """Record that a stored `done` was checked and answers no contract."""
     _insert(state, sent.id, "", "", None, None, ())
 
 
 def note_checked(state: State, worker: str, branch: str, commit: str) -> None:
-    """Note that the work of `worker` was checked by whoever set it done: it counts beside what the worker reported."""
+    """Record that whoever set the work of `worker` done has checked it, in addition to the worker's own report."""
     _insert(state, f"set:{worker}", worker, "", branch, commit, ())
 
 
@@ -176,7 +176,7 @@ def _insert(state: State, *row: str | tuple[str, ...] | None) -> None:
 
 
 def of_messages(state: State, ids: Iterable[str]) -> dict[str, Row]:
-    """What was found of these messages, where they were checked; with no worker where one answers no contract."""
+    """The stored checks of these messages; without a worker if one answers no contract."""
     wanted = list(ids)
     if not wanted or not os.path.exists(state.path):
         return {}
@@ -190,7 +190,7 @@ def latest(state: State) -> dict[str, Row]:
 
 
 def reported(crew: Crew) -> dict[str, done.Claim]:
-    """What each worker reported last of the worktree that it has now."""
+    """Each worker's latest claim about the worktree that it has now."""
     since = {entry.worker: entry.created for entry in crew.worktrees.entries()}
     rows = [row for row in latest(crew.state).values() if row.at >= since.get(row.worker, row.at)]
     return {row.worker: done.Claim(row.branch, row.commit) for row in rows if not row.id.startswith("set:")}

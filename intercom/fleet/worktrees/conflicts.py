@@ -1,7 +1,7 @@
-"""Owns the prediction of conflicts between branches: git merges them in memory, and nothing is changed.
+"""Owns predicting conflicts between branches: git merges them in memory, and nothing is changed.
 
-Asked only about pairs that have changed the same file (or one a file where the other has a folder), in one process.
-AIMFP's database counts for nothing there: AIMFP merges it itself.
+Only pairs that changed the same file (or a file in one and a folder in the other) are tried, in one process. AIMFP's
+database is left out: AIMFP merges it itself.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from intercom.core import aimfp
 from intercom.core.errors import IntercomError
 from intercom.system.git import git, ok
 
-OLDEST_GIT = (2, 38)  #: the first with `merge-tree --write-tree`
+OLDEST_GIT = (2, 38)  #: the first version with `merge-tree --write-tree`
 _HOW = ("merge-tree", "--write-tree", "--name-only", "--no-messages")
 Pair = tuple[str, str]
 
 
 def able(root: Path) -> bool:
-    """Whether the git here can predict conflicts."""
+    """Whether this git can predict conflicts."""
     return ok(root, *_HOW, "HEAD", "HEAD")
 
 
 def candidates(files: Mapping[str, Collection[str]]) -> list[Pair]:
-    """The pairs, of names with the files that each has changed, that could conflict at all."""
+    """The pairs that could conflict at all, given the files that each has changed."""
     reach = {name: _reach(changed) for name, changed in files.items()}
     return [
         (one, other)
@@ -45,13 +45,13 @@ def _reach(changed: Iterable[str]) -> set[str]:
 
 
 def predict(root: Path, pairs: Sequence[Pair]) -> dict[Pair, tuple[str, ...]]:
-    """The files in which two commits conflict, for each pair of hashes that does."""
+    """The conflicting files, for each pair of commit hashes that conflicts."""
     if not pairs:
         return {}
     lines = "".join(f"{one} {other}\n" for one, other in pairs)
     done = git(root, "merge-tree", "--stdin", "--name-only", "--no-messages", stdin=lines, check=False)
     answers = _answers(done.out) if not done.code else []
-    if len(answers) != len(pairs):  # git 2.38 takes one pair a call; and one that cannot be merged ends them all
+    if len(answers) != len(pairs):  # git 2.38 takes one pair per call; and a pair that cannot be merged ends the batch
         answers = [_alone(root, pair) for pair in pairs]
     found = {
         pair: tuple(name for name in names if name != aimfp.TRACKING)
@@ -61,7 +61,7 @@ def predict(root: Path, pairs: Sequence[Pair]) -> dict[Pair, tuple[str, ...]]:
 
 
 def _answers(text: str) -> list[list[str]]:
-    """What git says of each pair: whether it is clean, a tree, the files that conflict, an empty field."""
+    """Git's output for each pair: whether it is clean, a tree, the conflicting files, an empty field."""
     found, fields = [], iter(text.split("\0"))
     for status in fields:
         if not status.strip():

@@ -1,8 +1,8 @@
-"""Owns which files of a worktree are derived: a build, an install or a tool makes them again, so none is kept for them.
+"""Owns which files of a worktree are derived: a build, an install or a tool regenerates them, so they need no saving.
 
-What is derived by name counts only where git ignores it; what a project's tool declares counts in any case: AIMFP's
-own files, and `derived` under `[worktrees]` in the project's settings, a list of globs. A glob without `/` is about
-each part of a path, as in a .gitignore; one with `/` is about the path from the worktree's top.
+Files derived by name count only if git ignores them; those declared by a project's tools always do: AIMFP's own
+files, and `derived` under `[worktrees]` in the project's settings, a list of globs. A glob without `/` matches any
+part of a path, as in a .gitignore; one with `/` matches the path from the worktree's top.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _ENDS = (".pyc", ".pyo", ".o", ".class", ".egg-info", ".tsbuildinfo")
 
 
 def by_name(name: str) -> bool:
-    """Whether an ignored file is what builds and installs make, by its name."""
+    """Whether an ignored file, by its name, is made by builds and installs."""
     return any(part in NAMES or part.endswith(_ENDS) for part in name.rstrip("/").split("/"))
 
 
 class Declared:
-    """What the tools of a project declare. `globs` are the project's own, beside those of AIMFP."""
+    """What a project's tools declare derived. `globs` are the project's own, besides AIMFP's."""
 
     def __init__(self, globs: tuple[str, ...] = ()) -> None:
         every = (*aimfp.DERIVED, *globs)
@@ -37,7 +37,7 @@ class Declared:
         self._paths = [re.compile(translate(glob.strip("/"))) for glob in every if "/" in glob.rstrip("/")]
 
     def __contains__(self, name: str) -> bool:
-        """Whether the file or folder `name`, relative to the worktree, or a folder above it, is declared."""
+        """Whether `name`, relative to the worktree, or a folder above it, is declared."""
         parts = name.rstrip("/").split("/")
         if any(one.match(part) for one in self._parts for part in parts):
             return True
@@ -46,7 +46,7 @@ class Declared:
 
 
 def declared(settings: Mapping[str, Any]) -> Declared:
-    """By `[worktrees]` of the settings. UsageError where that is not a list of globs."""
+    """From `[worktrees]` in the settings. UsageError if that is not a list of globs."""
     found = settings.get("derived", [])
     if not isinstance(found, list) or not all(isinstance(one, str) and one.strip("/ ") for one in found):
         raise UsageError(

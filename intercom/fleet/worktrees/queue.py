@@ -1,6 +1,6 @@
-"""Owns the merge queue: of every worktree, how far its work is, what is on its branch, and when to merge it.
+"""Owns the merge queue: for every worktree its progress, what is on its branch, and when to merge it.
 
-Git is asked about the branches side by side, and once about all conflicts: twenty worktrees take less than a second.
+Git is asked about the branches in parallel, and once about all conflicts: twenty worktrees take less than a second.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from intercom.system.git import git
 if TYPE_CHECKING:
     from intercom.fleet.crew import Crew
 
-_FILES = 20  #: names of files shown of one branch
-_TASKS = 300  #: newest tasks looked at
-_GLIMPSE = 100  #: characters of a task
+_FILES = 20  #: how many file names are shown per branch
+_TASKS = 300  #: how many of the newest tasks are considered
+_GLIMPSE = 100  #: characters of a task that are shown
 _OVER = ("removed", "merged")
 _OLD = "git here is older than 2.38 and cannot predict conflicts"
 
 
 class Queue(NamedTuple):
-    """All worktrees, those that wait in the order in which to merge them first."""
+    """All worktrees, with the waiting ones in merge order."""
 
     rows: list[dict[str, Any]]
-    order: tuple[str, ...]  #: workers, first to be merged first
-    note: str = ""  #: what could not be looked at
+    order: tuple[str, ...]  #: workers, in merge order
+    note: str = ""  #: what could not be checked
 
 
 class _Branch(NamedTuple):
-    """What is on a branch."""
+    """The content of a branch."""
 
     tip: str
-    base: str  #: the hash of what its base is now
+    base: str  #: the present hash of its base
     ahead: int
     behind: int
     files: tuple[str, ...]
 
 
 def look(crew: Crew) -> Queue:
-    """The queue as it is now."""
+    """The present queue."""
     report.catch_up(crew.bus)
     root = crew.bus.config.root
     rows = crew.worktrees.list()
@@ -79,7 +79,7 @@ def look(crew: Crew) -> Queue:
 def _about(
     claim: claims.Row | None, branch: _Branch | None, task: Message | None, row: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Since when it is as it is, whether it was checked, and its task."""
+    """Since when it is in its state, whether it was checked, and its task."""
     out: dict[str, Any] = {"since": row["changed"]}
     if claim is not None and claim.at >= row["created"]:
         moved = branch is not None and claim.commit and not branch.tip.startswith(claim.commit.lower())
@@ -88,7 +88,7 @@ def _about(
         if claim.verified and moved:
             out["checked"] = {"verified": False, "unverified": [f"its branch has moved on since, from {claim.commit}."]}
     else:
-        out["checked"] = {"verified": row["status"] == "done"}  # nothing else sets done than a check
+        out["checked"] = {"verified": row["status"] == "done"}  # only a check sets `done`
     if task is not None:
         out["task"] = _task(task)
     return out
@@ -119,7 +119,7 @@ def _tasks(crew: Crew) -> dict[str, Message]:
 def _on(
     branch: _Branch, against: Mapping[str, tuple[str, ...]], base: tuple[str, ...], *, able: bool
 ) -> dict[str, Any]:
-    """What is on the branch, and with what that conflicts."""
+    """What is on the branch, and what it conflicts with."""
     out: dict[str, Any] = {"ahead": branch.ahead, "behind": branch.behind, "files_changed": len(branch.files)}
     out["files"] = list(branch.files[:_FILES])
     if able:
@@ -129,7 +129,7 @@ def _on(
 
 
 def _branches(root: Path, rows: list[dict[str, Any]]) -> dict[str, _Branch]:
-    """What is on the branch of each worktree that is not over."""
+    """The content of each branch whose worktree is not finished."""
     live = [row for row in rows if row["worker"] and row["status"] not in (None, *_OVER)]
     if not live:
         return {}
@@ -157,7 +157,7 @@ def _branch(root: Path, tips: Mapping[str, str], row: Mapping[str, Any]) -> _Bra
 def _conflicts(
     root: Path, found: Mapping[str, _Branch]
 ) -> tuple[dict[str, dict[str, tuple[str, ...]]], dict[str, tuple[str, ...]]]:
-    """(for each worker, with whom its branch conflicts and where; in which files it conflicts with its base)."""
+    """(for each worker: conflicting workers and files; for each: files in conflict with its base)."""
     pairs = conflicts.candidates({name: one.files for name, one in found.items() if one.files})
     behind = [name for name, one in found.items() if one.behind and one.files]
     asked = [(found[one].tip, found[other].tip) for one, other in pairs]

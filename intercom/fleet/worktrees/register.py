@@ -1,7 +1,7 @@
-"""Owns the register of workers' worktrees: which there are, from where, and how far their work has come.
+"""Owns the register of workers' worktrees: which exist, from what base, and how far their work has come.
 
-A table of its own inside `state.db`. What git knows (`intercom.fleet.worktrees.worktree`) is asked
-anew each time; the register holds only what git cannot know.
+It is a table inside `state.db`. What git knows (`intercom.fleet.worktrees.worktree`) is asked for each time; the
+register only has what git cannot know.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _COLUMNS = "worker, path, base, branch, status, created, changed"
 
 
 class Entry(NamedTuple):
-    """What is registered about a worktree. Times are UTC."""
+    """The registered facts about a worktree. Times are UTC."""
 
     worker: str
     path: str
-    base: str  #: the branch or commit it began at
-    branch: str | None  #: the branch that carries its result, as far as somebody said
+    base: str  #: the branch or commit it started from
+    branch: str | None  #: the branch with its result, if reported
     status: str  #: one of WORKTREE_STATUSES
     created: str
     changed: str
-    note: str = ""  #: what is to be known of it now; not stored
+    note: str = ""  #: a present remark; not stored
 
     def to_json(self) -> dict[str, Any]:
         """The public form."""
@@ -44,7 +44,7 @@ class Worktrees:
     def __init__(self, state: State, root: Path, settings: Mapping[str, Any] | None = None) -> None:
         self._state = state
         self._root = root
-        self._settings = settings or {}  # `[worktrees]` of the project
+        self._settings = settings or {}  # the project's `[worktrees]` settings
 
     def _put(self, entry: Entry) -> Entry:
         with self._state.guarded():
@@ -52,28 +52,28 @@ class Worktrees:
         return entry
 
     def get(self, worker: str) -> Entry | None:
-        """What is registered for `worker`, None if nothing is."""
+        """The entry for `worker`, None if there is none."""
         if not worker.isascii():
-            return None  # no name on the bus is like that
+            return None  # not a valid name on the bus
         with self._state.guarded():
             sql = f"SELECT {_COLUMNS} FROM worktrees WHERE worker = ?"  # noqa: S608  # our own words
             row = self._state.db.execute(sql, (worker,)).fetchone()
         return Entry(*row) if row else None
 
     def entries(self) -> list[Entry]:
-        """All that is registered, removed ones too."""
+        """All entries, removed worktrees included."""
         with self._state.guarded():
             sql = f"SELECT {_COLUMNS} FROM worktrees ORDER BY worker"  # noqa: S608  # our own words
             return [Entry(*row) for row in self._state.db.execute(sql)]
 
     def add(self, worker: str, base: str = worktree.DEFAULT_BASE, path: str | None = None) -> Entry:
-        """Create and register a worktree, with the settings that a session in it needs. As `worktree.add`."""
+        """Create and register a worktree, with the settings that a session in it needs. Otherwise as `worktree.add`."""
         name, now = check_name(worker), utc()
         where = worktree.place(self._root, name, Path(path) if path else None)
         before, base = self.get(name), worktree.base_of(self._root, base)
         _storable("created", base, str(where))
         entry = self._put(Entry(name, str(where), base, None, "active", now, now))
-        try:  # registered first: should we be killed while git makes it, a teardown still knows of it
+        try:  # registered first, so that after a kill a teardown knows of it
             made = worktree.add(self._root, name, base, where if path else None)
         except BaseException:
             self._forget(name) if before is None else self._put(before)
@@ -87,7 +87,7 @@ class Worktrees:
             self._state.db.execute("DELETE FROM worktrees WHERE worker = ?", (worker,))
 
     def list(self) -> list[dict[str, Any]]:
-        """Every registered worktree, and those that only git knows, with what git says about each."""
+        """Every registered worktree, and those only git knows, with git's facts about each."""
         seen = {str(one.path): one for one in worktree.worktrees(self._root, self.declared())}
         found = []
         for entry in self.entries():
@@ -105,7 +105,7 @@ class Worktrees:
         branch: str | None = None,
         reported: Mapping[str, done.Claim] | None = None,
     ) -> Entry:
-        """Note how far the work is, of `worker` or of whose branch it is. Refused, NotFound, UsageError.
+        """Record the progress of a worker's work, or of the owner of a branch. Refused, NotFound, UsageError.
 
         `done` is checked: branch, commit (as `reported` by each worker, else what is checked out), a clean worktree,
         something new.
@@ -126,7 +126,7 @@ class Worktrees:
         return self._put(entry._replace(status=status, branch=named, changed=utc()))
 
     def _check_step(self, entry: Entry, status: str, branch: str | None) -> None:
-        """Refused where the status may not follow, unless git itself shows that it does."""
+        """Raise Refused if the status may not follow, unless git itself shows that it does."""
         if stages.may(entry.status, status):
             return
         named = branch or entry.branch
@@ -151,7 +151,7 @@ class Worktrees:
         raise NotFound(f"{many} the branch {branch!r}; nothing was changed. Name the worker_id. There are: {names}.")
 
     def _check_done(self, entry: Entry, branch: str | None, reported: done.Claim | None) -> str:
-        """The branch that is done, if what git says agrees; Refused with each contradiction."""
+        """The finished branch, if git's facts agree; Refused with each contradiction."""
         tree = worktree.find(self._root, entry.worker, Path(entry.path), facts=False)
         branch = branch or (reported.branch if reported else None) or tree.branch
         if branch is None:
@@ -166,17 +166,17 @@ class Worktrees:
         return branch
 
     def declared(self) -> derived.Declared:
-        """What the project's tools declare derived. UsageError for settings that cannot be read so."""
+        """What the project's tools declare derived. UsageError for invalid settings."""
         return derived.declared(self._settings)
 
     def note_done(self, worker: str, branch: str) -> None:
-        """A done that was checked moves its worktree on, where it has one that may."""
+        """Move the worktree on after a verified done, if it has one in a suitable status."""
         entry = self.get(worker)
         if entry is not None and entry.status != "removed" and stages.may(entry.status, "done"):
             self._put(entry._replace(status="done", branch=branch, changed=utc()))
 
     def remove(self, worker: str, *, force: bool = False) -> removal.Removed:
-        """Remove a worktree; the entry stays, as removed. Refused while something in it is unsaved, unless `force`."""
+        """Remove a worktree; the entry stays, as removed. Refused while something is unsaved, unless `force`."""
         entry = self.get(worker)
         known = entry is not None and entry.status != "removed"
         path = Path(entry.path) if entry else None
@@ -203,13 +203,13 @@ class Worktrees:
 
 
 def _gone(entry: Entry) -> dict[str, Any]:
-    """What is said of a worktree that git no longer knows, and what to do about it."""
+    """The note on a worktree that git no longer knows, and what to do about it."""
     left = ", its folder is still there" if os.path.lexists(entry.path) else ""
     return {"note": f"git no longer knows this worktree{left}", "next": f"intercom worktree remove {entry.worker}"}
 
 
 def _storable(verb: str, *values: str) -> None:
-    """UsageError for text that is not Unicode, such as a path or an argument of other bytes."""
+    """UsageError for text that is not Unicode, such as a path of other bytes."""
     for value in values:
         try:
             value.encode()
@@ -218,7 +218,7 @@ def _storable(verb: str, *values: str) -> None:
 
 
 def _facts(tree: worktree.Worktree | None) -> dict[str, Any]:
-    """What git says; names as git has them."""
+    """Git's facts; names as git has them."""
     if tree is None:
         return {}
     out: dict[str, Any] = {"head": tree.head, "on_branch": tree.branch}

@@ -1,8 +1,8 @@
-"""Owns removing a worktree, whatever state it is in, with nothing lost and nothing left behind.
+"""Owns removing a worktree in any state, without losing work or leaving anything behind.
 
-What would be lost with one is `unsaved`'s to say. Refused while there is such a thing, unless forced, and then it is
-kept first. What runs in it for it (`tenants`) is ended. Each step may be the last before we are killed: done again,
-a removal goes on from where it was, also where git has forgotten the worktree and its folder is still there.
+`unsaved` says what would be lost with it. If there is such work, removal is refused, unless forced: then it is saved
+first. What runs in it on its behalf (`tenants`) is ended. A removal that is killed at any step continues when
+repeated, even if git has forgotten the worktree and its folder still exists.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from intercom.fleet.worktrees.unsaved import KEPT, Unsaved
 from intercom.fleet.worktrees.worktree import Worktree, find, place, seen, worktrees
 from intercom.system.git import failure, git, some
 
-_TRIES = 5  #: of what fails because somebody writes meanwhile
+_TRIES = 5  #: attempts at a step that fails because somebody writes meanwhile
 _PAUSE = 0.1  #: seconds, growing
 
 
 class Removed(NamedTuple):
-    """A worktree that is gone: the ref that keeps its unsaved work (None: there was none)."""
+    """A removed worktree: the ref with its unsaved work (None: there was none)."""
 
     path: Path
     ref: str | None
@@ -42,9 +42,9 @@ def remove(
 ) -> Removed:
     """Remove `worker`'s worktree; branches stay.
 
-    Raises Refused, naming the files and commits, while something in it is unsaved or it is locked.
-    `force` keeps those first (see the module) and removes it even so; a repository inside of it is
-    never removed. NotFound if there is no such worktree, unless it is `known` that there was one.
+    Refused, naming the files and commits, while something in it is unsaved or it is locked. `force` saves those
+    first (see the module) and then removes it; a repository inside it is never removed. NotFound if there is no such
+    worktree, unless it is `known` that there was one.
     """
     where = place(root, worker, path)
     try:
@@ -53,14 +53,14 @@ def remove(
         if not known:
             raise
         return _left_over(root, worker, where, declared, force=force)
-    if tree.missing:  # before git forgets what was checked out in it
+    if tree.missing:  # before git forgets its head
         ref, commits = unsaved.keep_commits(root, worker, tree.head) if tree.branch is None else (None, ())
-        left = _left_over(root, worker, tree.path, declared, force=force)  # somebody took the `.git` file out of it
+        left = _left_over(root, worker, tree.path, declared, force=force)  # somebody removed its `.git` file
         _take_away(root, tree, declared)
         return Removed(left.path, left.ref or ref, (*left.kept, *commits))
     lost = _lost(root, worker, tree, declared, force=force)
     if tenants.end(tree.path):
-        lost = _lost(root, worker, tree, declared, force=force)  # what was written until then
+        lost = _lost(root, worker, tree, declared, force=force)  # including what was written until then
     ref = _kept(tree, worker, lost) if any(lost) else None
     try:
         _take_away(root, tree, declared)
@@ -71,7 +71,7 @@ def remove(
 
 
 def _lost(root: Path, worker: str, tree: Worktree, declared: derived.Declared, *, force: bool) -> Unsaved:
-    """What would be lost with it; Refused where that must not be."""
+    """What would be lost with it; Refused if that is not allowed."""
     lost = seen(root, tree, declared).unsaved or Unsaved()
     if lost.nested:
         raise Refused(f"{tree.path} was left as it is; it holds {lost}. Move that away first.")
@@ -85,7 +85,7 @@ def _lost(root: Path, worker: str, tree: Worktree, declared: derived.Declared, *
 
 
 def _kept(tree: Worktree, worker: str, lost: Unsaved) -> str:
-    """The ref that keeps it; tried again where somebody still writes what is to be kept."""
+    """Save it under a ref, retrying while somebody writes; returns the ref."""
     for turn in range(_TRIES):
         try:
             return unsaved.keep(tree.path, worker, lost)
@@ -98,7 +98,7 @@ def _kept(tree: Worktree, worker: str, lost: Unsaved) -> str:
 
 
 def _take_away(root: Path, tree: Worktree, declared: derived.Declared) -> None:
-    """Have git remove it, and what a program wrote into the folder while git did."""
+    """Have git remove it, and remove what a program wrote into the folder meanwhile."""
     turn = 0
     while (done := git(root, "worktree", "remove", "--force", "--force", str(tree.path), check=False)).code:
         turn += 1
@@ -113,7 +113,7 @@ def _take_away(root: Path, tree: Worktree, declared: derived.Declared) -> None:
 
 
 def _left_over(root: Path, worker: str, where: Path, declared: derived.Declared, *, force: bool) -> Removed:
-    """What is left of a worktree that git no longer knows."""
+    """Remove the rest of a worktree that git no longer knows."""
     if not os.path.lexists(where):
         return Removed(where, None, ())
     tenants.end(where)
@@ -129,7 +129,7 @@ def _left_over(root: Path, worker: str, where: Path, declared: derived.Declared,
 
 
 def _rest(where: Path, declared: derived.Declared) -> tuple[str, ...]:
-    """The files in a folder that no tool makes again. Refused where a repository is among them."""
+    """The files in a folder that no tool regenerates. Refused if it contains a repository."""
     found = []
     for folder, below, files in os.walk(where):
         inner = os.path.relpath(folder, where)
@@ -142,7 +142,7 @@ def _rest(where: Path, declared: derived.Declared) -> tuple[str, ...]:
 
 
 def _clear(where: Path, declared: derived.Declared, kept: frozenset[str] = frozenset()) -> None:
-    """Delete a folder with what is derived or `kept`; Refused where there is more in it."""
+    """Delete a folder with what is derived or already `kept`; Refused if it has more."""
     for turn in range(_TRIES):
         new = [name for name in _rest(where, declared) if name not in kept] if os.path.isdir(where) else []
         if new:

@@ -1,6 +1,6 @@
-"""Owns who runs in a worktree for it: AIMFP's watchdog and servers, which write there and outlive whoever began them.
+"""Owns ending processes that serve a worktree: AIMFP's watchdog and servers, which outlive their starter.
 
-Nobody else is ended: a person's shell or editor in that folder is theirs.
+Nothing else is ended: a person's shell or editor in that folder is theirs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PROGRAMS = ("aimfp", "aimfp.watchdog")
 
 
 def end(path: Path) -> int:
-    """End what runs in the worktree at `path` for it; how many. CommandFailed if one stays."""
+    """End what runs in the worktree at `path` on its behalf; returns how many. CommandFailed if one stays."""
     found = {one.pid: one for one in _tenants(path)}
     return len(proc.end_all(found.values())) if found else 0
 
@@ -35,12 +35,12 @@ def _tenants(path: Path) -> Iterator[proc.Process]:
 
 
 def _everybody() -> list[int]:
-    """Every process, where the system has a list that costs nothing."""
+    """Every process, on systems where listing them is cheap."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()] if os.path.isdir("/proc/self") else []
 
 
 def _watchdog(path: Path) -> list[int]:
-    """The process that AIMFP's watchdog says it is; its number may long be another's."""
+    """The process in AIMFP's watchdog file; its pid may long belong to another."""
     try:
         text = (path / aimfp.WATCHDOG).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -53,14 +53,14 @@ def _is_aimfp(words: list[str]) -> bool:
     if not words or os.path.basename(words[0]) in _PROGRAMS:
         return bool(words)
     if not os.path.basename(words[0]).startswith(("python", "pypy")):
-        return False  # `git commit -m aimfp`, `vim aimfp`
+        return False  # such as `git commit -m aimfp` or `vim aimfp`
     script = next((word for word in words[1:] if not word.startswith("-")), "")
     module = next((after for before, after in pairwise(words) if before == "-m"), "")
     return module in _PROGRAMS or (not module and os.path.basename(script) in _PROGRAMS)
 
 
 def _folder(pid: int) -> str:
-    """Where a process works; "" where that cannot be seen."""
+    """A process's working directory; "" if it cannot be seen."""
     try:
         return os.readlink(f"/proc/{pid}/cwd").removesuffix(" (deleted)")
     except OSError:
@@ -68,5 +68,5 @@ def _folder(pid: int) -> str:
 
 
 def _inside(place: str, where: str) -> bool:
-    """Whether a folder, as a process has it, is the worktree or in it."""
+    """Whether a process's folder is the worktree or inside it."""
     return place.startswith(os.sep) and (place == where or place.startswith(where + os.sep))

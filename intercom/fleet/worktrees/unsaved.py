@@ -34,7 +34,7 @@ _EXACT = ("-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.
 
 
 class Unsaved(NamedTuple):
-    """What would be lost; names relative to the checkout, commits as "hash subject"."""
+    """What would be lost; names are relative to the checkout, commits are "hash subject"."""
 
     uncommitted: tuple[str, ...] = ()
     unpushed: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Unsaved(NamedTuple):
     nested: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """It in words; "" if nothing would be lost."""
+        """A description in words; "" if nothing would be lost."""
         kinds = ("uncommitted", "unpushed", "ignored but not derived", "a repository of its own")
         return "; ".join(f"{kind}: {some(names)}" for kind, names in zip(kinds, self, strict=True) if names)
 
@@ -80,7 +80,7 @@ def files(
 
 
 def _unlooked(path: Path) -> list[str]:
-    """Changed files that git was told not to look at: `git status` is silent about them."""
+    """Changed files that git was told to ignore: `git status` does not show them."""
     listed = git(path, "ls-files", "-v", "-z").out.split("\0")
     names = [one[2:] for one in listed if one[:1] == "S" or one[:1].islower()]
     names = [name for name in names if os.path.lexists(path / name)]
@@ -99,7 +99,7 @@ def _unlooked(path: Path) -> list[str]:
 
 
 def keep_commits(root: Path, name: str, head: str) -> tuple[str | None, tuple[str, ...]]:
-    """Keep the commits of a worktree whose folder is gone, if no ref has them: (the new ref, the commits)."""
+    """Save the commits of a worktree whose folder is gone, if no ref has them: (the new ref, the commits)."""
     if not head or not ok(root, "cat-file", "-e", f"{head}^{{commit}}"):
         return None, ()
     others = ("--glob=refs/heads", "--tags", "--remotes", f"--glob={KEPT}")
@@ -112,7 +112,7 @@ def keep_commits(root: Path, name: str, head: str) -> tuple[str | None, tuple[st
 
 
 def _copied(root: Path, path: Path, name: str) -> bool:
-    """Whether it is a settings file as `copy_settings` put it there: the same bytes as the root's; or their folder."""
+    """Whether it is a settings file made by `copy_settings`, with the same bytes as the root's; or their folder."""
     if name == ".claude/":
         try:
             return all(_copied(root, path, name + inner) for inner in os.listdir(path / name))
@@ -151,10 +151,10 @@ def _unpushed(path: Path, branch: str | None) -> tuple[str, ...]:
 
 
 def keep(path: Path, name: str, unsaved: Unsaved) -> str:
-    """Commit all that is `unsaved` at `path` to a new ref for `name`, touching nothing; the ref."""
+    """Commit everything `unsaved` at `path` to a new ref for `name`, changing nothing; returns the ref."""
     files = _tree(path, unsaved.precious)
     parents = ["-p", "HEAD"]
-    staged = git(path, "write-tree", check=False)  # fails amid a merge: then only the files
+    staged = git(path, "write-tree", check=False)  # fails during a merge: then only the files are saved
     if not staged.code:
         parents += ["-p", _commit(path, staged.out.strip(), parents, "index")]
     commit = _commit(path, files, parents, f"kept from {path}: {unsaved}")
@@ -164,7 +164,7 @@ def keep(path: Path, name: str, unsaved: Unsaved) -> str:
 
 
 def keep_folder(root: Path, path: Path, name: str, names: tuple[str, ...]) -> str:
-    """Commit the files `names` of a folder that is no longer a checkout to a new ref for `name`; the ref."""
+    """Commit the files `names` of a folder that is no longer a checkout to a new ref for `name`; returns the ref."""
     folder = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").out.removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="keep-", dir=folder) as scratch:
         index = os.path.join(scratch, "index")
@@ -185,7 +185,7 @@ def _ref(name: str, commit: str) -> str:
 
 
 def _tree(path: Path, precious: tuple[str, ...]) -> str:
-    """The tree of all files at `path`, byte for byte, through an index of its own."""
+    """The tree of all files at `path`, byte for byte, through a separate index."""
     folder = git(path, "rev-parse", "--absolute-git-dir").out.removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="keep-", dir=folder) as scratch:
         index = os.path.join(scratch, "index")

@@ -1,4 +1,4 @@
-"""Owns workers' worktrees: creating, listing and finding them. Removing them is `removal`'s."""
+"""Owns creating, listing and finding workers' worktrees. Removing them is in `removal`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from intercom.fleet.worktrees.unsaved import Unsaved
 from intercom.system import proc
 from intercom.system.git import environment, failure, git, ok, some
 
-FOLDER = ".intercomm-worktrees"  #: beside the project; in it a folder of each project's own, by the project's name
-DEFAULT_BASE = "main"  #: where there is none such, what is checked out
-OLDEST_GIT = (2, 36)  #: the first with `worktree list -z`
+FOLDER = ".intercomm-worktrees"  #: beside the project; it has a folder for each project, by name
+DEFAULT_BASE = "main"  #: if it does not exist, what is checked out is used
+OLDEST_GIT = (2, 36)  #: the first version with `worktree list -z`
 
 
 class PlaceTaken(Refused):
-    """The folder of the worktree to be is in use; nothing was created."""
+    """The folder for the new worktree is in use; nothing was created."""
 
 
 class Worktree(NamedTuple):
-    """A linked worktree. `worker` is "" where the path names none, `branch` None for a detached head.
+    """A linked worktree. `worker` is "" if the path names none, `branch` None for a detached head.
 
-    `unsaved` is None where nobody looked, or the folder is `missing`.
+    `unsaved` is None if nobody looked, or the folder is `missing`.
     """
 
     worker: str
@@ -35,11 +35,11 @@ class Worktree(NamedTuple):
     locked: str | None = None
     missing: bool = False
     unsaved: Unsaved | None = None
-    note: str = ""  #: what went wrong as it was made, though it is there
+    note: str = ""  #: what went wrong when it was created, although it exists
 
 
 def default_path(root: Path, worker: str) -> Path:
-    """Where `worker`'s worktree goes: beside the project. Raises UsageError for a name with `/`."""
+    """The default place of `worker`'s worktree, beside the project. UsageError for a name with `/`."""
     if not worker or worker.startswith(".") or "/" in worker or not worker.isprintable():
         raise UsageError(f"{worker!r} cannot name a worktree; nothing was created.")
     here = root.resolve()
@@ -47,7 +47,7 @@ def default_path(root: Path, worker: str) -> Path:
 
 
 def place(root: Path, worker: str, path: Path | None = None) -> Path:
-    """Where `worker`'s worktree goes: `path`, as seen from the root, or `default_path`. UsageError."""
+    """The place of `worker`'s worktree: `path`, relative to the root, or `default_path`. UsageError."""
     return default_path(root, worker) if path is None else Path(os.path.abspath(root / path))
 
 
@@ -76,10 +76,10 @@ def add(root: Path, worker: str, base: str = DEFAULT_BASE, path: Path | None = N
     except OSError as error:
         raise Refused(f"{where} cannot be used ({error.strerror}); nothing was created.") from error
     if taken is not None and taken.branch is None:
-        unsaved.keep_commits(root, worker, taken.head)  # git forgets what was checked out there
+        unsaved.keep_commits(root, worker, taken.head)  # git forgets its head
     reuse = ["--force"] if taken is not None and taken.locked is None else []
     done = git(root, "worktree", "add", "--quiet", "--detach", *reuse, str(where), commit, check=False)
-    if done.code and "already exists" in done.err:  # somebody was quicker, since we looked
+    if done.code and "already exists" in done.err:  # somebody else was faster
         raise PlaceTaken(f"{where} is in use: {proc.last_words(done)}; nothing was created.")
     if done.code and not _made(where, commit):
         raise failure(root, "worktree", done)
@@ -89,12 +89,12 @@ def add(root: Path, worker: str, base: str = DEFAULT_BASE, path: Path | None = N
 
 
 def _made(where: Path, commit: str) -> bool:
-    """Whether a worktree is there whole although git failed: its hooks run when all else is done."""
+    """Whether a worktree is complete although git failed: git runs its hooks after everything else."""
     return (where / ".git").is_file() and git(where, "rev-parse", "HEAD", check=False).out.strip() == commit
 
 
 def worktrees(root: Path, declared: derived.Declared = derived.NONE, *, facts: bool = True) -> list[Worktree]:
-    """All linked worktrees of the repository at `root`, with what is unsaved in each (`facts`), side by side."""
+    """All linked worktrees of the repository at `root`, with what is unsaved in each (`facts`), in parallel."""
     found = _registered(root)
     if not facts:
         return found
@@ -112,7 +112,7 @@ def find(
     *,
     facts: bool = True,
 ) -> Worktree:
-    """The worktree of `worker` (at `path`, if it was not put beside the project), or NotFound."""
+    """The worktree of `worker` (at `path`, if it is not beside the project). NotFound."""
     where = place(root, worker, path)
     for one in _registered(root):
         if one.path == where:
@@ -121,7 +121,7 @@ def find(
 
 
 def copy_settings(root: Path, path: Path) -> list[str]:
-    """Copy `.claude/settings*.json` that the checkout at `path` lacks; the names of those copied."""
+    """Copy `.claude/settings*.json` that the checkout at `path` lacks; returns the names."""
     copied = []
     for source in sorted((root / ".claude").glob("settings*.json")):
         target = path / ".claude" / source.name
@@ -137,10 +137,9 @@ def copy_settings(root: Path, path: Path) -> list[str]:
 def bootstrap(
     path: Path, command: str, log: Path, *, timeout: float = 600.0, env: Mapping[str, str] | None = None
 ) -> None:
-    """Run the shell line `command` in `path`, its output in `log`; with our environment unless `env` is given.
+    """Run the shell line `command` in `path`, output to `log`; with our environment unless `env` is given.
 
-    Raises CommandFailed with the last thing it said and where the rest is (status, or timeout
-    in seconds).
+    CommandFailed (status, or timeout in seconds), with its last line and where the rest is.
     """
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -170,7 +169,7 @@ def _check_repository(root: Path) -> None:
 
 
 def base_of(root: Path, base: str) -> str:
-    """What a worktree that is to begin at `base` begins at: where there is no `main`, what is checked out."""
+    """What a worktree with base `base` starts from: without a `main`, what is checked out."""
     if base != DEFAULT_BASE or ok(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}"):
         return base
     branch = git(root, "symbolic-ref", "--quiet", "--short", "HEAD", check=False).out.strip()
@@ -190,7 +189,7 @@ def _base(root: Path, base: str) -> str:
 
 
 def _check_surroundings(root: Path, where: Path, *, chosen: bool) -> None:
-    """A worktree inside some repository's working tree would turn up there as untracked files."""
+    """Refuse a place inside some repository's working tree, where it would show as untracked files."""
     above = next(folder for folder in where.parents if folder.is_dir())
     done = git(above, "rev-parse", "--show-toplevel", check=False)
     if done.code or ok(above, "check-ignore", "--quiet", str(where)):
@@ -206,7 +205,7 @@ def _check_surroundings(root: Path, where: Path, *, chosen: bool) -> None:
 def _registered(root: Path) -> list[Worktree]:
     """Linked worktrees as git lists them, without looking into them."""
     done = git(root, "worktree", "list", "--porcelain", "-z", check=False)
-    if done.code == 129:  # git's usage message
+    if done.code == 129:  # git printed its usage
         oldest = ".".join(map(str, OLDEST_GIT))
         raise ProgramMissing(f"git is older than {oldest}, which worktrees need: {proc.INSTALL['git']}.")
     if done.code:

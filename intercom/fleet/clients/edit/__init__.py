@@ -1,1 +1,1 @@
-"""Additions to files that belong to others: everything else in them stays, byte for byte, and all can be taken back."""
+"""Owns additions to others' files: everything else stays, byte for byte, and each addition can be removed again."""

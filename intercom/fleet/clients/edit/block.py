@@ -1,4 +1,4 @@
-"""Owns a marked block in a text that is others': at its end, or behind a line, between two comments of ours. Pure."""
+"""Owns a marked block in another's text, between two comments of ours: at its end, or after a given line. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _ABOUT = " (kept by `intercom init`; `intercom uninstall` takes it away)"
 
 
 class Comment(NamedTuple):
-    """How a comment is written."""
+    """The syntax of comments."""
 
     left: str
     right: str = ""
 
     def line(self, words: str) -> str:
-        """A line of it."""
+        """A comment line."""
         return f"{self.left} {words}{' ' + self.right if self.right else ''}"
 
 
@@ -33,13 +33,13 @@ _MARK = re.compile(rf"[ \t]*(?:#|<!--) (?:{_BEGIN}\b[^\n]*|{_END}[ \t]*(?:-->)?[
 
 
 def written(body: str, comment: Comment, indent: str = "") -> str:
-    """The block, with the comments around it."""
+    """The block with its comments."""
     lines = [comment.line(_BEGIN + _ABOUT), *body.strip("\n").split("\n"), comment.line(_END)]
     return "".join(f"{indent}{line}".rstrip() + "\n" for line in lines)
 
 
 def has(text: str) -> bool:
-    """Whether there is a block of ours."""
+    """Whether the text has a block of ours."""
     return _MARKED.search(text) is not None
 
 
@@ -49,7 +49,7 @@ def is_mark(line: str) -> bool:
 
 
 def append(edited: Edited, body: str, comment: Comment) -> Edited:
-    """With the block at the end, a blank line before it."""
+    """Add the block at the end, after a blank line."""
     text, nl = edited.text, newline_of(edited.text)
     if has(text):
         raise CannotEdit("a block of ours is there already")
@@ -58,5 +58,5 @@ def append(edited: Edited, body: str, comment: Comment) -> Edited:
 
 
 def cut(text: str) -> str:
-    """Without our block and the blank line before it; what was written behind it stays."""
+    """Remove our block and the blank line before it; text written after it stays."""
     return _MARKED.sub("", text, count=1)

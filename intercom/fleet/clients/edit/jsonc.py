@@ -1,7 +1,7 @@
 """Owns additions to JSON as people write it: with comments, trailing commas, any indent. Pure.
 
-A text is read into nodes that know where they stand, so that a member goes in, and comes out, without a byte of the
-rest being touched.
+A text is parsed into nodes with their positions, so that a member can be added and removed without changing a byte
+of the rest.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ _DEEPEST = 200
 
 
 class Node(NamedTuple):
-    """A value: what it means, where it begins and ends; of a table or list the parts, and whether a comma ends them."""
+    """A value, its start and end; for a table or list also its parts, and whether a comma ends them."""
 
     value: Any
     start: int
     end: int
     parts: tuple[Part, ...] = ()
-    trailing: int = -1  #: where the comma behind the last part is, -1 for none
+    trailing: int = -1  #: position of the comma after the last part, -1 for none
 
 
 class Part(NamedTuple):
-    """A member of a table, or an item of a list, which has no key."""
+    """A member of a table, or an item of a list (without key)."""
 
     key: str
     start: int
     node: Node
-    comma: int  #: where the comma behind it is, -1 for none
+    comma: int  #: position of the comma after it, -1 for none
 
 
 def read(text: str) -> Node:
-    """The whole text. CannotEdit where it is not JSON."""
+    """Parse the whole text. CannotEdit if it is not JSON."""
     at = _skip(text, 1 if text.startswith("\ufeff") else 0)
     node = _value(text, at, 0)
     if _skip(text, node.end) != len(text):
@@ -87,7 +87,7 @@ def put(edited: Edited, keys: Sequence[str], value: Any) -> Edited:
 
 
 def add(edited: Edited, keys: Sequence[str], item: Any) -> Edited:
-    """With this item in the list under these keys, which is made where it is missing."""
+    """Add this item to the list under these keys, which is created if missing."""
     found = find(edited.text, keys)
     if found is None:
         return put(edited, keys, [item])
@@ -103,9 +103,9 @@ def add(edited: Edited, keys: Sequence[str], item: Any) -> Edited:
 
 
 def cut(text: str, keys: Sequence[str], item: Any = None) -> str:
-    """Without what is under these keys, or without this item of the list there; as it is where there is none.
+    """Remove what is under these keys, or this item of the list there; unchanged if it is absent.
 
-    What is left empty by that stays.
+    Tables that become empty stay.
     """
     node, part = read(text), None
     above = node
@@ -197,26 +197,26 @@ def _dump(value: Any, unit: str, indent: str, nl: str) -> str:
 
 
 def _indent_at(text: str, at: int) -> str | None:
-    """The white space before `at`, if nothing else is before it on its line."""
+    """The white space before `at`, if it is at the start of its line."""
     begin = text.rfind("\n", 0, at) + 1
     before = text[begin:at]
     return before if not before.strip(" \t") else None
 
 
 def _unit(text: str) -> str:
-    """One step of indent: that of the first indented line."""
+    """One step of indent, taken from the first indented line."""
     found = re.search(r"\n([ \t]+)\S", text)
     return found[1] if found else "  "
 
 
 def _outer(text: str, at: int) -> str:
-    """The indent of the line in which `at` is."""
+    """The indent of the line that contains `at`."""
     line = text[text.rfind("\n", 0, at) + 1 :]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _grown(edited: Edited, node: Node, member: str, value: Any) -> Edited:
-    """With one more part at the end of a table or list."""
+    """Add a part at the end of a table or list."""
     text, nl = edited.text, newline_of(edited.text)
     if not node.parts:
         outer, unit = _outer(text, node.start), _unit(text)

@@ -1,4 +1,4 @@
-"""Owns an addition to a text: what was put where, so that exactly that can be taken out again. Pure."""
+"""Owns additions to a text: what was inserted where, so that exactly that can be removed again. Pure."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import NamedTuple
 
 
 class CannotEdit(Exception):
-    """The file is not what it should be, or holds something else where ours would go: it is left alone."""
+    """The file has an unexpected form, or something else in our place: it is left alone."""
 
 
 class Insert(NamedTuple):
-    """One piece that was put into a text: where it begins in the text that has it."""
+    """One piece inserted into a text, and its position there."""
 
     at: int
     text: str
 
 
 class Edited(NamedTuple):
-    """A text with our additions, and what these are, in the order in which they came."""
+    """A text with our insertions, and a list of these in order."""
 
     text: str
     inserts: tuple[Insert, ...] = ()
 
     def insert(self, *pieces: tuple[int, str]) -> Edited:
-        """The same with more pieces, each at a place in the text as it is now."""
+        """Insert more pieces, each at a position in the present text."""
         text, done = self.text, list(self.inserts)
         for at, piece in sorted(pieces, key=lambda one: one[0], reverse=True):
             text = text[:at] + piece + text[at:]
@@ -33,7 +33,7 @@ class Edited(NamedTuple):
 
 
 def without(text: str, inserts: Iterable[Insert]) -> str | None:
-    """`text` as it was before these were put in; None where one is not there as it was."""
+    """`text` as it was before these insertions; None if one of them is not there unchanged."""
     for at, piece in reversed(list(inserts)):
         if not piece or text[at : at + len(piece)] != piece:
             return None
@@ -42,5 +42,5 @@ def without(text: str, inserts: Iterable[Insert]) -> str | None:
 
 
 def newline_of(text: str) -> str:
-    """How lines end in it."""
+    """The line end that the text uses."""
     return "\r\n" if "\r\n" in text else "\n"

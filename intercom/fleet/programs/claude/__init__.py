@@ -1,1 +1,1 @@
-"""Owns all that Intercom knows about Claude Code: flags, files, hooks, screens, rules."""
+"""Owns everything that Intercom knows about Claude Code: flags, files, hooks, screens, rules."""

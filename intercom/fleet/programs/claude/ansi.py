@@ -10,12 +10,12 @@ _ESCAPE = re.compile(r"\x1b\[([0-9;:]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b
 
 
 PARTED = "│"
-_NARROWEST = 60  #: columns that the left part of a screen has at least
-_ROWS = 12  #: rows that a line from top to bottom has at least
+_NARROWEST = 60  #: minimum columns of the left part of a screen
+_ROWS = 12  #: minimum rows of a vertical divider
 
 
 class Style(NamedTuple):
-    """How one character looks: its colour (`38;5;246`, "" the default), faint, and reversed."""
+    """The look of one character: its colour (`38;5;246`, "" the default), faint, reversed."""
 
     colour: str = ""
     dim: bool = False
@@ -29,14 +29,14 @@ class Row(NamedTuple):
     styles: tuple[Style, ...] = ()
 
     def colours(self) -> set[str]:
-        """The colours of what can be seen in it."""
+        """The colours of its visible characters."""
         return {style.colour for char, style in zip(self.text, self.styles, strict=False) if not char.isspace()}
 
 
 def rows(text: str) -> list[Row]:
-    """The lines of a capture without escape sequences, trailing spaces and empty last lines.
+    """The lines of a capture without escape sequences, trailing blanks and empty last lines.
 
-    A no-break space stays: it tells the prompt of the input box from one in the transcript.
+    No-break spaces stay: they tell the input box's prompt from one in the transcript.
     """
     found: list[Row] = []
     style = Style()
@@ -59,9 +59,9 @@ def rows(text: str) -> list[Row]:
 
 
 def without_panel(found: list[Row]) -> list[Row]:
-    """The left part of a wide screen, if a line from top to bottom parts it: a panel of changed files stands beside it.
+    """The left part of a wide screen, if a vertical line divides it: a panel of changed files is beside it.
 
-    No text that a model writes reaches every row, those of the box and of a dialog's choices among them.
+    No text written by a model reaches every row, in particular not those of the box and of a dialog's choices.
     """
     counts: dict[int, int] = {}
     for row in found:

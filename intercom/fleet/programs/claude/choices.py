@@ -26,10 +26,10 @@ _MARKED = re.compile(r"( {0,4})❯ (\S.*)\Z")
 _TICK = re.compile(r" +(❯ )?\[(.)\] (.+)\Z")
 _HINT = re.compile(r" {0,3}(?:(?:Esc|Enter|Space|Tab|↑/↓|←/→|ctrl\+\w) (?:.*\b)?to|Press Enter to) \w")
 _HINTED = re.compile(r"(Enter|Esc|[Ss]hift\+[Tt]ab) to (\w.*)\Z")
-_KEYS = {"enter": "Enter", "esc": "Escape", "shift+tab": "BTab"}  #: as hints name keys -> as tmux does
-_TAIL = 18  #: rows that may stand below the last choice
+_KEYS = {"enter": "Enter", "esc": "Escape", "shift+tab": "BTab"}  #: keys by their names in hints: tmux's names
+_TAIL = 18  #: rows that may follow the last choice
 
-#: (kind, decision) -> the words of the one choice that means just that; no row: it is for a person to answer
+#: by (kind, decision): the words of the one choice with exactly that meaning; without a row, a person must answer
 WORDS = {
     (PERMISSION, "allow"): re.compile(r"Yes\Z"),
     (PERMISSION, "deny"): re.compile(r"No\b"),
@@ -51,7 +51,7 @@ WORDS = {
 
 
 class Found(NamedTuple):
-    """Choices in rows `first` to `end` (not included), and which of them is marked."""
+    """The choices in rows `first` to `end` (exclusive), and which of them is marked."""
 
     first: int
     end: int
@@ -60,19 +60,19 @@ class Found(NamedTuple):
 
 
 def choice_for(dialog: Dialog, decision: str) -> int | None:
-    """The place of the choice that allows once, or denies; None where no choice, or more than one, says just that."""
+    """The position of the choice that allows once, or denies; None unless exactly one choice says just that."""
     words = WORDS.get((dialog.kind, decision))
     fitting = [at for at, choice in enumerate(dialog.choices) if words is not None and words.match(choice.label)]
     return fitting[0] if len(fitting) == 1 else None
 
 
 def find(rows: list[Row]) -> Found:
-    """The choices at the bottom of the screen; without any, where the hints begin."""
+    """The choices at the bottom of the screen; if there are none, where the hints begin."""
     return _numbered(rows) or _ticked(rows) or _marked(rows) or _hinted(rows)
 
 
 def rules(rows: list[Row]) -> list[int]:
-    """Where there is a rule across the whole screen; what a model writes is indented, or shorter."""
+    """The rows of full-width rules; what a model writes is indented, or shorter."""
     found = [at for at, row in enumerate(rows) if RULE.match(row.text)]
     width = max((len(rows[at].text) for at in found), default=0)
     return [at for at in found if len(rows[at].text) == width]
@@ -100,7 +100,7 @@ def _numbered(rows: list[Row]) -> Found | None:
         return None
     end = found[-1][0] + 1
     while end < len(rows) and rows[end].text.startswith(" " * (column + 1)):
-        end += 1  # a wrapped label, or what is said about the last choice
+        end += 1  # a wrapped label, or a note on the last choice
     choices = tuple(Choice(str(place + 1), label) for place, (_, label, _) in enumerate(found))
     return Found(found[0][0], end, choices, marked[0])
 
@@ -123,7 +123,7 @@ def _ticked(rows: list[Row]) -> Found | None:
 
 
 def _marked(rows: list[Row]) -> Found | None:
-    """A list with a mark and no numbers, each label in the column of the marked one."""
+    """A list with a mark but no numbers, each label in the column of the marked one."""
     at = max((at for at, row in enumerate(rows) if _MARKED.match(row.text)), default=None)
     match = _MARKED.match(rows[at].text) if at is not None else None
     if at is None or match is None or not _is_last(rows, at + 1):
@@ -163,7 +163,7 @@ def _hinted(rows: list[Row]) -> Found:
 
 
 def _above_hints(rows: list[Row], at: int) -> bool:
-    """Whether row `at` is not part of the hints, the first of which may go on in the next rows."""
+    """Whether row `at` is not part of the hints, the first of which may wrap."""
     while at and rows[at].text and not _HINT.match(rows[at].text):
         at -= 1
     return not _HINT.match(rows[at].text)

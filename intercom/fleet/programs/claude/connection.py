@@ -1,4 +1,4 @@
-"""Owns how Claude Code is connected to a bus: the server entry that it would start, and the hooks that it would call.
+"""Owns finding how Claude Code is connected to a bus: the server entry it would start, the hooks it would call.
 
 Its files are read, never written.
 """
@@ -31,7 +31,7 @@ def connection(root: Path, environ: Mapping[str, str]) -> Connection:
 
 
 def add_server(entry: Mapping[str, Any]) -> str:
-    """The shell line by which a person adds an entry for our server."""
+    """The shell line with which a person adds an entry for our server."""
     env = [part for key, value in entry.get("env", {}).items() for part in ("--env", f"{key}={value}")]
     return shlex.join(["claude", "mcp", "add", SERVER, *env, "--", entry["command"], *entry["args"]])
 
@@ -58,7 +58,7 @@ def _ours(name: str, entry: Json) -> bool:
 
 
 def _settings(root: Path, environ: Mapping[str, str]) -> dict[str, Json]:
-    """Claude Code's settings that hold in the root, by place."""
+    """Claude Code's settings that apply in the root, by file."""
     inside = root / ".claude"
     files = {
         ".claude/settings.json": inside / "settings.json",
@@ -69,13 +69,13 @@ def _settings(root: Path, environ: Mapping[str, str]) -> dict[str, Json]:
 
 
 def _plugin(root: Path, environ: Mapping[str, str]) -> list[str]:
-    """Where our plugin is turned on."""
+    """Where our plugin is enabled."""
     found = {place: _table(raw, "enabledPlugins") for place, raw in _settings(root, environ).items()}
     return [place for place, on in found.items() if any(on[name] and name.split("@")[0] == "intercom" for name in on)]
 
 
 def _commands(raw: Json) -> str:
-    """The commands of all hooks in a settings file that call one of ours, "" if none does."""
+    """The commands of all hooks in a settings file that contains one of ours, "" otherwise."""
     return " ".join(_lines(raw))
 
 

@@ -24,7 +24,7 @@ from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 
 _MENU = re.compile(r"▔{10,}\Z")
 _TABS = re.compile(r"(?:←  | ?)[☐☒✔] ")
-_NOT_YET = "…"  #: stands where the text of an edit will be
+_NOT_YET = "…"  #: placeholder for the text of an edit
 _CUT = "…"  #: stands before the end of a long path
 _SCROLLS = re.compile(r"\s[↑↓]\Z")
 _MORE = re.compile(r" *↑ \d+ more lines?\b")
@@ -60,7 +60,7 @@ _PATH_OF = re.compile(r"Do you want to (?:make this edit to|create|overwrite|wri
 
 
 class _Parts(NamedTuple):
-    """A dialog cut up; rows of `body` lie between the header and the question."""
+    """The parts of a dialog; rows of `body` are between the header and the question."""
 
     header: str
     body: list[Row]
@@ -68,15 +68,15 @@ class _Parts(NamedTuple):
     choices: tuple[Choice, ...]
     default: int | None
     hints: list[Row]
-    top: int | None  #: its rule; -1 for the line over a menu
+    top: int | None  #: row of its rule; -1 for the line over a menu
     whole: bool
 
 
 def parse(rows: list[Row]) -> Dialog | None:
-    """The dialog at the bottom of the screen, or None if there is none whose shape we know."""
+    """The dialog at the bottom of the screen; None if there is none of a known shape."""
     menu = max((at for at, row in enumerate(rows) if _MENU.match(row.text)), default=None)
     if menu is not None and RULE.match(rows[-1].text):
-        rows = rows[:-1]  # the upper edge of the box below, which a session with a name keeps
+        rows = rows[:-1]  # the upper edge of the box below, which stays in a named session
     columns = 0
     if menu is not None and menu > max(rules(rows), default=-1):
         columns = columns_of(rows[menu].text)
@@ -109,7 +109,7 @@ def parse(rows: list[Row]) -> Dialog | None:
 def _cut(rows: list[Row], menu: int | None) -> _Parts:
     first, end, choices, default = find(rows)
     over = [at for at in rules(rows) if at + 1 < min(first + 1, len(rows))]
-    tabs = [at for at in over if _TABS.match(rows[at + 1].text)]  # what is asked may hold a rule
+    tabs = [at for at in over if _TABS.match(rows[at + 1].text)]  # the request itself may contain a rule
     top = max(tabs or over, default=menu)
     body = rows[0 if top is None else top + 1 : first]
     while body and not body[-1].text:
@@ -121,7 +121,7 @@ def _cut(rows: list[Row], menu: int | None) -> _Parts:
     head = next((at for at, row in enumerate(body) if row.text), 0)
     header = body[head].text.strip() if body and top is not None else ""
     whole = top is not None and not any(_MORE.match(row.text) for row in rows[end:])
-    if top is not None and _HEADERS["plan"].match(header):  # the plan stands above that, under a rule of its own
+    if top is not None and _HEADERS["plan"].match(header):  # the plan is above that, under a rule of its own
         above = over[-2] if len(over) > 1 else menu
         whole, top = above is not None, top if above is None else above
         body = rows[top + 1 : over[-1]] if over else []
@@ -144,11 +144,11 @@ def _is_all(kind: str, parts: _Parts) -> bool:
 
 
 def _kind(parts: _Parts) -> str | None:
-    """What sort of dialog it is, or None for one that we do not know."""
+    """The kind of dialog; None if unknown."""
     hints = " ".join(row.text.strip() for row in parts.hints)
     labels = [choice.label for choice in parts.choices]
     if labels and (hints.startswith("Enter to select") or _TABS.match(parts.header)):
-        return "question"  # first, because here the model chooses all the words above
+        return "question"  # first, because the model chooses all the words above it
     for kind, words in _HEADERS.items():
         if words.match(parts.header):
             return kind
@@ -189,7 +189,7 @@ def _about(kind: str, parts: _Parts) -> tuple[str, str, str, tuple[str, ...]]:
 
 
 def _permission(parts: _Parts, texts: list[str]) -> tuple[str, str, str, tuple[str, ...]]:
-    header = parts.header.partition(" · ")[0]  # what a subagent asks says which behind it
+    header = parts.header.partition(" · ")[0]  # a subagent's request has its name behind
     tool = _TOOLS.get(header, "")
     path = _PATH_OF.match(parts.question)
     if tool in ("Edit", "Write") or (not header and path):
@@ -213,7 +213,7 @@ def _permission(parts: _Parts, texts: list[str]) -> tuple[str, str, str, tuple[s
 
 
 def _framed(parts: _Parts) -> tuple[list[str], list[str]]:
-    """(what is said about it, what stands in the frame); without a frame, both are empty."""
+    """(the note about it, the content of the frame); both empty without a frame."""
     frames = [at for at, row in enumerate(parts.body) if FRAME.match(row.text)]
     if len(frames) < 2:
         return [], []

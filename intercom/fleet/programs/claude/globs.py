@@ -1,7 +1,7 @@
 """Owns matching with `*`: in commands, and in paths by gitignore's rules. Linear in the text, whatever the pattern.
 
-No pattern here is a regular expression with two stars in a row, which takes a time that grows with a power of the
-text: a rule that stalls is a rule that does not apply. Pure.
+No pattern is a regular expression with two adjacent stars, whose time could grow with a power of the text: a rule
+that stalls is a rule that does not apply. Pure.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ _PIECES = re.compile(r"/\*\*/|/\*\*\Z|\*\*|\*|\?")
 
 
 class Command:
-    """A pattern over a command, from where it begins to its end: `*` is anything, `x:*` and `x *` x with anything."""
+    """A pattern for a whole command: `*` matches anything, `x:*` and `x *` match x with anything after it."""
 
     def __init__(self, pattern: str) -> None:
-        self._open = False  # whether a blank and anything may follow
+        self._open = False  # whether a blank and anything else may follow
         for end in (":*", " *"):
             if pattern.endswith(end):
                 pattern, self._open = pattern.removesuffix(end), True
@@ -24,12 +24,12 @@ class Command:
         self._first, *self._rest = pattern.split("*")
 
     def matches(self, text: str, starts: Iterable[int] = (0,)) -> bool:
-        """Whether it matches from one of these places, which ascend."""
+        """Whether it matches from one of these positions, which must ascend."""
         for at in starts:
             if not text.startswith(self._first, at):
                 continue
             behind = at + len(self._first)
-            if self._rest:  # what does not match from here matches from no later place either
+            if self._rest:  # if it does not match from here, it matches from no later position
                 return self._follows(text, behind)
             if behind == len(text) or (self._open and text[behind].isspace()):
                 return True
@@ -52,13 +52,13 @@ class Command:
         return False
 
 
-_ONE, _SOME, _ALL = range(3)  # one character, any number of them, both but for "/"; any number of all
+_ONE, _SOME, _ALL = range(3)  # one character, any number (both except "/"), any number including "/"
 
 
 class Path:
-    """A gitignore pattern over a whole path, below a folder that stands as it is. What matches has all that is in it.
+    """A gitignore pattern for a whole path, below a literal folder. A match includes everything in it.
 
-    All places of the pattern that the text may have reached are kept at once, as the bits of a number.
+    All positions that the match may have reached are tracked at once, as the bits of a number.
     """
 
     def __init__(self, folder: str, pattern: str) -> None:
@@ -71,7 +71,7 @@ class Path:
             if found is None:
                 break
             at = found.end()
-            if found[0] == "/**/":  # "/", and below it anything with a "/" behind it, or not
+            if found[0] == "/**/":  # "/", optionally followed by anything that ends in "/"
                 skips |= 1 << len(tokens) + 1
                 tokens += ["/", _ALL, "/"]
             elif found[0] == "/**":
@@ -86,7 +86,7 @@ class Path:
         self._letters = {letter: _bits(tokens, letter) for letter in tokens if isinstance(letter, str)}
 
     def matches(self, path: str) -> bool:
-        """Whether it speaks of this path, or of a folder that the path is in."""
+        """Whether it matches this path, or a folder that the path is in."""
         if not path.startswith(self._folder):
             return False
         now = self._free(1)
@@ -102,7 +102,7 @@ class Path:
         return bool(now & self._end)
 
     def _free(self, now: int) -> int:
-        """With what is reached without a letter."""
+        """Add the positions reachable without consuming a character."""
         while (more := now | (now & (self._some | self._all)) << 1 | (now & self._skips) << 2) != now:
             now = more
         return now

@@ -19,7 +19,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-#: All of these the oldest version knows: one that it does not know stops its start with a question.
+#: All known to the oldest version: an unknown event would stop its start with a question.
 EVENTS = (
     "SessionStart",
     "UserPromptSubmit",
@@ -32,21 +32,21 @@ EVENTS = (
     "StopFailure",
     "SessionEnd",
 )
-WAITING = ("SessionStart", "UserPromptSubmit", "Stop")  #: a waiter is begun here, unless there is one
+WAITING = ("SessionStart", "UserPromptSubmit", "Stop")  #: events that start a waiter, unless there is one
 _MISSING = (
     "Intercom: {0!r} is not on PATH, so no message comes by itself and no permission is asked of a master. "
     "Install it (pip install intercom-md, or uv tool install intercom-md), then restart this session."
 )
 _SECONDS = 30
 _PERMISSION = 600
-_WAITER = 14 * 86_400  # more than 2^31 ms would count as no time at all
+_WAITER = 14 * 86_400  # more than 2^31 ms would count as 0
 
 
 def settings(command: Sequence[str], *, optional: bool = False) -> dict[str, Any]:
     """The `hooks` part of a settings file; `command` is how to call `intercom`.
 
-    `optional`: where there is no such command, that is said once as a session begins, and the hooks do nothing,
-    rather than complain at every event.
+    `optional`: if the command does not exist, that is said once when a session begins, and the hooks do nothing,
+    instead of complaining at every event.
     """
     test = f"command -v {shlex.quote(command[0])} >/dev/null 2>&1 || exit 0; " if optional else ""
     return {"hooks": {event: [{"hooks": _entries(event, command, test)}] for event in EVENTS}}
@@ -66,5 +66,5 @@ def _entries(event: str, command: Sequence[str], test: str) -> list[dict[str, An
 
 
 def _line(command: Sequence[str], event: str) -> str:
-    """With `exec`: the shell makes room, so that the hook's parent is the agent itself."""
+    """The shell line of a hook; with `exec`, so that the hook's parent is the agent itself."""
     return f"exec {shlex.join(command)} hook {event}"

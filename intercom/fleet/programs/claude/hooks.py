@@ -1,4 +1,4 @@
-"""Owns Claude Code's hooks: what its events and their payloads say, and the JSON by which one is answered."""
+"""Owns Claude Code's hooks: its events and their payloads, and the JSON that answers one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from intercom.fleet.programs import event as events
 from intercom.fleet.programs import payload as payload_of
 from intercom.fleet.programs.event import Event
 
-WAIT = "wait"  #: not an event: the waiter, begun by one
+WAIT = "wait"  #: not an event, but the waiter that an event starts
 KINDS = {
     "SessionStart": events.BEGINS,
     "UserPromptSubmit": events.PROMPT,
@@ -25,7 +25,7 @@ KINDS = {
 _NOTIFICATIONS = {
     "idle_prompt": events.IDLE,
     "permission_prompt": events.ASKED,
-    "agent_needs_input": events.ASKED,  # since 2.1.300: where auto mode asks, for which there is no other event
+    "agent_needs_input": events.ASKED,  # since 2.1.300: auto mode asks, which has no other event
     "elicitation_dialog": events.ASKED,
 }
 _INTERACTIVE = ("AskUserQuestion", "ExitPlanMode")
@@ -33,7 +33,7 @@ Json = Mapping[str, Any]
 
 
 def heard(event: str, payload: Json) -> Event | None:
-    """What `intercom hook EVENT` was told; None for an event that we do not know."""
+    """Parse the input of `intercom hook EVENT`; None for an unknown event."""
     name = str(payload.get("hook_event_name") or "")
     kind = KINDS.get(name, "") if event == WAIT else KINDS.get(event)
     if kind is None:
@@ -45,7 +45,7 @@ def heard(event: str, payload: Json) -> Event | None:
 
 
 def _said(kind: str, payload: Json) -> str:
-    """The words of an event."""
+    """The text of an event."""
     if kind == events.PROMPT:
         return str(payload.get("prompt") or "")
     if kind in (events.ASKED, events.IDLE):
@@ -56,10 +56,10 @@ def _said(kind: str, payload: Json) -> str:
 
 
 def context(event: Event, text: str) -> dict[str, Any]:
-    """The answer that adds `text` to what the model sees.
+    """The answer that adds `text` to the model's context.
 
-    Other programs that call Claude Code's hooks know only a reason why the turn goes on; from Claude Code itself
-    the model would be shown that one twice since 2.1.300.
+    Other programs that call Claude Code's hooks only support a reason why the turn continues; Claude Code itself
+    would show that to the model twice since 2.1.300.
     """
     if event.kind == events.STOPS and not _is_own(event):
         return {"decision": "block", "reason": text}
@@ -67,12 +67,12 @@ def context(event: Event, text: str) -> dict[str, Any]:
 
 
 def _is_own(event: Event) -> bool:
-    """Whether it comes from Claude Code itself, which keeps conversations as `projects/FOLDER/SESSION.jsonl`."""
+    """Whether it comes from Claude Code itself, which stores conversations as `projects/FOLDER/SESSION.jsonl`."""
     parts = (event.transcript or "").replace("\\", "/").split("/")
     return len(parts) > 2 and parts[-3] == "projects"
 
 
 def decision(behavior: str, message: str | None) -> dict[str, Any]:
-    """The answer that allows or denies a tool; `message` says why."""
+    """The answer that allows or denies a tool call; `message` says why."""
     answer = {"behavior": behavior, **({"message": message} if message else {})}
     return {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": answer}}

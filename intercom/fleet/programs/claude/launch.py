@@ -1,7 +1,7 @@
-"""Owns what Intercom knows about starting Claude Code: its version, its flags, the settings that a worker is given.
+"""Owns starting Claude Code: its version, its flags, the settings for a worker.
 
-Everything that a worker needs is passed on its command line (`--settings`, `--mcp-config`); the user's
-own files are read and never written.
+Everything a worker needs is passed on its command line (`--settings`, `--mcp-config`); the user's own files are read
+and never written.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from intercom.fleet.programs.claude.versions import OLDEST, Version
 from intercom.fleet.programs.program import SERVER, Prepared, Start
 from intercom.system.resources import text
 
-AUTO = "auto"  #: the mode in which a check on the server stands for the question, and that newer versions begin in
-NAME = "claude"  #: of the program's file
+AUTO = "auto"  #: the mode in which a server-side check replaces questions; newer versions start in it
+NAME = "claude"  #: name of the program's file
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)\S* \(Claude Code\)")
 
 
 def check(argv: Sequence[str], environ: Mapping[str, str], install: str) -> str:
-    """The version of the program. ProgramMissing, with how to `install` it, where it is not there or too old.
+    """The version of the program. ProgramMissing, with how to `install` it, if it is missing or too old.
 
-    "" for somebody's own script around it that runs and does not tell: whether it will do, its worker shows.
+    "" for a wrapper script that runs but does not tell: its worker will show whether it works.
     """
     known = os.path.basename(argv[0]) == NAME
     done = versions.asked(argv, environ, install if known else None)
@@ -44,14 +44,14 @@ def check(argv: Sequence[str], environ: Mapping[str, str], install: str) -> str:
 
 
 def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-    """Write the settings and the server entry of a worker; its command line.
+    """Write a worker's settings and server entry; returns its command line.
 
-    No prompt: one in the first seconds would find no tools yet.
+    Without a prompt: one in the first seconds would find no tools.
     """
     given, left_out = settings(start.root, start.cwd, start.mode, start.environ)
     given.update(hook_settings.settings(start.command))
     server: dict[str, Any] = {"command": start.command[0], "args": [*start.command[1:], "mcp"]}
-    server |= {"env": dict(start.identity), "alwaysLoad": True}  # else most tools hide behind a search for tools
+    server |= {"env": dict(start.identity), "alwaysLoad": True}  # otherwise most tools are hidden behind a tool search
     first = write("settings.json", json.dumps(given, indent=2))
     second = write("mcp.json", json.dumps({"mcpServers": {SERVER: server}}, indent=2))
     flags = ["--session-id", start.session, "--permission-mode", start.mode]
@@ -61,16 +61,16 @@ def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]
 def settings(
     root: Path, cwd: Path, perm_mode: str, environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """(the settings of a worker in `cwd`, MCP servers of the project that it goes without).
+    """(the settings for a worker in `cwd`, the project's MCP servers that it does without).
 
-    First-run questions are answered here, where the answer is the user's already: a server in `.mcp.json`
-    that the user approved in this project is on, any other is off, so that none is asked about.
+    First-run questions are answered here, where the user has answered them already: a server in `.mcp.json` that the
+    user approved in this project is on, any other is off, so none is asked about.
     """
     out: dict[str, Any] = json.loads(text("worker-settings.json"))
     if perm_mode == AUTO:
-        out["permissions"]["defaultMode"] = AUTO  # else it asks whether to make it the user's own default
+        out["permissions"]["defaultMode"] = AUTO  # otherwise it asks whether to make it the user's default
     else:
-        out["permissions"]["disableAutoMode"] = "disable"  # else one key in a dialog turns it on
+        out["permissions"]["disableAutoMode"] = "disable"  # otherwise one key in a dialog would enable it
     if perm_mode == "bypassPermissions":
         out["skipDangerousModePermissionPrompt"] = True
     named = _servers(cwd / ".mcp.json")
@@ -96,7 +96,7 @@ def _servers(path: Path) -> list[str]:
 
 
 def _approved(root: Path, environ: Mapping[str, str]) -> tuple[set[str], bool]:
-    """(servers of `.mcp.json` that the user has approved, whether all of them are)."""
+    """(servers in `.mcp.json` that the user has approved, whether all are)."""
     names: set[str] = set()
     every = False
     files = (
@@ -112,7 +112,7 @@ def _approved(root: Path, environ: Mapping[str, str]) -> tuple[set[str], bool]:
 
 
 def settings_in(path: Path) -> dict[str, Any]:
-    """The table that one of Claude Code's JSON files holds; empty where there is none."""
+    """The content of one of Claude Code's JSON files; empty if it does not exist."""
     try:
         raw = document.json(document.text_of(path, 64 * document.MOST))
     except (OSError, ValueError):

@@ -41,13 +41,13 @@ _COVERS = {
 }
 _FILES = frozenset().union(*_COVERS.values())
 _PATHS = ("file_path", "notebook_path", "path")
-_ELSEWHERE = re.compile(r"\.\.|(?:\A|[{,])\s*[/~]")  # a Glob pattern that leaves the folder it is given for
+_ELSEWHERE = re.compile(r"\.\.|(?:\A|[{,])\s*[/~]")  # a Glob pattern that leaves its folder
 _PLAIN_ADDRESS = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(?::[0-9]+)?(?:[/?#]|\Z)", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*(?P<host>[^/?#]*)")
 
 
 def deciding(ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:
-    """("deny" or "allow", the rule), or None where no rule speaks. Deny comes first."""
+    """("deny" or "allow", the rule), or None if no rule matches. Deny wins."""
     for rule in deny:
         if _matches(rule, ask, strict=False):
             return "deny", rule
@@ -58,7 +58,7 @@ def deciding(ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, 
 
 
 def speaks(rule: str) -> bool:
-    """Whether a rule can be about any call at all; one that is misspelt neither allows nor denies."""
+    """Whether a rule can match any call at all; a misspelled one neither allows nor denies."""
     found = _RULE.match(rule.strip())
     if found is None:
         return False
@@ -71,7 +71,7 @@ def speaks(rule: str) -> bool:
 
 
 def _matches(rule: str, ask: Ask, *, strict: bool) -> bool:
-    """Whether a rule speaks of this call; `strict` for rules that allow."""
+    """Whether a rule matches this call; `strict` for rules that allow."""
     found = _RULE.match(rule.strip())
     if found is None:
         return False
@@ -109,9 +109,9 @@ def _bash(pattern: str, command: str, *, strict: bool) -> bool:
 
 
 def _parts(command: str) -> Iterator[tuple[str, Iterable[int]]]:
-    """The command, and each command that may be in it: behind others, in quotes, run by something else.
+    """The command, and each command that may be inside it: chained, quoted, or run by another.
 
-    Each as a text and where in it the command may begin.
+    Each is a text, with the positions where its command may begin.
     """
     whole = command.replace("\\\n", "")
     for part in dict.fromkeys([command, *_PARTS.split(whole), *_PARTS.split(_REDIRECTION.sub(" ", whole))]):
@@ -125,7 +125,7 @@ def _parts(command: str) -> Iterator[tuple[str, Iterable[int]]]:
 
 
 def _starts(line: str) -> Iterator[int]:
-    """Where in a line of words a program's name may begin: its first word, and any behind a runner; without folder."""
+    """Positions in a line where a program's name may begin: its first word, and any after a runner; without folder."""
     at = end = 0
     while end >= 0 and line:
         end = line.find(" ", at)
@@ -150,14 +150,14 @@ def _path(pattern: str, ask: Ask, *, strict: bool) -> bool:
 
 
 def _spellings(ask: Ask, name: str) -> tuple[str, str, str]:
-    """A path as it reads, and where it leads, read either way: `link/..` is not where the link is."""
+    """A path as written, and where it leads, in both readings: `link/..` is not the folder of the link."""
     path = os.path.join(ask.cwd, os.path.expanduser(name))
     short = os.path.abspath(path)
     return in_rules(short), in_rules(os.path.realpath(short)), in_rules(os.path.realpath(path))
 
 
 def _path_pattern(pattern: str, ask: Ask) -> globs.Path:
-    """A gitignore pattern as one over absolute paths; a folder stands for all that is in it."""
+    """A gitignore pattern as one over absolute paths; a folder includes everything in it."""
     if pattern.startswith("//"):
         base, rest = "", pattern[1:]
     elif pattern.startswith("~/"):
@@ -181,7 +181,7 @@ def _domain(wanted: str, url: str, *, strict: bool) -> bool:
 
 
 def _host(url: str, *, strict: bool) -> str:
-    """The host of an address as a browser's parser reads it, which is the agent's; "" if `strict` and not plain."""
+    """The host of an address as browsers, and so the agent, parse it; "" if `strict` and not plain."""
     if strict:
         found = _PLAIN_ADDRESS.match(url)
         return found["host"].rstrip(".").casefold() if found else ""

@@ -1,7 +1,7 @@
-"""Owns the list prices of Claude's models, as Anthropic published them in November 2026.
+"""Owns the list prices of Claude's models, as published by Anthropic in November 2026.
 
-They are for the API itself. Clouds, subscriptions, discounts, fast replies and searches in the web are priced
-otherwise: what is not here is not known. People's own `[prices]` come first (`intercom.fleet.spending`).
+They are for the API itself. Clouds, subscriptions, discounts, fast mode and web searches are priced differently:
+what is not listed here is unknown. A person's own `[prices]` take precedence (`intercom.fleet.spending`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import re
 from intercom.fleet.programs.usage import Call, Price
 
 AS_OF = "November 2026"
-_LONG = 100_000  #: tokens of a prompt above which some models cost more
+_LONG = 100_000  #: prompt tokens above which some models cost more
 
 
 def _price(fresh: float, output: float, share: float = 0.1) -> Price:
-    """By the rule for caches: a quarter more for minutes, twice for an hour; `share` of it when read."""
+    """A price by the rule for caches: writing costs a quarter more (minutes) or twice (an hour), reading `share`."""
     return Price(fresh, output, fresh * share, fresh * 1.25, fresh * 2)
 
 
-#: By the beginning of a model's name.
+#: By prefix of the model's name.
 LIST = {
     "claude-fable-5-1": _price(10, 50, 0.025),
     "claude-fable-5": _price(10, 50),
@@ -39,7 +39,7 @@ _VARIANT = re.compile(r"(?:-20\d{6})?(?:\[1m\])?\Z")
 
 
 def cost(call: Call) -> float | None:
-    """What a call costs by the list, in US dollars; None where the list does not tell."""
+    """The list price of a call in US dollars; None if unknown."""
     name = re.sub(_VARIANT, "", call.model, count=1)
     price = _LONGER.get(name) if call.prompt > _LONG else None
     price = price or LIST.get(name)

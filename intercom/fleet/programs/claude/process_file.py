@@ -1,9 +1,9 @@
-"""Owns the second source about a session: the file that Claude Code keeps of each of its processes.
+"""Owns reading the file that Claude Code keeps about each of its processes, the second source on a session.
 
-`~/.claude/sessions/<pid>.json` says idle, busy, waiting or shell. It is not there before the first dialogs are
-through, stays behind after a kill, and is nobody's promise: the hooks are asked first. Newer versions also say there
-that Left at an empty box has sent the session to the background: it goes on in a process and under an id of its own.
-`claude agents --json` prints what these files hold, and leaves out a session that went there: it is not asked.
+`~/.claude/sessions/<pid>.json` says idle, busy, waiting or shell. It does not exist before the first dialogs are
+answered, stays behind after a kill, and is not a documented interface: the hooks come first. Newer versions also
+record there that the Left key at an empty box has sent the session to the background: it continues in another
+process under another id. `claude agents --json` prints these files but omits such a session, so it is not used.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _STATES = {"idle": "idle", "busy": "running", "shell": "running", "waiting": "as
 
 
 class FileStatus(NamedTuple):
-    """What the file says."""
+    """The content of the file."""
 
-    status: str  #: idle, busy, waiting, shell, or a word of a later version
+    status: str  #: idle, busy, waiting, shell, or a new word of a later version
     waiting_for: str | None
     session_id: str | None
     cwd: str | None
-    updated: float  #: seconds since 1970, of the status
-    moved: str = ""  #: how the id of the session begins in which this one goes on
-    apart: bool = False  #: it is one of those in the background
+    updated: float  #: when the status was set, seconds since 1970
+    moved: str = ""  #: prefix of the id of the session in which this one continues
+    apart: bool = False  #: whether it runs in the background
 
 
 def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | None:
-    """What Claude Code says of its process `pid`; None where it says nothing, or not of that very process.
+    """What Claude Code says of its process `pid`; None if nothing, or not about exactly that process.
 
-    `environ` is the environment of that process, as far as HOME and CLAUDE_CONFIG_DIR go (default: ours).
+    `environ` is the environment of that process, for HOME and CLAUDE_CONFIG_DIR (default: ours).
     """
     env = os.environ if environ is None else environ
     folder = env.get("CLAUDE_CONFIG_DIR") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".claude")
@@ -44,7 +44,7 @@ def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | Non
         status, mark = found["status"], found.get("procStart")
         updated = float(found.get("statusUpdatedAt") or found.get("updatedAt") or 0) / 1000
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # not there, half written, or of a version that writes it otherwise
+        return None  # missing, half written, or of another version
     if not isinstance(status, str) or (mark is not None and str(mark) != (started(pid) or "")):
         return None
     waiting = found.get("waitingFor")
@@ -60,7 +60,7 @@ def read(pid: int, environ: Mapping[str, str] | None = None) -> FileStatus | Non
 
 
 def status(pid: int, environ: Mapping[str, str] | None = None) -> Status | None:
-    """What it says of the process in words that belong to no program; None where it says nothing."""
+    """Its report on the process in program-independent words; None if there is none."""
     found = read(pid, environ)
     return Status(_STATES.get(found.status, ""), found.updated, found.moved, found.apart) if found else None
 

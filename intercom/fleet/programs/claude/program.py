@@ -1,6 +1,6 @@
-"""Owns Claude Code as a program: where in this package each answer is found.
+"""Owns Claude Code's implementation of the Program interface, which delegates to the modules of this package.
 
-The parts are imported when they are asked for: a hook is a short process and needs one of them, or two.
+They are imported on demand: a hook is a short process and needs only one or two of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MODES = {
 
 
 class Claude:
-    """Claude Code, as `intercom.fleet.programs.program.Program` says."""
+    """The `intercom.fleet.programs.program.Program` of Claude Code."""
 
     name = "claude"
     title = "Claude Code"
@@ -71,19 +71,19 @@ class Claude:
         return launch.prepare(argv, start, write)
 
     def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """It is not driven without one."""
+        """Not supported: it is driven in a terminal."""
         raise NotImplementedError
 
     def talk(self) -> Talk:
-        """The same."""
+        """Not supported."""
         raise NotImplementedError
 
     def prompting(self, session: str, text: str) -> list[str] | None:  # noqa: ARG002
-        """It has no command for that."""
+        """None: it has no such command."""
         return None
 
     def prompt_line(self, text: str) -> str:
-        """It reads none."""
+        """The text unchanged: it reads no prompts from a file."""
         return text
 
     def connection(self, root: Path, environ: Mapping[str, str]) -> Connection:
@@ -99,19 +99,19 @@ class Claude:
         return add_server(entry)
 
     def inherits(self, variable: str) -> bool:
-        """What it reads: accounts, gateways, its own switches. Nothing of the session that spawns."""
+        """Its accounts, gateways and switches; nothing of the spawning session."""
         return re.match(_INHERITED, variable) is not None
 
     def session_of(self, environ: Mapping[str, str]) -> str | None:
-        """It tells its MCP servers."""
+        """It passes the id to its MCP servers."""
         return environ.get("CLAUDE_CODE_SESSION_ID") or None
 
     def project_of(self, environ: Mapping[str, str]) -> str | None:
-        """It tells its hooks."""
+        """It passes the project to its hooks."""
         return environ.get("CLAUDE_PROJECT_DIR") or None
 
     def status(self, pid: int, environ: Mapping[str, str]) -> Status | None:
-        """From its file of the process."""
+        """From its process file."""
         from intercom.fleet.programs.claude import process_file
 
         return process_file.status(pid, environ)
@@ -171,13 +171,13 @@ class Claude:
         return prices.cost(call)
 
     def price_list(self) -> str:
-        """As `prices` says."""
+        """The source of `prices`."""
         from intercom.fleet.programs.claude import prices
 
         return f"Anthropic's list of {prices.AS_OF}"
 
     def import_ahead(self) -> None:
-        """Its file of the process, and the transcript."""
+        """Import its process file and transcript modules."""
         from intercom.fleet.programs.claude import hooks, process_file, transcript  # noqa: F401
 
     def read(self, text: str, *, title: str = "", in_mode: bool = False, dead: bool = False) -> Screen:

@@ -50,12 +50,12 @@ _FATAL = re.compile(r"Unable to connect to Anthropic services|cannot be used wit
 _OVERLAY = re.compile(r"❯|\b(Enter|Esc|Tab) to |search prompts:|/ for commands")
 _OWN_FOOTER = re.compile(r"\? for shortcuts|← for agents|esc to interrupt|shift\+tab to cycle")
 _PLACEHOLDERS = re.compile(r"Press up to edit queued messages\Z|Try \".*\"\Z")
-_SHOWN = 30  #: rows of a screen that was not recognised
+_SHOWN = 30  #: rows of an unrecognised screen that are shown
 _PROMPTS = ("❯\u00a0", "!\u00a0")
 
 
 class _Box(NamedTuple):
-    """The input box: its prompt sign, its text, the rows over and under it."""
+    """The input box: its prompt sign, its text, the rows above and below it."""
 
     sign: str
     draft: str
@@ -65,11 +65,11 @@ class _Box(NamedTuple):
 
 
 def read(text: str, *, title: str = "", in_mode: bool = False, dead: bool = False) -> Screen:
-    """Say what a captured pane shows.
+    """The meaning of a captured pane.
 
-    `text` is what `tmux capture-pane -p` printed, best with `-e`: only colours tell a placeholder
-    from a draft, and a command from its description. `title` is the pane's title, whose first sign
-    turns while claude works. `in_mode` and `dead` are tmux's own facts about the pane.
+    `text` is the output of `tmux capture-pane -p`, preferably with `-e`: only colours tell a placeholder from a
+    draft, and a command from its description. `title` is the pane's title, whose first character is a spinner while
+    claude works. `in_mode` and `dead` are tmux's own flags of the pane.
     """
     lines = without_panel(rows(text))
     if dead:
@@ -100,20 +100,20 @@ def _live(lines: list[Row], title: str) -> Screen:
 
 
 def _amending(dialog: Dialog) -> bool:
-    """Whether words stand behind a plain yes or no."""
+    """Whether there is text after a plain yes or no."""
     labels = [choice.label for choice in dialog.choices]
     plain = "Yes" in labels and (dialog.choices[0].key or set(labels) == {"Yes", "No"})
     return dialog.kind == PERMISSION and not plain
 
 
 def _agents(lines: list[Row]) -> bool:
-    """Whether it is the view of all agents: a box of its own, with another space behind its sign."""
+    """Whether it is the view of all agents: it has a box with a different space after its sign."""
     across = rules(lines)
     return len(across) > 1 and lines[across[-2] + 1].text.startswith("❯ ") and across[-1] - across[-2] == 2
 
 
 def _box(lines: list[Row]) -> _Box | None:
-    """The input box at the bottom of the screen, if there is one and nothing else is below it."""
+    """The input box at the bottom of the screen, if there is one with nothing else below it."""
     across = rules(lines)
     for top, bottom in zip(reversed(across[:-1]), reversed(across[1:]), strict=True):
         if not lines[top + 1].text.startswith(_PROMPTS):
@@ -136,7 +136,7 @@ def _box(lines: list[Row]) -> _Box | None:
 
 
 def _is_placeholder(inside: list[Row], draft: str) -> bool:
-    """Grey words that stand in an empty box: faint, but for the character under the cursor."""
+    """Whether it is the grey hint of an empty box: faint, except the character under the cursor."""
     styles = [
         style
         for row in inside
@@ -159,7 +159,7 @@ def _at_prompt(box: _Box, title: str) -> Screen:
         return screen._replace(state="shell_mode")
     if any(not row.text.startswith("  ") for row in box.footers) or _OVERLAY.search(footer):
         return screen._replace(state="menu")
-    if len(box.footers) > 3 and not _OWN_FOOTER.search(footer):  # a status line of the user's may be long
+    if len(box.footers) > 3 and not _OWN_FOOTER.search(footer):  # the user's own status line may be long
         return screen._replace(state="menu")
     if "esc to interrupt" in footer or _spins(box.above) or "\u2801" <= title[:1] <= "\u28ff":
         return screen._replace(state="running")
@@ -173,14 +173,14 @@ def _at_prompt(box: _Box, title: str) -> Screen:
 
 
 def _listed(box: _Box) -> bool:
-    """Whether names to choose from stand right over the box, as they do since 2.1.300."""
+    """Whether a list of names to choose from is right above the box, as since 2.1.300."""
     over = box.above[-1].text if box.above else ""
     called = box.draft.startswith("/") or re.search(r"(?:\A|\s)@\S*\Z", box.draft)
     return bool(called) and over.startswith("  ") and not over.startswith(" " * 40)
 
 
 def _spins(above: list[Row]) -> bool:
-    """Whether the last thing over the box, tips and queued messages aside, is a turning spinner."""
+    """Whether the last thing above the box, apart from tips and queued messages, is an active spinner."""
     for row in reversed(above):
         if row.text and not row.text.startswith(" "):
             return bool(_SPINNER.match(row.text))
@@ -188,7 +188,7 @@ def _spins(above: list[Row]) -> bool:
 
 
 def _failure(above: list[Row]) -> str:
-    """The error that the last turn ended in, or ""."""
+    """The error that ended the last turn, or ""."""
     for row in reversed(above):
         if _SPOKEN.match(row.text):
             return row.text.strip(" \u00a0●⎿") if _FAILED.match(row.text) else ""

@@ -1,7 +1,7 @@
-"""Owns what Claude Code's transcript says of a turn that broke off: what hooks gave it that its conversation has.
+"""Owns reading from Claude Code's transcript, after a turn broke off, which hook output stayed in the conversation.
 
-A prompt that a person takes back before the model has said anything leaves the conversation, and what a hook put
-beside it goes with it. Its lines stay in the file; only nothing follows on them. Each line is one JSON object:
+A prompt that a person takes back before the model has said anything leaves the conversation, together with the hook
+output beside it. The lines stay in the file, but nothing continues from them. Each line is one JSON object:
 
     user, assistant   `uuid`, `parentUuid`: somebody's turn, and what it follows
     attachment        the same, with `attachment.hookEvent` and what that hook said
@@ -16,12 +16,12 @@ from typing import Any
 from intercom.core import document
 from intercom.system.files import opened
 
-_TAIL = 4 << 20  #: bytes from the end that are looked at
-_TAKEN_BACK = "UserPromptSubmit"  #: what other events put beside a turn stays in the conversation
+_TAIL = 4 << 20  #: bytes read from the end
+_TAKEN_BACK = "UserPromptSubmit"  #: output of other events stays in the conversation
 
 
 def kept(path: str, idents: Iterable[str]) -> set[str]:
-    """Which of these messages the conversation in `path` has from hooks; none where there is no such file."""
+    """The messages among these that the conversation in `path` has from hooks; none if the file does not exist."""
     lines = _lines(path)
     parents = {str(one.get("uuid")): one.get("parentUuid") for _, one in lines if one.get("type") == "attachment"}
     followed: set[str] = set()
@@ -35,7 +35,7 @@ def kept(path: str, idents: Iterable[str]) -> set[str]:
 
 
 def came(path: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
-    """Which of these messages came into the conversation in `path` by a wake; `queued`: or wait for their turn."""
+    """The messages among these that came into the conversation in `path` by a wake; `queued`: or are queued."""
     lines = [line for line, one in _lines(path) if _is_wake(one) or (queued and one.get("type") == "queue-operation")]
     return {ident for ident in idents if any(ident.encode() in line for line in lines)}
 
@@ -52,7 +52,7 @@ def _stays(one: dict[str, Any], followed: set[str]) -> bool:
 
 
 def _lines(path: str) -> list[tuple[bytes, dict[str, Any]]]:
-    """The last lines, each with what it says; what is not an object is left out."""
+    """The last lines, each with its parsed object; others are left out."""
     try:
         with opened(path) as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))
@@ -64,7 +64,7 @@ def _lines(path: str) -> list[tuple[bytes, dict[str, Any]]]:
         try:
             one = document.json(line)
         except ValueError:
-            continue  # torn by us, or just being written
+            continue  # cut by our offset, or just being written
         if isinstance(one, dict):
             found.append((line, one))
     return found

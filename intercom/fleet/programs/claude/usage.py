@@ -1,8 +1,9 @@
-"""Owns what Claude Code's transcripts tell of tokens.
+"""Owns reading token counts from Claude Code's transcripts.
 
-A reply is written block by block, a line for each, and each line tells the usage as it was known then under the same
-`message.id`: they are one call, and the largest numbers are its. What subagents use stands in files of their own in
-`SESSION/subagents/`, which may repeat replies of the session's. Lines of the model `<synthetic>` are Claude Code's own.
+A reply is written in blocks, one line each, and each line has the usage known at that time under the same
+`message.id`: together they are one call, and its largest numbers count. Subagents' usage is in files of their own in
+`SESSION/subagents/`, which may repeat replies of the session. Lines of the model `<synthetic>` are Claude Code's
+own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from intercom.fleet.programs.usage import Call
 
 
 class Meter:
-    """One session's transcript, and those of its subagents."""
+    """Reads one session's transcript, and those of its subagents."""
 
     def __init__(self, transcript: str) -> None:
         self._path = Path(transcript)
@@ -46,7 +47,7 @@ class Meter:
                 return
             call = _call(usage, model, epoch(found["timestamp"]))
         except (ValueError, TypeError, KeyError, AttributeError):
-            return  # torn, or of a version that writes it otherwise
+            return  # incomplete, or of another version
         before = self._calls.get(ident)
         if before is not None:
             call = Call(

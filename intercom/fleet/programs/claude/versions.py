@@ -1,6 +1,6 @@
-"""Owns which versions of Claude Code Intercom was tried on: the tests run on the oldest and on the newest of them.
+"""Owns the versions of Claude Code that Intercom was tried on: the tests run on the oldest and on the newest.
 
-A new version appears nearly every day. `make claude-newest` tries the newest one and prints what still holds.
+A new version appears nearly every day. `make claude-newest` tries the newest one and prints what still works.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Version(NamedTuple):
-    """A version of Claude Code; versions compare as they follow each other."""
+    """A version of Claude Code; versions are ordered."""
 
     major: int
     minor: int
@@ -19,12 +19,12 @@ class Version(NamedTuple):
         return ".".join(map(str, self))
 
 
-OLDEST = Version(2, 1, 197)  #: older ones are refused as workers
-NEWEST = Version(2, 1, 332)  #: on a newer one hooks are believed as ever, and what is not recognised is left alone
+OLDEST = Version(2, 1, 197)  #: older versions are refused as workers
+NEWEST = Version(2, 1, 332)  #: on a newer one hooks still count, and anything unrecognised is left alone
 
 
 def untried(version: str) -> str:
-    """What it means that this version is newer than the newest that was tried; "" where it is not."""
+    """A warning if this version is newer than the newest that was tried; "" otherwise."""
     if Version(*map(int, version.split("."))) <= NEWEST:
         return ""
     return (

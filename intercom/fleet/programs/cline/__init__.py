@@ -1,1 +1,1 @@
-"""Cline: what Intercom knows about it alone, behind `intercom.fleet.programs.program.Program`."""
+"""Owns what Intercom knows about Cline, behind `intercom.fleet.programs.program.Program`."""

@@ -1,4 +1,4 @@
-"""Owns Cline as a program: programs of hooks, named after their events, and what they answer."""
+"""Owns Cline's implementation of the Program interface: hook programs named after their events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from intercom.fleet.programs.plain import Plain
 
 
 class Cline(Plain):
-    """Cline. Nothing said at the end of a turn reaches its model, so all that is unread comes after a tool."""
+    """Cline. Output at the end of a turn does not reach its model, so unread messages come after a tool call."""
 
     name = "cline"
     title = "Cline"
@@ -19,7 +19,7 @@ class Cline(Plain):
     kinds = {"PreToolUse": events.CALLS, "PostToolUse": events.PROMPT}  # noqa: RUF012  # never changed
 
     def heard(self, event: str, payload: Mapping[str, Any]) -> Event | None:
-        """The session is that at the root of its tasks."""
+        """Parse an event; the session is the one at the root of its tasks."""
         kind = self.kinds.get(event)
         if kind is None:
             return None
@@ -30,5 +30,5 @@ class Cline(Plain):
         return Event(kind, event, session=session, tool={"tool": "", "subject": ""})
 
     def context(self, event: Event, text: str) -> dict[str, Any]:  # noqa: ARG002  # of one kind
-        """A change of the context."""
+        """The answer as a context modification."""
         return {"contextModification": text}

@@ -1,1 +1,1 @@
-"""Codex: what Intercom knows about it alone, behind `intercom.fleet.programs.program.Program`."""
+"""Owns what Intercom knows about Codex, behind `intercom.fleet.programs.program.Program`."""

@@ -1,6 +1,6 @@
-"""Owns what Intercom knows about starting Codex as a worker: its flags, the settings that it is given.
+"""Owns starting Codex as a worker: its flags, and the settings that it is given.
 
-All of it goes on the command line (`-c key=value`); the user's own files are read by Codex and never written.
+Everything goes on the command line (`-c key=value`); Codex reads the user's own files, and we never write them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from intercom.fleet.programs.plain import KINDS, hook_line
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
 from intercom.fleet.programs.talk import Talk
 
-#: Our permission modes that it has a like of, as its flags.
+#: Its flags for those of our permission modes that it supports.
 FLAGS: Mapping[str, tuple[str, ...]] = {
     "default": ("--ask-for-approval", "on-request", "--sandbox", "read-only"),
     "acceptEdits": ("--ask-for-approval", "on-request", "--sandbox", "workspace-write"),
     "bypassPermissions": ("--dangerously-bypass-approvals-and-sandbox",),
 }
-_START = 30  #: seconds for our server's start
+_START = 30  #: seconds for our server to start
 
 
 def prepare(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
-    """The command line of a worker. Its hooks speak, and it can be reached, only once it has had a prompt."""
-    words = [*argv, "--dangerously-bypass-hook-trust", *_settings(start)]  # of hooks that stand on this line
+    """A worker's command line. Its hooks report, and it can be reached, only after its first prompt."""
+    words = [*argv, "--dangerously-bypass-hook-trust", *_settings(start)]  # for the hooks on this command line
     words += [*FLAGS[start.mode], "--cd", str(start.cwd)]
     return Prepared([*words, *(["--", start.prompt] if start.prompt else [])], ())
 
@@ -35,7 +35,7 @@ def alone(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path])
 
 
 def talk() -> Talk:
-    """How it is driven then."""
+    """The API to drive it with."""
     from intercom.fleet.programs.codex.server import AppServer
 
     return AppServer()
@@ -51,13 +51,13 @@ def _settings(start: Start) -> list[str]:
 
 
 class _Raw(str):
-    """TOML already."""
+    """A text that is TOML already."""
 
     __slots__ = ()
 
 
 def _server(start: Start) -> str:
-    """The entry of our server; it gets no variables but a few of the system's, and those that stand here."""
+    """The entry of our server; it gets only a few system variables, and those given here."""
     return _table(
         {
             "command": start.command[0],
@@ -77,7 +77,7 @@ def _hook(start: Start, event: str) -> str:
 
 
 def _table(values: Mapping[str, str | list[str]]) -> str:
-    """An inline table of TOML."""
+    """An inline table in TOML."""
     return "{" + ", ".join(f"{_value(key)} = {_value(value)}" for key, value in values.items()) + "}"
 
 
@@ -86,5 +86,5 @@ def _value(value: str | list[str]) -> str:
 
 
 def toml(value: str | list[str]) -> str:
-    """A text, or a list of them, in TOML: JSON's own escapes are among its."""
+    """A text, or a list of texts, in TOML, which accepts JSON's escapes."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Owns Codex as a program: its hooks, which have the names and the form that several share, and its start."""
+"""Owns Codex's implementation of the Program interface: its hooks, in a form that several share, and its start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from intercom.fleet.programs.plain import KINDS, Launching, Plain
 from intercom.fleet.programs.program import HEADLESS, TERMINAL
 from intercom.fleet.programs.usage import Meter
 
-#: Our permission modes that it has a like of, each with what passes without a question.
+#: Those of our permission modes that it supports, each with what passes without a question.
 MODES: Mapping[str, str] = {
     "default": "it reads; every change, and the network, is asked for",
     "acceptEdits": "it changes files in its folder; commits, what lies elsewhere, and the network are asked for",
@@ -17,27 +17,27 @@ MODES: Mapping[str, str] = {
 
 
 class Codex(Plain):
-    """Codex. Its server is told the session with each call, not by a variable."""
+    """Codex. It tells its server the session with each call, not in a variable."""
 
     name = "codex"
     title = "Codex"
     command = "codex"
     install = "install it with: npm install -g @openai/codex"
     version = r"codex-cli (\d+\.\d+\.\d+)"
-    oldest = 0, 169  # its hooks and its queue
+    oldest = 0, 169  # the first with hooks and a prompt queue
     newest = 0, 171
     forms: tuple[str, ...] = (TERMINAL, HEADLESS)
     modes = MODES
     kinds = KINDS
 
     def launching(self) -> Launching:
-        """It can be a worker."""
+        """The module that starts it as a worker."""
         from intercom.fleet.programs.codex import launch
 
         return launch
 
     def inherits(self, variable: str) -> bool:
-        """Its own folder and switches, and its maker's accounts."""
+        """Its own folder and switches, and its vendor's accounts."""
         return variable.startswith(("CODEX_", "OPENAI_"))
 
     def meter(self, transcript: str) -> Meter | None:
@@ -47,5 +47,5 @@ class Codex(Plain):
         return usage.Meter(transcript)
 
     def prompting(self, session: str, text: str) -> list[str]:
-        """The command that queues a prompt for a session: it begins when the box is empty, and a draft stays."""
+        """The command that queues a prompt for a session: it starts when the box is empty, and a draft stays."""
         return [self.command, "queue", "--thread", session, "--message", text]

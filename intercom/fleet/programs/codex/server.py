@@ -1,4 +1,4 @@
-"""Owns Codex's app server, by which it is driven without a terminal."""
+"""Owns Codex's app server, the API by which it is driven without a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from intercom.core.errors import CommandFailed
 from intercom.fleet.programs.talk import START, Ended, Json, Opening, Said, Wire, texts
 
-#: Our permission modes: when it asks, and what its sandbox lets pass.
+#: By our permission modes: when it asks, and what its sandbox allows.
 _POLICIES: Mapping[str, tuple[str, str]] = {
     "default": ("on-request", "read-only"),
     "acceptEdits": ("on-request", "workspace-write"),
@@ -19,34 +19,34 @@ _TOOLS = {"commandExecution": "Bash", "fileChange": "apply_patch", "mcpToolCall"
 
 
 class AppServer:
-    """As `intercom.fleet.programs.talk.Talk` says. Its hooks run there as they do in a terminal."""
+    """The `intercom.fleet.programs.talk.Talk` of the app server. Its hooks run as they do in a terminal."""
 
     def open(self, wire: Wire, opening: Opening) -> tuple[str, str]:
-        """Begin a thread, or take up an earlier one."""
+        """Start a thread, or resume an earlier one."""
         wire.call("initialize", {"clientInfo": {"name": "intercom", "version": "1"}}, START)
         wire.tell("initialized", {})
         policy, sandbox = _POLICIES[opening.mode]
         about: dict[str, Any] = {"cwd": opening.cwd, "approvalPolicy": policy, "sandbox": sandbox}
-        about["config"] = {"bypass_hook_trust": True}  # of hooks that stand on its command line
+        about["config"] = {"bypass_hook_trust": True}  # for the hooks on its command line
         if opening.session is not None:
             try:
                 found = wire.call("thread/resume", {"threadId": opening.session, **about}, START)
             except CommandFailed:
                 if wire.closed:
-                    raise  # else it was never written down: nothing had been said in it
+                    raise  # otherwise it was never saved, because it was empty
             else:
                 return opening.session, "\n".join(texts(found.get("thread")))
         return str(wire.call("thread/start", about, START)["thread"]["id"]), ""
 
     def turn(self, wire: Wire, session: str, text: str, over: Callable[[float | None], bool]) -> None:
-        """The answer says that the turn began; a notification, that it is over."""
+        """Send a prompt. The response says that the turn began; a notification says that it ended."""
         wire.call("turn/start", {"threadId": session, "input": [{"type": "text", "text": text}]}, START)
         while not over(1.0):
             if wire.closed:
                 raise Ended("it ended.")
 
     def said(self, method: str, params: Json) -> Said | None:
-        """Words and calls of tools."""
+        """Text and tool calls."""
         item = params.get("item")
         if method not in ("item/started", "item/completed") or not isinstance(item, Mapping):
             return None
@@ -59,20 +59,20 @@ class AppServer:
         return Said("called" if ended else "calls", words, {"tool_name": _TOOLS[kind], "tool_input": {}})
 
     def ends(self, method: str, params: Json) -> bool:  # noqa: ARG002  # one thread is all there is
-        """Completed, interrupted or failed."""
+        """Whether the turn is completed, interrupted or failed."""
         return method == "turn/completed"
 
     def wants(self, method: str, params: Json) -> Json | None:
-        """What nobody answered for whom its hook asked."""
+        """The request for a permission that nobody answered through its hook."""
         if method not in (_COMMAND, _CHANGE):
             return None
         tool = "Bash" if method == _COMMAND else "apply_patch"
         return {"tool_name": tool, "tool_input": {"command": str(params.get("command") or "")}}
 
     def ours(self, params: Json) -> bool:  # noqa: ARG002
-        """It does not ask for those: its settings say so."""
+        """Never: its settings approve our tools."""
         return False
 
     def answer(self, params: Json, decision: str) -> Json:  # noqa: ARG002  # of one kind
-        """This once."""
+        """The decision for this once."""
         return {"decision": "accept" if decision == "allow" else "decline"}

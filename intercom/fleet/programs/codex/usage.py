@@ -1,9 +1,9 @@
-"""Owns what Codex's rollouts tell of tokens.
+"""Owns reading token counts from Codex's rollouts.
 
-Each reply has a `token_usage_record` with its id. Earlier versions have `token_count` events alone, which also come
-again when only a rate limit changed: those with the same total are one reply. What went in has what a cache had in it;
-what came out has the reasoning in it. The model is that of the turn. What subagents use stands in rollouts of their
-own, which are not read.
+Each reply has a `token_usage_record` with its id. Earlier versions only have `token_count` events, which are
+repeated when a rate limit changes: those with the same total are one reply. Input includes what came from a cache;
+output includes reasoning. The model is that of the turn. Subagents' usage is in rollouts of their own, which are not
+read.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _SAYS = (b'"token_usage_record"', b'"token_count"', b'"turn_context"', b'"sessio
 
 
 class Meter:
-    """One session's rollout."""
+    """Reads one session's rollout."""
 
     def __init__(self, transcript: str) -> None:
         self._path = Path(transcript)
         self._tail = Tail()
         self._calls: dict[str, Call] = {}
         self._model = self._session = ""
-        self._recorded = False  #: there are records, so events tell nothing more
+        self._recorded = False  #: whether there are records, so that events are redundant
 
     def calls(self) -> Mapping[str, Call] | None:
         """As `intercom.fleet.programs.usage.Meter` says."""
@@ -41,7 +41,7 @@ class Meter:
             found = document.json(line)
             self._take(found["type"], found["payload"], found["timestamp"])
         except (ValueError, TypeError, KeyError, AttributeError):
-            return  # torn, or of a version that writes it otherwise
+            return  # incomplete, or of another version
 
     def _take(self, kind: str, told: Mapping[str, Any], stamp: str) -> None:
         if kind == "turn_context":

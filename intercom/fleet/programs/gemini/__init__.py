@@ -1,1 +1,1 @@
-"""Gemini CLI: what Intercom knows about it alone, behind `intercom.fleet.programs.program.Program`."""
+"""Owns what Intercom knows about Gemini CLI, behind `intercom.fleet.programs.program.Program`."""

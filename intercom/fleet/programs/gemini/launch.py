@@ -1,6 +1,6 @@
-"""Owns what Intercom knows about starting Gemini CLI as a worker: its flags.
+"""Owns starting Gemini CLI as a worker: its flags.
 
-Our server is given to it when its session is opened. The user's own files are read by it and never written.
+It gets our server when its session is opened. It reads the user's own files, and we never write them.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ from intercom.fleet.programs.acp import Acp
 from intercom.fleet.programs.program import Prepared, Start
 from intercom.fleet.programs.talk import Talk
 
-#: Our permission modes, as its own.
+#: Its own names of our permission modes.
 MODES: Mapping[str, str] = {
     "default": "default",
     "plan": "plan",
     "acceptEdits": "auto_edit",
     "bypassPermissions": "yolo",
 }
-_TRUSTED = "GEMINI_CLI_TRUST_WORKSPACE=true"  #: the folder is the worker's own; else it has no mode but the first
+#: The folder is the worker's own; an untrusted one only has the default mode.
+_TRUSTED = "GEMINI_CLI_TRUST_WORKSPACE=true"
 
 
 def prepare(_argv: Sequence[str], _start: Start, _write: Callable[[str, str], Path]) -> Prepared:
-    """It has no form with a terminal."""
+    """Not supported: it only runs without a terminal."""
     raise UsageError("Gemini CLI is a worker without a terminal only; nothing was started.")
 
 
 def alone(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
-    """The command line of a worker."""
+    """A worker's command line."""
     return Prepared(["env", _TRUSTED, *argv, "--acp", "--approval-mode", MODES[start.mode]], ())
 
 
 def talk() -> Talk:
-    """How it is driven then."""
+    """The API to drive it with."""
     return Acp(serves=True)

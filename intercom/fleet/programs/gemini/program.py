@@ -1,4 +1,4 @@
-"""Owns Gemini CLI as a program: hooks under its own names, in the form that several share."""
+"""Owns Gemini CLI's implementation of the Program interface: hooks under its own names, in a shared form."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _INHERITED = re.compile(r"GEMINI_(?!CLI\b|SESSION_ID\b)|GOOGLE_|CLOUDSDK_|DEBUG\
 
 
 class Gemini(Plain):
-    """Gemini CLI. It tells its hooks the session, and its server nothing. Without a terminal its hooks do not run.
+    """Gemini CLI. It tells its hooks the session, but not its server. Without a terminal its hooks do not run.
 
-    In a terminal nothing wakes it, and nothing but keys answers what it asks: as a worker it has none.
+    In a terminal nothing can wake it, and only keys can answer its questions, so as a worker it has none.
     """
 
     name = "gemini"
@@ -32,18 +32,18 @@ class Gemini(Plain):
         "SessionStart": events.BEGINS,
         "BeforeAgent": events.PROMPT,
         "BeforeTool": events.CALLS,
-        "ToolPermission": events.ASKS,  # its keeper's word: no hook may answer
+        "ToolPermission": events.ASKS,  # reported by its keeper: a hook cannot answer it
         "AfterTool": events.CALLED,
         "AfterAgent": events.STOPS,
         "SessionEnd": events.ENDS,
     }
 
     def launching(self) -> Launching:
-        """It can be a worker."""
+        """The module that starts it as a worker."""
         from intercom.fleet.programs.gemini import launch
 
         return launch
 
     def inherits(self, variable: str) -> bool:
-        """Its own switches and accounts. Nothing of the session that spawns."""
+        """Its own switches and accounts; nothing of the spawning session."""
         return _INHERITED.match(variable) is not None

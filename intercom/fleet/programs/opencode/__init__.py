@@ -1,5 +1,5 @@
-"""opencode: what Intercom knows about it alone, behind `intercom.fleet.programs.program.Program`."""
+"""Owns what Intercom knows about opencode, behind `intercom.fleet.programs.program.Program`."""
 
 from __future__ import annotations
 
-FILES = ("opencode.json", "opencode.js")  #: ends of the names of a worker's own files: settings, plugin
+FILES = ("opencode.json", "opencode.js")  #: suffixes of a worker's own files: settings, plugin

@@ -1,7 +1,7 @@
-"""Owns what Intercom knows about starting opencode as a worker: the settings that it is given.
+"""Owns starting opencode as a worker: the settings that it is given.
 
-They stand in a file of the worker's own, which `OPENCODE_CONFIG` names: opencode reads it between the user's settings
-and the project's, none of which is written.
+They are in a file of the worker's own, named by `OPENCODE_CONFIG`: opencode reads it between the user's settings and
+the project's, and we write neither.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from intercom.system.resources import text
 
 SCHEMA = "https://opencode.ai/config.json"
 _ASK = {"bash": "ask", "webfetch": "ask", "external_directory": "ask"}
-#: Our permission modes that it has a like of, as its own rules.
+#: Its rules for those of our permission modes that it supports.
 RULES: Mapping[str, Mapping[str, str]] = {
     "default": {"edit": "ask", **_ASK},
     "acceptEdits": {"edit": "allow", **_ASK},
@@ -28,17 +28,17 @@ RULES: Mapping[str, Mapping[str, str]] = {
 
 
 def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-    """Write the settings and the plugin of a worker; its command line. A session is there once it has had a prompt."""
+    """Write a worker's settings and plugin; returns its command line. Its session exists after its first prompt."""
     return Prepared([*_words(argv, start, write), *(["--prompt", start.prompt] if start.prompt else [])], ())
 
 
 def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-    """The same without a terminal."""
+    """The same, without a terminal."""
     return Prepared([*_words(argv, start, write), "acp"], ())
 
 
 def talk() -> Talk:
-    """How it is driven then."""
+    """The API to drive it with."""
     return Acp()
 
 
@@ -49,7 +49,7 @@ def _words(argv: Sequence[str], start: Start, write: Callable[[str, str], Path])
         "autoupdate": False,
         "plugin": [own.as_uri()],
         "mcp": {SERVER: server([*start.command, "mcp"], start.identity)},
-        "experimental": {"continue_loop_on_deny": True},  # else a refusal ends the turn
+        "experimental": {"continue_loop_on_deny": True},  # otherwise a refusal ends the turn
         "permission": {**RULES[start.mode], f"{SERVER}_*": "allow"},
     }
     settings = write(FILES[0], json.dumps(given, indent=2))

@@ -1,4 +1,4 @@
-"""Owns opencode as a program: events that our plugin in it tells, under names of our own, and what that is answered."""
+"""Owns opencode's implementation of the Program interface: events from our plugin, under our own names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from intercom.fleet.programs.opencode import FILES
 from intercom.fleet.programs.plain import Launching, Plain
 from intercom.fleet.programs.program import HEADLESS, TERMINAL
 
-#: Our permission modes that it has a like of, each with what passes without a question.
+#: Those of our permission modes that it supports, each with what passes without a question.
 MODES: Mapping[str, str] = {
     "default": "it reads; every change, command and page of the web is asked for",
     "acceptEdits": "it changes files in its folder; commands, what lies elsewhere, and the web are asked for",
@@ -22,7 +22,7 @@ _INHERITED = re.compile(r"OPENCODE_(?!PID\b|CONFIG\b)|ANTHROPIC_|OPENAI_|GEMINI_
 
 
 class OpenCode(Plain):
-    """opencode. The plugin keeps a waiter beside an idle session, and prompts it with what that brings."""
+    """opencode. The plugin keeps a waiter beside an idle session, and prompts it with the waiter's output."""
 
     name = "opencode"
     title = "opencode"
@@ -44,19 +44,19 @@ class OpenCode(Plain):
     }
 
     def context(self, event: Event, text: str) -> dict[str, Any]:  # noqa: ARG002  # of one kind
-        """The plugin knows where to put it."""
+        """The text as it is, which the plugin places."""
         return {"context": text}
 
     def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:  # noqa: ARG002
-        """The plugin answers; it has no place for words."""
+        """The decision, which the plugin passes on; there is no place for a message."""
         return {"decision": decision}
 
     def launching(self) -> Launching:
-        """It can be a worker."""
+        """The module that starts it as a worker."""
         from intercom.fleet.programs.opencode import launch
 
         return launch
 
     def inherits(self, variable: str) -> bool:
-        """Its own switches, accounts of makers of models, and where npm finds its plugins. Nothing of who spawns."""
+        """Its own switches, model vendors' accounts, and npm's settings for plugins; nothing of the spawner."""
         return _INHERITED.match(variable) is not None

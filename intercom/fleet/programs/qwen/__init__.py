@@ -1,1 +1,1 @@
-"""Qwen Code: what Intercom knows about it alone, behind `intercom.fleet.programs.program.Program`."""
+"""Owns what Intercom knows about Qwen Code, behind `intercom.fleet.programs.program.Program`."""

@@ -1,7 +1,7 @@
-"""Owns what Intercom knows about starting Qwen Code as a worker: its version, its flags, its settings.
+"""Owns starting Qwen Code as a worker: its version, its flags, its settings.
 
-They stand in a file of the worker's own, with all that the system's own settings say, in whose place it is read: above
-the user's and the project's, none of which is written.
+They are in a file of the worker's own, read in place of the system's settings (which are merged into it): above the
+user's and the project's, and we write none of those.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Star
 from intercom.fleet.programs.talk import Talk
 
 FILE, INPUT = "qwen.json", "input"
-#: Our permission modes, as its own.
+#: Its own names of our permission modes.
 MODES: Mapping[str, str] = {
     "default": "default",
     "plan": "plan",
@@ -29,7 +29,7 @@ _VARIABLE, _SYSTEM = "QWEN_CODE_SYSTEM_SETTINGS_PATH", "/etc/qwen-code/settings.
 
 
 def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-    """Write the settings of a worker, and the file from which it takes prompts; its command line."""
+    """Write a worker's settings, and the file from which it takes prompts; returns its command line."""
     prompts = write(INPUT, "")
     words = [*_words(argv, start, write), "--input-file", str(prompts)]
     words += ["--session-id", start.session]
@@ -37,17 +37,17 @@ def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]
 
 
 def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-    """The same without a terminal."""
+    """The same, without a terminal."""
     return Prepared([*_words(argv, start, write), "--acp"], (), _told(start))
 
 
 def talk() -> Talk:
-    """How it is driven then."""
+    """The API to drive it with."""
     return Acp(serves=True)
 
 
 def _told(start: Start) -> dict[str, str]:
-    """Its server is known by the session that was spawned, not by the id that this program gives it."""
+    """Variables for its server: the id given at spawn, not the one that this program gives it."""
     return {"QWEN_CODE_SESSION_ID": start.session}
 
 

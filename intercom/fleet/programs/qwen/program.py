@@ -1,4 +1,4 @@
-"""Owns Qwen Code as a program: its hooks, which have the names and the form that several share."""
+"""Owns Qwen Code's implementation of the Program interface: its hooks, in a form that several share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INHERITED = re.compile(r"QWEN_(?!CODE_SESSION_ID\b)|OPENAI_|ANTHROPIC_|GEMINI_|
 
 
 class Qwen(Plain):
-    """Qwen Code. Its prompts, for which hooks run, are also those that carry a tool's result."""
+    """Qwen Code. It runs prompt hooks also for the prompts that carry a tool's result."""
 
     name = "qwen"
     title = "Qwen Code"
@@ -28,15 +28,15 @@ class Qwen(Plain):
     kinds = KINDS
 
     def launching(self) -> Launching:
-        """It can be a worker."""
+        """The module that starts it as a worker."""
         from intercom.fleet.programs.qwen import launch
 
         return launch
 
     def prompt_line(self, text: str) -> str:
-        """It submits it when it is idle."""
+        """A line that it submits when it is idle."""
         return json.dumps({"type": "submit", "text": text})
 
     def inherits(self, variable: str) -> bool:
-        """Its own switches, and accounts of makers of models. Nothing of the session that spawns."""
+        """Its own switches, and model vendors' accounts; nothing of the spawning session."""
         return _INHERITED.match(variable) is not None
