@@ -18,22 +18,22 @@ PIPE_CLOSED = 141
 
 
 def run() -> NoReturn:
-    """The process `intercom`: `main`, begun and ended without what only a long life needs.
+    """The process `intercom`: run `main`, skipping start-up and shut-down work that only a long life needs.
 
-    Importing makes many objects and no garbage, so the collector may wait; and a process that has closed
-    what it opened need not take its modules apart (together a fifth of the time of a short command).
+    Importing creates many objects and no garbage, so the collector is off; and a process that has closed what it
+    opened need not tear down its modules (together a fifth of the time of a short command).
     """
     gc.set_threshold(100_000)
     if len(sys.argv) == 1 and os.path.basename(sys.argv[0]) in {"intercomm", "intercomm.exe"}:
-        sys.argv.append("--help")  # InterComm's shows what there is, and that is not an error
+        sys.argv.append("--help")  # InterComm's server prints its help then, which is not an error
     try:
         code = main()
-    except KeyboardInterrupt:  # before there was anything to interrupt
+    except KeyboardInterrupt:  # before anything was started
         code = INTERRUPTED
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, OSError, ValueError):  # none, or nobody reads it: `main` has said what there was to say
+        except (AttributeError, OSError, ValueError):  # no stream, or no reader: `main` has reported everything
             pass
     os._exit(code)
 
@@ -48,18 +48,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `intercom` with `argv` (default: the process's own arguments) and return the exit code."""
     words = sys.argv[1:] if argv is None else argv
     if len(words) == 2 and words[0] == "hook" and not words[1].startswith("-"):
-        from intercom.hooks import run as serve  # at every step of every session: without so much as the parser
+        from intercom.hooks import run as serve  # called at every step of every session: skip even the parser
 
         return serve(words[1])
     if words[:1] == ["complete-word"]:
-        from intercom.cli.completion import run as complete  # at each press of a key, as cheap
+        from intercom.cli.completion import run as complete  # called at each key press: the same
 
         return complete(words[1:])
     from intercom.cli.parser import parse
 
     args = parse(words)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a lone surrogate must not end a listing half way
+        if hasattr(stream, "reconfigure"):  # a lone surrogate must not end a listing midway
             stream.reconfigure(errors="backslashreplace")
     try:
         code: int = args.run(args)
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refused(error: OSError) -> int:
-    """What the system did not do, unless nobody reads any more what we print; the exit code."""
+    """Report a system error, unless the reader of our output is gone; returns the exit code."""
     from intercom.system import host
 
     closed = error.errno in host.PIPE_CLOSED and error.filename is None
@@ -87,14 +87,14 @@ def _refused(error: OSError) -> int:
 
 
 def _complain(error: IntercomError) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     from intercom.cli import show
 
     show.note(brief(error))
 
 
 def _drop_output() -> None:
-    """Let what is still buffered for stdout go nowhere, so that Python's exit stays quiet about it."""
+    """Discard what is buffered for stdout, so that Python does not complain about it at exit."""
     if sys.stdout is None:
         return
     null = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Owns `intercom init --aimfp`: shows what AIMFP needs of the project, and sets what it may after asking."""
+"""Owns `intercom init --aimfp`: shows what AIMFP needs of the project, and after asking configures what it can."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def prepare(config: Config, *, yes: bool, dry: bool, json: bool) -> int:
-    """Show, ask, set; 1 where something is left that stops workers. Refused where the project does not use AIMFP."""
+    """Show, ask, configure; 1 if anything is left that stops workers. Refused if the project does not use AIMFP."""
     root = config.root
     if not used(root):
         raise Refused(f"{root} has no {FOLDER}/, so it does not use AIMFP; nothing was changed for it.")
@@ -40,7 +40,7 @@ def prepare(config: Config, *, yes: bool, dry: bool, json: bool) -> int:
 
 
 def _tell(left: list[aimfp.Need], *, waits: bool) -> None:
-    """What is left to do. `waits`: what we would do, too."""
+    """Print what is left to do. `waits`: include what we would do."""
     for one in left:
         show.line(f"{one.name}: {one.says}" + (f". Do: {one.do}" if one.do and not one.ours else ""))
     if waits:
@@ -50,7 +50,7 @@ def _tell(left: list[aimfp.Need], *, waits: bool) -> None:
 
 
 def _agreed() -> bool:
-    """What a person says, where there is one to ask."""
+    """Ask the person, if there is one to ask; returns whether they agreed."""
     if sys.stdin is None or not sys.stdin.isatty():
         return False
     return input("Set this? [y/N] ").strip().lower() in {"y", "yes"}

@@ -1,4 +1,4 @@
-"""Owns the arguments of a command: a parser made of the signature of the function that runs it, and back again."""
+"""Owns the arguments of a command: builds a parser from the signature of its function, and converts the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from intercom.core.signature import Parameter
 
 
 def add(parser: argparse.ArgumentParser, takes: Iterable[Parameter]) -> None:
-    """Give a parser these arguments."""
+    """Add these arguments to a parser."""
     for one in takes:
         if one.keyword:
             parser.add_argument(*options_of(one), dest=one.python, **_how(one), required=one.required)
@@ -21,12 +21,12 @@ def add(parser: argparse.ArgumentParser, takes: Iterable[Parameter]) -> None:
 
 
 def options_of(one: Parameter) -> list[str]:
-    """The options by which an argument is given: a short form first, where there is one."""
+    """The option strings of an argument, a short form first if there is one."""
     return (one.arg.option or f"--{one.name.replace('_', '-')}").split()
 
 
 def _how(one: Parameter) -> dict[str, Any]:
-    """What argparse is to know of an argument."""
+    """The keyword arguments for argparse."""
     out: dict[str, Any] = {"help": _help(one), "default": one.default}
     if one.kinds == ("boolean",):
         return {**out, "action": "store_false" if one.default else "store_true"}
@@ -51,7 +51,7 @@ def _help(one: Parameter) -> str:
 
 
 def given(namespace: argparse.Namespace, takes: Iterable[Parameter]) -> dict[str, Any]:
-    """What was typed, as the function takes it; `-` is standard input where that may be."""
+    """What was typed, in the form the function takes; `-` becomes standard input if allowed."""
     found = {one.python: getattr(namespace, one.python) for one in takes}
     for name, value in found.items():
         if name not in _FOR_THE_SYSTEM:
@@ -66,12 +66,12 @@ def given(namespace: argparse.Namespace, takes: Iterable[Parameter]) -> dict[str
     return found
 
 
-#: Names and commands that go back to the system as they came from it.
+#: Paths and commands, which go back to the system unchanged.
 _FOR_THE_SYSTEM = {"path", "claude_cmd", "bootstrap"}
 
 
 def _said(word: Any) -> Any:
-    """A word that was typed, as UTF-8, also where the locale is none: else its bytes would be halves of characters."""
+    """A typed word as UTF-8, also in a locale without an encoding, where it would be lone surrogates."""
     if not isinstance(word, str) or word.isascii():
         return word
     try:
@@ -98,5 +98,5 @@ def seconds(text: str) -> float:
     return value
 
 
-count.__name__, seconds.__name__ = "number", "number of seconds"  # argparse shows these to people
+count.__name__, seconds.__name__ = "number", "number of seconds"  # argparse shows these names to people
 _TYPES = {"integer": count, "number": seconds}

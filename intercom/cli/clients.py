@@ -1,4 +1,4 @@
-"""Owns what `init` and `uninstall` say about MCP clients: which are in use, what changes where, what is left."""
+"""Owns what `init` and `uninstall` print about MCP clients: those in use, what changes where, what is left to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COLOUR = {ADDED: show.GREEN, REMOVED: show.GREEN, ALONE: show.RED}
 
 
 def setup_of(config: Config, entry: dict[str, Any], *, user: bool) -> Setup:
-    """What the clients of this project are set up with."""
+    """The parameters for setting up this project's clients."""
     from intercom.server.toolbox import TOOLS
 
     home = Path(os.environ.get("HOME") or os.path.expanduser("~"))
@@ -42,7 +42,7 @@ def setup_of(config: Config, entry: dict[str, Any], *, user: bool) -> Setup:
 
 
 def chosen(setup: Setup, names: Sequence[str]) -> tuple[list[Client], list[str]]:
-    """(the clients to set up: those named, else those in use; what is to be said of others). UsageError."""
+    """(the clients to set up: those named, else those in use; remarks about others). UsageError."""
     if names:
         if NONE in names and len(names) > 1:
             raise UsageError("--client none goes alone; nothing was done.")
@@ -58,7 +58,7 @@ def chosen(setup: Setup, names: Sequence[str]) -> tuple[list[Client], list[str]]
 
 
 def set_up(setup: Setup, config: Config, names: Sequence[str], *, dry: bool) -> tuple[list[Planned], list[str]]:
-    """Set them up, or say what would be done; what was done to which file, and what is left for a person."""
+    """Set them up, or show what would be done; returns the changes, and what is left for a person."""
     clients, said = chosen(setup, names)
     records = Records(setup, config.private)
     planned = adding_to(setup, clients, records)
@@ -70,7 +70,7 @@ def set_up(setup: Setup, config: Config, names: Sequence[str], *, dry: bool) -> 
 
 
 def shown(root: Path, planned: Iterable[Planned]) -> list[dict[str, Any]]:
-    """For JSON."""
+    """The changes for JSON."""
     return [
         {"file": _name(root, one.path), "what": one.change.what, "clients": list(one.clients), "why": one.change.why}
         for one in planned
@@ -78,7 +78,7 @@ def shown(root: Path, planned: Iterable[Planned]) -> list[dict[str, Any]]:
 
 
 def tell(root: Path, planned: Sequence[Planned], said: Iterable[str], *, dry: bool) -> None:
-    """A line for each file, or its difference."""
+    """Print a line for each file, or its difference."""
     for one in planned:
         change = one.change
         if dry and change.what in (ADDED, REMOVED):
@@ -109,7 +109,7 @@ def uninstall(
     user: Annotated[bool, Arg(help="what `init --user` put into your own files, for all projects")] = False,
     dry_run: Annotated[bool, Arg(help="show what would change, and change nothing")] = False,
 ) -> int:
-    """Take our part out of the clients' files, as `init` put it there; the log stays."""
+    """Remove our part from the clients' files, as `init` added it; the log stays."""
     config = configuration.load(asked.root)
     setup = setup_of(config, server_entry(config), user=user)
     records = Records(setup, config.private)

@@ -1,7 +1,7 @@
-"""Owns completion in shells: the script for each shell, and what can stand where the cursor is.
+"""Owns shell completion: the script for each shell, and the candidates at the cursor.
 
-The script asks `intercom complete-word`, which must cost no more than a key: names come from the state as it is, and
-only ids and threads open the bus.
+The script calls `intercom complete-word`, which must not cost more than a key press: names come from the state as it
+is, and only ids and threads open the bus.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from intercom.cli.arguments import options_of
 from intercom.cli.session import Asked
 from intercom.core.signature import Parameter
 
-_NEWEST = 30  #: ids and threads that are offered
+_NEWEST = 30  #: how many ids and threads are offered
 _NAMES = {"to", "sender", "id", "worker", "worker_id"}
 _IDS = {"reply_to", "message_id"}
 _ID_OF = {"history", "redact", "restore", "reply"}  #: commands whose ID is a message's
@@ -60,14 +60,14 @@ def completion(asked: Asked, shell: Literal["bash", "zsh", "fish"]) -> int:  # n
 
 
 def run(words: Sequence[str]) -> int:
-    """What a script asks: print what can stand in the place of the last word, each with a tab and what it is."""
+    """Handle a script's query: print the candidates for the last word, each with a tab and a description."""
     for word, about in candidates(list(words[1:] if words[:1] == ["--"] else words)):
         sys.stdout.write(f"{word}\t{about}\n" if about else f"{word}\n")
     return 0
 
 
 def candidates(words: list[str], root: str | None = None) -> list[tuple[str, str]]:
-    """What can stand in the place of the last word, with what it is."""
+    """The candidates for the last word, with descriptions."""
     *before, begun = words or [""]
     return [(word, about) for word, about in _all(before, begun, root) if word.startswith(begun) and word != begun]
 
@@ -99,7 +99,7 @@ def _all(before: list[str], begun: str, root: str | None) -> Iterator[tuple[str,
 
 
 def _place(words: list[str], options: dict[str, Parameter]) -> int:
-    """How many words stand for themselves, and not for an option or its value."""
+    """How many words are positional, that is, neither options nor their values."""
     count, skip = 0, False
     for word in words:
         if skip:
@@ -140,7 +140,7 @@ _INSTANCES = "SELECT name, role FROM instances WHERE gone IS NULL UNION SELECT n
 
 
 def _look(root: str | None, sql: str) -> Iterator[tuple[str, str]]:
-    """Rows of the index, up to date; nothing where there is no bus, or it cannot be read."""
+    """Rows of the updated index; empty if there is no bus, or it cannot be read."""
     from intercom.bus.bus import Bus
     from intercom.core.errors import IntercomError
 
@@ -150,7 +150,7 @@ def _look(root: str | None, sql: str) -> Iterator[tuple[str, str]]:
 
 
 def _who(root: str | None) -> Iterator[tuple[str, str]]:
-    """Names and roles, by the state as it is."""
+    """Names and roles, from the state as it is."""
     from intercom.core.config import load
     from intercom.core.errors import IntercomError
 

@@ -1,7 +1,7 @@
 """Owns asking a person at a terminal: `intercom approve` shows exactly what a worker asks, and takes y or n.
 
-Nobody retypes a command: the answer is about the request that was shown, by its id or its whole text, and about
-no other. Scripts and models name it with --expect.
+Nobody retypes a command: the answer is about the request that was shown, identified by its id or its whole text.
+Scripts and models identify it with --expect.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def at_terminal() -> bool:
 
 
 def consent(given: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], Approved]) -> Approved:
-    """Show what is asked, ask, and answer just that. `answer` is the verb, for a person's arguments."""
+    """Show the request, ask, and answer exactly that. `answer` is the verb, called with the person's arguments."""
     shown = answer({**given, "decision": None})
     asks = shown.asks or {}
     requests = asks.get("requests", [asks] if asks else [])
@@ -45,7 +45,7 @@ def consent(given: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], Appr
 
 
 def _ask(wanted: str | None) -> str | None:
-    """What the person says: allow, deny, or None for neither."""
+    """The person's answer: allow, deny, or None for neither."""
     question = f"{wanted} this? [y/N] " if wanted else "allow this? [y]es, [n]o, Enter for neither: "
     try:
         said = input(question).strip().lower()
@@ -57,5 +57,5 @@ def _ask(wanted: str | None) -> str | None:
 
 
 def lines(one: Mapping[str, Any]) -> list[str]:
-    """A request for people, a line for each thing that is known of it."""
+    """A request for people, one line per known fact."""
     return [named(key, ", ".join(value) if isinstance(value, list) else str(value)) for key, value in one.items()]

@@ -21,7 +21,7 @@ scripted, everything else is real."""
 
 
 def demo(_: Asked) -> int:
-    """Play the demo in a new folder, which stays."""
+    """Run the demo in a new folder, which stays."""
     project = Path(tempfile.mkdtemp(prefix="intercom-demo-")).resolve()
     show.line()
     show.line(show.paint("Intercom: agents talk through a markdown log", show.BOLD))
@@ -42,14 +42,14 @@ def demo(_: Asked) -> int:
 
 
 def _cause(error: BaseException) -> str:
-    """The first real error inside the groups that concurrent clients wrap it in."""
+    """The first real error inside the exception groups of concurrent clients."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error) if isinstance(error, IntercomError) else f"{type(error).__name__}: {error}."
 
 
 def _show_log(log: Path) -> None:
-    """Print the log as it lies on disk, without the introduction that every log begins with."""
+    """Print the log as it is on disk, without the introduction that every log has."""
     demo_play.title("The log itself")
     text = log.read_text(encoding="utf-8")
     start = text.find("\n## [") + 1

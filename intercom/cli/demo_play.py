@@ -1,4 +1,4 @@
-"""Owns the demo's play: what the two agents do, through real servers and the official MCP client."""
+"""Owns the demo's script: what the two agents do, through real servers and the official MCP client."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Agent:
         self._client = client
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool and say so; the tool's JSON answer. IntercomError where it refuses."""
+        """Call a tool, and show the call; returns its JSON answer. IntercomError if it refuses."""
         shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in arguments.items() if key not in _TEXTS)
         say(self.name, show.paint(tool, show.BOLD), f"({shown})")
         for text in (arguments[key] for key in _TEXTS if key in arguments):
@@ -52,7 +52,7 @@ class Agent:
         return answer
 
     async def read(self, **arguments: Any) -> list[dict[str, Any]]:
-        """Read and show what came."""
+        """Read, and show what came."""
         answer = await self.call("intercomm_read", **arguments)
         messages: list[dict[str, Any]] = answer["messages"]
         for message in messages:
@@ -63,7 +63,7 @@ class Agent:
 
 
 async def play(project: Path, errors: TextIO) -> Path:
-    """Play it all in `project`; the servers' stderr goes to `errors`. Returns the log's path."""
+    """Run it all in `project`; the servers' stderr goes to `errors`. Returns the log's path."""
     config = load(project, machine="demo", environ={})
     init(config, config.agents)
     started = time.monotonic()
@@ -84,7 +84,7 @@ async def play(project: Path, errors: TextIO) -> Path:
 
 
 async def _work(master: Agent, worker: Agent, log: Path) -> None:
-    """Task, question, answer, a person's word, done."""
+    """Task, question, answer, a person's message, done."""
     title("2. The master assigns a task, the worker asks back")
     task = await master.call("intercomm_assign", worker=worker.name, role_instructions=TASK)
     detail(f"stored as {task['id']}")
@@ -96,7 +96,7 @@ async def _work(master: Agent, worker: Agent, log: Path) -> None:
     await worker.read()
     title("4. A person writes into the file, with an editor, while the worker waits")
     waiting = asyncio.create_task(worker.read(wait=20))
-    await asyncio.sleep(0.3)  # so that the worker is seen to wait first; nothing depends on it
+    await asyncio.sleep(0.3)  # for show: the worker visibly waits first; nothing depends on it
     _write_by_hand(log, worker.name)
     saved = time.monotonic()
     await waiting
@@ -106,7 +106,7 @@ async def _work(master: Agent, worker: Agent, log: Path) -> None:
 
 
 def _write_by_hand(log: Path, to: str) -> None:
-    """What a person does in an editor: no seconds, a plain arrow, no id, no closing rule."""
+    """Write as a person does in an editor: no seconds, a plain arrow, no id, no closing rule."""
     text = f"## [{time.strftime('%Y-%m-%d %H:%M')}] user -> {to} [INFO]\n{BY_HAND}\n"
     for line in text.strip().split("\n"):
         say("user", show.paint(line, show.YELLOW))
@@ -117,7 +117,7 @@ def _write_by_hand(log: Path, to: str) -> None:
 async def _agent(stack: AsyncExitStack, project: Path, errors: TextIO, role: str) -> Agent:
     """Start a server and connect the official client to it."""
     server = StdioServerParameters(
-        command=sys.executable,  # with SOURCE, a checkout can play without installing
+        command=sys.executable,  # with SOURCE, it works from a checkout without installing
         args=["-m", "intercom", "mcp"],
         env={"INTERCOM_ROOT": os.fspath(project), "INTERCOM_MACHINE": "demo", "PYTHONPATH": SOURCE},
         cwd=project,
@@ -127,24 +127,24 @@ async def _agent(stack: AsyncExitStack, project: Path, errors: TextIO, role: str
 
 
 def title(text: str) -> None:
-    """Begin a part."""
+    """Print the heading of a part."""
     show.line()
     show.line(show.paint(f"-- {text} ".ljust(WIDTH, "-"), show.DIM))
     show.line()
 
 
 def say(who: str, *what: show.Part) -> None:
-    """One thing that somebody does."""
+    """Print one action."""
     show.line("  ", show.paint(f"{who:10}", show.GREEN), *what)
 
 
 def detail(text: str) -> None:
-    """What came of it."""
+    """Print its result."""
     show.line(_INDENT, show.paint(text, show.DIM))
 
 
 def quote(text: str, opening: str = "", closing: str = "") -> None:
-    """A text, indented and wrapped."""
+    """Print a text, indented and wrapped."""
     for line in wrapped("\n".join(framed(f"{opening}{text}{closing}", ""))):
         show.line(_INDENT + line)
 
@@ -155,7 +155,7 @@ def wrapped(text: str, width: int = WIDTH - len(_INDENT)) -> list[str]:
 
 
 def show_message(message: dict[str, Any]) -> None:
-    """A message as an agent gets it."""
+    """Print a message as an agent gets it."""
     marks = "  written by hand" if message["via"] == "hand" else ""
     words = f"{_INDENT}{message['from']} \u2192 {message['to']}  [{message['type']}]  {message['id']}"
     show.line(words, show.paint(marks, show.YELLOW))
@@ -163,7 +163,7 @@ def show_message(message: dict[str, Any]) -> None:
 
 
 def _receipts(rows: list[dict[str, Any]]) -> None:
-    """The receipts as a table; times of the day are enough here."""
+    """Print the receipts as a table, with times of day only."""
     table = [(_INDENT + "MESSAGE", "TO", "STORED", "SHOWN", "ACTED ON")]
     for row in rows:
         acted = f"{_clock(row['acted'])}, {row['acted_with']}" if row["acted"] else "-"

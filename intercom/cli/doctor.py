@@ -1,4 +1,4 @@
-"""Owns `intercom doctor`: what is well here, what is not, what to do about it; and doing what is safe, if asked."""
+"""Owns `intercom doctor`: prints what is well, what is not and what to do; on request, does what is safe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from intercom.doctor import OK, WARNING, WRONG, Finding, clients, examine, runs_
 from intercom.fleet.clients import known
 from intercom.fleet.clients.changes import THERE
 
-_TEXT = 24  #: columns before what a check says
+_TEXT = 24  #: columns before the text of a check
 _COLOUR = {OK: show.GREEN, WARNING: show.YELLOW, WRONG: show.RED}
 
 
@@ -27,7 +27,7 @@ def doctor(
     *,
     fix: Annotated[bool, Arg(help="first set up again the clients that `init` has set up")] = False,
 ) -> int:
-    """Print a line for each check as it is made; 1 if something is wrong."""
+    """Print a line for each check as it runs; 1 if something is wrong."""
     if fix:
         _fix(asked)
     worst = OK
@@ -56,7 +56,7 @@ def _findings(asked: Asked) -> Iterator[Finding]:
 
 
 def _fix(asked: Asked) -> None:
-    """Write anew what `init` wrote for clients of this project, with what starts our server today."""
+    """Rewrite what `init` wrote for this project's clients, with the present way to start our server."""
     config = configuration.load(asked.root)
     setup = setup_of(config, server_entry(config), user=False)
     names = [name for name in known.MODULES if any(True for _ in clients.entries(known.client(name), setup))]

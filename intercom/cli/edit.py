@@ -1,7 +1,7 @@
-"""Owns `intercom edit`: the log in the person's editor, at its end, with the header of a message prepared.
+"""Owns `intercom edit`: opens the log in the person's editor, at its end, with a prepared message header.
 
-The editor works on a copy. What it saves is put into the log afterwards, so that nothing which agents
-append meanwhile can be lost, and a message that is not right yet is not sent. The copy stays until it is.
+The editor works on a copy. What it saves is merged into the log afterwards, so nothing that agents append meanwhile
+can be lost, and an invalid message is not sent. The copy stays until it is valid.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def edit(
     to: Annotated[str, Arg(help="who the prepared message is for")] = "all",
     type: Annotated[str, Arg(help="its type, as it stands in the log", metavar="T")] = "INFO",
 ) -> int:
-    """Open the log; send what the person wrote as `user`, and take over what else was changed."""
+    """Open the log; send what the person wrote as `user`, and apply their other changes."""
     tag, _ = tag_of(type)
     with open_bus(asked, makes=True) as bus:
-        names = bus.addressees(to)  # before somebody writes to nobody
+        names = bus.addressees(to)  # fail before anybody writes to an unknown name
         copy = bus.config.private / "edit" / bus.config.log.name
         make_private_folder(copy.parent)
-        bus.unread(USER)  # the log is in order before it is shown
+        bus.unread(USER)  # take in the log before it is shown
         base = read_from(bus.config.log) or b""
         draft = read_from(copy.with_suffix(".draft")) or b"\n"
         header = f"## [{local_stamp(time.time())}] {USER} \u2192 {names} [{tag}]\n".encode()
@@ -57,14 +57,14 @@ def edit(
 
 
 def _as_it_was(edited: bytes, base: bytes) -> bytes:
-    """The text without what the editor alone did: other line ends, a byte order mark."""
+    """The text without the editor's own changes: other line ends, a byte order mark."""
     if b"\r\n" not in base:
         edited = edited.replace(b"\r\n", b"\n")
     return edited if base.startswith(codecs.BOM_UTF8) else edited.removeprefix(codecs.BOM_UTF8)
 
 
 def _take(bus: Bus, base: bytes, edited: bytes, draft: Path) -> None:
-    """Send the new messages of the person, and put the other changes into the log."""
+    """Send the person's new messages, and merge the other changes into the log."""
     entries = parse(edited)
     mine = _new(parse(base), entries)
     unsent: list[Entry] = []
@@ -91,7 +91,7 @@ def _take(bus: Bus, base: bytes, edited: bytes, draft: Path) -> None:
 
 
 def _new(base: list[Entry], edited: list[Entry]) -> list[Entry]:
-    """The person's messages that are new, and not another text of one that the person wrote by hand before."""
+    """The person's new messages, not counting new texts of earlier hand-written ones."""
     known, still = ({digest(e): e for e in entries if _by_hand(e)} for entries in (base, edited))
     corrected = {entry.stamp for mark, entry in known.items() if mark not in still}
     return [e for e in edited if _by_hand(e) and digest(e) not in known and e.stamp not in corrected]
@@ -102,7 +102,7 @@ def _by_hand(entry: Entry) -> bool:
 
 
 def _send(bus: Bus, entry: Entry) -> None:
-    """Send one message, if there is anything in it."""
+    """Send one message, if it is not empty."""
     if entry.body.strip():
         priority = "urgent" if entry.urgent else None
         by = author(bus, USER)
@@ -111,7 +111,7 @@ def _send(bus: Bus, entry: Entry) -> None:
 
 
 def _run_editor(path: Path, line: int) -> None:
-    """Run the person's editor on `path`, at `line` where we know how to say so. NotFound if it cannot be run."""
+    """Run the person's editor on `path`, at `line` if we know its option. NotFound if it cannot be run."""
     wanted = os.environ.get("VISUAL") or os.environ.get("EDITOR") or host.EDITOR
     try:
         words = host.split_words(wanted) or [host.EDITOR]

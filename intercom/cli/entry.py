@@ -1,4 +1,4 @@
-"""Owns the entry by which an MCP client starts our server, wherever this package lies and the client runs it."""
+"""Owns the entry by which an MCP client starts our server, wherever this package is installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def server_entry(config: Config) -> dict[str, Any]:
-    """What an MCP client needs to start our server, in the form of `.mcp.json`."""
+    """The entry that an MCP client needs, in the form of `.mcp.json`."""
     command = [*lasting_command(), "mcp"]
     entry: dict[str, Any] = {"command": command[0], "args": command[1:]}
     if not _found_unaided(config.root):
@@ -21,14 +21,14 @@ def server_entry(config: Config) -> dict[str, Any]:
 
 
 def _found_unaided(root: Path) -> bool:
-    """Whether a server that starts in `root` finds this bus by itself; then the entry is good on every machine."""
+    """Whether a server started in `root` finds this bus by itself, so that the entry works on every machine."""
     from intercom.core.errors import UsageError
     from intercom.core.root import git_common_parent
 
     for folder in (root, *root.parents):
         try:
             common = git_common_parent(folder)
-        except UsageError:  # only a pin leads there
+        except UsageError:  # only an explicit root leads there
             return False
         if common is not None:
             return common == root

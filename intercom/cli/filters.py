@@ -1,4 +1,4 @@
-"""Owns the options by which commands choose among messages."""
+"""Owns the options with which commands filter messages."""
 
 from __future__ import annotations
 

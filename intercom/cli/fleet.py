@@ -1,4 +1,4 @@
-"""Owns the fleet for people: how the answers of its verbs read on a terminal, and `intercom attach | worktree`."""
+"""Owns how answers of the fleet's verbs are printed, and `intercom attach` and `worktree`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def crew_of(asked: Asked, *, makes: bool = False) -> Iterator[Crew]:
 
 
 def asker(crew: Crew, verb: str, given: Mapping[str, Any]) -> str:
-    """Who asks: a person, or a master in its own shell; anybody may look. Refused for a worker."""
+    """Who gives the command: a person, or a master in its own shell; anybody may look. Refused for a worker."""
     from intercom.fleet.speaker import authority, speaker
 
     decides = verb in {"assign", "wake"} or (verb == "approve" and given.get("decision") is not None)
@@ -51,7 +51,7 @@ def asker(crew: Crew, verb: str, given: Mapping[str, Any]) -> str:
 
 
 def called(asked: Asked, crew: Crew, verb: str, given: Mapping[str, Any]) -> Any:
-    """What a verb of the fleet finds or does, for whoever runs this command; at a terminal `approve` asks."""
+    """The result of a verb of the fleet, for whoever runs this command; at a terminal `approve` asks."""
 
     def run(with_: Mapping[str, Any]) -> Any:
         return getattr(verbs, verb)(crew, by=asker(crew, verb, with_), **with_)
@@ -62,7 +62,7 @@ def called(asked: Asked, crew: Crew, verb: str, given: Mapping[str, Any]) -> Any
 
 
 def spawned(asked: Asked, found: list[Spawned]) -> int:
-    """What became of each worker that was to start; 1 unless all are ready."""
+    """Print the result for each worker; 1 unless all are ready."""
     for one in (each.to_json() for each in found):
         if asked.json:
             show.json_line(one)
@@ -80,7 +80,7 @@ def spawned(asked: Asked, found: list[Spawned]) -> int:
 
 
 def scanned(asked: Asked, found: Workers) -> int:
-    """What each worker does."""
+    """Print what each worker does."""
     for one in found.found:
         if asked.json:
             show.json_line(one)
@@ -105,7 +105,7 @@ def scanned(asked: Asked, found: Workers) -> int:
 
 
 def woken(asked: Asked, done: dict[str, Any]) -> int:
-    """Whether somebody was woken; 1 where that is not proven."""
+    """Print whether somebody was woken; 1 if that is not proven."""
     if asked.json:
         show.json_line(done)
     elif done["woke"]:
@@ -116,7 +116,7 @@ def woken(asked: Asked, done: dict[str, Any]) -> int:
 
 
 def assigned(asked: Asked, done: dict[str, Any]) -> int:
-    """The id of the task, and whether its worker was woken; 0 as soon as it is stored."""
+    """Print the id of the task, and whether its worker was woken; 0 once it is stored."""
     if asked.json:
         show.json_line(done)
         return 0
@@ -129,7 +129,7 @@ def assigned(asked: Asked, done: dict[str, Any]) -> int:
 
 
 def approved(asked: Asked, answer: Approved) -> int:
-    """What was answered, or what is asked."""
+    """Print what was answered, or what is asked."""
     done = answer.to_json()
     if asked.json:
         show.json_line(done)
@@ -147,7 +147,7 @@ def approved(asked: Asked, answer: Approved) -> int:
 
 
 def torn(asked: Asked, ended: tuple[list[Torn], str]) -> int:
-    """What became of the workers that were to end; 1 where something was kept or could not be ended."""
+    """Print the result for each worker; 1 if something was kept or could not be ended."""
     found, note = ended
     for one in (each.to_json() for each in found):
         if asked.json:
@@ -163,9 +163,9 @@ def torn(asked: Asked, ended: tuple[list[Torn], str]) -> int:
 
 
 def attach(asked: Asked, worker: verbs.Worker) -> int:
-    """Show a worker's terminal in this one, until it is left (tmux: prefix, then d); of one without, what it said.
+    """Show a worker's terminal in this one until detached (tmux: prefix, then d); without one, show its output.
 
-    At a terminal that goes on, until ctrl-c.
+    At a terminal that output is followed, until ctrl-c.
     """
     from intercom.fleet import kept, observe
     from intercom.system import proc, tmux
@@ -182,7 +182,8 @@ def attach(asked: Asked, worker: verbs.Worker) -> int:
         server = crew.tmux_of(row.socket)
         inside = tmux.inside(server, os.environ)
     words = tmux.attach_words(server, pane, inside=inside)
-    environ = {key: value for key, value in os.environ.items() if inside or key != "TMUX"}  # else tmux warns and ends
+    # Otherwise tmux refuses with a warning.
+    environ = {key: value for key, value in os.environ.items() if inside or key != "TMUX"}
     if not inside and not (sys.stdin and sys.stdin.isatty()):
         raise Refused("attach needs a terminal to show another in; nothing was shown. What it does: intercom scan")
     return _become(program, words, environ)
@@ -194,7 +195,7 @@ def _become(program: str, words: list[str], environ: Mapping[str, str]) -> NoRet
 
 
 def _follow(crew: Crew, name: str) -> int:
-    """What a worker without a terminal has said, and, at a terminal, what it says, until it ends or ctrl-c."""
+    """Print the output of a worker without a terminal and, at a terminal, follow it until it ends or ctrl-c."""
     from intercom.fleet import kept
 
     place = 0
@@ -258,12 +259,12 @@ def _removed(worker: str, gone: verbs.Removed) -> dict[str, Any]:
 
 
 def _line(*words: str, indent: bool = False) -> None:
-    """One line of words. `indent`: a detail of the line before."""
+    """Print one line of words. `indent`: a detail of the line before."""
     show.line("    " if indent else "", "  ".join(word for word in words if word.strip()))
 
 
 def _rest(one: dict[str, Any], keys: tuple[str, ...]) -> None:
-    """Details, a line each."""
+    """Print details, one per line."""
     for key in keys:
         value = one.get(key)
         if value in (None, "", [], {}):

@@ -1,4 +1,4 @@
-"""Owns `intercom hook`: hand one event of an agent program to the hooks."""
+"""Owns `intercom hook`: passes one event of an agent program to the hooks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def hook(
     *,
     program: Annotated[str, Arg(help="whose event it is", metavar="NAME")] = DEFAULT,
 ) -> int:
-    """Serve the event on standard input; 0 whatever goes wrong, so that no session is ever held up by us."""
+    """Handle the event on standard input; always 0, so that no session is ever blocked by an error of ours."""
     from intercom.hooks import run
 
     return run(event, asked.root, program)
 
 
 def keep(asked: Asked, worker: Annotated[str, Arg(help="its name")]) -> int:
-    """Keep a worker that has no terminal, until its program ends for good."""
+    """Keep a worker without a terminal, until its program ends for good."""
     from intercom.fleet.crew import Crew
     from intercom.fleet.workers.keeper import keep as keep_it
 

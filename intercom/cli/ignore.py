@@ -1,4 +1,4 @@
-"""Owns git's ignore rule as `init` adds it and `uninstall` takes it away, when the log keeps itself out of git."""
+"""Owns git's ignore rule as `init` adds it and `uninstall` removes it, for a log that is kept out of git."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Rule:
-    """While something adds the rule; afterwards it is remembered what that put into .gitignore."""
+    """Context manager around adding the rule; afterwards it records what was added to .gitignore."""
 
     def __init__(self, config: Config) -> None:
         self._path = config.root / ".gitignore"
@@ -36,5 +36,5 @@ class Rule:
 
 
 def rule(config: Config) -> Lines:
-    """The rule, to be taken away."""
+    """The rule, for removing it."""
     return Lines(config.root / ".gitignore", IGNORE_LINES)

@@ -1,4 +1,4 @@
-"""Owns `intercom import`: take over the messages that InterComm kept."""
+"""Owns `intercom import`: import InterComm's messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def take(
     *,
     dry_run: Annotated[bool, Arg(help="say what there is, and change nothing")] = False,
 ) -> int:
-    """Take over the messages of InterComm's database, once, with their times and names."""
+    """Import the messages of InterComm's database, once, with their times and names."""
     from intercom.bus import importing
     from intercom.core.config import load
 

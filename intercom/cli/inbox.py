@@ -15,7 +15,7 @@ def inbox(
     *,
     id: Annotated[str | None, Arg(help="whose (default: yours, `user`; in an agent's session that agent's)")] = None,
 ) -> int:
-    """Print the questions that have no answer yet, oldest first, and the permissions that workers ask for."""
+    """Print unanswered questions, oldest first, and the permissions that workers ask for."""
     from intercom.fleet.overview import permissions
 
     with open_bus(asked) as bus:

@@ -1,4 +1,4 @@
-"""Owns `intercom init`: make the bus, then show how to connect an MCP client to it."""
+"""Owns `intercom init`: create the bus, then set up MCP clients or show how."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def init(
     aimfp: Annotated[bool, Arg(help="show what AIMFP needs of this project, and set it")] = False,
     yes: Annotated[bool, Arg(help="with --aimfp: do not ask")] = False,
 ) -> int:
-    """Make folder, log and ignore rule; name the agents; set up the clients in use; print the server entry."""
+    """Create folder, log and ignore rule; name the agents; set up the clients in use; print the server entry."""
     from intercom.cli import clients as mcp_clients
     from intercom.core import config as configuration
 
     config = configuration.load(asked.root, machine=machine)
     warn(config)
     means = mcp_clients.setup_of(config, server_entry(config), user=user)
-    mcp_clients.chosen(means, clients)  # refused before anything is made
+    mcp_clients.chosen(means, clients)  # refuse before anything is created
     report = None if dry_run else _make(asked, config, agents, remember=machine is not None)
     if aimfp:
         from intercom.cli.aimfp import prepare
@@ -78,7 +78,7 @@ def init(
 
 
 def _make(asked: Asked, config: Config, agents: Sequence[str], *, remember: bool) -> InitReport:
-    """Make the bus, and say so in its log."""
+    """Create the bus, and announce it in its log."""
     from intercom.bus import setup
     from intercom.bus.bus import Bus
     from intercom.cli.ignore import Rule
@@ -92,13 +92,13 @@ def _make(asked: Asked, config: Config, agents: Sequence[str], *, remember: bool
         bus.add_agents(report.agents)
         if report.created and not bus.history(limit=1):
             announce(config, "Intercom system initialized")
-            bus.read(USER)  # whoever runs this knows it
+            bus.read(USER)  # mark the announcement as read: whoever runs this knows it
             bus.confirm(USER)
     return report
 
 
 def _facts(config: Config, report: InitReport | None) -> dict[str, Any]:
-    """For JSON; of a bus that was not made, where it would be."""
+    """The result for JSON; of a bus that was not created, where it would be."""
     out: dict[str, Any] = {"root": str(config.root), "machine": config.machine}
     if report is None:
         return {**out, "log": str(config.log), "dry_run": True}
@@ -113,7 +113,7 @@ def _facts(config: Config, report: InitReport | None) -> dict[str, Any]:
 
 
 def _tell(config: Config, report: InitReport, entry: dict[str, Any], *, connected: bool) -> None:
-    """The report for a person."""
+    """Print the result for a person."""
     show.line(f"log     {report.log}" + ("" if report.created else " (was there, left as it is)"))
     show.line(f"agents  {', '.join(report.agents)} (and user, for people)")
     rule = {

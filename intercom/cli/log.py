@@ -1,4 +1,4 @@
-"""Owns `intercom log` and `intercom search`: history, for anyone, moving no cursor."""
+"""Owns `intercom log` and `intercom search`: history for anybody, marking nothing as read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def search(
     *,
     limit: Annotated[int, Arg(help="at most N, the best first", metavar="N")] = 50,
 ) -> int:
-    """Print the messages that hold the words."""
+    """Print the messages that match the words."""
     with open_bus(asked) as bus:
         found = bus.search(" ".join(query), limit=limit)
         texts = answered(bus, found) if not asked.json else {}

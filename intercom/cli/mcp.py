@@ -1,4 +1,4 @@
-"""Owns `intercom mcp`: hand the process over to the MCP server."""
+"""Owns `intercom mcp`: run the MCP server in this process."""
 
 from __future__ import annotations
 

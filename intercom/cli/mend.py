@@ -1,4 +1,4 @@
-"""Owns `intercom delete`, `restore`, `history` and `redact`: what became of single messages' texts."""
+"""Owns `intercom delete`, `restore`, `history` and `redact`: commands on single messages' texts."""
 
 from __future__ import annotations
 

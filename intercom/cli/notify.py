@@ -1,4 +1,4 @@
-"""Owns `intercom notify`: a person elsewhere is told what waits for them, once."""
+"""Owns `intercom notify`: alert a person elsewhere to what waits for them, once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from intercom.fleet.crew import Crew
     from intercom.fleet.telling import Told
 
-_LOOK = 5.0  #: seconds between looks for what no message tells: permissions that wait, workers that died
+_LOOK = 5.0  #: seconds between checks for what causes no message: pending permissions, dead workers
 
 
 def notify(
@@ -25,7 +25,7 @@ def notify(
     follow: Annotated[bool, Arg(help="go on until Ctrl-C")] = False,
     test: Annotated[bool, Arg(help="tell something now, to see whether it arrives")] = False,
 ) -> int:
-    """Tell what is due by desktop and by the addresses in [notify], each thing once."""
+    """Send what is due to the desktop and to the addresses in [notify], each thing once."""
     from intercom.cli.fleet import crew_of
     from intercom.fleet.alerts import Notebook, settings
     from intercom.system.watch import Watch
@@ -50,7 +50,7 @@ def notify(
 
 
 def once(crew: Crew, told: Settings, notebook: Notebook) -> int:
-    """Tell what is due now; 1 if something could not be told: it is tried again. StorageError."""
+    """Send what is due now; 1 if anything failed, which is tried again. StorageError."""
     from intercom.fleet.telling import due, tell
 
     return _said(tell(due(crew, told), told, notebook, crew.bus.config.root.name))

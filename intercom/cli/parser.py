@@ -1,6 +1,6 @@
-"""Owns the table of commands, and parsing the command line by it.
+"""Owns the table of commands, and parsing the command line with it.
 
-A command names the function that runs it, and is imported when it is the one; its arguments are that function's.
+Each command names its function, which is imported only when that command runs; its arguments are the function's.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted"""
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal, without importing `shutil` (8 ms) to ask how wide that is."""
+    """A help formatter as wide as the terminal, without importing `shutil` (8 ms) to find out."""
 
     def __init__(self, prog: str, indent_increment: int = 2, max_help_position: int = 28, width: int = 0) -> None:
         super().__init__(prog, indent_increment, max_help_position, width or _columns())
 
 
 def _columns() -> int:
-    """Columns to print help in."""
+    """The width for help, in columns."""
     try:
         return max(60, min(int(os.environ.get("COLUMNS", "")), 120))
     except ValueError:
@@ -52,7 +52,7 @@ def _columns() -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong on one line, whatever was typed."""
+    """A parser that reports an error on one line, whatever was typed."""
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and `message`, and exit with 2."""
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2)
 
     def _plain(self, message: str) -> str:
-        """What argparse says, in our words, where a word was mistyped: the nearest is named."""
+        """An error of argparse in our words, with the nearest word for a mistyped one."""
         import re
 
         found = re.match(r"argument ([^:]+): invalid choice: '(.*)' \(choose from (.*)\)\Z", message, re.DOTALL)
@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean …?` for a word that is mistyped, "" where nothing is near."""
+    """`; did you mean …?` for a mistyped word, "" if nothing is near."""
     import difflib
 
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
@@ -84,9 +84,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 class TopParser(Parser):
-    """The parser of everything: what a command does not know is said by the command."""
+    """The top-level parser; errors after a command's name are reported by that command's parser."""
 
-    commands: Any = None  #: argparse's parsers of the commands
+    commands: Any = None  #: argparse's subparsers
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; on wrong usage print why and exit with 2."""
@@ -105,7 +105,7 @@ class TopParser(Parser):
 
 
 class CommandParser(Parser):
-    """A command's parser, which gets its arguments when that command is the one: only its module is imported."""
+    """A command's parser, which gets its arguments on demand, so that only that command's module is imported."""
 
     command: Command | None = None
 
@@ -126,10 +126,10 @@ class CommandParser(Parser):
 
 
 class Command(NamedTuple):
-    """One row of the command table. What it takes is read from the function that runs it.
+    """One row of the command table. Its arguments are read from the signature of its function.
 
-    That is `function(asked, …)` in its module here, which gives the exit status. Of a `verb` of the fleet it is the
-    verb that takes the arguments, and `function(asked, found)` prints what the verb found.
+    The function is `function(asked, …)` in its module here, and returns the exit status. For a `verb` of the fleet
+    the arguments are the verb's, and `function(asked, found)` prints the verb's result.
     """
 
     name: str
@@ -152,7 +152,7 @@ class Command(NamedTuple):
         return parameters(self._function(), 1)
 
     def run(self, args: argparse.Namespace) -> int:
-        """Run it; the exit status."""
+        """Run it; returns the exit status."""
         asked = Asked(args.root, self.json and args.json)
         given = arguments.given(args, self.takes())
         if not self.verb:
@@ -211,7 +211,7 @@ COMMANDS = (
 
 
 def build(known: Sequence[Command] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser of the command line with these commands."""
+    """The command-line parser with these commands."""
     how: dict[str, Any] = {"formatter_class": Help, "allow_abbrev": False}
     parser = TopParser(prog="intercom", description=DESCRIPTION, epilog=EPILOG, **how)
     parser.add_argument("-V", "--version", action="version", version=f"intercom {__version__}")
@@ -237,15 +237,15 @@ def build(known: Sequence[Command] = COMMANDS) -> argparse.ArgumentParser:
 
 
 def _root(parser: argparse.ArgumentParser, default: str | None) -> None:
-    """`--root` may stand before or after the command."""
+    """Allow `--root` before and after the command."""
     parser.add_argument(
         "--root", metavar="DIR", default=default, help="the project (default: INTERCOM_ROOT, or found from here)"
     )
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse `argv`; without a word print the help; on wrong usage argparse prints why and exits with 2."""
-    alone = [command for command in COMMANDS if argv and command.name == argv[0]]  # to make them all takes a while
+    """Parse `argv`; if empty, print the help; on wrong usage argparse prints why and exits with 2."""
+    alone = [command for command in COMMANDS if argv and command.name == argv[0]]  # building all of them is slow
     parser = build(alone or COMMANDS)
     if not argv:
         parser.print_help()

@@ -20,7 +20,7 @@ def register(
 ) -> int:
     """Take a name and print it, alone.
 
-    The process is a shell's that ends at once, so the name is not tied to a process: it holds until signoff.
+    The calling shell may end at once, so the name is not tied to a process: it is held until signoff.
     """
     with open_bus(asked, makes=True) as bus:
         joining(whose(bus.config), name)

@@ -1,4 +1,4 @@
-"""Owns `intercom queue`: the merge queue as a picture in words."""
+"""Owns `intercom queue`: the merge queue as text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from intercom.core.message import age
 if TYPE_CHECKING:
     from intercom.fleet.worktrees.queue import Queue
 
-_MOST = 6  #: names of files in one line
+_MOST = 6  #: how many file names are listed on a line
 
 
 def queued(asked: Asked, found: Queue) -> int:
-    """What waits, first to be merged first; then what else there is."""
+    """Print the queue in merge order; then the other worktrees."""
     if asked.json:
         for row in found.rows:
             show.json_line(row)
@@ -40,7 +40,7 @@ def queued(asked: Asked, found: Queue) -> int:
 
 
 def _one(row: dict[str, Any]) -> None:
-    """One that waits."""
+    """Print one waiting branch."""
     task = row.get("task", {})
     show.line(_words(f"{row['number']}.", row["worker"], row["status"], row.get("branch") or row.get("on_branch")))
     _detail(f"{row.get('why', '')}; {_ago(row['since'])}".lstrip("; "))

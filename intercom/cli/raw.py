@@ -1,4 +1,4 @@
-"""Owns `intercom log --raw`: the bytes of messages as they stand in the files."""
+"""Owns `intercom log --raw`: the bytes of messages exactly as in the files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from intercom.system.files import read_from
 
 
 def write_raw(config: Config, found: Iterable[Message]) -> None:
-    """Write the markdown of `found`, in that order, to standard output."""
+    """Write the markdown of `found`, in this order, to standard output."""
     files: dict[str, _File] = {}
     for message in found:
         if message.file not in files:
@@ -25,7 +25,7 @@ def write_raw(config: Config, found: Iterable[Message]) -> None:
 
 
 def _write(block: bytes) -> None:
-    """The bytes as they are; for a person at a terminal, which would obey some of them, what they show."""
+    """Write the bytes unchanged; for a terminal, which would act on some of them, in harmless form."""
     if show.terminal():
         show.block(decode(block).removesuffix("\n"))
     else:
@@ -33,7 +33,7 @@ def _write(block: bytes) -> None:
 
 
 class _File:
-    """The messages of one file, found by id, or by what they say where a person wrote them without one."""
+    """The messages of one file, by id, or by content if a person wrote them without one."""
 
     def __init__(self, path: Path) -> None:
         self._by_id: dict[str, bytes] = {}
@@ -44,7 +44,7 @@ class _File:
             self._by_content.setdefault((entry.sender, entry.tag, entry.body), []).append(entry.raw)
 
     def block(self, message: Message) -> bytes:
-        """The bytes of `message`; rendered afresh where the file was changed between listing and looking."""
+        """The bytes of `message`; rendered anew if the file changed between listing and reading."""
         if message.id in self._by_id:
             return self._by_id[message.id]
         same = self._by_content.get((message.sender, message.tag, message.body))

@@ -1,4 +1,4 @@
-"""Owns `intercom read`: print what is new for a name, and only then let it count as received."""
+"""Owns `intercom read`: print what is new for a name, and confirm it only after that."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(
         int | None, Arg(help="at most N messages, urgent ones first; the rest stay unread", metavar="N")
     ] = None,
 ) -> int:
-    """Print new messages; one that is killed before they are out gets them again."""
+    """Print new messages; if it is killed before they are printed, they come again."""
     if all and wait is not None:
         raise UsageError("--all shows history and --wait waits for news; nothing was read. Use one of them.")
     with open_bus(asked) as bus:

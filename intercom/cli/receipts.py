@@ -18,7 +18,7 @@ def receipts(
         str | None, Arg(help="whose messages (default: yours, `user`)", option="--from", metavar="ID")
     ] = None,
 ) -> int:
-    """Print for each message and recipient how it begins, and what became of it."""
+    """Print for each message and recipient how the message begins, and what became of it."""
     with open_bus(asked) as bus:
         sender = sender or whose(bus.config).default
         found = bus.receipts(sender, message_id and whole(bus, message_id))

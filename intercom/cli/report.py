@@ -1,4 +1,4 @@
-"""Owns `intercom report`: what happened, as one HTML file to look at, or as figures for scripts."""
+"""Owns `intercom report`: what happened, as an HTML file to look at, or as figures for scripts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def report(
         str, Arg(help="where to write it; - is standard output", option="-o --output", metavar="FILE")
     ] = _FILE,
 ) -> int:
-    """Write a report of what was said, waited for and done."""
+    """Write a report of messages, waits and tasks."""
     from intercom.bus.figures import figures
     from intercom.cli.fleet import crew_of
     from intercom.cli.report_cost import costs
@@ -55,7 +55,7 @@ def report(
 
 
 def _write(path: str, text: str) -> None:
-    """A new file takes the name: a link there, or a file that somebody has open, stays what it was."""
+    """Replace the name with a new file: an existing link target, or an open file, stays unchanged."""
     draft = f"{path}.{os.getpid()}.tmp"
     try:
         with open(draft, "x", encoding="utf-8", errors="backslashreplace") as file:

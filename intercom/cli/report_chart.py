@@ -1,7 +1,7 @@
-"""Owns the report's picture: a lane for each agent, messages as marks, tasks as bars, waits as hatched bars; as SVG.
+"""Owns the report's chart as SVG: a lane per agent, messages as marks, tasks as bars, waits as hatched bars.
 
-Drawn here, not by a library of charts: those that need no script have no lanes, and a script in the page would have to
-be trusted with every text that a message holds. Every text in it is escaped.
+It is drawn here because chart libraries without scripts have no lanes, and a script in the page would have to be
+trusted with the text of every message. Every text in it is escaped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from intercom.bus.figures import MERGE, TASK, Figures, Wait
 from intercom.core.display import value
 from intercom.core.message import Message, epoch
 
-WIDTH, _LEFT, _RIGHT = 1000, 130, 12  #: units of the picture; it is scaled to the page
+WIDTH, _LEFT, _RIGHT = 1000, 130, 12  #: units of the chart, which is scaled to the page
 _LANE, _TOP = 46, 26
 _TICKS = 8
 _HATCH = (
@@ -26,19 +26,19 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 
 
 
 class _Scale(NamedTuple):
-    """Where a time stands in the picture."""
+    """Maps times to positions."""
 
     start: float
     end: float
 
     def at(self, when: float) -> float:
-        """The place from the left of a time in seconds since 1970."""
+        """The horizontal position of a time in seconds since 1970."""
         share = (min(max(when, self.start), self.end) - self.start) / (self.end - self.start)
         return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
 
 
 def chart(messages: Sequence[Message], found: Figures, now: float) -> str:
-    """The picture of these messages; "" where there are none."""
+    """The chart of these messages; "" if there are none."""
     if not found.lanes:
         return ""
     first, last = epoch(found.since), epoch(found.until)
@@ -92,7 +92,7 @@ def _bar(wait: Wait, scale: _Scale, lanes: dict[str, int], now: float) -> str:
 
 
 def _marks(messages: Sequence[Message], scale: _Scale, lanes: dict[str, int]) -> list[str]:
-    """A mark for each message, or for those of one lane that stand too near each other."""
+    """One mark per message, or for several messages of a lane that are too close."""
     seen: dict[tuple[str, int], tuple[Message, int]] = {}
     for message in messages:
         key = message.sender, int(scale.at(epoch(message.at)) / 2)
@@ -118,7 +118,7 @@ def _text(text: str, most: int = 200) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span as people say it: 4 s, 3 min, 2 h 10 min, 3 d 4 h."""
+    """A duration as people say it: 4 s, 3 min, 2 h 10 min, 3 d 4 h."""
     whole = round(seconds)
     for unit, size, less, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
         if whole >= size:

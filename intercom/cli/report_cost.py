@@ -1,4 +1,4 @@
-"""Owns what a report says of tokens and prices: by agent and by task, with "unknown" where nothing tells."""
+"""Owns the report's tokens and prices, by agent and by task, with "unknown" for missing data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from intercom.core.display import value
 from intercom.fleet.programs.known import programs
 from intercom.fleet.spending import Amount, Priced, by_task, money, short, task, total
 
-_MOST = 50  #: tasks in the table, the dearest first
+_MOST = 50  #: how many tasks the table has, most expensive first
 
 
 class Costs(NamedTuple):
-    """What was used; None where nothing tells."""
+    """What was used; None for missing data."""
 
     agents: Mapping[str, Amount | None]
-    tasks: Mapping[tuple[str, str], Amount | None]  #: by id of the task and worker
-    titles: Mapping[str, str]  #: of tasks, by id
+    tasks: Mapping[tuple[str, str], Amount | None]  #: by (id of the task, worker)
+    titles: Mapping[str, str]  #: titles of tasks, by id
 
     def to_json(self) -> dict[str, Any]:
         """The public form."""
@@ -33,7 +33,7 @@ class Costs(NamedTuple):
 
 
 def costs(found: Figures, used: Mapping[str, Sequence[Priced]], since: float = 0.0) -> Costs:
-    """What these figures' agents and tasks used; of calls, those from `since` on (seconds since 1970)."""
+    """What the agents and tasks in these figures used; only calls from `since` on (seconds since 1970)."""
     recent = {name: [one for one in calls if one.call.at >= since] for name, calls in used.items()}
     names = [*dict.fromkeys([*(lane.name for lane in found.lanes if lane.sent), *recent])]
     tasks = [task(wait.id, wait.whom, wait.since, wait.until) for wait in found.tasks]
@@ -46,7 +46,7 @@ def costs(found: Figures, used: Mapping[str, Sequence[Priced]], since: float = 0
 
 
 def tables(cost: Costs) -> str:
-    """Two tables, by agent and by task; "" where nothing is known of anybody."""
+    """Two tables, by agent and by task; "" if nothing is known of anybody."""
     if not any(cost.agents.values()):
         return ""
     agents = "".join(f"<tr><th>{_text(name)}</th>{_cells(found)}</tr>" for name, found in cost.agents.items())

@@ -1,7 +1,7 @@
-"""Owns the report's HTML: one file that needs nothing else, loads nothing and runs nothing but its own few lines.
+"""Owns the report's HTML: one self-contained file that loads nothing and runs only its own few lines of script.
 
-Its content security policy allows one style and one script, by their digests; every text of somebody else's is
-escaped. It follows the reader's light or dark setting, prints, and fits a phone.
+Its content security policy allows one style and one script, by digest; all text by others is escaped. It follows the
+reader's light or dark setting, prints well, and fits a phone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from intercom.core.display import framed, value
 from intercom.core.message import SYSTEM, USER, Message, epoch, local_stamp
 
 NONE = "·"
-_MOST_PAIRS = 12  #: names in the table of who talks to whom
+_MOST_PAIRS = 12  #: rows in the table of who talks to whom
 
 
 def page(
@@ -31,7 +31,7 @@ def page(
     cost: Costs | None = None,
     edited: Collection[str] = (),
 ) -> str:
-    """The whole file: `name` is the project's, `now` in seconds since 1970, `edited` ids of those with older texts."""
+    """The whole file: `name` is the project's, `now` in seconds since 1970, `edited` the ids of edited messages."""
     policy = f"default-src 'none'; style-src '{_digest(STYLE)}'; script-src '{_digest(SCRIPT)}'; base-uri 'none'"
     title = f"Intercom report: {_text(name)}"
     return "\n".join(

@@ -1,4 +1,4 @@
-"""Owns the report's style and its one script, which finds words in the conversation."""
+"""Owns the report's style and its one script, which searches the conversation."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def send(
 
 
 def _sent(bus: Bus, to: str, text: str, type: str, by: Spoken, **more: Any) -> tuple[Message, dict[str, Any]]:
-    """Send it; what was found of a `done`."""
+    """Send it; also returns the check of a `done`."""
     from intercom.fleet import report
 
     text = _checked(text)
@@ -86,7 +86,7 @@ def reply(
 
 
 def _answered(bus: Bus, ident: str) -> Message:
-    """The message that is answered, by its id or the beginning of it. NotFound, UsageError."""
+    """The message being answered, by its id or the beginning of it. NotFound, UsageError."""
     try:
         return bus.versions(whole(bus, ident))[-1]
     except NotFound:
@@ -96,7 +96,7 @@ def _answered(bus: Bus, ident: str) -> Message:
 
 
 def _checked(message: str) -> str:
-    """The text, if there is anything in it. UsageError."""
+    """The text; UsageError if it is empty."""
     if not message.strip():
         raise UsageError("the message is empty; nothing was sent.")
     return message

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from intercom.fleet.speaker import Speaker
 
 
-_MOST = 2_000  #: messages; of more only the newest say what they answer
+_MOST = 2_000  #: messages; only the newest this many show what they answer
 
 
 class Asked(NamedTuple):
-    """What every command can be told."""
+    """The options common to all commands."""
 
-    root: str | None = None  #: the project
-    json: bool = False  #: answer in JSON, one object a line
+    root: str | None = None  #: the project's root
+    json: bool = False  #: whether to print JSON, one object per line
 
 
 @contextmanager
 def open_bus(asked: Asked, *, makes: bool = False) -> Iterator[Bus]:
-    """The bus of `--root` or of the working directory; its warnings and notices go to stderr, a line each.
+    """Open the bus of `--root` or of the working directory; its warnings and notices go to stderr, one per line.
 
-    NotFound where there is none and the command does not make one.
+    NotFound if there is none and the command does not create one.
     """
     from intercom.bus.bus import Bus
 
@@ -48,7 +48,7 @@ def open_bus(asked: Asked, *, makes: bool = False) -> Iterator[Bus]:
 
 
 def whose(config: Config) -> Speaker:
-    """Whose command this is."""
+    """Who runs this command."""
     from contextlib import closing
 
     from intercom.fleet.speaker import speaker
@@ -62,21 +62,21 @@ def whose(config: Config) -> Speaker:
 
 
 def for_people(config: Config) -> None:
-    """Refused where this command runs in a worker's session: it takes away what others said."""
+    """Raise Refused in a worker's session: this command takes away what others said."""
     from intercom.fleet.speaker import authority
 
     authority(whose(config))
 
 
 class Author(NamedTuple):
-    """Who sends, as `Bus.send` takes it."""
+    """The sender, as `Bus.send` takes it."""
 
     sender: str
     via: str
 
 
 def author(bus: Bus, wanted: str | None) -> Author:
-    """Who speaks by this command; Refused for a name that is another's. Says what is not proven."""
+    """The sender of this command; Refused for another's name. Warns if it is unproven."""
     from contextlib import closing
 
     from intercom.core.message import UNPROVEN
@@ -94,14 +94,14 @@ def author(bus: Bus, wanted: str | None) -> Author:
 
 
 def whole(bus: Bus, ident: str) -> str:
-    """The id that a person shortened. UsageError where several begin so; where none does, what was typed."""
+    """The full id for a shortened one. UsageError if several match; unchanged if none does."""
     from intercom.bus.standing import whole_id
 
     return bus.ask(lambda db: whole_id(db, ident))
 
 
 def answered(bus: Bus, found: Sequence[Message]) -> dict[str, str]:
-    """What the messages say that these answer, by id, for a person to know it by more than its id."""
+    """The texts of the messages that these answer, by id, so that a person recognises them."""
     idents = {one.reply_to for one in found[-_MOST:] if one.reply_to}
     if not idents:
         return {}
@@ -111,7 +111,7 @@ def answered(bus: Bus, found: Sequence[Message]) -> dict[str, str]:
 
 
 def there(config: Config) -> None:
-    """NotFound where there is no bus: looking makes nothing."""
+    """Raise NotFound if there is no bus: commands that only look do not create one."""
     if not config.made:
         from intercom.core.errors import NotFound
 
@@ -119,7 +119,7 @@ def there(config: Config) -> None:
 
 
 def warn(config: Config) -> None:
-    """Say what is wrong with where the bus lies: another root than expected, a log in git."""
+    """Warn of problems with where the bus is: an unexpected root, a log in git."""
     from intercom.system.git_index import tracked
 
     for text in config.cautions:
@@ -133,9 +133,9 @@ def warn(config: Config) -> None:
 
 
 def message_text(word: str) -> str:
-    """The message itself, or standard input for `-`: its bytes as they are, also where they are not UTF-8.
+    """The message itself, or standard input for `-`, with its bytes preserved even if they are not UTF-8.
 
-    But text that the system's own programs write in another encoding is that text.
+    Text that the system's own programs write in another encoding is converted.
     """
     if word != "-":
         return word

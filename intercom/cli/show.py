@@ -1,8 +1,8 @@
-"""Owns everything that is printed, and how values look on a terminal and in JSON.
+"""Owns everything that is printed: how values look on a terminal and in JSON.
 
-What a message, a file or another machine holds is data: whatever is printed goes through `core.display`, so that
-no value ends its line or moves the cursor, and a body is indented, so that none can look like another message's
-header. On a terminal that holds for lines too long for it as well: they go on indented.
+The content of a message, a file or another machine is data: all output goes through `core.display`, so no value can
+end its line or move the cursor, and bodies are indented, so none can look like another message's header. Lines too
+long for the terminal are wrapped with an indent for the same reason.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _COLOUR = {
     "ASK": MAGENTA,
     "REPLY": CYAN,
 }
-Texts = Mapping[str, str]  #: texts of messages, by id
+Texts = Mapping[str, str]  #: message texts, by id
 _NO_TEXTS: Texts = {}
-_BRIEF = 40  #: characters of what is answered
-_INDENT = "  "  #: before the lines of a body
+_BRIEF = 40  #: characters of an answered message
+_INDENT = "  "  #: prefix of the lines of a body
 _BAR = 30  #: characters
-_NARROWEST = 20  #: columns; on a terminal that says it has fewer, nothing is folded
+_NARROWEST = 20  #: columns; a terminal that reports fewer gets no wrapping
 
 
 class Painted(NamedTuple):
-    """A text and the codes of its colour, which count where colour is wanted."""
+    """A text and its colour code, which applies if colour is wanted."""
 
     text: str
     codes: tuple[int, ...]
@@ -49,12 +49,12 @@ Part = str | Painted
 
 
 def paint(text: str, *codes: int) -> Painted:
-    """`text` in colour, for `line`."""
+    """A coloured `text`, for `line`."""
     return Painted(text, codes)
 
 
 def counted(count: int) -> str:
-    """So many messages, in words."""
+    """A number with its noun, in words."""
     return "1 message" if count == 1 else f"{count} messages"
 
 
@@ -62,21 +62,21 @@ def counted(count: int) -> str:
 
 
 def line(*parts: Part, error: bool = False, hang: int = 0) -> None:
-    """Print one line, on stdout or stderr: whatever its parts hold, it stays one and is only read.
+    """Print one line, on stdout or stderr, with inert content.
 
-    `hang`: on a terminal, what is too wide goes on so many columns in.
+    `hang`: on a terminal, wrapped rows are indented by this many columns.
     """
     fold = _columns() if hang and not error else 0
     _put([[_shown(part) for part in parts]], sys.stderr if error else sys.stdout, fold=fold, hang=hang)
 
 
 def note(text: str) -> None:
-    """Say something beside the output: one line on stderr."""
+    """Print a remark, one line on stderr."""
     line(f"intercom: {sentence(text)}", error=True)
 
 
 def block(body: str, *, error: bool = False) -> None:
-    """Print a text of several lines as it is laid out."""
+    """Print a text of several lines in its own layout."""
     _put([[Painted(row, ())] for row in framed(body, "")], sys.stderr if error else sys.stdout)
 
 
@@ -87,7 +87,7 @@ def rows(found: Sequence[Sequence[str]]) -> None:
 
 
 def table(found: Sequence[Sequence[str]], indent: int = 0) -> None:
-    """Print rows without a heading, columns aligned; on a terminal none is wider than it."""
+    """Print rows without a heading, columns aligned, and on a terminal no wider than it."""
     for text in columns(found):
         cut(" " * indent + text)
 
@@ -105,7 +105,7 @@ def columns(found: Sequence[Sequence[str]]) -> list[str]:
 
 
 def cut(text: str, *codes: int) -> None:
-    """Print one line, on a terminal no wider than it: what is too long ends in an ellipsis."""
+    """Print one line; on a terminal, one that is too long ends in an ellipsis."""
     width, shown = _columns(), value(text)
     if width:
         from intercom.core.columns import breaks
@@ -116,7 +116,7 @@ def cut(text: str, *codes: int) -> None:
 
 
 def first_line(body: str, most: int = 100) -> str:
-    """How a message begins, on one line; of a contract what is to be done."""
+    """The beginning of a message on one line; of a contract, the instructions."""
     from intercom.core.contract import gist
     from intercom.core.texts import one_line
 
@@ -124,7 +124,7 @@ def first_line(body: str, most: int = 100) -> str:
 
 
 def since(at: str | None) -> str:
-    """How long ago a UTC time was, in the largest unit; a dash where there is none."""
+    """How long ago a UTC time was, in the largest unit; a dash if there is none."""
     from intercom.core.message import age
 
     try:
@@ -140,21 +140,21 @@ def since(at: str | None) -> str:
 
 
 def json_line(found: Mapping[str, Any]) -> None:
-    """One JSON object on one line, in ASCII: it is one line to every reader, in every locale, and its values exact."""
+    """Print a JSON object on one ASCII line, which every reader and locale handles; its values are exact."""
     import json
 
     print(escaped(json.dumps(found)))
 
 
 def bar(done: int, total: int) -> None:
-    """Draw progress on stderr, over the line before."""
+    """Draw a progress bar on stderr, over the previous one."""
     part = min(done / total, 1.0) if total else 1.0
     filled = round(part * _BAR)
     print(f"\rindexing [{'#' * filled}{'.' * (_BAR - filled)}] {part:4.0%}", end="", file=sys.stderr, flush=True)
 
 
 def no_bar() -> None:
-    """Wipe the progress bar out."""
+    """Erase the progress bar."""
     print("\r\x1b[K", end="", file=sys.stderr)
 
 
@@ -162,8 +162,8 @@ def no_bar() -> None:
 
 
 def screenful(found: Sequence[Message], texts: Texts = _NO_TEXTS) -> Sequence[Message]:
-    """The newest of the messages that fit a screen; all of them where no person watches."""
-    rows = height() - 2  # the prompt, and the line that says that there is more
+    """The newest messages that fit on a screen; all of them if no person watches."""
+    rows = height() - 2  # less the prompt, and the line that says that there is more
     used = 0
     for count, one in enumerate(reversed(found) if rows > 0 else ()):
         _paged.append([])
@@ -175,7 +175,7 @@ def screenful(found: Sequence[Message], texts: Texts = _NO_TEXTS) -> Sequence[Me
 
 
 def messages(found: Iterable[Message], *, as_json: bool, texts: Texts = _NO_TEXTS) -> None:
-    """Print messages: a header line and the indented body each, or JSON. `texts`: what those say that they answer."""
+    """Print messages: a header line and the indented body each, or JSON. `texts`: the messages that they answer."""
     for one in found:
         if as_json:
             json_line(one.to_json())
@@ -203,7 +203,7 @@ def message(one: Message, texts: Texts = _NO_TEXTS) -> None:
 
 
 def edited(one: Message, *, as_json: bool) -> None:
-    """Say that a message was edited after its reader was given it."""
+    """Report that a message was edited after its reader got it."""
     from intercom.core.texts import edited as told
 
     text = told(one.id, one.sender, one.body)
@@ -211,7 +211,7 @@ def edited(one: Message, *, as_json: bool) -> None:
 
 
 def _about(one: Message, texts: Texts) -> list[Part]:
-    """What must be known of a message besides who, when and what."""
+    """Further facts about a message, besides who, when and what."""
     notes: list[Part] = []
     if one.doubt:
         notes.append(paint(one.doubt, YELLOW))
@@ -231,7 +231,7 @@ def _about(one: Message, texts: Texts) -> list[Part]:
 
 
 def local(at: str | None) -> str:
-    """A UTC time in local time, to the second; a dash where there is none; what is not a time as it stands."""
+    """A UTC time as local time, to the second; a dash if there is none; anything else unchanged."""
     if not at:
         return "-"
     import time
@@ -253,12 +253,12 @@ def coloured() -> bool:
 
 
 def terminal() -> bool:
-    """Whether a person sees stdout as it is."""
+    """Whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _columns() -> int:
-    """How wide the terminal on stdout is; 0 where there is none, or it does not say."""
+    """The width of the terminal on stdout; 0 if there is none, or it is unknown."""
     try:
         columns = os.get_terminal_size(sys.stdout.fileno()).columns if terminal() else 0
     except (OSError, ValueError):
@@ -271,7 +271,7 @@ def _shown(part: Part) -> Painted:
 
 
 def _put(lines: Iterable[Sequence[Painted]], stream: TextIO | None, *, fold: int = 0, hang: int = 0) -> None:
-    """Print lines whose parts are harmless already; `fold`: what is wider than so many columns goes on indented."""
+    """Print lines with inert parts; rows wider than `fold` columns are wrapped with an indent."""
     if stream is None:
         return
     colour = coloured()
@@ -286,11 +286,11 @@ def _put(lines: Iterable[Sequence[Painted]], stream: TextIO | None, *, fold: int
 
 # -- more than a screen -------------------------------------------------------------------------------
 
-_paged: list[list[str]] = []  #: the lines of the block that is to be paged
+_paged: list[list[str]] = []  #: the lines of the block that goes to the pager
 
 
 def height() -> int:
-    """How many lines the terminal on stdout has; 0 where there is none, or it does not say."""
+    """The lines of the terminal on stdout; 0 if there is none, or it is unknown."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).lines if terminal() else 0
     except (OSError, ValueError):
@@ -299,7 +299,7 @@ def height() -> int:
 
 @contextmanager
 def paged(*, wanted: bool = True) -> Iterator[None]:
-    """Show what the block prints in a pager, where a person watches and it is more than a screen."""
+    """Show the output of the block in a pager, if a person watches and it is more than a screen."""
     rows = height()
     if not wanted or not rows:
         yield
@@ -315,7 +315,7 @@ def paged(*, wanted: bool = True) -> Iterator[None]:
 
 
 def page(text: str, *, at_end: bool = True) -> bool:
-    """Hand a harmless text to the person's pager; False where there is none."""
+    """Show an inert text in the person's pager; False if there is none."""
     from intercom.core.errors import IntercomError
     from intercom.system import proc
 
@@ -323,7 +323,7 @@ def page(text: str, *, at_end: bool = True) -> bool:
     if not words or words[0] == "cat":
         return False
     if words == ["less"]:
-        words = ["less", "-R", *(["+G"] if at_end else [])]  # colours, and the newest, which is last
+        words = ["less", "-R", *(["+G"] if at_end else [])]  # show colours, and start at the newest, which is last
     try:
         proc.feed(words, text.encode("utf-8", "backslashreplace"))
     except IntercomError:
@@ -332,11 +332,11 @@ def page(text: str, *, at_end: bool = True) -> bool:
 
 
 def _folded(parts: Sequence[Painted], width: int, hang: int = 0) -> Iterator[Sequence[Painted]]:
-    """The rows of one line; all but the first are indented."""
+    """The rows of one wrapped line; all but the first are indented."""
     from intercom.core.columns import breaks
 
     text = "".join(part.text for part in parts)
-    own = len(text) - len(text.lstrip(" "))  # a line that is wrapped keeps its own indent
+    own = len(text) - len(text.lstrip(" "))  # a wrapped line keeps its own indent
     indent = " " * max(len(_INDENT), min(hang or own, width // 2))
     starts = [0, *breaks(text, width, len(indent))]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):

@@ -1,4 +1,4 @@
-"""Owns `intercom status`: what a lead looks at. Who waits for a person, what each agent does, where the bus lies."""
+"""Owns `intercom status`: who waits for a person, what each agent does, where the bus is."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def status(
 
 
 def _short(asked: Asked) -> int:
-    """What waits for a person and what is unread, in a few characters."""
+    """Print what waits for a person and what is unread, in a few characters."""
     from intercom.bus.standing import open_questions
     from intercom.core.message import USER
     from intercom.fleet.overview import permissions
@@ -66,7 +66,7 @@ def _short(asked: Asked) -> int:
 
 
 def _waiting(found: Overview, unread: int) -> None:
-    """Who waits for a person, and what that person can type."""
+    """Print who waits for a person, and what that person can type."""
     rows = [(one.id, one.sender, show.since(one.at), show.first_line(one.body)) for one in found.questions]
     rows += [(one.request, one.worker, show.since(one.at), f"may I: {one.what}") for one in found.permissions]
     rows += [
@@ -91,7 +91,7 @@ def _waiting(found: Overview, unread: int) -> None:
 
 
 def _agents(found: list[Agent]) -> None:
-    """Each agent on a line, and below it what it is at and what it said last."""
+    """Print each agent on a line, with its activity and last message below."""
     from intercom.fleet.overview import NEEDS_YOU, STUCK
 
     if not found:

@@ -1,4 +1,4 @@
-"""Owns times as people write them: `14:00`, `yesterday`, `2h`, `1h30m`, `2026-01-31`, `monday 9:30`."""
+"""Owns parsing times as people write them: `14:00`, `yesterday`, `2h`, `1h30m`, `2026-01-31`, `monday 9:30`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 def moment(text: str, now: float | None = None) -> str:
-    """UTC of a time that a person wrote: ISO 8601 (local unless it says otherwise), a day, a clock time, or an age.
+    """Convert a person's time to UTC: ISO 8601 (local unless it has a zone), a day, a time of day, or an age.
 
-    A clock time alone is the last one that has been; a day alone begins at midnight. UsageError for anything else.
+    A time of day alone is its last occurrence; a day alone means its midnight. UsageError for anything else.
     """
     present = time.time() if now is None else now
     said = " ".join(text.lower().split())
@@ -45,7 +45,7 @@ def moment(text: str, now: float | None = None) -> str:
 
 
 def _days_back(day: str, present: float) -> int | None:
-    """How many days ago a day was; None for what names no day."""
+    """How many days ago a day was; None if it names no day."""
     if day in {"", "today"}:
         return 0
     if day == "yesterday":
@@ -55,7 +55,7 @@ def _days_back(day: str, present: float) -> int | None:
 
 
 def _at(present: float, back: int, clock: str) -> float | None:
-    """Local midnight or a clock time so many days ago; a time alone that is still to come was yesterday."""
+    """Local midnight or a time of day, this many days ago; a time alone that is in the future means yesterday."""
     found = _CLOCK.match(clock or "0:00")
     hour, minute, second = (int(part or 0) for part in found.groups()) if found else (99, 0, 0)
     if hour > 23 or minute > 59 or second > 59:

@@ -1,4 +1,4 @@
-"""Owns `intercom trust`: which other machines, and which powers in the project's settings, count here."""
+"""Owns `intercom trust`: which other machines, and which powers in the project's settings, are trusted here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def trust(
     *,
     revoke: Annotated[bool, Arg(help="trust it no more")] = False,
 ) -> int:
-    """Let another machine's orders, or what the settings allow, count in this project."""
+    """Let another machine's orders, or the powers in the settings, count in this project."""
     from intercom.bus.trusting import SETTINGS
     from intercom.core.config import load
 

@@ -1,4 +1,4 @@
-"""Owns `intercom ui`: the screen for people, or the same as lines."""
+"""Owns `intercom ui`: the screen for people, or the same as lines of text."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def ui(
 
 
 def _lines(asked: Asked) -> int:
-    """The state once, then every message as it comes, and what newly waits for a person."""
+    """Print the state once, then every message as it comes, and what newly waits for a person."""
     from intercom.cli.fleet import crew_of
     from intercom.cli.status import status
     from intercom.cli.tui.source import picture
     from intercom.system.watch import Watch
 
     with crew_of(asked) as crew, Watch(crew.bus.config.folder) as watch:
-        found = picture(crew)  # first: what comes while the state is printed is told below it
+        found = picture(crew)  # first, so that what comes while the state is printed follows it
         seen, waits = found.newest, {item.key for item in found.waits}
         status(asked)
         while True:

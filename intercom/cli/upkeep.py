@@ -27,12 +27,12 @@ def compact(asked: Asked, *, keep: Keep = None) -> int:
 
 
 def clear(asked: Asked, *, keep: Keep = 100) -> int:
-    """The same, as InterComm has it."""
+    """The same under InterComm's name."""
     return compact(asked, keep=keep)
 
 
 def rebuild(asked: Asked) -> int:
-    """Rebuild the index, with a progress bar where a person watches."""
+    """Rebuild the index, with a progress bar if a person watches."""
     watched = sys.stderr is not None and sys.stderr.isatty() and not asked.json
     with open_bus(asked) as bus:
         found = bus.rebuild(show.bar if watched else None)

@@ -1,4 +1,4 @@
-"""Owns `intercom watch`: the log, live in a terminal, for a person to keep open."""
+"""Owns `intercom watch`: follows the log in a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from intercom.bus.bus import Bus
     from intercom.core.message import Message
 
-_LOOK_AGAIN = 5.0  #: seconds; a look although nothing seems to have changed
+_LOOK_AGAIN = 5.0  #: seconds between looks without a change event
 
 
 def watch(asked: Asked, *, limit: Annotated[int, Arg(help="begin with the last N", metavar="N")] = 10) -> int:
@@ -31,7 +31,7 @@ def watch(asked: Asked, *, limit: Annotated[int, Arg(help="begin with the last N
             changes.wait(_LOOK_AGAIN)
             try:
                 found, said = _since(bus, last), ""
-            except StorageError as error:  # a person keeps this open: it may pass
+            except StorageError as error:  # a person keeps this open, and the error may pass
                 found, said = [], brief(error)
             show.messages(found, as_json=asked.json)
             last = found[-1] if found else last
@@ -43,14 +43,14 @@ def watch(asked: Asked, *, limit: Annotated[int, Arg(help="begin with the last N
 
 
 def _since(bus: Bus, last: Message | None) -> list[Message]:
-    """What came after a message; everything, where the folder was deleted meanwhile and the numbers began again."""
+    """What came after a message; everything if the folder was deleted meanwhile and numbering began again."""
     if last is None:
         return bus.history()
     found = bus.history(after=last.seq)
     newest = found or bus.history(limit=1)
     if newest and (newest[-1].seq or 0) < (last.seq or 0):
         try:
-            bus.versions(last.id)  # the newest may only be hidden
+            bus.versions(last.id)  # the newest message may just be hidden
         except NotFound:
             return bus.history()
     return found

@@ -1,4 +1,4 @@
-"""Owns how wide text is on a terminal, and where a line that is too wide is broken."""
+"""Owns the width of text on a terminal, and where a line that is too wide is broken."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _TAB = 8  #: columns, at most
 
 
 def breaks(text: str, width: int, indent: int) -> list[int]:
-    """Where in `text` a new row begins, so that none has more than `width` columns.
+    """Where to break `text`, so that no row has more than `width` columns.
 
-    Between words where there are any. All rows but the first are to be indented by `indent` columns.
+    Between words if possible. All rows but the first will be indented by `indent` columns.
     """
     if len(text) <= width and text.isascii() and text.isprintable():
         return []
     found: list[int] = []
-    start = used = word = 0  # where the row and its last word begin, and what of the row is used
-    room, seen = width, False  # `seen`: the row has more than blanks, so it may end at one
+    start = used = word = 0  # start of the row and of its last word, and columns used in the row
+    room, seen = width, False  # `seen`: the row has more than blanks, so it may end at one of them
     for at, char in enumerate(text):
         columns = _columns(char)
         if used + columns > room and at > start:
@@ -31,12 +31,12 @@ def breaks(text: str, width: int, indent: int) -> list[int]:
 
 
 def columns_of(text: str) -> int:
-    """How many columns a text takes, at most."""
+    """An upper bound of the columns that a text takes."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def _columns(char: str) -> int:
-    """An upper bound: what joins others, and is seen with them, counts too."""
+    """An upper bound for one character: combining characters count, too."""
     if char.isascii():
         return _TAB if char == "\t" else 1
     return 2 if east_asian_width(char) in "WF" else 1

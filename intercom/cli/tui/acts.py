@@ -1,4 +1,4 @@
-"""Owns what the keys of the screen do on the bus; each says in words what came of it."""
+"""Owns what the screen's keys do on the bus; each returns its result in words."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from intercom.fleet.crew import Crew
 from intercom.system import tmux
 from intercom.system.git import git
 
-_DIFF = 4_000_000  #: characters of a diff that are shown
-_LAST = 200  #: lines of what a worker without a terminal said
+_DIFF = 4_000_000  #: maximum characters of a diff
+_LAST = 200  #: lines of output of a worker without a terminal
 
 
 class Answered(NamedTuple):
-    """What came of a decision; `changed`: it was not given, for something else is asked by now."""
+    """The result of a decision; `changed`: it was not given, because the request has changed."""
 
     said: str
     changed: bool = False
@@ -41,7 +41,7 @@ def answer(crew: Crew, item: Item, decision: str) -> Answered:
 
 
 def say(crew: Crew, to: str, text: str, answers: Message | None = None) -> str:
-    """Send what a person wrote, as an answer where it is one. UnknownName, Refused, UsageError."""
+    """Send a person's text, as an answer if it is one. UnknownName, Refused, UsageError."""
     from intercom.fleet.speaker import checked, speaker
 
     sender, via = checked(crew.state, speaker(crew.state, os.environ), None)
@@ -55,14 +55,14 @@ def say(crew: Crew, to: str, text: str, answers: Message | None = None) -> str:
 
 
 def reply(crew: Crew, answers: Message, text: str) -> str:
-    """As `say`, to a message as it was read. Refused, too, where it is not as it was."""
+    """As `say`, to a message as it was read; also Refused if that has changed."""
     if find(crew, answers.id).body != answers.body:
         raise Refused(f"what {answers.sender} wrote was changed meanwhile; nothing was sent. Read it again.")
     return say(crew, answers.sender, text, answers)
 
 
 def _wakes(crew: Crew, to: str, ident: str) -> bool:
-    """Whether its session was woken for the message, or is at work and is told anyway."""
+    """Whether its session was woken for the message, or is running and gets it anyway."""
     from intercom.fleet.wake import safely
 
     done = safely(crew, to, ident)
@@ -75,7 +75,7 @@ def find(crew: Crew, ident: str) -> Message:
 
 
 def mark_read(crew: Crew) -> str:
-    """Take everything as read that is for the person at the screen."""
+    """Mark everything for the person at the screen as read."""
     crew.bus.confirms = True
     try:
         count = len(crew.bus.read(USER))
@@ -96,14 +96,14 @@ def nudge(crew: Crew, worker: str) -> str:
 
 
 class Terminal(NamedTuple):
-    """What a worker's terminal shows, or why nothing does."""
+    """The content of a worker's terminal, or why there is none."""
 
     text: str
     there: bool = True
 
 
 def peek(crew: Crew, worker: str) -> Terminal:
-    """What a worker's terminal shows now; of one without, what it said last."""
+    """The present content of a worker's terminal; without one, its last output."""
     row = crew.sessions.get(worker)
     if row is not None and row.pane is None and (said := kept.output(crew.bus.config, worker)) is not None:
         return Terminal("\n".join(said[1].splitlines()[-_LAST:]) or "(nothing yet)")
@@ -122,7 +122,7 @@ class Waiting(NamedTuple):
     worker: str
     branch: str
     base: str
-    text: str  #: in lines, harmless
+    text: str  #: lines, inert
 
 
 def queue(crew: Crew) -> list[Waiting]:
@@ -152,14 +152,14 @@ def _waiting(row: dict[str, Any]) -> Waiting:
 
 
 def diff(crew: Crew, one: Waiting) -> str:
-    """What a branch changes since it left its base; nothing that a repository's own settings name is run."""
+    """What a branch changed since it left its base; runs nothing that a repository's settings name."""
     words = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--stat", "--patch", f"{one.base}...{one.branch}"]
     text = git(crew.bus.config.root, *words, "--").out
     return text[:_DIFF] or f"{one.branch} changes nothing against {one.base}"
 
 
 def health(crew: Crew) -> list[tuple[str, str, str, str]]:
-    """What `doctor` finds: state, check, what it says, what to do."""
+    """The findings of `doctor`: state, check, text, what to do."""
     from intercom.doctor import examine, runs_on
 
     found = [*runs_on(), *examine(crew.bus.config, os.environ)]

@@ -1,6 +1,6 @@
-"""Owns the keys of the screen: what each does with what is highlighted, shown in full at that moment, and nothing else.
+"""Owns the screen's keys: each acts on the highlighted item, shown in full at that moment, and on nothing else.
 
-A key that answers a permission does so for what was on the screen long enough to be read, and to its end.
+A key that answers a permission counts only if the request was on the screen long enough to be read, and to its end.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ y             one type of messages              Escape all messages again
 m             mark all that is for you as read
 e             edit the log in $EDITOR            q      quit
 """
-_TALK_ONLY = {"answer", "reply", "search", "thread", "type", "fold"}  #: keys about what the other tabs do not show
+#: Keys about things that the other tabs do not show.
+_TALK_ONLY = {"answer", "reply", "search", "thread", "type", "fold"}
 
 
 class Ui(Frame):
@@ -73,10 +74,10 @@ class Ui(Frame):
         Binding("q", "quit", "quit"),
     ]
 
-    _pressed = float("-inf")  #: when a key to answer was pressed last
+    _pressed = float("-inf")  #: when an answering key was last pressed
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys about something that another tab shows are not offered."""
+        """Whether to offer a key: not if it is about something on another tab."""
         del parameters
         tabs = self.screen_stack[0].query(TabbedContent) if self.screen_stack else None
         shown = tabs.first().active if tabs else "talk-tab"
@@ -86,11 +87,11 @@ class Ui(Frame):
 
     @property
     def _talks(self) -> bool:
-        """Whether the lists and the conversation are on the screen."""
+        """Whether the lists and the conversation are shown."""
         return bool(self.part(TabbedContent).active == "talk-tab")
 
     def _worker(self) -> str:
-        """The agent that a key is about: of what waits where that is in focus, else of the list."""
+        """The agent that a key applies to: that of the waiting item in focus, else of the agents' list."""
         if not self._talks:
             row = self.part(Queue).chosen
             if row is None:
@@ -121,7 +122,7 @@ class Ui(Frame):
 
     @work
     async def action_answer(self, decision: str) -> None:
-        """Allow or deny what is highlighted and told in full; nothing else."""
+        """Allow or deny the highlighted request, if it is shown in full."""
         item = self._chosen()
         if item is None or item.kind != PERMISSION:
             self.notify("no permission is highlighted", severity="warning")
@@ -130,7 +131,7 @@ class Ui(Frame):
             self.notify("there is no room to show it: make the window larger", severity="warning")
             return
         pressed, self._pressed = self._pressed, time.monotonic()
-        if min(self.since_told(), self._pressed - pressed) < dialogs.READ:  # a key that is held down answers once
+        if min(self.since_told(), self._pressed - pressed) < dialogs.READ:  # a key held down answers only once
             self.notify("that came just now: read it, then press again", severity="warning")
             return
         if (
@@ -139,7 +140,7 @@ class Ui(Frame):
             and not await self.push_screen_wait(Decide(item.who, item.detail))
         ):
             return
-        self._pressed = time.monotonic()  # what was read in full was pressed there
+        self._pressed = time.monotonic()  # it was read in full in the dialog
         done = await self.ask(lambda crew: acts.answer(crew, item, decision))
         if done is not None:
             self.notify(sentence(done.said), severity="warning" if done.changed else "information", markup=False)
@@ -147,7 +148,7 @@ class Ui(Frame):
 
     @work
     async def action_reply(self) -> None:
-        """Answer the question that is highlighted, or the message in focus."""
+        """Answer the highlighted question, or the message in focus."""
         ident = self._message()
         if not ident:
             self.notify("highlight a question, or go to a message", severity="warning")
@@ -159,7 +160,7 @@ class Ui(Frame):
                 return
 
     def _message(self) -> str:
-        """The message in focus, else the question that is highlighted; "" for none."""
+        """The message in focus, else the highlighted question; "" for none."""
         item, card = self._chosen(), self.focused
         if isinstance(card, Card):
             return card.one.message.id
@@ -167,7 +168,7 @@ class Ui(Frame):
 
     @work
     async def action_write(self) -> None:
-        """Write to the agent that is highlighted."""
+        """Write to the highlighted agent."""
         name, text = self._worker(), ""
         while name and (text := await self.push_screen_wait(Ask(f"To {name}:", text))).strip():
             if await self.do(partial(acts.say, to=name, text=text)):
@@ -175,7 +176,7 @@ class Ui(Frame):
 
     @work
     async def action_nudge(self) -> None:
-        """Wake the agent that is highlighted."""
+        """Wake the highlighted agent."""
         if name := self._worker():
             await self.do(lambda crew: acts.nudge(crew, name))
 
@@ -188,7 +189,7 @@ class Ui(Frame):
 
     @work
     async def action_peek(self) -> None:
-        """Look at a terminal, without taking it over."""
+        """Show a terminal without taking it over."""
         name = self._worker()
         if not name:
             return
@@ -201,7 +202,7 @@ class Ui(Frame):
 
     @work
     async def action_open(self) -> None:
-        """Take a terminal over, and come back."""
+        """Attach to a terminal, and return afterwards."""
         if not (name := self._worker()):
             return
         shown = await self.ask(lambda crew: acts.peek(crew, name))
@@ -223,7 +224,7 @@ class Ui(Frame):
         self.post_message(self.Changed())
 
     def _outside(self, act: Callable[[], object]) -> bool:
-        """Do something with the terminal as it was; False where there is none to give away."""
+        """Run something with the normal terminal; False if there is none."""
         try:
             with self.suspend():
                 act()
@@ -233,7 +234,7 @@ class Ui(Frame):
 
     @work
     async def action_diff(self) -> None:
-        """What the highlighted branch changes, in the person's pager."""
+        """Show what the highlighted branch changes, in the person's pager."""
         row = self.part(Queue).chosen if not self._talks else None
         if row is None:
             self.notify("highlight a branch in the queue (2)", severity="warning")
@@ -259,7 +260,7 @@ class Ui(Frame):
 
     @work
     async def action_thread(self) -> None:
-        """Only the thread of the message in focus."""
+        """Show only the thread of the message in focus."""
         ident = self._message()
         message = await self.ask(lambda crew: acts.find(crew, ident)) if ident else None
         if message is None or not message.thread:
@@ -269,25 +270,25 @@ class Ui(Frame):
 
     @work
     async def action_type(self) -> None:
-        """Only messages of one type."""
+        """Show only messages of one type."""
         kind = await self.push_screen_wait(Choose("Only messages of the type", sorted(kind for kind, _ in KINDS)))
         if kind:
             await self._filter(type=kind)
 
     async def action_fold(self) -> None:
-        """Fold threads, or unfold them."""
+        """Fold or unfold threads."""
         await self.part(Talk).fold()
 
     @work
     async def action_search(self) -> None:
-        """Show the messages with some words, while they are written."""
+        """Search messages while words are typed."""
         talk = self.part(Talk)
 
         async def find(words: str) -> None:
             try:
                 await talk.show(talk.wanted if not words.strip() else Filter(), words.strip())
             except IntercomError:
-                pass  # a phrase that is not finished yet
+                pass  # an unfinished phrase
 
         words = await self.push_screen_wait(Search('Search all messages: words, a "phrase", prefix*', find))
         try:
@@ -296,23 +297,23 @@ class Ui(Frame):
             self.notify(sentence(str(error)), severity="error", markup=False)
 
     async def action_everything(self) -> None:
-        """All messages again."""
+        """Show all messages again."""
         await self.part(Talk).show()
 
     def action_keys(self) -> None:
-        """What the keys do."""
+        """Show what the keys do."""
         self.push_screen(Show("Keys", HELP))
 
     # -- tabs ---------------------------------------------------------------------------------------
 
     async def action_tab(self, which: str) -> None:
-        """Go to another tab."""
-        self.set_focus(None)  # what has it would bring its own tab back
+        """Switch to another tab."""
+        self.set_focus(None)  # the focused widget would bring its own tab back
         self.part(TabbedContent).active = which
         self.part({"talk-tab": "#waits", "queue-tab": "#queue"}.get(which, f"#{which} VerticalScroll")).focus()
 
     async def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
-        """Find what it shows, each time it is shown."""
+        """Load a tab's content each time it is shown."""
         self.refresh_bindings()
         if event.pane.id == "talk-tab":
             self.tell_in_full()

@@ -1,4 +1,4 @@
-"""Owns what comes up over the screen: writing a text, looking at a terminal, the keys."""
+"""Owns the dialogs over the screen: entering text, looking at a terminal, the list of keys."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from textual.widgets.option_list import Option
 
 from intercom.core.display import framed, value
 
-READ = 0.7  #: seconds that something is on the screen before a key answers it
-_REST = 0.15  #: seconds without a key after which words are looked for
-_AGAIN = 0.5  #: seconds between two looks at a terminal, as long as it is looked at
+READ = 0.7  #: seconds for which something must be on the screen before a key answers it
+_REST = 0.15  #: seconds without a key press before a search starts
+_AGAIN = 0.5  #: seconds between two reads of a terminal that is shown
 
 
 class Ask(ModalScreen[str]):
-    """Asks for one line of text; "" where it was left."""
+    """Asks for one line of text; "" if it was cancelled."""
 
     DEFAULT_CSS = """
     Ask { align: center bottom; }
@@ -41,32 +41,32 @@ class Ask(ModalScreen[str]):
         self._about, self._begun = about, text
 
     def compose(self) -> ComposeResult:
-        """What it is about, which scrolls where it is long, and the line."""
+        """The subject, which scrolls if it is long, and the input line."""
         with Vertical():
             with VerticalScroll(can_focus=False):
                 yield Static(Text("\n".join(framed(self._about, ""))))
             yield Input(self._begun, placeholder="Enter sends, Escape leaves")
 
     def on_resize(self) -> None:
-        """Leave room for the line, however long what it is about is."""
+        """Leave room for the input line, however long the subject is."""
         self.query_one(VerticalScroll).styles.max_height = max(1, self.size.height - 4)
 
     def action_turn(self, pages: int) -> None:
-        """Scroll what it is about."""
+        """Scroll the subject."""
         box = self.query_one(VerticalScroll)
         box.scroll_relative(y=pages * max(1, box.size.height - 1), animate=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """It was written."""
+        """Close the dialog with the text."""
         self.dismiss(event.value)
 
     def action_leave(self) -> None:
-        """It was left."""
+        """Close the dialog without an answer."""
         self.dismiss("")
 
 
 class Search(Ask):
-    """Asks for words, and shows what they find while they are written."""
+    """Asks for words, and shows matches while they are typed."""
 
     DEFAULT_CSS = """
     Search { background: transparent; }
@@ -78,20 +78,20 @@ class Search(Ask):
         self._timer: Timer | None = None
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Look once the hand rests."""
+        """Start the search once typing pauses."""
         if self._timer is not None:
             self._timer.stop()
         words = event.value
         self._timer = self.set_timer(_REST, lambda: self._find(words))
 
     def on_unmount(self) -> None:
-        """What was written last is looked for by whoever asked."""
+        """Cancel a pending search: the caller searches for the final text."""
         if self._timer is not None:
             self._timer.stop()
 
 
 class Choose(ModalScreen[str]):
-    """Asks for one of some words; "" where it was left."""
+    """Asks for one of several words; "" if it was cancelled."""
 
     DEFAULT_CSS = """
     Choose { align: center middle; }
@@ -104,22 +104,22 @@ class Choose(ModalScreen[str]):
         self._title, self._words = title, words
 
     def compose(self) -> ComposeResult:
-        """The words."""
+        """The list of words."""
         box = OptionList(*(Option(Text(value(word))) for word in self._words))
         box.border_title = self._title
         yield box
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """It was chosen."""
+        """Close the dialog with the chosen word."""
         self.dismiss(self._words[event.option_index])
 
     def action_leave(self) -> None:
-        """It was left."""
+        """Close the dialog without an answer."""
         self.dismiss("")
 
 
 class Decide(ModalScreen[bool]):
-    """Shows a request that is longer than its place; it can be allowed once its end was on the screen."""
+    """Shows a request that is longer than its space; it can be allowed once its end was on the screen."""
 
     DEFAULT_CSS = """
     Decide { align: center middle; }
@@ -134,10 +134,10 @@ class Decide(ModalScreen[bool]):
     def __init__(self, title: str, text: str) -> None:
         super().__init__()
         self._title, self._text = title, text
-        self._since = float("inf")  #: when what is seen of it came to be seen
+        self._since = float("inf")  #: when the visible part appeared
 
     def on_mount(self) -> None:
-        """Its beginning can be read."""
+        """Record when the beginning became readable."""
         self._turned()
 
     def _turned(self) -> None:
@@ -148,18 +148,18 @@ class Decide(ModalScreen[bool]):
         self._since = time.monotonic()
 
     def compose(self) -> ComposeResult:
-        """All of it."""
+        """The whole request."""
         with VerticalScroll() as box:
             box.border_title = f"{self._title}: all of it. Space goes on; at its end a allows. Escape leaves"
             yield Static(Text("\n".join(framed(self._text, ""))))
 
     def action_more(self) -> None:
-        """A screen further."""
+        """Scroll by a screen."""
         self.query_one(VerticalScroll).scroll_page_down(animate=False)
         self._turned()
 
     def action_allow(self) -> None:
-        """Where the end is in sight, it was read; else go on. A key that is held down reads nothing."""
+        """Allow if the end is visible and had time to be read, else scroll on. A held key does not count."""
         box = self.query_one(VerticalScroll)
         since, self._since = self._since, time.monotonic()
         if self._since - since < READ:
@@ -170,12 +170,12 @@ class Decide(ModalScreen[bool]):
             self.action_more()
 
     def action_leave(self) -> None:
-        """It was left."""
+        """Close the dialog without an answer."""
         self.dismiss(False)
 
 
 class Show(ModalScreen[None]):
-    """Shows a text until a key is pressed; where `again` is given, as that finds it now."""
+    """Shows a text until a key is pressed; with `again`, it is refreshed by calling that."""
 
     DEFAULT_CSS = """
     Show { align: center middle; }
@@ -197,7 +197,7 @@ class Show(ModalScreen[None]):
         return Text("\n".join(framed(self._text, "")), no_wrap=self._again is not None)
 
     def on_mount(self) -> None:
-        """Look again and again, while it is there."""
+        """Refresh it while it is open."""
         if self._again is not None:
             self.set_interval(_AGAIN, self._look)
 
@@ -209,5 +209,5 @@ class Show(ModalScreen[None]):
             self.query_one("#shown", Static).update(self._drawn())
 
     def action_leave(self) -> None:
-        """It was looked at."""
+        """Close the dialog."""
         self.dismiss(None)

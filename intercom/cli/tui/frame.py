@@ -1,4 +1,4 @@
-"""Owns the screen's parts, and that it is drawn anew when something changed, not by the clock."""
+"""Owns the screen's layout, and redrawing it when something changed instead of at intervals."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from intercom.fleet.crew import Crew
 
 T = TypeVar("T")
-_WIDE, _LARGE, _HUGE = 110, 160, 220  #: columns from which on there are three columns, and wider ones
-_LOOK_ANYWAY = 20.0  #: seconds after which ages are told anew, and what no file tells is looked at
+_WIDE, _LARGE, _HUGE = 110, 160, 220  #: terminal widths from which on there are three columns, and wider ones
+_LOOK_ANYWAY = 20.0  #: seconds between refreshes of ages, and of what no file event reports
 _HINTS = {
     PERMISSION: "a allow  d deny  p peek",
     QUESTION: "r reply",
@@ -45,10 +45,10 @@ _PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
 
 class Ground(Screen[None]):
-    """What everything else comes up over."""
+    """The base screen, below all dialogs."""
 
     def on_screen_resume(self) -> None:
-        """What is told in full can be read again, or was replaced meanwhile."""
+        """Restart the reading time of what is shown in full, as it was covered or replaced."""
         if isinstance(self.app, Frame) and not self.app.over:
             self.app.tell_in_full()
 
@@ -90,16 +90,16 @@ class Frame(App[None]):
         self.picture: Picture | None = None
         self._drawing = self._again = self._telling = False
         self._known: set[tuple[str, str]] = set()
-        self._told: Item | None = None  #: what is told in full
-        self._read: tuple[Item | None, float] = (None, 0.0)  #: what of it was on the screen last, and since when
+        self._told: Item | None = None  #: the item shown in full
+        self._read: tuple[Item | None, float] = (None, 0.0)  #: the item last seen in full, and since when
         self._titled = ""
 
     def get_default_screen(self) -> Screen[None]:
-        """What has the parts."""
+        """The screen that holds the layout."""
         return Ground(id="_default")
 
     def compose(self) -> ComposeResult:
-        """Who, the conversation, what waits; the queue; the health."""
+        """Agents, conversation and waiting items; the queue; the health."""
         yield Static(id="top")
         with TabbedContent(initial="talk-tab"):
             with TabPane("1 Talk", id="talk-tab"), Container(id="main"):
@@ -117,9 +117,9 @@ class Frame(App[None]):
         yield Footer()
 
     async def on_mount(self) -> None:
-        """Draw it, and watch from now on."""
+        """Draw it, and start watching."""
         self.part(Waits).focus()
-        self._start(self._begin)  # the frame is on the screen by then
+        self._start(self._begin)  # the frame is on the screen before that
 
     async def _begin(self) -> None:
         await asyncio.gather(self.on_frame_changed(), self.part(Talk).show())
@@ -133,26 +133,26 @@ class Frame(App[None]):
         await self.on_frame_changed()
 
     def _start(self, work: Any) -> None:
-        """Begin something that nobody waits for; a function and no coroutine, which a screen that ends would leave."""
+        """Start background work; takes a function, as a closing screen would leave a coroutine unawaited."""
         self.run_worker(work)
 
     @property
     def over(self) -> bool:
-        """Whether the screen is going, or gone."""
+        """Whether the screen is closing or closed."""
         return self.source.closed or not self.screen_stack or not self.screen_stack[0].query(Who)
 
     def part(self, which: Any, kind: Any = None) -> Any:
-        """A part of the screen, whatever has come up over it."""
+        """A widget of the base screen, even while a dialog is open."""
         return self.screen_stack[0].query_one(which, kind) if kind else self.screen_stack[0].query_one(which)
 
     def on_unmount(self) -> None:
-        """End what watches, and give the terminal its title back."""
+        """Stop watching, and restore the terminal's title."""
         self.source.close()
         if self._titled:
             self._write(_POP_TITLE)
 
     def on_resize(self, event: Resize) -> None:
-        """Two columns where there is no room for three."""
+        """Use two columns if there is no room for three."""
         if self.over:
             return
         self.part("#main").set_class(event.size.width < _WIDE, "narrow")
@@ -163,7 +163,7 @@ class Frame(App[None]):
     # -- drawing ----------------------------------------------------------------------------------
 
     async def on_frame_changed(self) -> None:
-        """Draw anew; once more if something happened meanwhile."""
+        """Redraw; once more if something happened meanwhile."""
         self._again = True
         if self._drawing or self.over:
             return
@@ -178,7 +178,7 @@ class Frame(App[None]):
             self._drawing = False
 
     async def _talk(self) -> None:
-        """What was said since, which does not wait for the lists."""
+        """Update the conversation, which does not wait for the lists."""
         if not self.over and self.picture is not None:
             try:
                 await self.part(Talk).refresh_end()
@@ -213,11 +213,11 @@ class Frame(App[None]):
             self._telling = False
 
     def _lists(self) -> None:
-        with suppress(NoMatches, IndexError):  # a screen that goes while it is drawn loses its parts one by one
+        with suppress(NoMatches, IndexError):  # a screen that closes while being drawn loses its widgets one by one
             self._draw_lists()
 
     def _draw_lists(self) -> None:
-        """The lists and the top line, with ages as they are now."""
+        """Draw the lists and the top line, with present ages."""
         found = self.picture
         if found is None:
             return
@@ -234,7 +234,7 @@ class Frame(App[None]):
         self.tell_in_full()
 
     def _title(self, text: str) -> None:
-        """Name the terminal's window, for who looks at its tab alone."""
+        """Set the terminal window's title, for people who see only its tab."""
         if text != self._titled:
             self._write(f"{'' if self._titled else _PUSH_TITLE}\x1b]2;{text}\x1b\\")
             self._titled = text
@@ -244,7 +244,7 @@ class Frame(App[None]):
             self._driver.write(text)
 
     def tell_in_full(self) -> None:
-        """What is highlighted among what waits, in full."""
+        """Show the highlighted waiting item in full."""
         item = self.part(Waits).chosen
         if item != self._told:
             self._told = item
@@ -262,30 +262,30 @@ class Frame(App[None]):
             self._read = item, min(self._read[1], time.monotonic())
 
     def in_sight(self) -> bool:
-        """Whether what is told in full is on the screen: nothing lies over it, its tab is shown, and it has room."""
+        """Whether the full item is visible: nothing covers it, its tab is shown, and it has room."""
         box = self.part("#detail")
         shown = self.part(TabbedContent).active == "talk-tab" and len(self.screen_stack) == 1
         return bool(shown and self.size.region.contains_region(box.region) and box.size.height and box.size.width)
 
     def is_whole(self) -> bool:
-        """Whether all that is told of it can be seen, or its end was scrolled to."""
+        """Whether all of it is visible, or its end was scrolled to."""
         box = self.part("#detail")
         return bool(box.scroll_y >= box.max_scroll_y)
 
     def since_told(self) -> float:
-        """For how many seconds what is highlighted has been on the screen as it is; less than 0: it is not yet."""
-        self.tell_in_full()  # the highlight may have moved, and nothing been drawn since
+        """For how many seconds the highlighted item has been visible unchanged; negative: not yet."""
+        self.tell_in_full()  # the highlight may have moved since the last redraw
         return time.monotonic() - self._read[1]
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Tell in full what is highlighted."""
+        """Show the highlighted item in full."""
         if event.option_list.id == "waits" and not self.over:
             self.tell_in_full()
 
     # -- the bus ----------------------------------------------------------------------------------
 
     async def ask(self, find: Callable[[Crew], T], *, lists: bool = False) -> T | None:
-        """What the bus says; trouble is shown, and is None."""
+        """The result of a query on the bus; an error is shown, and gives None."""
         if self.source.closed:
             return None
         try:
@@ -295,7 +295,7 @@ class Frame(App[None]):
             return None
 
     async def do(self, act: Callable[[Crew], str]) -> bool:
-        """Do something, say what came of it, and draw it; whether it was done."""
+        """Run an action, show its result, and redraw; returns whether it succeeded."""
         told = await self.ask(act)
         if told is not None:
             self.notify(sentence(told), markup=False)

@@ -1,4 +1,4 @@
-"""Owns the lists beside the conversation: who there is, and what waits for a person."""
+"""Owns the lists beside the conversation: agents, and what waits for a person."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from intercom.core.display import sentence, value
 from intercom.fleet.overview import DONE, ELSEWHERE, IDLE, NEEDS_YOU, STUCK, WORKING, Agent
 from intercom.fleet.spending import in_words
 
-#: A group's sign and colour: never a colour alone.
+#: Each group's sign and colour: never only a colour.
 SIGNS = {NEEDS_YOU: "!", STUCK: "x", WORKING: "●", IDLE: "○", DONE: "✓", ELSEWHERE: "@"}
 _COLOUR = {NEEDS_YOU: "bold red", STUCK: "red", WORKING: "green", IDLE: "", DONE: "dim", ELSEWHERE: "dim"}
 _ASKS = {PERMISSION: "may I ", QUESTION: "asks ", UNVERIFIED: "not verified ", CONFLICT: "conflict "}
 
 
 def agent_line(agent: Agent, width: int = 0) -> Text:
-    """One agent in a few lines of this width; 0: however long they are."""
+    """An agent in a few lines of this width; 0: unlimited."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{SIGNS[agent.group]} ", shade(_COLOUR[agent.group]))
     text.append(value(agent.name), f"bold {colour_of(agent.name)}")
@@ -46,12 +46,12 @@ def agent_line(agent: Agent, width: int = 0) -> Text:
 
 
 class Who(OptionList):
-    """The agents, those that need somebody first; choosing one shows its conversation."""
+    """The list of agents, those that need attention first; choosing one shows its conversation."""
 
     BORDER_TITLE = "Who"
 
     def show(self, agents: Sequence[Agent]) -> None:
-        """Show these, and keep what is highlighted."""
+        """Show these agents, keeping the highlight."""
         keep = self.highlighted_option.id if self.highlighted_option else None
         self.clear_options()
         shown, width = None, self.scrollable_content_region.width - 2
@@ -70,13 +70,13 @@ class Who(OptionList):
 
     @property
     def chosen(self) -> str:
-        """The agent that is highlighted; "" for none."""
+        """The highlighted agent; "" for none."""
         found = self.highlighted_option
         return found.id.removeprefix("agent-") if found and found.id else ""
 
 
 class Waits(OptionList):
-    """What waits for a person."""
+    """The list of what waits for a person."""
 
     BORDER_TITLE = "Waits for you"
 
@@ -85,14 +85,14 @@ class Waits(OptionList):
         self._items: dict[str, Item] = {}
 
     def show(self, items: Sequence[Item]) -> None:
-        """Show these, and keep what is highlighted; where that is gone, the first."""
+        """Show these items, keeping the highlight; if its item is gone, highlight the first."""
         keep = self.chosen
         self._items = {f"{item.kind}-{item.key}": item for item in items}
         self.clear_options()
         for ident, item in self._items.items():
             text = Text(no_wrap=True, overflow="ellipsis")
             text.append(f"{since(item.since):>6} ", "dim")
-            text.append(f"{value(item.who)} ", "bold")  # colours of names are hard to read where it is highlighted
+            text.append(f"{value(item.who)} ", "bold")  # coloured names are hard to read when highlighted
             text.append(_ASKS.get(item.kind, ""), "bold")
             text.append(sentence(item.title))
             self.add_option(Option(text, id=ident))
@@ -102,24 +102,24 @@ class Waits(OptionList):
         if ident in self._items:
             self.highlighted = self.get_option_index(ident)
         elif items:
-            self.highlighted = 0  # the next; no key answers it before it could be read
+            self.highlighted = 0  # the next one; no key answers it before it could be read
 
     @property
     def chosen(self) -> Item | None:
-        """What is highlighted."""
+        """The highlighted item."""
         found = self.highlighted_option
         return self._items.get(found.id or "") if found else None
 
 
 class Queue(OptionList):
-    """The merge queue; choosing a row shows what its branch changes."""
+    """The merge queue; choosing a row shows the diff of its branch."""
 
     def __init__(self) -> None:
         super().__init__(id="queue")
         self._rows: list[Waiting] = []
 
     def show(self, rows: Sequence[Waiting]) -> None:
-        """Show these, and keep what is highlighted."""
+        """Show these rows, keeping the highlight."""
         keep = self.chosen
         self._rows = list(rows)
         self.clear_options()
@@ -133,7 +133,7 @@ class Queue(OptionList):
 
     @property
     def chosen(self) -> Waiting | None:
-        """What is highlighted."""
+        """The highlighted row."""
         found = self.highlighted_option
         place = int(found.id.removeprefix("row-")) if found and found.id else -1
         return self._rows[place] if 0 <= place < len(self._rows) else None

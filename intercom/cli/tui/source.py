@@ -1,7 +1,7 @@
-"""Owns what the screen shows, apart from how it looks: the bus and the fleet.
+"""Owns the data that the screen shows, apart from its look: from the bus and the fleet.
 
-Each thread here has a bus of its own, since a bus belongs to one; the screen asks and awaits. Nothing of it writes to
-the terminal.
+Each thread here has a bus of its own, because a bus belongs to one thread; the screen awaits results. Nothing here
+writes to the terminal.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from intercom.fleet.telling import Told
 
 T = TypeVar("T")
-_LOOK_AGAIN = 1.0  #: seconds after which the watching thread sees that it is to end
-_STATE = 0.25  #: seconds between two looks at the state's files
+_LOOK_AGAIN = 1.0  #: seconds between the watching thread's checks whether to end
+_STATE = 0.25  #: seconds between checks of the state's files
 
 
 class Picture(NamedTuple):
-    """What the screen shows beside the conversation. Two that are equal look the same."""
+    """What the screen shows besides the conversation. Equal pictures look the same."""
 
     agents: tuple[Agent, ...]
     waits: tuple[Item, ...]
     unread: int
     newest: int  #: the highest sequence number
     root: str
-    due: tuple[Alert, ...] = ()  #: what a person elsewhere is to be told, where their settings say so
+    due: tuple[Alert, ...] = ()  #: alerts due to a person elsewhere, if their settings ask for them
 
 
 class Ticked(NamedTuple):
-    """A message, and what became of it: stored, shown, acted on; of the recipients how many."""
+    """A message and its receipts: stored, shown, acted on, with counts of recipients."""
 
     message: Message
     shown: int = 0
@@ -54,10 +54,10 @@ class Ticked(NamedTuple):
 
 
 class Source:
-    """The bus of one project, for the screen. Close it."""
+    """The bus of one project, for the screen. Close it after use."""
 
     def __init__(self, root: str | None, changed: Callable[[], object]) -> None:
-        #: One for keys and the conversation, one for the lists: these look at everything, and nobody waits for them.
+        #: One thread for keys and the conversation, one for the lists, which are slow and which nobody waits for.
         self._pools = ThreadPoolExecutor(1, thread_name_prefix="bus"), ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._root = root
         self._crews: list[Crew | None] = [None, None]
@@ -65,11 +65,11 @@ class Source:
         self._over = threading.Event()
         self._watching: list[threading.Thread] = []
         self._spending: Spending | None = None
-        self.told: Settings | None = None  #: where a person elsewhere is told, if their settings say so
-        self.trouble = ""  #: with the person's own settings
+        self.told: Settings | None = None  #: settings for alerting a person elsewhere, if any
+        self.trouble = ""  #: the error in the person's own settings, if any
 
     async def ask(self, work: Callable[[Crew], T], *, lists: bool = False) -> T:
-        """What `work` finds, on a thread with a bus of its own. What it raises."""
+        """Run `work` on a thread with its own bus; returns its result or raises its exception."""
         return await asyncio.get_running_loop().run_in_executor(self._pools[lists], self._do, work, int(lists))
 
     def _do(self, work: Callable[[Crew], T], which: int) -> T:
@@ -79,11 +79,11 @@ class Source:
         return work(crew)
 
     def picture(self, crew: Crew) -> Picture:
-        """What there is now, by what was read before."""
+        """The present picture, using cached readings."""
         return picture(crew, self._spending, self.told)
 
     def prepare(self, crew: Crew) -> None:
-        """Read the person's own settings, which the first picture does not wait for."""
+        """Read the person's own settings, for which the first picture does not wait."""
         from intercom.fleet.personal import wants_telling
 
         try:
@@ -93,7 +93,7 @@ class Source:
             self.trouble = str(error)
 
     def tell(self, found: Sequence[Alert]) -> Told:
-        """Tell a person elsewhere, on any thread. StorageError, UsageError."""
+        """Alert a person elsewhere, on any thread. StorageError, UsageError."""
         from intercom.fleet.telling import Told, tell
 
         if self.told is None or self._root is None:
@@ -102,7 +102,7 @@ class Source:
         return tell(found, self.told, Notebook(root, os.environ), root.name)
 
     def watch(self, folder: Path) -> None:
-        """From now on call `changed`, on another thread, whenever something happened to the log or the state."""
+        """Call `changed`, on another thread, whenever the log or the state changes."""
         for follow in (self._follow, self._look):
             thread = threading.Thread(target=follow, args=(folder,), daemon=True)
             thread.start()
@@ -115,7 +115,7 @@ class Source:
                     self._changed()
 
     def _look(self, folder: Path) -> None:
-        """Look at the state's files: events would tell of our own reading, too."""
+        """Poll the state's files: events would include our own reads."""
         paths = [folder / ".intercom" / name for name in ("state.db", "state.db-wal")]
         seen = list(map(_written, paths))
         while not self._over.wait(_STATE):
@@ -130,11 +130,11 @@ class Source:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be asked any more."""
+        """Whether it is closed."""
         return self._over.is_set()
 
     def close(self) -> None:
-        """End its threads."""
+        """Stop its threads."""
         self._over.set()
         for which, pool in enumerate(self._pools):
             pool.submit(self._close, which)
@@ -144,7 +144,7 @@ class Source:
 
 
 def _written(path: Path) -> tuple[int, ...]:
-    """What tells whether somebody wrote to a file; that it was opened, or its mode set, says nothing."""
+    """A fingerprint that changes when a file is written, but not when it is opened or its mode is set."""
     try:
         found = path.stat()
     except OSError:
@@ -153,7 +153,7 @@ def _written(path: Path) -> tuple[int, ...]:
 
 
 def picture(crew: Crew, spending: Spending | None = None, told: Settings | None = None) -> Picture:
-    """What there is now; `spending` reads what each used, `told` says what somebody elsewhere is to know."""
+    """The present picture; `spending` reads usage, `told` decides on alerts."""
     now = crew.bus.status()
     found = overview(crew.bus, now, spending)
     newest = crew.bus.ask(lambda db: db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0])
@@ -162,19 +162,19 @@ def picture(crew: Crew, spending: Spending | None = None, told: Settings | None 
 
 
 def page(crew: Crew, wanted: Filter, limit: int, words: str = "") -> list[Ticked]:
-    """The newest messages that a filter lets through, oldest first, with what became of each; or those with words."""
+    """The newest messages that pass a filter, or match words, oldest first, with their receipts."""
     bus = crew.bus
     messages = bus.search(words, limit=limit)[::-1] if words else bus.ask(lambda db: history(db, wanted, limit))
     return ticked(crew, messages)
 
 
 def onward(crew: Crew, wanted: Filter, limit: int) -> list[Ticked]:
-    """The oldest messages that a filter lets through, in order, with what became of each."""
+    """The oldest messages that pass a filter, in order, with their receipts."""
     return ticked(crew, crew.bus.ask(lambda db: following(db, wanted, limit)))
 
 
 def ticked(crew: Crew, messages: Sequence[Message]) -> list[Ticked]:
-    """Messages with what became of each."""
+    """Messages with their receipts."""
     became: dict[str, list[Receipt]] = {}
     for one in crew.bus.receipts_of(messages):
         became.setdefault(one.id, []).append(one)

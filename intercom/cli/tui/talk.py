@@ -1,6 +1,6 @@
-"""Owns the conversation on the screen: cards of messages, a window of them however long the history is.
+"""Owns the conversation on the screen: message cards, of which a limited number is held however long the history.
 
-A text can draw in its own card alone: it is made harmless before markdown is read in it, and links do nothing.
+A text can only draw inside its own card: it is made inert before markdown is parsed, and links do nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
     from intercom.cli.tui.source import Source, Ticked
 
-_WINDOW = 50  #: messages that are fetched at once
-_LAID_OUT = 0.3  #: seconds after which cards have their places
-_MOST = 200  #: cards that are held
-_LONGEST = 20_000  #: characters of a body that a card shows
+_WINDOW = 50  #: messages fetched at a time
+_LAID_OUT = 0.3  #: seconds after which cards are laid out
+_MOST = 200  #: maximum number of cards held
+_LONGEST = 20_000  #: maximum characters of a body in a card
 _EMPTY = "No messages yet. w writes to the agent that is highlighted, ? tells the keys."
 _SHAPES = {"bold", "dim", "italic", "underline"}
 _COLOURS = ("cyan", "green", "yellow", "magenta", "bright_blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
 def shade(style: str) -> str:
-    """A style; its colour is left out where NO_COLOR says so: as a shade of grey it could not be read."""
+    """A style; without its colour if NO_COLOR is set, since a grey shade would be unreadable."""
     plain = os.environ.get("NO_COLOR") is not None
     return " ".join(word for word in style.split() if word in _SHAPES) if plain else style
 
@@ -48,7 +48,7 @@ def colour_of(name: str) -> str:
 
 
 def ticks(one: Ticked) -> str:
-    """What became of a message: stored, shown to all it is for, acted on by all."""
+    """A message's receipts as signs: stored, shown to all recipients, acted on by all."""
     if not one.of:
         return ""
     return "✓✓✓" if one.acted == one.of else "✓✓" if one.shown == one.of else "✓"
@@ -72,7 +72,7 @@ def header(one: Ticked) -> Text:
 
 
 def body(message: Message) -> RenderableType:
-    """The text of a card: a contract in words, else markdown."""
+    """The text of a card: a contract as prose, else markdown."""
     try:
         contract = parse(message.body) if message.type == "task" else None
     except ContractError as error:
@@ -81,7 +81,7 @@ def body(message: Message) -> RenderableType:
         words = Text(_plain(contract.role_instructions))
         report = Text(f"report back: {value(', '.join(contract.report_back))}", "dim")
         return Group(Text(value(contract.role), "bold"), words, report)
-    from rich.markdown import Markdown  # a fifth of the time to the first picture
+    from rich.markdown import Markdown  # imported late: a fifth of the time to the first picture
 
     return Markdown(_plain(message.body), hyperlinks=False, code_theme="ansi_dark")
 
@@ -105,7 +105,7 @@ class Card(Static):
     def __init__(self, one: Ticked) -> None:
         super().__init__(markup=False)
         self.one = one
-        self.replies = 0  #: folded below it
+        self.replies = 0  #: number of replies folded below it
         self.set_class(one.message.sender == SYSTEM, "system")
 
     def on_mount(self) -> None:
@@ -113,7 +113,7 @@ class Card(Static):
         self.draw()
 
     def draw(self, one: Ticked | None = None) -> None:
-        """Draw it anew, if it is not as it was."""
+        """Redraw it if it changed."""
         if one is not None:
             if one == self.one:
                 return
@@ -123,29 +123,29 @@ class Card(Static):
 
 
 class Talk(VerticalScroll):
-    """The conversation, following its end unless somebody scrolled away from it."""
+    """The conversation; it follows its end unless somebody scrolled away."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(id="talk")
         self._source = source
-        self._alone = asyncio.Lock()  #: what changes the cards does so one after the other
-        self._has_end = True  #: whether the newest are among what is held
+        self._alone = asyncio.Lock()  #: serialises changes of the cards
+        self._has_end = True  #: whether the newest messages are among the cards
         self.wanted = Filter()
         self.words = ""
         self.folded = False
 
     @property
     def cards(self) -> list[Card]:
-        """What is held, oldest first."""
+        """The cards held, oldest first."""
         return list(self.query(Card))
 
     @property
     def at_end(self) -> bool:
-        """Whether the end is in sight."""
+        """Whether the end is visible."""
         return self.scroll_y >= self.max_scroll_y - 1
 
     async def show(self, wanted: Filter | None = None, words: str = "") -> None:
-        """Show the newest messages that a filter lets through, or those with these words."""
+        """Show the newest messages that pass a filter, or those with these words."""
         async with self._alone:
             await self._show(wanted or Filter(), words)
 
@@ -154,7 +154,7 @@ class Talk(VerticalScroll):
         self.border_title = self._named()
         found = await self._page(self.wanted, words)
         if not self.is_attached:
-            return  # the screen went meanwhile
+            return  # the screen closed meanwhile
         await self.remove_children()
         if found:
             await self.mount_all(map(Card, found))
@@ -165,18 +165,18 @@ class Talk(VerticalScroll):
         self.anchor()
 
     def _fill(self) -> None:
-        """Folded, what is held may not fill the place, and nobody could scroll: fetch more."""
+        """Fetch more if the cards do not fill the space when folded, as scrolling could not trigger that."""
         if self.max_scroll_y <= 0 and len(self.cards) >= _WINDOW:
             self._start(self.older)
 
     def _named(self) -> str | None:
-        """What is let through, in words."""
+        """The filter in words."""
         told = ("with", self.wanted.about), ("thread", self.wanted.thread), ("only", self.wanted.type)
         parts = [f"{word} {value(name)}" for word, name in (*told, ("search:", self.words or None)) if name]
         return f"{', '.join(parts)}  (Escape: all)" if parts else None
 
     async def refresh_end(self) -> None:
-        """Add what came since, and mark what became of the others."""
+        """Add what came since, and update the receipts of the others."""
         async with self._alone:
             if self.words or not self.is_attached:
                 return
@@ -203,7 +203,7 @@ class Talk(VerticalScroll):
             self._fold()
 
     async def older(self) -> None:
-        """Put what came before above it."""
+        """Add older messages above."""
         async with self._alone:
             cards = self.cards
             if self.words or not cards or self.scroll_y > 0:
@@ -215,15 +215,15 @@ class Talk(VerticalScroll):
                 self._has_end = self._has_end and len(self.cards) <= _MOST
                 await self._drop(self.cards[_MOST:])
                 self._fold()
-                self.call_after_refresh(self._stay_at, first)  # it has its place only once what is new is laid out
+                self.call_after_refresh(self._stay_at, first)  # its position is known only after layout
 
     def _stay_at(self, card: Card) -> None:
-        """Show it on top; never at the very top of what is held, where no scrolling up is felt any more."""
+        """Keep this card on top; never at the very top of the list, where scrolling up has no effect."""
         if card.is_attached:
             self.scroll_to(y=max(1, card.virtual_region.y), animate=False)
 
     async def newer(self) -> None:
-        """Put what came next below it, where what is held does not reach the end any more."""
+        """Add newer messages below, if the cards do not reach the end."""
         async with self._alone:
             cards = self.cards
             if self.words or self._has_end or not cards:
@@ -248,7 +248,7 @@ class Talk(VerticalScroll):
             await card.remove()
 
     async def fold(self) -> None:
-        """Show of each thread its first message alone, or all again."""
+        """Show only the first message of each thread, or all again."""
         self.folded = not self.folded
         self._fold()
         self.set_timer(_LAID_OUT, self._fill)
@@ -271,7 +271,7 @@ class Talk(VerticalScroll):
         self.run_worker(work)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """At the top, fetch what came before; at the bottom, what came next."""
+        """At the top, fetch older messages; at the bottom, newer ones."""
         super().watch_scroll_y(old_value, new_value)
         if new_value <= 0 < old_value:
             self._start(self.older)

@@ -1,6 +1,6 @@
-"""Owns what waits for a person: permissions, dialogs on a screen, questions, `done`s that facts contradict, branches.
+"""Owns what waits for a person: permissions, dialogs on a screen, questions, contradicted `done`s, branches.
 
-Each is told in full: nobody answers what they have not read.
+Each is shown in full: nobody answers what they have not read.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from intercom.fleet.sessions import Request
 
 PERMISSION, QUESTION, UNVERIFIED, CONFLICT, MERGE = "permission", "question", "unverified", "conflict", "merge"
 _BROKEN = ("conflict", "failed")
-_SCREEN = "screen:"  #: before the worker in the key of a dialog that no hook holds
+_SCREEN = "screen:"  #: key prefix of a dialog that no hook holds
 
 
 class Item(NamedTuple):
-    """Something that waits for a person. `key` tells one from another, whatever else of it changes."""
+    """Something that waits for a person. `key` identifies it, whatever else of it changes."""
 
     kind: str
     key: str  #: the id of the request or message; the worker of a dialog or worktree
@@ -31,11 +31,11 @@ class Item(NamedTuple):
     since: str
     title: str
     detail: str
-    expect: str = ""  #: what a decision about it names
+    expect: str = ""  #: what identifies it in a decision
 
 
 def waits(crew: Crew, found: Overview) -> tuple[Item, ...]:
-    """What waits now: permissions first, they hold up a worker; then questions, then what is done and not merged."""
+    """What waits now: permissions first, because they block a worker; then questions, then finished branches."""
     items = [*_permissions(crew, found)]
     items += [Item(QUESTION, one.id, one.sender, one.at, gist(one.body), one.body) for one in found.questions]
     items += [
@@ -58,7 +58,7 @@ def waits(crew: Crew, found: Overview) -> tuple[Item, ...]:
 
 
 def still(crew: Crew, item: Item) -> Item | None:
-    """A permission as it is asked at this moment; None where it is not any more."""
+    """A permission as it is at this moment; None if it is gone."""
     if item.key.startswith(_SCREEN):
         return _on_screen(crew, item.who, item.since, item.title)
     return next((_asked(one) for one in crew.sessions.open_requests(item.who) if one.id == item.key), None)
@@ -79,7 +79,7 @@ def _asked(request: Request) -> Item:
 
 
 def _on_screen(crew: Crew, worker: str, since: str, title: str) -> Item | None:
-    """A dialog that only stands on a screen."""
+    """A dialog that is only on a screen."""
     dialog = observe.look(crew, worker).dialog
     if dialog is None:
         return None
@@ -89,7 +89,7 @@ def _on_screen(crew: Crew, worker: str, since: str, title: str) -> Item | None:
 
 
 def _expect(request: Request) -> str:
-    """What names it: its id, or all of what is asked, where that is longer than others were shown of it."""
+    """What identifies it: its id, or its whole text if others were shown less of that."""
     asks = request.request
     long = any(len(str(asks.get(key) or "")) > SHOWN for key in ("subject", "command", "url", "paths", "input"))
     whole = next((str(asks[key]) for key in ("subject", "command", "url") if asks.get(key)), "")
