@@ -162,6 +162,27 @@ def test_what_others_said_to_a_session_is_not_repeated_to_it(project: Path, monk
             assert [one for one in crew.bus.history(sender="user") if subject in one.body]
 
 
+@pytest.mark.parametrize(("told", "answered"), [("touch made", True), ("touch ma\u200bde", False)])
+def test_a_screen_that_shows_another_command_than_the_hook_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, told: str, *, answered: bool
+) -> None:
+    """What a screen cannot show is not answered there: the hook of that very request said what it is."""
+    with Crew.open(project, environ={}) as crew:
+        crew.sessions.record("worker-1", state="blocked", pid=os.getpid())
+        asks = {"tool": "Bash", "command": told, "subject": told, "input": {"command": told}}
+        crew.sessions.close(crew.sessions.ask("worker-1", asks, None))
+        monkeypatch.setattr(keys, "stands", lambda *_: True)
+        monkeypatch.setattr(keys, "take", lambda *_: keys.GONE)
+        screen = read((SCREENS / "bash-120x40.txt").read_text("utf-8"))
+        seen = Observation("worker-1", "blocked", crew.sessions.get("worker-1"), None, None, screen)
+        monkeypatch.setattr(observe, "look", lambda *_: seen)
+        if not answered:
+            with pytest.raises(Refused, match="its hook told"):
+                approve(crew, "worker-1", by="user", decision="allow", expect="touch made", timeout=0)
+            return
+        assert approve(crew, "worker-1", by="user", decision="allow", expect="touch made", timeout=0).answered
+
+
 def test_what_cannot_be_answered(project: Path) -> None:
     """Nobody of that name, no such decision."""
     with Crew.open(project, environ={}) as crew:

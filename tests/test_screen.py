@@ -279,6 +279,18 @@ def test_a_dialog_in_the_text_of_a_view_is_none(folder: Path) -> None:
     assert read(f"{text}\n{'─' * 80}\n  Showing detailed transcript · ctrl+o to toggle").state in ("menu", "unknown")
 
 
+def test_a_command_that_is_not_shown_is_not_seen_whole() -> None:
+    """A sentence stands in place of one that is very long, and a count of rows over the lower edge of a tall frame."""
+    text = SGR.sub("", (NEW / "bash-80x24.txt").read_text("utf-8"))
+    withheld = "(value cannot be shown in full — approval withheld; one-time options only)"
+    hidden = read(text.replace("\n touch made\n", f"\n {withheld}\n")).dialog
+    assert hidden is not None
+    assert (hidden.tool, hidden.subject, hidden.whole) == ("Bash", withheld, False)
+    tall = read(text.replace(f"made\n{'╌' * 80}", f"made\n ↑ 10 more lines {'╌' * 63}")).dialog
+    assert tall is not None
+    assert (tall.kind, tall.question, tall.whole) == ("permission", "Do you want to proceed?", False)
+
+
 @pytest.mark.parametrize("folder", [OLD, NEW], ids=lambda folder: folder.name)
 def test_a_path_that_is_cut_is_not_seen_whole(folder: Path) -> None:
     """Of a long one the screen shows the end, which many files share."""

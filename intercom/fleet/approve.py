@@ -200,7 +200,7 @@ def _on_screen(
         return Approved(False, asks=shown, note=note)
     wanted = decision or "allow"
     if dialog.kind not in FIRST_RUN:
-        _check(seen.name, dialog, expect)
+        _check(crew, seen.name, dialog, expect)
     elif expect is not None and not dialog.is_about(expect):
         raise Refused(
             f"{seen.name} shows {dialog.kind} about {dialog.subject!r}, not {expect!r}; nothing was answered."
@@ -248,7 +248,7 @@ def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, 
     return Approved(True, decision, "keys")
 
 
-def _check(name: str, dialog: Dialog, expect: str | None) -> None:
+def _check(crew: Crew, name: str, dialog: Dialog, expect: str | None) -> None:
     """Raise Refused unless this is the dialog that is meant, and all of it is visible."""
     if expect is None:
         raise Refused(
@@ -258,6 +258,11 @@ def _check(name: str, dialog: Dialog, expect: str | None) -> None:
     if not dialog.whole:
         raise Refused(
             f"{name}'s dialog cannot be seen whole: it is taller than its screen, or still being drawn; "
+            f"nothing was answered. intercom attach {name} shows it."
+        )
+    if not settling.agrees(crew, name, dialog):
+        raise Refused(
+            f"{name}'s screen does not show the command that its hook told, such as where signs in it cannot be seen; "
             f"nothing was answered. intercom attach {name} shows it."
         )
     names = {dialog.subject, f"{dialog.tool}({dialog.subject})", f"{dialog.tool}: {dialog.subject}", *dialog.paths}

@@ -32,6 +32,13 @@ def asked_on(crew: Crew, name: str, dialog: Dialog) -> Request | None:
     return found[0] if len(found) == 1 else None
 
 
+def agrees(crew: Crew, name: str, dialog: Dialog) -> bool:
+    """Whether a command on the screen is one that a hook told of, where one did: a hook's word is exact."""
+    told = [one.request for one in crew.sessions.unsettled(name) if "input" in one.request]
+    commands = [str(one["command"]) for one in told if one.get("command") and one.get("tool") == dialog.tool]
+    return not commands or any(dialog.is_about(command) for command in commands)
+
+
 def note(crew: Crew, name: str, text: str, *, by: str, denied: bool, request: Request | None) -> None:
     """Record a decision about a request of `name` in the log, in the request's thread, for whoever was asked.
 

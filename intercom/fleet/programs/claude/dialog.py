@@ -28,6 +28,8 @@ _NOT_YET = "…"  #: placeholder for the text of an edit
 _CUT = "…"  #: stands before the end of a long path
 _SCROLLS = re.compile(r"\s[↑↓]\Z")
 _MORE = re.compile(r" *↑ \d+ more lines?\b")
+_OVER_QUESTION = re.compile(f"{FRAME.pattern}|{_MORE.pattern}")
+_WITHHELD = re.compile(r"\(value cannot be shown in full\b.*\)\Z", re.DOTALL)
 _TOOLS = {
     "Bash command": "Bash",
     "Edit file": "Edit",
@@ -88,7 +90,7 @@ def parse(rows: list[Row]) -> Dialog | None:
     if kind is None:
         return None
     tool, subject, detail, paths = _about(kind, parts)
-    whole = parts.whole and _is_all(kind, parts)
+    whole = parts.whole and _is_all(kind, parts) and not _WITHHELD.match(subject)
     start = 0 if parts.top is None else max(parts.top, 0)
     return Dialog(
         kind=kind,
@@ -115,15 +117,15 @@ def _cut(rows: list[Row], menu: int | None) -> _Parts:
     while body and not body[-1].text:
         body.pop()
     start = len(body)
-    while start and body[start - 1].text and not FRAME.match(body[start - 1].text):
+    while start and body[start - 1].text and not _OVER_QUESTION.match(body[start - 1].text):
         start -= 1
     question = " ".join(row.text.strip() for row in body[start:])
     head = next((at for at, row in enumerate(body) if row.text), 0)
     header = body[head].text.strip() if body and top is not None else ""
-    whole = top is not None and not any(_MORE.match(row.text) for row in rows[end:])
+    whole = top is not None and not any(_MORE.match(row.text) for row in (*body, *rows[end:]))
     if top is not None and _HEADERS["plan"].match(header):  # the plan is above that, under a rule of its own
         above = over[-2] if len(over) > 1 else menu
-        whole, top = above is not None, top if above is None else above
+        whole, top = whole and above is not None, top if above is None else above
         body = rows[top + 1 : over[-1]] if over else []
     else:
         body = body[head + 1 if top is not None else 0 : max(start, head + 1)]
