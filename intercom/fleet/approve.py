@@ -214,7 +214,8 @@ def _on_screen(
             f"the {dialog.kind} on {seen.name}'s screen has no choice that is a plain {wanted} "
             f"({one_line(said, _WORDS)}); nothing was answered. A person can: intercom attach {seen.name}"
         )
-    return _by_keys(crew, seen, place, by, wanted, until)._replace(asks=shown)
+    with keys.alone(crew, seen.name, max(until, time.monotonic() + _PRESS)):
+        return _by_keys(crew, seen, place, by, wanted, until)._replace(asks=shown)
 
 
 def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, until: float) -> Approved:

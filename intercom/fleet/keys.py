@@ -3,18 +3,26 @@
 A dialog is read twice before the first key, and again before each further one. A choice with its own key is taken by
 that key. Any other is taken by arrow keys, each of which must be seen to move the mark, and by Enter once the mark
 was seen there twice. If the screen shows anything else on the way, no further key is sent.
+
+Only one caller at a time may answer a session (`alone`): a digit acts on a dialog that just appeared, so if two callers
+answer the same dialog at once, the second would answer the next one.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
-from intercom.fleet import observe
+from intercom.core.errors import LockTimeout, Refused
+from intercom.fleet import kept, observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.screen import Dialog, Screen
 from intercom.fleet.sessions import SessionRow
 from intercom.system import tmux
+from intercom.system.files import make_private_folder
+from intercom.system.lock import flocked
 
 GONE = "gone"  #: it was answered: the dialog is gone
 STAYS = "stays"  #: the key was sent, but the dialog is still there
@@ -22,6 +30,22 @@ CHANGED = "changed"  #: the screen showed something else; no answer was given
 _STEP = 0.05  #: seconds between looks
 _STILL = 0.2  #: seconds between the two looks; a dialog that just appeared ignores Enter
 _MOVES = 1.0  #: seconds for a mark to move
+
+
+@contextmanager
+def alone(crew: Crew, name: str, until: float) -> Iterator[None]:
+    """Keep everybody else from answering that session's dialog within the block. `until`: monotonic seconds.
+
+    Raises Refused if another caller is still answering it then, and StorageError.
+    """
+    path = kept.path_of(crew.bus.config, name, "keys")
+    make_private_folder(path.parent)
+    with ExitStack() as held:
+        try:
+            held.enter_context(flocked(path, max(0.0, until - time.monotonic())))
+        except LockTimeout as error:
+            raise Refused(f"somebody else is answering what {name} shows; nothing was answered. Look again.") from error
+        yield
 
 
 def take(crew: Crew, row: SessionRow, dialog: Dialog, place: int, until: float) -> str:

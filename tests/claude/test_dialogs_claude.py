@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -182,6 +183,40 @@ def test_every_dialog_by_keys(stage: Stage, kinds: str) -> None:
                 rest(stage)
                 assert dialog.done(stage, number) == (decision == "allow"), (kind, decision)
                 until(lambda: mode(stage) == "default")  # nobody chose another one
+
+
+def test_two_who_answer_the_same_dialog(stage: Stage) -> None:
+    """Behind it stands another at once, and a digit acts there from its first moment on: only one of them presses."""
+    stage.spawn(perm_mode="default")
+    for turn in range(ROUNDS):
+        calls = [call("Bash", command=f"touch {name}-{turn}", description="Make it") for name in ("first", "made")]
+        stage.assign("worker-1", "\n".join(calls))
+        seen = asks(stage)
+        assert seen.dialog is not None
+        assert seen.dialog.subject == f"touch first-{turn}"
+        said: list[str] = []
+
+        def answer(subject: str = seen.dialog.subject, said: list[str] = said) -> None:
+            with stage.crew.again() as crew:
+                try:
+                    done = approve(crew, "worker-1", by="master", decision="allow", expect=subject, timeout=5)
+                    said.append(f"answered: {done.answered}")
+                except Refused as error:
+                    said.append(str(error))
+
+        both = [threading.Thread(target=answer) for _ in range(2)]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+        assert sorted(one == "answered: True" for one in said) == [False, True], said
+        until((stage.project / f"first-{turn}").exists)
+        after = asks(stage)
+        assert after.dialog is not None
+        assert after.dialog.subject == f"touch made-{turn}"
+        approve(stage.crew, "worker-1", by="master", decision="deny", expect=after.dialog.subject, timeout=10)
+        rest(stage)
+        assert not made(stage, str(turn))
 
 
 def test_auto_mode_that_cannot_check(lab: Lab, stage: Stage) -> None:

@@ -155,7 +155,7 @@ def spawn_id(crew: Crew, name: str) -> str | None:
 def forget_files(crew: Crew, name: str) -> None:
     """Delete a worker's files, for whatever program; the output of its bootstrap stays."""
     of_programs = (end for name in {*known.PROGRAMS, *known.WORKERS} for end in known.program(name).files)
-    ends = {"env", "spawn", *kept.ENDS, "out.1", *of_programs}
+    ends = {"env", "spawn", "keys", *kept.ENDS, "out.1", *of_programs}
     for end in ends:
         kept.path_of(crew.bus.config, name, end).unlink(missing_ok=True)
 

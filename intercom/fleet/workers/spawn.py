@@ -35,6 +35,7 @@ _STARTING = "it is being started; scan says when it is there, and the log if it 
 _STEP = 0.1  #: seconds between checks of a starting worker
 _SCREEN = 0.5  #: seconds between checks of its screen
 _NAMES = 4  #: how many names are tried for one worker
+_PRESS = 3.0  #: seconds for keys to answer a first-run dialog
 _ASKS = 200  #: characters of a dialog quoted in a reason
 _WAKE = 10.0  #: seconds for the first wake: a new session first connects to its server
 
@@ -224,7 +225,13 @@ def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:
     place = program(row.program).choice_for(dialog, "deny" if dialog.kind == "mcp_approval" else "allow")
     if place is None or (dialog.kind == "trust" and not _own_folder(crew, row, dialog.subject)):
         return [], f"it asks something unexpected ({dialog.kind}: {dialog.subject}); see: intercom attach {row.name}"
-    if keys.take(crew, row, dialog, place, time.monotonic() + 3) != keys.GONE:
+    until = time.monotonic() + _PRESS
+    try:
+        with keys.alone(crew, row.name, until):
+            done = keys.take(crew, row, dialog, place, until)
+    except Refused:
+        return [], None  # somebody else answers it
+    if done != keys.GONE:
         return [], None
     verb = "went without the MCP server" if dialog.kind == "mcp_approval" else f"accepted {dialog.kind}"
     return [f"{verb} {dialog.subject}".strip()], None
