@@ -18,8 +18,9 @@ import pytest
 
 from intercom import Bus
 from intercom.core.errors import UsageError
-from intercom.fleet.alerts import Alert, Notebook, Settings, digested, is_quiet, settings
+from intercom.fleet.alerts import Alert, Settings, digested, is_quiet, settings
 from intercom.fleet.crew import Crew
+from intercom.fleet.notebook import Claimed, Notebook
 from intercom.fleet.notifiers import desktop
 from intercom.fleet.telling import look
 from tests.conftest import Command
@@ -271,9 +272,56 @@ def test_two_at_a_time_tell_it_once(bus: Bus, desk: Desk) -> None:
     notebooks = [Notebook(bus.config.root, os.environ) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda one: one.claim([f"k{number}" for number in range(50)]), notebooks))
-    assert sorted(map(len, found)) == [0, 50]
+    assert sorted(len(one.new) for one in found) == [0, 50]
+    notebooks[0].told(["k3"])
     notebooks[0].give_back(["k1", "k2"])
-    assert notebooks[1].claim(["k1", "k2", "k3"]) == {"k1", "k2"}
+    assert notebooks[1].claim(["k1", "k2", "k3", "k4"]) == Claimed(frozenset({"k1", "k2"}), frozenset(), frozenset())
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["before it was sent", "after it was sent"])
+def test_killed_while_it_tells(bus: Bus, desk: Desk, command: Command, sent: bool) -> None:
+    """What was being told is told once more, and says that it may be a repeat; never lost without a word."""
+    bus.send("user", "hello", sender="ann")
+    fake = desk.config.parent.parent.parent / "bin" / "notify-send"
+    shows = fake.read_text()
+    fake.write_text(f"{shows if sent else '#!/bin/sh'}\nkill -9 $PPID\n")
+    assert command("notify").returncode == -9
+    title = "project: ann writes to you (status)"
+    before = [title, "hello"] if sent else []
+    assert desk.told() == before
+    fake.write_text(shows)
+    command("notify")
+    command("notify")
+    assert desk.told() == [*before, f"{title} (perhaps for the second time)", "hello"]
+
+
+def test_killed_twice_while_it_tells(bus: Bus, desk: Desk, command: Command) -> None:
+    """It is not told for ever: that it was not is said, once; and what comes next is told."""
+    bus.send("user", "hello", sender="ann")
+    fake = desk.config.parent.parent.parent / "bin" / "notify-send"
+    shows = fake.read_text()
+    fake.write_text("#!/bin/sh\nkill -9 $PPID\n")
+    assert [command("notify").returncode for _ in range(2)] == [-9, -9]
+    fake.write_text(shows)
+    said = command("notify")
+    assert "twice killed while it was told, so not told again: ann writes to you (status)" in said.stderr
+    assert command("notify").returncode == 0
+    bus.send("user", "more", sender="ann")
+    command("notify")
+    assert desk.told() == ["project: ann writes to you (status)", "more"]
+
+
+def test_a_way_that_breaks_gives_it_back(bus: Bus, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it raises: this process lives on, and would count as telling it."""
+    from intercom.fleet import notifiers
+
+    bus.send("user", "hello", sender="ann")
+    with monkeypatch.context() as patch, Crew.open(bus.config.root) as crew:
+        patch.setattr(notifiers, "desktop", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            look(crew)
+    with Crew.open(bus.config.root) as crew:
+        assert look(crew).sent == (("project: ann writes to you (status)", "hello"),)
 
 
 def test_a_budget_is_told_once(bus: Bus, desk: Desk, command: Command, tmp_path: Path) -> None:

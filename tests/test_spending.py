@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.programs.claude.prices import cost
 from intercom.fleet.programs.claude.usage import Meter
 from intercom.fleet.programs.codex import usage as codex_usage
+from intercom.fleet.programs.gemini import usage as gemini_usage
+from intercom.fleet.programs.known import program
+from intercom.fleet.programs.opencode import usage as opencode_usage
+from intercom.fleet.programs.qwen import usage as qwen_usage
 from intercom.fleet.programs.usage import Call
 from intercom.fleet.spending import Priced, Spending, Task, by_task, in_words, money, over, short, total
 from tests.conftest import Command
@@ -173,7 +179,7 @@ def crew(project: Path, tmp_path: Path) -> Crew:
     with Crew.open(project) as crew:
         crew.sessions.record("worker-1", state="idle", pid=os.getpid(), transcript=str(path))
         crew.sessions.record("worker-2", state="idle", pid=os.getpid(), transcript=str(tmp_path / "gone.jsonl"))
-        crew.sessions.record("roo", state="idle", pid=os.getpid(), transcript=str(path), program="gemini")
+        crew.sessions.record("roo", state="idle", pid=os.getpid(), transcript=str(path), program="cline")
     return crew
 
 
@@ -275,6 +281,113 @@ def test_what_codex_tells(tmp_path: Path, lines: list[str], found: list[tuple[in
     calls = list((meter.calls() or {}).values())
     assert [(one.input, one.output, one.read, one.write) for one in calls] == found
     assert {one.model for one in calls} <= {"gpt-x"}
+
+
+GEMINI = {"type": "gemini", "timestamp": "2026-11-28T20:43:13.943Z", "content": "", "model": "gemini-2.5-pro"}
+THOUGHT = {"input": 1000, "output": 10, "cached": 300, "thoughts": 20, "tool": 5, "total": 1035}
+
+
+def lines(*found: dict[str, Any]) -> str:
+    """As a program writes them."""
+    return "".join(f"{json.dumps(one)}\n" for one in found)
+
+
+def counts(meter: Any) -> list[tuple[int, ...]]:
+    """Input, output, cached and stored of each reply."""
+    return [(one.input, one.output, one.read, one.write) for one in (meter.calls() or {}).values()]
+
+
+def test_what_gemini_cli_tells(tmp_path: Path) -> None:
+    """Each reply once, whichever lines repeat it; its subagents', too; the file is found by the session's id."""
+    chats = tmp_path / ".gemini" / "tmp" / "p" / "chats"
+    environ = {"HOME": str(tmp_path)}
+    session = "7dcef555-d895-47ea-9c13-eb76e62a9abf"
+    assert gemini_usage.chat(session, environ) is None
+    chats.mkdir(parents=True)
+    path = chats / "session-2026-11-28T20-43-7dcef555.jsonl"
+    said = {**GEMINI, "id": "a", "tokens": {**THOUGHT, "cached": 0, "thoughts": 0, "tool": 0}}
+    again = {**said, "toolCalls": [{"id": "x"}]}
+    second = {**GEMINI, "id": "b", "tokens": THOUGHT}
+    old = {"$set": {"messages": [{"type": "user", "id": "u"}, again, second]}}
+    path.write_text(
+        lines({"sessionId": session, "kind": "main"}, said, again, old)
+        + '{"tokens"\n'
+        + lines(
+            {**GEMINI, "id": "c", "tokens": None},
+            {**GEMINI, "id": "d", "tokens": {"input": -1}},
+            {"$set": {"messages": [3], "tokens": 1}},
+        )
+    )
+    assert gemini_usage.chat(session, environ) == str(path)
+    meter = gemini_usage.Meter(str(path))
+    assert counts(meter) == [(1000, 10, 0, 0), (705, 30, 300, 0)]
+    inside = chats / session
+    inside.mkdir()
+    (inside / "sub.jsonl").write_text(lines({"sessionId": "sub", "kind": "subagent"}, {**second, "id": "e"}))
+    assert len(counts(meter)) == 3
+    (chats / "session-2026-11-29T20-43-7dcef555.jsonl").touch()
+    assert gemini_usage.chat(session, environ) is None  # which of the two is not known
+    assert gemini_usage.Meter(str(tmp_path / "gone.jsonl")).calls() is None
+
+
+def test_what_qwen_code_tells(tmp_path: Path) -> None:
+    """By its telemetry, which knows its own upkeep, too; else by the replies. What it thought is in what came out."""
+    stamp = "2026-11-28T20:43:20.971Z"
+    event = {
+        "event.name": "qwen-code.api_response",
+        "response_id": "r1",
+        "model": "qwen3",
+        "input_token_count": 1000,
+        "output_token_count": 10,
+        "cached_content_token_count": 400,
+        "thoughts_token_count": 4,
+        "total_token_count": 1010,
+    }
+    telemetry = {"uuid": "t", "type": "system", "timestamp": stamp, "systemPayload": {"uiEvent": event}}
+    other = {**telemetry, "systemPayload": {"uiEvent": {**event, "event.name": "qwen-code.api_response_cached"}}}
+    upkeep = {**telemetry, "systemPayload": {"uiEvent": {**event, "response_id": "r2", "subagent_name": "memory"}}}
+    usage = {"promptTokenCount": 1000, "candidatesTokenCount": 10, "totalTokenCount": 1010}
+    reply = {"uuid": "a", "type": "assistant", "timestamp": stamp, "model": "qwen3", "usageMetadata": usage}
+    path = tmp_path / "chat.jsonl"
+    path.write_text(lines(telemetry, reply, other, upkeep, telemetry, {"type": "system", "usageMetadata": 1}))
+    assert counts(qwen_usage.Meter(str(path))) == [(600, 10, 400, 0)] * 2
+    path.write_text(lines(reply, {**reply, "uuid": "b", "usageMetadata": None}))
+    assert counts(qwen_usage.Meter(str(path))) == [(1000, 10, 0, 0)]
+
+
+def test_what_opencode_tells(tmp_path: Path) -> None:
+    """A session and what it began, as they grow; its own price, where it has one; other sessions are others."""
+    path = tmp_path / "opencode.db"
+    meter = opencode_usage.Meter(f"{path}#ses_a")
+    assert meter.calls() is None
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = wal")
+        db.execute("CREATE TABLE session (id text PRIMARY KEY, parent_id text)")
+        db.execute("CREATE TABLE message (id text PRIMARY KEY, session_id text, time_updated integer, data text)")
+        db.executemany("INSERT INTO session VALUES (?, ?)", [("ses_a", None), ("ses_b", "ses_a"), ("ses_c", None)])
+
+        def put(ident: str, session: str, at: int, **more: Any) -> None:
+            data = {"role": "assistant", "modelID": "m", "time": {"created": at}, **more}
+            row = (ident, session, at, json.dumps(data))
+            db.execute("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?)", row)
+            db.commit()
+
+        tokens = {"input": 600, "output": 7, "reasoning": 3, "cache": {"read": 400, "write": 50}}
+        put("m0", "ses_a", 1000, role="user")
+        put("m1", "ses_a", 1000, tokens={**tokens, "output": 0}, cost=0)
+        assert counts(meter) == [(600, 3, 400, 50)]
+        put("m1", "ses_a", 2000, tokens=tokens, cost=0.25)
+        put("m2", "ses_b", 2000, tokens=tokens, cost=0)
+        put("m3", "ses_c", 2000, tokens=tokens, cost=1)
+        put("m4", "ses_a", 2000, tokens=[], cost=float("inf"))
+        assert counts(meter) == [(600, 10, 400, 50)] * 2
+        found = [program("opencode").cost(call) for call in (meter.calls() or {}).values()]
+        assert found == [0.25, None]
+        db.execute("DROP TABLE message")
+    assert len(counts(meter)) == 2
+    assert opencode_usage.transcript("s", {"HOME": "/h"}) == "/h/.local/share/opencode/opencode.db#s"
+    assert opencode_usage.transcript("s", {"XDG_DATA_HOME": "/x", "OPENCODE_DB": "o.db"}) == "/x/opencode/o.db#s"
+    assert opencode_usage.transcript("s", {}) is None
 
 
 def test_a_worker_of_codex_is_counted(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,10 @@ class Toy:
         """The same."""
         return set()
 
+    def transcript(self, session: str, environ: Mapping[str, str]) -> str | None:
+        """Nor is one found."""
+        return None
+
     def meter(self, transcript: str) -> Meter | None:
         """It counts nothing."""
         return None

@@ -12,8 +12,9 @@ from intercom.core.errors import IntercomError
 from intercom.core.signature import Arg
 
 if TYPE_CHECKING:
-    from intercom.fleet.alerts import Notebook, Settings
+    from intercom.fleet.alerts import Settings
     from intercom.fleet.crew import Crew
+    from intercom.fleet.notebook import Notebook
     from intercom.fleet.telling import Told
 
 _LOOK = 5.0  #: seconds between checks for what causes no message: pending permissions, dead workers
@@ -27,7 +28,8 @@ def notify(
 ) -> int:
     """Send what is due to the desktop and to the addresses in [notify], each thing once."""
     from intercom.cli.fleet import crew_of
-    from intercom.fleet.alerts import Notebook, settings
+    from intercom.fleet.alerts import settings
+    from intercom.fleet.notebook import Notebook
     from intercom.system.watch import Watch
 
     told = settings(os.environ)

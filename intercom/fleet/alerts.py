@@ -1,4 +1,4 @@
-"""Owns what a remote person is alerted to: what counts, when it is due, and what was sent already.
+"""Owns what a remote person is alerted to: what counts, and when it is due.
 
     message      a message to `user`
     permission   a worker asks for one, and nobody answered for a while
@@ -7,23 +7,19 @@
     repair       Intercom put something right in the log
     budget       an agent used more than its budget
 
-Pure except for the notebook: values in, alerts out. The settings are `[notify]` in the person's own
+Pure: values in, alerts out; what was sent already is kept by `notebook`. The settings are `[notify]` in the person's own
 `$XDG_CONFIG_HOME/intercom/config.toml`, never in a project; how an alert is sent is up to `notifiers`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from intercom.core import document
-from intercom.core.errors import StorageError, UsageError
+from intercom.core.errors import UsageError
 from intercom.core.message import SYSTEM, USER, Message, epoch
 from intercom.core.texts import one_line
 from intercom.fleet import personal
@@ -32,8 +28,6 @@ from intercom.fleet.overview import NEEDS_YOU, STUCK, Overview
 KINDS = ("message", "permission", "stuck", "unverified", "repair", "budget")
 _TEXT = 300  #: characters of a message quoted in an alert
 _LINES, _LINE = 12, 160  #: lines of a digest, and characters of each
-_KEPT = 5000  #: alerts remembered per project
-_PATIENCE = 5.0  #: seconds to wait for another process that sends at the same time
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)\Z")
 _NAMES = {"urls", "desktop", "events", "after", "quiet", "digest"}
 
@@ -150,56 +144,3 @@ def digested(new: Sequence[Alert], told: Settings, project: str) -> list[tuple[s
     lines = [f"{one.title}: {one.text}"[:_LINE] for one in new[:_LINES]]
     lines += [f"and {len(new) - _LINES} more: intercom inbox"] if len(new) > _LINES else []
     return [(f"{project}: {len(new)} things", "\n".join(lines))]
-
-
-class Notebook:
-    """Remembers, for this person on this machine, which alerts of a project were sent."""
-
-    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
-        base, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME") or environ.get("USERPROFILE", "")
-        folder = Path(base) if os.path.isabs(base) else Path(home, ".local", "state")
-        self._path = folder / "intercom" / "told.json"
-        self._root = os.fspath(root)
-
-    def claim(self, keys: Iterable[str]) -> set[str]:
-        """Those of these keys that were never sent; from now on they count as sent. StorageError."""
-        with self._alone():
-            everything = self._all()
-            known = everything.get(self._root, [])
-            new = [key for key in dict.fromkeys(keys) if key not in set(known)]
-            if new:
-                self._write({**everything, self._root: [*known, *new][-_KEPT:]})
-        return set(new)
-
-    def give_back(self, keys: Iterable[str]) -> None:
-        """Mark these as not sent after all. StorageError."""
-        gone = set(keys)
-        with self._alone():
-            everything = self._all()
-            self._write({**everything, self._root: [key for key in everything.get(self._root, []) if key not in gone]})
-
-    def _alone(self) -> AbstractContextManager[object]:
-        from filelock import FileLock, Timeout
-
-        @contextmanager
-        def held() -> Iterator[None]:
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                with FileLock(self._path.with_suffix(".lock"), timeout=_PATIENCE):
-                    yield
-            except (OSError, Timeout) as error:
-                raise StorageError(f"cannot write {self._path}: {error}; it will be told again.") from error
-
-        return held()
-
-    def _write(self, everything: Mapping[str, list[str]]) -> None:
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        draft.write_text(json.dumps(everything), encoding="utf-8")
-        os.replace(draft, self._path)
-
-    def _all(self) -> dict[str, list[str]]:
-        try:
-            found = json.loads(document.text_of(self._path))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return {root: keys for root, keys in found.items() if isinstance(keys, list)} if isinstance(found, dict) else {}

@@ -1,7 +1,7 @@
 """Owns sending due alerts to a person elsewhere, each once, from `notify`, the screen or the master's server.
 
 An alert is claimed before it is sent, so two processes do not both send it; if sending fails it is given back, and
-tried again.
+tried again. One whose process was killed meanwhile may have been sent or not: it is sent once more, and says so.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import NamedTuple
 from intercom.bus.status import Status
 from intercom.core.errors import IntercomError
 from intercom.core.message import USER, Message
-from intercom.fleet.alerts import Alert, Notebook, Settings, alerts, digested, is_quiet, settings
+from intercom.fleet.alerts import Alert, Settings, alerts, digested, is_quiet, settings
 from intercom.fleet.crew import Crew
+from intercom.fleet.notebook import Notebook
 from intercom.fleet.overview import Overview, overview
 from intercom.fleet.spending import Spending
 
 Way = Callable[[str, str], str]  #: sends a title and a text; returns "" or what went wrong
+AGAIN = " (perhaps for the second time)"  #: appended to the title of what a killed process may have sent
 _UNREAD = 500  #: how many messages to a person are checked
 
 
@@ -58,21 +60,31 @@ def tell(alerts_due: Sequence[Alert], told: Settings, notebook: Notebook, projec
 
 
 def _tell_by(way: str, act: Way, alerts_due: Sequence[Alert], told: Settings, notebook: Notebook, project: str) -> Told:
-    claimed = notebook.claim(f"{way} {one.key}" for one in alerts_due)
-    new = [one for one in alerts_due if f"{way} {one.key}" in claimed]
-    troubles: list[str] = []
-    sent = []
+    keys = {f"{way} {one.key}": one for one in alerts_due}
+    claimed = notebook.claim(keys)
+    troubles = [f"twice killed while it was told, so not told again: {keys[key].title}" for key in claimed.given_up]
+    new = [one for key, one in keys.items() if key in claimed.new]
+    new += [one._replace(title=f"{one.title}{AGAIN}") for key, one in keys.items() if key in claimed.again]
+    sent: list[tuple[str, str]] = []
+    failed = 0
     for group in [new] if len(new) > told.digest else [[one] for one in new]:
         (text,) = digested(group, told, project)
         sent.append(text)
+        mine = [f"{way} {one.key}" for one in group]
         try:
             why = act(*text)
         except IntercomError as error:
             why = str(error)
+        except Exception:
+            notebook.give_back(mine)
+            raise
         if why:
+            failed += 1
             troubles.append(why)
-            notebook.give_back(f"{way} {one.key}" for one in group)
-    return Told(sent, troubles, len(troubles) < len(sent) or not sent)
+            notebook.give_back(mine)
+        else:
+            notebook.told(mine)
+    return Told(sent, troubles, failed < len(sent) or not sent)
 
 
 def look(crew: Crew) -> Told:

@@ -48,11 +48,15 @@ class Call(NamedTuple):
             detail=detail,
             session_id=self.who.session_id,
             pid=self.who.pid,
-            transcript=self.event.transcript,
+            transcript=self.event.transcript or self._transcript(),
             pane=pane if socket else None,
             socket=socket or None,
             program=self.program.name,
         )
+
+    def _transcript(self) -> str | None:
+        session = self.who.session_id
+        return self.program.transcript(session, self.environ) if session else None
 
     def confirm(self, nonces: Iterable[str] = (), *, begins: bool = False, stopped: bool = False) -> None:
         """Mark earlier deliveries as received, including wakes with these nonces, because the session goes on.

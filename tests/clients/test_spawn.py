@@ -117,6 +117,10 @@ def test_a_worker(lead: Place, form: str) -> None:
         assert json.dumps(said["said"]).count(told["id"]) == 1
         until(lambda: master.call("intercomm_scan")["workers"][0]["state"] == "idle")
         assert ("pane" in master.call("intercomm_scan")["workers"][0]) == (form == TERMINAL)
+        team = {one["name"]: one for one in json.loads(lead.intercom("status", "--json"))["team"]}
+        used = team["worker-1"]["used"]
+        assert used["calls"] >= 3, team["worker-1"]
+        assert used["tokens"] == used["calls"] * 1010  # as the scripted model has it
         torn = master.call("intercomm_teardown")["workers"]
         assert [one["name"] for one in torn] == ["worker-1"]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from intercom.cli.tui.waits import Item, waits
 from intercom.core.errors import UsageError
 from intercom.core.message import USER, Message, Receipt
-from intercom.fleet.alerts import Alert, Notebook, Settings, settings
+from intercom.fleet.alerts import Alert, Settings, settings
 from intercom.fleet.crew import Crew
 from intercom.fleet.overview import Agent, overview
 from intercom.fleet.spending import Spending
@@ -94,6 +94,7 @@ class Source:
 
     def tell(self, found: Sequence[Alert]) -> Told:
         """Alert a person elsewhere, on any thread. StorageError, UsageError."""
+        from intercom.fleet.notebook import Notebook
         from intercom.fleet.telling import Told, tell
 
         if self.told is None or self._root is None:

@@ -195,13 +195,17 @@ class Plain:
         """None of them: no waiter wakes it."""
         return set()
 
+    def transcript(self, session: str, environ: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        """Its hooks name it, or nothing is known of it."""
+        return None
+
     def meter(self, transcript: str) -> Meter | None:  # noqa: ARG002
         """None: its conversations are not read."""
         return None
 
-    def cost(self, call: Call) -> float | None:  # noqa: ARG002
-        """None: unknown."""
-        return None
+    def cost(self, call: Call) -> float | None:
+        """What the program itself says, if it does."""
+        return call.dollars
 
     def price_list(self) -> str:
         """Empty: there is none."""

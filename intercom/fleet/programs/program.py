@@ -136,6 +136,9 @@ class Program(Protocol):
     def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
         """The messages among these that came into the conversation by a wake; `queued`: or are queued."""
 
+    def transcript(self, session: str, environ: Mapping[str, str]) -> str | None:
+        """What `meter` reads of a session whose hooks do not name it; None where that is not known."""
+
     def meter(self, transcript: str) -> Meter | None:
         """A reader of a conversation's token counts; None if the program does not record them."""
 

@@ -19,6 +19,7 @@ class Call(NamedTuple):
     write: int = 0  #: tokens written to a cache for minutes
     keep: int = 0  #: tokens written to a cache for an hour
     fast: bool = False  #: whether it was at a special price
+    dollars: float | None = None  #: its price by the program's own sums
 
     @property
     def prompt(self) -> int:

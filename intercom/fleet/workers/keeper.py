@@ -247,6 +247,7 @@ class Life:
             detail=detail,
             session_id=self._session,
             pid=self._child.pid,
+            transcript=self._program.transcript(self._session, os.environ),
             program=self._program.name,
         )
 

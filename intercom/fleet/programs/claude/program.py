@@ -158,6 +158,10 @@ class Claude:
 
         return came(transcript, idents, queued=queued)
 
+    def transcript(self, session: str, environ: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        """Every hook names it."""
+        return None
+
     def meter(self, transcript: str) -> Meter:
         """As `usage.Meter`."""
         from intercom.fleet.programs.claude import usage

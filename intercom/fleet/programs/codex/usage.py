@@ -8,56 +8,37 @@ read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-from intercom.core import document
 from intercom.core.message import epoch
-from intercom.fleet.programs.tail import Tail, count
+from intercom.fleet.programs.lines import LineMeter
+from intercom.fleet.programs.tail import count
 from intercom.fleet.programs.usage import Call
 
-_SAYS = (b'"token_usage_record"', b'"token_count"', b'"turn_context"', b'"session_meta"')
 
-
-class Meter:
+class Meter(LineMeter):
     """Reads one session's rollout."""
 
-    def __init__(self, transcript: str) -> None:
-        self._path = Path(transcript)
-        self._tail = Tail()
-        self._calls: dict[str, Call] = {}
-        self._model = self._session = ""
-        self._recorded = False  #: whether there are records, so that events are redundant
+    says = b'"token_usage_record"', b'"token_count"', b'"turn_context"', b'"session_meta"'
+    _model = _session = ""
+    _recorded = False  #: whether there are records, so that events are redundant
 
-    def calls(self) -> Mapping[str, Call] | None:
-        """As `intercom.fleet.programs.usage.Meter` says."""
-        return self._calls if self._tail.more(self._path, self._line) or self._calls else None
-
-    def _line(self, line: bytes) -> None:
-        if not any(word in line for word in _SAYS):
-            return
-        try:
-            found = document.json(line)
-            self._take(found["type"], found["payload"], found["timestamp"])
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return  # incomplete, or of another version
-
-    def _take(self, kind: str, told: Mapping[str, Any], stamp: str) -> None:
+    def told(self, line: Any) -> Iterator[tuple[str, Call]]:
+        """As `LineMeter` says."""
+        kind, found = line["type"], line["payload"]
         if kind == "turn_context":
-            self._model = str(told["model"])
+            self._model = str(found["model"])
         elif kind == "session_meta":
-            self._session = str(told["id"])
+            self._session = str(found["id"])
         elif kind == "token_usage_record":
             self._recorded = True
-            self._add(str(told["response_id"]), told["usage"], stamp)
-        elif kind == "event_msg" and told["type"] == "token_count" and told["info"] and not self._recorded:
-            total = count(told["info"]["total_token_usage"], "total_tokens")
-            self._add(f"{self._session}:{total}", told["info"]["last_token_usage"], stamp)
+            yield str(found["response_id"]), self._call(found["usage"], line["timestamp"])
+        elif kind == "event_msg" and found["type"] == "token_count" and found["info"] and not self._recorded:
+            total = count(found["info"]["total_token_usage"], "total_tokens")
+            yield f"{self._session}:{total}", self._call(found["info"]["last_token_usage"], line["timestamp"])
 
-    def _add(self, ident: str, usage: object, stamp: str) -> None:
+    def _call(self, usage: object, stamp: str) -> Call:
         read, write = count(usage, "cached_input_tokens"), count(usage, "cache_write_input_tokens")
         fresh = max(0, count(usage, "input_tokens") - read - write)
-        call = Call(epoch(stamp), self._model, fresh, count(usage, "output_tokens"), read, write)
-        if (call.prompt or call.output) and ident not in self._calls:
-            self._calls[ident] = call
+        return Call(epoch(stamp), self._model, fresh, count(usage, "output_tokens"), read, write)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from intercom.fleet.programs import event as events
 from intercom.fleet.programs.plain import MODES, Launching, Plain
 from intercom.fleet.programs.program import HEADLESS
+from intercom.fleet.programs.usage import Meter
 
 _INHERITED = re.compile(r"GEMINI_(?!CLI\b|SESSION_ID\b)|GOOGLE_|CLOUDSDK_|DEBUG\Z")
 
@@ -47,3 +49,15 @@ class Gemini(Plain):
     def inherits(self, variable: str) -> bool:
         """Its own switches and accounts; nothing of the spawning session."""
         return _INHERITED.match(variable) is not None
+
+    def transcript(self, session: str, environ: Mapping[str, str]) -> str | None:
+        """Its chat, which is there once the session is: without a terminal no hook names it."""
+        from intercom.fleet.programs.gemini import usage
+
+        return usage.chat(session, environ)
+
+    def meter(self, transcript: str) -> Meter | None:
+        """As `usage.Meter`."""
+        from intercom.fleet.programs.gemini import usage
+
+        return usage.Meter(transcript)

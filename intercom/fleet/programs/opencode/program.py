@@ -11,6 +11,7 @@ from intercom.fleet.programs.event import Event
 from intercom.fleet.programs.opencode import FILES
 from intercom.fleet.programs.plain import Launching, Plain
 from intercom.fleet.programs.program import HEADLESS, TERMINAL
+from intercom.fleet.programs.usage import Meter
 
 #: Those of our permission modes that it supports, each with what passes without a question.
 MODES: Mapping[str, str] = {
@@ -51,6 +52,10 @@ class OpenCode(Plain):
         """The decision, which the plugin passes on; there is no place for a message."""
         return {"decision": decision}
 
+    def price_list(self) -> str:
+        """Its own."""
+        return "opencode's own sums"
+
     def launching(self) -> Launching:
         """The module that starts it as a worker."""
         from intercom.fleet.programs.opencode import launch
@@ -60,3 +65,15 @@ class OpenCode(Plain):
     def inherits(self, variable: str) -> bool:
         """Its own switches, model vendors' accounts, and npm's settings for plugins; nothing of the spawner."""
         return _INHERITED.match(variable) is not None
+
+    def transcript(self, session: str, environ: Mapping[str, str]) -> str | None:
+        """Its rows in the program's database."""
+        from intercom.fleet.programs.opencode import usage
+
+        return usage.transcript(session, environ)
+
+    def meter(self, transcript: str) -> Meter | None:
+        """As `usage.Meter`."""
+        from intercom.fleet.programs.opencode import usage
+
+        return usage.Meter(transcript)

@@ -7,6 +7,7 @@ import re
 
 from intercom.fleet.programs.plain import KINDS, MODES, Launching, Plain
 from intercom.fleet.programs.program import HEADLESS, TERMINAL
+from intercom.fleet.programs.usage import Meter
 
 _INHERITED = re.compile(r"QWEN_(?!CODE_SESSION_ID\b)|OPENAI_|ANTHROPIC_|GEMINI_|DASHSCOPE_|DEBUG\Z")
 
@@ -40,3 +41,9 @@ class Qwen(Plain):
     def inherits(self, variable: str) -> bool:
         """Its own switches, and model vendors' accounts; nothing of the spawning session."""
         return _INHERITED.match(variable) is not None
+
+    def meter(self, transcript: str) -> Meter | None:
+        """As `usage.Meter`."""
+        from intercom.fleet.programs.qwen import usage
+
+        return usage.Meter(transcript)
