@@ -14,7 +14,7 @@ from intercom.cli.tui.app import HELP, Ui
 from intercom.cli.tui.dialogs import Ask, Choose, Search, Show
 from intercom.cli.tui.panels import Waits, Who
 from intercom.fleet.crew import Crew
-from tests.test_ui import bodies, play, said, shown, until
+from tests.test_ui import bodies, play, said, see, until
 
 #: Each key, and what it does or says on a bus with nobody and nothing on it.
 NOTHING = {
@@ -60,8 +60,8 @@ def test_every_key_where_there_is_nothing(project: Path) -> None:
             elif does is not None:
                 await until(pilot, lambda does=does: isinstance(app.screen, does))  # type: ignore[misc]
                 await pilot.press("escape")
-            assert len(app.screen_stack) == 1
-        assert app._exit
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+        await until(pilot, lambda: app._exit)
 
     play(project, scene, (80, 24))
 
@@ -78,8 +78,10 @@ def test_an_agent_without_a_terminal(project: Path) -> None:
         who.highlighted = who.get_option_index("agent-worker-1")
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, Show))
-        assert "worker-1 has no terminal to look at" in shown(app)
-        await pilot.press("escape", "o")
+        await see(app, pilot, "worker-1 has no terminal to look at")
+        await pilot.press("escape")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.press("o")
         await until(pilot, lambda: said(app, "worker-1 has no terminal to look at"))
         app._notifications.clear()
         await pilot.press("n")
@@ -100,15 +102,16 @@ def test_by_mouse(project: Path) -> None:
         await pilot.click(OptionList, offset=(5, 1))  # of the first list: who
         await pilot.click("#waits", offset=(5, 1))
         await until(pilot, lambda: isinstance(app.screen, Ask))
-        assert "worker-2 wants to know" in shown(app)
+        await see(app, pilot, "worker-2 wants to know")
         await pilot.press("escape")
         await until(pilot, lambda: len(app.screen_stack) == 1)
         keys = app.query_one(Footer).query("FooterKey")
         await pilot.click(next(one for one in keys if getattr(one, "key", "") == "question_mark"))
         await until(pilot, lambda: isinstance(app.screen, Show))
         await pilot.press("escape")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
         await pilot.click("#--content-tab-queue-tab")
-        await until(pilot, lambda: "Nothing waits to be merged" in shown(app))
+        await see(app, pilot, "Nothing waits to be merged")
 
     play(project, scene)
 
@@ -124,7 +127,7 @@ def test_without_colours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: len(bodies(app)) == 1 and app.query_one(Waits).chosen)
-        await pilot.pause()
+        await see(app, pilot, "needs you", "worker-1", "1 waits for you")
         found = set()
         for strip in app.screen._compositor.render_strips():
             for text, style, _ in strip:
