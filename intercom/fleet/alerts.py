@@ -7,8 +7,8 @@
     repair       Intercom put something right in the log
     budget       an agent used more than its budget
 
-Pure: values in, alerts out; what was sent already is kept by `notebook`. The settings are `[notify]` in the person's own
-`$XDG_CONFIG_HOME/intercom/config.toml`, never in a project; how an alert is sent is up to `notifiers`.
+Pure: values in, alerts out; what was sent already is kept by `notebook`. The settings are `[notify]` in the person's
+own `$XDG_CONFIG_HOME/intercom/config.toml`, never in a project; how an alert is sent is up to `notifiers`.
 """
 
 from __future__ import annotations
