@@ -279,6 +279,27 @@ def test_a_dialog_in_the_text_of_a_view_is_none(folder: Path) -> None:
     assert read(f"{text}\n{'─' * 80}\n  Showing detailed transcript · ctrl+o to toggle").state in ("menu", "unknown")
 
 
+@pytest.mark.parametrize("folder", [OLD, NEW], ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    ("was", "now", "known"),
+    [
+        ("Do you want to proceed?", "May this be run?", True),
+        ("Bash command", "Shell command", True),
+        ("Esc to cancel", "Esc to leave", True),
+        (" 1. Yes\n", " 1. Allow it\n", False),
+        ("╌", "┄", False),  # the oldest version draws no frame
+    ],
+)
+def test_words_of_a_dialog_may_drift(folder: Path, was: str, now: str, *, known: bool) -> None:
+    """Its parts are known by where they are. Without what tells the subject or the answer, it is left alone."""
+    text = SGR.sub("", (folder / "bash-120x40.txt").read_text("utf-8"))
+    screen = read(text.replace(was, now))
+    assert not screen.typeable
+    assert screen.dialog is not None
+    answerable = choice_for(screen.dialog, "allow") is not None and screen.dialog.is_about("touch made")
+    assert answerable == (known or was not in text)
+
+
 def test_a_command_that_is_not_shown_is_not_seen_whole() -> None:
     """A sentence stands in place of one that is very long, and a count of rows over the lower edge of a tall frame."""
     text = SGR.sub("", (NEW / "bash-80x24.txt").read_text("utf-8"))

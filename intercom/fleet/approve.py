@@ -261,6 +261,10 @@ def _check(crew: Crew, name: str, dialog: Dialog, expect: str | None) -> None:
             f"{name}'s dialog cannot be seen whole: it is taller than its screen, or still being drawn; "
             f"nothing was answered. intercom attach {name} shows it."
         )
+    if not dialog.subject and not dialog.paths:
+        raise Refused(
+            f"what {name}'s dialog is about could not be read; nothing was answered. intercom attach {name} shows it."
+        )
     if not settling.agrees(crew, name, dialog):
         raise Refused(
             f"{name}'s screen does not show the command that its hook told, such as where signs in it cannot be seen; "

@@ -30,6 +30,7 @@ _SCROLLS = re.compile(r"\s[↑↓]\Z")
 _MORE = re.compile(r" *↑ \d+ more lines?\b")
 _OVER_QUESTION = re.compile(f"{FRAME.pattern}|{_MORE.pattern}")
 _WITHHELD = re.compile(r"\(value cannot be shown in full\b.*\)\Z", re.DOTALL)
+_OTHER_TOOL = "Tool use"  #: the header of tools that have none of their own
 _TOOLS = {
     "Bash command": "Bash",
     "Edit file": "Edit",
@@ -157,7 +158,8 @@ def _kind(parts: _Parts) -> str | None:
     for kind, words in _QUESTIONS.items():
         if labels and words.match(parts.question):
             return kind
-    if any(re.match(r"Yes\b", label) for label in labels) and parts.question.startswith("Do you want to "):
+    asks = parts.question.startswith("Do you want to ") or parts.header.partition(" · ")[0] in (*_TOOLS, _OTHER_TOOL)
+    if asks and any(re.match(r"Yes\b", label) for label in labels):
         return PERMISSION
     if any(row.text.strip().startswith("Choose the text style") for row in parts.body):
         return "theme"
@@ -200,7 +202,7 @@ def _permission(parts: _Parts, texts: list[str]) -> tuple[str, str, str, tuple[s
         return kind, "\n".join(texts), "", (named,)
     above, framed = _framed(parts)
     subject, detail = ("\n".join(framed), " ".join(above)) if framed else _split(parts)
-    if header == "Tool use":
+    if header == _OTHER_TOOL:
         call = _CALL.match(subject.replace("\n", " "))
         named_above = _MCP.match(detail)
         if call:
