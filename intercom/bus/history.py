@@ -31,7 +31,7 @@ from intercom.system.files import joined, read_from, storage
 
 _TRIES = 20
 _COMPACT_TRIES = 3  #: few, because other writers wait meanwhile
-
+_UNDONE = "this is not done, or half of it"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,15 +43,10 @@ def guarded(method: Callable[Concatenate[Upkeep, P], T]) -> Callable[Concatenate
     @wraps(method)
     def run(self: Upkeep, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            with self.index.guarded():
+            with storage("use a file of the log", f"{_UNDONE}. Do it again"), self.index.guarded():
                 return method(self, *args, **kwargs)
         except IndexLost as lost:
-            raise StorageError(f"{lost}, so this is not done, or half of it. Do it again.") from lost
-        except OSError as error:
-            reason = error.strerror or error
-            raise StorageError(
-                f"a file of the log could not be used: {reason}; this is not done, or half of it. Do it again."
-            ) from error
+            raise StorageError(f"{lost}, so {_UNDONE}. Do it again.") from lost
 
     return run
 

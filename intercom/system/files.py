@@ -49,11 +49,12 @@ def make_private_folder(path: Path) -> None:
         host.hand_over(path, path.parent)
 
 
-def write_all(handle: int, data: bytes) -> None:
-    """Write all of `data`, continuing after short writes. OSError."""
-    written = os.write(handle, data)
+def write_all(handle: int, data: bytes, at: int | None = None) -> None:
+    """Write all of `data` at the file's position, or at offset `at`, continuing after short writes. OSError."""
+    written = 0
     while written < len(data):
-        written += os.write(handle, data[written:])
+        rest = data[written:] if written else data
+        written += os.write(handle, rest) if at is None else host.pwrite(handle, rest, at + written)
 
 
 def append(path: Path, data: bytes) -> None:
@@ -110,7 +111,7 @@ def write_pieces(path: Path, pieces: Iterable[bytes], *, sync: bool = True) -> P
         for data in _together(pieces):
             write_all(handle, data)
         if sync:
-            os.fsync(handle)
+            host.sync(handle)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

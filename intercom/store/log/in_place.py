@@ -67,9 +67,8 @@ def _mixture(page: bytes, before: bytes, after: bytes) -> bool:
 
 
 def _write(handle: int, before: bytes, after: bytes) -> None:
-    at = 0
-    while at < len(after):
-        at += host.pwrite(handle, after[at : at + _PIECE], at)
+    for at in range(0, len(after), _PIECE):
+        write_all(handle, after[at : at + _PIECE], at)
     known, size = max(len(before), len(after)), os.fstat(handle).st_size
     late = host.pread(handle, size - known, known) if size > known else b""
     host.truncate(handle, len(after))

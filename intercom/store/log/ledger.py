@@ -321,9 +321,7 @@ def _rewrite(path: Path) -> None:
     """
     handle = host.open_file(path, os.O_RDWR)
     try:
-        data, at = host.pread(handle, os.fstat(handle).st_size, 0), 0
-        while at < len(data):
-            at += host.pwrite(handle, data[at:], at)
+        write_all(handle, host.pread(handle, os.fstat(handle).st_size, 0), 0)
         host.sync(handle)
     finally:
         with suppress(OSError):

@@ -179,7 +179,10 @@ class Log:
         return group.Request(self._requests, block)
 
     def has_taken(self, request: group.Request) -> bool:
-        """Whether the request was appended by another process; the caller holds the lock. StorageError."""
+        """Whether the request was appended by another process; the caller holds the lock. StorageError.
+
+        It is given up in any case: otherwise the caller's own append could take it, too.
+        """
         if not request.made:
             return False
         taken = request.accepted()

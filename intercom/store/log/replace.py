@@ -31,6 +31,7 @@ from intercom.system.files import (
     put,
     read_from,
     whole,
+    write_all,
     write_pieces,
 )
 
@@ -157,8 +158,8 @@ def overwrite(kept: Path, before: bytes, after: bytes) -> None:
     one = _named(kept)
     handle = host.open_file(kept, os.O_WRONLY)
     try:
-        host.pwrite(handle, after, 0)
-        os.fsync(handle)
+        write_all(handle, after, 0)
+        host.sync(handle)
     finally:
         os.close(handle)
     if one.holds(before):
