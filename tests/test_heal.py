@@ -9,10 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from intercom import Bus
+from intercom.bus import freshness
+from intercom.repair import repair
 from tests.conftest import SOURCE, Command
 from tests.people_kit import append, bodies, by_hand, gather, said, talk, until
 from tests.processes import patience
@@ -287,6 +290,28 @@ def test_an_editor_in_the_middle_of_saving(bus: Bus) -> None:
     writer.join()
     assert found == ["slowly"]
     assert said(bus) == []
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(0.0, 2), (3600.0, 11)])
+def test_a_page_that_never_keeps_still(bus: Bus, monkeypatch: pytest.MonkeyPatch, seconds: float, looks: int) -> None:
+    """It is repaired after so many looks, and after so long: each look may have waited for the lock."""
+    talk(bus, 6)
+    bus.read("roo")
+    log, seen = bus.config.log, list[int]()
+    data, look = log.read_bytes(), repair.Heal
+
+    def changed(*about: Any) -> repair.Heal:
+        seen.append(1)
+        log.write_bytes(data[: len(data) - 20 * len(seen)])
+        return look(*about)
+
+    monkeypatch.setattr(freshness, "_LONGEST", seconds)
+    monkeypatch.setattr(repair, "SETTLE_DAMAGE", 0.001)
+    monkeypatch.setattr(repair, "quiet", lambda *_: False)
+    monkeypatch.setattr(repair, "Heal", changed)
+    log.write_bytes(data[:-10])
+    assert len(bodies(bus.history())) >= 6
+    assert len(seen) == looks
 
 
 def test_a_repair_is_undone(bus: Bus) -> None:

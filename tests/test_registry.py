@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from intercom import Bus
+from intercom import Bus, cli
 from intercom.bus import names as registry
 from intercom.bus.names import STALE_AFTER, liveness, master_of, masters, server_there
 from intercom.bus.setup import init
@@ -421,9 +421,34 @@ def test_another_machine_of_this_name(bus: Bus, monkeypatch: pytest.MonkeyPatch)
     bus._state.set_meta("machine-id", "another")
     with Bus.open() as second:
         for act in (lambda: second.send("roo", "x", sender="roo"), lambda: second.read("roo"), second.register):
-            with pytest.raises(Refused, match=r"another machine uses the name 'testbox'.*INTERCOM_MACHINE"):
+            with pytest.raises(Refused, match=r"another machine wrote .*, as 'testbox'.*init --machine testbox"):
                 act()
     assert bus.history() == []
+
+
+@pytest.mark.parametrize("name", ["testbox", "TestBox", "near"])
+def test_a_private_folder_of_another_machine(bus: Bus, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Its page's name says that the project moved here, and nothing is read twice; another name begins anew."""
+    monkeypatch.setattr(registry, "_machine_id", lambda: "this")
+    bus.register("master")
+    bus.send("roo", "before", sender="master")
+    assert [one.body for one in bus.read("roo")] == ["before"]
+    bus.confirm("roo")
+    bus._state.set_meta("machine-id", "another")
+    bus.close()
+    monkeypatch.delenv("INTERCOM_MACHINE")
+    assert cli.main(["init", "--machine", name]) == 0
+    moved = name != "near"
+    folder = bus.config.folder
+    assert bool(list(folder.glob("not-ours-*"))) is not moved
+    with Bus.open() as again:
+        assert again.config.machine == name
+        assert [known.name for known in again.instances()] == ["master"] * moved
+        again.send("roo", "after", sender="claude-code")
+        assert [(one.body, one.sender) for one in again.read("roo")][-1:] == [("after", "claude-code")]
+        senders = {one.body: one.sender for one in again.history()}
+        assert senders["before"] == ("master" if moved else "master@testbox")
+        assert again.read("roo") == []
 
 
 def test_errors_are_one_line(bus: Bus) -> None:

@@ -28,6 +28,7 @@ from intercom.system.lock import WAIT
 
 _TRIES = 4
 _UNSETTLED = 10  #: how often a damaged file that keeps changing is looked at before it is repaired as it is
+_LONGEST = 5.0  #: seconds for which that goes on: each time the lock may have to be waited for
 
 
 class Sync:
@@ -132,6 +133,7 @@ class Sync:
 
         repair.settle(self._log.live)
         before: bytes | None = None
+        until = 0.0  # when the file has been looked at for long enough
         for last in (False,) * _UNSETTLED + (True,):
             with self._log.locked():
                 if self._log.has_journal():
@@ -153,7 +155,7 @@ class Sync:
                     return
                 try:
                     with self._index.guarded():
-                        before = self._repaired(past, before, last=last)
+                        before = self._repaired(past, before, last=last or 0.0 < until < time.monotonic())
                 except IndexLost as lost:
                     if last:
                         raise StorageError(f"{lost}, again and again; nothing was read.") from lost
@@ -161,6 +163,7 @@ class Sync:
                 if before is None:
                     self._to_end()
                     return
+            until = until or time.monotonic() + _LONGEST
             time.sleep(repair.SETTLE_DAMAGE)  # an editor may be saving
 
     def _repaired(self, past: sqlite3.Connection, before: bytes | None, *, last: bool) -> bytes | None:

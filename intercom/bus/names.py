@@ -154,9 +154,10 @@ class Registry:
             return
         if other_machine(self._state):
             raise Refused(
-                f"another machine uses the name {self._config.machine!r} in {self._config.folder}; nothing was done. "
-                "Give this one its own: set INTERCOM_MACHINE, or run `intercom init --machine NAME`. "
-                f"{host.neighbour()}".rstrip()
+                f"another machine wrote {self._config.private}, as {self._config.machine!r}; nothing was done. "
+                f"If the project moved here, run `intercom init --machine {self._config.machine}`: all goes on as it "
+                "was. If that machine still uses it, keep your sync tool from .claude/local/.intercom, and run "
+                f"`intercom init --machine NAME` with another name. {host.neighbour()}".rstrip()
             )
         if (mine := _machine_id()) and self._state.meta(_MACHINE) is None:
             self._state.set_meta(_MACHINE, mine)
@@ -272,9 +273,14 @@ class Registry:
 
 
 def other_machine(state: State) -> bool:
-    """Whether another machine has written here under our machine's name."""
+    """Whether another machine has written this state."""
     mine, theirs = _machine_id(), state.meta(_MACHINE)
     return bool(mine) and theirs is not None and theirs != mine
+
+
+def take_over(state: State) -> None:
+    """The state is this machine's from now on. StorageError."""
+    state.set_meta(_MACHINE, _machine_id())
 
 
 def liveness(row: InstanceRow, late: str = "") -> str:

@@ -12,12 +12,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from intercom.bus.names import other_machine, take_over
 from intercom.core.config import Config
 from intercom.core.errors import Refused, StorageError
-from intercom.core.message import RESERVED, check_name
+from intercom.core.message import RESERVED, canonical, check_name
 from intercom.store.log.log import Log
 from intercom.store.log.template import fresh_log
-from intercom.store.private import mark
+from intercom.store.private import mark, set_aside
+from intercom.store.state.db import State
 from intercom.system import host
 from intercom.system.files import make_private_folder, replace, storage
 from intercom.system.git_index import tracked
@@ -36,6 +38,7 @@ class InitReport(NamedTuple):
     ignored: str  #: the ignore rule: "added", "present", or "" if there is neither git nor a .gitignore
     tracked: tuple[str, ...]  #: logs that git tracks anyway
     agents: tuple[str, ...]
+    notice: str = ""  #: what became of a private folder that another machine wrote
 
 
 def init(config: Config, agents: Iterable[str], *, remember: bool = False, comment: bool = False) -> InitReport:
@@ -47,6 +50,7 @@ def init(config: Config, agents: Iterable[str], *, remember: bool = False, comme
     for name in RESERVED.intersection(names):
         raise Refused(f"{name!r} is reserved; nothing was made. Choose another name.")
     make_private_folder(config.folder)
+    notice = _move_in(config) if remember else ""
     if not config.private.exists():
         mark(config)
     with storage(f"make {config.folder} private"):
@@ -62,6 +66,31 @@ def init(config: Config, agents: Iterable[str], *, remember: bool = False, comme
         _ignore(config.root, IGNORE_LINES if comment else f"{IGNORE_RULE}\n"),
         tuple(tracked(config.root)),
         names,
+        notice,
+    )
+
+
+def _move_in(config: Config) -> str:
+    """Take over the private folder that another machine wrote, or begin anew; what to tell, "" if it is ours.
+
+    Somebody gives this machine a name. If it is one of those that the folder has, the project moved here; another
+    name says that the folder is still that machine's. StorageError.
+    """
+    state = State(config.private)
+    if not state.path.exists():
+        return ""
+    try:
+        if not other_machine(state):
+            return ""
+        if canonical(config.machine) in map(canonical, config.pages()):
+            take_over(state)
+            return "what another machine kept here is this one's now"
+    finally:
+        state.close()
+    aside = set_aside(config)
+    return (
+        f"{config.private} is another machine's, and is {aside} now. "
+        "Names and read positions begin anew here; messages in the log stay"
     )
 
 

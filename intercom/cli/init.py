@@ -87,6 +87,8 @@ def _make(asked: Asked, config: Config, agents: Sequence[str], *, remember: bool
 
     with Rule(config):
         report = setup.init(config, agents or config.agents, remember=remember, comment=True)
+    if report.notice:
+        show.note(report.notice)
     mark(config.root)
     with Bus.open(asked.root) as bus:
         bus.add_agents(report.agents)

@@ -64,8 +64,11 @@ def state(config: Config, seen: Seen) -> Finding:
     except IntercomError as error:
         return Finding("state", WRONG, str(error).partition(";")[0], move)
     if theirs:
-        says = f"another machine writes here under the name {config.machine!r}"
-        return Finding("state", WRONG, says, "give this one its own: intercom init --machine NAME")
+        says = f"another machine wrote it, as {config.machine!r}"
+        moved = f"if the project moved here: intercom init --machine {config.machine}"
+        return Finding(
+            "state", WRONG, says, f"{moved}; if not, give this one its own name: intercom init --machine NAME"
+        )
     return Finding("state", OK, f"whole ({seen.path.stat().st_size >> 10} KiB)")
 
 

@@ -47,14 +47,20 @@ def vet(config: Config) -> str:
     with flocked(place.with_suffix(".lock")):
         if not foreign(config):
             return ""  # another process was faster
-        aside = _free(config.folder / f"{_ASIDE}-{time.strftime('%Y%m%d-%H%M%S')}")
-        with storage(f"move {config.private} to {aside}", "nothing was opened"):
-            config.private.rename(aside)
-        mark(config)
+        aside = set_aside(config)
     return (
-        f"{config.private} {reason}: it was not opened, and is {aside.name} now. Names and read positions begin anew "
+        f"{config.private} {reason}: it was not opened, and is {aside} now. Names and read positions begin anew "
         "here; messages in the log stay"
     )
+
+
+def set_aside(config: Config) -> str:
+    """Move the private folder aside and make a new one; return the name that it has now. StorageError."""
+    aside = _free(config.folder / f"{_ASIDE}-{time.strftime('%Y%m%d-%H%M%S')}")
+    with storage(f"move {config.private} to {aside}", "nothing was opened"):
+        config.private.rename(aside)
+    mark(config)
+    return aside.name
 
 
 def foreign(config: Config) -> str:
