@@ -5,6 +5,7 @@ a reply of its own, also where a message is quoted with a bar at its edge:
 
     %call TOOL JSON     calls the tool that is called so, or whose name ends so
     %wait SECONDS       thinks so long before each reply, until something else is said
+    %hold NAME          thinks before each reply for as long as the lab's folder has a file of that name
     %say TEXT           its last words (else "heard: " and the end of what it was told)
 
 The newest user text with such lines counts. Every request is a line of `requests.jsonl`: the path, the names of the
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
-_LINE = re.compile(r"^\s*(?:\| )?%(call|wait|say)\b[ \t]*(.*)$", re.MULTILINE)
+_LINE = re.compile(r"^\s*(?:\| )?%(call|wait|hold|say)\b[ \t]*(.*)$", re.MULTILINE)
 _CONTRACT = re.compile(r'^\s*(?:\| )?(\{"kind": ?"task_contract".*"role_instructions".*\})$', re.MULTILINE)
 _numbers = itertools.count(1)
 
@@ -44,6 +45,7 @@ class Reply(NamedTuple):
     call: tuple[str, str, Json] | None
     words: str
     wait: float
+    hold: str = ""
 
 
 def text_of(content: Any) -> str:
@@ -125,6 +127,7 @@ def reply(heard: Heard) -> Reply:
             start, lines = place, found
     new = all(who not in ("user", "added") for who, _ in heard.said[start + 1 :])
     wait = sum(float(rest) for word, rest in lines if word == "wait" and new)
+    hold = next((rest for word, rest in lines if word == "hold"), "")
     done = sum(who == "call" for who, _ in heard.said[start:])
     calls = [rest for word, rest in lines if word == "call"]
     if done < len(calls):
@@ -132,10 +135,10 @@ def reply(heard: Heard) -> Reply:
         tool = next((one for one in heard.tools if one == name or one.endswith(f"_{name}")), None)
         if tool is None:
             return Reply(None, f"NO TOOL {name} among {sorted(heard.tools)}", wait)
-        return Reply((heard.tools[tool], tool, json.loads(given or "{}")), "", wait)
+        return Reply((heard.tools[tool], tool, json.loads(given or "{}")), "", wait, hold)
     last = next((rest for word, rest in lines if word == "say"), None)
     ends = heard.said[-1][1][-200:] if heard.said else ""
-    return Reply(None, last if last is not None else f"heard: {ends}", wait)
+    return Reply(None, last if last is not None else f"heard: {ends}", wait, hold)
 
 
 def _carried(words: str) -> str:
@@ -248,6 +251,10 @@ class Model(ThreadingHTTPServer):
         folder.mkdir(parents=True, exist_ok=True)
         self._log, self._guard = folder / "requests.jsonl", threading.Lock()
 
+    def holds(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return (self._log.parent / name).exists()
+
     def note(self, path: str, heard: Heard) -> None:
         """Write one request down."""
         line: Json = {"t": time.time(), "path": path, "tools": sorted(heard.tools)}
@@ -281,6 +288,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.note(path, heard)
         said = reply(heard)
         time.sleep(said.wait)
+        while said.hold and self.server.holds(said.hold):
+            time.sleep(0.05)
         model = str(body.get("model") or "mock")
         if body.get("stream") or "streamGenerate" in path:
             self._stream(events(said, model))

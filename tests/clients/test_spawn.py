@@ -135,9 +135,11 @@ def test_killed_it_goes_on_under_its_name(lead: Place, form: str) -> None:
     """In the middle of a turn, and idle: it is started again, in the same session; nothing is lost or doubled."""
     spawned(lead, form)
     until(lambda: lead.heard("You are worker-1, a worker") and state(lead) == "idle")
-    lead.intercom("send", "--from", "user", "worker-1", "first-words\n%wait 600\n%say answered")
+    hold = lead.lab.folder / "hold"
+    hold.touch()
+    lead.intercom("send", "--from", "user", "worker-1", "first-words\n%hold hold\n%say answered")
     until(lambda: lead.heard("first-words"))
-    session = _killed(lead, 1, whole=False)
+    session = _killed(lead, 1, whole=False, meanwhile=hold.unlink)
     lead.intercom("send", "--from", "user", "worker-1", "second-words\n%say answered")
     last = until(lambda: state(lead) == "idle" and lead.heard("second-words"))[-1]
     assert "first-words" in json.dumps(last["said"])
@@ -154,8 +156,11 @@ def state(lead: Place) -> str:
     return str(json.loads(lead.intercom("scan", "--json").splitlines()[0])["state"])
 
 
-def _killed(lead: Place, times: int, *, whole: bool) -> str:
-    """Kill what was started, `whole` with all that it started, and wait until it is there again; its session's id."""
+def _killed(lead: Place, times: int, *, whole: bool, meanwhile: Callable[[], object] = str) -> str:
+    """Kill what was started, `whole` with all that it started, and wait until it is there again; its session's id.
+
+    It may be told again what it did not keep of its turn; `meanwhile` comes before that.
+    """
     kept = lead.project / ".claude/local/.intercom/workers"
     log = lead.project / ".claude/local/INTERCOM-testbox.md"
     keeper = int((kept / "worker-1.keeper").read_text().split()[0])
@@ -165,6 +170,7 @@ def _killed(lead: Place, times: int, *, whole: bool) -> str:
     for one in tree if whole else tree[:1]:
         with suppress(ProcessLookupError):
             os.kill(one.pid, signal.SIGKILL)
+    meanwhile()
     until(lambda: log.read_text().count("it was started again, with its session") == times)
     assert not [one for one in tree if alive(*one)]
     until(lambda: state(lead) == "idle")

@@ -16,14 +16,15 @@ ROOT = Path(__file__).parents[2]
 SET_UP = "tests/clients/test_init_clients.py::test_set_up_by_init_it_talks_at_once"
 IN_TURN = "tests/clients/test_hooks_clients.py::test_a_message_comes_into_the_turn_that_runs"
 WORKER = "tests/clients/test_spawn.py::test_a_worker"
+ALONE = "tests/claude/test_alone_claude.py::test_a_worker_without_a_terminal"
 NOT = "tests/clients/test_table.py::test_what_does_not_work"
-#: Of each client, the test behind each cell, from left to right.
+#: Of each client, the tests behind each cell, from left to right.
 CELLS = {
     "Claude Code": (
         "tests/test_clients_setup.py::test_every_client_finds_its_entry",
         "tests/claude/test_hooks_claude.py::test_urgent_at_the_next_tool_ordinary_at_the_end",
         "tests/claude/test_hooks_claude.py::test_a_waiter_wakes_an_idle_session",
-        "tests/claude/test_fleet_claude.py::test_the_demo",
+        f"tests/claude/test_fleet_claude.py::test_the_demo {ALONE}",
     ),
     "Codex": (
         SET_UP,
@@ -66,9 +67,9 @@ def test_each_cell_has_its_test() -> None:
     for client, tests in CELLS.items():
         assert len(found[client]) == len(tests), client
         for cell, test in zip(found[client], tests, strict=True):
-            path, _, name = test.partition("::")
-            source = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-            assert name in {node.name for node in source.body if isinstance(node, ast.FunctionDef)}, test
+            for path, name in (one.split("::") for one in test.split()):
+                source = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+                assert name in {node.name for node in source.body if isinstance(node, ast.FunctionDef)}, test
             assert (test == NOT) == cell.startswith("no"), (client, cell)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from intercom.core.errors import CommandFailed
 from intercom.fleet.programs.program import SERVER
-from intercom.fleet.programs.talk import START, Json, Opening, Said, Wire
+from intercom.fleet.programs.talk import START, Json, Opening, Said, Spoken, Wire
 
 #: Capabilities that we do not offer.
 _CLIENT = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}
@@ -17,7 +17,7 @@ _WORDS = {"agent_message_chunk": "said", "user_message_chunk": "before"}
 _KINDS = {"allow": ("allow_once",), "deny": ("reject_once", "reject_always")}
 
 
-class Acp:
+class Acp(Spoken):
     """The `intercom.fleet.programs.talk.Talk` of ACP. Modes are set by the program's own flags or settings."""
 
     def __init__(self, *, serves: bool = False) -> None:

@@ -70,7 +70,7 @@ class Program(Protocol):
     modes: Mapping[str, str]  #: permission modes, each with what it allows without a question
     forms: tuple[str, ...]  #: how it can run as a worker, TERMINAL or HEADLESS, the default first
     speaks_alone: bool  #: whether its hooks are silent without a terminal, so that its keeper calls them
-    wakes_itself: bool  #: whether it keeps a waiter of its own beside each idle session
+    wakes_itself: bool  #: whether it keeps a waiter of its own beside each idle session without a terminal
     needs_prompt: bool  #: whether its hooks report, and it can be reached, only once it has begun a turn
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:

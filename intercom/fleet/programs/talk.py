@@ -10,7 +10,7 @@ import json
 import queue
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -40,6 +40,7 @@ class Opening(NamedTuple):
     mode: str  #: its permission mode
     server: Mapping[str, Any]  #: our server: command, args, env
     session: str | None  #: the id of an earlier session to resume
+    words: Sequence[str] = ()  #: the command line that was started for it
 
 
 class Wire:
@@ -96,7 +97,7 @@ class Wire:
                 self._child.stdin.close()
 
     def _write(self, message: Json) -> None:
-        line = json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n"
+        line = json.dumps(self._outward(message)).encode() + b"\n"
         try:
             with self._writing:
                 if self._child.stdin is None or not self._open:
@@ -112,11 +113,19 @@ class Wire:
                 with suppress(ValueError):
                     said = json.loads(line)
                     if isinstance(said, dict):
-                        self._take(said)
+                        self._take(self._inward(said))
         finally:
             self._open = False
             for answers in list(self._answers.values()):
                 answers.put({})
+
+    def _outward(self, message: Json) -> Json:
+        """As the process reads it."""
+        return {"jsonrpc": "2.0", **message}
+
+    def _inward(self, said: dict[str, Any]) -> dict[str, Any]:
+        """What the process wrote, as JSON-RPC has it."""
+        return said
 
     def _take(self, said: dict[str, Any]) -> None:
         params = said.get("params")
@@ -144,8 +153,23 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(one)
 
 
+class Spoken:
+    """What an API shares with others: plain JSON-RPC, and a command line that is the same each time."""
+
+    wire: type[Wire] = Wire
+
+    def words(self, words: list[str], session: str | None) -> list[str]:  # noqa: ARG002
+        """The same."""
+        return words
+
+
 class Talk(Protocol):
     """The interface to one API. It has no state: the session's id comes with each call."""
+
+    wire: type[Wire]  #: the pipes, in the form that it has for them
+
+    def words(self, words: list[str], session: str | None) -> list[str]:
+        """The command line that is started: for the first time, or for the session that is to go on."""
 
     def open(self, wire: Wire, opening: Opening) -> tuple[str, str]:
         """Open a session, or resume an earlier one. Ended, CommandFailed.

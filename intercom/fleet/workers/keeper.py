@@ -31,7 +31,7 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.programs import event as events
 from intercom.fleet.programs import known
 from intercom.fleet.programs.known import BESIDE
-from intercom.fleet.programs.talk import Ended, Json, Opening, Said, Wire
+from intercom.fleet.programs.talk import Ended, Json, Opening, Said
 from intercom.fleet.sessions import DECISIONS
 from intercom.store.log.announce import announce
 from intercom.system import host, proc
@@ -44,7 +44,7 @@ AGAIN = (
 _QUICK = 20.0  #: seconds; a program that ends sooner failed to start
 _STRIKES = 3  #: failed starts in a row before it is given up
 _SERVER = 20.0  #: seconds for our server to connect before the first turn, which would have no tools otherwise
-_PUT = 3.0  #: seconds within which its hooks put a request to the master
+_PUT = 10.0  #: seconds within which its hooks put a request to the master
 _LEAVE = 2.0  #: seconds for it to exit by itself
 _HOOK = 660.0  #: seconds for one of its hooks: a permission waits for a master's answer
 _LONG = 14 * 86_400.0  #: seconds for a waiter
@@ -99,15 +99,16 @@ class Life:
         self._before: list[str] = []  # earlier prompts of the session that it resumes
         self.opened = False  #: whether it opened a session
         self.broken = ""  #: the prompt of the running turn
-        self._child = proc.spoken_to(given.words, cwd=given.cwd, log=kept.path_of(self._config, name, "err"))
-        self._wire = Wire(self._child, self._heard, self._asked)
+        self._line = self._talk.words(given.words, given.session)
+        self._child = proc.spoken_to(self._line, cwd=given.cwd, log=kept.path_of(self._config, name, "err"))
+        self._wire = self._talk.wire(self._child, self._heard, self._asked)
         threading.Thread(target=self._alone, daemon=True).start()
 
     def run(self, prompt: str, broken: str) -> None:
         """Run until the program ends: Ended, CommandFailed. `broken`: a prompt that its session may not have kept."""
         given = self._given
         self.broken = broken
-        opening = Opening(given.cwd, given.mode, given.server, given.session)
+        opening = Opening(given.cwd, given.mode, given.server, given.session, self._line)
         self._session, before = self._talk.open(self._wire, opening)
         if broken and _letters(broken) not in _letters("".join([before, *self._before])):
             prompt += f"\n\nWhat you were told last:\n\n{broken}"

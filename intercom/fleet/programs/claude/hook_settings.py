@@ -42,14 +42,14 @@ _PERMISSION = 600
 _WAITER = 14 * 86_400  # more than 2^31 ms would count as 0
 
 
-def settings(command: Sequence[str], *, optional: bool = False) -> dict[str, Any]:
+def settings(command: Sequence[str], *, optional: bool = False, waits: bool = True) -> dict[str, Any]:
     """The `hooks` part of a settings file; `command` is how to call `intercom`.
 
     `optional`: if the command does not exist, that is said once when a session begins, and the hooks do nothing,
-    instead of complaining at every event.
+    instead of complaining at every event. `waits`: with a waiter beside each idle session.
     """
     test = f"command -v {shlex.quote(command[0])} >/dev/null 2>&1 || exit 0; " if optional else ""
-    return {"hooks": {event: [{"hooks": _entries(event, command, test)}] for event in EVENTS}}
+    return {"hooks": {event: [{"hooks": _entries(event, command, test)[: None if waits else 1]}] for event in EVENTS}}
 
 
 def _entries(event: str, command: Sequence[str], test: str) -> list[dict[str, Any]]:

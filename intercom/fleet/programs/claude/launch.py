@@ -21,6 +21,10 @@ from intercom.fleet.programs.program import SERVER, Prepared, Start
 from intercom.system.resources import text
 
 AUTO = "auto"  #: the mode in which a server-side check replaces questions; newer versions start in it
+#: Flags by which it is driven through its pipes, and asks there for what its hooks do not answer.
+_LINES = ["--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
+ALONE = ["-p", *_LINES, "--permission-prompt-tool", "stdio"]
+FIRST, AGAIN = "--session-id", "--resume"  #: flags of a new session with this id; of one that is resumed
 NAME = "claude"  #: name of the program's file
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)\S* \(Claude Code\)")
 
@@ -48,13 +52,23 @@ def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]
 
     Without a prompt: one in the first seconds would find no tools.
     """
+    return _prepared(argv, start, write, waits=True)
+
+
+def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+    """The same without a terminal: its keeper waits beside it."""
+    found = _prepared(argv, start, write, waits=False)
+    return found._replace(words=[*found.words, *ALONE])
+
+
+def _prepared(argv: Sequence[str], start: Start, write: Callable[[str, str], Path], *, waits: bool) -> Prepared:
     given, left_out = settings(start.root, start.cwd, start.mode, start.environ)
-    given.update(hook_settings.settings(start.command))
+    given.update(hook_settings.settings(start.command, waits=waits))
     server: dict[str, Any] = {"command": start.command[0], "args": [*start.command[1:], "mcp"]}
     server |= {"env": dict(start.identity), "alwaysLoad": True}  # otherwise most tools are hidden behind a tool search
     first = write("settings.json", json.dumps(given, indent=2))
     second = write("mcp.json", json.dumps({"mcpServers": {SERVER: server}}, indent=2))
-    flags = ["--session-id", start.session, "--permission-mode", start.mode]
+    flags = [FIRST, start.session, "--permission-mode", start.mode]
     return Prepared([*argv, *flags, "--settings", str(first), "--mcp-config", str(second)], left_out)
 
 

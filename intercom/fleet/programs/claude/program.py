@@ -48,9 +48,9 @@ class Claude:
     clear = "C-u"
     modes: Mapping[str, str] = MODES
     needs_prompt = False
-    forms: tuple[str, ...] = ("terminal",)
+    forms: tuple[str, ...] = ("terminal", "headless")
     speaks_alone = False
-    wakes_itself = True
+    wakes_itself = False
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """As `launch.check`."""
@@ -71,12 +71,23 @@ class Claude:
         return launch.prepare(argv, start, write)
 
     def alone(self, argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
-        """Not supported: it is driven in a terminal."""
-        raise NotImplementedError
+        """As `launch.alone`."""
+        from intercom.fleet.programs.claude import launch
+
+        return launch.alone(argv, start, write)
 
     def talk(self) -> Talk:
-        """Not supported."""
-        raise NotImplementedError
+        """As `stream.Stream`."""
+        from intercom.fleet.programs.claude.stream import Stream
+
+        return Stream()
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """Its events, each with our word for it."""
+        from intercom.fleet.programs.claude.hooks import KINDS
+
+        return KINDS
 
     def prompting(self, session: str, text: str) -> list[str] | None:  # noqa: ARG002
         """None: it has no such command."""

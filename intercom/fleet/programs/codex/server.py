@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from intercom.core.errors import CommandFailed
-from intercom.fleet.programs.talk import START, Ended, Json, Opening, Said, Wire, texts
+from intercom.fleet.programs.talk import START, Ended, Json, Opening, Said, Spoken, Wire, texts
 
 #: By our permission modes: when it asks, and what its sandbox allows.
 _POLICIES: Mapping[str, tuple[str, str]] = {
@@ -18,7 +18,7 @@ _COMMAND, _CHANGE = "item/commandExecution/requestApproval", "item/fileChange/re
 _TOOLS = {"commandExecution": "Bash", "fileChange": "apply_patch", "mcpToolCall": "mcp"}
 
 
-class AppServer:
+class AppServer(Spoken):
     """The `intercom.fleet.programs.talk.Talk` of the app server. Its hooks run as they do in a terminal."""
 
     def open(self, wire: Wire, opening: Opening) -> tuple[str, str]:
