@@ -108,7 +108,7 @@ def _open(stage: Stage) -> list[Any]:
     return stage.crew.sessions.open_requests("worker-1")
 
 
-@pytest.mark.parametrize("words", ["first-words"] if SOAK else [])  # half a minute
+@pytest.mark.parametrize("words", ["first-words"][:SOAK], ids=["soak"][:SOAK])  # half a minute
 def test_killed_it_goes_on_with_its_session(stage: Stage, words: str) -> None:
     """In its turn and between two: started again under its name, told everything, and nothing twice."""
     spawned(stage)

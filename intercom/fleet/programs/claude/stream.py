@@ -12,13 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from intercom.core import document
 from intercom.fleet.programs.claude.launch import AGAIN, FIRST, home
-from intercom.fleet.programs.talk import START, Ended, Json, Opening, Said, Spoken, Wire, texts
-from intercom.system.files import opened
+from intercom.fleet.programs.claude.transcript import prompts
+from intercom.fleet.programs.talk import START, Ended, Json, Opening, Said, Spoken, Wire
 
 _PERMISSION, _PROMPT, _RESULT = "can_use_tool", "user", "result"
-_TAIL = 4 << 20  #: bytes from the end of a conversation
 _DENIED = "Nobody allowed this in time, or it was denied. Go on without it, or ask the master by intercomm_escalate."
 
 
@@ -65,7 +63,8 @@ class Stream(Spoken):
         wire.call("initialize", {}, START)
         flag = AGAIN if AGAIN in opening.words else FIRST
         session = opening.words[opening.words.index(flag) + 1]
-        return session, _said_in(session) if flag == AGAIN else ""
+        path = _conversation(session) if flag == AGAIN else None
+        return session, "\n".join(prompts(str(path))) if path is not None else ""
 
     def turn(self, wire: Wire, session: str, text: str, over: Callable[[float | None], bool]) -> None:
         """Nothing answers a prompt but what its turn says."""
@@ -117,23 +116,3 @@ def _conversation(session: str) -> Path | None:
     """The file of that conversation, None where nothing was written down."""
     pattern = os.path.join(glob.escape(str(home(os.environ))), "projects", "*", f"{glob.escape(session)}.jsonl")
     return next(map(Path, glob.glob(pattern)), None)
-
-
-def _said_in(session: str) -> str:
-    """All texts of that conversation, as far as its end goes back."""
-    path = _conversation(session)
-    if path is None:
-        return ""
-    try:
-        with opened(str(path)) as file:
-            file.seek(max(0, file.seek(0, 2) - _TAIL))
-            raw = file.read().split(b"\n")
-    except OSError:
-        return ""
-    found: list[str] = []
-    for line in raw:
-        try:
-            found += texts(document.json(line))
-        except ValueError:
-            continue
-    return "\n".join(found)

@@ -40,6 +40,13 @@ def came(path: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
     return {ident for ident in idents if any(ident.encode() in line for line in lines)}
 
 
+def prompts(path: str) -> list[str]:
+    """What was said to the model in the conversation in `path`; nothing that only waited for its turn."""
+    from intercom.fleet.programs.talk import texts
+
+    return [said for _, one in _lines(path) if one.get("type") == "user" for said in texts(one.get("message"))]
+
+
 def _is_wake(one: dict[str, Any]) -> bool:
     about = one.get("attachment")
     return one.get("type") == "user" or (isinstance(about, dict) and about.get("type") == "queued_command")
