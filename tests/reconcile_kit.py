@@ -88,6 +88,7 @@ class World(NamedTuple):
     exists: bool = True
     older: tuple[tuple[str, str], ...] = ()  #: digests of further texts of past messages, with their ids
     doubtful: bool = False
+    former: tuple[str, ...] = ()  #: texts that the messages had before
 
     def reconcile(self) -> Outcome:
         """What the rules say about it."""
@@ -96,6 +97,7 @@ class World(NamedTuple):
             self.found,
             history=Recalled(self.past, self.older),
             body_of=self.texts.get,
+            former_of=lambda _id: self.former,
             exists=self.exists,
             doubtful=self.doubtful,
         )

@@ -15,10 +15,11 @@ from intercom.core.errors import StorageError
 from intercom.core.message import Message, new_id, utc
 from intercom.format import render
 from intercom.format.record import END, extent, seal
+from intercom.format.roster import Roster
 from intercom.repair import repair
 from intercom.store.log import ledger, log
 from intercom.store.log.log import Log
-from intercom.store.log.unfinished import filled
+from intercom.store.log.unfinished import filled, topped
 from tests.powercut import restart
 
 
@@ -172,6 +173,49 @@ def test_repeated_lines_do_not_explain_a_hole(project: Path, monkeypatch: pytest
     with Bus.open(project) as bus:
         assert [one.body.count("all is well") for one in bus.history()] == [0, 60]
     assert filled(*spy.call_args.args) == before
+
+
+_NOTE = b"# What we know\n\nThe port is 5433.\n\n"
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (_NOTE.replace(b"port", b"\0\0\0\0"), _NOTE),
+        (b"\0" * len(_NOTE) + b"\n\n", _NOTE),
+        (b"", _NOTE),
+        (_NOTE[:20] + b"\n", _NOTE),
+        (b"# What we know\n\n", _NOTE),
+        (_NOTE.replace(b"5433", b"5434"), None),
+        (b"# Ours\n\n", None),
+    ],
+)
+@pytest.mark.parametrize("front", [b"", b"---\nmachine: box\n---\n\n"])
+def test_the_top_of_a_page_after_a_power_cut(front: bytes, now: bytes, expected: bytes | None) -> None:
+    """What the base has comes back where at most a rest is left of it; other words that stand there count."""
+    below = block("said")
+    found = topped(front + now + below, front + _NOTE + block("x"), lambda: b"new\n\n", Roster(()))
+    assert found == front + (now if expected is None else expected) + below
+
+
+@pytest.mark.parametrize("hole", [(40, 200), (0, 900)])
+def test_own_text_comes_back_twice(project: Path, monkeypatch: pytest.MonkeyPatch, hole: tuple[int, int]) -> None:
+    """The power is cut as the page is mended, and again nothing of the page is there: the base still has its top."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "one", sender="claude-code")
+        page = bus.config.log
+        whole = page.read_bytes().replace(b"\n## [2", b"\n" + _NOTE + b"## [2", 1)
+        page.write_bytes(whole)
+        assert len(bus.history()) == 1
+        base = next((page.parent / ".intercom").glob("base.*"))
+        before = base.read_bytes()
+    for left in (whole[: hole[0]] + b"\0" * (hole[1] - hole[0]) + whole[hole[1] :], b"", b""):
+        page.write_bytes(left)
+        base.write_bytes(before)
+        restart(monkeypatch)
+        with Bus.open(project) as bus:
+            assert [one.body for one in bus.history()] == ["one"]
+        assert page.read_bytes() == whole
 
 
 def test_a_failed_append_leaves_nothing(ours: Log, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,6 +204,15 @@ def test_an_older_text_is_back() -> None:
     assert [entry.verdict for entry in now._replace(doubtful=True).reconcile().entries] == ["cut"]
 
 
+@pytest.mark.parametrize("missing", ["", "\nb 10:00:02 roo: Which branch is it?"])
+def test_the_beginning_of_an_older_text_is_back(missing: str) -> None:
+    """Of a page as it was before an edit, the last page of the disk is missing: nobody's text either."""
+    now = world("a 10:00:01 roo: Two" + missing, "a 10:00:01 roo: One and…" + missing)
+    now = now._replace(former=("One and a half",))
+    assert next(entry.verdict for entry in now.reconcile().entries) == "edited"
+    assert next(entry.verdict for entry in now._replace(doubtful=True).reconcile().entries) == "cut"
+
+
 @pytest.mark.parametrize("missing", [True, False])
 def test_a_hole_from_a_header_into_the_text(missing: bool) -> None:
     """Stamp and sender are there, the rest of the header is not, and the text begins somewhere."""

@@ -66,7 +66,7 @@ class Becomes:
         data = self.rewritten(outcome.entries) if mend else self._view.data
         count, marks = self._marks(dropped=mend)
         if not data.strip() and (owed or lost):
-            data = fresh_log(self._config.machine, self._config.agents)
+            data = self.top()
         if added := [*lost, *owed, *said]:
             data = joined([data, *added])
             return data, self._certain(data, count + len(added), marks)

@@ -27,7 +27,7 @@ from intercom.repair import rules, unheard
 from intercom.repair.becomes import Becomes
 from intercom.repair.received import received
 from intercom.repair.rules import Decision, Outcome, Thresholds
-from intercom.repair.sides import Expected, Pastime, View, identified
+from intercom.repair.sides import Expected, Pastime, View, former_texts, identified
 from intercom.store.index import query
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.log import Log
@@ -41,10 +41,9 @@ from intercom.store.log.unfinished import (
     entries_of,
     filled,
     last_compaction,
-    top_of,
+    topped,
     trimmed,
     unbroken,
-    unholed,
 )
 from intercom.store.state import known as names
 from intercom.store.state.db import State
@@ -153,9 +152,7 @@ class Heal:
             whole = unbroken(page, base, self._tail)
             doubtful = rebooted
             if rebooted:
-                whole = unholed(
-                    whole, lambda: top_of(former, roster) or fresh_log(config.machine, config.agents), roster
-                )
+                whole = topped(whole, former, lambda: fresh_log(config.machine, config.agents), roster)
         self._mode, self._limits = repair_settings(config)
         self._began = base is not None
         self._unpurged = set(query.unfinished(db))
@@ -192,6 +189,7 @@ class Heal:
             found,
             history=self._past,
             body_of=self._body_of,
+            former_of=lambda ident: former_texts(self._db, ident),
             thresholds=self._limits,
             # A page that never existed, or may never have reached the disk, cannot have been removed.
             exists=self._exists or self._doubtful or bool(self._view.data) or not (self._began and known),

@@ -179,6 +179,11 @@ def former(db: sqlite3.Connection, idents: Sequence[str]) -> dict[str, frozenset
     return {ident: frozenset(marks) for ident, marks in found.items()}
 
 
+def former_texts(db: sqlite3.Connection, ident: str) -> list[str]:
+    """The texts that a message had before."""
+    return [loaded(body) for (body,) in db.execute("SELECT body FROM versions WHERE id = ?", (ident,))]
+
+
 class Pastime:
     """The messages that are not expected on the page, looked up in the index one by one."""
 

@@ -22,7 +22,7 @@ carries a person's text, whoever its header names; and what is CUT, DROPPED or R
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from intercom.format.grammar import Header
 from intercom.repair.rules import copies, cuts, edits, exact, judge
@@ -103,12 +103,17 @@ def _no_text(_id: str) -> str | None:
     return None
 
 
+def _no_former(_id: str) -> Iterable[str]:
+    return ()
+
+
 def reconcile(
     known: Sequence[Known],
     found: Sequence[Found],
     *,
     history: History = NOTHING_PAST,
     body_of: Callable[[str], str | None] = _no_text,
+    former_of: Callable[[str], Iterable[str]] = _no_former,
     thresholds: Thresholds = DEFAULT,
     exists: bool = True,
     broken: bool = False,
@@ -118,11 +123,11 @@ def reconcile(
 
     `known` is in the order of the log as last agreed, what was appended since behind it; `found` is in file
     order; ids in `known` are unique and none of them is past. `body_of` gives the current text of a known or past
-    message, or None. `exists` is False when there is no file (`found` is then empty); `broken` says that the file
-    ends within a line of no message; `doubtful` that it may be what a power cut left of it (rule 13). Never raises on
-    any content; O(n log n) in entries, linear in the texts it compares.
+    message, or None; `former_of` the texts that it had before. `exists` is False when there is no file (`found` is
+    then empty); `broken` says that the file ends within a line of no message; `doubtful` that it may be what a power
+    cut left of it (rule 13). Never raises on any content; O(n log n) in entries, linear in the texts it compares.
     """
-    table = Table(known, found, history, body_of, thresholds, doubtful=doubtful)
+    table = Table(known, found, history, body_of, former_of, thresholds, doubtful=doubtful)
     exact.by_id_and_content(table)
     exact.by_content(table, claimed=False)
     edits.by_id(table)

@@ -6,7 +6,7 @@ The rules fill it in, one after the other, each only where earlier rules left a 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -49,6 +49,7 @@ class Table:
         found: Sequence[Found],
         history: History,
         body_of: Callable[[str], str | None],
+        former_of: Callable[[str], Iterable[str]],
         limits: Thresholds,
         *,
         doubtful: bool,
@@ -62,6 +63,7 @@ class Table:
         self.decided: list[Decision | None] = [None] * len(found)
         self.returned: dict[str, int] = {}  #: deleted messages that are back, by id: position in `found`
         self.text = body_of
+        self.former = former_of
         self.frayed: dict[int, str] = {}  #: entries that are a known text plus a torn piece, by position: own digest
         self.found = self._trimmed(found) if any(entry.trimmed for entry in found) else found
 
@@ -171,7 +173,9 @@ class Table:
             return False
         if entry.holed and torn.holed(text, entry.body if "\0" in entry.body else "\0" + entry.body):
             return True
-        return (self.doubtful or not entry.closed) and torn.beginning(text, entry.body)
+        if (self.doubtful or not entry.closed) and torn.beginning(text, entry.body):
+            return True
+        return self.doubtful and any(torn.beginning(older, entry.body) for older in self.former(id))
 
     def remnant(self, id: str, f: int, versions: frozenset[str] = NONE) -> bool:
         """Whether entry `f`, which claims to be message `id`, holds no text that somebody gave it (rule 13)."""

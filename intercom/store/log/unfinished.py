@@ -16,6 +16,7 @@ from intercom.format.record import PAGE, START, ident, is_control, sealed
 from intercom.format.roster import Roster
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
+from intercom.system.files import joined
 
 _PIECE = 1024 * 1024  #: bytes parsed at a time
 _USUAL = 512 * 1024  #: bytes; entries of a page up to this size are cached, as a repair needs them several times
@@ -183,17 +184,35 @@ def _fits(page: bytes, start: int, stop: int, records: Sequence[bytes]) -> tuple
     return None
 
 
-def unholed(page: bytes, top: Callable[[], bytes], roster: Roster) -> bytes:
-    """The page without anything that has NULs and is not a message; `top` is put at its top."""
-    if b"\0" not in page:
-        return page
-    parts: list[bytes] = []
+def topped(page: bytes, former: bytes, fresh: Callable[[], bytes], roster: Roster) -> bytes:
+    """The page with its `former` top where at most a rest of that is there, and without NULs that are in no message.
+
+    The text above the messages is in no ledger: what a power cut took of it comes back from the base alone. Where
+    somebody wrote other lines there, those count. `fresh` is the top where there was none.
+    """
+    top: list[bytes] = []
+    rest: list[bytes] = []
+    holed = False
     for entry in entries_of(page, roster):
+        below = bool(rest) or entry.kind == MESSAGE
         if entry.kind == MESSAGE or b"\0" not in entry.raw:
-            parts.append(entry.raw)
-        elif not parts:
-            parts.append(top())
-    return b"".join(parts)
+            (rest if below else top).append(entry.raw)
+        else:
+            holed = holed or not below
+    now, before = b"".join(top), top_of(former, roster)
+    if before.strip() and (holed or _is_left(now, before)):
+        return joined([before, *rest[:1]]) + b"".join(rest[1:])
+    if holed and not now.strip():
+        now = fresh()
+    return now + b"".join(rest)
+
+
+def _is_left(text: bytes, former: bytes) -> bool:
+    """Whether a text is at most some of the lines of another, the last of them perhaps cut; markers do not count."""
+    there, wanted = ([line.strip() for line in one.splitlines() if line.strip()] for one in (text, former))
+    there = [line for line in there if not line.startswith(_COMPACTED)]
+    known = set(wanted)
+    return all(line in known for line in there[:-1]) and any(line.startswith(b"".join(there[-1:])) for line in wanted)
 
 
 def top_of(page: bytes, roster: Roster) -> bytes:
