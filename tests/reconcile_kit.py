@@ -16,6 +16,7 @@ from typing import NamedTuple
 from intercom.repair.rules import (
     ADDED,
     ARCHIVED,
+    BEGUN,
     CUT,
     DELETED,
     DROPPED,
@@ -209,7 +210,7 @@ def applied(before: World, outcome: Outcome) -> World:
     """The world after the caller did all that the outcome says."""
     work = _Applying(before)
     both = zip(before.found, outcome.entries, strict=True)
-    pairs = [(entry, decision) for entry, decision in both if decision.verdict != DROPPED]
+    pairs = [(entry, decision) for entry, decision in both if decision.verdict not in {BEGUN, DROPPED}]
     names = {d.place: work.entry(entry, d) for entry, d in pairs if d.verdict != DUPLICATE}
     work.now = {id: one._replace(agreed=True, copies=0) for id, one in work.now.items()}
     for entry, decision in pairs:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from intercom.repair.rules import (
     ADDED,
     ARCHIVED,
+    BEGUN,
     CUT,
     DELETED,
     DROPPED,
@@ -25,6 +26,7 @@ from intercom.repair.rules import (
     Header,
     Known,
     Past,
+    torn,
 )
 from tests.reconcile_kit import World, applied, digest, seen
 
@@ -139,6 +141,10 @@ def test_every_entry_found_has_one_verdict(now: World) -> None:
             original = by_place[entry.of]
             assert original.id == entry.id
             assert original.verdict in HOLDING | {ADDED, RETURNED}
+        elif entry.verdict == BEGUN:
+            assert (entry.id, entry.place) == (None, now.found[-1].place)
+            assert not now.found[-1].closed
+            assert torn.bare(by_body[entry.place])
         elif entry.verdict == DROPPED:
             assert now.doubtful or "\0" in by_body[entry.place]
             assert entry.id in {None, *live, *past}

@@ -68,9 +68,14 @@ class Becomes:
         if not data.strip() and (owed or lost):
             data = self.top()
         if added := [*lost, *owed, *said]:
-            data = joined([data, *added])
+            begun = self._begun()  # whoever writes it goes on behind it
+            data = joined([data.removesuffix(begun), *added, begun])
             return data, self._certain(data, count + len(added), marks)
         return data, marks
+
+    def _begun(self) -> bytes:
+        """The header at the end of the page below which somebody is still writing, if there is one."""
+        return b"".join(self._view.raw(one.place) for one in self._outcome.having(rules.BEGUN))
 
     def _rebuilt(self, owed: list[bytes], said: list[bytes]) -> Marked:
         """The page made anew: the text above its messages, the known messages, the new ones."""
@@ -83,9 +88,10 @@ class Becomes:
         joins = [one for one in outcome.entries if one.verdict == rules.ADDED or one.place in joining]
         copies = {len(pieces) + number for number, one in enumerate(joins) if one.verdict in _COPIES}
         pieces += [(self._text_of(one), self._new.get(one.place) or one.id or "") for one in joins]
-        data = joined([self.top(), *(raw for raw, _ in pieces), *owed, *said])
+        begun = self._begun()
+        data = joined([self.top(), *(raw for raw, _ in pieces), *owed, *said, begun])
         marks = {number: Mark(name, number in copies) for number, (_, name) in enumerate(pieces)}
-        return data, self._certain(data, len(pieces) + len(owed) + len(said), marks)
+        return data, self._certain(data, len(pieces) + len(owed) + len(said) + bool(begun), marks)
 
     def rewritten(self, decisions: Iterable[Decision]) -> bytes:
         """The page unchanged, except for those of these entries whose own text must not stay."""
@@ -121,6 +127,8 @@ class Becomes:
             if dropped and decision.verdict == rules.DROPPED:
                 continue
             number += 1
+            if decision.verdict == rules.BEGUN:
+                continue
             copy = decision.verdict in _COPIES
             ident = self._new.get(decision.place) or decision.id or self._new_at(decision.of)
             if copy or ident != entry.id:

@@ -379,7 +379,7 @@ class Heal:
         if marks is None or end is None:
             self._log.base.drop()
             return
-        own = {ident: None for ident, copy in identified(data, Read(self._roster, marks)) if not copy}
+        own = {ident: None for ident, copy in identified(data, Read(self._roster, marks)) if ident and not copy}
         known = dict.fromkeys(ident for ident in self._expected.arrived if ident in own)
         back = [one.id for one in self._outcome.having(rules.RETURNED) if one.id]
         returned = [*self._outcome.lost, *self._outcome.owed, *back]

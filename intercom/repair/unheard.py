@@ -46,6 +46,7 @@ MOST = 10  #: notices at a time; more are only counted
 _LONGEST = 300  #: characters of a quoted line
 _MANY = 500
 _BELOW = re.compile(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
+_BEGUN = re.compile(rb"(?<![^\n])#{1,3}[ \t]*\[[^\n]*\Z")  # a header that somebody is still writing
 _VERSIONS = (
     "SELECT m.id, m.sender, m.body, v.body FROM (SELECT DISTINCT id FROM versions) e JOIN messages m ON m.id = e.id "
     "JOIN versions v ON v.id = m.id WHERE m.via = 'hand' AND m.hidden = 0 ORDER BY m.seq, v.n"
@@ -124,8 +125,9 @@ def to_say(
 ) -> list[bytes]:
     """The notices for what is new: lines that the `former` page did not have, and `changed` messages."""
     before = None if former is None else lines(former, names)
-    found = [(ident, Unheard(*one)) for ident, one in fresh(db, lines(page, names), before)]
-    near = {one.line for one in lines(page, names)}
+    now = lines(_BEGUN.sub(b"", page), names)
+    found = [(ident, Unheard(*one)) for ident, one in fresh(db, now, before)]
+    near = {one.line for one in now}
     for ident, entry in changed:
         was = entry_of(db, ident)
         said = () if was is None else (was[0].to, _added(entry.sender, was[0].body, entry.body, ident, names))

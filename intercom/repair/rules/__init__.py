@@ -31,6 +31,7 @@ from intercom.repair.rules.torn import trimmed
 from intercom.repair.rules.values import (
     ADDED,
     ARCHIVED,
+    BEGUN,
     CHANGED,
     CUT,
     DELETED,
@@ -63,6 +64,7 @@ from intercom.repair.rules.values import (
 __all__ = [
     "ADDED",
     "ARCHIVED",
+    "BEGUN",
     "CHANGED",
     "CUT",
     "DELETED",

@@ -5,11 +5,11 @@
    its closing rule is, or nobody ever saw it whole. A person who shortens the last hand-written message, where no
    closing rule was promised, has edited it. Where the cut went through the meta line, what is left of the id tells
    which message it was; where through the header, its stamp and sender.
-   *Begun*: a tool's own text with nothing below its closing rule but the beginning of a header (`#`s, a stamp that is
-   not closed) was not edited: somebody's append is not finished yet, and stays on the page.
+   *Begun*: a message with nothing new below it but the beginning of a header (`#`s, a stamp, names) was not edited, and
+   a last header without any text is no message yet: somebody is still writing, and it stays on the page as it is.
    *A hole*: an entry that but for NULs is what a message was is cut, too, wherever it stands. In a page that is
-   doubtful (rule 13), so is any entry that begins its message's text, is an older text of it, or holds a NUL. If its
-   message stands elsewhere, or nothing but NULs is left of it, it is dropped.
+   doubtful (rule 13), so is any entry that begins its message's text, is an older text of it or begins one, or holds
+   a NUL. If its message stands elsewhere, or nothing but NULs is left of it, it is dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import defaultdict
 
 from intercom.repair.rules import torn
 from intercom.repair.rules.table import OPEN, Table
-from intercom.repair.rules.values import CUT, DROPPED, DUPLICATE, EDITED, UNCHANGED
+from intercom.repair.rules.values import BEGUN, CUT, DROPPED, DUPLICATE, EDITED, UNCHANGED
 
 _MANY = 100  #: how many messages with its stamp and sender an entry is compared with
 
@@ -45,10 +45,10 @@ def cut(table: Table) -> None:
 
 
 def _begun(table: Table, f: int, k: int) -> bool:
-    """Whether entry `f` is a tool's message `k` with an unfinished header below it."""
+    """Whether entry `f` is message `k` with an unfinished header below it."""
     entry, one = table.found[f], table.known[k]
-    same = f in table.frayed and entry.digest == one.digest and one.via != "hand" and not one.redacted
-    return same and torn.header_torn(entry.body)
+    same = f in table.frayed and entry.digest == one.digest and not one.redacted
+    return same and torn.header_torn(entry.body, by_hand=one.via == "hand")
 
 
 def _left(table: Table, f: int, k: int) -> bool:
@@ -88,6 +88,8 @@ def _remains(table: Table) -> None:
             table.past(f, DROPPED, table.known[left].id)
         elif entry.holed and not entry.body.strip("\0 \t\r\n"):
             table.past(f, DROPPED, None)
+        elif f == len(table.found) - 1 and entry.id is None and _bare(table, f):
+            table.past(f, BEGUN, None)
 
 
 def _bare(table: Table, f: int) -> bool:

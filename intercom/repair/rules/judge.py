@@ -35,6 +35,7 @@ from intercom.repair.rules.table import OPEN, Gaps, Table
 from intercom.repair.rules.values import (
     ADDED,
     ARCHIVED,
+    BEGUN,
     CHANGED,
     CUT,
     DROPPED,
@@ -73,7 +74,7 @@ def judge(table: Table, *, exists: bool, broken: bool) -> Outcome:
     said = {decision.place: decision for decision in table.decided if decision}
     entries = tuple(_final(table, gaps, said, f, decision) for f, decision in enumerate(table.decided) if decision)
     verdicts = {entry.verdict for entry in entries}
-    broken = broken or CUT in verdicts or table.doubtful or _broken_off(table)
+    broken = broken or bool(verdicts & {CUT, BEGUN}) or table.doubtful or _broken_off(table)
     owed = [table.known[k] for k in table.missing() if not table.known[k].agreed]
     missing = _sort(table, exists=exists, broken=broken, willed=ADDED not in verdicts)
     kind = None

@@ -14,7 +14,8 @@ _HEADER = r"(?:-{3,}\s*\n\s*)?#{1,3}[ \t]*(?:\[[^\n]*)?"
 _NEAR = 400  #: characters; headers are rarely longer
 _END = re.compile(rf"(?:\n|\A)\s*(?:{_RULE}|{_HEADER})\s*\Z")
 _RULE_END = re.compile(rf"\n\s*{_RULE}\s*\Z")
-_HEADER_END = re.compile(r"\n\s*-{3,}\s*\n\s*#{1,3}[ \t]*(?:\[[0-9./: TZ-]*)?\Z")
+_HEADER_END = re.compile(r"\n\s*-{3,}\s*\n\s*#{1,3}[ \t]*(?:\[[0-9./: TZ-]*(?:\][^\n]*)?)?\Z")
+_BEGUN = re.compile(r"\n\s*#{1,3}[ \t]*\[\d[0-9./: TZ-]*(?:\][^\n]*)?\Z")
 _TAG = re.compile(r"\[[A-Z0-9_-]*\Z")
 _META = re.compile(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
 _ID = re.compile(r"<!-- intercom id=([0-9a-z]{1,12})")
@@ -51,9 +52,10 @@ def rule_torn(text: str) -> bool:
     return _RULE_END.search(text[-_NEAR:]) is not None
 
 
-def header_torn(text: str) -> bool:
-    """Whether a text ends with its closing rule and an unfinished header, whose stamp is not closed."""
-    return _HEADER_END.search(text[-_NEAR:]) is not None
+def header_torn(text: str, *, by_hand: bool = False) -> bool:
+    """Whether a text ends with its closing rule, which a person may leave out, and an unfinished header."""
+    end = text[-_NEAR:]
+    return _HEADER_END.search(end) is not None or (by_hand and _BEGUN.search(end) is not None)
 
 
 def bare(text: str) -> bool:

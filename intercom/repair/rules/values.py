@@ -21,6 +21,7 @@ DUPLICATE = "duplicate"  #: a further copy of a message that entry `of` already 
 RETURNED = "returned"  #: a deleted message is back on the page: shown again, but not new
 ARCHIVED = "archived"  #: a copy of what the archive holds: not new, not part of the live log
 REDACTED = "redacted"  #: an old copy of a redacted message: its text must be destroyed again
+BEGUN = "begun"  #: a header with nothing below it at the end of the page: somebody is still writing; it stays
 DROPPED = "dropped"  #: left by a power cut, of a known text or a deleted message; removed again
 
 # Judgements on the whole file (Outcome.judgement), and the kinds of damage (Outcome.kind).
