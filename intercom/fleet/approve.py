@@ -199,6 +199,7 @@ def _on_screen(
             note = f"nothing was answered: only a person can choose; intercom attach {seen.name}"
         return Approved(False, asks=shown, note=note)
     wanted = decision or "allow"
+    _is_whole(seen.name, dialog)
     if dialog.kind not in FIRST_RUN:
         _check(crew, seen.name, dialog, expect)
     elif expect is not None and not dialog.is_about(expect):
@@ -256,12 +257,7 @@ def _check(crew: Crew, name: str, dialog: Dialog, expect: str | None) -> None:
             f"{name} shows {dialog.tool or dialog.kind}: {_short(dialog.subject)!r}; nothing was answered. "
             "Repeat that text as expect, so that this one is answered and no other."
         )
-    if not dialog.whole:
-        raise Refused(
-            f"{name}'s dialog cannot be seen whole: it is taller than its screen, or still being drawn; "
-            f"nothing was answered. intercom attach {name} shows it."
-        )
-    if not dialog.subject and not dialog.paths:
+    if not dialog.subject and not any(dialog.paths):
         raise Refused(
             f"what {name}'s dialog is about could not be read; nothing was answered. intercom attach {name} shows it."
         )
@@ -275,6 +271,15 @@ def _check(crew: Crew, name: str, dialog: Dialog, expect: str | None) -> None:
         raise Refused(
             f"{name} asks something else than {_short(expect)!r}: {dialog.tool or dialog.kind} "
             f"{_short(dialog.subject)!r}; nothing was answered."
+        )
+
+
+def _is_whole(name: str, dialog: Dialog) -> None:
+    """Raise Refused unless all of the dialog is visible."""
+    if not dialog.whole:
+        raise Refused(
+            f"{name}'s dialog cannot be seen whole: it is taller than its screen, or still being drawn; "
+            f"nothing was answered. intercom attach {name} shows it."
         )
 
 

@@ -220,7 +220,7 @@ def _over_dialogs(crew: Crew, row: SessionRow) -> tuple[list[str], str | None]:
             [],
             f"it asks for a login ({dialog.question if dialog else screen.reason}); see: intercom attach {row.name}",
         )
-    if dialog is None or dialog.kind not in FIRST_RUN:
+    if dialog is None or dialog.kind not in FIRST_RUN or not dialog.whole:
         return [], None
     place = program(row.program).choice_for(dialog, "deny" if dialog.kind == "mcp_approval" else "allow")
     if place is None or (dialog.kind == "trust" and not _own_folder(crew, row, dialog.subject)):
