@@ -280,6 +280,19 @@ def test_what_is_not_plain_has_the_sdk_called(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_request_is_given_up_while_the_sdk_is_loaded(tmp_path: Path) -> None:
+    """What comes meanwhile waits for its turn, and then does what it would have done."""
+    with BareClient(tmp_path) as client:
+        client.call("intercomm_register")
+        waiting = client.begin("intercomm_read", wait=60)
+        client.write({"jsonrpc": "2.0", "id": "odd", "method": "resources/list"})
+        client.write({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": waiting}})
+        client.call("intercomm_send", to="worker-1", message="hello")
+        assert [one["body"] for one in client.call("intercomm_read")["messages"]] == ["hello"]
+        assert [other["id"] for other in client._others if "id" in other] == ["odd"]
+
+
+@pytest.mark.slow
 def test_without_the_sdk(tmp_path: Path) -> None:
     """Where its files are gone, what is plain is served all the same, and all else is told why it is not."""
     with BareClient(tmp_path, prelude="import sys\nsys.modules['mcp.server.lowlevel'] = None\n") as client:

@@ -119,11 +119,15 @@ class _Reader(_Stream):
     async def __anext__(self) -> SessionMessage | Exception:
         desk = self._desk
         while True:
+            if self._before:
+                return SessionMessage(self._message(wire.message(self._before.popleft())))
             try:
-                line = self._before.popleft() if self._before else await desk.lines.next()
+                line = await desk.lines.next()
             except EOFError:
                 await desk.drain()
                 raise StopAsyncIteration from None
+            if desk.take(line):  # it had to wait for its turn while the SDK was loaded
+                continue
             try:
                 return SessionMessage(self._message(wire.message(line)))
             except BadLine as bad:
