@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intercom import Bus
-from intercom.server import app, desk, front, sdk, transport
+from intercom.server import app, desk, front, plain, sdk, transport
 from intercom.server.framing import Lines
 from intercom.server.session import Session
 from intercom.server.toolbox import TOOLS, visible
@@ -39,6 +39,19 @@ NOTE: Json = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 LIST: Json = {"jsonrpc": "2.0", "id": "a", "method": "tools/list", "params": {"_meta": {"progressToken": 1}}}
 
 
+META: Json = {
+    "io.modelcontextprotocol/protocolVersion": plain.MODERN,
+    "io.modelcontextprotocol/clientInfo": INITIALIZE["params"]["clientInfo"],
+    "io.modelcontextprotocol/clientCapabilities": INITIALIZE["params"]["capabilities"],
+}
+
+
+def modern(raw: Json) -> Json:
+    """The same request in the protocol without a handshake."""
+    params = raw.get("params", {})
+    return {**raw, "params": {**params, "_meta": {**params.get("_meta", {}), **META}}}
+
+
 def call(tool: str, **arguments: Any) -> Json:
     """A call of a tool, as a client sends it."""
     meta = {"progressToken": 7, "client/use": "x"}
@@ -50,6 +63,7 @@ def call(tool: str, **arguments: Any) -> Json:
     }
 
 
+DISCOVER = modern({"jsonrpc": "2.0", "id": "probe", "method": "server/discover"})
 CALLS = [
     call("intercomm_read"),
     call("intercomm_read", thread="x", limit=3, all=True),
@@ -149,7 +163,7 @@ def timeless(raw: Json) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z|(?<=id.\": .\")[0-9a-z]{12}", "", json.dumps(raw, sort_keys=True))
 
 
-@given(changed([INITIALIZE]))
+@given(changed([INITIALIZE, DISCOVER]))
 def test_initialize(raw: Json) -> None:
     """The front answers as the SDK does, or leaves the line to it, whole."""
     one = front.Front(tools)
@@ -208,10 +222,10 @@ def _never() -> desk.Behind:
     raise AssertionError
 
 
-async def answered(served: app.App, raw: Json) -> bytes | None:
-    """What is answered without the SDK; None where that is left to it."""
+async def answered(served: app.App, first: Json, raw: Json) -> bytes | None:
+    """What is answered without the SDK, after a connection's first line; None where that is left to it."""
     begun, out = front.Front(tools), Said()
-    begun.take(line(INITIALIZE))
+    begun.take(line(first))
     one = desk.Desk(served, begun, Lines(), out, _never)  # type: ignore[arg-type]
     if not one.take(line(raw)):
         assert not out.lines
@@ -222,34 +236,38 @@ async def answered(served: app.App, raw: Json) -> bytes | None:
     return said
 
 
-def test_lists_and_calls(root: Path) -> None:
+@pytest.mark.parametrize("first", [INITIALIZE, DISCOVER], ids=["handshake", "modern"])
+def test_lists_and_calls(root: Path, first: Json) -> None:
     """What clients ask in plain form is answered as by the SDK, bad calls too."""
-    plain = 0
+    equal = 0
+    asked = [LIST, *CALLS] if first is INITIALIZE else [DISCOVER, *map(modern, [LIST, *CALLS])]
+    register = call("intercomm_register", name="roo")
 
     async def compare() -> None:
-        nonlocal plain
+        nonlocal equal
         async with Connection(root).running() as theirs:
-            await theirs.say(INITIALIZE)
-            os.write(theirs._input[1], line(NOTE))
-            await theirs.say(call("intercomm_register", name="roo"))
+            await theirs.say(first)
+            if first is INITIALIZE:
+                os.write(theirs._input[1], line(NOTE))
+            await theirs.say(register if first is INITIALIZE else modern(register))
             loop = asyncio.get_running_loop()
 
             def run(work: Coroutine[Any, Any, T]) -> T:
                 return asyncio.run_coroutine_threadsafe(work, loop).result(patience(20))
 
-            @given(changed([LIST, *CALLS]))
+            @given(changed(asked))
             def one(raw: Json) -> None:
-                nonlocal plain
-                ours = run(answered(theirs.served, raw))
+                nonlocal equal
+                ours = run(answered(theirs.served, first, raw))
                 if ours is not None:
                     assert timeless(json.loads(ours)) == timeless(run(theirs.say(raw)))
-                    plain += 1
+                    equal += 1
 
             await asyncio.to_thread(one)
 
     asyncio.run(compare())
     assert settings.default is not None
-    assert plain > settings.default.max_examples // 10
+    assert equal > settings.default.max_examples // 10
 
 
 def test_a_request_that_was_given_up_is_not_answered(tmp_path: Path) -> None:

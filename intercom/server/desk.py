@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom.core.errors import brief
 from intercom.server import plain, wire
+from intercom.server.front import discovered
 from intercom.server.wire import BadLine
 
 if TYPE_CHECKING:
@@ -105,12 +106,15 @@ class Desk:
             return True
         if self.front.answered is None:
             return self._greet(raw, line or b"")
-        if (call := plain.call(raw)) is not None:
+        modern = self.front.modern
+        if (call := plain.call(raw, modern)) is not None:
             self._call(call)
-        elif (asked := plain.ping(raw)) is not None:
+        elif (asked := plain.ping(raw, modern)) is not None:
             self.say(wire.answer(asked.id, {}))
-        elif (asked := plain.listing(raw)) is not None:
-            self.say(wire.answer(asked.id, {"tools": self.app.tools()}))
+        elif (asked := plain.listing(raw, modern)) is not None:
+            self.say(wire.answer(asked.id, self.front.listed(self.app.tools())))
+        elif modern and (asked := plain.discovery(raw)) is not None:
+            self.say(wire.answer(asked.id, discovered()))
         elif plain.told(raw):
             return self._told(raw)
         else:
@@ -142,9 +146,9 @@ class Desk:
     # -- calls ------------------------------------------------------------------------------------
 
     def _call(self, asked: Call) -> None:
-        client = self.front.client or ""
+        client = plain.client_of(asked.meta) if self.front.modern else self.front.client or ""
         if not self._busy() and self.writer.flows() and (result := self.app.at_once(client, asked)) is not None:
-            self.say(wire.answer(asked.id, result))
+            self.say(wire.answer(asked.id, self.front.complete(result)))
             return
         task = asyncio.get_running_loop().create_task(self._answer(client, asked))
         key = plain.same(asked.id)
@@ -159,10 +163,11 @@ class Desk:
 
     async def _answer(self, client: str, asked: Call) -> None:
         async def changed() -> None:
-            self.say(_CHANGED)
+            if not self.front.modern:
+                self.say(_CHANGED)
 
         result = await self.app.result(client, asked, changed)
-        self.say(wire.answer(asked.id, result))
+        self.say(wire.answer(asked.id, self.front.complete(result)))
         await self.writer.flowing()
 
     async def _refuse(self, error: Exception) -> None:

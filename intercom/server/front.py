@@ -16,12 +16,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from intercom.core.version import __version__
-from intercom.server import protocol, wire
-from intercom.server.plain import Json, listing, request
+from intercom.server import plain, protocol, wire
+from intercom.server.plain import Json
 from intercom.server.wire import BadLine, decode
 
 NAME: Final = "intercomm"
+SERVER: Final = {"name": NAME, "version": __version__}
 CAPABILITIES: Final = {"tools": {"listChanged": True}}
+#: What each result says in the protocol without a handshake; and one that may be kept.
+_COMPLETE: Final = {"resultType": "complete", "_meta": {"io.modelcontextprotocol/serverInfo": SERVER}}
+_KEPT: Final = {**_COMPLETE, "ttlMs": 0, "cacheScope": "private"}
 #: Protocol versions with answers of this form; a client that asks for another waits.
 VERSIONS: Final = ("2025-06-18", "2025-11-25")
 _FIRST = 0.02  # seconds within which most clients have introduced themselves
@@ -33,6 +37,7 @@ class Front:
     """Answers the beginning of one connection. Bytes in, bytes out."""
 
     def __init__(self, tools: Callable[[], list[Json]]) -> None:
+        self.modern = False  #: whether the client speaks the protocol without a handshake
         self.open = True  #: whether more may be answered here
         self.answered: str | int | None = None  #: the id of `initialize`, if it was answered here
         self.client: str | None = None  #: the client's name, if it was answered here
@@ -60,19 +65,32 @@ class Front:
         except BadLine:
             return None
         answer = self.greeted(raw, line)
-        if answer is None and self.answered is not None and (asked := listing(raw)) is not None:
-            return wire.answer(asked.id, {"tools": self._tools()})
+        if answer is None and self.answered is not None and (asked := plain.listing(raw, self.modern)) is not None:
+            return wire.answer(asked.id, self.listed(self._tools()))
         return answer
+
+    def listed(self, tools: list[Json]) -> Json:
+        """The result of a request for the list of tools."""
+        return {"tools": tools, **_KEPT} if self.modern else {"tools": tools}
+
+    def complete(self, result: Json) -> Json:
+        """The result of a call, as this client's version of the protocol has it."""
+        return {**result, **_COMPLETE} if self.modern else result
 
     def greeted(self, raw: Json, line: bytes) -> bytes | None:
         """The answer to a message of the handshake (b"" if it needs none), which is `line`; None for any other."""
         if self.answered is not None:
-            if raw not in _INITIALIZED:
+            if self.modern or raw not in _INITIALIZED:
                 return None
             self.heard += line + b"\n"
             return b""
-        asked = request(raw, "initialize")
-        if asked is None or not _plain_client(asked.params):
+        if (asked := plain.discovery(raw)) is not None:
+            self.modern = True
+            self.answered, self.client = asked.id, plain.client_of(asked.params["_meta"])
+            self.heard = line + b"\n"
+            return wire.answer(asked.id, discovered())
+        asked = plain.request(raw, "initialize")
+        if asked is None or not plain.introduced(asked.params) or asked.params["protocolVersion"] not in VERSIONS:
             return None
         self.answered, self.client = asked.id, asked.params["clientInfo"]["name"]
         self.heard = line + b"\n"
@@ -80,36 +98,23 @@ class Front:
             "capabilities": CAPABILITIES,
             "instructions": protocol.instructions(),
             "protocolVersion": asked.params["protocolVersion"],
-            "serverInfo": {"name": NAME, "version": __version__},
+            "serverInfo": SERVER,
         }
         return wire.answer(asked.id, result)
 
 
+def discovered() -> Json:
+    """The answer to `server/discover`."""
+    return {
+        "capabilities": {"tools": {"listChanged": False}},
+        "instructions": protocol.instructions(),
+        "supportedVersions": [plain.MODERN],
+        **_KEPT,
+    }
+
+
 _NOTE = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 _INITIALIZED: Final = (_NOTE, {**_NOTE, "params": {}})
-
-
-def _plain_client(params: Json) -> bool:
-    """Whether the parameters of `initialize` have the form that clients send."""
-    if params.keys() != {"protocolVersion", "capabilities", "clientInfo"}:
-        return False
-    version, able, client = params["protocolVersion"], params["capabilities"], params["clientInfo"]
-    if version not in VERSIONS or type(able) is not dict or type(client) is not dict:
-        return False
-    names = {"name", "version"} <= client.keys() <= {"name", "version", "title", "description", "websiteUrl"}
-    texts = all(type(value) is str and value.isprintable() for value in client.values())
-    return names and texts and all(_plain_ability(key, value) for key, value in able.items())
-
-
-def _plain_ability(key: str, value: Any) -> bool:
-    """Whether one of the client's capabilities has its usual form."""
-    if type(value) is not dict:
-        return False
-    if key == "roots":
-        return not value or (value.keys() == {"listChanged"} and type(value["listChanged"]) is bool)
-    if key == "elicitation":
-        return value.keys() <= {"form", "url"} and all(form == {} for form in value.values())
-    return key == "sampling" and not value
 
 
 def serve(source: int, sink: int, tools: Callable[[], list[Json]], load: Callable[[], Any]) -> tuple[Front, Any]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-_MODERN = "io.modelcontextprotocol/"  # prefix of keys that only later versions put into `_meta`
+MODERN: Final = "2026-07-28"  #: the version of the protocol without a handshake
+_PREFIX = "io.modelcontextprotocol/"  # of keys that only that version puts into `_meta`
+_VERSION, _INFO, _ABLE = (_PREFIX + key for key in ("protocolVersion", "clientInfo", "clientCapabilities"))
 _LONGEST = 2**53  # the largest numeric id
 _KEYS = {"jsonrpc", "id", "method", "params"}
 _OF_A_CALL = {"name", "arguments", "_meta"}
@@ -47,32 +49,48 @@ def request(raw: Json, method: str) -> Asked | None:
     return Asked(ident, params) if type(ident) is str and ident.isascii() else None
 
 
-def plain_meta(params: Json) -> bool:
-    """Whether a request's `_meta`, if any, is acceptable in every version of the protocol."""
+def _plain_meta(params: Json, modern: bool) -> bool:
+    """Whether a request's `_meta` is what clients put there in this version of the protocol."""
     meta = params.get("_meta", {})
-    if type(meta) is not dict or any(key.startswith(_MODERN) for key in meta):
+    if type(meta) is not dict or type(meta.get("progressToken", 0)) not in (str, int):
         return False
-    return type(meta.get("progressToken", 0)) in (str, int)
+    reserved = {key for key in meta if key.startswith(_PREFIX)}
+    if not modern:
+        return not reserved
+    if reserved != {_VERSION, _INFO, _ABLE} or meta[_VERSION] != MODERN:
+        return False
+    return _client(meta[_ABLE], meta[_INFO])
 
 
-def ping(raw: Json) -> Asked | None:
-    """A `ping`."""
-    return _bare(request(raw, "ping"))
+def client_of(meta: Mapping[str, Any]) -> str:
+    """The client's name, which a request bears in the protocol without a handshake."""
+    name: str = meta[_INFO]["name"]
+    return name
 
 
-def listing(raw: Json) -> Asked | None:
+def discovery(raw: Json) -> Asked | None:
+    """The request with which a client begins that speaks the protocol without a handshake."""
+    return _bare(request(raw, "server/discover"), modern=True)
+
+
+def ping(raw: Json, modern: bool) -> Asked | None:
+    """A `ping`, which there is only with a handshake."""
+    return None if modern else _bare(request(raw, "ping"), modern=False)
+
+
+def listing(raw: Json, modern: bool) -> Asked | None:
     """A request for the list of tools, from its beginning."""
-    return _bare(request(raw, "tools/list"))
+    return _bare(request(raw, "tools/list"), modern=modern)
 
 
-def _bare(asked: Asked | None) -> Asked | None:
-    return asked if asked and asked.params.keys() <= {"_meta"} and plain_meta(asked.params) else None
+def _bare(asked: Asked | None, *, modern: bool) -> Asked | None:
+    return asked if asked and asked.params.keys() <= {"_meta"} and _plain_meta(asked.params, modern) else None
 
 
-def call(raw: Json) -> Call | None:
+def call(raw: Json, modern: bool) -> Call | None:
     """A tool call, whether or not there is a tool of that name."""
     asked = request(raw, "tools/call")
-    if asked is None or not asked.params.keys() <= _OF_A_CALL or not plain_meta(asked.params):
+    if asked is None or not asked.params.keys() <= _OF_A_CALL or not _plain_meta(asked.params, modern):
         return None
     name, arguments = asked.params.get("name"), asked.params.get("arguments", {})
     if type(name) is not str or type(arguments) is not dict:
@@ -99,3 +117,30 @@ def same(ident: str | int) -> str | int:
         return int(ident)
     except ValueError:
         return ident
+
+
+def introduced(params: Json) -> bool:
+    """Whether the parameters of `initialize` have the form that clients send, for whatever version."""
+    if params.keys() != {"protocolVersion", "capabilities", "clientInfo"}:
+        return False
+    return type(params["protocolVersion"]) is str and _client(params["capabilities"], params["clientInfo"])
+
+
+def _client(able: Any, client: Any) -> bool:
+    """Whether what a client tells of itself has its usual form."""
+    if type(able) is not dict or type(client) is not dict:
+        return False
+    names = {"name", "version"} <= client.keys() <= {"name", "version", "title", "description", "websiteUrl"}
+    texts = all(type(value) is str and value.isprintable() for value in client.values())
+    return names and texts and all(_plain_ability(key, value) for key, value in able.items())
+
+
+def _plain_ability(key: str, value: Any) -> bool:
+    """Whether one of the client's capabilities has its usual form."""
+    if type(value) is not dict:
+        return False
+    if key == "roots":
+        return not value or (value.keys() == {"listChanged"} and type(value["listChanged"]) is bool)
+    if key == "elicitation":
+        return value.keys() <= {"form", "url"} and all(form == {} for form in value.values())
+    return key == "sampling" and not value
