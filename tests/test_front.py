@@ -42,7 +42,10 @@ LIST: Json = {"jsonrpc": "2.0", "id": "a", "method": "tools/list", "params": {"_
 META: Json = {
     "io.modelcontextprotocol/protocolVersion": plain.MODERN,
     "io.modelcontextprotocol/clientInfo": INITIALIZE["params"]["clientInfo"],
-    "io.modelcontextprotocol/clientCapabilities": INITIALIZE["params"]["capabilities"],
+    "io.modelcontextprotocol/clientCapabilities": {
+        **INITIALIZE["params"]["capabilities"],
+        "extensions": {"io.modelcontextprotocol/tasks": {}},
+    },
 }
 
 

@@ -143,4 +143,6 @@ def _plain_ability(key: str, value: Any) -> bool:
         return not value or (value.keys() == {"listChanged"} and type(value["listChanged"]) is bool)
     if key == "elicitation":
         return value.keys() <= {"form", "url"} and all(form == {} for form in value.values())
+    if key == "extensions":  # none that we have
+        return all(one == {} for one in value.values())
     return key == "sampling" and not value
