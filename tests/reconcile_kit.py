@@ -14,27 +14,24 @@ import re
 from typing import NamedTuple
 
 from intercom.repair.rules import (
-    ADDED,
-    ARCHIVED,
-    BEGUN,
-    CUT,
-    DELETED,
-    DROPPED,
-    DUPLICATE,
-    EDITED,
-    INTACT,
-    REDACTED,
-    RETURNED,
+    Damage,
     Decision,
     Found,
     Header,
+    Judgement,
     Known,
     Outcome,
     Past,
+    Reason,
     Recalled,
+    Verdict,
     reconcile,
     trimmed,
 )
+
+UNCHANGED, MOVED, EDITED, CUT, ADDED, DUPLICATE, RETURNED, ARCHIVED, REDACTED, BEGUN, DROPPED = Verdict
+INTACT, GREW, CHANGED, REPAIR = Judgement
+REMOVED, EMPTIED, TRUNCATED, OVERWRITTEN, STALE_SAVE, RESURFACED = Damage
 
 _LINE = re.compile(
     r"(?P<id>[\w-]+?)(?P<marks>[~+!#?]*|:\w+) (?P<stamp>\S+) (?P<sender>\w+)(?:>(?P<to>\w+))?: ?(?P<body>.*)"
@@ -140,7 +137,7 @@ def world(known: str, found: str | None, past: str = "") -> World:
     old, live, file = [], [], []
     for seq, line in enumerate(read(past)):
         texts[line.id] = line.body
-        old.append(Past(line.id, line.digest, line.header, seq, line.mark.lstrip(":") or "archived"))
+        old.append(Past(line.id, line.digest, line.header, seq, Reason(line.mark.lstrip(":") or "archived")))
     for seq, line in enumerate(read(known), start=len(old)):
         texts[line.id] = line.body
         one = Known(line.id, line.digest, line.header, seq, seq, agreed="~" not in line.mark)
@@ -227,7 +224,7 @@ def applied(before: World, outcome: Outcome) -> World:
         file.append(Found(len(before.found) + len(file), id, one.digest, one.header, work.texts[id]))
     for id in outcome.deleted:
         one = work.known[id]
-        work.past[id] = Past(id, one.digest, one.header, one.seq, REDACTED if one.redacted else DELETED)
+        work.past[id] = Past(id, one.digest, one.header, one.seq, Reason.REDACTED if one.redacted else Reason.DELETED)
     return World(list(work.now.values()), file, list(work.past.values()), work.texts, older=work.older)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from intercom.repair.rules import (
+from tests.reconcile_kit import (
     CHANGED,
     EMPTIED,
     GREW,
@@ -19,8 +19,9 @@ from intercom.repair.rules import (
     RESURFACED,
     STALE_SAVE,
     TRUNCATED,
+    Scenario,
+    play,
 )
-from tests.reconcile_kit import Scenario, play
 
 LOG = """
     a 10:00:01 roo: The build is green

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from intercom.repair.rules import CHANGED, EMPTIED, GREW, OVERWRITTEN, REMOVED, REPAIR, STALE_SAVE, TRUNCATED
-from tests.reconcile_kit import Scenario, applied, play, world
+from tests.reconcile_kit import (
+    CHANGED,
+    EMPTIED,
+    GREW,
+    OVERWRITTEN,
+    REMOVED,
+    REPAIR,
+    STALE_SAVE,
+    TRUNCATED,
+    Scenario,
+    applied,
+    play,
+    world,
+)
 
 LOG = """
     a 10:00:01 roo: One

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from intercom.repair.rules import CHANGED, GREW, INTACT, OVERWRITTEN, REPAIR, STALE_SAVE, TRUNCATED, Found, Header
+from intercom.repair.rules import Found, Header
 from intercom.repair.rules.torn import beginning, holed, trimmed
-from tests.reconcile_kit import Scenario, play, seen, world
+from tests.reconcile_kit import (
+    CHANGED,
+    GREW,
+    INTACT,
+    OVERWRITTEN,
+    REPAIR,
+    STALE_SAVE,
+    TRUNCATED,
+    Scenario,
+    play,
+    seen,
+    world,
+)
 
 ONE_TWO = "a 10:00:01 roo: The build is green\nb 10:00:02 roo: Which branch is it?"
 OLD = "a 10:00:01 roo: The build is green"

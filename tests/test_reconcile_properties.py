@@ -7,12 +7,12 @@ from collections import Counter
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from intercom.repair.rules import (
+from intercom.repair.rules import Found, Header, Known, Past, Reason, torn
+from tests.reconcile_kit import (
     ADDED,
     ARCHIVED,
     BEGUN,
     CUT,
-    DELETED,
     DROPPED,
     DUPLICATE,
     EDITED,
@@ -22,13 +22,11 @@ from intercom.repair.rules import (
     REPAIR,
     RETURNED,
     UNCHANGED,
-    Found,
-    Header,
-    Known,
-    Past,
-    torn,
+    World,
+    applied,
+    digest,
+    seen,
 )
-from tests.reconcile_kit import World, applied, digest, seen
 
 STAMPS = ("{DATE}", "2026-01-12 23:50", "2026-01-12 23:50:00", "2026-01-12 23:50:01", "2026-01-12 23:51:07")
 BODIES = ("", "ok", "done", "I have finished the first part", "I have finished the second part", "Which branch?")
@@ -95,7 +93,7 @@ def worlds(draw: st.DrawFn) -> World:
     for n in range(draw(st.integers(0, 5))):
         header, body = draw(contents)
         texts[f"p{n}"] = body
-        reason = draw(st.sampled_from((ARCHIVED, ARCHIVED, DELETED, REDACTED)))
+        reason = draw(st.sampled_from((Reason.ARCHIVED, Reason.ARCHIVED, Reason.DELETED, Reason.REDACTED)))
         past.append(Past(f"p{n}", digest(header, body), header, n, reason))
     pieces: list[Piece] = [(one.id, one.header, texts[one.id]) for one in known]
     pieces += [(old.id, old.header, texts[old.id]) for old in past]

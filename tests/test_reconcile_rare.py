@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from intercom.repair.rules import CHANGED, INTACT, REPAIR, TRUNCATED
-from tests.reconcile_kit import World, applied, world
+from tests.reconcile_kit import CHANGED, INTACT, REPAIR, TRUNCATED, World, applied, world
 
 
 def verdicts(now: World) -> list[str]:

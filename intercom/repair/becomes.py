@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from intercom.core.config import Config
 from intercom.format import MESSAGE
-from intercom.repair import rules
-from intercom.repair.rules import Decision, Outcome
+from intercom.repair.rules import Damage, Decision, Outcome, Verdict
 from intercom.repair.sides import Expected, View
 from intercom.store.log.base import Mark
 from intercom.store.log.template import fresh_log
@@ -17,16 +16,16 @@ from intercom.system.files import joined
 #: A page and the marks of its messages; None if those are uncertain.
 Marked = tuple[bytes, dict[int, Mark] | None]
 
-_REBUILT = {rules.REMOVED, rules.EMPTIED, rules.TRUNCATED, rules.OVERWRITTEN}
-_COPIES = {rules.DUPLICATE, rules.ARCHIVED, rules.DROPPED}
-_NOT_ITS_OWN = {rules.CUT, rules.REDACTED, rules.DROPPED}
+_REBUILT = {Damage.REMOVED, Damage.EMPTIED, Damage.TRUNCATED, Damage.OVERWRITTEN}
+_COPIES = {Verdict.DUPLICATE, Verdict.ARCHIVED, Verdict.DROPPED}
+_NOT_ITS_OWN = {Verdict.CUT, Verdict.REDACTED, Verdict.DROPPED}
 _HOLDING = {
-    rules.UNCHANGED,
-    rules.MOVED,
-    rules.EDITED,
-    rules.CUT,
-    rules.RETURNED,
-    rules.REDACTED,
+    Verdict.UNCHANGED,
+    Verdict.MOVED,
+    Verdict.EDITED,
+    Verdict.CUT,
+    Verdict.RETURNED,
+    Verdict.REDACTED,
 }
 
 
@@ -75,7 +74,7 @@ class Becomes:
 
     def _begun(self) -> bytes:
         """The header at the end of the page below which somebody is still writing, if there is one."""
-        return b"".join(self._view.raw(one.place) for one in self._outcome.having(rules.BEGUN))
+        return b"".join(self._view.raw(one.place) for one in self._outcome.having(Verdict.BEGUN))
 
     def _rebuilt(self, owed: list[bytes], said: list[bytes]) -> Marked:
         """The page made anew: the text above its messages, the known messages, the new ones."""
@@ -85,7 +84,7 @@ class Becomes:
         kept = [name for name in known if name in held or name in lost]
         pieces = [(self._text_of(held[name]) if name in held else self._record(name), name) for name in kept]
         joining = {one.place for one in self._joining}
-        joins = [one for one in outcome.entries if one.verdict == rules.ADDED or one.place in joining]
+        joins = [one for one in outcome.entries if one.verdict == Verdict.ADDED or one.place in joining]
         copies = {len(pieces) + number for number, one in enumerate(joins) if one.verdict in _COPIES}
         pieces += [(self._text_of(one), self._new.get(one.place) or one.id or "") for one in joins]
         begun = self._begun()
@@ -110,7 +109,7 @@ class Becomes:
 
     def _text_of(self, decision: Decision) -> bytes:
         """The text of an entry on the repaired page: the known one if the file's is cut or must not stay."""
-        if decision.verdict == rules.DROPPED:
+        if decision.verdict == Verdict.DROPPED:
             return b""
         if decision.verdict in _NOT_ITS_OWN and decision.id:
             return self._record(decision.id)
@@ -124,10 +123,10 @@ class Becomes:
         marks: dict[int, Mark] = {}
         number = -1
         for entry, decision in zip(self._view.found, self._outcome.entries, strict=True):
-            if dropped and decision.verdict == rules.DROPPED:
+            if dropped and decision.verdict == Verdict.DROPPED:
                 continue
             number += 1
-            if decision.verdict == rules.BEGUN:
+            if decision.verdict == Verdict.BEGUN:
                 continue
             copy = decision.verdict in _COPIES
             ident = self._new.get(decision.place) or decision.id or self._new_at(decision.of)

@@ -26,7 +26,7 @@ from intercom.format.utf16 import as_utf8
 from intercom.repair import rules, unheard
 from intercom.repair.becomes import Becomes
 from intercom.repair.received import received
-from intercom.repair.rules import Decision, Outcome, Thresholds
+from intercom.repair.rules import Damage, Decision, Judgement, Outcome, Thresholds, Verdict
 from intercom.repair.sides import Expected, Pastime, View, former_texts, identified
 from intercom.store.index import query
 from intercom.store.log.base import Base, Mark
@@ -58,14 +58,14 @@ _MODES = ("on", "ask", "off")
 _UNREPAIRED = "what was done to the log by hand is not taken in. Use"
 
 _SAID = {
-    rules.REMOVED: "the log was removed",
-    rules.EMPTIED: "the log was emptied",
-    rules.TRUNCATED: "the end of the log was cut off",
-    rules.OVERWRITTEN: "most of the log was overwritten",
-    rules.STALE_SAVE: "the log was saved from an old copy",
-    rules.RESURFACED: "a redacted text came back",
+    Damage.REMOVED: "the log was removed",
+    Damage.EMPTIED: "the log was emptied",
+    Damage.TRUNCATED: "the end of the log was cut off",
+    Damage.OVERWRITTEN: "most of the log was overwritten",
+    Damage.STALE_SAVE: "the log was saved from an old copy",
+    Damage.RESURFACED: "a redacted text came back",
 }
-_REBUILT = {rules.REMOVED, rules.EMPTIED, rules.TRUNCATED, rules.OVERWRITTEN}
+_REBUILT = {Damage.REMOVED, Damage.EMPTIED, Damage.TRUNCATED, Damage.OVERWRITTEN}
 
 
 def settle(live: Path) -> None:
@@ -178,7 +178,7 @@ class Heal:
     @property
     def _written(self) -> bool:
         """Whether somebody wrote something on the page by hand that is not known yet."""
-        return bool(self._outcome.count(rules.ADDED) + self._outcome.count(rules.EDITED))
+        return bool(self._outcome.count(Verdict.ADDED) + self._outcome.count(Verdict.EDITED))
 
     def _reconcile(self) -> Outcome:
         known, found = self._expected.known, self._view.found
@@ -204,16 +204,16 @@ class Heal:
     @property
     def harmless(self) -> bool:
         """Whether nothing needs repair, so that there is no need to wait for an editor to finish."""
-        return self._outcome.judgement != rules.REPAIR or self._mode == "off"
+        return self._outcome.judgement != Judgement.REPAIR or self._mode == "off"
 
     @property
     def _silent(self) -> bool:
         """Whether a crash explains all that needs repair: nothing that was on the page is missing."""
         outcome, unseen = self._outcome, {one.id for one in self._expected.known if not one.agreed}
         if self._doubtful and (b"\0" in self.live or not outcome.lost or not self._written):
-            return outcome.judgement == rules.REPAIR
-        left = [one.id for verdict in (rules.CUT, rules.DROPPED) for one in outcome.having(verdict)]
-        secret = [one.id for one in outcome.having(rules.REDACTED)]
+            return outcome.judgement == Judgement.REPAIR
+        left = [one.id for verdict in (Verdict.CUT, Verdict.DROPPED) for one in outcome.having(verdict)]
+        secret = [one.id for one in outcome.having(Verdict.REDACTED)]
         torn = bool(left or secret) and unseen.issuperset(left) and self._unpurged.issuperset(secret)
         return torn and not outcome.lost
 
@@ -227,7 +227,7 @@ class Heal:
         for decision in self._outcome.entries:
             records = self._learned(decision)
             learned += records
-            if records and decision.verdict == rules.ARCHIVED:
+            if records and decision.verdict == Verdict.ARCHIVED:
                 self._becomes.joins(decision)
         notices: list[str] = []
         said: list[bytes] = []
@@ -256,14 +256,14 @@ class Heal:
 
     def _unheard(self) -> list[bytes]:
         """The notices about text that reaches nobody; none for a page that a power cut tore."""
-        torn = any(one.verdict in {rules.CUT, rules.DROPPED} for one in self._outcome.entries)
+        torn = any(one.verdict in {Verdict.CUT, Verdict.DROPPED} for one in self._outcome.entries)
         if self._doubtful and (torn or self._outcome.lost):
             return []
         changed = []
         for one in self._outcome.entries:
-            if one.verdict in {rules.ADDED, rules.EDITED}:
+            if one.verdict in {Verdict.ADDED, Verdict.EDITED}:
                 entry, ident = self._view.entry(one.place), self._new.get(one.place) or one.id or ""
-                if one.verdict == rules.EDITED or entry.id is None:  # otherwise a tool sent it once
+                if one.verdict == Verdict.EDITED or entry.id is None:  # otherwise a tool sent it once
                     changed.append((ident, entry))
         there = unheard.present(self._config, self._state, self._view.data)
         return unheard.to_say(self._db, self._view.data, self._former, changed, self._roster, there)
@@ -273,7 +273,7 @@ class Heal:
     def _name(self) -> None:
         """Give each new message its id: the one it claims if that is free, otherwise one derived from its content."""
         for entry, decision in zip(self._view.found, self._outcome.entries, strict=True):
-            if decision.verdict != rules.ADDED:
+            if decision.verdict != Verdict.ADDED:
                 continue
             ident, number = entry.id, max(1, decision.occurrence)
             while ident is None or self._taken(ident):
@@ -286,7 +286,7 @@ class Heal:
 
     def _learned(self, decision: Decision) -> list[bytes]:
         """The records that the ledger needs because of this decision."""
-        if decision.verdict == rules.ADDED:
+        if decision.verdict == Verdict.ADDED:
             entry = self._view.entry(decision.place)
             return [by_hand(entry, self._new[decision.place], time_of(entry))]
         if decision.verdict not in _TELLING and not decision.version:
@@ -298,15 +298,15 @@ class Heal:
             return []
         known, own = found
         at = known.at or time_of(entry)
-        if decision.verdict == rules.ARCHIVED and not own:
+        if decision.verdict == Verdict.ARCHIVED and not own:
             return [by_hand(entry, decision.id, at)]  # from now on ours; whoever pasted it may have changed it
-        undone = decision.verdict == rules.EDITED and digest(known) != digest(entry)
+        undone = decision.verdict == Verdict.EDITED and digest(known) != digest(entry)
         if not decision.version and not undone:
             return []
         version = by_hand(entry, decision.id, at)
-        if decision.verdict != rules.DUPLICATE:
+        if decision.verdict != Verdict.DUPLICATE:
             return [version]
-        edited = next((one for one in self._outcome.having(rules.EDITED) if one.id == decision.id), None)
+        edited = next((one for one in self._outcome.having(Verdict.EDITED) if one.id == decision.id), None)
         if edited is None:
             return [version, as_is(known)]  # the rival goes into the history; the current text stays current
         counts = self._view.entry(edited.place)
@@ -323,7 +323,7 @@ class Heal:
     def _noted(self, *, mend: bool) -> list[bytes]:
         """The control records to write: messages deleted, put back, or left out."""
         outcome, now = self._outcome, time.time()
-        back = [decision.id for decision in outcome.having(rules.RETURNED) if decision.id]
+        back = [decision.id for decision in outcome.having(Verdict.RETURNED) if decision.id]
         said = {
             REMOVED: outcome.deleted,
             RETURNED: (*back, *(outcome.lost if mend else ())),
@@ -347,15 +347,15 @@ class Heal:
         for number in range(1, 1000):
             path = folder / f"{self._log.live.stem}-{stamp}-{number:03d}.md"
             if not path.exists():
-                secrets = self._outcome.having(rules.REDACTED)  # redacted texts must not be saved again
+                secrets = self._outcome.having(Verdict.REDACTED)  # redacted texts must not be saved again
                 replace(path, self._becomes.rewritten(secrets))
                 return path
         return None
 
     def _sentence(self, kept: Path | None, *, mend: bool) -> str:
         outcome = self._outcome
-        what = _SAID.get(outcome.kind or "", "the log was damaged")
-        back, cut, new = len(outcome.lost), outcome.count(rules.CUT), outcome.count(rules.ADDED)
+        what = _SAID[outcome.kind] if outcome.kind else "the log was damaged"
+        back, cut, new = len(outcome.lost), outcome.count(Verdict.CUT), outcome.count(Verdict.ADDED)
         done = f"{back + cut} of its messages {'were put back' if mend else 'are missing'}, {new} new taken in"
         copy = f"; the file as it was is kept in {kept.relative_to(self._config.folder).as_posix()}" if kept else ""
         way = "" if mend else "; `intercom restore --all` puts them back"
@@ -365,7 +365,7 @@ class Heal:
 
     def _trimmed(self, data: bytes, marks: dict[int, Mark] | None) -> tuple[bytes, dict[int, Mark] | None]:
         """The page without what a compaction that was killed still had to remove."""
-        back = {one.id for one in self._outcome.having(rules.RETURNED)}
+        back = {one.id for one in self._outcome.having(Verdict.RETURNED)}
         gone = {ident for ident in self._expected.ids if ident not in self._on_page and ident not in back}
         gone -= set(self._outcome.lost)
         found = last_compaction(self._tail) if gone else None
@@ -381,13 +381,13 @@ class Heal:
             return
         own = {ident: None for ident, copy in identified(data, Read(self._roster, marks)) if ident and not copy}
         known = dict.fromkeys(ident for ident in self._expected.arrived if ident in own)
-        back = [one.id for one in self._outcome.having(rules.RETURNED) if one.id]
+        back = [one.id for one in self._outcome.having(Verdict.RETURNED) if one.id]
         returned = [*self._outcome.lost, *self._outcome.owed, *back]
         late = [ident for ident in self._expected.late if ident in own and ident not in returned] + returned
         self._log.base.write(self._log.ledger.id, end, data, marks, {**known, **own}, late, self._roster.names)
 
 
-_TELLING = {rules.ARCHIVED, rules.EDITED}  #: verdicts that may change a message without giving it a new version
+_TELLING = {Verdict.ARCHIVED, Verdict.EDITED}  #: verdicts that may change a message without giving it a new version
 
 
 def _announcement(sentence: str) -> bytes:

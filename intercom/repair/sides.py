@@ -17,7 +17,7 @@ from intercom.core.message import FIELDS, SYSTEM
 from intercom.format import MARKER, MESSAGE, Entry, digest, hand_id, one, parse
 from intercom.format.record import RETURNED, is_control
 from intercom.format.roster import Roster
-from intercom.repair.rules import DELETED, REDACTED, Found, Header, Known, Past, trimmed
+from intercom.repair.rules import Found, Header, Known, Past, Reason, trimmed
 from intercom.store.index import query
 from intercom.store.index.values import entry_of_row, loaded
 from intercom.store.log.base import Base, Mark
@@ -200,7 +200,7 @@ class Pastime:
         row = next(index_rows(self._db, [id]), None)
         if row is None:
             return None
-        reason = DELETED if row.hidden else REDACTED if row.redacted else "archived"
+        reason = Reason.DELETED if row.hidden else Reason.REDACTED if row.redacted else Reason.ARCHIVED
         return Past(id, row.digest, row.header, row.seq, reason, self._copies.get(id, 0))
 
     def having(self, mark: str, /) -> Sequence[Past]:

@@ -20,7 +20,7 @@ from collections import Counter, defaultdict
 
 from intercom.format.grammar import Header
 from intercom.repair.rules.table import OPEN, Table
-from intercom.repair.rules.values import ARCHIVED, DELETED, DUPLICATE, Known
+from intercom.repair.rules.values import Known, Reason, Verdict
 
 
 def copies_and_new(table: Table) -> None:
@@ -37,7 +37,7 @@ def copies_and_new(table: Table) -> None:
             for digest in {one.digest, table.found[table.holder[k]].digest, *one.versions}:
                 if digest in groups:
                     live[digest].append(k)
-    told = Counter(d.id for d in table.decided if d and d.id and d.verdict in {DUPLICATE, ARCHIVED})
+    told = Counter(d.id for d in table.decided if d and d.id and d.verdict in {Verdict.DUPLICATE, Verdict.ARCHIVED})
     for digest, fs in groups.items():
         _copies(table, fs, live[digest], told)
     _edited(table, told)
@@ -65,8 +65,8 @@ def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) ->
     """
     exact = table.found[fs[0]].header.exact
     past = table.history.having(table.found[fs[0]].digest)
-    gone = [one for one in past if one.reason == DELETED and one.id not in table.returned]
-    kept = [one for one in past if one.reason != DELETED]
+    gone = [one for one in past if one.reason == Reason.DELETED and one.id not in table.returned]
+    kept = [one for one in past if one.reason != Reason.DELETED]
     known = [table.known[k] for k in live]
     first = None  # the last entry that was not a copy
     for f in fs:
@@ -86,7 +86,7 @@ def _copies(table: Table, fs: list[int], live: list[int], told: Counter[str]) ->
         elif first is not None and (table.sides_differ(f, first) or (exact and _made(table, f, first))):
             table.copy_of(f, first)
         elif old is not None:
-            table.past(f, ARCHIVED, old.id)
+            table.past(f, Verdict.ARCHIVED, old.id)
             told[old.id] += 1
         else:
             first = f
@@ -115,11 +115,12 @@ def _made(table: Table, f: int, first: int) -> bool:
 def _edited(table: Table, told: Counter[str]) -> None:
     """Apply rule 6 to what was a copy of a past message, and has another text now."""
     fs = [f for f in table.open_found() if table.found[f].header.exact]
-    gone = [one for one in table.history.copied() if one.reason == ARCHIVED and one.copies > told[one.id]] if fs else []
+    copied = table.history.copied() if fs else ()
+    gone = [one for one in copied if one.reason == Reason.ARCHIVED and one.copies > told[one.id]]
     for f in fs if gone else ():
         one = next((one for one in gone if one.header == table.found[f].header and table.similar(one.id, f)), None)
         if one is not None and one.copies > told[one.id]:
-            table.past(f, ARCHIVED, one.id, version=not table.rest(one.id, f))
+            table.past(f, Verdict.ARCHIVED, one.id, version=not table.rest(one.id, f))
             told[one.id] += 1
 
 

@@ -18,7 +18,7 @@ from collections import defaultdict
 
 from intercom.repair.rules import torn
 from intercom.repair.rules.table import OPEN, Table
-from intercom.repair.rules.values import BEGUN, CUT, DROPPED, DUPLICATE, EDITED, UNCHANGED
+from intercom.repair.rules.values import Verdict
 
 _MANY = 100  #: how many messages with its stamp and sender an entry is compared with
 
@@ -35,12 +35,12 @@ def cut(table: Table) -> None:
     ends |= {(f, k) for f, k in held if k + 1 in missing and not (table.found[f].closed or table.known[k].agreed)}
     for f, k in held:
         decision = table.decided[f]
-        if decision is None or decision.verdict != EDITED:
+        if decision is None or decision.verdict != Verdict.EDITED:
             continue
         if _left(table, f, k) or ((f, k) in ends and _cut_off(table, f, k)):
-            table.hold(k, f, CUT)
+            table.hold(k, f, Verdict.CUT)
         elif _begun(table, f, k):
-            table.decided[f] = decision._replace(verdict=UNCHANGED, version=False)
+            table.decided[f] = decision._replace(verdict=Verdict.UNCHANGED, version=False)
     _remains(table)
 
 
@@ -68,7 +68,7 @@ def _cut_off(table: Table, f: int, k: int) -> bool:
     else:
         unsure = more or unfinished or not one.agreed
         rest = unsure and text is not None and torn.beginning(text, entry.body)
-    return rest and not any(d and d.verdict == DUPLICATE and d.id == one.id for d in table.decided)
+    return rest and not any(d and d.verdict == Verdict.DUPLICATE and d.id == one.id for d in table.decided)
 
 
 def _remains(table: Table) -> None:
@@ -83,13 +83,13 @@ def _remains(table: Table) -> None:
         near = senders[entry.header[:2]][:_MANY]
         left = next((k for k in near if _is_left_of(table, f, k)), OPEN)
         if left != OPEN and table.holder[left] == OPEN:
-            table.hold(left, f, CUT)
+            table.hold(left, f, Verdict.CUT)
         elif left != OPEN:
-            table.past(f, DROPPED, table.known[left].id)
+            table.past(f, Verdict.DROPPED, table.known[left].id)
         elif entry.holed and not entry.body.strip("\0 \t\r\n"):
-            table.past(f, DROPPED, None)
+            table.past(f, Verdict.DROPPED, None)
         elif f == len(table.found) - 1 and entry.id is None and _bare(table, f):
-            table.past(f, BEGUN, None)
+            table.past(f, Verdict.BEGUN, None)
 
 
 def _bare(table: Table, f: int) -> bool:

@@ -29,7 +29,7 @@ from intercom.format.grammar import Header
 from intercom.format.likeness import goes_on
 from intercom.repair.rules import torn
 from intercom.repair.rules.table import OPEN, Gaps, Table
-from intercom.repair.rules.values import ARCHIVED, DELETED, DROPPED, EDITED, REDACTED, Past
+from intercom.repair.rules.values import Past, Reason, Verdict
 
 _WINDOW = 8  #: how many missing messages with its sender and place an entry is compared with
 
@@ -73,10 +73,10 @@ def _claimed(table: Table, k: int, fs: list[int]) -> None:
     unseen = [f for f in rivals if f not in remnants and table.found[f].digest not in one.versions]
     if rivals and (unseen or current == OPEN):
         winner = table.found[(unseen or rivals)[-1]].digest
-        table.hold(k, next(f for f in rivals if table.found[f].digest == winner), EDITED)
+        table.hold(k, next(f for f in rivals if table.found[f].digest == winner), Verdict.EDITED)
     for f in {*rivals, current} - {OPEN, table.holder[k]}:
         if f in remnants and table.shaken(f):
-            table.past(f, DROPPED, one.id)
+            table.past(f, Verdict.DROPPED, one.id)
         elif f in remnants and table.found[table.holder[k]].digest == one.digest:
             table.copy_of(f, table.holder[k])
         else:
@@ -95,9 +95,9 @@ def _claimed_past(table: Table, past: Past, fs: list[int], stands: list[int]) ->
         if not merged and not table.similar(past.id, f):
             continue  # the block was copied as a template
         if rest and table.shaken(f):
-            table.past(f, DROPPED, past.id)
-        elif past.reason != DELETED:
-            table.past(f, ARCHIVED, past.id, version=not rest and not same)
+            table.past(f, Verdict.DROPPED, past.id)
+        elif past.reason != Reason.DELETED:
+            table.past(f, Verdict.ARCHIVED, past.id, version=not rest and not same)
             stands.append(f)
         elif not table.doubtful:  # there it is a person's text, in a page that undoes nothing: rule 9
             table.back(f, past, version=not same and not (rest and past.digest in texts))
@@ -126,7 +126,7 @@ def _by_old_text(table: Table, missing: list[int], fs: list[int]) -> None:
     for f in fs:
         k = owner.get(table.found[f].digest)
         if k is not None and table.holder[k] == OPEN:
-            table.hold(k, f, EDITED)
+            table.hold(k, f, Verdict.EDITED)
 
 
 def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
@@ -145,7 +145,7 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
             score, likest = max((1.0 if _goes_on(table, k, f) else table.alike(table.known[k].id, f), -k) for k in gone)
             best = -likest if score >= table.limits.similar else OPEN
         if best != OPEN:
-            table.hold(best, f, REDACTED if table.known[best].redacted else EDITED)
+            table.hold(best, f, Verdict.REDACTED if table.known[best].redacted else Verdict.EDITED)
 
 
 def _by_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
@@ -169,7 +169,7 @@ def _by_place(table: Table, gaps: Gaps, fs: list[int]) -> None:
             pairs = [(f, k) for f, k in zip(here, gone, strict=True) if not _another(table, f, k)]
         for f, k in pairs:
             if table.decided[f] is None and table.holder[k] == OPEN:
-                table.hold(k, f, EDITED)
+                table.hold(k, f, Verdict.EDITED)
 
 
 def _goes_on(table: Table, k: int, f: int) -> bool:
@@ -203,7 +203,7 @@ def _by_likeness(table: Table, gaps: Gaps, fs: list[int]) -> None:
             if score >= likeness and (best == OPEN or score > likeness):
                 best, likeness = k, score
         if best != OPEN:
-            table.hold(best, f, EDITED)
+            table.hold(best, f, Verdict.EDITED)
 
 
 def _distinct(one: Header, other: Header) -> bool:

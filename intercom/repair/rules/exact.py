@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from intercom.repair.rules.table import OPEN, Table
-from intercom.repair.rules.values import ARCHIVED, DELETED, REDACTED, Found
+from intercom.repair.rules.values import Found, Reason, Verdict
 
 
 def by_id_and_content(table: Table) -> None:
@@ -24,7 +24,7 @@ def by_id_and_content(table: Table) -> None:
     for f in secrets:
         id = table.found[f].id
         k = table.position.get(id or "")
-        table.past(f, REDACTED, id)
+        table.past(f, Verdict.REDACTED, id)
         if k is not None and table.holder[k] == OPEN:
             table.holder[k] = f
 
@@ -42,11 +42,11 @@ def _same(table: Table, f: int, entry: Found) -> bool:
         return one.digest == entry.digest or not one.redacted
     past = table.history.get(entry.id)
     if past is None or past.digest != entry.digest:
-        return past is None or past.reason != REDACTED
-    if past.reason == DELETED:
+        return past is None or past.reason != Reason.REDACTED
+    if past.reason == Reason.DELETED:
         table.back(f, past)
     else:
-        table.past(f, ARCHIVED, past.id)
+        table.past(f, Verdict.ARCHIVED, past.id)
     return True
 
 

@@ -32,32 +32,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from intercom.repair.rules.table import OPEN, Gaps, Table
-from intercom.repair.rules.values import (
-    ADDED,
-    ARCHIVED,
-    BEGUN,
-    CHANGED,
-    CUT,
-    DROPPED,
-    DUPLICATE,
-    EDITED,
-    EMPTIED,
-    GREW,
-    INTACT,
-    MOVED,
-    OVERWRITTEN,
-    REDACTED,
-    REMOVED,
-    REPAIR,
-    RESURFACED,
-    RETURNED,
-    STALE_SAVE,
-    TRUNCATED,
-    UNCHANGED,
-    Decision,
-    Known,
-    Outcome,
-)
+from intercom.repair.rules.values import Damage, Decision, Judgement, Known, Outcome, Verdict
 
 
 class _Missing(NamedTuple):
@@ -74,30 +49,30 @@ def judge(table: Table, *, exists: bool, broken: bool) -> Outcome:
     said = {decision.place: decision for decision in table.decided if decision}
     entries = tuple(_final(table, gaps, said, f, decision) for f, decision in enumerate(table.decided) if decision)
     verdicts = {entry.verdict for entry in entries}
-    broken = broken or bool(verdicts & {CUT, BEGUN}) or table.doubtful or _broken_off(table)
+    broken = broken or bool(verdicts & {Verdict.CUT, Verdict.BEGUN}) or table.doubtful or _broken_off(table)
     owed = [table.known[k] for k in table.missing() if not table.known[k].agreed]
-    missing = _sort(table, exists=exists, broken=broken, willed=ADDED not in verdicts)
+    missing = _sort(table, exists=exists, broken=broken, willed=Verdict.ADDED not in verdicts)
     kind = None
-    if missing.lost or verdicts & {CUT, DROPPED, REDACTED} or not (exists or owed):
-        judgement = REPAIR
+    if missing.lost or verdicts & {Verdict.CUT, Verdict.DROPPED, Verdict.REDACTED} or not (exists or owed):
+        judgement = Judgement.REPAIR
         kind = _kind(table, missing, verdicts, exists=exists)
-    elif missing.deleted or verdicts & {EDITED, MOVED, RETURNED}:
-        judgement = CHANGED
-    elif ADDED in verdicts or any(not one.agreed for one in table.known):
-        judgement = GREW
+    elif missing.deleted or verdicts & {Verdict.EDITED, Verdict.MOVED, Verdict.RETURNED}:
+        judgement = Judgement.CHANGED
+    elif Verdict.ADDED in verdicts or any(not one.agreed for one in table.known):
+        judgement = Judgement.GREW
     else:
-        judgement = INTACT
-    quiet = judgement == REPAIR and exists and _quiet(table, entries, missing.lost, kind)
+        judgement = Judgement.INTACT
+    quiet = judgement == Judgement.REPAIR and exists and _quiet(table, entries, missing.lost, kind)
     return Outcome(judgement, kind, entries, _ids(missing.deleted), _ids(missing.lost), _ids(owed), quiet)
 
 
-def _quiet(table: Table, entries: tuple[Decision, ...], lost: list[Known], kind: str | None) -> bool:
+def _quiet(table: Table, entries: tuple[Decision, ...], lost: list[Known], kind: Damage | None) -> bool:
     """Whether the repair restores nothing that anybody had seen, or only what was restored before."""
-    if any(entry.verdict == REDACTED for entry in entries):
+    if any(entry.verdict == Verdict.REDACTED for entry in entries):
         return False
     if lost:
-        return kind == STALE_SAVE and all(one.restored for one in _worth(lost))
-    cut = [table.known[table.position[entry.id or ""]] for entry in entries if entry.verdict == CUT]
+        return kind == Damage.STALE_SAVE and all(one.restored for one in _worth(lost))
+    cut = [table.known[table.position[entry.id or ""]] for entry in entries if entry.verdict == Verdict.CUT]
     return not any(one.agreed for one in cut)
 
 
@@ -116,17 +91,17 @@ def _ids(messages: list[Known]) -> tuple[str, ...]:
 
 def _final(table: Table, gaps: Gaps, said: dict[int, Decision], f: int, decision: Decision) -> Decision:
     """Complete a decision with what only the whole shows: whether the entry moved, and what a copy is a copy of."""
-    if decision.verdict == UNCHANGED and f not in gaps.anchors:
-        return decision._replace(verdict=MOVED)
-    if decision.verdict != DUPLICATE:
+    if decision.verdict == Verdict.UNCHANGED and f not in gaps.anchors:
+        return decision._replace(verdict=Verdict.MOVED)
+    if decision.verdict != Verdict.DUPLICATE:
         return decision
     if decision.id in table.position:
         return decision._replace(of=table.found[table.holder[table.position[decision.id]]].place)
     original = decision
-    while original.verdict == DUPLICATE and original.of is not None:  # the original may have become a copy itself
+    while original.verdict == Verdict.DUPLICATE and original.of is not None:  # it may have become a copy itself
         original = said[original.of]
-    if original.verdict == ARCHIVED:
-        return decision._replace(verdict=ARCHIVED, id=original.id, of=None)
+    if original.verdict == Verdict.ARCHIVED:
+        return decision._replace(verdict=Verdict.ARCHIVED, id=original.id, of=None)
     return decision._replace(id=original.id, of=original.place)
 
 
@@ -167,16 +142,16 @@ def _moment(stayed: Iterable[Known]) -> int:
     return max((min(one.seq, one.arrived) for one in stayed), default=-1)
 
 
-def _kind(table: Table, missing: _Missing, verdicts: set[str], *, exists: bool) -> str:
+def _kind(table: Table, missing: _Missing, verdicts: set[Verdict], *, exists: bool) -> Damage:
     if not exists:
-        return REMOVED
+        return Damage.REMOVED
     if not table.found and missing.lost:
-        return EMPTIED
+        return Damage.EMPTIED
     held = [k for k, f in enumerate(table.holder) if f != OPEN and table.known[k].agreed]
     had_any = any(one.agreed for one in table.known)
-    rest_is_beginning = held == list(range(len(held))) and ADDED not in verdicts
+    rest_is_beginning = held == list(range(len(held))) and Verdict.ADDED not in verdicts
     if missing.lost and (missing.damage or (had_any and not held and len(missing.lost) > table.limits.few)):
-        return TRUNCATED if held and rest_is_beginning else OVERWRITTEN
-    if CUT in verdicts:
-        return TRUNCATED
-    return STALE_SAVE if missing.lost or DROPPED in verdicts else RESURFACED
+        return Damage.TRUNCATED if held and rest_is_beginning else Damage.OVERWRITTEN
+    if Verdict.CUT in verdicts:
+        return Damage.TRUNCATED
+    return Damage.STALE_SAVE if missing.lost or Verdict.DROPPED in verdicts else Damage.RESURFACED

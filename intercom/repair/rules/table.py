@@ -12,21 +12,7 @@ from typing import NamedTuple
 
 from intercom.format.likeness import similarity
 from intercom.repair.rules import torn
-from intercom.repair.rules.values import (
-    ADDED,
-    DROPPED,
-    DUPLICATE,
-    EDITED,
-    REDACTED,
-    RETURNED,
-    UNCHANGED,
-    Decision,
-    Found,
-    History,
-    Known,
-    Past,
-    Thresholds,
-)
+from intercom.repair.rules.values import Decision, Found, History, Known, Past, Thresholds, Verdict
 
 OPEN = -1
 NONE: frozenset[str] = frozenset()
@@ -113,12 +99,12 @@ class Table:
         """Positions of known messages without an entry, in log order."""
         return [k for k, f in enumerate(self.holder) if f == OPEN]
 
-    def hold(self, k: int, f: int, verdict: str = UNCHANGED) -> None:
+    def hold(self, k: int, f: int, verdict: Verdict = Verdict.UNCHANGED) -> None:
         """Let entry `f` stand for known message `k`."""
-        if verdict == UNCHANGED and f in self.frayed:  # unless rule 5 finds that the end was cut off there
-            verdict = REDACTED if self.known[k].redacted else EDITED
+        if verdict == Verdict.UNCHANGED and f in self.frayed:  # unless rule 5 finds that the end was cut off there
+            verdict = Verdict.REDACTED if self.known[k].redacted else Verdict.EDITED
         self.holder[k] = f
-        new = verdict == EDITED and (f in self.frayed or self._unseen(f, k))
+        new = verdict == Verdict.EDITED and (f in self.frayed or self._unseen(f, k))
         self.decided[f] = Decision(self.found[f].place, verdict, self.known[k].id, version=new)
 
     def copy(self, f: int, k: int) -> None:
@@ -129,29 +115,30 @@ class Table:
         """Mark entry `f` as a further copy of whatever entry `original` stands for."""
         stands = self.decided[original]
         id = stands.id if stands else None
-        self.decided[f] = Decision(self.found[f].place, DUPLICATE, id, self.found[original].place, version=version)
+        place, of = self.found[f].place, self.found[original].place
+        self.decided[f] = Decision(place, Verdict.DUPLICATE, id, of, version=version)
 
     def _unseen(self, f: int, k: int) -> bool:
         digest = self.found[f].digest
         return digest != self.known[k].digest and digest not in self.known[k].versions
 
-    def past(self, f: int, verdict: str, id: str | None, *, version: bool = False) -> None:
+    def past(self, f: int, verdict: Verdict, id: str | None, *, version: bool = False) -> None:
         """Decide that entry `f` relates to message `id`, which is not on the page."""
         self.decided[f] = Decision(self.found[f].place, verdict, id, version=version)
 
     def back(self, f: int, past: Past, *, version: bool = False) -> None:
         """Let entry `f` undo a deletion, except on a doubtful page."""
         if self.doubtful:
-            self.past(f, DROPPED, past.id)
+            self.past(f, Verdict.DROPPED, past.id)
         elif past.id in self.returned:
             self.copy_of(f, self.returned[past.id], version=version)
         else:
-            self.past(f, RETURNED, past.id, version=version)
+            self.past(f, Verdict.RETURNED, past.id, version=version)
             self.returned[past.id] = f
 
     def add(self, f: int, occurrence: int) -> None:
         """Mark entry `f` as a new message."""
-        self.decided[f] = Decision(self.found[f].place, ADDED, occurrence=occurrence)
+        self.decided[f] = Decision(self.found[f].place, Verdict.ADDED, occurrence=occurrence)
 
     def alike(self, id: str, f: int) -> float:
         """How similar the known text of `id` and entry `f` are, 0 to 1."""

@@ -7,34 +7,54 @@ compared. `body_of(id)` fetches one when a rule needs it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from intercom.format.grammar import Header
 
-# Verdicts on one entry of the file (Decision.verdict).
-UNCHANGED = "unchanged"  #: the message as it was; reformatting (same digest) is not a change
-MOVED = "moved"  #: the message as it was, in another position
-EDITED = "edited"  #: the message `id` with another text or header, changed by a person
-CUT = "cut"  #: what a truncation left of `id`; the known text stays valid and is put back
-ADDED = "added"  #: a new message written by hand, whatever id it claims
-DUPLICATE = "duplicate"  #: a further copy of a message that entry `of` already stands for
-RETURNED = "returned"  #: a deleted message is back on the page: shown again, but not new
-ARCHIVED = "archived"  #: a copy of what the archive holds: not new, not part of the live log
-REDACTED = "redacted"  #: an old copy of a redacted message: its text must be destroyed again
-BEGUN = "begun"  #: a header with nothing below it at the end of the page: somebody is still writing; it stays
-DROPPED = "dropped"  #: left by a power cut, of a known text or a deleted message; removed again
 
-# Judgements on the whole file (Outcome.judgement), and the kinds of damage (Outcome.kind).
-INTACT = "intact"  #: nothing to do
-GREW = "grew"  #: messages were added, nothing else happened
-CHANGED = "changed"  #: somebody edited, moved or deleted something, and that is accepted
-REPAIR = "repair"  #: something must be put back
-REMOVED = "removed"  #: the file does not exist
-EMPTIED = "emptied"  #: no message is left in it
-TRUNCATED = "truncated"  #: its end is missing
-OVERWRITTEN = "overwritten"  #: most of it is gone
-STALE_SAVE = "stale_save"  #: saved from an old copy: later messages are missing, or deleted ones are back
-RESURFACED = "resurfaced"  #: nothing is missing, but a redacted text is back
+class Verdict(StrEnum):
+    """What one entry of the file is."""
+
+    UNCHANGED = "unchanged"  #: the message as it was; reformatting (same digest) is not a change
+    MOVED = "moved"  #: the message as it was, in another position
+    EDITED = "edited"  #: the message `id` with another text or header, changed by a person
+    CUT = "cut"  #: what a truncation left of `id`; the known text stays valid and is put back
+    ADDED = "added"  #: a new message written by hand, whatever id it claims
+    DUPLICATE = "duplicate"  #: a further copy of a message that entry `of` already stands for
+    RETURNED = "returned"  #: a deleted message is back on the page: shown again, but not new
+    ARCHIVED = "archived"  #: a copy of what the archive holds: not new, not part of the live log
+    REDACTED = "redacted"  #: an old copy of a redacted message: its text must be destroyed again
+    BEGUN = "begun"  #: a header with nothing below it at the end of the page: somebody is still writing; it stays
+    DROPPED = "dropped"  #: left by a power cut, of a known text or a deleted message; removed again
+
+
+class Judgement(StrEnum):
+    """What happened to the file as a whole."""
+
+    INTACT = "intact"  #: nothing to do
+    GREW = "grew"  #: messages were added, nothing else happened
+    CHANGED = "changed"  #: somebody edited, moved or deleted something, and that is accepted
+    REPAIR = "repair"  #: something must be put back
+
+
+class Damage(StrEnum):
+    """What is to be repaired."""
+
+    REMOVED = "removed"  #: the file does not exist
+    EMPTIED = "emptied"  #: no message is left in it
+    TRUNCATED = "truncated"  #: its end is missing
+    OVERWRITTEN = "overwritten"  #: most of it is gone
+    STALE_SAVE = "stale_save"  #: saved from an old copy: later messages are missing, or deleted ones are back
+    RESURFACED = "resurfaced"  #: nothing is missing, but a redacted text is back
+
+
+class Reason(StrEnum):
+    """Why a message is no longer on the page."""
+
+    ARCHIVED = "archived"  #: a compaction took it off
+    DELETED = "deleted"  #: a person deleted it by hand
+    REDACTED = "redacted"  #: its text was destroyed
 
 
 class Known(NamedTuple):
@@ -80,17 +100,14 @@ class Found(NamedTuple):
 
 
 class Past(NamedTuple):
-    """A message that is no longer on the page. `reason` is archived, deleted or redacted."""
+    """A message that is no longer on the page."""
 
     id: str
     digest: str
     header: Header
     seq: int
-    reason: str = ARCHIVED
+    reason: Reason = Reason.ARCHIVED
     copies: int = 0  #: how many copies of it the file held at the last agreement
-
-
-DELETED = "deleted"  #: Past.reason of a message that a person deleted by hand
 
 
 class History(Protocol):
@@ -151,7 +168,7 @@ class Decision(NamedTuple):
     """
 
     place: int
-    verdict: str
+    verdict: Verdict
     id: str | None = None
     of: int | None = None
     occurrence: int = 0
@@ -166,18 +183,18 @@ class Outcome(NamedTuple):
     stale save lost had been put back before, or nothing that anybody had seen was lost or cut.
     """
 
-    judgement: str
-    kind: str | None
+    judgement: Judgement
+    kind: Damage | None
     entries: tuple[Decision, ...]
     deleted: tuple[str, ...]
     lost: tuple[str, ...]
     owed: tuple[str, ...] = ()
     quiet: bool = False
 
-    def count(self, verdict: str) -> int:
+    def count(self, verdict: Verdict) -> int:
         """The number of entries with this verdict."""
         return sum(1 for entry in self.entries if entry.verdict == verdict)
 
-    def having(self, verdict: str) -> list[Decision]:
+    def having(self, verdict: Verdict) -> list[Decision]:
         """The entries with this verdict, in file order."""
         return [entry for entry in self.entries if entry.verdict == verdict]
