@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from intercom import Bus
+from intercom.core.message import SYSTEM
+from intercom.store.log import replace
 from tests.killing import dies
 
 pytestmark = pytest.mark.slow
@@ -200,3 +203,29 @@ def test_a_swap_that_died_before_it_noted_what_it_carried_over(talk: Bus) -> Non
     program.close()
     assert _new(talk) == ["later"]
     assert talk.config.log.read_bytes().count(b"late\n") == 1
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-20], lambda text: text[:80] + bytes(200) + text[280:]])
+def test_a_repair_that_died_right_after_it_replaced_the_log(
+    talk: Bus, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes]
+) -> None:
+    """What was left of a text in the page that it put right is not fetched from there as if somebody had written it."""
+    log = talk.config.log
+    with log.open("a", encoding="utf-8") as file:
+        file.write(_typed("by hand, as long as it gets").replace("|", "\n"))
+    assert len(_new(talk)) == 1
+    talk.send("roo", "below", sender="zoo")
+    assert len(_new(talk)) == 1
+    before, page = [one.body for one in talk.history()], log.read_bytes()
+    end = page.rindex(b"## [", 0, page.rindex(b"## ["))
+    log.write_bytes(page[:end] + damage(page[end:]))
+    with monkeypatch.context() as patch:
+        patch.setattr(replace, "_carry_over", mock.Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            talk.history()
+    talk.close()
+    with Bus.open(talk.config.root) as bus:
+        assert _new(bus) == []
+        assert [one.body for one in bus.history() if one.sender != SYSTEM] == before
+        assert [log.read_bytes().count(part) for part in (b"by hand", b"it gets")] == [1, 1]
+        assert b"\0" not in log.read_bytes()

@@ -44,7 +44,7 @@ class Replaced(NamedTuple):
     """A replaced file that somebody may still write to, from its name: `TURN [SIZE PROOF [END]]`."""
 
     path: Path
-    size: int = -1  #: bytes that were carried over; -1 if we died before recording that
+    size: int = -1  #: bytes that need not be carried over any more; -1 if that is not known
     proof: str = ""  #: digest of those bytes
     end: int | None = -1  #: length of the log when somebody began to add later writes; None: nobody did
 
@@ -78,7 +78,7 @@ def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool
         if handle >= 0 and not (_same(handle, path) and holds(handle, before)):
             temporary.unlink()
             return False
-        kept = _keep(link, path) if handle >= 0 else None
+        kept = _keep(link, path, before, len(after)) if handle >= 0 else None
         try:
             put(temporary, path)  # not synced: if the old one comes back, it is recognised
         except PermissionError:  # an open file cannot be replaced on this system
@@ -173,6 +173,7 @@ def _add(log: Path, one: Replaced, data: bytes, known: Callable[[], Container[st
     else:
         marks = known()
         found = [entry for entry in parse(data) if entry.kind == MESSAGE and digest(entry) not in marks]
+        found = [entry for entry in found if b"\0" not in entry.raw]  # nobody wrote what a power cut left
         late, lead = [entry.raw for entry in found], b""
     text = read_from(log) or b""
     end = len(text) if one.end is None else one.end
@@ -218,10 +219,13 @@ def _named(path: Path) -> Replaced:
     return Replaced(path)
 
 
-def _keep(log: Path, path: Path) -> Path | None:
-    """Give the log's file a second name; None if that is impossible, as without a private folder."""
+def _keep(log: Path, path: Path, before: bytes, end: int) -> Path | None:
+    """Give the log's file, which holds `before`, a second name; None where that cannot be, as without a private folder.
+
+    It says from the start what need not be carried over, and how long the new log is: we may die at any moment.
+    """
     folder = log.parent / _PRIVATE / REPLACED
-    kept = folder / f"{time.time_ns()}"
+    kept = Replaced(folder / f"{time.time_ns()}").named(before, end)
     for _ in range(2):
         try:
             os.link(path, kept)
