@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from intercom.core.message import utc
 from intercom.fleet import observe, workers
 from intercom.fleet.crew import Crew
-from intercom.fleet.observe import judge
+from intercom.fleet.observe import Observation, asked, judge
 from intercom.fleet.overview import attention
+from intercom.fleet.programs.claude.screen import read
+from intercom.fleet.programs.claude.versions import OLDEST
 from intercom.fleet.programs.screen import Choice, Dialog, Screen
 from intercom.fleet.sessions import STATES, SessionRow
 from intercom.system.liveness import started
 
+SCREENS = Path(__file__).parent / "screens" / f"claude-{OLDEST}"
 SHOWN = (
     "ready",
     "idle",
@@ -92,6 +95,23 @@ def test_always_a_state_and_never_idle_under_a_dialog(
     assert (state == "gone") == (not living)
     if living and shown in ("blocked", "plan", "question", "trust", "bypass"):
         assert state in ("blocked", "trust", "bypass")
+
+
+@pytest.mark.parametrize(("tool", "told"), [("Bash", True), ("Write", False)])
+def test_a_dialog_that_is_taller_than_its_screen_asks_what_its_hook_told(
+    project: Path, tool: str, *, told: bool
+) -> None:
+    """The command is known though its beginning is out of sight; a person is sent to the terminal, not to approve."""
+    screen = read((SCREENS / "bash-tall-80x24.txt").read_text("utf-8"))
+    with Crew.open(project, environ={}) as crew:
+        about = {"tool": tool, "subject": "echo step 1 > f1\nand so on", "dialog": "permission"}
+        row = crew.sessions.record("worker-1", state="blocked", detail=about, pid=os.getpid())
+        seen = Observation("worker-1", "blocked", row, None, None, screen)
+        assert (seen.asks == ("Bash", about["subject"])) is told
+        assert (asked(seen).get("subject") == about["subject"]) is told
+        assert "can be seen" in asked(seen)["note"]
+        line = attention("worker-1", "blocked", row.since, None, ": ".join(seen.asks), seen)
+        assert line.endswith("intercom attach worker-1")
 
 
 def test_a_row_whose_process_is_gone(project: Path) -> None:

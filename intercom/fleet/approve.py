@@ -192,11 +192,12 @@ def _on_screen(
     dialog, row = seen.dialog, seen.row
     assert dialog is not None
     assert row is not None
-    shown = asked(dialog)
+    shown = asked(seen)
     if decision is None and not (dialog.kind in FIRST_RUN and row.spawned_by is not None):
         note = "nothing was answered: give decision, and expect = the subject here"
-        if not seen.answerable:
-            note = f"nothing was answered: only a person can choose; intercom attach {seen.name}"
+        if not (seen.answerable and dialog.whole):
+            why = "only a person can choose" if dialog.whole else "not all of it can be seen on its screen"
+            note = f"nothing was answered: {why}; intercom attach {seen.name}"
         return Approved(False, asks=shown, note=note)
     wanted = decision or "allow"
     _is_whole(seen.name, dialog)

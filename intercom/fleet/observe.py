@@ -60,6 +60,18 @@ class Observation(NamedTuple):
         return self.screen.dialog if self.screen else None
 
     @property
+    def asks(self) -> tuple[str, str]:
+        """The tool and the subject of that dialog; those its hook reported, if not all of it is visible."""
+        dialog = self.dialog
+        if dialog is None:
+            return "", ""
+        about = self.row.about() if self.row is not None and self.row.state == "blocked" and not dialog.whole else {}
+        tool, subject = str(about.get("tool") or ""), str(about.get("subject") or "")
+        if subject and dialog.tool in ("", tool):
+            return tool, subject
+        return dialog.tool or dialog.kind, dialog.subject
+
+    @property
     def answerable(self) -> bool:
         """Whether the dialog on its screen has a plain yes or no; otherwise only a person can answer it."""
         dialog, row = self.dialog, self.row
@@ -72,9 +84,8 @@ class Observation(NamedTuple):
         about = self.row.about() if self.row else {}
         what = " ".join(str(about[key]) for key in ("tool", "subject") if about.get(key))
         if self.state in ("blocked", *FIRST_RUN):
-            shown = self.dialog
-            if shown is not None:
-                what = " ".join(word for word in (shown.tool or shown.kind, shown.subject) if word)
+            if self.dialog is not None:
+                what = " ".join(word for word in self.asks if word)
             return f"{self.name} is asked something ({one_line(what, _WORDS) or self.state})"
         return f"{self.name} is {self.state}" + (f" ({one_line(what, _WORDS)})" if what else "")
 
@@ -172,14 +183,18 @@ def _disagreement(hooks: str, told: str | None, shown: str | None, kinds: dict[s
     return "; ".join(f"{source}: {words[source]}" for source, kind in kinds.items() if kind)
 
 
-def asked(dialog: Dialog) -> dict[str, Any]:
-    """A dialog on a screen, for people and models: enough to decide, and to identify it when answering."""
-    out: dict[str, Any] = {"kind": dialog.kind, "tool": dialog.tool, "subject": dialog.subject, "detail": dialog.detail}
+def asked(seen: Observation) -> dict[str, Any]:
+    """The dialog on a session's screen, for people and models: enough to decide, and to identify it when answering."""
+    dialog = seen.dialog
+    assert dialog is not None
+    tool, subject = seen.asks
+    out: dict[str, Any] = {"kind": dialog.kind, "tool": tool if tool != dialog.kind else "", "subject": subject}
+    out["detail"] = dialog.detail
     out["paths"] = list(dialog.paths)
     out = {key: value for key, value in out.items() if value}
     out["choices"] = [choice.label for choice in dialog.choices]
     if dialog.default is not None and dialog.default < len(dialog.choices):
         out["default"] = dialog.choices[dialog.default].label
     if not dialog.whole:
-        out["note"] = "not all of it can be seen: it is taller than the screen, or still being drawn"
+        out["note"] = "not all of it can be seen on its screen: it is taller, or still being drawn"
     return out

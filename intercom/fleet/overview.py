@@ -168,8 +168,7 @@ def _observed(bus: Bus, rows: dict[str, SessionRow]) -> dict[str, Observation]:
 
 def _on_screen(seen: Observation) -> Permission:
     """A dialog that is only on a screen: no hook reported it, or none waits for its answer any more."""
-    assert seen.dialog is not None
-    what = ": ".join(part for part in (seen.dialog.tool or seen.dialog.kind, seen.dialog.subject) if part)
+    what = ": ".join(part for part in seen.asks if part)
     return Permission(seen.name, "", one_line(what, _WORDS), seen.row.since if seen.row else "", None)
 
 
@@ -180,7 +179,7 @@ def attention(
     minutes = int(age(since) // 60) if since else 0
     for_ = f" for {minutes} min" if minutes else ""
     if asks:
-        only_there = seen is not None and seen.dialog is not None and not seen.answerable
+        only_there = seen is not None and seen.dialog is not None and not (seen.answerable and seen.dialog.whole)
         return f"waits for you{for_}: {asks}; intercom {'attach' if only_there else 'approve'} {name}"
     if state in ("dead", "gone"):
         return f"dead{for_}; a spawn gives its name, worktree and messages to an heir, a teardown ends it"

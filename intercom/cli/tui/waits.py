@@ -80,11 +80,11 @@ def _asked(request: Request) -> Item:
 
 def _on_screen(crew: Crew, worker: str, since: str, title: str) -> Item | None:
     """A dialog that is only on a screen."""
-    dialog = observe.look(crew, worker).dialog
-    if dialog is None:
+    seen = observe.look(crew, worker)
+    if seen.dialog is None:
         return None
-    asked = {key: said for key, said in observe.asked(dialog).items() if key != "default"}
-    subject = dialog.subject or next(iter(dialog.paths), "")
+    asked = {key: said for key, said in observe.asked(seen).items() if key != "default"}
+    subject = seen.asks[1] or next(iter(seen.dialog.paths), "")
     return Item(PERMISSION, f"{_SCREEN}{worker}", worker, since, title, _told(asked), subject)
 
 

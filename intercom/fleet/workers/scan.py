@@ -43,7 +43,7 @@ def _one(crew: Crew, row: SessionRow, task: Message | None, last: Message | None
     if requests:
         out["asks"] = [describe(one) for one in requests]
     if seen.dialog is not None:
-        out["dialog"] = asked(seen.dialog)
+        out["dialog"] = asked(seen)
     if seen.screen is not None and seen.screen.text:
         out["screen"] = seen.screen.text  # unrecognised, but a person may read it
     if seen.state != "gone":
@@ -78,10 +78,8 @@ def _asks(seen: Observation, requests: list[Request]) -> str:
     if requests:
         asks = requests[0].request
         parts = (str(asks.get("tool") or ""), str(asks.get("subject") or ""))
-    elif seen.dialog is not None:
-        parts = (seen.dialog.tool or seen.dialog.kind, seen.dialog.subject)
     else:
-        return ""
+        parts = seen.asks
     return one_line(": ".join(part for part in parts if part), _WORDS)
 
 
