@@ -20,11 +20,15 @@ original took in its own. (Plain pings and calls are answered without the SDK: t
 A ratio is that of the medians of ours and of the floor beside it, which is measured turn by turn in the same run."""
 #: Where the rest of a figure goes that is above its budget, by the beginning of its row; from `make bench-profile`.
 REASONS = {
-    "intercomm_send and the other's read": "the ways in and out of two servers are two pings already. The reader then "
-    "compares page, ledger and base (0.15 ms), writes to the index (0.2), and notes what it gave (0.25): 140 calls of "
-    "the system, of which 40 are SQLite's locks.",
-    "intercomm_send": "the way in and out is one ping. The rest, 0.15 ms, are 39 calls of the system (two locks; files "
+    "intercomm_read": "0.05 ms are the way in and out; the rest are the arguments, 16 calls of the system that look at "
+    "what others did, and Python between them.",
+    "intercomm_send and the other's read": "each way in and out is 0.05 ms, the send 0.3. The reader then compares "
+    "page, ledger and base (0.15 ms), writes to the index (0.2), and notes what it gave (0.25): 140 calls of the "
+    "system, of which 40 are SQLite's locks.",
+    "intercomm_send": "0.05 ms are the way in and out. The rest are some 60 calls of the system (two locks; files "
     "opened, and looked at for what others did; a third of the time), the checks, the rendering and the seal.",
+    "p99 of status": "one of fifty is the first after somebody wrote: it proves the files, and reads the whole page for "
+    "lines that reach nobody.",
     "p99 of send, ": "every fiftieth send compacts the page, and that is it: 1.7 ms, of which proving page, ledger and "
     "base takes 0.4, cutting the page 0.5, replacing it without losing what others write meanwhile 0.5.",
     "30 senders": "of thirty each message takes 0.6 to 0.9 ms of processor, for who waits looks now and then; of one "

@@ -25,20 +25,25 @@ def agents(config: Config, state: State) -> list[str]:
 
 def front_matter_agents(page: bytes) -> list[str]:
     """Agents named in the front matter of a log, wherever in the file that was moved to."""
-    return list(_named_in(page[:_HEAD])) if b"agents" in page[:_HEAD] else []
+    head = page[:_HEAD]
+    front = _front(head) if b"agents" in head else b""
+    return list(_named_in(front)) if b"agents" in front else []
+
+
+@lru_cache(maxsize=4)
+def _front(head: bytes) -> bytes:
+    """The front matter in the beginning of a page; b"" if there is none."""
+    return next((entry.raw for entry in _entries(head) if entry.kind == FRONT), b"")
 
 
 @lru_cache(maxsize=8)
-def _named_in(head: bytes) -> tuple[str, ...]:
-    """The agents named at the beginning of a page."""
-    front = next((entry for entry in _entries(head) if entry.kind == FRONT), None)
-    if front is None or b"agents" not in front.raw:
-        return ()
+def _named_in(front: bytes) -> tuple[str, ...]:
+    """The agents named in front matter; cached apart from the page, which changes with each message."""
     import frontmatter
     import yaml
 
     try:
-        named = frontmatter.loads(decode(front.raw).lstrip("\ufeff")).get("agents")
+        named = frontmatter.loads(decode(front).lstrip("\ufeff")).get("agents")
         plain = [str(name) for name in named if isinstance(name, str | int)] if isinstance(named, list) else []
     except (yaml.YAMLError, ValueError, RecursionError):
         return ()  # hand-written: invalid YAML names nobody (an impossible date is a ValueError)
