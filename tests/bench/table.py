@@ -27,7 +27,7 @@ REASONS = {
     "system, of which 40 are SQLite's locks.",
     "intercomm_send": "0.05 ms are the way in and out. The rest are some 60 calls of the system (two locks; files "
     "opened, and looked at for what others did; a third of the time), the checks, the rendering and the seal.",
-    "p99 of status": "one of fifty is the first after somebody wrote: it proves the files, and reads the whole page for "
+    "p99 of status": "one of fifty is the first after somebody wrote: it proves the files, and reads the page for "
     "lines that reach nobody.",
     "p99 of send, ": "every fiftieth send compacts the page, and that is it: 1.7 ms, of which proving page, ledger and "
     "base takes 0.4, cutting the page 0.5, replacing it without losing what others write meanwhile 0.5.",
