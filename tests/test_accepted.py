@@ -99,7 +99,7 @@ def test_the_file_that_is_kept_open_locks_as_ever(tmp_path: Path) -> None:
             with ThreadPoolExecutor(1) as pool:
                 assert not pool.submit(mine).result()
             if not (child := os.fork()):
-                os._exit(lock._kept.take())
+                os._exit(lock._open_lock.take())
             assert os.waitpid(child, 0)[1] == 0
         assert free()
     path.unlink()
@@ -291,7 +291,7 @@ def test_a_lock_that_nobody_holds_is_taken_without_filelock(tmp_path: Path, monk
     monkeypatch.setattr(filelock, "FileLock", refused)
     one, other = WriterLock(path), WriterLock(path)
     with one.held(0.0):
-        assert not other._kept.take()
+        assert not other._open_lock.take()
     path.rename(tmp_path / "elsewhere")
     path.symlink_to("elsewhere")
     with pytest.raises(OSError, match="asked filelock"), WriterLock(path).held(0.0):

@@ -120,7 +120,7 @@ class Toy:
         """Any may."""
         return bool(rule)
 
-    def kept(self, transcript: str, idents: Iterable[str]) -> set[str]:
+    def retained(self, transcript: str, idents: Iterable[str]) -> set[str]:
         """It writes no transcript."""
         return set()
 

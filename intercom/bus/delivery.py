@@ -73,7 +73,7 @@ class Delivery:
 
     def known(self, ask: Callable[..., T], *about: Any) -> T:
         """The result of `ask` on the index, cached while neither index nor state change."""
-        return self._state.known(ask, *about, of=self._index.mark)
+        return self._state.known(ask, *about, of=self._index.fingerprint)
 
     def _lost(self, reader: str) -> list[str]:
         """What was given for `reader` to a process that died before it acted again."""

@@ -43,22 +43,22 @@ class Sync:
         self._notices = notices
         self._indexing = Indexing(config, log, index, state, notices, pace)
         self._unchanged = Unchanged(config, log, self._indexing.listing)
-        self._proven: tuple[sqlite3.Connection, int] | None = None  # the connection, and the state attached to it
+        self._verified: tuple[sqlite3.Connection, int] | None = None  # the connection, and the state attached to it
         self._moment = 0, 0  # the moment of the last check, and how often we had written by then
 
     def db(self) -> sqlite3.Connection:
         """A connection to an up-to-date index; once per `moment` of the state. StorageError, LockTimeout, NotNow."""
-        db, beside = self._proven or (None, 0)
+        db, beside = self._verified or (None, 0)
         known = db is not None and self._index.unchanged(db) and beside == self._state.opened()
-        if db is None or not known or not (self._just_proven() or self._unchanged.holds()):
+        if db is None or not known or not (self._just_verified() or self._unchanged.holds()):
             taken = self._unchanged.take()
             db = self._brought_up()
             self._unchanged.note(taken)
-            self._proven = db, self._state.opened()
+            self._verified = db, self._state.opened()
         self._moment = self._state.this_moment(), self._log.turns
         return db
 
-    def _just_proven(self) -> bool:
+    def _just_verified(self) -> bool:
         """Whether it was checked in this moment and we changed nothing since: writes by others count as later."""
         return self._moment[0] != 0 and self._moment == (self._state.this_moment(), self._log.turns)
 

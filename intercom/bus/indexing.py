@@ -29,18 +29,18 @@ from intercom.store.log.log import Log
 from intercom.store.sources.inventory import UPTO, File, Listing, beyond
 from intercom.store.sources.tail import (
     Rewritten,
+    digest_at,
+    digest_before,
     opened_segment,
     parsed,
     pieces,
-    proof_at,
-    proof_before,
     records,
     uncollected,
     young,
 )
 from intercom.store.state.db import State
 from intercom.system.files import make_private_folder, opened, storage
-from intercom.system.folders import file_mark, file_size
+from intercom.system.folders import file_size, fingerprint
 
 _LITTLE = 256 * 1024  #: bytes that are indexed without a noticeable wait
 _SWEEP = 2.0  #: seconds between checks of every archive segment; the folder is checked each time
@@ -130,7 +130,7 @@ class Indexing:
         machines.
         """
         sweep = time.monotonic() - self._swept > _SWEEP
-        touched = sweep or seen.get("archive", "") != file_mark(f"{self._root}/archive")
+        touched = sweep or seen.get("archive", "") != fingerprint(f"{self._root}/archive")
         touched = touched or self._open_path() not in seen
         files = self.listing.near()
         if touched:
@@ -165,13 +165,13 @@ class Indexing:
     def _mark(self, file: File) -> str:
         """A value that changes with the source: for the open segment how far it counts, else the file's fingerprint."""
         end = self._end(file)
-        return file_mark(f"{self._root}/{file.path}") if end is None else f"{UPTO} {end}"
+        return fingerprint(f"{self._root}/{file.path}") if end is None else f"{UPTO} {end}"
 
     def _read(self, changed: list[File], noted: dict[str, str]) -> object:
         """Index what is new in these sources, in one transaction; returns what is pending. IndexLost, Rewritten."""
         if any(not file.own for file in changed) or len(changed) > 1 or not 0 < len(self.grown.data) < _LITTLE:
             self._pace.long()
-        archive = file_mark(f"{self._root}/archive")
+        archive = fingerprint(f"{self._root}/archive")
         numbers = self._state.numbers()
         fixed: list[tuple[str, int]] = []
         with uncollected(), self._index.writing() as db:
@@ -206,18 +206,18 @@ class Indexing:
         row, grown, mark, end = self._row(db, file), self.grown, self._mark(file), self._end(file)
         source = Source(row.src, trusted=True)
         in_hand = end is not None and grown.start <= row.settled < end and bool(row.settled)
-        if in_hand and proof_at(grown, row.settled) == row.proof:
+        if in_hand and digest_at(grown, row.settled) == row.proof:
             add_records(db, source, parsed(grown, row.settled), (), reserved=numbers)
-            db.execute(_READ, (mark, end, proof_at(grown, end or 0), row.src))
+            db.execute(_READ, (mark, end, digest_at(grown, end or 0), row.src))
             return
         with opened_segment(f"{self._root}/{file.path}") as opened:
-            if row.settled and proof_before(opened, row.settled, whole=False) != row.proof:
+            if row.settled and digest_before(opened, row.settled, whole=False) != row.proof:
                 raise Rewritten
             settled = row.settled
             read = records(opened, settled, end) if file.sealed else pieces(opened, settled, None, hold=False)
             for entries, settled in read:  # noqa: B007  # the last one counts
                 add_records(db, source, *(split(entries) if file.sealed else (entries, ())), reserved=numbers)
-            proof = proof_before(opened, settled, whole=False)
+            proof = digest_before(opened, settled, whole=False)
         db.execute(_READ, (mark, settled, proof, row.src))
 
     def _read_others(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> list[tuple[str, int]]:
@@ -233,12 +233,12 @@ class Indexing:
             raise StorageError(f"cannot read {file.path}: {error.strerror}; nothing was read.") from error
         row = self._row(db, file)
         with held, storage(f"read {file.path}", "nothing was read"):
-            start = row.settled if proof_before(held, row.settled, whole=True) == row.proof else 0
+            start = row.settled if digest_before(held, row.settled, whole=True) == row.proof else 0
             source = Source(row.src, False, *self.listing.origin(file.path))
             hold = young(held)
             read = partial(theirs, held, start, source, hold=hold)
             added, settled = add_source(db, source, read, reserved=numbers, fresh=start == 0)
-            proof = proof_before(held, settled, whole=True)
+            proof = digest_before(held, settled, whole=True)
             db.execute(_READ, ("" if hold and not settled else mark, settled, proof, row.src))
         return added
 
@@ -276,7 +276,7 @@ class Indexing:
         """Fill a new index at `temporary`; returns the number of messages. StorageError, OSError."""
         from intercom.bus.rebuild import Part, fill
 
-        archive = file_mark(self._config.archive)
+        archive = fingerprint(self._config.archive)
         self.listing.forget()
         files = [file for file in self.listing.all() if file.own or (not alone and self._usable(file))]
         origin = self.listing.origin

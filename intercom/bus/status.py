@@ -14,7 +14,7 @@ from intercom.repair import unheard
 from intercom.repair.unheard import Unheard
 from intercom.store.index import query
 from intercom.store.state.db import State
-from intercom.system.folders import file_mark, is_settled
+from intercom.system.folders import fingerprint, is_settled
 
 
 class Status(NamedTuple):
@@ -36,7 +36,7 @@ class Status(NamedTuple):
 
 def glance(config: Config, state: State, registry: Registry, delivery: Delivery, db: sqlite3.Connection) -> Status:
     """Collect the overview, using an up-to-date index."""
-    page, now = file_mark(config.log), time.time()
+    page, now = fingerprint(config.log), time.time()
 
     def on_page(_mark: str) -> tuple[list[str], list[Unheard]]:
         return registry.known_agents(), unheard.still(config, state, db)

@@ -8,7 +8,7 @@ from intercom.bus.setup import IGNORE_LINES
 from intercom.fleet.clients.edit.splice import Insert
 from intercom.fleet.clients.part import Lines
 from intercom.fleet.clients.plan import RECORD
-from intercom.fleet.clients.record import Kept, Record, sum_of
+from intercom.fleet.clients.record import Record, Recorded, sum_of
 from intercom.system.files import read_from
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Rule:
             return
         begin, text = before.decode("utf-8", "surrogateescape"), after.decode("utf-8", "surrogateescape")
         record = Record(self._private / RECORD)
-        record.put(self._path, Kept(sum_of(text), (Insert(len(begin), text[len(begin) :]),), self._before is None))
+        record.put(self._path, Recorded(sum_of(text), (Insert(len(begin), text[len(begin) :]),), self._before is None))
         record.save()
 
 

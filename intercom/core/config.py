@@ -130,7 +130,7 @@ def load(
     found, origin, surprise = roots.find(root, env)
     settings = _settings(found / ".claude" / "intercom.toml")
     name = machine or env.get("INTERCOM_MACHINE") or _remembered(found) or settings.get("machine")
-    name = name or _kept(found) or _spared(found) or _host_name()
+    name = name or _in_use(found) or _spared(found) or _host_name()
     if not isinstance(name, str) or not _MACHINE.match(name) or ".." in name:
         raise Refused(
             f"{name!r} cannot be a machine name; nothing was opened. Use 1 to 64 letters, digits, "
@@ -200,7 +200,7 @@ def _remembered(root: Path) -> str:
         return ""
 
 
-def _kept(root: Path) -> str:
+def _in_use(root: Path) -> str:
     """The machine name that this bus already uses, so that a laptop renamed by its network keeps its page."""
     found = _pages(root / ".claude" / "local" / ".intercom")
     return "" if not found or _host_name() in found else found[0]

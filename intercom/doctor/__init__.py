@@ -39,7 +39,7 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("state", WRONG, says, "the next command sets it aside; if it is yours: git rm -r --cached")
         else:
             with closing(storage.Seen(config.private)) as seen:
-                yield from _kept(config, seen)
+                yield from _stored(config, seen)
         yield from _one("page", lambda: contents.page(config))
         yield from _one("archive", lambda: contents.archive(config))
         yield from _one("hooks' errors", lambda: storage.faults(config))
@@ -53,7 +53,7 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from runtime.fleet({**environ, **({"PATH": path} if isinstance(path, str) else {})})
 
 
-def _kept(config: Config, seen: storage.Seen) -> Iterator[Finding]:
+def _stored(config: Config, seen: storage.Seen) -> Iterator[Finding]:
     """The checks of stored data; if the state is damaged, those that depend on it are skipped."""
     found = list(_one("state", lambda: storage.state(config, seen)))
     yield from found

@@ -57,7 +57,7 @@ def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[E
     if entry.kind not in {MESSAGE, PREAMBLE}:
         return [entry]
     if at_top and (front := _front(entry)) is not None:
-        above, below = _kept(entry, front[0], roster), _kept(entry, front[1], roster, since=True)
+        above, below = _part(entry, front[0], roster), _part(entry, front[1], roster, since=True)
         matter = Entry(FRONT, entry.start + front[0], entry.raw[front[0] : front[1]])
         parts = [[part for one in some for part in taken_apart(one, roster)] for some in (above, below)]
         return [*parts[0], matter, *parts[1]]
@@ -69,7 +69,7 @@ def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[E
         return _parted(entry, cuts, roster) if cuts else [entry]
     if not cuts and not entry.raw.endswith(b"\n") and _PIECE.match(entry.raw[begin:].strip()):
         return [entry]
-    first = _kept(entry, begin, roster)
+    first = _part(entry, begin, roster)
     if not cuts or cuts[0][0].start > begin:
         first.append(Entry(PREAMBLE, entry.start + begin, entry.raw[begin : cuts[0][0].start if cuts else None]))
     return first + _messages(entry, cuts)
@@ -106,14 +106,14 @@ def below_seal(raw: bytes) -> int | None:
     size = seal_size(raw)
     if not size or len(raw.rstrip()) <= size or b"\0" in raw:
         return None
-    end = proven(raw, size)
+    end = record_end(raw, size)
     if not end:
         return None
     blank = _BLANK_LINES.match(raw, end)
     return blank.end() if blank else end
 
 
-def proven(raw: bytes, size: int) -> int:
+def record_end(raw: bytes, size: int) -> int:
     """Where the record of this size that `raw` begins with ends, tolerating changed line ends; 0 if it is not whole."""
     for missing in range(3):  # an editor may have removed the blank line below
         whole = raw[: size - missing] + b"\n" * missing
@@ -122,7 +122,7 @@ def proven(raw: bytes, size: int) -> int:
     if b"\r\n" not in raw:
         return 0
     plain = raw.replace(b"\r\n", b"\n")
-    end = proven(plain, size) if len(plain) < len(raw) else 0
+    end = record_end(plain, size) if len(plain) < len(raw) else 0
     return end + raw.count(b"\r\n", 0, _there(raw, plain[:end].count(b"\n"))) if end else 0
 
 
@@ -186,7 +186,7 @@ def _read(entry: Entry, row: Row, roster: Roster) -> Line | None:
     return read if not row.first and (reply or (last and ours)) else None
 
 
-def _kept(entry: Entry, cut: int, roster: Roster, *, since: bool = False) -> list[Entry]:
+def _part(entry: Entry, cut: int, roster: Roster, *, since: bool = False) -> list[Entry]:
     """The part of an entry up to `cut`, or what follows it as loose text."""
     if since:
         return [Entry(PREAMBLE, entry.start + cut, entry.raw[cut:])] if entry.raw[cut:] else []
@@ -201,7 +201,7 @@ def _kept(entry: Entry, cut: int, roster: Roster, *, since: bool = False) -> lis
 
 
 def _parted(entry: Entry, cuts: list[tuple[Row, Line]], roster: Roster) -> list[Entry]:
-    return _kept(entry, cuts[0][0].start, roster) + _messages(entry, cuts)
+    return _part(entry, cuts[0][0].start, roster) + _messages(entry, cuts)
 
 
 def _messages(entry: Entry, cuts: list[tuple[Row, Line]]) -> list[Entry]:

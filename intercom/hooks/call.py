@@ -94,7 +94,7 @@ class Call(NamedTuple):
         path = self.event.transcript
         given = self.sessions.given(self.who.name, self.who.mark)
         if given and path is not None:
-            lost = set(given) - self.program.kept(path, given)
+            lost = set(given) - self.program.retained(path, given)
             self.sessions.give_back(self.who.name, self.who.mark, lost)
 
 

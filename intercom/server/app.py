@@ -122,7 +122,7 @@ class App:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BY_NAME)}"
             raise Refused(f"There is no tool {ascii(name)[:80]}; {hint}")
         args = tool.arguments(arguments)
-        self.session.carried.proven((arguments or {}).values())
+        self.session.carried.confirm((arguments or {}).values())
         if tool.on == ON_BUS:
             call = self.bus_thread.quick if tool.quick else self.bus_thread.call
             return await call(functools.partial(self._handle, tool, args))

@@ -83,7 +83,7 @@ class Carried:
             if not hand.dropped:
                 self._carried += [message._replace(redelivered=True) for message in hand.messages]
 
-    def proven(self, said: Iterable[object]) -> None:
+    def confirm(self, said: Iterable[object]) -> None:
         """Forget the messages that the client mentions in a call: it has them."""
         with self._lock:
             if self._carried:

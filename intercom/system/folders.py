@@ -16,16 +16,16 @@ _FINE = 1.5 * tick if (tick := host.file_tick()) else _TICK
 _HUNDREDTH, _SECOND = 10_000_000, 1_000_000_000  # nanoseconds
 
 
-def file_mark(path: str | Path) -> str:
+def fingerprint(path: str | Path) -> str:
     """A fingerprint of a file: inode, size and times; "" if it does not exist. A hint, never proof of equality."""
     try:
         found = os.stat(path)
     except OSError:
         return ""
-    return mark_of(found)
+    return fingerprint_of(found)
 
 
-def mark_of(found: os.stat_result) -> str:
+def fingerprint_of(found: os.stat_result) -> str:
     """The fingerprint for a stat result."""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
@@ -53,7 +53,7 @@ class Names:
 
     def now(self) -> list[str]:
         """All names, sorted; empty if the folder does not exist or is closed to us. StorageError if listing fails."""
-        mark = file_mark(self._path)
+        mark = fingerprint(self._path)
         if mark and mark == self._mark:
             return self._names
         try:

@@ -86,7 +86,7 @@ class _Joint(_Opened):
             self.close()
 
 
-class _Kept(_Opened):
+class _OpenLock(_Opened):
     """The writer lock's file, kept open between two messages, so that locking again takes two system calls.
 
     It takes the same lock as `filelock`, and so excludes it. If anything has changed about the file it reports "not
@@ -175,7 +175,7 @@ class WriterLock:
         self._until = path.with_name(path.name + ".until")
         self._lock: FileLock | None = None
         self._joint = _Joint(path.with_name(path.name + ".systems"))
-        self._kept = _Kept(path, self._joint)
+        self._open_lock = _OpenLock(path, self._joint)
         self._holder = 0  # the thread that holds it
         self._said = False  # whether we have made a promise
 
@@ -190,10 +190,10 @@ class WriterLock:
             yield True
         else:
             began = time.monotonic()
-            if not self._kept.take():
+            if not self._open_lock.take():
                 self._pace.long()
-                if not self._kept.wait(wait, instead):
-                    if instead is not None and self._kept.contended and instead():
+                if not self._open_lock.wait(wait, instead):
+                    if instead is not None and self._open_lock.contended and instead():
                         yield False
                         return
                     with self._waited_for(wait, began), self._ours():
@@ -203,7 +203,7 @@ class WriterLock:
                 with self._ours():
                     yield True
             finally:
-                self._kept.give()
+                self._open_lock.give()
 
     @contextmanager
     def _ours(self) -> Iterator[None]:
@@ -217,7 +217,7 @@ class WriterLock:
 
     def close(self) -> None:
         """Close the files kept open between messages; the next use opens them again."""
-        self._kept.close()
+        self._open_lock.close()
         self._joint.close()
 
     @contextmanager
@@ -248,7 +248,7 @@ class WriterLock:
                 said = f"cannot lock {self._path}: {reason}; nothing was written. {host.neighbour()}"
                 raise StorageError(said.rstrip()) from error
         try:
-            self._kept.keep()
+            self._open_lock.keep()
             yield
         finally:
             self._joint.give()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, without
 from intercom.fleet.clients.part import Own, Part
-from intercom.fleet.clients.record import Kept, Record, sum_of
+from intercom.fleet.clients.record import Record, Recorded, sum_of
 from intercom.system.files import replace
 
 ADDED, THERE, REMOVED, ALONE = "added", "there", "removed", "left alone"
@@ -26,7 +26,7 @@ class Change(NamedTuple):
     before: str | None = None  #: its present text; None: there is no file
     after: str | None = None
     why: str = ""  #: why it, or some part of it, is left alone
-    kept: Kept | None = None  #: what to remember afterwards
+    kept: Recorded | None = None  #: what to remember afterwards
     mode: int = 0o644  #: mode of a new file
 
 
@@ -57,7 +57,7 @@ def adding(
         return Change(real, THERE, before, before, kept=known)
     created = before is None if known is None else known.created
     clean = known is None or ours is not None
-    kept = Kept(
+    kept = Recorded(
         sum_of(edited.text),
         edited.inserts if clean else (),
         created,
@@ -120,7 +120,7 @@ def apply(change: Change, record: Record, path: Path) -> None:
         record.put(path, None)
 
 
-def _tidy(known: Kept | None) -> None:
+def _tidy(known: Recorded | None) -> None:
     """Remove the folders created for a file, as far as they are empty."""
     for folder in known.made if known else ():
         try:

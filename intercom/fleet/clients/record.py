@@ -17,7 +17,7 @@ from intercom.fleet.clients.edit.splice import Insert
 from intercom.system.files import make_private_folder, replace
 
 
-class Kept(NamedTuple):
+class Recorded(NamedTuple):
     """The record of one file."""
 
     after: str  #: checksum of the text as we left it
@@ -48,7 +48,7 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files: dict[str, Kept]
+        self._files: dict[str, Recorded]
         self._files, self.ways = _read(path)
         self._changed = False
 
@@ -56,11 +56,11 @@ class Record:
         """The recorded files."""
         return list(self._files)
 
-    def get(self, file: Path) -> Kept | None:
+    def get(self, file: Path) -> Recorded | None:
         """The record of a file."""
         return self._files.get(str(file))
 
-    def put(self, file: Path, kept: Kept | None) -> None:
+    def put(self, file: Path, kept: Recorded | None) -> None:
         """Record a file, or forget it."""
         self._changed = self._changed or self._files.get(str(file)) != kept
         if kept is None:
@@ -95,12 +95,12 @@ def user_record(home: Path, environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "intercom" / "clients.json"
 
 
-def _read(path: Path) -> tuple[dict[str, Kept], list[Way]]:
+def _read(path: Path) -> tuple[dict[str, Recorded], list[Way]]:
     try:
         raw: Any = document.json(document.text_of(path))
         ways = [Way(dict(one["entry"]), [str(word) for word in one["call"]]) for one in raw.get("ways", ())]
         return {
-            str(name): Kept(
+            str(name): Recorded(
                 str(one["after"]),
                 tuple(Insert(int(at), str(piece)) for at, piece in one["inserts"]),
                 bool(one["created"]),

@@ -187,7 +187,7 @@ class Plain:
         """False: there are no rules in its syntax."""
         return False
 
-    def kept(self, transcript: str, idents: Iterable[str]) -> set[str]:  # noqa: ARG002
+    def retained(self, transcript: str, idents: Iterable[str]) -> set[str]:  # noqa: ARG002
         """All of them: its conversations are not read, and hook output is assumed to stay."""
         return set(idents)
 

@@ -130,7 +130,7 @@ class Program(Protocol):
     def speaks(self, rule: str) -> bool:
         """Whether such a rule can match any call at all."""
 
-    def kept(self, transcript: str, idents: Iterable[str]) -> set[str]:
+    def retained(self, transcript: str, idents: Iterable[str]) -> set[str]:
         """The messages among these that the conversation has, and keeps, from hooks."""
 
     def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:

@@ -61,7 +61,7 @@ def remove(
     lost = _lost(root, worker, tree, declared, force=force)
     if tenants.end(tree.path):
         lost = _lost(root, worker, tree, declared, force=force)  # including what was written until then
-    ref = _kept(tree, worker, lost) if any(lost) else None
+    ref = _saved(tree, worker, lost) if any(lost) else None
     try:
         _take_away(root, tree, declared)
     except IntercomError as error:
@@ -84,7 +84,7 @@ def _lost(root: Path, worker: str, tree: Worktree, declared: derived.Declared, *
     return lost
 
 
-def _kept(tree: Worktree, worker: str, lost: Unsaved) -> str:
+def _saved(tree: Worktree, worker: str, lost: Unsaved) -> str:
     """Save it under a ref, retrying while somebody writes; returns the ref."""
     for turn in range(_TRIES):
         try:

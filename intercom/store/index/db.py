@@ -153,7 +153,7 @@ class Index:
         return db is not None and db is self._db and self._stat() == self._trusted
 
     @property
-    def mark(self) -> tuple[int, ...]:
+    def fingerprint(self) -> tuple[int, ...]:
         """The file's fingerprint when it was last verified: as long as it stays the same, so does the content."""
         return self._trusted
 

@@ -25,7 +25,7 @@ from intercom.store.log.ledger import Position
 from intercom.system import host
 from intercom.system.boot import boot_id
 from intercom.system.files import open_regular, opened, put, storage, write_pieces
-from intercom.system.folders import file_mark, is_settled
+from intercom.system.folders import fingerprint, is_settled
 
 _LATE = "late\n"  # precedes the ids of late messages, after those
 _NAMES = "names "  # prefix of the first line
@@ -102,13 +102,13 @@ class Bases:
             return None
         return head, file
 
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """A fingerprint of the file; "" if there is none."""
-        return file_mark(self._path)
+        return fingerprint(self._path)
 
     def head(self) -> Head | None:
         """The first line; None if there is no valid base."""
-        mark, at = file_mark(self._path), time.time()
+        mark, at = fingerprint(self._path), time.time()
         if not mark or mark != self._known[0]:
             head = self._head()
             self._known = mark if is_settled(mark, at) else "", head

@@ -28,7 +28,7 @@ from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
 from intercom.system import host
 from intercom.system.files import open_regular, read_from, storage, write_all
-from intercom.system.folders import file_size, mark_of
+from intercom.system.folders import file_size, fingerprint_of
 from intercom.system.lock import WAIT, WriterLock
 
 _LONG = 4 * 1024 * 1024  #: bytes; work on less is done before anybody loses patience
@@ -227,7 +227,7 @@ class Log:
     def _as_left(self, page: int) -> Head | None:
         """The base's head, if page, base and ledger are as our last append left them. OSError."""
         left = self._left
-        if left is None or left.page != mark_of(os.fstat(page)) or left.base != self.base.mark():
+        if left is None or left.page != fingerprint_of(os.fstat(page)) or left.base != self.base.fingerprint():
             return None
         return left.head if left.end == self.ledger.end() else None
 
@@ -237,7 +237,7 @@ class Log:
         with suppress(OSError):
             found = os.fstat(page)
             if head is not None and not appended.notices and found.st_size == appended.size:
-                self._left = _Left(mark_of(found), self.base.mark(), end, head)
+                self._left = _Left(fingerprint_of(found), self.base.fingerprint(), end, head)
 
     def _accepted_with(
         self, page: int, size: int, top: bytes, text: bytes, at: tuple[Position, Position], head: Head | None

@@ -41,21 +41,21 @@ _PRIVATE, REPLACED = ".intercom", "replaced"
 
 
 class Replaced(NamedTuple):
-    """A replaced file that somebody may still write to, from its name: `TURN [SIZE PROOF [END]]`."""
+    """A replaced file that somebody may still write to, from its name: `TURN [SIZE DIGEST [END]]`."""
 
     path: Path
     size: int = -1  #: bytes that need not be carried over any more; -1 if that is not known
-    proof: str = ""  #: digest of those bytes
+    digest: str = ""  #: digest of those bytes
     end: int | None = -1  #: length of the log when somebody began to add later writes; None: nobody did
 
     def holds(self, data: bytes) -> bool:
         """Whether `data` begins with what was carried over."""
-        return len(data) >= self.size >= 0 and _proof(data[: self.size]) == self.proof
+        return len(data) >= self.size >= 0 and _digest(data[: self.size]) == self.digest
 
     def named(self, data: bytes, end: int | None = None) -> Path:
         """Its name once `data` has been carried over."""
         turn = self.path.name.partition(" ")[0]
-        return self.path.with_name(f"{turn} {len(data)} {_proof(data)}{'' if end is None else f' {end}'}")
+        return self.path.with_name(f"{turn} {len(data)} {_digest(data)}{'' if end is None else f' {end}'}")
 
 
 def swap(path: Path, before: bytes, after: bytes, *, sync: bool = False) -> bool:
@@ -214,8 +214,8 @@ def _replaced(log: Path) -> list[Replaced]:
 def _named(path: Path) -> Replaced:
     """Parse the name of a replaced file."""
     match path.name.split(" "):
-        case [_, size, proof, *end] if size.isdigit():
-            return Replaced(path, int(size), proof, int(end[0]) if end and end[0].isdigit() else None)
+        case [_, size, digest, *end] if size.isdigit():
+            return Replaced(path, int(size), digest, int(end[0]) if end and end[0].isdigit() else None)
     return Replaced(path)
 
 
@@ -250,7 +250,7 @@ def _let_go(one: Replaced, carried: bytes | None) -> None:
         one.path.parent.rmdir()  # every look lists the folder: faster without one
 
 
-def _proof(data: bytes) -> str:
+def _digest(data: bytes) -> str:
     return blake2b(data, digest_size=16).hexdigest()
 
 

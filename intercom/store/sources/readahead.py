@@ -20,11 +20,11 @@ from intercom.core.errors import IntercomError
 from intercom.format import Entry
 from intercom.store.index import Control, Source, plain_rows, split
 from intercom.store.index.build import Builder
-from intercom.store.sources.tail import fits, pieces, proof_before, records, young
+from intercom.store.sources.tail import digest_before, fits, pieces, records, young
 from intercom.store.sources.theirs import theirs
 from intercom.system import host
 from intercom.system.files import opened, storage
-from intercom.system.folders import file_mark, file_size
+from intercom.system.folders import file_size, fingerprint
 
 _WORTH = 8 * 1024 * 1024  #: bytes; parsing less is faster than starting a process
 _MUCH = 8 * 1024 * 1024  #: bytes; adding less to an existing index is faster
@@ -75,7 +75,7 @@ def load(builder: Builder, source: Source, path: Path, mark: str, tell: Callable
             builder.add(source, entries, hands)
             tell(settled)
         mark = "" if hold and not settled else mark
-        return mark, settled, proof_before(file, settled, whole=True)
+        return mark, settled, digest_before(file, settled, whole=True)
 
 
 def load_segment(
@@ -97,7 +97,7 @@ def load_segment(
             messages, controls = split(entries) if sealed else (entries, [])
             builder.put(source, plain_rows(source, messages, hands), hands, controls)
             tell(settled)
-        return mark, settled, proof_before(file, settled, whole=False)
+        return mark, settled, digest_before(file, settled, whole=False)
 
 
 def _read(file: BinaryIO, end: int | None, *, sealed: bool, digest: str) -> Iterator[tuple[list[Entry], int]]:
@@ -108,7 +108,7 @@ def _read(file: BinaryIO, end: int | None, *, sealed: bool, digest: str) -> Iter
 
 def read_segment(path: str, *, sealed: bool, digest: str = "") -> Segment:
     """Read a segment of ours in one go. OSError."""
-    mark, settled = file_mark(path), 0
+    mark, settled = fingerprint(path), 0
     rows: list[tuple[Any, ...]] = []
     hands: dict[str, int] = {}
     found: list[Control] = []
@@ -117,7 +117,7 @@ def read_segment(path: str, *, sealed: bool, digest: str = "") -> Segment:
             messages, controls = split(entries) if sealed else (entries, [])
             found += [control._replace(before=control.before + len(rows)) for control in controls]
             rows += plain_rows(Source(0, trusted=True), messages, hands)
-        return Segment(mark, settled, proof_before(file, settled, whole=False), path, rows, hands, found)
+        return Segment(mark, settled, digest_before(file, settled, whole=False), path, rows, hands, found)
 
 
 class Ahead:

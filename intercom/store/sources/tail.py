@@ -36,7 +36,7 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def proof_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
+def digest_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
     """A digest of what precedes `settled` (of ours only the end of it); "" if the file does not reach that far.
 
     Other files may have changed anywhere, so all of them counts.
@@ -100,16 +100,16 @@ def records(file: BinaryIO, start: int, end: int | None, *, proven: bool = False
     position = start
     while data := file.read(CHUNK if end is None else max(0, min(CHUNK, end - position))):
         position += len(data)
-        found = parser.feed(data) if proven else [_proven(entry) for entry in parser.feed(data)]
+        found = parser.feed(data) if proven else [_verified(entry) for entry in parser.feed(data)]
         if found:
             yield found, parser.settled
     for entry in parser.close():
         whole = extent(entry.raw)
         if whole or entry.raw.endswith(END):
-            yield [_proven(entry)], entry.start + (whole or len(entry.raw))
+            yield [_verified(entry)], entry.start + (whole or len(entry.raw))
 
 
-def _proven(entry: Entry) -> Entry:
+def _verified(entry: Entry) -> Entry:
     """A record as it was written; marked as hand-written if somebody changed it."""
     if entry.kind != MESSAGE:
         return entry
@@ -129,8 +129,8 @@ def parsed(grown: Grown, start: int) -> list[Entry]:
     return parser.feed(grown.data[start - grown.start :]) + parser.close()
 
 
-def proof_at(grown: Grown, offset: int) -> str:
-    """What `proof_before` would return at this offset of the segment; "" if too little is in memory."""
+def digest_at(grown: Grown, offset: int) -> str:
+    """What `digest_before` would return at this offset of the segment; "" if too little is in memory."""
     held = grown.before + grown.data
     at = offset - grown.start + len(grown.before)
     if at < min(LEAD, offset):

@@ -122,12 +122,12 @@ def _doubt(db: sqlite3.Connection, folder: Path) -> None:
     row = db.execute("SELECT value FROM meta WHERE key = ?", (_BOOT,)).fetchone()
     if row is not None and row[0] == boot_id():
         return
-    doubt = row is not None or _is_kept(folder)
+    doubt = row is not None or _has_ledger(folder)
     notes = [(_BOOT, boot_id()), *([(DOUBT, utc())] if doubt else [])]
     db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", notes)
 
 
-def _is_kept(folder: Path) -> bool:
+def _has_ledger(folder: Path) -> bool:
     """Whether there is a ledger."""
     archive = folder.parent / "archive"
     if any(name.startswith(_SINCE) for name in os.listdir(folder)):

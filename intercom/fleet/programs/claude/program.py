@@ -157,11 +157,11 @@ class Claude:
 
         return speaks(rule)
 
-    def kept(self, transcript: str, idents: Iterable[str]) -> set[str]:
-        """As `transcript.kept`."""
-        from intercom.fleet.programs.claude.transcript import kept
+    def retained(self, transcript: str, idents: Iterable[str]) -> set[str]:
+        """As `transcript.retained`."""
+        from intercom.fleet.programs.claude.transcript import retained
 
-        return kept(transcript, idents)
+        return retained(transcript, idents)
 
     def came(self, transcript: str, idents: Iterable[str], *, queued: bool = False) -> set[str]:
         """As `transcript.came`."""

@@ -20,7 +20,7 @@ _TAIL = 4 << 20  #: bytes read from the end
 _TAKEN_BACK = "UserPromptSubmit"  #: output of other events stays in the conversation
 
 
-def kept(path: str, idents: Iterable[str]) -> set[str]:
+def retained(path: str, idents: Iterable[str]) -> set[str]:
     """The messages among these that the conversation in `path` has from hooks; none if the file does not exist."""
     lines = _lines(path)
     parents = {str(one.get("uuid")): one.get("parentUuid") for _, one in lines if one.get("type") == "attachment"}
