@@ -11,6 +11,7 @@ import pytest
 from intercom import Bus
 from intercom.core.errors import Refused, StorageError
 from intercom.store.log.replace import swap
+from intercom.system.files import replace
 
 
 @pytest.fixture
@@ -136,3 +137,16 @@ def test_names_of_ours_do_not_count(talk: Bus) -> None:
     (folder / "1").hardlink_to(talk.config.log)
     text = talk.config.log.read_bytes()
     assert swap(talk.config.log, text, text + b"\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipe has a name here")
+def test_a_link_to_something_else_than_a_file_is_not_replaced(tmp_path: Path) -> None:
+    """A device under that name would be gone for the whole machine; the same for a pipe."""
+    pipe, link = tmp_path / "pipe", tmp_path / "trust.json"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with pytest.raises(StorageError, match="not a regular file"):
+        replace(link, b"{}")
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [pipe, link]

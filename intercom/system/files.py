@@ -136,10 +136,14 @@ def _together(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def replace(path: Path, data: bytes) -> None:
     """Replace `path` atomically and durably: temporary file, sync, rename, sync of the folder.
 
-    A symbolic link stays a link: its target is replaced.
+    A symbolic link stays a link: its target is replaced. StorageError if that is anything but a regular file: a device
+    would be gone for the whole machine.
     """
     with storage(f"write {path}"):
         path = Path(os.path.realpath(path))
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
         temporary = write_temporary(path, data)
         try:
             put(temporary, path)
