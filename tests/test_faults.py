@@ -32,6 +32,7 @@ CHOSEN = int(os.environ.get("INTERCOM_FAULTS", "0" if os.environ.get("INTERCOM_S
 SEED = int(os.environ.get("INTERCOM_FAULT_SEED", "20"))
 #: what was found once
 FOUND = (
+    Trial("redact", "lock", 136, "EIO", lasting=True),  # what SQLite could not unlock stayed locked for the process
     Trial("rebuild", "unlink", 5, "EIO"),
     Trial("rebuild", "unlink", 1, "ENOSPC", lasting=True),
     Trial("send", "open", 4, "EIO"),  # it held the lock that it then waited for

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from intercom import Bus
+from intercom import Bus, cli
+from intercom.cli import completion
 from intercom.core.config import load
 from intercom.core.errors import StorageError, UsageError
 
@@ -64,6 +66,52 @@ def test_a_pipe_where_a_file_of_ours_should_be(project: Path, name: str) -> None
     os.mkfifo(path)
     with Bus.open(project) as bus, pytest.raises(StorageError, match=f"{path.name}: it is not a regular file; nothing"):
         bus.send("roo", "never", sender="claude-code")
+
+
+@pytest.mark.parametrize("name", [".intercom/state.db", ".intercom/index2.db"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_looking_at_what_is_no_database(
+    project: Path, name: str, make: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A check-up names it, and completing a word does without; neither waits for a pipe."""
+    with Bus.open(project) as bus:
+        bus.register("worker")
+        bus.send("roo", "ours", sender="claude-code")
+        bus.read("roo")
+    for path in (project / ".claude" / "local" / ".intercom").glob(f"{Path(name).name}*"):
+        path.unlink()
+    path = project / ".claude" / "local" / name
+    make(path)
+    assert cli.main(["doctor"]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert list(completion._who(None)) == [] if "state" in name else list(completion._who(None))
+
+
+def test_a_pipe_for_what_git_keeps(project: Path) -> None:
+    """Whether git tracks the private folder cannot be told then; no command waits for it."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "ours", sender="claude-code")
+    index = project / ".git" / "index"
+    index.parent.mkdir(exist_ok=True)
+    index.unlink(missing_ok=True)
+    os.mkfifo(index)
+    with Bus.open(project) as bus:
+        assert [message.body for message in bus.read("roo")] == ["ours"]
+
+
+@pytest.mark.parametrize("name", [".intercom/ledger", "INTERCOM-testbox.md", ".intercom/base.INTERCOM-testbox"])
+def test_a_huge_file_with_holes(project: Path, name: str) -> None:
+    """It takes no room on the disk, and is not read into memory: it is named, or done without where it is derived."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "ours", sender="claude-code")
+    with (project / ".claude" / "local" / name).open("r+b") as file:
+        file.truncate(10 << 30)
+    with Bus.open(project) as bus:
+        if "base" in name:
+            assert [message.body for message in bus.history()] == ["ours"]
+        else:
+            with pytest.raises(StorageError, match=f"{Path(name).name}: it has more than 1024 MiB"):
+                bus.history()
 
 
 def test_a_pipe_for_a_base(project: Path) -> None:

@@ -65,6 +65,7 @@ class Bus:
         self._log = Log(config, self.notices, self.pace)
         self._index = Index(config.private, self.pace)
         self._index.beside, self._state.beside = self._state.close, self._index.close
+        self._log.on_failed_lock(self._index.close, self._state.close)
         self._registry = Registry(config, self._state, self._fresh)
         self._delivery = Delivery(self._state, self._index, self.pace)
         self._sync = Sync(config, self._log, self._index, self._state, self.notices, self.pace)

@@ -153,9 +153,11 @@ def _who(root: str | None) -> Iterator[tuple[str, str]]:
     """Names and roles, from the state as it is."""
     from intercom.core.config import load
     from intercom.core.errors import IntercomError
+    from intercom.system.files import check_regular
 
     with suppress(IntercomError, sqlite3.Error, OSError):
         path = os.fspath(load(root).private / "state.db")
+        check_regular(path)
         quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         with closing(sqlite3.connect(f"file:{quoted}?mode=ro", uri=True)) as db:
             yield from _shown(db.execute(_INSTANCES).fetchall())

@@ -20,7 +20,7 @@ from intercom.doctor.storage import Seen
 from intercom.repair.unheard import still
 from intercom.store.index import Index
 from intercom.store.log.ledger import Ledger
-from intercom.system.files import read_from
+from intercom.system.files import check_regular, read_from
 
 _CONFLICT = re.compile(rb"^(?:<{7}|>{7})(?:[ \t]|\r?$)", re.MULTILINE)
 _SEGMENT = re.compile(r"INTERCOM-(.+)-\d+\.md\Z", re.IGNORECASE)
@@ -102,6 +102,7 @@ def lines(config: Config, seen: Seen) -> Finding:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
+    check_regular(path)
     quoted = os.fspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return sqlite3.connect(f"file:{quoted}?mode=ro", uri=True)
 

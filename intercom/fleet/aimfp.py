@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from intercom.core import aimfp
 from intercom.core.aimfp import BRANCH, DRIVER, IGNORE, MARKER, TRACKING, used
+from intercom.system.files import opened
 
 _SELF_IGNORED = b"# made by Intercom; AIMFP looks whether intercomm.db is here\n*\n"
 
@@ -57,7 +58,7 @@ def unmark(*folders: str | os.PathLike[str]) -> list[str]:
                 gone.append(marker)
                 ignore = os.path.join(os.path.dirname(marker), ".gitignore")
                 with suppress(OSError):
-                    with open(ignore, "rb") as file:
+                    with opened(ignore) as file:
                         mine = file.read(1_000) == _SELF_IGNORED
                     if mine:
                         os.unlink(ignore)

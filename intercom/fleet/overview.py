@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from intercom.bus.bus import Bus
 from intercom.bus.standing import last_words, open_questions, tasks
 from intercom.bus.status import Status
-from intercom.core import contract
+from intercom.core import contract, document
 from intercom.core.config import Config
 from intercom.core.message import USER, Instance, Message, age
 from intercom.core.texts import one_line
@@ -248,8 +248,8 @@ def branch_of(entry: Entry | None) -> str:
     if entry.branch:
         return entry.branch
     try:
-        pointer = (Path(entry.path) / ".git").read_text(encoding="utf-8").removeprefix("gitdir:").strip()
-        head = (Path(entry.path) / pointer / "HEAD").read_text(encoding="utf-8").strip()
+        pointer = document.text_of(Path(entry.path) / ".git").removeprefix("gitdir:").strip()
+        head = document.text_of(Path(entry.path) / pointer / "HEAD").strip()
     except (OSError, UnicodeDecodeError):
         return ""
     return head.removeprefix("ref: refs/heads/") if head.startswith("ref: ") else f"detached at {head[:9]}"

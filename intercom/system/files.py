@@ -16,6 +16,7 @@ from typing import BinaryIO
 from intercom.core.errors import StorageError
 from intercom.system import host
 
+_MOST = 1 << 30  # bytes that are read at once; a file with holes takes no room on the disk, but in memory
 _PIECE = 1024 * 1024  #: bytes per write
 
 
@@ -74,6 +75,12 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
         os.close(handle)
         raise OSError(errno.EINVAL, "it is not a regular file")
     return handle
+
+
+def check_regular(path: str | Path) -> None:
+    """OSError unless it is a regular file, as SQLite waits for a pipe. It is not opened: closing it would unlock it."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def opened(path: str | Path) -> BinaryIO:
@@ -176,8 +183,10 @@ def being_written(path: Path) -> bool | None:
 
 
 def whole(handle: int, offset: int = 0) -> bytes:
-    """All current bytes of an open file from `offset` on."""
+    """All current bytes of an open file from `offset` on. OSError, also for more than could be worked with."""
     left = os.fstat(handle).st_size - offset
+    if left > _MOST:
+        raise OSError(errno.EFBIG, f"it has more than {_MOST >> 20} MiB")
     first = host.pread(handle, left, offset) if left > 0 else b""
     if len(first) == max(0, left):
         return first

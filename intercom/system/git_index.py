@@ -13,7 +13,10 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from intercom.system.files import opened
+
 _LOG = re.compile(rb"\.claude/local/(?:archive/)?INTERCOM-[^/]*\.md\Z", re.IGNORECASE)
+_POINTER, _CONFIG = 4096, 1024 * 1024  # bytes; of a `.git` file, of git's settings
 _HINT = b"INTERCOM-"
 _STAT = 40  #: bytes of an index entry before its object id
 _EXTENDED = 0x4000
@@ -64,12 +67,13 @@ def _git_dir(git: Path) -> Path:
     """The folder of the index: `.git`, or where a worktree's `.git` file points."""
     if git.is_dir():
         return git
-    return git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+    with opened(git) as file:
+        return git.parent / file.read(_POINTER).decode().removeprefix("gitdir:").strip()
 
 
 def _entries(git_dir: Path, hint: bytes = _HINT) -> Iterator[bytes]:
     """All paths of the index if any of them could contain `hint`; version 4 stores paths compressed."""
-    with open(git_dir / "index", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as index:
+    with opened(git_dir / "index") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as index:
         if index.find(hint) < 0 and index[4:8] != b"\0\0\0\4":
             return
         yield from _paths(index, _id_size(git_dir))
@@ -78,7 +82,8 @@ def _entries(git_dir: Path, hint: bytes = _HINT) -> Iterator[bytes]:
 def _id_size(git_dir: Path) -> int:
     """Size of an object id in bytes: 20 for SHA-1, 32 for SHA-256."""
     try:
-        return 32 if b"sha256" in (git_dir / "config").read_bytes().lower() else 20
+        with opened(git_dir / "config") as file:
+            return 32 if b"sha256" in file.read(_CONFIG).lower() else 20
     except OSError:
         return 20
 

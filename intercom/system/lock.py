@@ -178,6 +178,8 @@ class WriterLock:
         self._open_lock = _OpenLock(path, self._joint)
         self._holder = 0  # the thread that holds it
         self._said = False  # whether we have made a promise
+        #: Called if the system fails to lock: what SQLite could not unlock stays locked in this process until closed.
+        self.failed: tuple[Callable[[], None], ...] = ()
 
     @contextmanager
     def held(self, wait: float = WAIT, instead: Callable[[], bool] | None = None) -> Iterator[bool]:
@@ -244,6 +246,8 @@ class WriterLock:
                     "Try again; if it persists, see which process holds the file (fuser, lsof)."
                 ) from None
             except OSError as error:
+                for call in self.failed:
+                    call()
                 reason = error.strerror or error
                 said = f"cannot lock {self._path}: {reason}; nothing was written. {host.neighbour()}"
                 raise StorageError(said.rstrip()) from error

@@ -15,6 +15,8 @@ from intercom.fleet.clients.part import Own, Part
 from intercom.fleet.clients.record import Record, Recorded, sum_of
 from intercom.system.files import replace
 
+_MOST = 64 * 1024 * 1024  #: bytes of a client's file; Claude Code's own holds the history of every project
+
 ADDED, THERE, REMOVED, ALONE = "added", "there", "removed", "left alone"
 
 
@@ -148,6 +150,8 @@ def _open(root: Path, path: Path) -> tuple[Path, str | None]:
     if real.exists() and not real.is_file():
         raise CannotEdit("it is not a regular file")
     try:
+        if real.stat().st_size > _MOST:
+            raise CannotEdit(f"it has more than {_MOST >> 20} MiB")
         return real, real.read_bytes().decode()
     except FileNotFoundError:
         return real, None

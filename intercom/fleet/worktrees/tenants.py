@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from intercom.core import aimfp
+from intercom.core import aimfp, document
 from intercom.system import proc
 from intercom.system.ancestry import words_of
 from intercom.system.liveness import started
@@ -42,10 +42,10 @@ def _everybody() -> list[int]:
 def _watchdog(path: Path) -> list[int]:
     """The process in AIMFP's watchdog file; its pid may long belong to another."""
     try:
-        text = (path / aimfp.WATCHDOG).read_text(encoding="ascii").strip()
+        text = document.text_of(path / aimfp.WATCHDOG).strip()
     except (OSError, ValueError):
         return []
-    return [int(text)] if text.isdecimal() and len(text) < 10 else []
+    return [int(text)] if text.isascii() and text.isdecimal() and len(text) < 10 else []
 
 
 def _is_aimfp(words: list[str]) -> bool:

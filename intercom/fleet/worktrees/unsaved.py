@@ -26,6 +26,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from intercom.core import document
 from intercom.fleet.worktrees import derived
 from intercom.system.git import git, ok, some
 
@@ -121,8 +122,8 @@ def _copied(root: Path, path: Path, name: str) -> bool:
     if not re.fullmatch(r"\.claude/settings[^/]*\.json", name):
         return False
     try:
-        return (root / name).read_bytes() == (path / name).read_bytes()
-    except OSError:
+        return document.text_of(root / name) == document.text_of(path / name)
+    except (OSError, UnicodeDecodeError):
         return False
 
 

@@ -376,7 +376,7 @@ class Index:
     def _read_seal(self) -> str:
         try:
             with opened(self._seal_path) as file:
-                return file.read().decode("ascii").rstrip()
+                return file.read(_SEAL).decode("ascii").rstrip()
         except (OSError, UnicodeDecodeError):
             return ""
 

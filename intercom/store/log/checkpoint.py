@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import NamedTuple
 
+from intercom.core.errors import StorageError
 from intercom.format.record import START
 from intercom.store.log.ledger import Position, without_open
 from intercom.store.log.log import Log
@@ -37,7 +38,12 @@ def quick(log: Log) -> Grown | None:
     if news(log.live):
         return None
     found = log.base.opened()
-    page = read_from(log.live)  # read before the ledger, so that the ledger has everything that tools put here
+    try:
+        page = read_from(log.live)  # read before the ledger, so that the ledger has everything that tools put here
+    except StorageError:
+        if found is not None:
+            found[1].close()
+        raise
     if found is None:
         return Grown(None) if not page and log.ledger.end() is None and not log.has_journal() else None
     head, file = found

@@ -89,6 +89,10 @@ class Log:
         # Position of the base, position counted to, messages in between.
         self._counted: tuple[Position, Position, int] | None = None
 
+    def on_failed_lock(self, *calls: Callable[[], None]) -> None:
+        """Call these whenever the system fails to lock, before the StorageError."""
+        self._lock.failed = calls
+
     def close(self) -> None:
         """Close files kept open between messages; the next message opens them again."""
         self._lock.close()

@@ -18,6 +18,7 @@ from typing import Any
 from intercom.core import document
 from intercom.fleet.programs.tail import count
 from intercom.fleet.programs.usage import Call
+from intercom.system.files import check_regular
 
 _WAIT = 0.2  #: seconds for a writer; then what was read before is told
 _REPLIES = """
@@ -41,9 +42,10 @@ class Meter:
     def calls(self) -> Mapping[str, Call] | None:
         """As `intercom.fleet.programs.usage.Meter` says."""
         try:
+            check_regular(self._path)
             with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=_WAIT)) as db:
                 rows = db.execute(_REPLIES, (self._session, self._seen)).fetchall()
-        except (sqlite3.Error, ValueError):  # not there, of another version, or busy
+        except (sqlite3.Error, OSError, ValueError):  # not there, of another version, or busy
             return self._calls or None
         for ident, changed, data in rows:
             self._seen = max(self._seen, changed) if isinstance(changed, int) else self._seen
