@@ -194,7 +194,7 @@ class Sync:
             self._index.condemn()
             if count:
                 self._notices.append(
-                    f"part of the ledger in archive/ was deleted or cut off: {count} messages were written there anew; "
+                    f"part of the ledger in archive/ was deleted or cut off: {count} messages were written back; "
                     "`intercom redact ID` destroys a text"
                 )
 

@@ -96,7 +96,7 @@ class Registry:
         found = canonical(name)
         if found != USER:
             if found in RESERVED:
-                raise Refused(f"{found!r} is nobody's name; nothing was read. Read under your own name.")
+                raise Refused(f"{found!r} is not a name on this bus; nothing was read. Read under your own name.")
             self._check(found, name, "is not known, so there is nothing to read")
         return found
 

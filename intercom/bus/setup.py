@@ -71,7 +71,7 @@ def init(config: Config, agents: Iterable[str], *, remember: bool = False, comme
 
 
 def _move_in(config: Config) -> str:
-    """Take over the private folder that another machine wrote, or begin anew; what to tell, "" if it is ours.
+    """Take over the private folder that another machine wrote, or start over; what to tell, "" if it is ours.
 
     Somebody gives this machine a name. If it is one of those that the folder has, the project moved here; another
     name says that the folder is still that machine's. StorageError.
@@ -90,7 +90,7 @@ def _move_in(config: Config) -> str:
     aside = set_aside(config)
     return (
         f"{config.private} is another machine's, and is {aside} now. "
-        "Names and read positions begin anew here; messages in the log stay"
+        "Names and read positions start over here; messages in the log stay"
     )
 
 

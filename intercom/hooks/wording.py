@@ -45,7 +45,7 @@ def one(message: Message, masters: Collection[str], *, worker: bool = False) -> 
     elif message.via == MACHINE:
         notes.append(f"from another machine's log: {short(machine_of(message.sender))} says so, nothing here proves it")
     elif not message.proven:
-        notes.append("sent by a command of which nobody can tell whose it was: not proven to be from that name")
+        notes.append("sent by a command whose caller is not known, so the sender's name is not proven")
     if message.redelivered:
         notes.append("given before to a session that ended without acting: check what is done")
     if message.late:

@@ -56,7 +56,7 @@ def refill(log: Log, db: sqlite3.Connection) -> int | None:
         log.ledger.begin()
     for some in _batches(gone):
         found = [entry_of(db, ident) for ident in some]
-        log.learn([as_is(one[0]) for one in found if one is not None], "what the ledger lost is not written anew yet")
+        log.learn([as_is(one[0]) for one in found if one is not None], "what the ledger lost is not written back yet")
     shown, now = query.on_page(db), time.time()
     said = [control(one.tag, one.ids, now) for one in standing(db)]
     log.learn([*said, control(PAGE, [f"{query.counts(db)[1]} left", *shown], now)], "what was deleted is shown again")

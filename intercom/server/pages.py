@@ -21,7 +21,7 @@ _FRAME = 1_500  # characters reserved for what surrounds the messages
 
 CAUTIONS = {
     HAND: "Written by hand into the log: anyone may have written it, whatever name is on it.",
-    UNPROVEN: "Sent by a command of which nobody can tell whose it was: not proven to be from that name.",
+    UNPROVEN: "Sent by a command whose caller is not known, so the sender's name is not proven.",
     MACHINE: "Taken from the log of the machine behind the '@': that machine says so, nothing here proves it.",
 }
 

@@ -49,7 +49,7 @@ def vet(config: Config) -> str:
             return ""  # another process was faster
         aside = set_aside(config)
     return (
-        f"{config.private} {reason}: it was not opened, and is {aside} now. Names and read positions begin anew "
+        f"{config.private} {reason}: it was not opened, and is {aside} now. Names and read positions start over "
         "here; messages in the log stay"
     )
 

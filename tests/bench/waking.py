@@ -51,7 +51,7 @@ def wake(run: Run) -> Iterator[Row]:
 
 def _ours(stage: Stage, number: int) -> float:
     """Seconds from giving a task to an idle worker until the model is asked."""
-    from tests.claude.stage import until
+    from tests.processes import until
 
     stage.wait_state("worker-1", "ready", "idle")
     until(lambda: stage.crew.sessions.waiter("worker-1"))
@@ -76,7 +76,7 @@ class Bare:
 
     def woken(self, number: int) -> float:
         """Seconds from the end of its hook until the model is asked."""
-        from tests.claude.stage import until
+        from tests.processes import until
 
         self._session.ready()
         with self._pipe.open("w") as pipe:  # opens once the hook waits

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from intercom.core import contract
 from intercom.fleet import observe, workers
@@ -17,9 +17,7 @@ from intercom.fleet.wake import Woken, safely
 from intercom.fleet.workers.teardown import _marked
 from intercom.system import proc, tmux
 from tests.claude.lab import Lab
-from tests.processes import patience
-
-T = TypeVar("T")
+from tests.processes import until
 
 
 def call(tool: str, verb: str = "tool", **inputs: Any) -> str:
@@ -30,17 +28,6 @@ def call(tool: str, verb: str = "tool", **inputs: Any) -> str:
 def bus_call(tool: str, verb: str = "next", **inputs: Any) -> str:
     """A line of script: the model calls a tool of the bus."""
     return call(f"mcp__intercomm__{tool}", verb, **inputs)
-
-
-def until(look: Callable[[], T | None], seconds: float = 15.0) -> T:
-    """The first true answer of `look`; fails after `seconds` of a quiet machine."""
-    end = time.monotonic() + patience(seconds)
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
 
 
 def no_waiter(sessions: Sessions, name: str) -> None:

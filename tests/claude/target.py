@@ -23,8 +23,8 @@ from intercom.system.invocation import own_command
 from tests.claude.capture import SERVER
 from tests.claude.lab import Lab, Session
 from tests.claude.places import PLACES, Place, clear, refuse, seen
-from tests.claude.stage import Stage, no_waiter, until
-from tests.processes import patience
+from tests.claude.stage import Stage, no_waiter
+from tests.processes import patience, until
 from tests.server_client import BareClient
 
 ARGS = ("--allowedTools", "mcp__team1", "Bash(sleep *)")

@@ -12,7 +12,8 @@ import pytest
 from intercom.fleet import aimfp, verbs
 from tests.aimfp.lab import PYTHON, Aimfp, git, project
 from tests.claude.lab import Lab
-from tests.claude.stage import Stage, bus_call, call, until
+from tests.claude.stage import Stage, bus_call, call
+from tests.processes import until
 
 
 @pytest.fixture

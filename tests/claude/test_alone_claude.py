@@ -16,7 +16,8 @@ from intercom.fleet.approve import approve
 from intercom.system import proc, tmux
 from intercom.system.liveness import alive
 from tests.claude.lab import ROOT, Lab
-from tests.claude.stage import Stage, bus_call, call, until
+from tests.claude.stage import Stage, bus_call, call
+from tests.processes import until
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
 ROUNDS = int(os.environ.get("INTERCOM_ROUNDS", "50")) if SOAK else 1

@@ -26,7 +26,8 @@ from intercom.fleet.workers.plan import tickets
 from tests.claude import places
 from tests.claude.capture import SERVER, SETTINGS, TALL, held
 from tests.claude.lab import Lab, Session
-from tests.claude.stage import Stage, call, until
+from tests.claude.stage import Stage, call
+from tests.processes import until
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))
 ROUNDS = int(os.environ.get("INTERCOM_ROUNDS") or 10) if SOAK else 1

@@ -19,8 +19,8 @@ from intercom.system.invocation import own_command
 from intercom.system.liveness import alive
 from tests.claude import demo_fleet
 from tests.claude.lab import Lab
-from tests.claude.stage import Stage, bus_call, call, until
-from tests.processes import patience
+from tests.claude.stage import Stage, bus_call, call
+from tests.processes import patience, until
 from tests.server_client import BareClient
 
 MANY = 8 if os.environ.get("INTERCOM_SOAK") else 3

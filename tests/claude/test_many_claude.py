@@ -18,7 +18,8 @@ import pytest
 from intercom.fleet import workers
 from intercom.system import tmux
 from tests.claude.lab import Lab
-from tests.claude.stage import Stage, until
+from tests.claude.stage import Stage
+from tests.processes import until
 
 MANY = 8
 ROUNDS = int(os.environ.get("INTERCOM_ROUNDS") or 3)

@@ -22,8 +22,8 @@ from intercom.system import proc, tmux
 from intercom.system.invocation import own_command
 from tests.claude.lab import Lab, Session
 from tests.claude.places import shows
-from tests.claude.stage import Stage, bus_call, call, until
-from tests.processes import patience
+from tests.claude.stage import Stage, bus_call, call
+from tests.processes import patience, until
 from tests.server_client import BareClient
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))

@@ -11,8 +11,8 @@ import pytest
 
 from intercom.system import tmux
 from tests.claude.lab import ROOT, Lab
-from tests.claude.stage import Stage, bus_call, call, until
-from tests.processes import patience
+from tests.claude.stage import Stage, bus_call, call
+from tests.processes import patience, until
 
 COMMIT = "git switch -qc health && echo 200 > health.txt && git add health.txt && git commit -qm 'Add health'"
 

@@ -20,9 +20,9 @@ from intercom.fleet.programs.claude.versions import OLDEST
 from intercom.system import tmux
 from tests.claude.lab import Lab
 from tests.claude.places import PLACES, refuse, seen, shows
-from tests.claude.stage import Stage, until
+from tests.claude.stage import Stage
 from tests.claude.target import KINDS, Target
-from tests.processes import patience
+from tests.processes import patience, until
 from tests.server_client import BareClient
 
 SOAK = bool(os.environ.get("INTERCOM_SOAK"))

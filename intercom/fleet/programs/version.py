@@ -59,7 +59,7 @@ def untried(newest: tuple[int, ...], version: str) -> str:
         return ""
     return (
         f"newer than {'.'.join(map(str, newest))}, the newest that Intercom was tried on: a worker that does not "
-        "become ready, or whose hooks say nothing, is told of as such"
+        "become ready, or whose hooks report nothing, is reported as not ready"
     )
 
 

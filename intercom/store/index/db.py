@@ -41,7 +41,7 @@ _NOTHING = 1 << 62  #: above every number: without a ledger, no message belongs 
 _APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id
 _WAIT_MS = 30_000  #: milliseconds to wait for one of our readers, or for another program
 _CHANGED = "the index was not as Intercom leaves it"
-RESTARTED = "the machine was started anew since the index was written"
+RESTARTED = "the machine was rebooted since the index was written"
 _SEAL = 200  #: bytes of a seal, padded: more than four numbers and a boot id take
 
 SCHEMA = f"""

@@ -23,7 +23,7 @@ from intercom.system.files import make_private_folder, storage
 
 SAID = (
     "the folder .claude/local was deleted (git clean -fdx does that): all messages are back, from {home}; who had "
-    "read what is not known, so they come again, marked. To begin anew, delete that folder, too"
+    "read what is not known, so they come again, marked. To start over, delete that folder, too"
 )
 
 

@@ -61,7 +61,7 @@ def trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
         return "a folder is in its place", "Move it away and try again."
     if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
         return str(error), "See who may use it (ls -ld), and try again."
-    return str(error), "If it is damaged, move it away: names and read positions start anew, messages stay."
+    return str(error), "If it is damaged, move it away: names and read positions start over, messages stay."
 
 
 def _limits(path: Path) -> tuple[bool, bool]:
@@ -110,7 +110,7 @@ def _plain(db: sqlite3.Connection, path: Path) -> None:
         raise StorageError(
             f"{path} is not as Intercom makes it: it has a trigger or view ({value(str(found[0]))}); "
             "nothing was changed. "
-            "Move it away: names and read positions start anew, messages stay."
+            "Move it away: names and read positions start over, messages stay."
         )
 
 
