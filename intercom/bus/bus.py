@@ -387,7 +387,7 @@ class Bus:
         """
         for _ in range(_TRIES):
             with suppress(IndexLost), storage(f"look at the files in {self.config.folder}", "nothing was read"):
-                db = self._sync.db()
+                db = self._sync.db(patient=True)
                 with self._index.guarded() if gives else self._index.checked():
                     return work(db)
         self._state.verify()

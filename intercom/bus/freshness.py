@@ -25,6 +25,7 @@ from intercom.store.state.db import State
 from intercom.store.state.known import roster
 from intercom.system.files import being_written, storage
 from intercom.system.lock import WAIT
+from intercom.system.still import SETTLE_DAMAGE, in_hand, quiet, settle
 
 _TRIES = 4
 _UNSETTLED = 10  #: how often a damaged file that keeps changing is looked at before it is repaired as it is
@@ -45,16 +46,25 @@ class Sync:
         self._unchanged = Unchanged(config, log, self._indexing.listing)
         self._verified: tuple[sqlite3.Connection, int] | None = None  # the connection, and the state attached to it
         self._moment = 0, 0  # the moment of the last check, and how often we had written by then
+        self._patient = False  # whether the page may be left to whoever writes it just now
+        self._put_off = False  # whether it was
 
-    def db(self) -> sqlite3.Connection:
-        """A connection to an up-to-date index; once per `moment` of the state. StorageError, LockTimeout, NotNow."""
+    def db(self, *, patient: bool = False) -> sqlite3.Connection:
+        """A connection to an up-to-date index; once per `moment` of the state. StorageError, LockTimeout, NotNow.
+
+        `patient`: the page may stay as it is while somebody is in the middle of writing it; the caller only reads.
+        """
         db, beside = self._verified or (None, 0)
         known = db is not None and self._index.unchanged(db) and beside == self._state.opened()
         if db is None or not known or not (self._just_verified() or self._unchanged.holds()):
             taken = self._unchanged.take()
-            db = self._brought_up()
-            self._unchanged.note(taken)
-            self._verified = db, self._state.opened()
+            self._patient, self._put_off = patient, False
+            try:
+                db = self._brought_up()
+            finally:
+                self._patient = False
+            self._unchanged.note(None if self._put_off else taken)
+            self._verified = None if self._put_off else (db, self._state.opened())
         self._moment = self._state.this_moment(), self._log.turns
         return db
 
@@ -123,7 +133,11 @@ class Sync:
         base = self._log.base.read(self._log.ledger.id)
         differs = base is not None and reread.differs(base, roster(self._config, self._state, base.page))
         if differs:
-            self._take_in(anew=True)
+            self._patient = True
+            try:
+                self._take_in(anew=True)
+            finally:
+                self._patient = False
         return differs
 
     def _take_in(self, *, anew: bool = False) -> None:
@@ -131,7 +145,7 @@ class Sync:
         # Imported on demand: most reads never need them.
         from intercom.repair import intake, repair, reread, takeover, unheard
 
-        repair.settle(self._log.live)
+        settle(self._log.live)
         before: bytes | None = None
         until = 0.0  # when the file has been looked at for long enough
         for last in (False,) * _UNSETTLED + (True,):
@@ -160,19 +174,26 @@ class Sync:
                     if last:
                         raise StorageError(f"{lost}, again and again; nothing was read.") from lost
                     continue  # the next round sees what has been done
-                if before is None:
+                if before is None or self._put_off:
                     self._to_end()
                     return
             until = until or time.monotonic() + _LONGEST
-            time.sleep(repair.SETTLE_DAMAGE)  # an editor may be saving
+            time.sleep(SETTLE_DAMAGE)  # an editor may be saving
 
     def _repaired(self, past: sqlite3.Connection, before: bytes | None, *, last: bool) -> bytes | None:
-        """Repair the page and return None, if it holds still; else the page as seen. `before` is the previous one."""
+        """Repair the page and return None, if it holds still; else the page as seen. `before` is the previous one.
+
+        Callers that only read leave a page that somebody is writing to a later look: the ledger has what it lacks, and
+        what we put into it now could end up in the middle of what is still to be written.
+        """
         from intercom.repair import repair
 
         surgeon = repair.Heal(self._config, self._log, self._state, past)
+        if self._patient and in_hand(self._log.live) and surgeon.can_wait:
+            self._put_off = True
+            return surgeon.live
         settled = before is not None and surgeon.live.startswith(before)
-        settled = settled or repair.quiet(self._log.live, repair.SETTLE_DAMAGE)
+        settled = settled or quiet(self._log.live, SETTLE_DAMAGE)
         settled = settled and not being_written(self._log.live)
         if surgeon.harmless or settled or last:
             told = surgeon.carry_out()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 from intercom.core.config import Config
@@ -47,12 +48,7 @@ from intercom.store.log.unfinished import (
 )
 from intercom.store.state import known as names
 from intercom.store.state.db import State
-from intercom.system.files import being_written, make_private_folder, read_from, replace, storage
-
-SETTLE = 0.02  #: seconds without a change after which a file counts as completely written
-_CLOSED = 0.008  # the same if nobody has it open for writing; a script may reopen it for its next line
-SETTLE_DAMAGE = 0.15  #: seconds to wait and look again before a file that seems damaged is repaired
-_SETTLE_MOST = 1.0
+from intercom.system.files import make_private_folder, read_from, replace, storage
 
 _MODES = ("on", "ask", "off")
 _UNREPAIRED = "what was done to the log by hand is not taken in. Use"
@@ -66,33 +62,6 @@ _SAID = {
     Damage.RESURFACED: "a redacted text came back",
 }
 _REBUILT = {Damage.REMOVED, Damage.EMPTIED, Damage.TRUNCATED, Damage.OVERWRITTEN}
-
-
-def settle(live: Path) -> None:
-    """Wait briefly until the live log has not been written to for a moment."""
-    deadline = time.monotonic() + _SETTLE_MOST
-    while live.exists() and time.monotonic() < deadline:
-        left = _unquiet(live, _CLOSED if being_written(live) is False else SETTLE)
-        if left <= 0:
-            return
-        time.sleep(left)
-
-
-def quiet(live: Path, seconds: float) -> bool:
-    """Whether nobody has written to or removed the live log for this many seconds, according to its times."""
-    return _unquiet(live, seconds) <= 0
-
-
-def _unquiet(live: Path, seconds: float) -> float:
-    """How many of the `seconds` without a write are still to come; 0 if the times do not tell."""
-    try:
-        changed = live.stat().st_mtime
-    except FileNotFoundError:
-        changed = live.parent.stat().st_mtime if live.parent.exists() else 0.0
-    except OSError:
-        return 0.0
-    since = time.time() - changed
-    return seconds - since if 0 <= since < seconds else 0.0
 
 
 def repair_settings(config: Config) -> tuple[str, Thresholds]:
@@ -162,8 +131,7 @@ class Heal:
             older = as_it_was(base, self._tail)  # holds nothing by hand: an old page that the power cut brought back
             if older is not None:
                 self._look(db, base, older, doubtful=False)
-        self._new: dict[int, str] = {}  # place of each new message -> its id
-        self._given: set[str] = set()  # the ids given to new messages
+        self._new = self._named()  # place of each new message -> its id
         self._becomes = Becomes(config, self._view, self._outcome, self._expected, self._record, self._new, former)
 
     def _look(self, db: sqlite3.Connection, base: Base | None, page: bytes, *, doubtful: bool) -> None:
@@ -207,6 +175,16 @@ class Heal:
         return self._outcome.judgement != Judgement.REPAIR or self._mode == "off"
 
     @property
+    def can_wait(self) -> bool:
+        """Whether who is writing the page should finish first: it would be rewritten, or its last text is not whole."""
+        if not self.harmless or self._outcome.owed or self._unheard:
+            return True
+        last = self._view.found[-1] if self._outcome.entries else None
+        if last is None or self._outcome.entries[-1].verdict not in {Verdict.ADDED, Verdict.EDITED}:
+            return False
+        return not last.closed and not (last.body and self._view.data.endswith(b"\n"))
+
+    @property
     def _silent(self) -> bool:
         """Whether a crash explains all that needs repair: nothing that was on the page is missing."""
         outcome, unseen = self._outcome, {one.id for one in self._expected.known if not one.agreed}
@@ -222,7 +200,6 @@ class Heal:
 
         StorageError if a file cannot be written.
         """
-        self._name()
         learned = []
         for decision in self._outcome.entries:
             records = self._learned(decision)
@@ -230,14 +207,13 @@ class Heal:
             if records and decision.verdict == Verdict.ARCHIVED:
                 self._becomes.joins(decision)
         notices: list[str] = []
-        said: list[bytes] = []
+        said = list(self._unheard)
         mend = self._silent or (self._mode == "on" and not self.harmless)
         if not (self.harmless or self._silent):
             sentence = self._sentence(self._keep_damaged(), mend=mend)
             if not self._outcome.quiet:
                 notices.append(sentence)
-                said.append(_announcement(sentence))
-        said += self._unheard() if self._mode != "off" else []
+                said.insert(0, _announcement(sentence))
         if not self._log.ledger.exists():
             self._log.ledger.begin()
         self._log.learn([*learned, *said, *self._noted(mend=mend)])
@@ -254,10 +230,11 @@ class Heal:
         self._agree(data, marks)
         return notices
 
+    @cached_property
     def _unheard(self) -> list[bytes]:
         """The notices about text that reaches nobody; none for a page that a power cut tore."""
         torn = any(one.verdict in {Verdict.CUT, Verdict.DROPPED} for one in self._outcome.entries)
-        if self._doubtful and (torn or self._outcome.lost):
+        if self._mode == "off" or (self._doubtful and (torn or self._outcome.lost)):
             return []
         changed = []
         for one in self._outcome.entries:
@@ -270,19 +247,19 @@ class Heal:
 
     # -- what the ledger learns -------------------------------------------------------------------
 
-    def _name(self) -> None:
-        """Give each new message its id: the one it claims if that is free, otherwise one derived from its content."""
+    def _named(self) -> dict[int, str]:
+        """By place, the id of each new message: the one it claims if it is free, else one made from its content."""
+        new: dict[int, str] = {}
+        taken = set(self._expected.ids)
         for entry, decision in zip(self._view.found, self._outcome.entries, strict=True):
             if decision.verdict != Verdict.ADDED:
                 continue
             ident, number = entry.id, max(1, decision.occurrence)
-            while ident is None or self._taken(ident):
+            while ident is None or ident in taken or self._past.get(ident) is not None:
                 ident, number = hand_id(entry.digest, number), number + 1
-            self._new[decision.place] = ident
-            self._given.add(ident)
-
-    def _taken(self, ident: str) -> bool:
-        return ident in self._expected.ids or ident in self._given or self._past.get(ident) is not None
+            new[decision.place] = ident
+            taken.add(ident)
+        return new
 
     def _learned(self, decision: Decision) -> list[bytes]:
         """The records that the ledger needs because of this decision."""

@@ -179,7 +179,8 @@ def being_written(path: Path) -> bool | None:
     try:
         return host.has_writer(handle)
     finally:
-        os.close(handle)
+        with suppress(OSError):
+            os.close(handle)
 
 
 def whole(handle: int, offset: int = 0) -> bytes:

@@ -30,6 +30,7 @@ from intercom.system import host
 from intercom.system.files import open_regular, read_from, storage, write_all
 from intercom.system.folders import file_size, fingerprint_of
 from intercom.system.lock import WAIT, WriterLock
+from intercom.system.still import in_hand
 
 _LONG = 4 * 1024 * 1024  #: bytes; work on less is done before anybody loses patience
 _PACE = 2 / 1_000_000  #: seconds per byte to promise for work under the lock: ten times what it takes
@@ -197,18 +198,20 @@ class Log:
         return taken
 
     def _append(self, records: Sequence[bytes], first: Callable[[], bytes]) -> Appended:
+        busy = self._busy()
         page = self._open_page()
         try:
             with storage(f"prepare {self.live}", "nothing was sent"):
                 head = self._as_left(page)
                 if head is None:
                     last, head = self.cut_back(), self.base.head()
-                    if head is None or head.seen < (self.ledger.end() or head.seen):
+                    if not busy and (head is None or head.seen < (self.ledger.end() or head.seen)):
                         _complete(page, last)  # a record torn after it was seen whole was cut by somebody
+                head = None if busy else head
                 size = os.fstat(page).st_size
                 joint = _joint(page, size)
             # A page that is empty although messages are known is being saved, or needs repair: do not add a new top.
-            new = not size and not self.ledger.exists()
+            new = not size and not self.ledger.exists() and not busy
             top = first() if new else b""
             self._pace.begun()
             end = self.ledger.append(records)
@@ -216,7 +219,7 @@ class Log:
             began = end._replace(offset=end.offset - len(text))
             if new:
                 head = None
-            appended = self._accepted_with(page, size, top, joint + text, (began, end), head)
+            appended = self._accepted_with(page, size, top, b"" if busy else joint + text, (began, end), head)
             self._leave(page, appended, end, head)
         except BaseException:
             with suppress(OSError):
@@ -227,6 +230,16 @@ class Log:
         except OSError as error:
             return appended._replace(notices=(*appended.notices, self._not_shown(error)))
         return appended
+
+    def _busy(self) -> bool:
+        """Whether somebody is in the middle of writing the page: what we put there could end up within their text.
+
+        The message is then owed to the page, and comes there with a later look.
+        """
+        with suppress(OSError):
+            if self._left is not None and self._left.page == mark_of(os.stat(self._page)):
+                return False
+        return in_hand(self.live)
 
     def _as_left(self, page: int) -> Head | None:
         """The base's head, if page, base and ledger are as our last append left them. OSError."""
