@@ -306,8 +306,8 @@ def test_a_page_that_never_keeps_still(bus: Bus, monkeypatch: pytest.MonkeyPatch
         return look(*about)
 
     monkeypatch.setattr(freshness, "_LONGEST", seconds)
-    monkeypatch.setattr(repair, "SETTLE_DAMAGE", 0.001)
-    monkeypatch.setattr(repair, "quiet", lambda *_: False)
+    monkeypatch.setattr(freshness, "SETTLE_DAMAGE", 0.001)
+    monkeypatch.setattr(freshness, "quiet", lambda *_: False)
     monkeypatch.setattr(repair, "Heal", changed)
     log.write_bytes(data[:-10])
     assert len(bodies(bus.history())) >= 6
