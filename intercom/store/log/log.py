@@ -237,7 +237,7 @@ class Log:
         The message is then owed to the page, and comes there with a later look.
         """
         with suppress(OSError):
-            if self._left is not None and self._left.page == mark_of(os.stat(self._page)):
+            if self._left is not None and self._left.page == fingerprint_of(os.stat(self._page)):
                 return False
         return in_hand(self.live)
 
