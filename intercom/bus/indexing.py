@@ -26,7 +26,7 @@ from intercom.store.index.ingest import DATED, SEEN, UNDATED
 from intercom.store.index.query import attach_state
 from intercom.store.log.checkpoint import Grown
 from intercom.store.log.log import Log
-from intercom.store.sources.inventory import UPTO, File, Listing, beyond
+from intercom.store.sources.inventory import MOST, UPTO, File, Listing, beyond
 from intercom.store.sources.tail import (
     Rewritten,
     digest_at,
@@ -157,7 +157,8 @@ class Indexing:
                 raise Rewritten
 
     def _usable(self, file: File) -> bool:
-        text = f"{file.path} is not read: it is not a file, or a symbolic link out of {self._config.root}"
+        why = f"it is not a file, a symbolic link out of {self._config.root}, or larger than {MOST >> 20} MiB"
+        text = f"{file.path} is not read: {why}"
         usable = self.listing.usable(file)
         self._notices += [text] * (not usable and text not in self._notices)
         return usable

@@ -19,6 +19,7 @@ _COPIED = re.compile(
 )
 _SURELY_COPIED = re.compile(r"[ ~(]|\.sync-conflict-|[._]conflict")  #: never part of a machine's name
 _SEGMENT = re.compile(r"-[0-9]{6,9}\Z")
+MOST = 256 * 1024 * 1024  #: bytes of another machine's file; Intercom writes none of more than some 512 KiB
 UPTO = "upto"  #: prefix of the open segment's mark
 
 
@@ -73,10 +74,11 @@ class Listing:
         return self._near
 
     def usable(self, file: File) -> bool:
-        """Whether a file may be read: another's must be a regular file, and no link may lead out of the root."""
+        """Whether a file may be read: another's must be a regular file of at most MOST bytes, with no link out."""
         path = f"{self._config.folder}/{file.path}"
         try:
-            plain = stat.S_ISREG(os.stat(path).st_mode)
+            found = os.stat(path)
+            plain = stat.S_ISREG(found.st_mode) and found.st_size <= MOST
         except OSError:
             return True  # gone, or the reader reports why it cannot be read
         return file.own or (plain and (not os.path.islink(path) or is_inside(self._config.root, path)))
