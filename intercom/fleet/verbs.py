@@ -225,7 +225,7 @@ def _tell(crew: Crew, what: str, lines: list[str]) -> None:
     from intercom.core.display import named
     from intercom.store.log.announce import announce
 
-    announce(crew.bus.config, "\n".join([f"{what}:", *(named("-", line) for line in lines)]))
+    announce(crew.bus.config, "\n".join([f"{what}:", *(named("-", line).replace("-:", "-", 1) for line in lines)]))
 
 
 def worktree_remove(crew: Crew, by: str, *, worker_id: str, force: bool = False) -> Removed:

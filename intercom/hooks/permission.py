@@ -78,7 +78,7 @@ def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | No
         try:
             sent = bus.send(
                 found.name,
-                question(call.who.name, request, ident, wait),
+                question(call.who.name, request, ident, wait, alone=_alone(call)),
                 sender=call.who.name,
                 type="question",
                 priority="urgent",
@@ -97,8 +97,15 @@ def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | No
     return _settled(call, request, answer.decision, answer.by, answer.reason, ident)
 
 
-def question(name: str, request: Mapping[str, Any], ident: str, wait: float) -> str:
-    """The message to the master: exactly what would be done, and how to answer."""
+def _alone(call: Call) -> bool:
+    """Whether the session has no screen for a dialog: a keeper drives it."""
+    from intercom.fleet.kept import keeper
+
+    return keeper(call.config, call.who.name) is not None
+
+
+def question(name: str, request: Mapping[str, Any], ident: str, wait: float, *, alone: bool = False) -> str:
+    """The message to the master: exactly what would be done, and how to answer. `alone`: it has no terminal."""
     lines = [f"{name} asks for permission to use {value(request['tool'])}."]
     for key in ("command", "paths", "url", "description", "cwd", "subagent"):
         if request.get(key):
@@ -107,9 +114,10 @@ def question(name: str, request: Mapping[str, Any], ident: str, wait: float) -> 
     if not any(request.get(key) for key in ("command", "paths", "url")):
         lines.append(f"input: {_short(escaped(json.dumps(request['input'], ensure_ascii=False)))}")
     expect = escaped(json.dumps(request["subject"] or request["tool"], ensure_ascii=False))
+    then = "it counts as denied" if alone else "its dialog waits on its screen"
     lines.append(
         f'Answer within {wait:g} s: intercomm_approve(worker="{name}", decision="allow" or "deny", '
-        f"expect={_short(expect)}). After that its dialog waits on its screen. Request {ident}."
+        f"expect={_short(expect)}). After that {then}. Request {ident}."
     )
     return "\n".join(lines)
 

@@ -171,7 +171,7 @@ def _killed(lead: Place, times: int, *, whole: bool, meanwhile: Callable[[], obj
         with suppress(ProcessLookupError):
             os.kill(one.pid, signal.SIGKILL)
     meanwhile()
-    until(lambda: log.read_text().count("it was started again, with its session") == times)
+    until(lambda: log.read_text().count("it was started again, with its session") == times, seconds=90)  # Gemini waits
     assert not [one for one in tree if alive(*one)]
     until(lambda: state(lead) == "idle")
     return str(before)

@@ -41,6 +41,7 @@ class Opening(NamedTuple):
     server: Mapping[str, Any]  #: our server: command, args, env
     session: str | None  #: the id of an earlier session to resume
     words: Sequence[str] = ()  #: the command line that was started for it
+    since: float = 0.0  #: when the earlier session was last opened, in seconds since 1970
 
 
 class Wire:

@@ -41,6 +41,10 @@ AGAIN = (
     "[intercom] Your program ended in the middle of its work and was started again; this is the same session. Look at "
     "what is done, then go on. Messages that may have been lost with it come again."
 )
+ANEW = (
+    "[intercom] Your program ended and was started again, and could not take up its session: you know nothing of what "
+    "was said before. Look at what is done; `intercom log` shows what you were told. Then go on."
+)
 _QUICK = 20.0  #: seconds; a program that ends sooner failed to start
 _STRIKES = 3  #: failed starts in a row before it is given up
 _SERVER = 20.0  #: seconds for our server to connect before the first turn, which would have no tools otherwise
@@ -58,12 +62,12 @@ def keep(crew: Crew, name: str) -> int:
     if given is None:
         raise NotFound(f"nothing says how {name!r} is started; `intercom spawn --headless` does.")
     kept.note_keeper(crew.bus.config, name)
-    strikes, prompt, broken, session = 0, given.prompt, "", given.session is not None
+    strikes, prompt, broken, session, again = 0, given.prompt, "", given.session is not None, False
     reason = ""
     while strikes < _STRIKES:
         began, life = time.monotonic(), Life(crew, name)
         try:
-            life.run(prompt, broken)
+            life.run(prompt, broken, again=again)
         except IntercomError as error:
             reason = life.end(str(error))
         strikes = strikes + 1 if time.monotonic() - began < _QUICK else 1
@@ -72,14 +76,18 @@ def keep(crew: Crew, name: str) -> int:
             break  # it never started: whoever spawned it waits for that
         session, again = True, strikes < _STRIKES
         life.say(f"{reason}; {'it is started again' if again else 'it is given up'}")
-        with suppress(IntercomError):
-            fate = "it was started again, with its session" if again else f"it is not started again: {reason}"
-            announce(crew.bus.config, f"{value(name)}'s program ended; {fate}.")
+        if not again:
+            _announce(crew, name, f"it is not started again: {reason}")
         if life.opened:
-            prompt, broken = AGAIN, life.broken
+            prompt, broken = "", life.broken
         time.sleep(0.5)
     crew.sessions.record(name, state="gone", detail={"reason": "ended"})
     return 1
+
+
+def _announce(crew: Crew, name: str, fate: str) -> None:
+    with suppress(IntercomError):
+        announce(crew.bus.config, f"{value(name)}'s program ended; {fate}.")
 
 
 class Life:
@@ -89,6 +97,7 @@ class Life:
         self._crew, self._name, self._config = crew, name, crew.bus.config
         given = kept.kept(self._config, name)
         assert given is not None
+        self._since = kept.path_of(self._config, name, "keep").stat().st_mtime
         self._given, self._program = given, known.program(given.program)
         self._talk = self._program.talk()
         self._events = {kind: event for event, kind in getattr(self._program, "kinds", {}).items()}
@@ -104,12 +113,20 @@ class Life:
         self._wire = self._talk.wire(self._child, self._heard, self._asked)
         threading.Thread(target=self._alone, daemon=True).start()
 
-    def run(self, prompt: str, broken: str) -> None:
-        """Run until the program ends: Ended, CommandFailed. `broken`: a prompt that its session may not have kept."""
+    def run(self, prompt: str, broken: str, *, again: bool = False) -> None:
+        """Run until the program ends: Ended, CommandFailed. `broken`: a prompt that its session may not have kept.
+
+        `again`: after another process of it ended; what is said to its session then, stands for `prompt`.
+        """
         given = self._given
         self.broken = broken
-        opening = Opening(given.cwd, given.mode, given.server, given.session, self._line)
+        opening = Opening(given.cwd, given.mode, given.server, given.session, self._line, self._since)
         self._session, before = self._talk.open(self._wire, opening)
+        if again:
+            anew = given.session is not None and self._session != given.session
+            fate = f"a new one: {self._program.title} could not take up the one that it had" if anew else "its session"
+            _announce(self._crew, self._name, f"it was started again, with {fate}")
+            prompt = ANEW if anew else AGAIN
         if broken and _letters(broken) not in _letters("".join([before, *self._before])):
             prompt += f"\n\nWhat you were told last:\n\n{broken}"
         given._replace(session=self._session, prompt="").write(self._config, self._name)

@@ -5,14 +5,19 @@ It gets our server when its session is opened. It reads the user's own files, an
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from intercom.core.errors import UsageError
 from intercom.fleet.programs.acp import Acp
+from intercom.fleet.programs.over import system_settings
 from intercom.fleet.programs.program import Prepared, Start
-from intercom.fleet.programs.talk import Talk
+from intercom.fleet.programs.talk import Opening, Talk, Wire
 
+FILE = "gemini.json"
+_VARIABLE, _SYSTEM = "GEMINI_CLI_SYSTEM_SETTINGS_PATH", "/etc/gemini-cli/settings.json"
 #: Its own names of our permission modes.
 MODES: Mapping[str, str] = {
     "default": "default",
@@ -29,11 +34,29 @@ def prepare(_argv: Sequence[str], _start: Start, _write: Callable[[str, str], Pa
     raise UsageError("Gemini CLI is a worker without a terminal only; nothing was started.")
 
 
-def alone(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
+def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
     """A worker's command line."""
-    return Prepared(["env", _TRUSTED, *argv, "--acp", "--approval-mode", MODES[start.mode]], ())
+    given = {"general": {"sessionRetention": {"enabled": False}}}  # else it may delete a session that it resumed
+    settings = write(FILE, json.dumps(system_settings(start.environ.get(_VARIABLE) or _SYSTEM, given), indent=2))
+    words = ["env", _TRUSTED, f"{_VARIABLE}={settings}", *argv]
+    return Prepared([*words, "--acp", "--approval-mode", MODES[start.mode]], ())
 
 
 def talk() -> Talk:
     """The API to drive it with."""
-    return Acp(serves=True)
+    return _Gemini(serves=True)
+
+
+class _Gemini(Acp):
+    """It names the file of a session after the minute in which it is opened, and empties one that is there."""
+
+    def open(self, wire: Wire, opening: Opening) -> tuple[str, str]:
+        """In another minute than the last time."""
+        while opening.session is not None and minute(time.time()) == minute(opening.since) and not wire.closed:
+            time.sleep(0.2)
+        return super().open(wire, opening)
+
+
+def minute(seconds: float) -> int:
+    """The minute of a time in seconds since 1970."""
+    return int(seconds // 60)
