@@ -143,10 +143,12 @@ def test_killed_it_goes_on_under_its_name(lead: Place, form: str) -> None:
     lead.intercom("send", "--from", "user", "worker-1", "second-words\n%say answered")
     last = until(lambda: state(lead) == "idle" and lead.heard("second-words"))[-1]
     assert "first-words" in json.dumps(last["said"])
-    assert _killed(lead, 2, whole=True) == session
+    again = _killed(lead, 2, whole=True)
+    keeps = lead.name != "gemini"  # which takes up a session once, then deletes it
+    assert not keeps or again == session
     lead.intercom("send", "--from", "user", "worker-1", "third-words\n%say answered")
     last = until(lambda: state(lead) == "idle" and lead.heard("third-words"))[-1]
-    for words in ("second-words", "third-words"):
+    for words in ("second-words", "third-words")[not keeps :]:
         assert sum(text.count(words) for _, text in last["said"]) + last["system"].count(words) == 1
     until(lambda: lead.intercom("receipts", "--from", "user").count("shown") == 4)
 
@@ -171,7 +173,7 @@ def _killed(lead: Place, times: int, *, whole: bool, meanwhile: Callable[[], obj
         with suppress(ProcessLookupError):
             os.kill(one.pid, signal.SIGKILL)
     meanwhile()
-    until(lambda: log.read_text().count("it was started again, with its session") == times, seconds=90)  # Gemini waits
+    until(lambda: log.read_text().count("it was started again, with ") == times, seconds=90)  # Gemini waits
     assert not [one for one in tree if alive(*one)]
     until(lambda: state(lead) == "idle")
     return str(before)

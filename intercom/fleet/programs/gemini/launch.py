@@ -5,19 +5,15 @@ It gets our server when its session is opened. It reads the user's own files, an
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from intercom.core.errors import UsageError
 from intercom.fleet.programs.acp import Acp
-from intercom.fleet.programs.over import system_settings
 from intercom.fleet.programs.program import Prepared, Start
 from intercom.fleet.programs.talk import Opening, Talk, Wire
 
-FILE = "gemini.json"
-_VARIABLE, _SYSTEM = "GEMINI_CLI_SYSTEM_SETTINGS_PATH", "/etc/gemini-cli/settings.json"
 #: Its own names of our permission modes.
 MODES: Mapping[str, str] = {
     "default": "default",
@@ -34,12 +30,9 @@ def prepare(_argv: Sequence[str], _start: Start, _write: Callable[[str, str], Pa
     raise UsageError("Gemini CLI is a worker without a terminal only; nothing was started.")
 
 
-def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+def alone(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
     """A worker's command line."""
-    given = {"general": {"sessionRetention": {"enabled": False}}}  # else it may delete a session that it resumed
-    settings = write(FILE, json.dumps(system_settings(start.environ.get(_VARIABLE) or _SYSTEM, given), indent=2))
-    words = ["env", _TRUSTED, f"{_VARIABLE}={settings}", *argv]
-    return Prepared([*words, "--acp", "--approval-mode", MODES[start.mode]], ())
+    return Prepared(["env", _TRUSTED, *argv, "--acp", "--approval-mode", MODES[start.mode]], ())
 
 
 def talk() -> Talk:

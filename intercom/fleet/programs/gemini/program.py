@@ -23,7 +23,6 @@ class Gemini(Plain):
     title = "Gemini CLI"
     command = "gemini"
     install = "install it with: npm install -g @google/gemini-cli"
-    files: tuple[str, ...] = ("gemini.json",)
     version = r"^(\d+\.\d+\.\d+\S*)\s*$"
     oldest = newest = 0, 61
     session_variable = "GEMINI_SESSION_ID"
