@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -125,3 +126,29 @@ def test_another_machines_private_folder(
     with Bus.open(project) as bus:
         assert bus.read("worker-1") == []
         assert [one.body for one in bus.history()] == [*(body for _, body, _ in history), "after"]
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_the_folder_of_another_machine_comes_over_ours(project: Path, private: bool) -> None:
+    """A sync tool brings all of it, with headers like ours: each text is there once, none has another's authority."""
+    other = project.with_name("other")
+    shutil.copytree(project, other)
+    stamps = "10:00:01", "10:00:02", "10:00:02"
+    with Bus.open(project, machine="box") as ours, Bus.open(other, machine="lap") as theirs:
+        for bus, name in ((ours, "a"), (theirs, "b")):
+            with mock.patch("intercom.bus.bus.local_stamp", side_effect=[f"2026-01-12 {one}" for one in stamps]):
+                for number in range(3):
+                    bus.send("roo", f"{name}{number} as it gets", sender="claude-code")
+        ours.read("roo")
+        here, there = (bus.config.log.parent for bus in (ours, theirs))
+    if private:
+        shutil.rmtree(here / ".intercom")
+    shutil.copytree(there, here, dirs_exist_ok=True)
+    for _ in range(2):
+        with Bus.open(project, machine="box") as bus:
+            texts = [(one.body[:2], one.via) for one in bus.history()]
+            own = "hand" if private else "tool"
+            assert sorted(texts) == [(f"a{n}", own) for n in range(3)] + [(f"b{n}", "tool") for n in range(3)]
+            bus.read("roo")
+    with Bus.open(project, machine="box") as bus:
+        assert bus.read("roo") == []

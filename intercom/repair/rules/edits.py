@@ -11,7 +11,7 @@
 4. *Without id*, only for a message whose text is gone from the file: a text it once had is that message. Under the
    very same header, if its stamp is a time to the second, an entry is the message edited if it stands in the place of
    the old text, between the same neighbours, whatever it says now and whether or not the old text was read (and
-   unless it has another's id), or if it is similar or one of the two begins with the other; of several the likest.
+   unless it has another id), or if it is similar or one of the two begins with the other; of several the likest.
    Entries with different such stamps are different messages, however alike. Whatever the stamp, what keeps header and
    place is edited, however short the text: of several there the likest, then in their order. Under another header an
    edit stays in its place, keeps sender (or exact stamp), and is similar. What fits none of this is taken as a new
@@ -139,7 +139,8 @@ def _by_header(table: Table, gaps: Gaps, fs: list[int]) -> None:
         if not entry.closed and entry.body and torn.bare(entry.body):
             continue  # no text at all: left to rule 5
         gone = [k for k in wanted.get(entry.header, ())[:_WINDOW] if table.holder[k] == OPEN]
-        here = [k for k in gone if gaps.known[k] == gaps.found[f] and not _another(table, f, k)]
+        gone = [k for k in gone if not _another(table, f, k)]
+        here = [k for k in gone if gaps.known[k] == gaps.found[f]]
         best = here[0] if here else OPEN
         if gone and len(here) != 1:
             score, likest = max((1.0 if _goes_on(table, k, f) else table.alike(table.known[k].id, f), -k) for k in gone)
@@ -178,9 +179,8 @@ def _goes_on(table: Table, k: int, f: int) -> bool:
 
 
 def _another(table: Table, f: int, k: int) -> bool:
-    """Whether entry `f` identifies another message than `k`."""
-    id = table.found[f].id
-    return id is not None and id != table.known[k].id and (id in table.position or table.history.get(id) is not None)
+    """Whether entry `f` says that it is another message than `k`, be it one that nobody here knows."""
+    return table.found[f].id not in {None, table.known[k].id}
 
 
 def _by_likeness(table: Table, gaps: Gaps, fs: list[int]) -> None:
@@ -191,7 +191,9 @@ def _by_likeness(table: Table, gaps: Gaps, fs: list[int]) -> None:
         if one.header.exact:
             wanted[gaps.known[k], "@" + one.header.stamp].append(k)
     for f in _still(table, fs):
-        header = table.found[f].header
+        header, id = table.found[f].header, table.found[f].id
+        if id is not None and id not in table.position and table.history.get(id) is None:
+            continue  # no meta line of ours was pasted there: it is a message of others
         keys = ((gaps.found[f], key) for key in (header.sender, "@" + header.stamp))
         near = [k for key in keys for k in wanted.get(key, ())[:_WINDOW]]
         best, likeness = OPEN, table.limits.similar
