@@ -15,7 +15,7 @@ from intercom.fleet.clients.part import Own, Part
 from intercom.fleet.clients.record import Record, Recorded, sum_of
 from intercom.system.files import replace
 
-_MOST = 64 * 1024 * 1024  #: bytes of a client's file; Claude Code's own holds the history of every project
+_MOST = 64 * 1024 * 1024  #: bytes of a client's file; one's own may hold the history of every project
 
 ADDED, THERE, REMOVED, ALONE = "added", "there", "removed", "left alone"
 
