@@ -188,6 +188,30 @@ PLAIN = {
     "a text with a NUL that everybody knows": Scenario(
         "a 10:00:01 roo: Zero is \\0 here", "a 10:00:01 roo: Zero is \\0 here", "unchanged a", INTACT
     ),
+    "a hole in the meta line": Scenario(
+        ONE_TWO,
+        "- 10:00:01 roo: <!-- intercom id=a at=2\\0\\0\\0uild is green" + NEW,
+        "cut a, unchanged b",
+        REPAIR,
+        TRUNCATED,
+    ),
+    "a hole in the meta line of one of two copies": Scenario(
+        OLD,
+        OLD + "\n- 10:00:01 roo: <!-- intercom id=a at=2\\0\\0\\0uild is green",
+        "unchanged a, dropped a",
+        REPAIR,
+        STALE_SAVE,
+        quiet=True,
+    ),
+    "a hole in the meta line of what was archived": Scenario(
+        NEW,
+        "- 10:00:01 roo: <!-- intercom id=a at=2\\0\\0\\0uild is green" + NEW,
+        "dropped, unchanged b",
+        REPAIR,
+        STALE_SAVE,
+        quiet=True,
+        past="a 10:00:01 roo: The build is green",
+    ),
     "somebody writes a NUL": Scenario("a 10:00:01 roo: Go on", "a 10:00:01 roo: Go on\\0please", "edited a", CHANGED),
     "a person shortens a text": Scenario(ONE_TWO, "a 10:00:01 roo: The build" + NEW, "edited a, unchanged b", CHANGED),
     "a person writes under a heading, at the end": Scenario(

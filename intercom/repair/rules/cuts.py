@@ -86,8 +86,8 @@ def _remains(table: Table) -> None:
             table.hold(left, f, Verdict.CUT)
         elif left != OPEN:
             table.past(f, Verdict.DROPPED, table.known[left].id)
-        elif entry.holed and not entry.body.strip("\0 \t\r\n"):
-            table.past(f, Verdict.DROPPED, None)
+        elif entry.holed and (not entry.body.strip("\0 \t\r\n") or torn.holed_meta(entry.body) is not None):
+            table.past(f, Verdict.DROPPED, None)  # only tools write meta lines, and their messages are in the ledger
         elif f == len(table.found) - 1 and entry.id is None and _bare(table, f):
             table.past(f, Verdict.BEGUN, None)
 

@@ -160,6 +160,8 @@ class Table:
             return False
         if entry.holed and torn.holed(text, entry.body if "\0" in entry.body else "\0" + entry.body):
             return True
+        if entry.holed and (start := torn.holed_meta(entry.body)) is not None:
+            return id.startswith(start)
         if (self.doubtful or not entry.closed) and torn.beginning(text, entry.body):
             return True
         return self.doubtful and any(torn.beginning(older, entry.body) for older in self.former(id))

@@ -19,6 +19,7 @@ _BEGUN = re.compile(r"\n\s*#{1,3}[ \t]*\[\d[0-9./: TZ-]*(?:\][^\n]*)?\Z")
 _TAG = re.compile(r"\[[A-Z0-9_-]*\Z")
 _META = re.compile(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
 _ID = re.compile(r"<!-- intercom id=([0-9a-z]{1,12})")
+_ID_HOLED = re.compile(r"<!-- intercom id=([0-9a-z]*)(?:(?!-->)[^\0\n])*\0")
 _NULS = re.compile("\0+")
 
 
@@ -72,3 +73,9 @@ def ident(text: str) -> str:
     """The beginning of the id in such a cut meta line; "" for none."""
     match = _ID.match(text)
     return match[1] if match and meta(text) else ""
+
+
+def holed_meta(text: str) -> str | None:
+    """What a meta line with NULs in it still says of the id, perhaps ""; None if the text begins with no such line."""
+    match = _ID_HOLED.match(text)
+    return match[1] if match else None
