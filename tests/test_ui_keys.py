@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from intercom import Bus
 from intercom.cli.tui.app import HELP, Ui
 from intercom.cli.tui.dialogs import Ask, Choose, Search, Show
 from intercom.cli.tui.panels import Waits, Who
+from intercom.core.config import load
+from intercom.core.errors import Refused
 from intercom.fleet.crew import Crew
 from tests.test_ui import bodies, play, said, see, until
 
@@ -141,3 +146,28 @@ def test_without_colours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert {"needs you", "!", "worker-1", "1 waits for you"} <= found
 
     play(project, scene)
+
+
+def test_a_bus_that_cannot_be_opened(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The screen, which is drawn before the bus is opened, ends with the reason, which the command then tells."""
+
+    def refused(root: object) -> Crew:
+        raise Refused(f"{root} is not yours; nothing was opened.")
+
+    monkeypatch.setattr(Crew, "open", refused)
+
+    async def run() -> Ui:
+        app = Ui(load(project))
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app._exit)
+        return app
+
+    assert "is not yours" in str(asyncio.run(run()).failed)
+
+
+def test_the_frame_does_not_wait_for_the_bus() -> None:
+    """What is on the screen first needs none of what reads the log, nor of the fleet."""
+    code = "import sys, intercom.cli.tui.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    late = ("intercom.bus", "intercom.fleet", "intercom.repair", "intercom.format", "intercom.store", "rich.markdown")
+    assert [one for one in done.stdout.split() if one.startswith(late)] == []

@@ -92,7 +92,7 @@ def _waiting(found: Overview, unread: int) -> None:
 
 def _agents(found: list[Agent]) -> None:
     """Print each agent on a line, with its activity and last message below."""
-    from intercom.fleet.overview import NEEDS_YOU, STUCK
+    from intercom.core.fleet_words import NEEDS_YOU, STUCK
 
     if not found:
         return

@@ -6,7 +6,8 @@ import sys
 from typing import Annotated
 
 from intercom.cli import show
-from intercom.cli.session import Asked, open_bus
+from intercom.cli.session import Asked, open_bus, warn
+from intercom.core.config import load
 from intercom.core.errors import UsageError
 from intercom.core.signature import Arg
 
@@ -30,9 +31,16 @@ def ui(
             "ui needs the package textual; nothing was shown. Install it with: pip install 'intercom-md[ui]'. "
             "Without it: intercom ui --plain"
         ) from None
-    with open_bus(asked) as bus:
-        config = bus.config
-    Ui(config).run()
+    config = load(asked.root)
+    if config.made:
+        warn(config)
+    else:  # a bus that was deleted may come back
+        with open_bus(asked) as bus:
+            config = bus.config
+    screen = Ui(config)
+    screen.run()
+    if screen.failed is not None:
+        raise screen.failed
     return 0
 
 

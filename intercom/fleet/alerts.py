@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from intercom.core.errors import UsageError
+from intercom.core.fleet_words import NEEDS_YOU, STUCK
 from intercom.core.message import SYSTEM, USER, Message, epoch
 from intercom.core.texts import one_line
 from intercom.fleet import personal
-from intercom.fleet.overview import NEEDS_YOU, STUCK, Overview
+from intercom.fleet.overview import Overview
 
 KINDS = ("message", "permission", "stuck", "unverified", "repair", "budget")
 _TEXT = 300  #: characters of a message quoted in an alert

@@ -15,6 +15,7 @@ from intercom.bus.standing import last_words, open_questions, tasks
 from intercom.bus.status import Status
 from intercom.core import contract, document
 from intercom.core.config import Config
+from intercom.core.fleet_words import DONE, ELSEWHERE, GROUPS, IDLE, NEEDS_YOU, STUCK, WORKING
 from intercom.core.message import USER, Instance, Message, age
 from intercom.core.texts import one_line
 from intercom.fleet import report
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 _UNMERGED = ("done", "queued", "merging", "verifying", "conflict", "failed")
 _WORDS = 200  #: characters of a task or a last word
-NEEDS_YOU, STUCK, WORKING, IDLE, DONE, ELSEWHERE = "needs you", "stuck", "working", "idle", "done", "elsewhere"
-GROUPS = (NEEDS_YOU, STUCK, WORKING, IDLE, DONE, ELSEWHERE)  #: most urgent first
 _GROUP = {
     **dict.fromkeys(("blocked", "waiting", "question", *FIRST_RUN), NEEDS_YOU),
     **dict.fromkeys(("failed", "dead", "gone", "unknown"), STUCK),

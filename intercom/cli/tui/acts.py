@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.cli.tui.waits import Item, still
 from intercom.core.display import value
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.message import USER, Message
-from intercom.fleet import kept
-from intercom.fleet.crew import Crew
-from intercom.system import tmux
-from intercom.system.git import git
+
+if TYPE_CHECKING:
+    from intercom.fleet.crew import Crew
 
 _DIFF = 4_000_000  #: maximum characters of a diff
 _LAST = 200  #: lines of output of a worker without a terminal
@@ -104,6 +103,9 @@ class Terminal(NamedTuple):
 
 def peek(crew: Crew, worker: str) -> Terminal:
     """The present content of a worker's terminal; without one, its last output."""
+    from intercom.fleet import kept
+    from intercom.system import tmux
+
     row = crew.sessions.get(worker)
     if row is not None and row.pane is None and (said := kept.output(crew.bus.config, worker)) is not None:
         return Terminal("\n".join(said[1].splitlines()[-_LAST:]) or "(nothing yet)")
@@ -153,6 +155,8 @@ def _waiting(row: dict[str, Any]) -> Waiting:
 
 def diff(crew: Crew, one: Waiting) -> str:
     """What a branch changed since it left its base; runs nothing that a repository's settings name."""
+    from intercom.system.git import git
+
     words = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--stat", "--patch", f"{one.base}...{one.branch}"]
     text = git(crew.bus.config.root, *words, "--").out
     return text[:_DIFF] or f"{one.branch} changes nothing against {one.base}"

@@ -28,7 +28,6 @@ from intercom.cli.tui.waits import PERMISSION, QUESTION, Item
 from intercom.core.display import framed, sentence, value
 from intercom.core.errors import IntercomError
 from intercom.core.message import KINDS
-from intercom.store.index.query import Filter
 
 HELP = """\
 Tab, arrows   from list to list, and within      1 2 3  talk, queue, health
@@ -286,7 +285,7 @@ class Ui(Frame):
 
         async def find(words: str) -> None:
             try:
-                await talk.show(talk.wanted if not words.strip() else Filter(), words.strip())
+                await talk.show(None if words.strip() else talk.wanted, words.strip())
             except IntercomError:
                 pass  # an unfinished phrase
 

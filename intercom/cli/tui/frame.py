@@ -25,10 +25,10 @@ from intercom.cli.tui.waits import CONFLICT, MERGE, PERMISSION, QUESTION, UNVERI
 from intercom.core.config import Config
 from intercom.core.display import framed, sentence, value
 from intercom.core.errors import IntercomError
-from intercom.fleet.alerts import Alert
-from intercom.fleet.overview import IDLE, STUCK, WORKING
+from intercom.core.fleet_words import IDLE, STUCK, WORKING
 
 if TYPE_CHECKING:
+    from intercom.fleet.alerts import Alert
     from intercom.fleet.crew import Crew
 
 T = TypeVar("T")
@@ -88,6 +88,7 @@ class Frame(App[None]):
         self._config = config
         self.source = Source(str(config.root), lambda: self.post_message(self.Changed()))
         self.picture: Picture | None = None
+        self.failed: IntercomError | OSError | None = None  #: why there is no bus to show
         self._drawing = self._again = self._telling = False
         self._known: set[tuple[str, str]] = set()
         self._told: Item | None = None  #: the item shown in full
@@ -122,6 +123,14 @@ class Frame(App[None]):
         self._start(self._begin)  # the frame is on the screen before that
 
     async def _begin(self) -> None:
+        try:
+            await self.source.ask(lambda _: None)
+        except (IntercomError, OSError) as error:  # there is no bus to show
+            self.failed = error
+            self.exit()
+            return
+        if self.source.closed:
+            return
         await asyncio.gather(self.on_frame_changed(), self.part(Talk).show())
         if self.over:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.widgets import OptionList
@@ -13,8 +14,10 @@ from intercom.cli.tui.acts import Waiting
 from intercom.cli.tui.talk import colour_of, shade
 from intercom.cli.tui.waits import CONFLICT, PERMISSION, QUESTION, UNVERIFIED, Item
 from intercom.core.display import sentence, value
-from intercom.fleet.overview import DONE, ELSEWHERE, IDLE, NEEDS_YOU, STUCK, WORKING, Agent
-from intercom.fleet.spending import in_words
+from intercom.core.fleet_words import DONE, ELSEWHERE, IDLE, NEEDS_YOU, STUCK, WORKING
+
+if TYPE_CHECKING:
+    from intercom.fleet.overview import Agent
 
 #: Each group's sign and colour: never only a colour.
 SIGNS = {NEEDS_YOU: "!", STUCK: "x", WORKING: "●", IDLE: "○", DONE: "✓", ELSEWHERE: "@"}
@@ -24,6 +27,8 @@ _ASKS = {PERMISSION: "may I ", QUESTION: "asks ", UNVERIFIED: "not verified ", C
 
 def agent_line(agent: Agent, width: int = 0) -> Text:
     """An agent in a few lines of this width; 0: unlimited."""
+    from intercom.fleet.spending import in_words
+
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{SIGNS[agent.group]} ", shade(_COLOUR[agent.group]))
     text.append(value(agent.name), f"bold {colour_of(agent.name)}")

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from intercom.cli.tui.waits import Item, waits
 from intercom.core.errors import UsageError
 from intercom.core.message import USER, Message, Receipt
-from intercom.fleet.alerts import Alert, Settings, settings
-from intercom.fleet.crew import Crew
-from intercom.fleet.overview import Agent, overview
-from intercom.fleet.spending import Spending
-from intercom.fleet.telling import due
-from intercom.store.index.query import Filter, following, history
-from intercom.system.watch import Watch
 
 if TYPE_CHECKING:
+    from intercom.fleet.alerts import Alert, Settings
+    from intercom.fleet.crew import Crew
+    from intercom.fleet.overview import Agent
+    from intercom.fleet.spending import Spending
     from intercom.fleet.telling import Told
+    from intercom.store.index.query import Filter
 
 T = TypeVar("T")
 _LOOK_AGAIN = 1.0  #: seconds between the watching thread's checks whether to end
@@ -73,6 +71,8 @@ class Source:
         return await asyncio.get_running_loop().run_in_executor(self._pools[lists], self._do, work, int(lists))
 
     def _do(self, work: Callable[[Crew], T], which: int) -> T:
+        from intercom.fleet.crew import Crew  # all of the bus: the frame is on the screen by then
+
         crew = self._crews[which]
         if crew is None:
             crew = self._crews[which] = Crew.open(self._root)
@@ -84,7 +84,9 @@ class Source:
 
     def prepare(self, crew: Crew) -> None:
         """Read the person's own settings, for which the first picture does not wait."""
+        from intercom.fleet.alerts import settings
         from intercom.fleet.personal import wants_telling
+        from intercom.fleet.spending import Spending
 
         try:
             self._spending = Spending(crew.environ)
@@ -110,6 +112,8 @@ class Source:
             self._watching.append(thread)
 
     def _follow(self, folder: Path) -> None:
+        from intercom.system.watch import Watch
+
         with Watch(folder) as watch:
             while not self._over.is_set():
                 if watch.wait(_LOOK_AGAIN) and not self._over.is_set():
@@ -155,6 +159,9 @@ def _written(path: Path) -> tuple[int, ...]:
 
 def picture(crew: Crew, spending: Spending | None = None, told: Settings | None = None) -> Picture:
     """The present picture; `spending` reads usage, `told` decides on alerts."""
+    from intercom.fleet.overview import overview
+    from intercom.fleet.telling import due
+
     now = crew.bus.status()
     found = overview(crew.bus, now, spending)
     newest = crew.bus.ask(lambda db: db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0])
@@ -164,6 +171,8 @@ def picture(crew: Crew, spending: Spending | None = None, told: Settings | None 
 
 def page(crew: Crew, wanted: Filter, limit: int, words: str = "") -> list[Ticked]:
     """The newest messages that pass a filter, or match words, oldest first, with their receipts."""
+    from intercom.store.index.query import history
+
     bus = crew.bus
     messages = bus.search(words, limit=limit)[::-1] if words else bus.ask(lambda db: history(db, wanted, limit))
     return ticked(crew, messages)
@@ -171,6 +180,8 @@ def page(crew: Crew, wanted: Filter, limit: int, words: str = "") -> list[Ticked
 
 def onward(crew: Crew, wanted: Filter, limit: int) -> list[Ticked]:
     """The oldest messages that pass a filter, in order, with their receipts."""
+    from intercom.store.index.query import following
+
     return ticked(crew, crew.bus.ask(lambda db: following(db, wanted, limit)))
 
 

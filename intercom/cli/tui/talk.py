@@ -20,12 +20,12 @@ from textual.widgets import Static
 from intercom.core.contract import ContractError, parse
 from intercom.core.display import framed, value
 from intercom.core.message import SYSTEM, Message, epoch, local_stamp
-from intercom.store.index.query import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from intercom.cli.tui.source import Source, Ticked
+    from intercom.store.index.query import Filter
 
 _WINDOW = 50  #: messages fetched at a time
 _LAID_OUT = 0.3  #: seconds after which cards are laid out
@@ -130,9 +130,16 @@ class Talk(VerticalScroll):
         self._source = source
         self._alone = asyncio.Lock()  #: serialises changes of the cards
         self._has_end = True  #: whether the newest messages are among the cards
-        self.wanted = Filter()
+        self._wanted: Filter | None = None  #: None: all
         self.words = ""
         self.folded = False
+
+    @property
+    def wanted(self) -> Filter:
+        """Which messages are shown."""
+        from intercom.store.index.query import Filter  # with all of the index, for which the frame does not wait
+
+        return self._wanted or Filter()
 
     @property
     def cards(self) -> list[Card]:
@@ -147,10 +154,10 @@ class Talk(VerticalScroll):
     async def show(self, wanted: Filter | None = None, words: str = "") -> None:
         """Show the newest messages that pass a filter, or those with these words."""
         async with self._alone:
-            await self._show(wanted or Filter(), words)
+            await self._show(wanted, words)
 
-    async def _show(self, wanted: Filter, words: str) -> None:
-        self.wanted, self.words = wanted, words
+    async def _show(self, wanted: Filter | None, words: str) -> None:
+        self._wanted, self.words = wanted, words
         self.border_title = self._named()
         found = await self._page(self.wanted, words)
         if not self.is_attached:

@@ -6,16 +6,16 @@ Each is shown in full: nobody answers what they have not read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.core.contract import gist
 from intercom.core.display import named, value
 from intercom.core.fleet_words import SHOWN
-from intercom.fleet import observe
-from intercom.fleet.approve import describe
-from intercom.fleet.crew import Crew
-from intercom.fleet.overview import Overview
-from intercom.fleet.sessions import Request
+
+if TYPE_CHECKING:
+    from intercom.fleet.crew import Crew
+    from intercom.fleet.overview import Overview
+    from intercom.fleet.sessions import Request
 
 PERMISSION, QUESTION, UNVERIFIED, CONFLICT, MERGE = "permission", "question", "unverified", "conflict", "merge"
 _BROKEN = ("conflict", "failed")
@@ -74,12 +74,16 @@ def _permissions(crew: Crew, found: Overview) -> Iterator[Item]:
 
 
 def _asked(request: Request) -> Item:
+    from intercom.fleet.approve import describe
+
     detail = _told(describe(request))
     return Item(PERMISSION, request.id, request.name, request.asked, _first(request), detail, _expect(request))
 
 
 def _on_screen(crew: Crew, worker: str, since: str, title: str) -> Item | None:
     """A dialog that is only on a screen."""
+    from intercom.fleet import observe
+
     seen = observe.look(crew, worker)
     if seen.dialog is None:
         return None
