@@ -5,12 +5,14 @@ It gets our server when its session is opened. It reads the user's own files, an
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from intercom.core.errors import UsageError
 from intercom.fleet.programs.acp import Acp
+from intercom.fleet.programs.gemini.usage import chats
 from intercom.fleet.programs.program import Prepared, Start
 from intercom.fleet.programs.talk import Opening, Talk, Wire
 
@@ -44,9 +46,10 @@ class _Gemini(Acp):
     """It names the file of a session after the minute in which it is opened, and empties one that is there."""
 
     def open(self, wire: Wire, opening: Opening) -> tuple[str, str]:
-        """In another minute than the last time."""
-        while opening.session is not None and minute(time.time()) == minute(opening.since) and not wire.closed:
-            time.sleep(0.2)
+        """In another minute than the last time, where there is a file to be emptied."""
+        if opening.session is not None and chats(opening.session, os.environ):
+            while minute(time.time()) == minute(opening.since) and not wire.closed:
+                time.sleep(0.2)
         return super().open(wire, opening)
 
 

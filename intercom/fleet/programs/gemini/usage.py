@@ -44,10 +44,14 @@ class Meter(LineMeter):
 
 
 def chat(session: str, environ: Mapping[str, str]) -> str | None:
-    """The file of a session's chat, which its program names by a part of its id; None for none, or several."""
+    """The file of a session's chat; None for none, or several."""
+    found = chats(session, environ)
+    return str(found[0]) if len(found) == 1 else None
+
+
+def chats(session: str, environ: Mapping[str, str]) -> list[Path]:
+    """The files that may be of a session's chat: their names have a part of its id."""
     home = environ.get("GEMINI_CLI_HOME") or environ.get("HOME") or environ.get("USERPROFILE") or ""
     if not home or len(session) < _HEAD:
-        return None
-    pattern = f"*/chats/session-*-{escape(session[:_HEAD])}.jsonl"
-    found = [*Path(home, ".gemini", "tmp").glob(pattern)]
-    return str(found[0]) if len(found) == 1 else None
+        return []
+    return [*Path(home, ".gemini", "tmp").glob(f"*/chats/session-*-{escape(session[:_HEAD])}.jsonl")]
