@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -692,6 +693,18 @@ def test_a_waiter_for_a_session_that_has_just_ended(hooks: Hooks) -> None:
         pass
     data = json.dumps({"session_id": "s1", "hook_event_name": "Stop", "cwd": os.getcwd()}).encode()
     done = hooks.command("hook", "wait", stdin=data, **ME, INTERCOM_BESIDE=str(child.pid))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there a process keeps its parent")
+def test_a_waiter_for_a_session_whose_launcher_was_killed_first(hooks: Hooks) -> None:
+    """It lives for a moment more, below nobody: its keeper is not waited for in its place, either."""
+    left = int(subprocess.run(["sh", "-c", "sleep 60 >&- 2>&- & echo $!"], stdout=subprocess.PIPE, check=True).stdout)
+    data = json.dumps({"session_id": "s1", "hook_event_name": "Stop", "cwd": os.getcwd()}).encode()
+    try:
+        done = hooks.command("hook", "wait", stdin=data, **ME, INTERCOM_BESIDE=str(left))
+    finally:
+        os.kill(left, signal.SIGKILL)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -45,9 +45,9 @@ def identify(
 ) -> Who | None:
     """Whose hook this is; None for a session that is not ours."""
     kept = beside(environ)
-    pid = kept or agent_pid()
+    pid = agent_pid() if kept is None else kept
     since = started(pid)
-    if kept and since is None:
+    if kept is not None and (not kept or since is None):
         return None  # this hook's session has just ended
     name = canonical(environ.get("INTERCOM_NAME") or "") or _registered(state, sessions, session_id, pid, since)
     name = name or _moved(sessions, program, session_id, environ)
@@ -100,13 +100,14 @@ def _served(state: State, pid: int) -> str | None:
 def beside(environ: Mapping[str, str]) -> int | None:
     """The process of the session for which a keeper calls this hook; None if the session itself called it.
 
-    It runs below the keeper, as we do, or has ended.
+    It runs below the keeper, as we do. 0 if it does no more, because its launcher was killed first: it is about to end,
+    and the keeper, which called us, must not be taken for the session.
     """
     found = environ.get(BESIDE, "")
     if not found.isdecimal():
         return None
     above = [one.pid for one in ancestors(int(found))]
-    return int(found) if not above or os.getppid() in above else None
+    return int(found) if not above or os.getppid() in above else 0
 
 
 def agent_pid() -> int:
