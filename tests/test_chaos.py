@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from intercom.core.errors import StorageError
 from intercom.core.message import Message
 from intercom.format import MESSAGE, parse
 from intercom.format.record import is_control
@@ -400,10 +401,13 @@ def test_appends_by_hand_during_compactions(project: Path, shell: tuple[Path, su
     """A shell appends without pause while the log is compacted again and again: each line is delivered once."""
     _, process = shell
     got: list[str] = []
+    done = 0
     with Bus.open(project) as bus:
         until = time.monotonic() + float(os.environ.get("CHAOS_SECONDS", "2.5"))
-        while time.monotonic() < until:
-            bus.compact(keep=2)
+        while time.monotonic() < until or not done:
+            with suppress(StorageError):  # it says so where each of its tries met another append
+                bus.compact(keep=2)
+                done += 1
             bus.send("roo", "tool", sender="w")
             got += [message.body for message in bus.read("roo") if message.body.startswith("hand")]
         (project / "stop").touch()
