@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from intercom.core import document
 from intercom.core.errors import StorageError
+from intercom.system.files import put, write_temporary
 from intercom.system.liveness import mark_alive, own_mark
 
 _KEPT = 5000  #: alerts of a project that are remembered
@@ -93,9 +94,8 @@ class Notebook:
 
     def _write(self, known: Mapping[str, str]) -> None:
         lines = [f"{key}{_SENDING}{who}" if who else key for key, who in known.items()]
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        draft.write_text(json.dumps({**self._all(), self._root: lines[-_KEPT:]}), encoding="utf-8")
-        os.replace(draft, self._path)
+        told = json.dumps({**self._all(), self._root: lines[-_KEPT:]})
+        put(write_temporary(self._path, told.encode()), self._path)
 
     def _all(self) -> dict[str, list[object]]:
         try:
