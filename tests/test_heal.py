@@ -99,8 +99,8 @@ def test_the_lost_update(bus: Bus, project: Path) -> None:
     while saver.poll() is None or any(writer.poll() is None for writer in writers):
         got += bodies(bus.wait("roo", 0.2))
     got += bodies(bus.read("roo"))
-    counts = [int(writer.communicate()[0]) for writer in writers]
-    hands = int(saver.communicate()[0])
+    *said_by_writers, said_by_saver = [process.communicate()[0] for process in (*writers, saver)]
+    counts, hands = [int(text) for text in said_by_writers], int(said_by_saver)
     tools = [f"tool {w} {n}" for w, count in enumerate(counts) for n in range(count)]
     assert hands > float(seconds) / 2
     assert sorted(text for text in got if text.startswith("tool")) == sorted(tools)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,3 +120,28 @@ def test_who_keeps_it_open_is_not_waited_for_long(bus: Bus, monkeypatch: pytest.
         monkeypatch.setattr(still, "PATIENCE", 0.0)
         bus.history()
         assert "were put back" in said(bus)[0]
+
+
+_ASKER = """
+import fcntl, os, signal, sys, time
+page = os.open(sys.argv[1], os.O_RDONLY)
+signal.signal(signal.SIGURG, lambda *_: (time.sleep(0.05), fcntl.fcntl(page, fcntl.F_SETLEASE, fcntl.F_UNLCK)))
+fcntl.fcntl(page, fcntl.F_SETSIG, signal.SIGURG)
+fcntl.fcntl(page, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+print("leased", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_who_asks_whether_it_is_open_keeps_nobody_from_sending(bus: Bus) -> None:
+    """Another process leases the log for a moment, as each of ours does: a message sent meanwhile is accepted."""
+    talk(bus, 1)
+    command = [sys.executable, "-c", _ASKER, str(bus.config.log)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asker:
+        assert asker.stdout is not None
+        assert asker.stdout.readline() == "leased\n"
+        with pytest.raises(BlockingIOError):
+            os.open(bus.config.log, os.O_RDWR | os.O_NONBLOCK)
+        bus.send("roo", "while it was leased", sender="claude-code")
+        asker.communicate("")
+    assert "while it was leased" in _read(bus)

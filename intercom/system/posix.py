@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
@@ -34,6 +35,8 @@ _F_OFD_SETLK = 37
 _NO_RANGES = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY}
 _LOCKED, _FREE = ((kind).to_bytes(2, sys.byteorder) + bytes(14) for kind in (1, 2))  # F_WRLCK, F_UNLCK; from byte 0
 _ONE_BYTE = (1).to_bytes(8, sys.byteorder) + bytes(8)  # behind these: a `struct flock` of 64 bits
+_LEASE_PATIENCE = 5.0  # seconds
+_LEASE_POLL = 0.001  # seconds
 _DATA_SYNC = not sys.platform.startswith("darwin")  # there, fsync(2) leaves data in the drive's cache
 
 
@@ -42,10 +45,27 @@ _DATA_SYNC = not sys.platform.startswith("darwin")  # there, fsync(2) leaves dat
 
 def open_file(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
     """Open a file so that no child inherits the descriptor and others can rename or remove the file. OSError."""
-    handle = os.open(path, flags, mode)
+    handle = _open_past_leases(path, flags, mode)
     if flags & os.O_CREAT and not os.geteuid():
         hand_over(handle, os.path.dirname(path))
     return handle
+
+
+def _open_past_leases(path: Path, flags: int, mode: int) -> int:
+    """Open a file; where it is leased, wait until its holder has noticed and let go, with `NO_WAIT` as without.
+
+    Each of our processes leases the page for the moment in which it asks who has it open (see `has_writer`).
+    """
+    deadline = 0.0
+    while True:
+        try:
+            return os.open(path, flags, mode)
+        except BlockingIOError:  # a lease: for a pipe it is another error, or none
+            now = time.monotonic()
+            deadline = deadline or now + _LEASE_PATIENCE
+            if now >= deadline:
+                raise
+            time.sleep(_LEASE_POLL)
 
 
 def hand_over(made: int | Path, folder: Path) -> None:
