@@ -41,6 +41,18 @@ HOME = {
     ".continue/config.yaml": "name: mine\nmodels: []\nmcpServers:\n  - name: other\n    command: o\n",
     ".copilot/mcp-config.json": "{}",
 }
+#: By the variable that moves a client's own folder, in which the name is that of its variable: client, file in there.
+OWN = {
+    "CLAUDE_CONFIG_DIR": ("claude", ".claude.json"),
+    "CODEX_HOME": ("codex", "config.toml"),
+    "XDG_CONFIG_HOME": ("opencode", "opencode/opencode.json"),
+    "GEMINI_CLI_HOME": ("gemini", ".gemini/settings.json"),
+    "QWEN_HOME": ("qwen", "settings.json"),
+    "CLINE_DIR": ("cline", "data/settings/cline_mcp_settings.json"),
+    "CLINE_DATA_DIR": ("cline", "settings/cline_mcp_settings.json"),
+    "CONTINUE_GLOBAL_DIR": ("continue", "config.yaml"),
+    "COPILOT_HOME": ("copilot", "mcp-config.json"),
+}
 BY_NAME = [word for name in ("cline", "continue", "copilot") for word in ("--client", name)]
 
 
@@ -67,7 +79,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "home"
     place.mkdir()
     monkeypatch.setenv("HOME", str(place))
-    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", *OWN):
         monkeypatch.delenv(name, raising=False)
     return place
 
@@ -224,6 +236,26 @@ def test_an_entry_that_a_person_made_is_theirs(project: Path, home: Path, capsys
     assert (project / ".mcp.json").read_text() == text
     run(capsys, "uninstall")
     assert (project / ".mcp.json").read_text() == text
+
+
+@pytest.mark.parametrize("variable", OWN)
+def test_the_user_s_file_is_where_the_client_reads_it(
+    project: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A variable may move it; a relative path there says nothing."""
+    client, name = OWN[variable]
+    moved = home.parent / "moved"
+    for said, there in ((str(moved), True), ("relative", False)):
+        monkeypatch.setenv(variable, said)
+        done = json.loads(run(capsys, "init", "--user", "--client", client, "--json"))["files"]
+        assert (str(moved / name) in [one["file"] for one in done]) == there
+        assert there or any(home in Path(one["file"]).parents for one in done)
+        run(capsys, "uninstall", "--user")
+        assert not (moved / name).exists()
+        assert not (project / "relative").exists()
+    monkeypatch.setenv(variable, str(moved))
+    lay(moved, {name: ""})
+    assert client in str(json.loads(run(capsys, "init", "--user", "--dry-run", "--json"))["files"])
 
 
 def test_what_others_wrote_meanwhile_stays(project: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:

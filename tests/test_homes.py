@@ -25,6 +25,7 @@ HOMES = (
         r"\b(FROM|INTO|UPDATE|REPLACE|JOIN|ON) (state\.)?receipts\b",
         {"store/state/receipts.py", "store/state/tables.py"},
     ),
+    ("where a person's own files are", r"\"XDG_\w+_HOME\"", {"core/xdg.py"}),
 )
 
 

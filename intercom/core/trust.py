@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intercom.core import xdg
+
 _MOST = 1024 * 1024  # bytes
 
 
@@ -25,10 +27,8 @@ class Trust(NamedTuple):
 
 def place(environ: Mapping[str, str]) -> Path | None:
     """Path of this person's trust file; None for a user without a home."""
-    base, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME") or environ.get("USERPROFILE", "")
-    if not os.path.isabs(base):
-        base = os.path.join(home, ".config") if os.path.isabs(home) else ""
-    return Path(base, "intercom", "trust.json") if base else None
+    folder = xdg.base(xdg.CONFIG, environ)
+    return None if folder is None else folder / "intercom" / "trust.json"
 
 
 def given(root: Path, environ: Mapping[str, str]) -> Trust:

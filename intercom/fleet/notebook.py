@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.core import document
+from intercom.core import document, xdg
 from intercom.core.errors import StorageError
 from intercom.system.files import put, write_temporary
 from intercom.system.liveness import mark_alive, own_mark
@@ -38,8 +38,10 @@ class Notebook:
     """Remembers, for this person on this machine, what was told of a project."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
-        base, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME") or environ.get("USERPROFILE", "")
-        folder = Path(base) if os.path.isabs(base) else Path(home, ".local", "state")
+        """StorageError for a person without a home folder."""
+        folder = xdg.base(xdg.STATE, environ)
+        if folder is None:
+            raise StorageError("there is no home folder to note in what you were told; set HOME or XDG_STATE_HOME.")
         self._path = folder / "intercom" / "told.json"
         self._root = os.fspath(root)
 

@@ -10,6 +10,16 @@ from intercom.fleet.programs.claude import connection, hook_settings
 from intercom.fleet.programs.program import SERVER
 
 
+def own(setup: Setup) -> Path:
+    """The user's file."""
+    return setup.own("", "CLAUDE_CONFIG_DIR") / ".claude.json"
+
+
+def homes(setup: Setup) -> list[Path]:
+    """The user's file, and the settings beside it."""
+    return [own(setup), setup.own(".claude", "CLAUDE_CONFIG_DIR") / "settings.json"]
+
+
 def _elsewhere(setup: Setup) -> str:
     """Where it is already connected, other than in the project's own file; "" if it is not."""
     found = connection.connection(setup.root, setup.environ)
@@ -25,7 +35,7 @@ def _hooked(setup: Setup) -> bool:
 def parts(setup: Setup) -> list[Part]:
     """The server, its approval, the hooks, the rules text."""
     if setup.user:
-        return [Member(setup.home / ".claude.json", ("mcpServers", SERVER), {"type": "stdio", **setup.entry})]
+        return [Member(own(setup), ("mcpServers", SERVER), {"type": "stdio", **setup.entry})]
     server = [] if _elsewhere(setup) else _server(setup)
     hooks = [] if _hooked(setup) else _hooks(setup)
     return [*server, *hooks, setup.rules("CLAUDE.md")]
@@ -65,7 +75,7 @@ CLIENT = Client(
     parts,
     programs=("claude",),
     folders=(".mcp.json", "CLAUDE.md", ".claude/settings.json", ".claude/settings.local.json"),
-    homes=(".claude.json", ".claude/settings.json"),
+    homes=homes,
     notes=notes,
     taken=every,
 )

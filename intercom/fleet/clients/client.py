@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,9 +23,14 @@ class Setup(NamedTuple):
     call: Sequence[str]  #: the words that run Intercom in a shell
     tools: Sequence[str]  #: the names of our tools
 
-    def base(self, folder: str) -> Path:
-        """`folder` in the home for the user, otherwise in the project."""
-        return (self.home if self.user else self.root) / folder
+    def own(self, folder: str, variable: str, below: str = "") -> Path:
+        """The user's folder of a client: what this variable names (`below` in it), else `folder` in the home."""
+        said = self.environ.get(variable, "")
+        return Path(said, below) if os.path.isabs(said) else self.home / folder
+
+    def base(self, own: Path, folder: str) -> Path:
+        """The user's folder for the user, otherwise `folder` in the project."""
+        return own if self.user else self.root / folder
 
     def rules(self, *names: str) -> Words:
         """The rules text, in the first of these files that exists in the project, else in the last."""
@@ -46,6 +52,11 @@ def nothing(_setup: Setup) -> list[str]:
     return []
 
 
+def nowhere(_setup: Setup) -> list[Path]:
+    """Nothing of the user's."""
+    return []
+
+
 class Client(NamedTuple):
     """One client."""
 
@@ -54,7 +65,7 @@ class Client(NamedTuple):
     parts: Callable[[Setup], list[Part]]  #: what sets it up; empty if it is already set up in another way
     programs: tuple[str, ...] = ()  #: names of its programs on PATH
     folders: tuple[str, ...] = ()  #: files or folders in a project that uses it
-    homes: tuple[str, ...] = ()  #: the same, in a home folder
+    homes: Callable[[Setup], Sequence[Path]] = nowhere  #: the same, of the user's own
     notes: Callable[[Setup], list[str]] = nothing  #: what a person still has to do
     user_only: bool = False  #: it has no project-level file for servers
     #: Everything that it may ever have had, if that differs from `parts`.
@@ -66,8 +77,11 @@ class Client(NamedTuple):
 
     def seen(self, setup: Setup, which: Callable[[str], object]) -> str:
         """Why it seems to be in use here (a file, a program); "" if it does not."""
-        for base, names in ((setup.root, self.folders), (setup.home, self.homes)):
-            for name in names:
-                if (base / name).exists():
-                    return str(Path("~" if base == setup.home else "", name))
+        for name in self.folders:
+            if (setup.root / name).exists():
+                return name
+        for path in self.homes(setup):
+            if path.exists():
+                inside = path.is_relative_to(setup.home)
+                return str(Path("~", path.relative_to(setup.home)) if inside else path)
         return next((name for name in self.programs if which(name)), "")

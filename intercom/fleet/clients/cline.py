@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Member, Own, Part
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER
@@ -9,14 +11,24 @@ from intercom.fleet.programs.program import CALL_SECONDS, SERVER
 EVENTS = ("PreToolUse", "PostToolUse")  #: events whose answer reaches the model
 
 
+def own(setup: Setup) -> Path:
+    """The user's folder."""
+    return setup.own(".cline", "CLINE_DIR")
+
+
+def data(setup: Setup) -> Path:
+    """What it keeps there, or elsewhere."""
+    return setup.own(str(own(setup) / "data"), "CLINE_DATA_DIR")
+
+
 def parts(setup: Setup) -> list[Part]:
     """The server, with time to start; hooks, each a program named after its event; the rules text."""
-    folder = setup.home / ".cline"
+    folder = own(setup)
     entry = {**setup.pinned(), "timeout": CALL_SECONDS}
     hooks: list[Part] = [
         Own(folder / "hooks" / event, f"#!/bin/sh\n{setup.hook(event, 'cline')}\n", 0o755) for event in EVENTS
     ]
-    settings = folder / "data" / "settings" / "cline_mcp_settings.json"
+    settings = data(setup) / "settings" / "cline_mcp_settings.json"
     return [Member(settings, ("mcpServers", SERVER), entry), *hooks, setup.rules("AGENTS.md")]
 
 
@@ -31,7 +43,7 @@ CLIENT = Client(
     parts,
     programs=("cline",),
     folders=(".clinerules",),
-    homes=(".cline",),
+    homes=lambda setup: [own(setup), data(setup)],
     notes=notes,
     user_only=True,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Item, Part, Toml
 from intercom.fleet.programs.codex.launch import toml
@@ -11,9 +13,14 @@ EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop
 PASSED = ["INTERCOM_NAME", "INTERCOM_ROLE", "INTERCOM_ROOT", "INTERCOM_MACHINE", "CODEX_HOME"]
 
 
+def own(setup: Setup) -> Path:
+    """The user's folder."""
+    return setup.own(".codex", "CODEX_HOME")
+
+
 def parts(setup: Setup) -> list[Part]:
     """The server, approved and required; the hooks; the rules text."""
-    folder = setup.base(".codex")
+    folder = setup.base(own(setup), ".codex")
     hooks: list[Part] = [
         Item(
             folder / "hooks.json",
@@ -52,4 +59,12 @@ def notes(setup: Setup) -> list[str]:
     return [*trust, "trust the hooks with /hooks: then messages come by themselves"]
 
 
-CLIENT = Client("codex", "Codex", parts, programs=("codex",), folders=(".codex",), homes=(".codex",), notes=notes)
+CLIENT = Client(
+    "codex",
+    "Codex",
+    parts,
+    programs=("codex",),
+    folders=(".codex",),
+    homes=lambda setup: [own(setup)],
+    notes=notes,
+)

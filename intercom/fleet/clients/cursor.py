@@ -9,7 +9,7 @@ from intercom.fleet.programs.program import SERVER
 
 def parts(setup: Setup) -> list[Part]:
     """The server; the rules text."""
-    path = setup.base(".cursor") / "mcp.json"
+    path = setup.base(setup.home / ".cursor", ".cursor") / "mcp.json"
     return [Member(path, ("mcpServers", SERVER), dict(setup.entry)), setup.rules("AGENTS.md")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from intercom.fleet.clients.client import Client, Setup
@@ -13,9 +14,14 @@ EVENTS = ("SessionStart", "BeforeAgent", "BeforeTool", "AfterTool", "AfterAgent"
 _HOOK_MS = 30_000
 
 
+def own(setup: Setup) -> Path:
+    """The user's folder."""
+    return setup.own(".gemini", "GEMINI_CLI_HOME", ".gemini")
+
+
 def parts(setup: Setup) -> list[Part]:
     """The server, trusted; the hooks; the rules text."""
-    path = setup.base(".gemini") / "settings.json"
+    path = setup.base(own(setup), ".gemini") / "settings.json"
     hooks: list[Part] = [Item(path, ("hooks", event), group(setup, event)) for event in EVENTS]
     return [Member(path, ("mcpServers", SERVER), server(setup, CALL_SECONDS * 1000)), *hooks, setup.rules("GEMINI.md")]
 
@@ -41,6 +47,6 @@ CLIENT = Client(
     parts,
     programs=("gemini",),
     folders=(".gemini", "GEMINI.md"),
-    homes=(".gemini",),
+    homes=lambda setup: [own(setup)],
     notes=notes,
 )

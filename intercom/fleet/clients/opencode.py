@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from intercom.core import xdg
 from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Item, Member, Own, Part
 from intercom.fleet.programs.opencode import launch
@@ -19,9 +20,14 @@ def server(setup: Setup) -> dict[str, Any]:
     return launch.server([setup.entry["command"], *setup.entry["args"]], setup.entry.get("env"))
 
 
+def own(setup: Setup, name: str) -> Path:
+    """The user's folder."""
+    return setup.own(f".config/{name}", xdg.CONFIG, name)
+
+
 def configuration(setup: Setup, name: str) -> Path:
     """Its file: the existing one, with or without comments."""
-    folder = setup.home / ".config" / name if setup.user else setup.root
+    folder = own(setup, name) if setup.user else setup.root
     with_comments = folder / f"{name}.jsonc"
     return with_comments if with_comments.exists() else folder / f"{name}.json"
 
@@ -39,7 +45,7 @@ def connecting(setup: Setup, name: str, schema: str) -> list[Part]:
 def client(name: str, title: str, parts: Callable[[Setup], list[Part]]) -> Client:
     """The program or a fork of it, recognised by its files."""
     folders = f"{name}.json", f"{name}.jsonc", f".{name}"
-    return Client(name, title, parts, programs=(name,), folders=folders, homes=(f".config/{name}",))
+    return Client(name, title, parts, programs=(name,), folders=folders, homes=lambda setup: [own(setup, name)])
 
 
 def parts(setup: Setup) -> list[Part]:

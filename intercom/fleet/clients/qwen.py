@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Item, Member, Part
 from intercom.fleet.clients.settings import server
@@ -10,9 +12,14 @@ from intercom.fleet.programs.program import CALL_SECONDS, SERVER
 EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd")
 
 
+def own(setup: Setup) -> Path:
+    """The user's folder."""
+    return setup.own(".qwen", "QWEN_HOME")
+
+
 def parts(setup: Setup) -> list[Part]:
     """The server, trusted; the hooks; the rules text."""
-    path = setup.base(".qwen") / "settings.json"
+    path = setup.base(own(setup), ".qwen") / "settings.json"
     hooks: list[Part] = [
         Item(
             path,
@@ -31,5 +38,11 @@ def notes(setup: Setup) -> list[str]:
 
 
 CLIENT = Client(
-    "qwen", "Qwen Code", parts, programs=("qwen",), folders=(".qwen", "QWEN.md"), homes=(".qwen",), notes=notes
+    "qwen",
+    "Qwen Code",
+    parts,
+    programs=("qwen",),
+    folders=(".qwen", "QWEN.md"),
+    homes=lambda setup: [own(setup)],
+    notes=notes,
 )

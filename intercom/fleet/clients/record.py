@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from intercom.core import document
+from intercom.core import document, xdg
 from intercom.fleet.clients.edit.splice import Insert
 from intercom.system.files import make_private_folder, replace
 
@@ -92,7 +92,8 @@ class Record:
 
 def user_record(home: Path, environ: Mapping[str, str]) -> Path:
     """Path of the record for the user's own files."""
-    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "intercom" / "clients.json"
+    folder = xdg.base(xdg.STATE, {**environ, "HOME": str(home)})
+    return (folder or home / ".local" / "state") / "intercom" / "clients.json"
 
 
 def _read(path: Path) -> tuple[dict[str, Recorded], list[Way]]:

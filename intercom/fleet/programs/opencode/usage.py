@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from intercom.core import document
+from intercom.core import document, xdg
 from intercom.fleet.programs.tail import count
 from intercom.fleet.programs.usage import Call
 from intercom.system.files import check_regular
@@ -74,7 +74,6 @@ def _call(found: Any) -> Call:
 
 def transcript(session: str, environ: Mapping[str, str]) -> str | None:
     """Where a session's replies stand; None where its home is not known."""
-    home = environ.get("HOME") or environ.get("USERPROFILE") or ""
-    data = environ.get("XDG_DATA_HOME") or (os.path.join(home, ".local", "share") if home else "")
-    path = os.path.join(data, "opencode", environ.get("OPENCODE_DB") or "opencode.db")
+    data = xdg.base(xdg.DATA, environ)
+    path = os.path.join(data or "", "opencode", environ.get("OPENCODE_DB") or "opencode.db")
     return f"{path}#{session}" if os.path.isabs(path) and session else None
