@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intercom.core.fleet_words import SESSION_STATES, SessionState
 from intercom.core.message import utc
 from intercom.fleet import observe, workers
 from intercom.fleet.crew import Crew
@@ -20,7 +21,7 @@ from intercom.fleet.overview import attention
 from intercom.fleet.programs.claude.screen import read
 from intercom.fleet.programs.claude.versions import OLDEST
 from intercom.fleet.programs.screen import Choice, Dialog, Screen
-from intercom.fleet.sessions import STATES, SessionRow
+from intercom.fleet.sessions import SessionRow
 from intercom.system.liveness import started
 
 SCREENS = Path(__file__).parent / "screens" / f"claude-{OLDEST}"
@@ -62,7 +63,7 @@ SHOWN = (
         ("unknown", None, "unknown", "unknown", False),
     ],
 )
-def test_judgement(hooks: str, told: str | None, shown: str, state: str, *, disagrees: bool) -> None:
+def test_judgement(hooks: SessionState, told: str | None, shown: str, state: str, *, disagrees: bool) -> None:
     """Each rule of the docstring."""
     found = judge(hooks, told, shown, living=True, age=3.0)
     assert (found.state, bool(found.disagreement)) == (state, disagrees)
@@ -80,18 +81,18 @@ def test_hooks_that_stay_silent_stop_counting_as_starting() -> None:
 
 
 @given(
-    st.sampled_from(STATES),
+    st.sampled_from(SESSION_STATES),
     st.sampled_from([None, "idle", "running", "asked"]),
     st.sampled_from([None, *SHOWN]),
     st.booleans(),
     st.floats(0, 100),
 )
 def test_always_a_state_and_never_idle_under_a_dialog(
-    hooks: str, told: str | None, shown: str | None, living: bool, age: float
+    hooks: SessionState, told: str | None, shown: str | None, living: bool, age: float
 ) -> None:
     """Whatever the sources say: a dead process is gone, and a dialog on the screen is never overlooked."""
     state, _ = judge(hooks, told, shown, living=living, age=age)
-    assert state in STATES
+    assert state in SESSION_STATES
     assert (state == "gone") == (not living)
     if living and shown in ("blocked", "plan", "question", "trust", "bypass"):
         assert state in ("blocked", "trust", "bypass")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intercom.core.fleet_words import DECISIONS
 from intercom.fleet.programs.claude.ansi import rows
 from intercom.fleet.programs.claude.choices import choice_for
 from intercom.fleet.programs.claude.screen import read
@@ -226,7 +227,7 @@ def test_the_choice_is_found_by_its_words(path: Path) -> None:
         if screen.dialog is None:
             continue
         allow, deny = ANSWERS.get(stem(path), ("Yes", "No") if screen.state == "blocked" else ("", ""))
-        for decision, label in (("allow", allow), ("deny", deny)):
+        for decision, label in zip(DECISIONS, (allow, deny), strict=True):
             at = choice_for(screen.dialog, decision)
             assert (screen.dialog.choices[at].label if at is not None else "") == label, decision
 

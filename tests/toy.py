@@ -17,6 +17,7 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from intercom.core.fleet_words import PermissionDecision, Ruling
 from intercom.fleet.programs import event as events
 from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.known import PROGRAMS
@@ -108,13 +109,15 @@ class Toy:
         """Its hooks answer in words."""
         return {"context": text}
 
-    def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:
+    def decision(self, event: Event, decision: PermissionDecision, message: str | None) -> dict[str, Any]:
         """In these, too."""
         return {"decision": decision, "message": message}
 
-    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:
+    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> Ruling | None:
         """A rule names a tool."""
-        return next(((word, ask.tool) for word, rules in (("deny", deny), ("allow", allow)) if ask.tool in rules), None)
+        if ask.tool in deny:
+            return "deny", ask.tool
+        return ("allow", ask.tool) if ask.tool in allow else None
 
     def speaks(self, rule: str) -> bool:
         """Any may."""
@@ -157,7 +160,7 @@ class Toy:
         draft = rest.strip()
         return Screen("running") if BUSY in rest else Screen("draft" if draft else "idle", draft=draft)
 
-    def choice_for(self, dialog: Dialog, decision: str) -> int | None:
+    def choice_for(self, dialog: Dialog, decision: PermissionDecision) -> int | None:
         """It shows no dialogs."""
         return None
 

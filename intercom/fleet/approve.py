@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from intercom.core.display import named, value
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.core.fleet_words import SHOWN
+from intercom.core.fleet_words import SHOWN, PermissionDecision
 from intercom.core.message import canonical
 from intercom.core.texts import one_line
 from intercom.fleet import keys, observe, settling
@@ -22,7 +22,7 @@ from intercom.fleet.observe import Observation, asked
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.screen import FIRST_RUN, FOREIGN, Dialog
 from intercom.fleet.programs.wrapped import same
-from intercom.fleet.sessions import DECISIONS, Request
+from intercom.fleet.sessions import Request, decision_of
 
 _STEP = 0.05
 _WORDS = 200  #: characters of a request quoted in an error
@@ -33,7 +33,7 @@ class Approved(NamedTuple):
     """The result: whether it was answered and how, or what is being asked."""
 
     answered: bool
-    decision: str | None = None
+    decision: PermissionDecision | None = None
     how: str | None = None  #: how it was answered: hook or keys
     asks: dict[str, Any] | None = None
     note: str | None = None
@@ -45,7 +45,13 @@ class Approved(NamedTuple):
 
 
 def approve(
-    crew: Crew, worker: str, *, by: str, decision: str | None = None, expect: str | None = None, timeout: float = 5.0
+    crew: Crew,
+    worker: str,
+    *,
+    by: str,
+    decision: str | None = None,
+    expect: str | None = None,
+    timeout: float = 5.0,
 ) -> Approved:
     """Answer `worker`'s request or, without `decision`, describe it (and accept a first-run dialog).
 
@@ -53,8 +59,7 @@ def approve(
     alone. Waits at most `timeout` seconds for a request, and for the answer to take effect. NotFound, Refused,
     UsageError: then nothing was answered.
     """
-    if decision is not None and decision not in DECISIONS:
-        raise UsageError(f"{decision!r} is not a decision; nothing was answered. Use allow or deny.")
+    wanted = decision_of(decision) if decision is not None else None
     if not 0 <= timeout < float("inf"):
         raise UsageError(f"timeout must be a number of seconds from 0 up, not {timeout}; nothing was answered.")
     name = canonical(worker)
@@ -68,10 +73,10 @@ def approve(
         seen = observe.look(crew, name)
         open_ones = crew.sessions.open_requests(name)
         if open_ones:
-            return _through_hook(crew, name, open_ones, by, decision, expect, until)._replace(worker=name)
+            return _through_hook(crew, name, open_ones, by, wanted, expect, until)._replace(worker=name)
         late = time.monotonic() >= until
-        if seen.dialog is not None and seen.row is not None and (seen.dialog.whole or decision is None or late):
-            return _on_screen(crew, seen, by, decision, expect, until)._replace(worker=name)
+        if seen.dialog is not None and seen.row is not None and (seen.dialog.whole or wanted is None or late):
+            return _on_screen(crew, seen, by, wanted, expect, until)._replace(worker=name)
         if late or seen.state == "gone":
             break
         time.sleep(4 * _STEP)
@@ -112,7 +117,7 @@ def _through_hook(
     name: str,
     open_ones: list[Request],
     by: str,
-    decision: str | None,
+    decision: PermissionDecision | None,
     expect: str | None,
     until: float,
 ) -> Approved:
@@ -186,7 +191,7 @@ def _words(one: Request) -> str:
 
 
 def _on_screen(
-    crew: Crew, seen: Observation, by: str, decision: str | None, expect: str | None, until: float
+    crew: Crew, seen: Observation, by: str, decision: PermissionDecision | None, expect: str | None, until: float
 ) -> Approved:
     """Answer the dialog on the screen by keys."""
     dialog, row = seen.dialog, seen.row
@@ -220,7 +225,9 @@ def _on_screen(
         return _by_keys(crew, seen, place, by, wanted, until)._replace(asks=shown)
 
 
-def _by_keys(crew: Crew, seen: Observation, place: int, by: str, decision: str, until: float) -> Approved:
+def _by_keys(
+    crew: Crew, seen: Observation, place: int, by: str, decision: PermissionDecision, until: float
+) -> Approved:
     """Take this choice; it is recorded in the log first, so that a person can see it afterwards."""
     dialog, row = seen.dialog, seen.row
     assert dialog is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from intercom.core.errors import IntercomError
+from intercom.core.fleet_words import DECISIONS, SessionState
 from intercom.core.message import age
 from intercom.core.texts import one_line
 from intercom.fleet import kept
@@ -16,7 +17,7 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.program import Program
 from intercom.fleet.programs.screen import AWAY, FIRST_RUN, Dialog, Screen
-from intercom.fleet.sessions import DECISIONS, SessionRow
+from intercom.fleet.sessions import SessionRow
 from intercom.system import proc, tmux
 
 #: The kind of each state. States of one kind do not contradict each other.
@@ -29,7 +30,7 @@ KIND_OF = {
     "asked": "asked",
     "gone": "gone",
 }
-_STATE_OF = {"idle": "idle", "running": "running", "asked": "blocked", "gone": "gone"}
+_STATE_OF: dict[str, SessionState] = {"idle": "idle", "running": "running", "asked": "blocked", "gone": "gone"}
 _MOVED = "it went to the background for the view of all sessions, and messages wait until it acts"
 _WORDS = 120  #: characters of a worker's activity, on one line
 FRESH = 2.0  #: seconds for which a hook's report is newer than file and screen
@@ -37,9 +38,9 @@ STARTING = 15.0  #: seconds for which a session with silent hooks counts as star
 
 
 class Verdict(NamedTuple):
-    """A state, one of `sessions.STATES`, and what contradicts it ("" if nothing does)."""
+    """A state and what contradicts it ("" if nothing does)."""
 
-    state: str
+    state: SessionState
     disagreement: str
 
 
@@ -47,7 +48,7 @@ class Observation(NamedTuple):
     """The state of one worker at one moment."""
 
     name: str
-    state: str
+    state: SessionState
     row: SessionRow | None
     told: str | None  #: idle, running or asked
     pane: tmux.Pane | None
@@ -140,8 +141,8 @@ def _sits_in(row: SessionRow, pane: tmux.Pane) -> bool:
     return any(one.pid == row.pid for one in proc.children(pane.pid))
 
 
-def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age: float) -> Verdict:
-    """Decide on a state from `hooks` (a state), `told` (idle, running, asked) and `shown` (a screen's state).
+def judge(hooks: SessionState, told: str | None, shown: str | None, *, living: bool, age: float) -> Verdict:
+    """Decide on a state from `hooks`, `told` (idle, running, asked) and `shown` (a screen's state).
 
     - A process that is not there is gone, whatever else is said.
     - A dialog on the screen is there: plans, questions and first-run dialogs have no hook of their own.
@@ -161,7 +162,8 @@ def judge(hooks: str, told: str | None, shown: str | None, *, living: bool, age:
     said = _disagreement(hooks, told, shown, kinds)
     if kinds["screen"] == "asked":
         kind = kinds["hooks"]
-        return Verdict(shown if shown in FIRST_RUN and shown else "blocked", said if kind == "idle" else "")
+        door = next((one for one in FIRST_RUN if one == shown), None)
+        return Verdict(door or "blocked", said if kind == "idle" else "")
     if hooks == "starting" and age < STARTING:
         return Verdict("starting", "")
     unread = kinds["screen"] is None or (shown == "menu" and hooks == "running")

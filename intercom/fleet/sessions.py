@@ -11,9 +11,10 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from intercom.core.errors import NotFound, UsageError
+from intercom.core.fleet_words import DECISIONS, SESSION_STATES, PermissionDecision, SessionState
 from intercom.core.message import age, new_id, utc
 from intercom.fleet import transcripts
 from intercom.fleet.programs.known import DEFAULT
@@ -21,9 +22,8 @@ from intercom.store.state import receipts
 from intercom.store.state.db import State
 from intercom.system.liveness import alive, mark_alive, own_mark, started
 
-STATES = ("starting", "trust", "mcp_approval", "bypass", "blocked", "ready", "running", "idle", "gone", "unknown")
-DECISIONS = ("allow", "deny")
-ENDED = "ended"  #: outcome of a request that nobody is known to have answered
+ENDED: Literal["ended"] = "ended"  #: outcome of a request that nobody is known to have answered
+Outcome = PermissionDecision | Literal["ended"]
 _NOBODY = "0.lost"  #: a mark of no process: what it was given counts as not given
 _NONCE_LIFE = 86_400.0  #: seconds after which a nonce expires
 QUEUED = 15.0  #: seconds within which a queued prompt begins the next turn
@@ -41,7 +41,7 @@ class SessionRow(NamedTuple):
     session_id: str | None  #: the program's own session id; None until a hook has run
     pid: int | None  #: of the agent process
     started: str | None  #: the process's start mark, see `intercom.system.liveness`
-    state: str  #: one of STATES
+    state: SessionState
     detail: str  #: JSON object with details of the state: tool, command, paths, prompt, message …
     since: str  #: since when it is in this state
     pane: str | None = None  #: tmux pane id
@@ -81,7 +81,7 @@ class Request(NamedTuple):
 class Answer(NamedTuple):
     """The decision on a request."""
 
-    decision: str  #: allow or deny
+    decision: Outcome
     by: str
     reason: str | None
     at: str
@@ -135,7 +135,7 @@ class Sessions:
         self,
         name: str,
         *,
-        state: str,
+        state: SessionState,
         detail: Mapping[str, Any] | None = None,
         session_id: str | None = None,
         pid: int | None = None,
@@ -297,8 +297,7 @@ class Sessions:
 
     def answer(self, request_id: str, decision: str, by: str, reason: str | None = None) -> bool:
         """Decide a request; True if its session still waits and will comply. NotFound, UsageError."""
-        if decision not in DECISIONS:
-            raise UsageError(f"{decision!r} is not a decision; nothing was answered. Use allow or deny.")
+        decision = decision_of(decision)
         with self._changing() as db:
             row = db.execute("SELECT mark, decision, closed FROM requests WHERE id = ?", (request_id,)).fetchone()
             if row is None:
@@ -322,8 +321,8 @@ class Sessions:
             db.execute("UPDATE requests SET closed = ? WHERE id = ?", (utc(), request_id))
         return self.answer_of(request_id)
 
-    def settle(self, request_id: str, decision: str, by: str) -> bool:
-        """Record the outcome of a request that no hook waits for: one of DECISIONS, or ENDED; True for the first."""
+    def settle(self, request_id: str, decision: Outcome, by: str) -> bool:
+        """Record the outcome of a request that no hook waits for; True for the first."""
         with self._changing() as db:
             done = db.execute(
                 "UPDATE requests SET decision = ?, decided_by = ?, answered = ?, closed = coalesce(closed, ?4) "
@@ -347,7 +346,7 @@ class Sessions:
         found = self._all(sql, name, utc(time.time() - younger))
         return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in found]
 
-    def unblock(self, name: str, state: str) -> None:
+    def unblock(self, name: str, state: SessionState) -> None:
         """Record that a dialog closed without a hook: from `blocked` to this state."""
         _check_state(state)
         with self._changing() as db:
@@ -381,6 +380,16 @@ def _put(db: sqlite3.Connection, row: SessionRow) -> None:
     db.execute(f"INSERT OR REPLACE INTO sessions VALUES ({marks})", row)  # noqa: S608  # only question marks
 
 
+def decision_of(text: str) -> PermissionDecision:
+    """The decision with this name. UsageError."""
+    for known in DECISIONS:
+        if text == known:
+            return known
+    raise UsageError(f"{text!r} is not a decision; nothing was answered. Use allow or deny.")
+
+
 def _check_state(state: str) -> None:
-    if state not in STATES:
-        raise UsageError(f"{state!r} is not a state of a session; nothing was noted. Use one of {', '.join(STATES)}.")
+    if state not in SESSION_STATES:
+        raise UsageError(
+            f"{state!r} is not a state of a session; nothing was noted. Use one of {', '.join(SESSION_STATES)}."
+        )

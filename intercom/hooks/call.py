@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from intercom.core.fleet_words import Ruling, SessionState
 from intercom.fleet.sessions import Sessions
 from intercom.hooks.deadline import Limit
 from intercom.hooks.identity import Who
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from intercom.core.config import Config
     from intercom.fleet.programs.event import Event
     from intercom.fleet.programs.program import Program
-    from intercom.hooks.rules import Ruling
 
 WAKE = 2  #: exit status with which the waiter wakes its session
 _COMES = 2.0  #: seconds after which the transcript is searched for a wake that had no prompt of its own
@@ -39,7 +39,7 @@ class Call(NamedTuple):
     limit: Limit
     ruling: Ruling | None = None  #: for `asks`: what the project's rules say
 
-    def record(self, state: str, detail: Json | None = None, *, pane: str | None = None) -> None:
+    def record(self, state: SessionState, detail: Json | None = None, *, pane: str | None = None) -> None:
         """Record the state of the session."""
         socket = (self.environ.get("TMUX") or "").split(",")[0] if pane else None
         self.sessions.record(

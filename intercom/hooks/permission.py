@@ -15,10 +15,10 @@ from typing import Any
 
 from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
-from intercom.core.fleet_words import SHOWN
+from intercom.core.fleet_words import DECISIONS, SHOWN, PermissionDecision
 from intercom.core.message import USER, new_id
 from intercom.core.texts import beginning
-from intercom.fleet.sessions import DECISIONS, ENDED, Request
+from intercom.fleet.sessions import ENDED, Request
 from intercom.hooks.call import Answer, Call
 from intercom.hooks.deadline import WHOLE
 from intercom.hooks.rules import refusal, setting
@@ -189,7 +189,7 @@ class _Dialog:
 
 
 def _settled(
-    call: Call, request: Mapping[str, Any], decision: str, by: str, reason: str | None, thread: str
+    call: Call, request: Mapping[str, Any], decision: PermissionDecision, by: str, reason: str | None, thread: str
 ) -> Answer | None:
     """Record the decision in the log, then return it."""
     about = f": {sentence(reason)}" if reason else ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from intercom.core.display import value
 from intercom.core.errors import UsageError
+from intercom.core.fleet_words import Ruling
 from intercom.fleet.programs.event import ASKS, Ask, Event
 from intercom.hooks.deadline import RULES, WHOLE, Limit
 from intercom.hooks.faults import note_fault
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.program import Program
 
 T = TypeVar("T")
-Ruling = tuple[str, str]  #: ("deny" or "allow", the rule)
 _UNASKED = "Denied: Intercom's deny rules of this project could not be asked. Do not try another way; say so to people."
 
 

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import pytest
 
 from intercom.core.errors import Refused
+from intercom.core.fleet_words import DECISIONS
 from intercom.fleet import observe, workers
 from intercom.fleet.approve import approve
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.claude.versions import OLDEST
-from intercom.fleet.sessions import DECISIONS
 from intercom.fleet.workers.launch import launch
 from intercom.fleet.workers.plan import tickets
 from tests.claude import places

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from intercom.cli.tui.waits import Item, still
 from intercom.core.display import value
 from intercom.core.errors import IntercomError, Refused
+from intercom.core.fleet_words import PermissionDecision
 from intercom.core.message import USER, Message
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Answered(NamedTuple):
     changed: bool = False
 
 
-def answer(crew: Crew, item: Item, decision: str) -> Answered:
+def answer(crew: Crew, item: Item, decision: PermissionDecision) -> Answered:
     """Allow or deny exactly the request that was shown. Refused, NotFound, UsageError."""
     from intercom.fleet.approve import approve
     from intercom.fleet.speaker import authority, speaker

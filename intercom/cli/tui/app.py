@@ -27,6 +27,7 @@ from intercom.cli.tui.talk import Card, Talk, shade
 from intercom.cli.tui.waits import PERMISSION, QUESTION, Item
 from intercom.core.display import framed, sentence, value
 from intercom.core.errors import IntercomError
+from intercom.core.fleet_words import PermissionDecision
 from intercom.core.message import KINDS
 
 HELP = """\
@@ -120,7 +121,7 @@ class Ui(Frame):
     # -- answering --------------------------------------------------------------------------------
 
     @work
-    async def action_answer(self, decision: str) -> None:
+    async def action_answer(self, decision: PermissionDecision) -> None:
         """Allow or deny the highlighted request, if it is shown in full."""
         item = self._chosen()
         if item is None or item.kind != PERMISSION:

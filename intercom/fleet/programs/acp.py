@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from intercom.core.errors import CommandFailed
+from intercom.core.fleet_words import PermissionDecision
 from intercom.fleet.programs.program import SERVER
 from intercom.fleet.programs.talk import START, Json, Opening, Said, Spoken, Wire
 
@@ -74,7 +75,7 @@ class Acp(Spoken):
         call = params.get("toolCall")
         return _tool(call) if method == "session/request_permission" and isinstance(call, dict) else None
 
-    def answer(self, params: Json, decision: str) -> Json:
+    def answer(self, params: Json, decision: PermissionDecision) -> Json:
         """The option that means the decision, or a cancellation: then nothing is allowed."""
         options = [one for one in params.get("options") or () if isinstance(one, dict)]
         fitting = [one["optionId"] for kind in _KINDS[decision] for one in options if one.get("kind") == kind]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from intercom.core.errors import UsageError
+from intercom.core.fleet_words import PermissionDecision, Ruling
 from intercom.fleet.programs import event as events
 from intercom.fleet.programs import payload as payload_of
 from intercom.fleet.programs.event import Ask, Event
@@ -102,7 +103,7 @@ class Plain:
             return {"decision": self.refused, "reason": text}
         return {"hookSpecificOutput": {"hookEventName": event.name, "additionalContext": text}}
 
-    def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:  # of one kind
+    def decision(self, event: Event, decision: PermissionDecision, message: str | None) -> dict[str, Any]:
         """The decision in the shared form."""
         answer = {"behavior": decision, **({"message": message} if message else {})}
         return {"hookSpecificOutput": {"hookEventName": event.name, "decision": answer}}
@@ -179,7 +180,7 @@ class Plain:
         """None: it reports nothing besides its hooks."""
         return None
 
-    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:  # noqa: ARG002
+    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> Ruling | None:  # noqa: ARG002
         """None: there are no rules in its syntax."""
         return None
 
@@ -218,6 +219,6 @@ class Plain:
         """An unknown screen, so that nothing is typed there."""
         return Screen("gone") if dead else Screen("unknown", reason=f"what {self.title} shows is not known")
 
-    def choice_for(self, dialog: Dialog, decision: str) -> int | None:  # noqa: ARG002
+    def choice_for(self, dialog: Dialog, decision: PermissionDecision) -> int | None:  # noqa: ARG002
         """None: its dialogs are unknown."""
         return None

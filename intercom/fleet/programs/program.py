@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from intercom.core.fleet_words import PermissionDecision, Ruling
 from intercom.fleet.programs.event import Ask, Event
 from intercom.fleet.programs.screen import Dialog, Screen
 from intercom.fleet.programs.talk import Talk
@@ -121,11 +122,11 @@ class Program(Protocol):
     def context(self, event: Event, text: str) -> dict[str, Any]:
         """The hook's answer that adds `text` to the model's context."""
 
-    def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:
+    def decision(self, event: Event, decision: PermissionDecision, message: str | None) -> dict[str, Any]:
         """The hook's answer that allows or denies a tool call; `message` says why."""
 
-    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:
-        """("deny" or "allow", the rule) by rules in the program's own syntax; None if none matches. Deny wins."""
+    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> Ruling | None:
+        """The verdict by rules in the program's own syntax; None if none matches. Deny wins."""
 
     def speaks(self, rule: str) -> bool:
         """Whether such a rule can match any call at all."""
@@ -158,5 +159,5 @@ class Program(Protocol):
         `dead` are tmux's own flags of the pane.
         """
 
-    def choice_for(self, dialog: Dialog, decision: str) -> int | None:
+    def choice_for(self, dialog: Dialog, decision: PermissionDecision) -> int | None:
         """The position of the choice that allows once, or denies; None unless exactly one says that."""

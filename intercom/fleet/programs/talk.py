@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from intercom.core.errors import CommandFailed
+from intercom.core.fleet_words import PermissionDecision
 
 Json = Mapping[str, Any]
 START = 60.0  #: seconds for a program to connect to its servers and open a session
@@ -193,5 +194,5 @@ class Talk(Protocol):
     def ours(self, params: Json) -> bool:
         """Whether that request is about a tool of our own server, which needs no permission."""
 
-    def answer(self, params: Json, decision: str) -> Json:
+    def answer(self, params: Json, decision: PermissionDecision) -> Json:
         """The response to that request: allow once, or deny."""

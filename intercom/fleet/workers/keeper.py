@@ -25,6 +25,7 @@ from typing import Any
 from intercom.bus.names import server_there
 from intercom.core.display import value
 from intercom.core.errors import CommandFailed, IntercomError, NotFound
+from intercom.core.fleet_words import DECISIONS, SessionState
 from intercom.core.texts import one_line
 from intercom.fleet import kept
 from intercom.fleet.crew import Crew
@@ -32,7 +33,6 @@ from intercom.fleet.programs import event as events
 from intercom.fleet.programs import known
 from intercom.fleet.programs.known import BESIDE
 from intercom.fleet.programs.talk import Ended, Json, Opening, Said
-from intercom.fleet.sessions import DECISIONS
 from intercom.store.log.announce import announce
 from intercom.system import host, proc
 from intercom.system.invocation import own_command
@@ -258,7 +258,7 @@ class Life:
 
     # -- its hooks, its state, its output ---------------------------------------------------------
 
-    def _record(self, state: str, detail: dict[str, Any]) -> None:
+    def _record(self, state: SessionState, detail: dict[str, Any]) -> None:
         self._crew.sessions.record(
             self._name,
             state=state,

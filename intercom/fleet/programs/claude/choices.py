@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from intercom.core.fleet_words import PermissionDecision
 from intercom.fleet.programs.claude.ansi import Row
 from intercom.fleet.programs.screen import PERMISSION, Choice, Dialog
 
@@ -59,7 +60,7 @@ class Found(NamedTuple):
     default: int | None = None
 
 
-def choice_for(dialog: Dialog, decision: str) -> int | None:
+def choice_for(dialog: Dialog, decision: PermissionDecision) -> int | None:
     """The position of the choice that allows once, or denies; None unless exactly one choice says just that."""
     words = WORDS.get((dialog.kind, decision))
     fitting = [at for at, choice in enumerate(dialog.choices) if words is not None and words.match(choice.label)]

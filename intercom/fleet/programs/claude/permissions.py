@@ -20,6 +20,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
+from intercom.core.fleet_words import Ruling
 from intercom.fleet.programs.claude import globs
 from intercom.fleet.programs.event import Ask
 from intercom.system.host import in_rules
@@ -46,8 +47,8 @@ _PLAIN_ADDRESS = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(?::[0-9]+)?(?:[/
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*(?P<host>[^/?#]*)")
 
 
-def deciding(ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:
-    """("deny" or "allow", the rule), or None if no rule matches. Deny wins."""
+def deciding(ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> Ruling | None:
+    """The verdict; None if no rule matches. Deny wins."""
     for rule in deny:
         if _matches(rule, ask, strict=False):
             return "deny", rule

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from intercom.core.fleet_words import PermissionDecision, Ruling
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -139,13 +141,13 @@ class Claude:
 
         return hooks.context(event, text)
 
-    def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:  # noqa: ARG002  # of one kind
+    def decision(self, event: Event, decision: PermissionDecision, message: str | None) -> dict[str, Any]:  # noqa: ARG002  # of one kind
         """As `hooks.decision`."""
         from intercom.fleet.programs.claude import hooks
 
         return hooks.decision(decision, message)
 
-    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> tuple[str, str] | None:
+    def ruled(self, ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> Ruling | None:
         """As `permissions.deciding`."""
         from intercom.fleet.programs.claude.permissions import deciding
 
@@ -201,7 +203,7 @@ class Claude:
 
         return screen.read(text, title=title, in_mode=in_mode, dead=dead)
 
-    def choice_for(self, dialog: Dialog, decision: str) -> int | None:
+    def choice_for(self, dialog: Dialog, decision: PermissionDecision) -> int | None:
         """As `choices.choice_for`."""
         from intercom.fleet.programs.claude.choices import choice_for
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from intercom.core.fleet_words import PermissionDecision
 from intercom.fleet.programs.claude.launch import AGAIN, FIRST, home
 from intercom.fleet.programs.claude.transcript import prompts
 from intercom.fleet.programs.talk import START, Ended, Json, Opening, Said, Spoken, Wire
@@ -105,7 +106,7 @@ class Stream(Spoken):
         """It does not ask for those: its settings say so."""
         return False
 
-    def answer(self, params: Json, decision: str) -> Json:
+    def answer(self, params: Json, decision: PermissionDecision) -> Json:
         """This once, as it was asked for."""
         if decision == "allow":
             return {"behavior": "allow", "updatedInput": params.get("input") or {}}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from intercom.core.errors import CommandFailed
+from intercom.core.fleet_words import PermissionDecision
 from intercom.fleet.programs.talk import START, Ended, Json, Opening, Said, Spoken, Wire, texts
 
 #: By our permission modes: when it asks, and what its sandbox allows.
@@ -73,6 +74,6 @@ class AppServer(Spoken):
         """Never: its settings approve our tools."""
         return False
 
-    def answer(self, params: Json, decision: str) -> Json:  # noqa: ARG002  # of one kind
+    def answer(self, params: Json, decision: PermissionDecision) -> Json:  # noqa: ARG002  # of one kind
         """The decision for this once."""
         return {"decision": "accept" if decision == "allow" else "decline"}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from intercom.core.fleet_words import PermissionDecision
 from intercom.fleet.programs import event as events
 from intercom.fleet.programs.event import Event
 from intercom.fleet.programs.opencode import FILES
@@ -48,7 +49,7 @@ class OpenCode(Plain):
         """The text as it is, which the plugin places."""
         return {"context": text}
 
-    def decision(self, event: Event, decision: str, message: str | None) -> dict[str, Any]:  # noqa: ARG002
+    def decision(self, event: Event, decision: PermissionDecision, message: str | None) -> dict[str, Any]:  # noqa: ARG002
         """The decision, which the plugin passes on; there is no place for a message."""
         return {"decision": decision}
 
