@@ -136,3 +136,15 @@ def command(project: Path) -> Command:
         return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
     return run
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own, which no variable moves."""
+    place = tmp_path / "home"
+    place.mkdir()
+    monkeypatch.setenv("HOME", str(place))
+    for name in list(os.environ):
+        if name.startswith(("XDG_", "CODEX_", "GEMINI_", "QWEN_", "CLINE_", "CONTINUE_", "COPILOT_")):
+            monkeypatch.delenv(name)
+    return place

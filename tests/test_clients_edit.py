@@ -199,6 +199,7 @@ def test_toml_that_takes_no_table_is_left_alone(text: str) -> None:
         "name: lab\nversion: 0.0.1\n",
         "name: lab # c\nmcpServers:\n  - name: other\n    command: o\nmodels: []\n",
         "mcpServers: # ours\n# about\n\n- name: other\n  command: o\n",
+        "name: lab\r\nmcpServers: # ours\r\n\r\n  - name: other\r\n    command: o\r\n",
     ],
 )
 def test_an_entry_goes_in_and_out_of_yaml(text: str) -> None:
@@ -209,6 +210,7 @@ def test_an_entry_goes_in_and_out_of_yaml(text: str) -> None:
     assert {"name": "intercomm", **ENTRY} in found
     assert part.there(edited.text)
     assert without(edited.text, edited.inserts) == text
+    assert edited.text.count("\n") == edited.text.count("\r\n") or "\r" not in text
     left = yaml.safe_load(part.cut(edited.text)) or {}
     assert {key: value for key, value in left.items() if value} == {
         key: value for key, value in (yaml.safe_load(text) or {}).items() if value

@@ -21,6 +21,7 @@ from intercom.fleet.clients import known
 from intercom.fleet.clients.client import Setup
 from intercom.fleet.clients.edit import jsonc
 from intercom.system import resources
+from tests.clients_kit import files, lay, run
 
 #: A project and a home in which every client is in use, with settings as people have them.
 PROJECT = {
@@ -41,47 +42,7 @@ HOME = {
     ".continue/config.yaml": "name: mine\nmodels: []\nmcpServers:\n  - name: other\n    command: o\n",
     ".copilot/mcp-config.json": "{}",
 }
-#: By the variable that moves a client's own folder, in which the name is that of its variable: client, file in there.
-OWN = {
-    "CLAUDE_CONFIG_DIR": ("claude", ".claude.json"),
-    "CODEX_HOME": ("codex", "config.toml"),
-    "XDG_CONFIG_HOME": ("opencode", "opencode/opencode.json"),
-    "GEMINI_CLI_HOME": ("gemini", ".gemini/settings.json"),
-    "QWEN_HOME": ("qwen", "settings.json"),
-    "CLINE_DIR": ("cline", "data/settings/cline_mcp_settings.json"),
-    "CLINE_DATA_DIR": ("cline", "settings/cline_mcp_settings.json"),
-    "CONTINUE_GLOBAL_DIR": ("continue", "config.yaml"),
-    "COPILOT_HOME": ("copilot", "mcp-config.json"),
-}
 BY_NAME = [word for name in ("cline", "continue", "copilot") for word in ("--client", name)]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Every file below, but for the bus and what git has."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and not name.startswith((".claude/local/", ".git/", ".local/state/", ".config/intercom/")):
-            found[name] = path.read_bytes()
-    return found
-
-
-def lay(folder: Path, contents: dict[str, str]) -> None:
-    """Write these files."""
-    for name, text in contents.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(text.encode())
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own, without programs of clients on PATH."""
-    place = tmp_path / "home"
-    place.mkdir()
-    monkeypatch.setenv("HOME", str(place))
-    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", *OWN):
-        monkeypatch.delenv(name, raising=False)
-    return place
 
 
 @pytest.fixture
@@ -91,12 +52,6 @@ def golden(project: Path, home: Path) -> Path:
     lay(project, PROJECT)
     lay(home, HOME)
     return project
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
-    """Run a command here; what it prints."""
-    assert main([*words]) == status
-    return capsys.readouterr().out
 
 
 def test_init_and_uninstall_restore_every_byte(golden: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,26 +191,6 @@ def test_an_entry_that_a_person_made_is_theirs(project: Path, home: Path, capsys
     assert (project / ".mcp.json").read_text() == text
     run(capsys, "uninstall")
     assert (project / ".mcp.json").read_text() == text
-
-
-@pytest.mark.parametrize("variable", OWN)
-def test_the_user_s_file_is_where_the_client_reads_it(
-    project: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    """A variable may move it; a relative path there says nothing."""
-    client, name = OWN[variable]
-    moved = home.parent / "moved"
-    for said, there in ((str(moved), True), ("relative", False)):
-        monkeypatch.setenv(variable, said)
-        done = json.loads(run(capsys, "init", "--user", "--client", client, "--json"))["files"]
-        assert (str(moved / name) in [one["file"] for one in done]) == there
-        assert there or any(home in Path(one["file"]).parents for one in done)
-        run(capsys, "uninstall", "--user")
-        assert not (moved / name).exists()
-        assert not (project / "relative").exists()
-    monkeypatch.setenv(variable, str(moved))
-    lay(moved, {name: ""})
-    assert client in str(json.loads(run(capsys, "init", "--user", "--dry-run", "--json"))["files"])
 
 
 def test_what_others_wrote_meanwhile_stays(project: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,8 @@ def examine(config: Config, setup: Setup) -> Iterator[Finding]:
         client = known.client(name)
         places = list(entries(client, setup))
         if not places:
-            if why := client.seen(setup, shutil.which):
+            elsewhere = not any(isinstance(part, Entry) for part in client.parts(setup))  # the server entry's check
+            if not elsewhere and (why := client.seen(setup, shutil.which)):
                 says = f"{client.title} is in use here ({why}) and not connected"
                 yield Finding("client", OK, says, f"intercom init --client {client.name}")
             continue

@@ -57,6 +57,8 @@ def adding(
         return Change(path, ALONE, why=_why(error))
     if edited.text == (before or ""):
         return Change(real, THERE, before, before, kept=known)
+    if before is not None and _kept_so(real):
+        return Change(path, ALONE, why=_READ_ONLY)
     created = before is None if known is None else known.created
     clean = known is None or ours is not None
     kept = Recorded(
@@ -90,8 +92,21 @@ def taking(root: Path, path: Path, parts: Iterable[Part], record: Record) -> Cha
     gone = not after.strip("\ufeff \t\r\n{}") and (known is not None and known.created)
     if after == before and not gone:
         return Change(real, THERE, before, before) if known else None
+    if _kept_so(real):
+        return Change(path, ALONE, why=_READ_ONLY)
     own = not after and any(isinstance(part, Own) for part in parts)
     return Change(real, REMOVED, before, None if gone or own else after, kept=known)
+
+
+_READ_ONLY = "it is read-only"
+
+
+def _kept_so(real: Path) -> bool:
+    """Whether somebody has said that nobody is to write this file; replacing it would work all the same."""
+    try:
+        return not real.stat().st_mode & 0o222
+    except OSError:
+        return False
 
 
 def _rid(text: str, former: Iterable[Part]) -> str:

@@ -202,7 +202,7 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 #: A key's line, blank and comment lines below it, and the indent of the first item.
-_HEAD = r"^{key}:[ \t]*(?:#[^\n]*)?\n((?:[ \t]*(?:#[^\n]*)?\n)*)([ \t]*)- "
+_HEAD = r"^{key}:[ \t]*(?:#[^\n]*)?\r?\n((?:[ \t]*(?:#[^\n]*)?\r?\n)*)([ \t]*)- "
 
 
 class Listed(NamedTuple):
@@ -237,7 +237,8 @@ class Listed(NamedTuple):
             head = re.search(_HEAD.format(key=re.escape(self.key)), edited.text, re.MULTILINE)
             if head is None:
                 raise CannotEdit(f"{self.key} is not written as a list of lines")
-            out = edited.insert((head.start(2), block.written(self._item(""), block.HASH, head[2])))
+            written = block.written(self._item(""), block.HASH, head[2])
+            out = edited.insert((head.start(2), written.replace("\n", newline_of(edited.text))))
         if self._rest(out.text) != self._rest(edited.text) or self.found(out.text) != self.entry:
             raise CannotEdit(f"{self.key} cannot be added to")
         return out

@@ -6,6 +6,7 @@ Its files are read, never written.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,10 +24,10 @@ def connection(root: Path, environ: Mapping[str, str]) -> Connection:
     servers += [(place, {"command": "intercom"}) for place in _plugin(root, environ)]
     settings = _settings(root, environ)
     off = [str(name) for raw in settings.values() for name in raw.get("disabledMcpjsonServers") or []]
-    hooks = [place for place, raw in settings.items() if "intercom" in _commands(raw)]
+    hooks = [place for place, raw in settings.items() if _lines(raw)]
     hooks += [f"the plugin ({place})" for place in _plugin(root, environ)]
     switched = SERVER in off and ".mcp.json" in [place for place, _ in servers]
-    lines = [(place, line) for place, raw in settings.items() for line in _lines(raw) if "intercom" in line]
+    lines = [(place, line) for place, raw in settings.items() for line in _lines(raw)]
     return Connection(tuple(servers), ".mcp.json" if switched else "", tuple(hooks), tuple(lines))
 
 
@@ -53,8 +54,16 @@ def _entries(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str,
 
 
 def _ours(name: str, entry: Json) -> bool:
-    words = [str(entry.get("command") or ""), *(entry.get("args") or [])]
-    return name == SERVER or any(os.path.basename(str(word)).removesuffix(".exe") == "intercom" for word in words)
+    """By its name, or because it starts us: a program called intercom alone may be anybody's."""
+    args = entry.get("args")
+    words = [str(word) for word in (entry.get("command") or "", *(args if isinstance(args, list) else ()))]
+    at = next((number for number, word in enumerate(words) if _is_intercom(word)), None)
+    return name == SERVER or (at is not None and (len(words) == 1 or "mcp" in words[at:]))
+
+
+def _is_intercom(word: str) -> bool:
+    scoped = word.startswith("@")  # of a package of somebody's
+    return not scoped and os.path.basename(word).removesuffix(".exe") == "intercom"
 
 
 def _settings(root: Path, environ: Mapping[str, str]) -> dict[str, Json]:
@@ -74,12 +83,12 @@ def _plugin(root: Path, environ: Mapping[str, str]) -> list[str]:
     return [place for place, on in found.items() if any(on[name] and name.split("@")[0] == "intercom" for name in on)]
 
 
-def _commands(raw: Json) -> str:
-    """The commands of all hooks in a settings file that contains one of ours, "" otherwise."""
-    return " ".join(_lines(raw))
+#: How a hook's shell line calls us: by a program of our name, or as `own_command` does.
+_CALLS = re.compile(r"""(?:(?<![\w.@-])intercomm?(?:\.exe)?["']?|from intercom\.cli import main\b.*?)\s+hook\s""")
 
 
 def _lines(raw: Json) -> list[str]:
+    """The shell lines of our hooks in a settings file."""
     text = [
         str(hook.get("command") or "")
         for groups in _table(raw, "hooks").values()
@@ -88,7 +97,7 @@ def _lines(raw: Json) -> list[str]:
         for hook in group.get("hooks") or []
         if isinstance(hook, dict)
     ]
-    return [line for line in text if " hook " in line]
+    return [line for line in text if _CALLS.search(line)]
 
 
 def _table(raw: Json, key: str) -> Json:
