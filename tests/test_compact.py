@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intercom import Bus
-from intercom.format import MESSAGE, parse
+from intercom.core.message import Message
+from intercom.format import MESSAGE, PREAMBLE, parse, render
 from intercom.format.record import ident, seal
 from intercom.format.roster import Roster
 from intercom.store.log import compact, ledger, unfinished
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.log import Log
 from intercom.store.log.replace import swap
-from intercom.store.log.unfinished import Read, trimmed
+from intercom.store.log.unfinished import Read, trimmed, without
 from tests.strategies import bodies, hand_written, rendered_blocks
 
 
@@ -93,6 +94,43 @@ def test_records_of_tools_need_not_be_read(above: list[bytes], blocks: list[byte
     found = trimmed(page, read, going, 3, "2026-01-01 11:00:00")
     with mock.patch.object(unfinished, "_of_tools", lambda page: (page, [])):
         assert found == trimmed(page, read, going, 3, "2026-01-01 11:00:00")
+
+
+ROSTER = Roster(["roo", "ann"])
+PIECES = (
+    b"",  # a tool's
+    b"## [2026-01-01 10:00] user -> roo\n\nopen {n}\n\n",
+    b"## [2026-01-01 10:00] user -> ann\nno blank line {n}\n",
+    b"## [2026-01-01 10:00] user -> roo [INFO]\n\nclosed {n}\n\n---\n\n",
+    b"@roo go on {n}\n\n",
+    b"[14:32] ann -> roo: a line {n}\n\nand its text\n",
+    b"ann -> roo: another {n}\n\n",
+    b"ok do it {n}\n",
+    b"> quoted {n}\n> more\n\nno\n\n",
+    b"\xef\xbb\xbf## [2026-01-01 10:00] user -> roo\n\nmarked {n}\n\n",
+    b"### COMPACTED: 3 older messages archived (x)\n\n",
+)
+
+
+def _by_tool(number: int) -> bytes:
+    message = Message(f"t{number}", None, "2026-01-12T22:50:00.123Z", "ann", "roo", "ASK", "question", f"{number}?")
+    return seal(render(message, "2026-01-12 23:50:00"))
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9), st.lists(st.booleans(), min_size=9, max_size=9), st.booleans())
+def test_what_stays_is_read_as_before(pieces: list[bytes], stay: list[bool], marker: bool) -> None:
+    """Whatever leaves the page between: no message becomes a part of another, and no person's text of a message."""
+    page = b"# A log\n\n" + b"".join(piece.replace(b"{n}", b"%d" % n) or _by_tool(n) for n, piece in enumerate(pieces))
+    before = [entry for entry in parse(page, ROSTER) if entry.kind == MESSAGE]
+    read = Read(ROSTER, {n: Mark(entry.id or f"m{n}") for n, entry in enumerate(before)})
+    gone = {read.marks[n].id for n in range(len(before)) if not stay[n]}
+    after = trimmed(page, read, gone, 1, "x")[0] if marker else without(page, read, gone)
+    there = [entry for entry in parse(after, ROSTER) if entry.kind == MESSAGE]
+    left = [entry for n, entry in enumerate(before) if stay[n]]
+    assert [(one.sender, one.to, one.body) for one in there] == [(one.sender, one.to, one.body) for one in left]
+    loose = [entry.raw.strip() for entry in parse(page, ROSTER) if entry.kind == PREAMBLE]
+    kept = b"\n".join(entry.raw for entry in parse(after, ROSTER) if entry.kind == PREAMBLE)
+    assert all(text in kept for text in loose)
 
 
 def test_what_is_no_message_of_ours_stays(project: Path) -> None:

@@ -237,6 +237,30 @@ def test_the_state_is_lost(bus: Bus) -> None:
         assert again.read("worker-1") == []
 
 
+def test_a_compaction_takes_the_message_above(bus: Bus) -> None:
+    """What stood under it reaches nobody as before: it counts until it is put right, and no other gets it as a text."""
+    append(bus.config.log, "ok do it\n\n```\nmake all\n```\n")
+    bus.read("user")
+    bus.send("roo", "Which one?", sender="worker-1")
+    append(bus.config.log, "@mastre stop\n\nyes\n")
+    text = bus.config.log.read_text(encoding="utf-8")
+    at = text.rindex("\n## [") + 1
+    bus.config.log.write_text(f"{text[:at]}## [{T}] user -> master\n\nhand\n\n{text[at:]}", encoding="utf-8")
+    assert bodies(bus.read("master")) == ["hand"]
+    assert {one.line for one in bus.status().unheard} == {"ok do it", "@mastre stop"}
+    for keep in (3, 1, 0):
+        bus.compact(keep)
+        assert {one.line for one in bus.status().unheard} == {"ok do it", "@mastre stop"}
+        append(bus.config.log, by_hand(f"later {keep}"))
+        assert len(bodies(bus.read("roo"))) == 1 + (keep == 3)
+        assert bus.edited("master") == []
+    assert len(said(bus)) == 2
+    text = bus.config.log.read_text(encoding="utf-8").replace("@mastre", "@master").replace("ok do it", "@worker-1 ok")
+    bus.config.log.write_text(text, encoding="utf-8")
+    assert len(bus.read("worker-1")) == len(bus.read("master")) == 1
+    assert bus.status().unheard == []
+
+
 def test_it_is_in_json(bus: Bus, capsys: pytest.CaptureFixture[str]) -> None:
     """`status --json` has each, and a warning."""
     from intercom.cli import main
@@ -431,18 +455,75 @@ ROUND = (
     ("### [2026-06-05 08:34] codex is at work", "## [2026-06-05 08:34] codex → NAME: is at work"),
     ("### TASK codex → master 2026-06-05", "codex → master: 2026-06-05"),
     ("codex » master: hi", "codex → master: hi"),
+    ("re: codex: please rebase", "@codex please rebase"),
+    ("codex | master | hi", "codex → master: hi"),
+    ("2026-11-20 | 10:05 | codex | master | done", "codex → master: done"),
+    ("An master: bitte anhalten", "@master bitte anhalten"),
+    ("À master : arrête", "@master arrête"),
+    ("致 master\uff1a你好", "@master 你好"),
+    ("master さん、止めて", "@master 止めて"),
+    ("إلى master: توقف", "@master توقف"),
+    ("Frage an master: welcher Zweig?", "@master welcher Zweig?"),
+    ("**Von codex an master:** fertig", "codex → master: fertig"),
+    ("codex から master へ\uff1a完了", "codex → master: 完了"),
+    ("codex says to master: done", "codex → master: done"),
+    ("codex @master: hi", "codex → master: hi"),
+    ("2026年11月20日 codex → master\uff1a完成", "codex → master: \uff1a完成"),
+    ("Step 2: codex → master: go", "codex → master: go"),
+    ("#12 codex → master: done", "codex → master: done"),
+    ("#12 @master done", "@master done"),
+    ("cc @master", "@master"),
+    ("please stop @master", "@master"),
+    ("URGENT @master stop", "@master stop"),
+    ("TASK for worker-1: fix it", "@worker-1 fix it"),
+    ("WARN → all: disk full", "@all disk full"),
+    ("to all: stop", "@all stop"),
+    ("codex [ASK] → master: which?", "codex → master: which?"),
+    ("the codex → the master: hi", "codex → master: hi"),
+    ("codex ↦ master: hi", "codex → master: hi"),
+    ("codex and roo: stop", "@codex @roo stop"),
+    ("master please stop", "@master please stop"),
+    ("Hi master, please stop", "@master please stop"),
+    ("## Message for master", "@master"),
+    ("@master/@roo stop", "@master @roo stop"),
+    ("To: mastre", "To: master"),
+    ("@cluade stop", "@claude-code stop"),
+    ("10:05 <codex> done", "codex → NAME: done"),
+    ("<codex> master: done", "codex → master: done"),
+    ("To: master <master@example.org>", "@master"),
+)
+#: What is text where a message stands above it.
+AT_THE_TOP = ("master please stop", "Hi master, please stop", "## Message for master")
+#: Letters, and the line of each that says whom it is for.
+LETTERS = (
+    ("From: codex <codex@example.org>\nTo: master <master@example.org>\nSubject: x", 1, "codex → master:"),
+    ("Von: codex\nAn: master, roo", 1, "codex → master, roo:"),
+    ("**To**: master\n**From**: codex", 0, "@master"),
+    ("Subject: stop\nTo: master", 1, "@master"),
+    ("宛先: master\n差出人: codex", 0, "@master"),
+    ("Dear master,\nplease stop.", 0, "@master"),
 )
 
 
 @pytest.mark.parametrize("above", ["", "## [2026-06-05 08:00] user -> roo [INFO]\n\nhi\n\n---\n\n"])
 def test_a_header_in_no_form_is_a_near_miss(above: str) -> None:
     """Also where no message, or one of a person's, stands above it; in a fence, a table or a comment it is text."""
-    roster = Roster(("master", "codex", "roo"))
+    roster = Roster(("master", "codex", "roo", "worker-1", "claude-code"))
     for text, instead in ROUND:
+        if above and text in AT_THE_TOP:
+            continue
         [found] = near_misses(parse(f"{above}{text}\n".encode(), roster), roster)
         assert (found.line, found.instead) == (text, instead)
         for prose in (f"```\n{text}\n```\n", f"| {text} |\n", f"    {text}\n"):
             assert not list(near_misses(parse((above + prose).encode(), roster), roster)), prose
+
+
+@pytest.mark.parametrize(("text", "line", "instead"), LETTERS)
+def test_a_letter_is_a_near_miss(text: str, line: int, instead: str) -> None:
+    """Its lines may come in any order; who it is from is told where that stands above."""
+    roster = Roster(("master", "codex", "roo"))
+    [found] = near_misses(parse(f"# A page\n\n{text}\n\nthe tests are red\n".encode(), roster), roster)
+    assert (found.line, found.instead) == (text.split("\n")[line], instead)
 
 
 @pytest.mark.parametrize(
@@ -456,7 +537,26 @@ def test_a_header_in_no_form_is_a_near_miss(above: str) -> None:
         "@teamwork is good",
         "note: master is slow",
         "user: whoever sits before it",
-        "hey master, how are you",
+        "hey, this is for master",
+        "Dear diary, codex was slow.",
+        "codex: running, master: idle",
+        "Everyone: 3 votes, codex: 2",
+        "- codex → parser\n- roo → docs",
+        "codex → parser",
+        "<!-- codex → master: hidden -->",
+        "<details><summary>codex → master</summary>",
+        "`@master stop` is how you write to it",
+        "> @master stop\n> said roo",
+        "codex_to_master: function",
+        "codex | parser | 80%",
+        "roo | codex | master",
+        "ping master: unknown host",
+        "From: codex\nDate: today",
+        "A: master is the branch",
+        "Für morgen: codex aufräumen",
+        "Author: codex\nReviewer: master",
+        "T-12: parser (codex)",
+        "Closes #12, thanks codex!",
         "```\nmaster: quoted\n```",
     ],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from intercom.format.grammar import FRONT, MARKER, MESSAGE, PREAMBLE, Entry
 from intercom.format.parse import Parser, one, parse
-from intercom.format.render import marker, render, rendered
+from intercom.format.render import marker, render, rendered, seam
 from intercom.format.text import decode, digest, encode, hand_id
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "parse",
     "render",
     "rendered",
+    "seam",
 ]

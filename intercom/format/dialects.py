@@ -198,13 +198,15 @@ _IN_CODE = re.compile(
     rf"[^`\n]{{0,40}}`[^`\n]{{0,80}}?{ARROW.decode()}[^`\n]{{0,80}}`"
 )  #: names and arrow within back-ticks
 _MENTION = re.compile(
-    r" {0,3}[*_`]{0,3}(?P<names>@[\w.-]+(?:\s+\d+)?(?:(?:\s*[,&+]\s*|\s+and\s+|\s+(?:cc:?\s+)?)@[\w.-]+(?:\s+\d+)?)*)"
-    r"[*_`]{0,3}(?:\s*[:,!?—–]|(?=\s|\Z))[*_`]{0,3}\s*(?P<rest>[^\n]*)"
+    r" {0,3}[*_`]{0,3}(?P<names>[@\uff20][\w.-]+(?:\s+\d+)?"
+    r"(?:(?:\s*[,&+]\s*|\s+and\s+|\s+(?:cc:?\s+)?)@[\w.-]+(?:\s+\d+)?)*)"
+    r"[*_`]{0,3}(?:\s*[:,!?—–\uff1a\uff0c\uff01\uff1f\u3001]|(?=\s|\Z))[*_`]{0,3}\s*(?P<rest>[^\n]*)"
 )
-_NAMED = re.compile(r"@[\w.-]+(?:\s+\d+)?")
+_NAMED = re.compile(r"[@\uff20][\w.-]+(?:\s+\d+)?")
+CODE = re.compile(r" {0,3}[*_]{0,2}`[^`]*\s[^`]*`")  #: more than a name within back-ticks
 _ONWARD = re.compile(rf"{ARROW.decode()}\s*(?P<to>@?[\w.-]*\w)(?:\s*[:：,]|(?=\s|\Z))\s*(?P<rest>.*)")  # noqa: RUF001
 _TIME_FIRST = re.compile(rf"\s*[\[(]?(?P<at>{_TIME})[\])]?\s*[-—–:|·,]?\s*")
-_WORTH = re.compile(rf"@|>|{ARROW.decode()}|\bto\b")
+_WORTH = re.compile(rf"[@\uff20]|>|{ARROW.decode()}|\bto\b")
 
 
 def worth(text: str) -> bool:
@@ -273,10 +275,10 @@ def tagged(rest: str, tag: str) -> tuple[str, bool, str]:
 
 def mention(text: str, roster: Roster) -> Line | None:
     """Parse `@name text`, a message to a known name by whoever may write here."""
-    found = _MENTION.match(text)
+    found = _MENTION.match(text) if CODE.match(text) is None else None
     if found is None:
         return None
-    to = roster.listed(", ".join(_NAMED.findall(found["names"])))
+    to = roster.listed(", ".join(_NAMED.findall(found["names"])).replace("\uff20", "@"))
     if to is None:
         return None
     sender, onward = USER, _ONWARD.match(found["rest"])

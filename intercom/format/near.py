@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from intercom.core.message import ALL, SYSTEM
-from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, TYPES, addressee, arrow
+from intercom.format import address
+from intercom.format.address import COLON, FROM, NAME, TO
+from intercom.format.dialects import CODE, FORMS, HOUR, MOMENT, STAMP, TYPES, addressee, arrow
 from intercom.format.grammar import ARROW, MESSAGE, PREAMBLE, Entry
 from intercom.format.lines import Row, people_begin, rows
 from intercom.format.roster import Roster
@@ -20,45 +22,40 @@ from intercom.format.text import decode
 _HEADING = re.compile(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
 _MENTION = re.compile(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
 _NOTHING = re.compile(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
-_NAME = r"[\w.-]{2,40}"
-_CLOSED, _OPENED = r"\s{0,9}[\])*_`\"'~]{0,3}\s{0,9}", r"\s{0,9}[\[(*_`\"'~]{0,3}@?"
-_WAY = rf"{ARROW.decode()}|(?:[←↔»》►▶⮕]|<-{{1,9}}>?|<?[-=]{{1,9}}(?:>|&gt;))\ufe0f?"
+_START = r"(?<![A-Za-z0-9_.\u00c0-\u024f-])"
+_KIND = rf"(?:\s[\[(]?(?-i:{'|'.join(sorted(TYPES, key=len, reverse=True))})[\])]?)?"
+_CLOSED, _OPENED = rf"\s{{0,9}}[\])>*_`\"'~]{{0,3}}{_KIND}\s{{0,9}}", r"\s{0,9}[\[(<*_`\"'~]{0,3}@?(?:(?:the|agent)\s)?"
+_WAY = (
+    rf"{ARROW.decode()}|(?:[←↔»►▶▷⮕⇨↦⤳⇾⟼➝➞➟➠➤➥]|<-{{1,9}}>?|<?[-=]{{1,9}}(?:>|&gt;)|[~|.─━\u2010-\u2014]{{1,9}}\s?>|[-=]\s>"
+    r"|>>>)\ufe0f?"
+)
 _PAIR = re.compile(
-    rf"(?:\bfrom:[*_ ]{{0,9}}(?P<a>{_NAME})[*_, ;→>-]{{0,9}}to:?[*_ ]{{0,9}}(?P<b>{_NAME})"
-    rf"|\bfrom\s+(?P<c>{_NAME})\s+to\s+(?P<d>{_NAME})\s*(?::|\Z)"
-    rf"|(?<![\w.-])(?P<e>{_NAME}){_CLOSED}(?P<way>{_WAY}){_OPENED}(?P<f>{_NAME}))",
+    rf"(?:\bfrom:[*_ ]{{0,9}}(?P<a>{NAME})[*_, ;→>-]{{0,9}}to:?[*_ ]{{0,9}}(?P<b>{NAME})"
+    rf"|\bfrom\s+(?P<c>{NAME})\s+to\s+(?P<d>{NAME})\s*(?::|\Z)"
+    rf"|{_START}(?P<e>{NAME}){_CLOSED}(?P<way>{_WAY}){_OPENED}(?P<f>{NAME})"
+    rf"|{_START}(?P<g>{NAME})(?:\s(?:says?|said))?(?:\s(?:{TO})\s|\s?(?:对|到|から)\s?|\s@)(?P<h>{NAME})"
+    rf"\s?(?:へ|说|さん)?{COLON})",
     re.IGNORECASE,
 )
-_MARKED = re.compile(r"\A {0,3}#{1,6}\s|\[[^\]\n]*\]|\([^)\n]*\)")
+#: Headings, brackets, numbers of threads (`#12`, `Step 2:`) and weeks, and tags.
+_MARKED = re.compile(
+    r"\A {0,3}#{1,6}\s|\[[^\]\n]*\]|\([^)\n]*\)|#\d{1,6}\b|\b[A-Za-z]{1,9}[- ]?\d{1,6}[.:)]|\bW\d\d\b"
+    r"|</?(?:b|i|em|strong|code)>"
+)
 #: Words that may come before two names, as in dates and letters.
-_BEFORE = frozenset(("message", "timestamp", "re", "fwd", "from", "at", "on", "am", "pm", "utc", "gmt"))
+_BEFORE = frozenset(
+    f"message timestamp re fwd at on am pm utc gmt uhr clock the agent {FROM.replace('|', ' ')}".split()
+)
 _CALENDAR = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
 #: What else people put before a header: a sign, a list bullet, a check box, a stamp or type of any shape, a bracket.
 _ROUND = re.compile(
     r" {0,3}(?:[-*+>•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)*(?:\[[ x]\]\s+)?(?:[^\w\s@|<>&\[\]#~`$\\/=+.←→↔⇒⇔➜➔➡⟶-]+\s*)?"
     r"(?:\[(?P<at>[^\[\]\n]*\d[^\[\]\n]*|[A-Z-]{2,30})\]\s*[-:|]?\s*)?[\[(*_`\"'~]{0,3}"
 )
-_SAID = re.compile(
-    r" {0,3}[\[(*_`]{0,3}(?P<at>[\d:. TZ-]{4,30})\]?[\s*_`|-]{0,9}(?P<a>[A-Za-z][\w.-]{0,40})[*_`]{0,3}"
-    r"\s{0,9}:[*_`]{0,3}\s{0,9}(?P<rest>.*)"
-)
-_TO_ONLY = re.compile(
-    r"(?:(?:[-=]*>|→)\s*|to:\s*|@)(?P<b>[\w.-]{0,40}\w)(?:@[\w.-]{1,40})?(?=[\s:,：]|\Z)",  # noqa: RUF001
-    re.IGNORECASE,
-)
-#: How a paragraph for somebody may begin: `master: stop`, `to master: stop`, `hey @master stop`, `(@master) stop`.
-_FOR = re.compile(
-    r"(?:(?:hey|hi|hello|dear|ok|okay|please|to|for|attn)[,!:]?\s{1,9})?"
-    r"(?:@(?P<at>[\w.-]{0,40}\w)(?=[\s:,!?)\]*_`：]|\Z)"  # noqa: RUF001
-    r"|(?P<name>[A-Za-z][\w.-]{0,40}\w)(?=[*_`]{0,3}(?::[*_`]{0,3}\s|：)))[\s:,!?)\]*_`：]{0,9}",  # noqa: RUF001
-    re.IGNORECASE,
-)
-#: Other things that people mention with `@`.
-_GROUPS = {"here": ALL, "channel": ALL}
-_FROM = re.compile(rf" {{0,3}}[*_]{{0,3}}from[*_]{{0,3}}:[*_ ]{{0,9}}(?P<a>{_NAME})\s*\Z", re.IGNORECASE)
+_TO = re.compile(rf"to:[*_ ]{{0,9}}({NAME})\Z", re.IGNORECASE)
 _WORDS = 4  #: the longest name
 _PLAIN = re.compile(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a possibly misspelled name, not a phrase or file
-_LETTERS = re.compile(r"[^\W\d_]+")
+_LETTERS = re.compile(r"[^\W\d_\u3000-\u9fff\uac00-\ud7af]+")  # what has no blanks between words is no name
 _FORMLESS = "it is not in a form that is read"
 _CODE = re.compile(r"(?:`{3,}|~{3,})[^\n]*\n\s*(\S[^\n]*)")
 _LINE = 300  #: characters of a line that are searched for two names
@@ -125,38 +122,28 @@ def _answer(above: Entry, line: str, roster: Roster) -> Near:
 def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:
     """Lines of people's text that look like headers."""
     end = len(entry.raw.rstrip(b" \t\r\n-"))
-    above: Row | None = None
+    letter = address.Letter()
     for row in rows(entry, begin) if begin is not None else ():
-        letter = _FROM.match(above.text) if above is not None and above.apart and above.end == row.start else None
-        above = row
-        if row.quoted and entry.kind == MESSAGE:
+        if row.quoted or row.text.lstrip().startswith("<!--"):
             continue
-        if letter is not None and (found := _addressed(letter["a"], row, roster)) is not None:
-            yield found
-            continue
-        group = row.end >= end and not row.first and row.text.startswith("@")  # the last paragraph of a message
-        group = group and re.split(r"[^\w@]", row.text, maxsplit=1)[0].casefold()[1:] in _GROUPS
-        found = _look(row, roster, loose=entry.kind == PREAMBLE or row.ruled or group)
-        if found is not None:
-            yield found
+        group = row.end >= end and not row.first and address.to_a_group(row.text)  # the last paragraph of a message
+        loose = entry.kind == PREAMBLE or row.ruled or group
+        found = letter.read(row.text, row.start, row.end, roster, apart=row.apart)
+        if found is not None and (loose or not found.startswith("@")):
+            yield Near(row.text.strip(), _FORMLESS, found)
+        elif (near := _look(row, roster, loose=loose, top=entry.kind == PREAMBLE)) is not None:
+            yield near
 
 
-def _addressed(sender: str, row: Row, roster: Roster) -> Near | None:
-    """The near miss of a line `To: B` right below `From: A`."""
-    to = _TO_ONLY.match(row.text.strip(" *_").replace("*", ""))
-    who, goal = roster.known(sender), roster.known(to["b"]) if to is not None else None
-    return Near(row.text.strip(), _FORMLESS, f"{who} → {goal}:") if who is not None and goal is not None else None
-
-
-def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
-    """What a line that is not a header looks like; None if it looks like text."""
+def _look(row: Row, roster: Roster, *, loose: bool, top: bool = False) -> Near | None:
+    """What a line that is not a header looks like; None if it looks like text. `top`: no message stands above it."""
     heading = _HEADING.match(row.text)
     if heading is not None and STAMP.match(heading[1]) and not arrow(heading[2]):
         name = heading[2].strip(" \t*`_:")
         guess = roster.nearest(name) if MOMENT.match(heading[1]) and len(name.split()) <= _WORDS else None
         if guess:
             return _unknown(row, [name], guess, roster)
-        return _pair(row, roster) or _half(row, roster, loose) or _sender(row, heading, roster)
+        return _pair(row, roster) or _half(row, roster, loose, top) or _sender(row, heading, roster)
     for form in FORMS:
         found = form.pattern.match(row.text) if row.apart or not form.apart else None
         if found is None:
@@ -170,7 +157,7 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
         if not all(names) or any(len(name.split()) > _WORDS for name in names):
             continue
         unknown = [name for name in names if roster.known(name) is None]
-        near = [name for name in unknown if _PLAIN.match(name) and roster.nearest(name)]
+        near = [name for name in unknown if _PLAIN.match(name) and roster.nearest(name, surely=True)]
         sure = groups.get("in") and (MOMENT.match(stamp) or HOUR.match(stamp))
         known = len(unknown) < len(names)
         if unknown and (sure or (known and (stamp or len(near) == len(unknown)))):
@@ -180,7 +167,7 @@ def _look(row: Row, roster: Roster, *, loose: bool) -> Near | None:
     mention = _MENTION.match(row.text) if loose and row.apart else None
     if mention is not None and roster.known(mention[1]) is None and (guess := roster.nearest(mention[1])):
         return _unknown(row, [mention[1]], guess, roster)
-    return _half(row, roster, loose) if row.apart else None
+    return _half(row, roster, loose, top) if row.apart else None
 
 
 def _pair(row: Row, roster: Roster) -> Near | None:
@@ -191,7 +178,7 @@ def _pair(row: Row, roster: Roster) -> Near | None:
         return None
     before = _MARKED.sub(" ", text[: found.start()])
     words = _LETTERS.findall(before)
-    left, right = (found["a"] or found["c"] or found["e"]), (found["b"] or found["d"] or found["f"])
+    left, right = (found[one[0]] or found[one[1]] or found[one[2]] or found[one[3]] for one in ("aceg", "bdfh"))
     if "#" in before:
         return None
     if any(word.lower() not in _BEFORE and word not in TYPES and not _CALENDAR.match(word.lower()) for word in words):
@@ -205,25 +192,21 @@ def _pair(row: Row, roster: Roster) -> Near | None:
     return Near(row.text.strip(), _FORMLESS, f"{sender} → {to}: {rest}".rstrip())
 
 
-def _half(row: Row, roster: Roster, loose: bool) -> Near | None:
+def _half(row: Row, roster: Roster, loose: bool, top: bool) -> Near | None:
     """A line that begins with one known name (sender or recipient), outside of any message."""
-    begin = _ROUND.match(row.text) if loose and not row.text.startswith(("    ", "\t")) else None
+    code = row.text.startswith(("    ", "\t")) or CODE.match(row.text)
+    begin = _ROUND.match(row.text) if loose and not code else None
     if begin is None:
         return None
-    text, told = row.text[begin.end() :], _SAID.match(row.text)
-    if told is not None and (sender := roster.known(told["a"])) and HOUR.search(told["at"]):
-        return Near(row.text.strip(), "it names nobody whom it is for", f"{sender} → NAME: {told['rest']}".rstrip(": "))
-    if (found := _TO_ONLY.match(text)) and (to := roster.known(found["b"])):
-        rest = text[found.end() :].strip(" :,：")  # noqa: RUF001
-        return Near(row.text.strip(), _FORMLESS, f"@{to} {rest}".rstrip())
-    if (said := _FOR.match(text)) is None or not row.alone:
+    text, line = row.text[begin.end() :][:_LINE], row.text.strip()
+    if (found := address.said(row.text, roster) or (address.in_cells(line, roster) if row.alone else None)) is not None:
+        return Near(line, "it names nobody whom it is for" if "→ NAME" in found else _FORMLESS, found)
+    if (found := address.meant(text, roster, alone=row.alone, top=top)) is not None:
+        return Near(line, _FORMLESS, found)
+    to = _TO.match(text)
+    if to is None or roster.known(to[1]) is not None or (guess := roster.nearest(to[1], surely=True)) is None:
         return None
-    goal = roster.known(said["at"] or said["name"])
-    if goal is None and said["at"]:
-        goal = _GROUPS.get(said["at"].casefold())
-    if goal is None or (said["name"] and goal not in roster.names):
-        return None
-    return Near(row.text.strip(), _FORMLESS, f"@{goal} {text[said.end() :]}".rstrip())
+    return _unknown(row, [to[1]], guess, roster)
 
 
 def _sender(row: Row, heading: re.Match[str], roster: Roster) -> Near | None:

@@ -15,6 +15,8 @@ from intercom.format.text import encode, name, names, one_line, quote
 _TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
 _LONGEST_STAMP = 200  # bytes; readers reject longer stamps
 _NAMES = {"at": "at", "via": "via", **{field.key: field.name for field in FIELDS}}
+_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?#{1,3}[ \t]*\[|[<=>|]{7}")
+_CLOSED = re.compile(rb"\n(?:-{3,}|\*{3,}|_{3,})[ \t]*\r?\n[ \t\r\n]*\Z")
 _of_an_entry = operator.attrgetter(*(field.name for field in SAID))
 
 
@@ -78,6 +80,17 @@ def rendered(entry: Entry, ident: str, via: str, at: str) -> bytes:
 def marker(count: int, stamp: str) -> bytes:
     """The line that compaction leaves: the number of archived messages and the time."""
     return f"### COMPACTED: {count} older messages archived ({stamp})\n\n".encode()
+
+
+def seam(above: bytes, below: bytes) -> bytes:
+    """What must come between two messages of a page that did not stand together, so that each stays what it is.
+
+    A message that begins with a heading needs nothing. One that begins with a line, such as `@roo go on`, would become
+    part of a message above it that was left open.
+    """
+    if _BEGINS.match(below) or _CLOSED.search(above):
+        return b""
+    return b"\n" * (2 - above.endswith(b"\n") - above.endswith(b"\n\n")) + b"---\n\n"
 
 
 def escape(body: str) -> str:

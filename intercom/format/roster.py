@@ -21,6 +21,7 @@ _SIGNS = re.compile(r"\A(?:[^\w\x00-\x7f]|-)+")  #: emoji and the like before a 
 _CODE = re.compile(r"[{}<>=$\\|\"]")  #: characters that no name contains
 _LIST = re.compile(r"[,，、;+&/]|\s+and\s+", re.IGNORECASE)  # noqa: RUF001
 _CLOSE = 0.6  #: from 0 to 1: similarity from which a name is suggested as the one meant
+_CLOSER = 0.8  #: the same for short spellings and groups
 
 
 class Roster:
@@ -82,12 +83,15 @@ class Roster:
             names += [part] if found is None else found.split(", ")
         return ALL if ALL in names else ", ".join(dict.fromkeys(names))
 
-    def nearest(self, name: str) -> str | None:
-        """The known name that was probably meant."""
+    def nearest(self, name: str, *, surely: bool = False) -> str | None:
+        """The known name that was probably meant. `surely`: it is hardly another word."""
         from difflib import get_close_matches
 
-        found = get_close_matches(canonical(name), [*self.names, USER, ALL], n=1, cutoff=_CLOSE)
-        return found[0] if found else None
+        cutoff = _CLOSER if surely else _CLOSE
+        found = get_close_matches(canonical(name), [*self.names, USER, ALL], n=1, cutoff=cutoff)
+        if not found:  # perhaps a short spelling, or a group
+            found = get_close_matches(_key(canonical(name)), self._spelled, n=1, cutoff=_CLOSER)
+        return self._spelled.get(found[0], found[0]) if found else None
 
 
 def _key(name: str) -> str:

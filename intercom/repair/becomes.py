@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 
 from intercom.core.config import Config
-from intercom.format import MESSAGE
+from intercom.format import MESSAGE, seam
 from intercom.repair.rules import Damage, Decision, Outcome, Verdict
 from intercom.repair.sides import Expected, View
 from intercom.store.log.base import Mark
@@ -88,7 +89,9 @@ class Becomes:
         copies = {len(pieces) + number for number, one in enumerate(joins) if one.verdict in _COPIES}
         pieces += [(self._text_of(one), self._new.get(one.place) or one.id or "") for one in joins]
         begun = self._begun()
-        data = joined([self.top(), *(raw for raw, _ in pieces), *owed, *said, begun])
+        texts = [raw for raw, _ in pieces]
+        texts[:-1] = [above + seam(above, below) for above, below in pairwise(texts)]
+        data = joined([self.top(), *texts, *owed, *said, begun])
         marks = {number: Mark(name, number in copies) for number, (_, name) in enumerate(pieces)}
         return data, self._certain(data, len(pieces) + len(owed) + len(said) + bool(begun), marks)
 

@@ -10,7 +10,7 @@ import re
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ from intercom.core.message import (
     recipients,
     utc,
 )
-from intercom.format import Entry, decode, encode, hand_id, render
+from intercom.format import PREAMBLE, Entry, decode, encode, hand_id, render
 from intercom.format.near import Near, near_misses, not_known
 from intercom.format.record import seal
 from intercom.format.roster import Roster
@@ -37,7 +37,7 @@ from intercom.repair.sides import entry_of
 from intercom.store.index import query
 from intercom.store.index.edited import any_edited
 from intercom.store.index.values import loaded
-from intercom.store.log.unfinished import entries_of
+from intercom.store.log.unfinished import entries_of, is_compacted
 from intercom.store.state.db import State
 from intercom.store.state.known import everybody, roster
 from intercom.system.files import read_from
@@ -205,6 +205,8 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
     page = read_from(config.log) or b""
     names, there = roster(config, state, page), present(config, state, page)
     out = [Unheard(*one) for one in lines(page, names)]
+    near = {one.line for one in out}
+    out += [one for one in _moved(db, page, names) if one.line not in near]
     for ident, entry in _by_hand(db):
         found = of_entry(entry, ident, names, there)
         if found is not None and not _received(state, ident, strangers(entry.to, there)):
@@ -216,6 +218,21 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
         if one is not None and all(one.line != other.line for other in out):
             added.setdefault(ident, one)
     return [*out, *added.values()]
+
+
+def _moved(db: sqlite3.Connection, page: bytes, names: Roster) -> Iterator[Unheard]:
+    """What was said of text that has lost the message it stood under: compaction puts it below its marker."""
+    seen: Counter[str] = Counter()
+    why = "it stood under a message that is in the archive now, and names nobody"
+    above: Entry | None = None
+    for entry in entries_of(page, names):
+        if entry.kind == PREAMBLE and above is not None and is_compacted(above):
+            for line in filter(None, map(str.strip, decode(entry.raw).splitlines())):
+                one = Near(line, why, f"@NAME {line.lstrip('> ')}")
+                seen[line] += 1
+                if _said(db, _key(one, seen[line])):
+                    yield Unheard(*one)
+        above = entry
 
 
 def _received(state: State, ident: str, names: Iterable[str]) -> bool:

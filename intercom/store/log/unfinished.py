@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from intercom.format import MARKER, MESSAGE, Entry, Parser, marker, parse
+from intercom.format import MARKER, MESSAGE, PREAMBLE, Entry, Parser, marker, parse, seam
 from intercom.format.record import PAGE, START, ident, is_control, sealed
 from intercom.format.roster import Roster
 from intercom.store.log.base import Base, Mark
@@ -278,14 +278,15 @@ class Others:
 def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp: str) -> tuple[bytes, dict[int, Mark]]:
     """A page without the messages that are `gone`, with the marker line in their place; and the remaining marks.
 
-    `count` and `stamp` are for the marker. Text that is not a message stays, and so do copies.
+    `count` and `stamp` are for the marker. Copies stay, and so does text that is not a message: what stood below a
+    message that is gone stands below the marker, lest it become part of another message.
     """
     page, records = (page, []) if read.marks else _of_tools(page)
-    kept: list[bytes] = []
+    lead, below, rest = [], [], []
     left_: dict[int, Mark] = {}
-    place, now = None, 0
+    now, begun, parted = 0, False, False
     for entry, number, mark in _marked(page, read):
-        drop = entry.kind == MARKER and entry.raw.startswith(_COMPACTED)
+        drop = is_compacted(entry)
         if mark is not None:
             drop = bool(mark.id) and not mark.copy and mark.id in gone
             if not drop:
@@ -293,18 +294,25 @@ def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp:
                     left_[now] = mark
                 now += 1
         if drop:
-            place = len(kept) if place is None else place
+            begun = parted = True
+        elif not begun:
+            lead.append(entry.raw)
+        elif parted and entry.kind == PREAMBLE:
+            below.append(entry.raw)
         else:
-            kept.append(entry.raw)
+            rest += [seam(rest[-1], entry.raw), entry.raw] if parted and rest else [entry.raw]
+            parted = False
     for record in records:
-        if ident(record) not in gone:
-            kept.append(record)
-        elif place is None:
-            place = len(kept)
-    place = len(kept) if place is None else place
-    lead, rest = b"".join(kept[:place]), b"".join(kept[place:])
-    joint = b"" if not lead or lead.endswith(b"\n\n") else b"\n" if lead.endswith(b"\n") else b"\n\n"
-    return lead + joint + marker(count, stamp) + rest, left_
+        if ident(record) in gone:
+            begun = True
+        else:
+            (rest if begun else lead).append(record)
+    return joined([b"".join(lead), marker(count, stamp), *below, b"".join(rest)]), left_
+
+
+def is_compacted(entry: Entry) -> bool:
+    """Whether it is the marker line that a compaction left."""
+    return entry.kind == MARKER and entry.raw.startswith(_COMPACTED)
 
 
 def _of_tools(page: bytes) -> tuple[bytes, list[bytes]]:
@@ -318,8 +326,22 @@ def _of_tools(page: bytes) -> tuple[bytes, list[bytes]]:
 
 
 def without(page: bytes, read: Reading, gone: Container[str]) -> bytes:
-    """A page without these messages and their copies."""
-    return b"".join(entry.raw for entry, _, mark in _marked(page, read) if mark is None or mark.id not in gone)
+    """A page without these messages and their copies; what stood below one goes to the top where it would become
+    part of a message that a person wrote.
+    """
+    top, below, kept = [], [], []
+    parted, above = False, b""  # `above`: the person's message that stands there
+    for entry, _, mark in _marked(page, read):
+        if mark is not None and mark.id in gone:
+            parted = True
+        elif parted and above and entry.kind == PREAMBLE:
+            below.append(entry.raw)
+        elif entry.kind != MESSAGE and not kept:
+            top.append(entry.raw)
+        else:
+            kept += [seam(above, entry.raw), entry.raw] if parted and above else [entry.raw]
+            parted, above = False, entry.raw if entry.kind == MESSAGE and entry.id is None else b""
+    return joined([b"".join(top), *below, b"".join(kept)] if below else [b"".join([*top, *kept])])
 
 
 def _marked(page: bytes, read: Reading) -> Iterator[tuple[Entry, int, Mark | None]]:

@@ -1,0 +1,190 @@
+"""Owns the ways in which people address a known name outside of any form that is read. Pure; used for near misses.
+
+`master: stop`, `An master: bitte anhalten`, `stop @master`, `Dear master,`, `#12 @master done`, and the lines of a
+letter, `From: codex` and `To: master`, in the languages that people write in.
+"""
+
+from __future__ import annotations
+
+import re
+
+from intercom.core.message import ALL
+from intercom.format.dialects import HOUR, TYPES
+from intercom.format.grammar import ARROW
+from intercom.format.roster import Roster
+
+#: Names are ASCII, so text of another script may stand right beside one.
+NAME = r"[A-Za-z0-9_.-]{2,40}"
+EDGE = r"(?![A-Za-z0-9_.\u00c0-\u024f-])"  #: what cannot follow a name
+COLON = r"(?:\s?[:\uff1a](?=[\s*_`]|[^\x00-\x7f]|\Z)|\uff1a)"
+_AFTER = r"[\s:,!?)\]*_`\uff1a\uff0c\uff01\uff1f、>]{0,9}"
+_SIGNS = " :,;/>)]\uff1a\uff0c\u3001"
+#: Words for "to" and "from". In a letter's lines also `a` and `da`, which mean other things elsewhere.
+TO = r"to|for|attn|fao|an|für|aan|à|pour|para|per|do|кому|для|إلى|ל-?|致|给|給|发给|發給|回复|回覆"
+FROM = r"from|von|van|de|od|от|из|من"
+_LETTER = re.compile(
+    r" {0,3}(?:[-*+•]\s+|[*_]{1,3}){0,2}(?:(?P<to>"
+    + TO
+    + r"|cc|a|宛先|收件人)|(?P<from>"
+    + FROM
+    + r"|da|差出人|发件人|發件人)"
+    r"|subject|betreff|objet|asunto|oggetto|re|date|datum|fecha|件名|主题|тема)[*_]{0,3}\s?[:\uff1a][*_\s]{0,3}"
+    r"(?P<rest>[^\n]*)\Z",
+    re.IGNORECASE,
+)
+_MAIL = re.compile(r"<[^<>\n]{0,80}>")
+#: What may stand before a name that is addressed: a number of a thread, a type, a word or two.
+_LABEL = r"#?\d{1,6}(?:[./]\d{1,6}){0,3}[.):]?|#\d{1,6}[.):]?|[A-Za-z]{1,9}-?\d{1,6}[.):]|re(?:\[\d{1,3}\])?:|fwd?:|aw:"
+_GREETS = "hey|hi|hello|hallo|hola|ciao|salut|bonjour|yo|dear|liebe[rs]?|ok|okay|please|bitte"
+_ABOUT = "reply|answer|antwort|question|frage|message|msg|dm|note|nachricht"
+_MORE = "thanks|thank you|danke|merci|cc|fyi|ping|stop"
+_KINDS = "|".join(sorted(TYPES, key=len, reverse=True))
+_KIND = rf"(?-i:{_KINDS})\b[:)\]]?"
+_BEFORE = rf"(?:(?:{_LABEL}|(?:%s)\b[,!:]?|{_KIND})\s{{1,9}}){{0,4}}"
+_AT = re.compile(
+    (_BEFORE % f"{_GREETS}|{_ABOUT}|{_MORE}")
+    + rf"(?:(?:{TO})\s{{1,3}})?[(\[<]?[@\uff20]\s?(?P<at>{NAME}(?:#\d{{1,3}})?){EDGE}{_AFTER}",
+    re.IGNORECASE,
+)
+_COLON = re.compile(
+    _BEFORE % f"{_GREETS}|{_ABOUT}" + rf"(?:(?P<to>{TO})\s{{0,3}})?\(?(?P<name>{NAME})\)?"
+    r"(?P<also>(?:,\s|\s?[&+]\s?|\sand\s)[^:\uff1a\n]{1,60}?)?[*_`]{0,3}"
+    rf"\s?(?:さん|様|殿|へ)?[*_`]{{0,3}}(?:{COLON}|、){_AFTER}",
+    re.IGNORECASE,
+)
+_TITLE = re.compile(rf"(?:{_ABOUT})\s(?:to|for|an|für|@)\s?(?P<name>{NAME})\Z", re.IGNORECASE)
+_ASKED = re.compile(
+    rf"(?:(?:message |msg )?(?:to|for|at) )?(?P<name>{NAME}),?\s(?=(?:please|pls|plz|bitte)\b)", re.IGNORECASE
+)
+_GREETING = re.compile(
+    rf"(?:hey|hi|hello|hallo|hola|ciao|salut|bonjour|dear|liebe[rs]?)\s{{1,3}}(?P<name>{NAME})\s?[,!]\s{{0,9}}",
+    re.IGNORECASE,
+)
+_ONLY = re.compile(
+    rf"(?:(?:{_KIND}\s{{1,9}})?(?:[-=]*>|{ARROW.decode()})\ufe0f?\s{{0,9}}@?|to:\s{{0,9}}@?|<?[@\uff20]\s?)(?P<name>[\w.-]{{0,40}}\w)"
+    r"(?:@[\w.-]{1,40})?(?=[\s:,/;!?>\uff1a\uff0c、。]|\Z)"
+    rf"|to:?\s{{1,3}}(?P<closed>{NAME})(?=\s?[\])])",
+    re.IGNORECASE,
+)
+_SAID = re.compile(
+    rf" {{0,3}}(?:[\[(*_`]{{0,3}}(?P<at>[\d:. TZ-]{{4,30}})\]?[\s*_`|-]{{0,9}})?(?:(?P<a>[A-Za-z][\w.-]{{0,40}})"
+    rf"[*_`]{{0,3}}\s{{0,9}}:[*_`]{{0,3}}|<(?P<b>{NAME})>)\s{{0,9}}(?P<rest>[^\n]*)"
+)
+_ITEM = re.compile(rf"(?<=[\s,;])({NAME}):\s")
+_TOLD = re.compile(rf"@?(?P<name>{NAME})[:,]")
+_CELLS = re.compile(r"\s{0,9}\|\s{0,9}")
+#: Other things that people mention with `@`.
+_GROUPS = {"here": ALL, "channel": ALL}
+_MANY = frozenset({"everyone", "everybody", "all workers", "all agents"})  #: groups that no list is headed with
+_FEWEST = 3  #: cells: two names and a text
+
+
+def meant(text: str, roster: Roster, *, alone: bool, top: bool) -> str | None:
+    """What to write instead of a line whose beginning, up to a stamp or a bullet, was cut off; None if it addresses
+    nobody.
+
+    `alone`: it is a paragraph by itself. `top`: no message stands above it.
+    """
+    only = _ONLY.match(text)
+    if only is not None and (to := roster.known(only["name"] or only["closed"])):
+        return _for(to, text[only.end() :])
+    greeting = _GREETING.match(text) if top else None
+    if greeting is not None and (alone or greeting.end() == len(text)) and _agent(greeting["name"], roster):
+        return _for(_agent(greeting["name"], roster), text[greeting.end() :])
+    found = _COLON.match(text)
+    if found is not None and (alone or (top and found["to"] and found.end() == len(text))):
+        to = _several(f"{found['name']}{found['also'] or ''}", roster, grouped=bool(found["to"]))
+        if to is not None and not _is_list(text[found.end() :], roster):
+            return _for(to, text[found.end() :])
+    for pattern in (_AT, _ASKED, _TITLE) if alone else ():
+        found = pattern.match(text) if top or pattern is _AT else None
+        if found is not None and (to := _anybody(found["at"], roster) if pattern is _AT else _agent(found[1], roster)):
+            return _for(to, text[found.end() :])
+    return None
+
+
+def _is_list(rest: str, roster: Roster) -> bool:
+    """Whether what follows `codex:` says something of others as well: `codex: running, roo: stuck`."""
+    return any(_agent(found[1], roster) for found in _ITEM.finditer(rest))
+
+
+def to_a_group(text: str) -> bool:
+    """Whether a line begins with a mention of people that is no name, such as `@here`."""
+    return text.startswith("@") and re.split(r"[^\w@]", text, maxsplit=1)[0].casefold()[1:] in _GROUPS
+
+
+def said(text: str, roster: Roster) -> str | None:
+    """What a line means that begins with who says it: `[14:32] codex: text`, `<codex> master: text`."""
+    found = _SAID.match(text)
+    sender = roster.known(found["a"] or found["b"]) if found is not None else None
+    if found is None or sender is None:
+        return None
+    told = _TOLD.match(found["rest"])
+    to = roster.known(told["name"]) if told is not None else None
+    if found["b"] and to and told is not None:
+        return f"{sender} → {to}: {found['rest'][told.end() :].strip()}".rstrip(": ")
+    if found["at"] is None or HOUR.search(found["at"]) is None:
+        return None
+    return f"{sender} → NAME: {found['rest']}".rstrip(": ")
+
+
+def in_cells(text: str, roster: Roster) -> str | None:
+    """What `codex | master | text` means, perhaps with a time before it. A line of a table begins with a bar."""
+    cells = _CELLS.split(text.strip())
+    while cells and re.fullmatch(r"[\d:. TZ/-]{4,30}", cells[0]):
+        del cells[0]
+    if len(cells) < _FEWEST or not all(cells):
+        return None
+    sender, to, rest = roster.known(cells[0]), roster.known(cells[1]), cells[2:]
+    if sender is None or to is None or sender in {to, ALL} or any(roster.known(cell) for cell in rest):
+        return None
+    return f"{sender} → {to}: {' | '.join(rest)}"
+
+
+class Letter:
+    """The lines at the beginning of a letter, one after the other: who it is from, whom it is for, and others."""
+
+    def __init__(self) -> None:
+        self._sender: str | None = None
+        self._end = -1
+
+    def read(self, text: str, start: int, end: int, roster: Roster, *, apart: bool) -> str | None:
+        """What the letter means whose recipients this line has, at these offsets of its entry; else None."""
+        found = _LETTER.match(text) if apart or start == self._end else None
+        if found is None:
+            return None
+        if apart:
+            self._sender = None
+        self._end = end
+        value = _MAIL.sub("", found["rest"]).strip(" *_`\t")
+        if found["from"] is not None:
+            self._sender = roster.known(value)
+        to = roster.listed(value) if found["to"] is not None else None
+        if to is None or to == self._sender:
+            return None
+        return f"{self._sender} → {to}:" if self._sender else _for(to, "")
+
+
+def _for(to: str | None, rest: str) -> str:
+    names = " ".join(f"@{name}" for name in (to or "NAME").split(", "))
+    return f"{names} {rest.strip(_SIGNS)}".rstrip()
+
+
+def _anybody(name: str, roster: Roster) -> str | None:
+    return roster.known(name) or _GROUPS.get(name.casefold())
+
+
+def _agent(name: str, roster: Roster) -> str | None:
+    """The agent of this name, and nobody else: `user` and `all` are words as well."""
+    found = roster.known(name)
+    return found if found in roster.names else None
+
+
+def _several(names: str, roster: Roster, *, grouped: bool) -> str | None:
+    """The agents that a text lists; a group only if it is `grouped`, or cannot be the head of a list."""
+    if names.casefold() in _MANY:
+        return ALL
+    to = roster.listed(names)
+    if to == ALL:
+        return ALL if grouped else None
+    return to if to is not None and all(name in roster.names for name in to.split(", ")) else None
