@@ -572,5 +572,10 @@ def test_a_group_below_a_message_that_was_left_open() -> None:
     roster = Roster(("master", "roo"))
     page = "## [2026-06-05 08:00] roo -> master [INFO]\n\nhi\n\n"
     assert [one.instead for one in near_misses(parse(f"{page}@here stop\n".encode(), roster), roster)] == ["@all stop"]
+    assert [one.instead for one in near_misses(parse(f"{page}@mastr stop\nnow\n".encode(), roster), roster)] == [
+        "@master stop"
+    ]
+    assert not list(near_misses(parse(f"{page}@nobody stop\n".encode(), roster), roster))
+    assert not list(near_misses(parse(f"{page}@mastr is one\n\nand so on\n".encode(), roster), roster))
     assert not list(near_misses(parse(f"{page}@here stop\n\nand so on\n".encode(), roster), roster))
     assert not list(near_misses(parse(f"{page}master: stop\n".encode(), roster), roster))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from intercom.core.message import ALL
-from intercom.format.dialects import HOUR, TYPES
+from intercom.format.dialects import CODE, HOUR, TYPES
 from intercom.format.grammar import ARROW
-from intercom.format.roster import Roster
+from intercom.format.roster import SAID_TO_ALL, Roster
 
 #: Names are ASCII, so text of another script may stand right beside one.
 NAME = r"[A-Za-z0-9_.-]{2,40}"
@@ -38,8 +38,7 @@ _LABEL = r"#?\d{1,6}(?:[./]\d{1,6}){0,3}[.):]?|#\d{1,6}[.):]?|[A-Za-z]{1,9}-?\d{
 _GREETS = "hey|hi|hello|hallo|hola|ciao|salut|bonjour|yo|dear|liebe[rs]?|ok|okay|please|bitte"
 _ABOUT = "reply|answer|antwort|question|frage|message|msg|dm|note|nachricht"
 _MORE = "thanks|thank you|danke|merci|cc|fyi|ping|stop"
-_KINDS = "|".join(sorted(TYPES, key=len, reverse=True))
-_KIND = rf"(?-i:{_KINDS})\b[:)\]]?"
+_KIND = r"(?-i:[A-Z]{3,12})\b[:)\]]?"
 _BEFORE = rf"(?:(?:{_LABEL}|(?:%s)\b[,!:]?|{_KIND})\s{{1,9}}){{0,4}}"
 _AT = re.compile(
     (_BEFORE % f"{_GREETS}|{_ABOUT}|{_MORE}")
@@ -73,18 +72,49 @@ _SAID = re.compile(
 _ITEM = re.compile(rf"(?<=[\s,;])({NAME}):\s")
 _TOLD = re.compile(rf"@?(?P<name>{NAME})[:,]")
 _CELLS = re.compile(r"\s{0,9}\|\s{0,9}")
-#: Other things that people mention with `@`.
-_GROUPS = {"here": ALL, "channel": ALL}
+_LINE = 300  #: characters of a line that are looked at
+_LETTERS = re.compile(r"[^\W\d_\u3000-\u9fff\uac00-\ud7af]+")  # what has no blanks between words is no name
+_START = r"(?<![A-Za-z0-9_.\u00c0-\u024f-])"
+_TYPE = r"(?:\s[\[(]?(?-i:[A-Z]{3,12})[\])]?)?"
+_CLOSED, _OPENED = rf"\s{{0,9}}[\])>*_`\"'~]{{0,3}}{_TYPE}\s{{0,9}}", r"\s{0,9}[\[(<*_`\"'~]{0,3}@?(?:(?:the|agent)\s)?"
+_WAY = (
+    rf"{ARROW.decode()}|(?:[←↔»►▶▷⮕⇨↦⤳⇾⟼➝➞➟➠➤➥]|<-{{1,9}}>?|<?[-=]{{1,9}}(?:>|&gt;)|[~|.─━\u2010-\u2014]{{1,9}}\s?>|[-=]\s>"
+    r"|>>>)\ufe0f?"
+)
+_PAIR = re.compile(
+    rf"(?:\bfrom:[*_ ]{{0,9}}(?P<a>{NAME})[*_, ;→>-]{{0,9}}to:?[*_ ]{{0,9}}(?P<b>{NAME})"
+    rf"|\bfrom\s+(?P<c>{NAME})\s+to\s+(?P<d>{NAME})\s*(?::|\Z)"
+    rf"|{_START}(?P<e>{NAME}){_CLOSED}(?P<way>{_WAY}){_OPENED}(?P<f>{NAME})"
+    rf"|{_START}(?P<g>{NAME})(?:\s(?:says?|said))?(?:\s(?:{TO})\s|\s?(?:对|到|から)\s?|\s@)(?P<h>{NAME})"
+    rf"\s?(?:へ|说|さん)?{COLON})",
+    re.IGNORECASE,
+)
+#: Headings, brackets, numbers of threads (`#12`, `Step 2:`) and weeks, and tags.
+_MARKED = re.compile(
+    r"\A {0,3}#{1,6}\s|\[[^\]\n]*\]|\([^)\n]*\)|#\d{1,6}\b|\b[A-Za-z]{1,9}[- ]?\d{1,6}[.:)]|\bW\d\d\b"
+    r"|</?(?:b|i|em|strong|code)>"
+)
+#: Words that may come before two names, as in dates and letters.
+_OTHERS = frozenset(
+    f"message timestamp re fwd at on am pm utc gmt uhr clock the agent {FROM.replace('|', ' ')}".split()
+)
+_CALENDAR = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
+#: What else people put before a header: a sign, a list bullet, a check box, a stamp or type of any shape, a bracket.
+_ROUND = re.compile(
+    r" {0,3}(?:[-*+>•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)*(?:\[[ x]\]\s+)?(?:[^\w\s@|<>&\[\]#~`$\\/=+.←→↔⇒⇔➜➔➡⟶-]+\s*)?"
+    r"(?:\[(?P<at>[^\[\]\n]*\d[^\[\]\n]*|[A-Z-]{2,30})\]\s*[-:|]?\s*)?[\[(*_`\"'~]{0,3}"
+)
+_MISSPELT = re.compile(rf"to:[*_ ]{{0,9}}({NAME})\Z", re.IGNORECASE)
 _MANY = frozenset({"everyone", "everybody", "all workers", "all agents"})  #: groups that no list is headed with
 _FEWEST = 3  #: cells: two names and a text
 
 
 def meant(text: str, roster: Roster, *, alone: bool, top: bool) -> str | None:
-    """What to write instead of a line whose beginning, up to a stamp or a bullet, was cut off; None if it addresses
-    nobody.
+    """What to write instead of a line; None if it addresses nobody.
 
     `alone`: it is a paragraph by itself. `top`: no message stands above it.
     """
+    text = _begun(text)
     only = _ONLY.match(text)
     if only is not None and (to := roster.known(only["name"] or only["closed"])):
         return _for(to, text[only.end() :])
@@ -103,14 +133,43 @@ def meant(text: str, roster: Roster, *, alone: bool, top: bool) -> str | None:
     return None
 
 
+def _begun(text: str) -> str:
+    """A line without what people put before a header; "" if it is code."""
+    begin = _ROUND.match(text) if CODE.match(text) is None else None
+    return text[begin.end() :][:_LINE] if begin is not None else ""
+
+
+def misspelt(text: str, roster: Roster) -> str | None:
+    """The name in `To: mastre`, if it is nearly a known one."""
+    found = _MISSPELT.match(_begun(text))
+    name = found[1] if found is not None else None
+    return name if name and roster.known(name) is None and roster.nearest(name, surely=True) else None
+
+
+def between(text: str, roster: Roster) -> str | None:
+    """What to write instead of a line that begins with two known names, one to the other."""
+    found = _PAIR.search(text[:_LINE])
+    if found is None:
+        return None
+    before = _MARKED.sub(" ", text[: found.start()])
+    words = _LETTERS.findall(before)
+    left, right = (found[one[0]] or found[one[1]] or found[one[2]] or found[one[3]] for one in ("aceg", "bdfh"))
+    if "#" in before:
+        return None
+    if any(word.lower() not in _OTHERS and word not in TYPES and not _CALENDAR.match(word.lower()) for word in words):
+        left = " ".join((*words, left))  # a name of two words
+    if (way := found["way"] or "").startswith(("←", "<")) and not way.endswith((">", ";")):
+        left, right = right, left
+    sender, to = roster.known(left.rstrip(".")), roster.known(right.rstrip("."))
+    if sender is None or to is None or sender == to:
+        return None
+    rest = text[found.end() :].strip(" \t:*|—–-,;])}`\"'~_")
+    return f"{sender} → {to}: {rest}".rstrip()
+
+
 def _is_list(rest: str, roster: Roster) -> bool:
     """Whether what follows `codex:` says something of others as well: `codex: running, roo: stuck`."""
     return any(_agent(found[1], roster) for found in _ITEM.finditer(rest))
-
-
-def to_a_group(text: str) -> bool:
-    """Whether a line begins with a mention of people that is no name, such as `@here`."""
-    return text.startswith("@") and re.split(r"[^\w@]", text, maxsplit=1)[0].casefold()[1:] in _GROUPS
 
 
 def said(text: str, roster: Roster) -> str | None:
@@ -171,7 +230,7 @@ def _for(to: str | None, rest: str) -> str:
 
 
 def _anybody(name: str, roster: Roster) -> str | None:
-    return roster.known(name) or _GROUPS.get(name.casefold())
+    return roster.known(name) or SAID_TO_ALL.get(name.casefold())
 
 
 def _agent(name: str, roster: Roster) -> str | None:

@@ -11,54 +11,25 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from intercom.core.message import ALL, SYSTEM
-from intercom.format import address
-from intercom.format.address import COLON, FROM, NAME, TO
-from intercom.format.dialects import CODE, FORMS, HOUR, MOMENT, STAMP, TYPES, addressee, arrow
-from intercom.format.grammar import ARROW, MESSAGE, PREAMBLE, Entry
+from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, addressee, arrow
+from intercom.format.grammar import MESSAGE, PREAMBLE, Entry
 from intercom.format.lines import Row, people_begin, rows
-from intercom.format.roster import Roster
+from intercom.format.roster import SAID_TO_ALL, Roster
 from intercom.format.text import decode
 
 _HEADING = re.compile(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
 _MENTION = re.compile(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
+_BLANK = re.compile(rb"\n[ \t\r]*\n")
 _NOTHING = re.compile(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
-_START = r"(?<![A-Za-z0-9_.\u00c0-\u024f-])"
-_KIND = rf"(?:\s[\[(]?(?-i:{'|'.join(sorted(TYPES, key=len, reverse=True))})[\])]?)?"
-_CLOSED, _OPENED = rf"\s{{0,9}}[\])>*_`\"'~]{{0,3}}{_KIND}\s{{0,9}}", r"\s{0,9}[\[(<*_`\"'~]{0,3}@?(?:(?:the|agent)\s)?"
-_WAY = (
-    rf"{ARROW.decode()}|(?:[←↔»►▶▷⮕⇨↦⤳⇾⟼➝➞➟➠➤➥]|<-{{1,9}}>?|<?[-=]{{1,9}}(?:>|&gt;)|[~|.─━\u2010-\u2014]{{1,9}}\s?>|[-=]\s>"
-    r"|>>>)\ufe0f?"
-)
-_PAIR = re.compile(
-    rf"(?:\bfrom:[*_ ]{{0,9}}(?P<a>{NAME})[*_, ;→>-]{{0,9}}to:?[*_ ]{{0,9}}(?P<b>{NAME})"
-    rf"|\bfrom\s+(?P<c>{NAME})\s+to\s+(?P<d>{NAME})\s*(?::|\Z)"
-    rf"|{_START}(?P<e>{NAME}){_CLOSED}(?P<way>{_WAY}){_OPENED}(?P<f>{NAME})"
-    rf"|{_START}(?P<g>{NAME})(?:\s(?:says?|said))?(?:\s(?:{TO})\s|\s?(?:对|到|から)\s?|\s@)(?P<h>{NAME})"
-    rf"\s?(?:へ|说|さん)?{COLON})",
-    re.IGNORECASE,
-)
-#: Headings, brackets, numbers of threads (`#12`, `Step 2:`) and weeks, and tags.
-_MARKED = re.compile(
-    r"\A {0,3}#{1,6}\s|\[[^\]\n]*\]|\([^)\n]*\)|#\d{1,6}\b|\b[A-Za-z]{1,9}[- ]?\d{1,6}[.:)]|\bW\d\d\b"
-    r"|</?(?:b|i|em|strong|code)>"
-)
-#: Words that may come before two names, as in dates and letters.
-_BEFORE = frozenset(
-    f"message timestamp re fwd at on am pm utc gmt uhr clock the agent {FROM.replace('|', ' ')}".split()
-)
-_CALENDAR = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
-#: What else people put before a header: a sign, a list bullet, a check box, a stamp or type of any shape, a bracket.
-_ROUND = re.compile(
-    r" {0,3}(?:[-*+>•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)*(?:\[[ x]\]\s+)?(?:[^\w\s@|<>&\[\]#~`$\\/=+.←→↔⇒⇔➜➔➡⟶-]+\s*)?"
-    r"(?:\[(?P<at>[^\[\]\n]*\d[^\[\]\n]*|[A-Z-]{2,30})\]\s*[-:|]?\s*)?[\[(*_`\"'~]{0,3}"
-)
-_TO = re.compile(rf"to:[*_ ]{{0,9}}({NAME})\Z", re.IGNORECASE)
 _WORDS = 4  #: the longest name
 _PLAIN = re.compile(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a possibly misspelled name, not a phrase or file
-_LETTERS = re.compile(r"[^\W\d_\u3000-\u9fff\uac00-\ud7af]+")  # what has no blanks between words is no name
+#: Words before a colon that may address somebody though no name of an agent is there, or begin a letter.
+_CALLED = frozenset(
+    ("to", "all", "everyone", "everybody", "from", "von", "subject", "betreff", "objet", "asunto", "oggetto")
+    + ("re", "date", "datum", "fecha", "件名", "主题", "тема")
+)
 _FORMLESS = "it is not in a form that is read"
 _CODE = re.compile(r"(?:`{3,}|~{3,})[^\n]*\n\s*(\S[^\n]*)")
-_LINE = 300  #: characters of a line that are searched for two names
 _SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
 
 
@@ -122,17 +93,29 @@ def _answer(above: Entry, line: str, roster: Roster) -> Near:
 def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:
     """Lines of people's text that look like headers."""
     end = len(entry.raw.rstrip(b" \t\r\n-"))
-    letter = address.Letter()
+    letter = None
     for row in rows(entry, begin) if begin is not None else ():
         if row.quoted or row.text.lstrip().startswith("<!--"):
             continue
-        group = row.end >= end and not row.first and address.to_a_group(row.text)  # the last paragraph of a message
-        loose = entry.kind == PREAMBLE or row.ruled or group
-        found = letter.read(row.text, row.start, row.end, roster, apart=row.apart)
+        last = row.apart and not row.first and not _BLANK.search(entry.raw, row.end - 1, end)
+        loose = entry.kind == PREAMBLE or row.ruled or (last and _is_mention(row.text, roster))
+        if letter is None and _in_sight(row.text, roster):
+            from intercom.format.address import Letter
+
+            letter = Letter()
+        found = letter.read(row.text, row.start, row.end, roster, apart=row.apart) if letter is not None else None
         if found is not None and (loose or not found.startswith("@")):
             yield Near(row.text.strip(), _FORMLESS, found)
         elif (near := _look(row, roster, loose=loose, top=entry.kind == PREAMBLE)) is not None:
             yield near
+
+
+def _is_mention(text: str, roster: Roster) -> bool:
+    """Whether a line mentions people that are no name, such as `@here`, or a name that is misspelt."""
+    found = _MENTION.match(text)
+    if found is None or roster.known(found[1]) is not None:
+        return False
+    return found[1].casefold() in SAID_TO_ALL or roster.nearest(found[1], surely=True) is not None
 
 
 def _look(row: Row, roster: Roster, *, loose: bool, top: bool = False) -> Near | None:
@@ -172,41 +155,38 @@ def _look(row: Row, roster: Roster, *, loose: bool, top: bool = False) -> Near |
 
 def _pair(row: Row, roster: Roster) -> Near | None:
     """A line that begins with two known names, one to the other, in a form that is not read as a header."""
-    text = row.text[:_LINE]
-    found = _PAIR.search(text) if not text.startswith(("    ", "\t", "|", "!")) else None
-    if found is None:
+    if not _in_sight(row.text, roster):
         return None
-    before = _MARKED.sub(" ", text[: found.start()])
-    words = _LETTERS.findall(before)
-    left, right = (found[one[0]] or found[one[1]] or found[one[2]] or found[one[3]] for one in ("aceg", "bdfh"))
-    if "#" in before:
-        return None
-    if any(word.lower() not in _BEFORE and word not in TYPES and not _CALENDAR.match(word.lower()) for word in words):
-        left = " ".join((*words, left))  # a name of two words
-    if (way := found["way"] or "").startswith(("←", "<")) and not way.endswith((">", ";")):
-        left, right = right, left
-    sender, to = roster.known(left.rstrip(".")), roster.known(right.rstrip("."))
-    if sender is None or to is None or sender == to:
-        return None
-    rest = row.text[found.end() :].strip(" \t:*|—–-,;])}`\"'~_")
-    return Near(row.text.strip(), _FORMLESS, f"{sender} → {to}: {rest}".rstrip())
+    from intercom.format import address
+
+    found = address.between(row.text, roster)
+    return Near(row.text.strip(), _FORMLESS, found) if found is not None else None
 
 
 def _half(row: Row, roster: Roster, loose: bool, top: bool) -> Near | None:
     """A line that begins with one known name (sender or recipient), outside of any message."""
-    code = row.text.startswith(("    ", "\t")) or CODE.match(row.text)
-    begin = _ROUND.match(row.text) if loose and not code else None
-    if begin is None:
+    if not loose or not _in_sight(row.text, roster):
         return None
-    text, line = row.text[begin.end() :][:_LINE], row.text.strip()
+    from intercom.format import address
+
+    line = row.text.strip()
     if (found := address.said(row.text, roster) or (address.in_cells(line, roster) if row.alone else None)) is not None:
         return Near(line, "it names nobody whom it is for" if "→ NAME" in found else _FORMLESS, found)
-    if (found := address.meant(text, roster, alone=row.alone, top=top)) is not None:
+    if (found := address.meant(row.text, roster, alone=row.alone, top=top)) is not None:
         return Near(line, _FORMLESS, found)
-    to = _TO.match(text)
-    if to is None or roster.known(to[1]) is not None or (guess := roster.nearest(to[1], surely=True)) is None:
-        return None
-    return _unknown(row, [to[1]], guess, roster)
+    to = address.misspelt(row.text, roster)
+    return _unknown(row, [to], roster.nearest(to), roster) if to is not None else None
+
+
+def _in_sight(text: str, roster: Roster) -> bool:
+    """Whether a line may address anybody: cheap, so that a page of prose does not cost the patterns of `address`."""
+    if text.startswith(("    ", "\t", "|", "!")):
+        return False
+    low = text.casefold()
+    if "@" in low or "\uff20" in low or any(first in low for first in roster.firsts):
+        return True
+    head, colon, _ = low.replace("\uff1a", ":").partition(":")
+    return bool(colon) and not _CALLED.isdisjoint(head.strip(" *_`-").split())
 
 
 def _sender(row: Row, heading: re.Match[str], roster: Roster) -> Near | None:

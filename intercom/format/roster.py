@@ -16,6 +16,8 @@ from intercom.core.message import ALL, SYSTEM, USER, canonical
 EVERYBODY = frozenset({ALL, "everyone", "everybody", "all-workers", "all-agents", "all-of-you"})
 #: Words that people use for groups, unless somebody has that name.
 GROUPS = {"team": ALL, "workers": ALL, "agents": ALL, "human": USER, "humans": USER, "me": USER}
+#: Words that people mention others by, though nobody is called so.
+SAID_TO_ALL = {"here": ALL, "channel": ALL}
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _SIGNS = re.compile(r"\A(?:[^\w\x00-\x7f]|-)+")  #: emoji and the like before a name; blanks are hyphens by then
 _CODE = re.compile(r"[{}<>=$\\|\"]")  #: characters that no name contains
@@ -55,6 +57,11 @@ class Roster:
         for word, meant in GROUPS.items():
             spelled.setdefault(word, meant)
         return spelled
+
+    @cached_property
+    def firsts(self) -> frozenset[str]:
+        """The first part of each agent's name: whatever names one of them holds one of these."""
+        return frozenset(re.split(r"[^a-z0-9]", name, maxsplit=1)[0] for name in self.names)
 
     def known(self, text: str) -> str | None:
         """The name that a spelling stands for; None if nobody has that name."""

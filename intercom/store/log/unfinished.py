@@ -282,7 +282,9 @@ def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp:
     message that is gone stands below the marker, lest it become part of another message.
     """
     page, records = (page, []) if read.marks else _of_tools(page)
-    lead, below, rest = [], [], []
+    lead: list[bytes] = []
+    below: list[bytes] = []
+    rest: list[bytes] = []
     left_: dict[int, Mark] = {}
     now, begun, parted = 0, False, False
     for entry, number, mark in _marked(page, read):
@@ -329,7 +331,9 @@ def without(page: bytes, read: Reading, gone: Container[str]) -> bytes:
     """A page without these messages and their copies; what stood below one goes to the top where it would become
     part of a message that a person wrote.
     """
-    top, below, kept = [], [], []
+    top: list[bytes] = []
+    below: list[bytes] = []
+    kept: list[bytes] = []
     parted, above = False, b""  # `above`: the person's message that stands there
     for entry, _, mark in _marked(page, read):
         if mark is not None and mark.id in gone:
