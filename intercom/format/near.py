@@ -24,10 +24,11 @@ _NOTHING = re.compile(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTE
 _WORDS = 4  #: the longest name
 _PLAIN = re.compile(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a possibly misspelled name, not a phrase or file
 #: Words before a colon that may address somebody though no name of an agent is there, or begin a letter.
-_CALLED = frozenset(
-    ("to", "all", "everyone", "everybody", "from", "von", "subject", "betreff", "objet", "asunto", "oggetto")
-    + ("re", "date", "datum", "fecha", "件名", "主题", "тема")
-)
+_CALLED = {
+    *("to", "all", "everyone", "everybody"),
+    *("from", "von", "subject", "betreff", "objet", "asunto", "oggetto", "re", "date", "datum", "fecha"),
+    *("件名", "主题", "тема"),
+}
 _FORMLESS = "it is not in a form that is read"
 _CODE = re.compile(r"(?:`{3,}|~{3,})[^\n]*\n\s*(\S[^\n]*)")
 _SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
