@@ -216,6 +216,20 @@ class Session:
         """Press one key, by tmux's name."""
         self.tmux("send-keys", name)
 
+    def act(self, name: str, done: Callable[[str], object], seconds: float = 20.0) -> None:
+        """Press a key until its screen shows what that does: the first moments of a dialog or a turn take none."""
+        end = time.monotonic() + patience(seconds)
+        while True:
+            self.key(name)
+            again = time.monotonic() + patience(2)
+            while not done(screen := self.text()):
+                assert time.monotonic() < end, f"{name} did nothing within {seconds} s\n{screen}"
+                if time.monotonic() > again:
+                    break
+                time.sleep(0.05)
+            else:
+                return
+
     def type(self, text: str) -> None:
         """Type literally, as a person does: no brackets around it."""
         self.tmux("send-keys", "-l", "--", text)

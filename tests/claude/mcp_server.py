@@ -1,9 +1,13 @@
-"""Owns a small MCP server for tests, standard library only: `say` answers, `ask` asks the person back."""
+"""Owns a small MCP server for tests, standard library only: `say` answers, `ask` asks the person back.
+
+Given a path, it makes that file once its client has its tools.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
@@ -38,6 +42,8 @@ def answer(request: dict[str, Any]) -> None:
         )
     elif method == "tools/list":
         send(id=number, result={"tools": TOOLS})
+        for path in sys.argv[1:]:
+            Path(path).touch()
     elif method == "tools/call" and params["name"] == "ask":
         send(id=f"ask-{number}", method="elicitation/create", params=FORM)
     elif method == "tools/call":

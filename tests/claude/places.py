@@ -52,14 +52,29 @@ def shows(session: Session, *states: str, seconds: float = 20.0) -> Screen:
     return found
 
 
+def drawn(session: Session) -> Screen:
+    """Its screen once it stays as it is for a moment."""
+    end, found, since = time.monotonic() + patience(20), seen(session), time.monotonic()
+    while time.monotonic() - since < 0.3:
+        assert time.monotonic() < end, session.text()
+        time.sleep(0.1)
+        if (now := seen(session))._replace(text="") != found._replace(text=""):
+            found, since = now, time.monotonic()
+    return found
+
+
 def asked(session: Session, subject: str) -> Screen:
-    """Its screen once it asks about this, and takes keys: in its first moment a dialog may lose one."""
+    """Its screen once it asks about this."""
     end = time.monotonic() + patience(20)
     while (found := seen(session)).dialog is None or found.dialog.subject != subject:
         assert time.monotonic() < end, session.text()
         time.sleep(0.1)
-    time.sleep(0.5)
     return found
+
+
+def answer(session: Session, key: str) -> None:
+    """Answer the dialog on its screen by a key."""
+    session.act(key, lambda _: seen(session).dialog is None)
 
 
 def asks(*lines: str) -> Callable[[Session], object]:
@@ -144,11 +159,14 @@ def _mode(session: Session, wanted: str) -> None:
 
 def menu(session: Session) -> None:
     """A slash command with a menu, typed as a person does."""
-    session.type("/model")
-    session.wait(lambda text: "❯\u00a0/model" in text)
-    time.sleep(0.5)
-    session.key("Enter")
-    session.wait("Select model")
+    command(session, "/model")
+    session.act("Enter", lambda text: "Select model" in text)
+
+
+def command(session: Session, word: str) -> None:
+    """Type a slash command, and wait for the list that it stands in."""
+    session.type(word)
+    session.wait(lambda text: f"❯\u00a0{word}" in text and seen(session).state == "menu")
 
 
 def types(text: str, state: str) -> Callable[[Session], object]:
@@ -181,7 +199,6 @@ def runs(*script: str) -> Callable[[Session], object]:
     def enter(session: Session) -> None:
         session.prompt("\n".join(script))
         shows(session, "running")
-        time.sleep(0.4)
 
     return enter
 
@@ -214,7 +231,7 @@ def refuse(session: Session) -> None:
         wait = time.monotonic() + patience(3)
         while seen(session) == found and time.monotonic() < wait:
             time.sleep(0.1)
-        time.sleep(0.3)
+        drawn(session)
 
 
 def clear(session: Session) -> None:
@@ -223,10 +240,9 @@ def clear(session: Session) -> None:
     while (found := seen(session)).draft != "" or found.state == "shell_mode":
         assert time.monotonic() < end, session.text()
         session.key("Escape" if found.state == "menu" else "C-u")
-        time.sleep(0.1)
-        if seen(session).state == "shell_mode":
+        if drawn(session).state == "shell_mode":
             session.key("BSpace")
-        time.sleep(0.2)
+            drawn(session)
 
 
 def nothing(_: Session) -> None:

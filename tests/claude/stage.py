@@ -46,6 +46,7 @@ class Stage:
 
     def __init__(self, lab: Lab, name: str, **env: str) -> None:
         self.lab = lab
+        self._before = len(lab.requests())  # other stages' sessions asked for those
         self.home = lab.new_home(f"{name}/home")
         self.project = lab.new_project(self.home, f"{name}/project")
         self.env: Mapping[str, str] = {
@@ -110,9 +111,13 @@ class Stage:
         assert row is not None
         tmux._tmux(self.lab.server, ["send-keys", "-t", str(row.pane), *words])
 
+    def requests(self) -> list[dict[str, Any]]:
+        """What the model was asked since this stage was set up, by whomever: oldest first."""
+        return self.lab.requests()[self._before :]
+
     def asked(self, text: str) -> list[dict[str, Any]]:
-        """Requests to the model in whose newest turn `text` stands."""
-        return [one for one in self.lab.requests() if text in one["prompt"] + one["reminders"] + str(one["results"])]
+        """Those requests in whose newest turn `text` stands."""
+        return [one for one in self.requests() if text in one["prompt"] + one["reminders"] + str(one["results"])]
 
     def processes(self, name: str) -> list[proc.Process]:
         """All that runs for a worker now."""

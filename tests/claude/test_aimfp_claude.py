@@ -56,7 +56,7 @@ def test_from_contract_to_merged(stage: Stage) -> None:
         until(lambda: [one for one in stage.crew.bus.history(type="done") if one.sender == "worker-1"], 60)
         (row,) = verbs.worktree_list(stage.crew, "master").rows
         assert (row["status"], row["checked"], row["expected"]) == ("done", {"verified": True}, "merged"), row
-        assert any("create_user_branch(user=" in one for each in stage.lab.requests() for one in each["results"])
+        assert any("create_user_branch(user=" in one for each in stage.requests() for one in each["results"])
         with Aimfp(stage.project) as server:
             data = server.call("merge_worker_branch", branch=row["branch"])
         assert (data["status"], data["intercomm_present"], data["worker_id"]) == ("merged", True, None)

@@ -51,7 +51,7 @@ def made(stage: Stage, number: str) -> bool:
 def told(word: str) -> Callable[[Stage, str], bool]:
     """The model was given a result with this word."""
     return lambda stage, number: any(
-        word.format(n=number) in result for one in stage.lab.requests() for result in one["results"]
+        word.format(n=number) in result for one in stage.requests() for result in one["results"]
     )
 
 

@@ -178,7 +178,7 @@ def test_permissions_by_keys(stage: Stage) -> None:
 
 
 def test_a_killed_worker_and_its_heir(stage: Stage) -> None:
-    """The truth at once; its waiter gone within a second; the next of that name has its worktree and its messages."""
+    """The truth at once; its waiter goes; the next of that name has its worktree and its messages."""
     stage.spawn(worktrees=True)
     row = stage.crew.sessions.get("worker-1")
     assert row is not None
@@ -186,12 +186,12 @@ def test_a_killed_worker_and_its_heir(stage: Stage) -> None:
     waiter = until(lambda: stage.crew.sessions.waiter("worker-1"))
     (stage.worktrees / "worker-1" / "half.txt").write_text("half done\n")
     os.kill(row.pid, signal.SIGKILL)
-    until(lambda: not alive(*waiter), 1)
+    until(lambda: not alive(*waiter), 5)
     assert stage.state("worker-1") == "gone"
     assert workers.scan(stage.crew)[0]["state"] == "gone"
     ident, woken = stage.send("worker-1", "for whoever comes")
     assert (woken.woke, "not running" in str(woken.reason)) == (False, True)
-    assert woken.seconds < patience()
+    assert woken.seconds < patience(4), woken
     again = stage.spawn(worktrees=True)[0]
     assert (again.name, again.about["worktree"]) == ("worker-1", str(stage.worktrees / "worker-1"))
     until(lambda: stage.asked("for whoever comes"))

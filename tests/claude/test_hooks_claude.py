@@ -21,7 +21,7 @@ from intercom.store.state.db import State
 from intercom.system import proc, tmux
 from intercom.system.liveness import alive
 from tests.claude.lab import ROOT, Lab, Session
-from tests.claude.places import asked, clear
+from tests.claude.places import answer, asked, clear, command
 from tests.claude.stage import no_waiter
 from tests.conftest import agree
 from tests.processes import patience, until
@@ -93,7 +93,7 @@ class Worker:
     def end(self) -> None:
         """End it, and see that its waiter is gone too."""
         self.session.end()
-        until(lambda: not self.sessions.waiter("worker-1"), 3)
+        until(lambda: not self.sessions.waiter("worker-1"))
         self.bus.close()
 
 
@@ -108,17 +108,15 @@ def worker(lab: Lab, place: str, request: pytest.FixtureRequest) -> Iterator[Wor
 
 @pytest.mark.every_version
 def test_a_waiter_wakes_an_idle_session(worker: Worker) -> None:
-    """First from ready, then from idle within a second: the model gets it once, a draft stays, nothing is typed."""
+    """First from ready, then from idle: the model gets it once, a draft stays, nothing is typed."""
     worker.session.type("half typed")
     worker.session.wait("half typed")
     first = worker.send("first-wake-text")
     until(lambda: worker.heard("first-wake-text"))
     worker.state("idle")
     until(lambda: worker.sessions.waiter("worker-1"))
-    began = time.monotonic()
     second = worker.send("second-wake-text")
     until(lambda: worker.heard("second-wake-text"))
-    assert time.monotonic() - began < patience(1.5)
     worker.state("idle")
     for text in ("first-wake-text", "second-wake-text"):
         (asked,) = worker.heard(text)
@@ -154,11 +152,8 @@ def test_each_message_reaches_the_model_once(worker: Worker) -> None:
     for number in range(16):
         if number == 10:
             until(worker.settled)
-            worker.session.type("/clear")
-            worker.session.wait(lambda screen: "/clear " in screen or "/clear\n" in screen)
-            time.sleep(0.7)
-            worker.session.key("Enter")
-            worker.state("ready")
+            command(worker.session, "/clear")
+            worker.session.act("Enter", lambda _: worker.row and worker.row.state == "ready")
         script = " %drip 0.5 a b c d" if dice.random() < 0.4 else ""
         worker.send(f"one-of-{number:02d}-many{script}", urgent=dice.random() < 0.3)
         time.sleep(dice.choice([0, 0.05, 0.2, 0.5, 1]))
@@ -186,11 +181,9 @@ def test_a_turn_that_was_broken_off_leaves_a_session_that_can_be_woken(worker: W
     worker.session.wait("esc to interrupt")
     until(lambda: worker.heard("%drip 30"))  # before the model has said anything, Esc takes the prompt back
     worker.state("running")
-    time.sleep(patience())  # the claude of this version takes no Esc in the first moment of a stream
-    worker.session.key("Escape")
-    worker.session.wait("Interrupted")
+    worker.session.act("Escape", lambda screen: "Interrupted" in screen)
     worker.send("after-the-break")
-    until(lambda: worker.heard("after-the-break"), 8)
+    until(lambda: worker.heard("after-the-break"))
 
 
 def test_what_a_refused_tool_and_a_prompt_taken_back_took_along(worker: Worker) -> None:
@@ -199,16 +192,14 @@ def test_what_a_refused_tool_and_a_prompt_taken_back_took_along(worker: Worker) 
     until(lambda: worker.heard("touch no"))
     worker.send("beside-a-tool", urgent=True)
     asked(worker.session, "touch no")
-    worker.session.key("Escape")
-    until(lambda: worker.heard("beside-a-tool"), 8)
+    answer(worker.session, "Escape")
+    until(lambda: worker.heard("beside-a-tool"))
     until(worker.settled)
     no_waiter(worker.sessions, "worker-1")
     worker.send("beside-a-prompt")
     worker.session.prompt("%pause 5\n%say too late")
     until(lambda: not worker.bus.unread("worker-1"))
-    time.sleep(0.5)
-    worker.session.key("Escape")
-    worker.session.wait(lambda screen: "esc to interrupt" not in screen)
+    worker.session.act("Escape", lambda screen: "esc to interrupt" not in screen)
     before = len(worker.heard("beside-a-prompt"))
     clear(worker.session)
     worker.session.prompt("go on")
@@ -252,8 +243,8 @@ def test_a_dialog_that_a_person_answers_is_no_longer_asked(worker: Worker) -> No
         worker.session.prompt(f'%tool Bash {{"command":"touch by-{name}","description":"Make a file"}}')
         (request,) = until(worker.sessions.open_requests)
         asked(worker.session, f"touch by-{name}")
-        worker.session.key(key)
-        until(lambda: not worker.sessions.open_requests(), 4)
+        answer(worker.session, key)
+        until(lambda: not worker.sessions.open_requests())
         if name == "yes":
             worker.state("idle")
         assert not worker.sessions.answer(request.id, "allow", "master")
@@ -264,19 +255,17 @@ def test_a_dialog_that_a_person_answers_is_no_longer_asked(worker: Worker) -> No
 @pytest.mark.every_version
 @pytest.mark.parametrize("how", ["exit", "kill"])
 def test_the_waiter_ends_with_its_session(worker: Worker, how: str) -> None:
-    """Within a second, however it ends; after /exit the session is known to be gone."""
+    """However it ends; after /exit the session is known to be gone."""
     waiter, server = worker.sessions.waiter("worker-1"), proc.children(worker.pid)
     assert waiter
     if how == "kill":
         os.kill(worker.pid, signal.SIGKILL)
     else:
-        worker.session.type("/exit")
-        worker.session.wait("/exit")
-        time.sleep(0.5)
+        command(worker.session, "/exit")
         worker.session.key("Enter")
-    until(lambda: not alive(worker.pid, None), 10)
-    until(lambda: not alive(*waiter), 1)
-    assert not proc.wait_gone(server, patience(3))
+    until(lambda: not alive(worker.pid, None))
+    until(lambda: not alive(*waiter), 5)
+    assert not proc.wait_gone(server, patience(15))
     if how == "exit":
         worker.state("gone")
 

@@ -15,7 +15,7 @@ from intercom.system.liveness import alive
 from tests.claude import lab as harness
 from tests.claude.api import plan
 from tests.claude.lab import Lab, Session
-from tests.claude.places import asked
+from tests.claude.places import answer, asked
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_turn_with_a_permission(session: Session) -> None:
     assert screen.state == "blocked"
     assert screen.dialog is not None
     assert (screen.dialog.tool, screen.dialog.subject) == ("Bash", "touch made-by-test")
-    session.key("1")
+    answer(session, "1")
     session.wait("result:")
     session.wait(lambda _: seen(session).state == "idle")
     assert (session.project / "made-by-test").exists()

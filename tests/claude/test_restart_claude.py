@@ -108,18 +108,8 @@ class Master:
         """Have it start its server again, as a person does: /mcp, the server, Reconnect."""
         session.type("/mcp")
         session.wait("❯\u00a0/mcp")
-        for shown_then in (r"(?i)mcp servers\n", r"❯ (1\. )?Reconnect", "econnected to intercomm"):
-
-            def pressed(words: str = shown_then) -> bool:
-                session.key("Enter")  # again where it was lost: nothing else on these pages takes it
-                end = time.monotonic() + 2
-                while time.monotonic() < end:
-                    if re.search(words, session.text()):
-                        return True
-                    time.sleep(0.05)
-                return False
-
-            until(pressed, 10)
+        for then in (r"(?i)mcp servers\n", r"❯ (1\. )?Reconnect", "econnected to intercomm"):
+            session.act("Enter", re.compile(then).search)  # again where it was lost: nothing else there takes it
         until(lambda: self.instance() == "alive")
 
     def back_by(self, seconds: float) -> None:
@@ -168,20 +158,21 @@ def test_a_master_that_sits_idle_and_one_that_comes_back(stage: Stage) -> None:
     with asker(stage) as worker:
         worker.call("intercomm_register", name="asker")
         answer = worker.call("intercomm_escalate", message="the first question")
-        assert (answer["woke"], answer["how"], answer["seconds"] < patience()) == (True, "waiter", True), answer
+        assert (answer["woke"], answer["how"]) == (True, "waiter"), answer
         until(lambda: shown(stage, "the first question"))
         stage.wait_state("master", "idle")
         until(lambda: crew.sessions.waiter("master"))
 
         master.kill_server()
-        until(lambda: master.instance() == "dead", 1)
+        until(lambda: master.instance() == "dead", 5)
         answer = worker.call("intercomm_escalate", message="the second question")
         assert (answer["woke"], answer["how"]) == (True, "waiter"), answer
         until(lambda: shown(stage, "the second question"))
         stage.wait_state("master", "idle")
         master.reconnect(session)
+        before = len(stage.requests())
         session.prompt(f"again {bus_call('intercomm_status', 'tool')}".replace(" %", "\n%"))
-        until(lambda: [one for one in stage.lab.requests() if '"name":"master","role":"master"' in str(one["results"])])
+        until(lambda: '"name":"master","role":"master"' in str([one["results"] for one in stage.requests()[before:]]))
         stage.wait_state("master", "idle")
 
         row = crew.sessions.get("master")
@@ -192,11 +183,10 @@ def test_a_master_that_sits_idle_and_one_that_comes_back(stage: Stage) -> None:
         answer = worker.call("intercomm_escalate", message="the third question")
         assert not answer["woke"], answer
         os.kill(row.pid, signal.SIGKILL)
-        until(lambda: stage.state("master") == "gone", 1)
-        began = time.monotonic()
+        until(lambda: stage.state("master") == "gone", 5)
         answer = worker.call("intercomm_escalate", message="the fourth question")
         assert (answer["persisted"], answer["woke"], "not running" in answer["reason"]) == (True, False, True), answer
-        assert time.monotonic() - began < patience(2)
+        assert answer.get("seconds", 0) < patience(4), answer
 
         master.start("--resume", str(row.session_id))
         until(lambda: master.instance() == "alive", 20)
@@ -228,8 +218,8 @@ def test_a_worker_killed_with_a_message_in_hand(stage: Stage) -> None:
     waits = stage.crew.bus.send("worker-1", "what waits", sender="master").id
     server = [one for one in proc.children(row.pid) if one.pid != row.pid]
     os.kill(row.pid, signal.SIGKILL)
-    until(lambda: workers.scan(stage.crew)[0]["state"] == "gone", 1)
-    assert not proc.wait_gone(server, patience(3))
+    until(lambda: workers.scan(stage.crew)[0]["state"] == "gone", 5)
+    assert not proc.wait_gone(server, patience(15))
     assert workers.scan(stage.crew)[0]["unread"] == 2
     both = stage.crew.state.receipt("worker-1", waits) is not None  # a second waiter may have taken that one
     again = stage.spawn()[0]
@@ -345,7 +335,7 @@ def test_a_tmux_server_that_dies_and_the_next(tmp_path: Path) -> None:
         rows = stage.crew.sessions.all()
         os.kill(server_pid(lab), signal.SIGKILL)
         until(lambda: {one["state"] for one in workers.scan(stage.crew)} == {"gone"}, 10)
-        assert not proc.wait_gone([proc.Process(row.pid or 0, row.started) for row in rows], patience(5))
+        assert not proc.wait_gone([proc.Process(row.pid or 0, row.started) for row in rows], patience(15))
         idents = [stage.send(f"worker-{number}", f"for heir {number}")[0] for number in (1, 2)]
         new_tmux(lab)
         assert [one.name for one in stage.spawn(2)] == ["worker-1", "worker-2"]
