@@ -188,8 +188,11 @@ def test_as_a_command(project: Path, command: Command) -> None:
     assert command("report", "-o", "-").stdout.startswith("<!DOCTYPE html>")
     assert json.loads(command("report", "--json").stdout)["summary"]["question"]["open"] == 1
     assert "No messages" in command("report", "--since", "2999-01-01", "-o", "-").stdout
-    refused = command("report", "-o", "no/such/folder.html")
-    assert (refused.returncode, "there is no report" in refused.stderr) == (1, True)
+    (project / "folder").mkdir()
+    for name in ("no/such/folder.html", "folder", *(["CON", "NUL"] if os.name == "nt" else [])):
+        refused = command("report", "-o", name)
+        assert (refused.returncode, "there is no report" in refused.stderr) == (1, True)
+    assert sorted(os.listdir(project)) == [".claude", "folder", "intercom-report.html"]
     with Bus.open(project) as bus:
         assert [message.body for message in bus.read("roo")] == ["hello"]
 

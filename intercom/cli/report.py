@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 import time
+from contextlib import suppress
 from typing import Annotated
 
 from intercom.cli import show
@@ -14,6 +17,7 @@ from intercom.core.errors import StorageError
 from intercom.core.message import epoch
 from intercom.core.signature import Arg
 from intercom.store.index.edited import texts_of
+from intercom.system import host
 
 _FILE = "intercom-report.html"
 
@@ -55,11 +59,22 @@ def report(
 
 
 def _write(path: str, text: str) -> None:
-    """Replace the name with a new file: an existing link target, or an open file, stays unchanged."""
+    """Replace the name with a new file: an existing link target, or an open file, stays unchanged.
+
+    StorageError, with nothing left behind; also where the name is a device's, which would be gone for the whole machine.
+    """
     draft = f"{path}.{os.getpid()}.tmp"
     try:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
         with open(draft, "x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
-        os.replace(draft, path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; there is no report.") from error
+        try:
+            host.rename(draft, path)
+        except OSError:
+            os.unlink(draft)
+            raise
+    except (OSError, ValueError) as error:  # ValueError: the name of a console, on Windows
+        reason = getattr(error, "strerror", None) or "it cannot be the name of a file"
+        raise StorageError(f"cannot write {path}: {reason}; there is no report.") from error
