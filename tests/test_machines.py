@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,13 @@ def said(sender: str, to: str, body: str, *, via: str = "tool", tag: str = "TASK
 
 
 @pytest.fixture
-def bus(project: Path) -> Bus:
+def bus(project: Path) -> Iterator[Bus]:
     """A bus with a master and a worker, and the folder for other machines' logs."""
-    bus = Bus.open(project)
-    bus.register("master")
-    bus.register("worker")
-    bus.config.folder.mkdir(parents=True, exist_ok=True)
-    return bus
+    with Bus.open(project) as bus:
+        bus.register("master")
+        bus.register("worker")
+        bus.config.folder.mkdir(parents=True, exist_ok=True)
+        yield bus
 
 
 def foreign(bus: Bus, *blocks: bytes, name: str = "INTERCOM-zzz.md") -> Path:
@@ -212,7 +213,8 @@ def test_two_machines_converse(tmp_path: Path) -> None:
     assert receipt.acted is not None
     assert [one.body for one in desk.history(thread="t")] == ["which branch?", "main"]
     for bus, reader in ((desk, "builder"), (laptop, "master")):
-        assert bus.read(reader) == []
+        with bus:
+            assert bus.read(reader) == []
         bus.rebuild()
         assert bus.read(reader) == []
         bus.close()

@@ -17,6 +17,7 @@ from intercom.bus.setup import init
 from intercom.core.errors import FormatError, IntercomError, Refused, UnknownName, UsageError
 from intercom.core.message import Instance, utc
 from intercom.store.state.db import InstanceRow
+from intercom.system.host import MARK
 from intercom.system.liveness import started
 from tests.processes import Peer, all_at_once
 
@@ -236,7 +237,7 @@ def test_liveness(bus: Bus) -> None:
     row = InstanceRow("w", "worker", os.getpid(), mark, None, now, now, now, 0, None)
     assert liveness(row) == "alive"
     assert liveness(row._replace(heartbeat=long_ago)) == "stale"
-    assert liveness(row._replace(started="1")) == "dead"
+    assert liveness(row._replace(started=f"{MARK}1")) == "dead"
     assert liveness(row._replace(pid=None)) == "unknown"
     assert liveness(row._replace(gone=now)) == "gone"
     assert STALE_AFTER == 30

@@ -143,7 +143,7 @@ def test_not_gone(project: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> 
     place, name = (segments, "opened") if what == "segment" else (os, "listdir")
 
     def fails(path: Any, real: Callable[[Any], Any], failing: Path, number: int, count: Iterator[int]) -> Any:
-        if os.fspath(path) == str(failing) and next(count) == number:
+        if Path(path) == failing and next(count) == number:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return real(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -175,7 +176,8 @@ def test_who_sees_no_instructions_sees_the_essentials() -> None:
 def test_who_leaves_after_the_answer_has_it(project: Path) -> None:
     """A run that ends with a read, by the end of input or told to stop, does not get the same again in the next."""
     with Bus.open(project) as bus:
-        for number, end in enumerate((BareClient.close, _told_to_stop)):
+        told = [_told_to_stop] if os.name != "nt" else []  # there, nobody can be told
+        for number, end in enumerate((BareClient.close, *told)):
             bus.send("roo", f"n{number}", sender="claude-code")
             with BareClient(project) as client:
                 client.call("intercomm_register", name="roo")
@@ -194,7 +196,7 @@ def test_who_is_killed_after_the_answer_gets_it_again(project: Path) -> None:
         line = [sys.executable, "-c", CLIENT, str(project)]
         with subprocess.Popen(line, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
             assert client.stdout
-            assert client.stdout.readline() == b"1\n"
+            assert client.stdout.readline().strip() == b"1"
             client.kill()
         until(lambda: bus.instances()[0].state == "dead")
         with BareClient(project) as again:

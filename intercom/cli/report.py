@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import sys
 import time
 from contextlib import suppress
@@ -18,6 +16,7 @@ from intercom.core.message import epoch
 from intercom.core.signature import Arg
 from intercom.store.index.edited import texts_of
 from intercom.system import host
+from intercom.system.files import check_regular
 
 _FILE = "intercom-report.html"
 
@@ -61,13 +60,12 @@ def report(
 def _write(path: str, text: str) -> None:
     """Replace the name with a new file: an existing link target, or an open file, stays unchanged.
 
-    StorageError, with nothing left behind; also where the name is a device's, which would be gone for the whole machine.
+    StorageError, with nothing left behind; also for a device, which would be gone for the whole machine.
     """
     draft = f"{path}.{os.getpid()}.tmp"
     try:
         with suppress(FileNotFoundError):
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                raise OSError(errno.EINVAL, "it is not a regular file")
+            check_regular(path)
         with open(draft, "x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         try:

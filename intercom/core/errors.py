@@ -58,6 +58,18 @@ _ADVICE = {
 }
 
 
+_IN_USE = {32, 33}  #: Windows' numbers of errors for a file that another program keeps to itself
+
+
+def _advice(error: OSError) -> str | None:
+    """What a person can do about a system error."""
+    number = getattr(error, "winerror", None)
+    if number in _IN_USE:
+        return "Another program keeps it open: close it there, and try again."
+    said = _ADVICE.get(error.errno or 0)
+    return said.replace("ls -ld", "icacls") if said and number else said
+
+
 class StorageError(IntercomError):
     """The file system refused (full disk, read-only, a directory in the way): nothing was stored.
 
@@ -67,7 +79,7 @@ class StorageError(IntercomError):
     def __str__(self) -> str:
         said = super().__str__()
         cause = self.__cause__
-        advice = _ADVICE.get(cause.errno or 0) if isinstance(cause, OSError) else None
+        advice = _advice(cause) if isinstance(cause, OSError) else None
         told = ". " in said.rpartition("; ")[2]
         return f"{said} {advice}" if advice and not told else said
 

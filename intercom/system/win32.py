@@ -91,13 +91,15 @@ kernel.Process32FirstW.argtypes = kernel.Process32NextW.argtypes = [c_void_p, PO
 kernel.LocalFree.argtypes = [c_void_p]
 
 
-def _error() -> OSError:
-    return ctypes.WinError(ctypes.get_last_error())
+def error(number: int | None = None) -> OSError:
+    """The last Windows error of this thread, or this one; its text has no full stop, as with Python's own."""
+    number = ctypes.get_last_error() if number is None else number
+    return OSError(None, ctypes.FormatError(number).rstrip(". "), None, number)
 
 
 def _handle(found: int | None) -> int:
     if found is None or found == _NOTHING:
-        raise _error()
+        raise error()
     return found
 
 
@@ -108,8 +110,8 @@ def create_file(path: str, access: int, share: int, how: int) -> int:
     """Open a file handle."""
     try:
         return _handle(kernel.CreateFileW(long(path), access, share, None, how, 0x80, None))
-    except OSError as error:
-        error.filename = path
+    except OSError as refused:
+        refused.filename = path
         raise
 
 
@@ -286,10 +288,10 @@ def kill(pid: int, *, hard: bool) -> None:
     if held is None:
         if ctypes.get_last_error() == INVALID_PARAMETER:
             raise ProcessLookupError(pid)
-        raise _error()
+        raise error()
     try:
         if not kernel.TerminateProcess(held, 15) and kernel.WaitForSingleObject(held, 0):
-            raise _error()
+            raise error()
     finally:
         kernel.CloseHandle(held)
 
@@ -314,11 +316,11 @@ def is_private(path: Path) -> bool:
     access.GetFileSecurityW(c_wchar_p(name), _DACL, None, 0, byref(size))
     held = ctypes.create_string_buffer(max(size.value, 1))
     if not access.GetFileSecurityW(c_wchar_p(name), _DACL, held, size, byref(size)):
-        raise _error()
+        raise error()
     text = c_wchar_p()
     tell = access.ConvertSecurityDescriptorToStringSecurityDescriptorW
     if not tell(held, 1, _DACL, byref(text), None):
-        raise _error()
+        raise error()
     said = text.value or ""
     kernel.LocalFree(text)
     return not any(group in said for group in _OTHERS)
@@ -329,10 +331,10 @@ def make_private(path: Path) -> None:
     access = ctypes.WinDLL("advapi32", use_last_error=True)
     made = c_void_p()
     if not access.ConvertStringSecurityDescriptorToSecurityDescriptorW(c_wchar_p(_OURS), 1, byref(made), None):
-        raise _error()
+        raise error()
     try:
         if not access.SetFileSecurityW(c_wchar_p(os.fspath(path)), _DACL, made):
-            raise _error()
+            raise error()
     finally:
         kernel.LocalFree(made)
 

@@ -92,7 +92,7 @@ def pread(handle: int, size: int, offset: int) -> bytes:
     if not win32.kernel.ReadFile(file, held, min(size, _PIECE), byref(got), byref(where)):
         if ctypes.get_last_error() == win32.HANDLE_EOF:
             return b""
-        raise ctypes.WinError(ctypes.get_last_error())
+        raise win32.error()
     return held.raw[: got.value]
 
 
@@ -101,7 +101,7 @@ def pwrite(handle: int, data: bytes, offset: int) -> int:
     done, where = ctypes.c_uint32(), win32.overlapped(offset)
     file = msvcrt.get_osfhandle(handle)
     if not win32.kernel.WriteFile(file, bytes(data), len(data), byref(done), byref(where)):
-        raise ctypes.WinError(ctypes.get_last_error())
+        raise win32.error()
     return done.value
 
 
@@ -111,7 +111,7 @@ def truncate(handle: int, size: int) -> None:
     try:
         end = ctypes.c_int64(size)
         if not win32.kernel.SetFileInformationByHandle(held, win32.END_OF_FILE, byref(end), 8):
-            raise ctypes.WinError(ctypes.get_last_error())
+            raise win32.error()
     finally:
         win32.kernel.CloseHandle(held)
 
@@ -200,7 +200,7 @@ def try_lock(handle: int) -> bool:
     error = ctypes.get_last_error()
     if error in {win32.LOCK_VIOLATION, win32.IO_PENDING}:
         return False
-    raise ctypes.WinError(error)
+    raise win32.error(error)
 
 
 def try_range(handle: int) -> bool:
@@ -217,7 +217,7 @@ def unlock(handle: int) -> None:
     """Release what `try_lock` took, without closing the file. OSError."""
     where = win32.overlapped(0)
     if not win32.kernel.UnlockFileEx(msvcrt.get_osfhandle(handle), 0, 1, 0, byref(where)):
-        raise ctypes.WinError(ctypes.get_last_error())
+        raise win32.error()
 
 
 def neighbour() -> str:

@@ -60,6 +60,7 @@ _NAMES = "has names or arguments of bytes that are not UTF-8; there they are UTF
 _LINK = "makes symbolic links, which need a privilege there"
 _SLOW = "measures times that Wine's start alone exceeds"
 _FAULT = "makes a call fail that only POSIX has"
+_PROGRAMS = "runs programs of POSIX, or a shell script in place of one"
 
 #: Single tests, as `file::test`, with one parameter or all; which need git or links is seen in their source, too.
 TESTS = {
@@ -102,6 +103,15 @@ TESTS = {
     "test_doctor_clients::test_what_is_broken_is_named_and_mended": _SLOW,
     "test_examples::test_wait_for_people": _SIGNAL,
     "test_front::test_the_sdk_is_not_waited_for": _SLOW,
+    "test_moved::test_a_project_that_was_moved[cp]": _PROGRAMS,
+    "test_moved::test_a_project_that_was_moved[tar]": _PROGRAMS,
+    "test_moved::test_a_project_that_was_moved[move]": _OPEN,
+    "test_registry::test_exit_of_the_process": "looks at a zombie, which only POSIX has",
+    "test_root_gone::test_a_root_that_was_renamed": _OPEN,
+    "test_server_together::test_a_server_starts_while_another_compacts": "has a named pipe",
+    "test_server_together::test_a_server_is_killed_while_it_compacts": "has a named pipe",
+    "test_server_together::test_the_folder_goes_while_a_server_runs": _OPEN,
+    "test_server_together::test_a_heartbeat_keeps_an_instance_alive": _SIGNAL,
     "test_server_stdio::test_signals_end_it_cleanly": _SIGNAL,
     "test_state::test_its_folders_are_private": _MODES,
     "test_state::test_private": _MODES,
@@ -109,8 +119,10 @@ TESTS = {
 }
 
 
-#: Fixtures that make a git repository, and what stands in the source of a test that does so itself.
+#: Fixtures that make a git repository, or a shell script in place of a program; and what stands in the source of a
+#: test that makes a repository, or links, itself.
 _WITH_GIT = {"repository", "golden", "well"}
+_WITH_SCRIPTS = {"desk"}
 _CALLS_GIT = re.compile(r"\bgit\(|\brepository\(|\[\"git\"")
 _MAKES_LINKS = re.compile(r"\bsymlink(_to)?\(|\bhardlink_to\(")
 
@@ -122,4 +134,5 @@ def left_out(item: pytest.Item) -> bool:
     source = inspect.getsource(item.function) if isinstance(item, pytest.Function) else ""
     if reason == _GIT or _WITH_GIT & set(getattr(item, "fixturenames", ())) or _CALLS_GIT.search(source):
         return shutil.which("git") is None
-    return bool(reason or _MAKES_LINKS.search(source))
+    scripted = bool(_WITH_SCRIPTS & set(getattr(item, "fixturenames", ())))
+    return bool(reason or scripted or _MAKES_LINKS.search(source))

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -36,13 +37,41 @@ PACKAGES = [
     "colorama",
     "pytest>=8.2,<10",
 ]
-PACKAGES += ["hypothesis>=6.100,<7"]
+PACKAGES += ["hypothesis>=6.100,<7", "textual>=8,<9", "apprise>=1.9"]
+_MORE = 3.0  #: seconds in which a process that has ended is heard out
 _COMPILER = "x86_64-w64-mingw32-gcc"
 ADVICE = "apt-get install wine64 gcc-mingw-w64-x86-64, then: make windows"
-#: Wine 8 lacks CopyFile2, which shutil.copy2 calls where it is offered, and what `platform` asks of WMI.
-_GAPS = (
-    'import _winapi, sys\n\nif hasattr(_winapi, "CopyFile2"):\n    del _winapi.CopyFile2\nsys.modules["_wmi"] = None\n'
-)
+#: Wine 8 lacks CopyFile2, which shutil.copy2 calls where it is offered, and what `platform` asks of WMI; and its
+#: GetFinalPathNameByHandle fails for names of more than 260 characters. PssCaptureSnapshot, by which Python asks for
+#: its parent, it does not have at all: the process would end.
+_GAPS = r"""
+import _winapi, ntpath, os, sys
+
+if hasattr(_winapi, "CopyFile2"):
+    del _winapi.CopyFile2
+sys.modules["_wmi"] = None
+final = ntpath._getfinalpathname
+
+
+def _final(path):
+    try:
+        return final(path)
+    except OSError as error:
+        if error.winerror != 234:
+            raise
+        return "\\\\?\\" + ntpath.abspath(path).removeprefix("\\\\?\\")
+
+
+def _parent():
+    from ctypes import WinDLL, c_size_t
+
+    held = (c_size_t * 6)()  # PROCESS_BASIC_INFORMATION
+    WinDLL("ntdll").NtQueryInformationProcess(c_size_t(2**64 - 1), 0, held, 48, None)
+    return held[5]
+
+
+ntpath._getfinalpathname, os.getppid = _final, _parent
+"""
 #: And the one function of bcryptprimitives.dll that programs built with today's Rust ask for.
 _PRNG = """#include <windows.h>
 BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
@@ -164,17 +193,20 @@ def run(
     timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
     """Run Windows' Python with these words to its end; what it printed."""
+    until, given = time.monotonic() + timeout, stdin or None
     with start(words, environ, cwd=cwd) as child:
-        try:
-            out, _ = child.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            child.kill()
+        while True:
+            ended = child.poll() is not None
             try:
-                out, _ = child.communicate(timeout=10)
-            except subprocess.TimeoutExpired as error:  # what it started still has the pipe
-                out = error.stdout or b""
-                child.stdout.close()  # type: ignore[union-attr]
-            out += b"\nit did not end in time\n"
+                out, _ = child.communicate(given, timeout=_MORE)
+                break
+            except subprocess.TimeoutExpired as error:
+                out, given = error.stdout or b"", None
+                if ended or time.monotonic() > until:  # ended: what it, or Wine, started still has the pipe
+                    child.kill()
+                    child.stdout.close()  # type: ignore[union-attr]
+                    out += b"" if ended else b"\nit did not end in time\n"
+                    break
     text = out.decode("utf-8", "replace").replace("\r\n", "\n")
     return subprocess.CompletedProcess(list(words), child.returncode, text, "")
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -102,6 +103,19 @@ Bus.wait = lambda *args, **more: (print("<press>", flush=True), wait(*args, **mo
 print("command:", main(["read", "--wait", "60"]), flush=True)
 """
 
+_BROKEN = """
+import os, signal, sys, threading, time
+from intercom.cli import main
+
+def press():
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.05)
+    signal.raise_signal(signal.SIGBREAK)  # Wine offers no way to press the key
+
+threading.Thread(target=press, daemon=True).start()
+sys.exit(main(["mcp"]))
+"""
+
 _CLOSED = """
 import subprocess, sys
 
@@ -113,9 +127,10 @@ for words in (["log", "--json"], ["log"], ["read", "--id", "roo"]):
 """
 
 _HOLDS = """
-import sys
-held = open(sys.argv[1], "rb")  # which lets nobody rename or remove the file
-print("held", flush=True)
+import ctypes, sys
+create = ctypes.WinDLL("kernel32").CreateFileW
+held = create(ctypes.c_wchar_p(sys.argv[1]), 0x8000_0000, int(sys.argv[2]), None, 3, 0x80, None)
+print("held", held != -1, flush=True)
 sys.stdin.readline()
 """
 
@@ -206,18 +221,36 @@ def test_the_official_client(root: Path, intercom: Shell) -> None:
     assert "from a client" in intercom(root, "log")
 
 
+@contextmanager
+def held(path: Path, share: int) -> Iterator[None]:
+    """Another program has the file open: it lets others read (1) and write (2), nobody rename or remove."""
+    with lab.start(["-c", _HOLDS, lab.path(path), str(share)]) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert b"held True" in holder.stdout.readline()
+        yield
+        holder.stdin.write(b"\n")
+
+
+def test_a_program_keeps_the_page_to_itself(root: Path, intercom: Shell) -> None:
+    """Who needs it says so in a line, and did nothing; once it is free nothing is missing."""
+    sent = [intercom(root, "send", "roo", "first").split()[-1]]
+    with held(root / ".claude" / "local" / "INTERCOM-testbox.md", 0):
+        said = intercom(root, "send", "roo", "never", code=1)
+    assert "nothing was sent. Another program keeps it open: close it there, and try again." in said
+    assert len(said.strip().splitlines()) == 1
+    sent.append(intercom(root, "send", "roo", "again").split()[-1])
+    assert ids(intercom(root, "log", "--json")) == sent
+
+
 def test_a_program_holds_the_page_open(root: Path, intercom: Shell) -> None:
     """It cannot be replaced then: it is written in place, and nothing is lost."""
     sent = [intercom(root, "send", "roo", f"number {number}").split()[-1] for number in range(4)]
     page = root / ".claude" / "local" / "INTERCOM-testbox.md"
-    with lab.start(["-c", _HOLDS, lab.path(page)]) as holder:
-        assert holder.stdout is not None
-        assert holder.stdin is not None
-        assert b"held" in holder.stdout.readline()
+    with held(page, 3):
         page.write_bytes(page.read_bytes().replace(b"number 2", b"num\0er 2"))
         intercom(root, "compact", "--keep", "2")
         assert ids(intercom(root, "log", "--json")) == sent
-        holder.stdin.write(b"\n")
     text = page.read_text("utf-8")
     assert [f"number {number}" in text for number in range(4)] == [False, False, True, True]
 
@@ -242,6 +275,28 @@ def test_ctrl_c(root: Path, intercom: Shell) -> None:
     shown = lab.at_console(["-c", _PRESSED], environ, when=b"<press>", keys=b"\x03")
     assert "server: 0" in shown
     assert "command: 130" in shown
+
+
+def test_ctrl_break(root: Path, intercom: Shell) -> None:
+    """Of a server, as the closing of its console: it ends in order."""
+    intercom(root, "init", "--client", "none")
+    environ = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox"}
+    greeting = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked: list[dict[str, object]] = [
+        {"id": 1, "method": "initialize", "params": greeting},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/call", "params": {"name": "intercomm_register", "arguments": {"name": "roo"}}},
+    ]
+    with lab.start(["-c", _BROKEN, lab.path(root / "go")], environ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for one in asked:
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **one}).encode() + b"\n")
+        server.stdin.flush()
+        while b'"id":2' not in (line := server.stdout.readline()):  # which only the whole server answers
+            assert line
+        (root / "go").touch()
+        assert server.wait(60) == 0
 
 
 def test_a_reader_that_leaves(root: Path, intercom: Shell) -> None:
