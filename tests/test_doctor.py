@@ -292,6 +292,12 @@ def hooks_twice(root: Path) -> None:
         (root / ".claude" / name).write_text(json.dumps({"hooks": hook}))
 
 
+def stray_elsewhere(root: Path) -> None:
+    """Another machine's page, brought by a sync tool, with an answer that names nobody."""
+    page = (root / ".claude" / "local" / "INTERCOM-testbox.md").read_text()
+    (root / ".claude" / "local" / "INTERCOM-laptop.md").write_text(f"{page}ok do it\n")
+
+
 @pytest.mark.parametrize(
     ("harm", "check", "state", "says", "do"),
     [
@@ -318,6 +324,7 @@ def hooks_twice(root: Path) -> None:
         (bad_repair, "settings", "wrong", "'sometimes'", "on, ask or off"),
         (bad_wait, "settings", "wrong", "permissions.wait is 'long'", "seconds"),
         (phantom, "names", "warning", "rooo", "correct the name"),
+        (stray_elsewhere, "lines", "warning", "which is laptop's, has lines that reach nobody (1)", "laptop tells"),
         (log_is_a_link, "page", "warning", "elsewhere.md", "put a file"),
         (stray, "archive", "warning", "notes.txt", "move it"),
         (conflict, "page", "warning", "git conflict", "take the lines"),

@@ -14,16 +14,22 @@ from pathlib import Path
 
 from intercom.core.config import Config, log_machine
 from intercom.core.display import value
+from intercom.core.errors import StorageError
 from intercom.core.message import ALL, RESERVED, machine_of
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.doctor.storage import Seen
+from intercom.format import MESSAGE, parse
+from intercom.format.near import near_misses
+from intercom.format.roster import Roster
 from intercom.repair.unheard import still
 from intercom.store.index import Index
 from intercom.store.log.ledger import Ledger
+from intercom.store.state.known import front_matter_agents
 from intercom.system.files import check_regular, read_from
 
 _CONFLICT = re.compile(rb"^(?:<{7}|>{7})(?:[ \t]|\r?$)", re.MULTILINE)
 _SEGMENT = re.compile(r"INTERCOM-(.+)-\d+\.md\Z", re.IGNORECASE)
+_LONGEST = 4 * 1024 * 1024  #: bytes of another machine's page that is looked at; compaction keeps one far below
 _OWN = ("damaged",)  #: other things that Intercom keeps in the archive
 
 
@@ -98,7 +104,23 @@ def lines(config: Config, seen: Seen) -> Finding:
         count = "1 line reaches" if len(found) == 1 else f"{len(found)} lines reach"
         says = f"{count} nobody, or not everybody they name; the first: {value(found[0].line[:200])} ({found[0].why})"
         return Finding("lines", WARNING, says, f"write instead: {value(found[0].instead[:200])}")
+    for machine, name in config.other_logs():
+        if near := _elsewhere(config.folder / name):
+            says = f"{name}, which is {machine}'s, has lines that reach nobody ({len(near)}); the first: {near[0]}"
+            return Finding("lines", WARNING, says, f"{machine} tells its people; or write it into {config.log.name}")
     return Finding("lines", OK, "whatever people wrote into the page reaches somebody")
+
+
+def _elsewhere(path: Path) -> list[str]:
+    """The near misses of another machine's page, as far as the page itself tells who is known there."""
+    try:
+        plain = os.stat(path, follow_symlinks=False)
+        page = read_from(path) if stat.S_ISREG(plain.st_mode) and plain.st_size <= _LONGEST else None
+    except (OSError, StorageError):
+        return []
+    by_tools = [entry for entry in parse(page or b"") if entry.kind == MESSAGE and entry.id is not None]
+    roster = Roster((*front_matter_agents(page or b""), *(one.sender for one in by_tools)))
+    return [value(one.line[:200]) for one in near_misses(parse(page or b"", roster), roster)]
 
 
 def _opened(path: Path) -> sqlite3.Connection:
