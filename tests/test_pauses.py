@@ -122,6 +122,29 @@ def test_who_keeps_it_open_is_not_waited_for_long(bus: Bus, monkeypatch: pytest.
         assert "were put back" in said(bus)[0]
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["## [2026-01-12 10:00] user -> roo\n", "## [2026-01-12 10:00] user -> roo\n\n", "@roo\n", "user → roo:\n"],
+)
+def test_an_agent_sends_between_header_and_text(bus: Bus, header: str) -> None:
+    """Two `echo >> log`, and nobody has it open between: what an agent sends comes at once, and above the header."""
+    talk(bus, 2)
+    _read(bus)
+    with bus.config.log.open("a", encoding="utf-8") as file:
+        file.write(header)
+    with Bus.open(bus.config.root) as other:
+        other.send("roo", "meanwhile", sender="claude-code")
+        assert _read(bus) == ["meanwhile"]
+        other.send("roo", "and again", sender="claude-code")
+    with bus.config.log.open("a", encoding="utf-8") as file:
+        file.write("please stop\n")
+    assert _read(bus) == ["and again", "please stop"]
+    assert said(bus) == []
+    page = bus.config.log.read_text(encoding="utf-8")
+    assert f"{header}please stop\n" in page
+    assert page.count("meanwhile") == page.count("and again") == 1
+
+
 _ASKER = """
 import fcntl, os, signal, sys, time
 page = os.open(sys.argv[1], os.O_RDONLY)

@@ -20,11 +20,15 @@ _SETTLE_MOST = 1.0
 
 def in_hand(path: Path) -> bool:
     """Whether some program is in the middle of writing the file: it has it open, and somebody wrote to it lately."""
+    return lately(path) and being_written(path) is True
+
+
+def lately(path: Path) -> bool:
+    """Whether somebody wrote to the file so lately that they may not be done, wherever the system does not tell."""
     try:
-        since = time.time() - path.stat().st_mtime
+        return abs(time.time() - path.stat().st_mtime) < PATIENCE
     except OSError:
         return False
-    return -PATIENCE < since < PATIENCE and being_written(path) is True
 
 
 def settle(live: Path) -> None:

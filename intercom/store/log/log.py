@@ -27,14 +27,18 @@ from intercom.store.log.in_place import finish
 from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
 from intercom.system import host
-from intercom.system.files import open_regular, read_from, storage, write_all
+from intercom.system.files import open_regular, opened, read_from, storage, write_all
 from intercom.system.folders import file_size, fingerprint_of
 from intercom.system.lock import WAIT, WriterLock
-from intercom.system.still import in_hand
+from intercom.system.still import in_hand, lately
 
 _LONG = 4 * 1024 * 1024  #: bytes; work on less is done before anybody loses patience
 _PACE = 2 / 1_000_000  #: seconds per byte to promise for work under the lock: ten times what it takes
 _DRAFT = re.compile(r"\.(?:INTERCOM-.*\.md.*|base\.INTERCOM-.*|ledger)\.\d+\.tmp", re.IGNORECASE | re.DOTALL)
+_BEGUN = re.compile(
+    rb"(?:\A|\n)[ \t]*(?:#{1,3}[ \t]*\[[^\n]*|@[\w.-]{1,64}:?|[^\n]{1,80}(?:\xe2\x86\x92|->)[^\n]{1,80}:)[ \t\r\n]*\Z"
+)
+_HEADER = 512  # bytes; as long as a header gets
 _OPEN = os.O_RDWR | os.O_APPEND
 
 
@@ -239,7 +243,14 @@ class Log:
         with suppress(OSError):
             if self._left is not None and self._left.page == fingerprint_of(os.stat(self._page)):
                 return False
-        return in_hand(self.live)
+        return lately(self.live) and (self._begun() or in_hand(self.live))
+
+    def _begun(self) -> bool:
+        """Whether the page ends in a header by hand without a text, which may come with the next `echo >>`."""
+        with suppress(OSError), opened(self.live) as file:
+            file.seek(-min(_HEADER, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            return _BEGUN.search(file.read()) is not None
+        return False
 
     def _as_left(self, page: int) -> Head | None:
         """The base's head, if page, base and ledger are as our last append left them. OSError."""
