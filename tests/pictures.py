@@ -66,8 +66,11 @@ def earlier(messages: list[Message]) -> list[Message]:
 
 async def screen(root: Path) -> str:
     """The picture of the screen."""
+    from textual import constants
+
     from intercom.cli.tui.app import Ui
 
+    setattr(constants, "COLOR_SYSTEM", "truecolor")  # noqa: B010  # whatever the terminal is that this is made in
     app = Ui(load(root))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(1.0)
@@ -97,6 +100,7 @@ def main() -> None:
         root = Path(folder, "importer")
         root.mkdir()
         os.environ["INTERCOM_ROOT"] = str(root)
+        os.environ.pop("NO_COLOR", None)
         with Bus.open(root) as bus:
             day(bus)
         with Crew.open(root) as crew:

@@ -250,7 +250,7 @@ def test_history_without_end(project: Path, bus: Bus, monkeypatch: pytest.Monkey
         await until(pilot, lambda: numbers(talk) == list(range(1, 151)))
         with Bus.open(project) as other:
             other.send("master", "the newest", sender="worker-1")
-        await app.on_frame_changed()
+        await app.redraw()
         assert numbers(talk) == list(range(1, 151))
         while "the newest" not in bodies(app):
             end = numbers(talk)[-1]
@@ -521,6 +521,8 @@ def test_it_looks_as_it_did(
     project: Path, worker: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     """The pictures in `snapshots/`, which somebody looked at; UPDATE_SNAPSHOTS=1 makes them anew."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "truecolor")
     monkeypatch.setattr("intercom.cli.tui.talk.local_stamp", lambda _: "2026-03-02 10:15:00")
     monkeypatch.setattr("intercom.cli.tui.panels.since", lambda _: "5 min")
     with Bus.open(project) as bus:

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.color import ColorType
+from textual.events import Key
 from textual.pilot import Pilot
-from textual.widgets import Footer, OptionList, TabbedContent
+from textual.widgets import Footer, Input, OptionList, TabbedContent
 
 from intercom import Bus
 from intercom.cli.tui.app import HELP, Ui
@@ -121,29 +123,56 @@ def test_by_mouse(project: Path) -> None:
     play(project, scene)
 
 
-def test_without_colours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With NO_COLOR a colour is no shade of grey that cannot be read: each word stands out from what is behind it."""
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "truecolor")
+@pytest.mark.parametrize(("system", "none"), [("truecolor", True), ("standard", True), ("standard", False)])
+def test_few_colours_or_none(project: Path, monkeypatch: pytest.MonkeyPatch, *, system: str, none: bool) -> None:
+    """With NO_COLOR there is none, and what is highlighted is underlined; with 16 there is no other."""
+    if none:
+        monkeypatch.setenv("NO_COLOR", "1")
+    else:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", system)
     with Bus.open(project) as bus, Crew.open(project) as crew:
         bus.add_agents(["worker-1", "worker-2"])
         crew.sessions.record("worker-1", state="blocked", pid=os.getpid())
         bus.send("user", "What now?", sender="worker-1", type="question")
 
+    def colours(app: Ui) -> set[ColorType]:
+        parts = [part for strip in app.screen._compositor.render_strips() for part in strip if part.style]
+        both = [colour for part in parts if part.style for colour in (part.style.color, part.style.bgcolor)]
+        return {colour.type for colour in both if colour is not None}
+
+    def underlined(app: Ui) -> str:
+        parts = [part for strip in app.screen._compositor.render_strips() for part in strip if part.style]
+        return "".join(part.text for part in parts if part.style and part.style.underline)
+
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: len(bodies(app)) == 1 and app.query_one(Waits).chosen)
         await see(app, pilot, "needs you", "worker-1", "1 waits for you")
-        found = set()
-        for strip in app.screen._compositor.render_strips():
-            for text, style, _ in strip:
-                word = text.strip()
-                if word in {"needs you", "!", "worker-1", "1 unread", "1 waits for you"} and style:
-                    found.add(word)
-                    assert style.color is not None
-                    assert style.bgcolor is not None
-                    front, back = (one.get_truecolor() for one in (style.color, style.bgcolor))
-                    assert abs(sum(front) - sum(back)) > 200, (word, front, back)
-        assert {"needs you", "!", "worker-1", "1 waits for you"} <= found
+        if none:
+            await until(pilot, lambda: colours(app) == {ColorType.DEFAULT})
+            await until(pilot, lambda: "What now?" in underlined(app))
+        else:
+            await until(pilot, lambda: colours(app) == {ColorType.DEFAULT, ColorType.STANDARD})
+
+    play(project, scene)
+
+
+def test_typed_at_once(project: Path) -> None:
+    """What follows a key that opens a line, before it is there, is typed into that line, and is not keys."""
+    with Bus.open(project) as bus:
+        bus.add_agents(["worker-1"])
+        bus.send("user", "What now?", sender="worker-1", type="question")
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.query_one(Waits).chosen)
+        for opens, words in (("slash", "made"), ("r", "made"), ("w", "made")):
+            for key in (opens, *words):
+                app.post_message(Key(key, None if key == "slash" else key))
+            await until(pilot, lambda: isinstance(app.focused, Input) and app.focused.value == "made")
+            await pilot.press("escape")
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+        assert app.picture is not None
+        assert app.picture.unread == 1
 
     play(project, scene)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from intercom.cli import show
 from intercom.cli.session import Asked, open_bus, warn
 from intercom.core.config import load
 from intercom.core.errors import UsageError
 from intercom.core.signature import Arg
+
+if TYPE_CHECKING:
+    from intercom.cli.tui.app import Ui
 
 
 def ui(
@@ -20,8 +24,9 @@ def ui(
     """Show who works, what was said and what waits for you, and answer with a key."""
     if plain:
         return _lines(asked)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("ui needs a terminal; nothing was shown. In a pipe: intercom ui --plain, or intercom status")
+    from intercom.cli.tui import terminal
+
+    terminal.require()
     try:
         from intercom.cli.tui.app import Ui
     except ModuleNotFoundError as error:
@@ -39,9 +44,23 @@ def ui(
             config = bus.config
     screen = Ui(config)
     screen.run()
+    _leave(screen)
     if screen.failed is not None:
         raise screen.failed
-    return 0
+    return screen.return_code or 0
+
+
+def _leave(screen: Ui) -> None:
+    """Wait for what a key had begun on the bus, such as a message that is not sent yet; not for ever."""
+    from intercom.cli.tui.source import UNHURRIED
+
+    if screen.source.ended(UNHURRIED):
+        return
+    show.note("the bus is busy; waiting until it has done what was asked of it (Ctrl-C: leave it undone)")
+    try:
+        screen.source.ended(None)
+    except KeyboardInterrupt:
+        os._exit(130)  # the thread that waits would be waited for
 
 
 def _lines(asked: Asked) -> int:

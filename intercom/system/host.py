@@ -13,6 +13,7 @@ if sys.platform == "win32":
 else:
     from intercom.system.posix import *  # noqa: F403
     from intercom.system.posix_processes import *  # noqa: F403
+    from intercom.system.posix_terminal import *  # noqa: F403
 
 __all__ = [
     "EDITOR",
@@ -42,6 +43,7 @@ __all__ = [
     "make_private",
     "named",
     "neighbour",
+    "on_end",
     "on_stop",
     "open_file",
     "parents",

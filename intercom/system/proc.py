@@ -117,22 +117,35 @@ def piped(args: Sequence[str], data: bytes) -> Iterator[IO[bytes]]:
 
 def feed(args: Sequence[str], data: bytes) -> None:
     """Run `args` in this terminal, with `data` as its standard input, to its end. ProgramMissing, CommandFailed."""
-    import signal
     import subprocess
 
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program in the terminal
-    try:
-        child = subprocess.Popen(list(args), stdin=subprocess.PIPE)
-    except FileNotFoundError:
-        raise missing(args[0]) from None
-    except (OSError, ValueError) as error:
-        raise CommandFailed(f"{_shown(args)} could not be started: {error}.") from None
-    else:
+    with _uninterrupted():
+        try:
+            child = subprocess.Popen(list(args), stdin=subprocess.PIPE)
+        except FileNotFoundError:
+            raise missing(args[0]) from None
+        except (OSError, ValueError) as error:
+            raise CommandFailed(f"{_shown(args)} could not be started: {error}.") from None
         with suppress(BrokenPipeError):
             child.communicate(data)
         child.wait()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Within it, the keys that interrupt are only for the program in the terminal, which inherits nothing of that."""
+    import signal
+    import threading
+
+    names = [name for name in ("SIGINT", "SIGQUIT") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        names = []  # only that one hears signals
+    before = [(getattr(signal, name), signal.signal(getattr(signal, name), lambda *_: None)) for name in names]
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before:
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def detach(
@@ -178,7 +191,8 @@ def attended(args: Sequence[str]) -> int:
     from shutil import which
 
     try:
-        return subprocess.call([which(args[0]) or args[0], *args[1:]])
+        with _uninterrupted():
+            return subprocess.call([which(args[0]) or args[0], *args[1:]])
     except OSError:
         return 127
 

@@ -65,6 +65,10 @@ class Watch:
             return None
         return observer
 
+    def wake(self) -> None:
+        """End a wait in another thread."""
+        self._changed.set()
+
     def wait(self, seconds: float) -> bool:
         """Wait for a change, at most `seconds`; returns whether there was one."""
         deadline = time.monotonic() + seconds

@@ -317,6 +317,10 @@ def widen_pipe(pipe: IO[bytes], size: int) -> None:
     """Do nothing: the size of a pipe's buffer is set when it is made."""
 
 
+def on_end(loop: asyncio.AbstractEventLoop, terminal: int, end: Callable[[int], None]) -> None:
+    """Do nothing: the system ends what runs in a console that is closed."""
+
+
 def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
     """Have the running loop call `stop` when this process is terminated or interrupted."""
     import signal

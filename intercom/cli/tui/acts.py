@@ -54,9 +54,18 @@ def say(crew: Crew, to: str, text: str, answers: Message | None = None) -> str:
     return said
 
 
-def reply(crew: Crew, answers: Message, text: str) -> str:
-    """As `say`, to a message as it was read; also Refused if that has changed."""
-    if find(crew, answers.id).body != answers.body:
+class Read(NamedTuple):
+    """A message as a person read it."""
+
+    ident: str
+    sender: str
+    text: str
+
+
+def reply(crew: Crew, read: Read, text: str) -> str:
+    """As `say`, to a message as it was read; also Refused if that has changed, NotFound if it is gone."""
+    answers = find(crew, read.ident)
+    if answers.body != read.text:
         raise Refused(f"what {answers.sender} wrote was changed meanwhile; nothing was sent. Read it again.")
     return say(crew, answers.sender, text, answers)
 

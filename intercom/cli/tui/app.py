@@ -5,11 +5,12 @@ A key that answers a permission counts only if the request was on the screen lon
 
 from __future__ import annotations
 
+import io
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import redirect_stdout
 from functools import partial
 from typing import ClassVar
 
@@ -17,9 +18,11 @@ from rich.text import Text
 from textual import work
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.widgets import OptionList, Static, TabbedContent
 
 from intercom.cli.tui import acts, dialogs
+from intercom.cli.tui.acts import Read
 from intercom.cli.tui.dialogs import Ask, Choose, Decide, Search, Show
 from intercom.cli.tui.frame import Frame
 from intercom.cli.tui.panels import Queue, Waits, Who
@@ -42,7 +45,7 @@ t             the thread of the message in focus, or of the question
 y             one type of messages              Escape all messages again
 /             search while you type              f      fold threads
 m             mark all that is for you as read
-e             edit the log in $EDITOR            q      quit
+e             edit the log in $EDITOR            q      quit (Ctrl-Z: leave for a while, back with fg)
 """
 #: Keys about things that the other tabs do not show.
 _TALK_ONLY = {"answer", "reply", "search", "thread", "type", "fold"}
@@ -109,10 +112,10 @@ class Ui(Frame):
         found: Item | None = self.part(Waits).chosen if self._talks else None
         return found
 
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Show the conversation of an agent, the diff of a branch, or reply to a question."""
         if event.option_list.id == "who":
-            await self._filter(about=self.part(Who).chosen)
+            self._start(partial(self._filter, about=self.part(Who).chosen))
         elif event.option_list.id == "queue":
             self.action_diff()
         elif event.option_list.id == "waits" and (item := self._chosen()) is not None and item.kind == QUESTION:
@@ -144,20 +147,53 @@ class Ui(Frame):
         done = await self.ask(lambda crew: acts.answer(crew, item, decision))
         if done is not None:
             self.notify(sentence(done.said), severity="warning" if done.changed else "information", markup=False)
-        await self.on_frame_changed()
+        await self.redraw()
 
-    @work
-    async def action_reply(self) -> None:
-        """Answer the highlighted question, or the message in focus."""
-        ident = self._message()
-        if not ident:
+    def action_reply(self) -> None:
+        """Answer the highlighted question, or the message in focus, as it is shown."""
+        item, card = self._chosen(), self.focused
+        if isinstance(card, Card):
+            message = card.one.message
+            self._reply(Read(message.id, message.sender, message.body))
+        elif item is not None and item.kind == QUESTION:
+            self._reply(Read(item.key, item.who, item.detail))
+        else:
             self.notify("highlight a question, or go to a message", severity="warning")
-            return
-        text = ""
-        while (answers := await self.ask(lambda crew: acts.find(crew, ident))) is not None:
-            text = await self.push_screen_wait(Ask(f"To {answers.sender}, who wrote:\n{answers.body}", text))
-            if not text.strip() or await self.do(partial(acts.reply, answers=answers, text=text)):
-                return
+
+    def _reply(self, read: Read, text: str = "") -> None:
+        async def send(text: str) -> None:
+            if not await self.do(partial(acts.reply, read=read, text=text)):
+                now = await self.ask(lambda crew: acts.find(crew, read.ident))
+                if now is not None:
+                    self._reply(read._replace(text=now.body), text)
+
+        self._ask(Ask(f"To {read.sender}, who wrote:\n{read.text}", text), send)
+
+    def action_write(self) -> None:
+        """Write to the highlighted agent."""
+        if name := self._worker():
+            self._write_to(name)
+
+    def _write_to(self, name: str, text: str = "") -> None:
+        async def send(text: str) -> None:
+            if not await self.do(partial(acts.say, to=name, text=text)):
+                self._write_to(name, text)
+
+        self._ask(Ask(f"To {name}:", text), send)
+
+    def _ask(self, dialog: Ask | Choose, use: Callable[[str], Awaitable[None]]) -> None:
+        """Open a dialog at once, so that what is typed next is typed there, and use its answer, if there is one."""
+
+        def answered(text: str | None) -> None:
+            if text is not None and text.strip():
+                self._start(partial(use, text))
+
+        self.push_screen(dialog, answered)
+
+    def on_key(self, event: Key) -> None:
+        """Type what came before a dialog took keys."""
+        if isinstance(self.screen, Ask) and event.character is not None and event.is_printable:
+            self.screen.typed(event.character)
 
     def _message(self) -> str:
         """The message in focus, else the highlighted question; "" for none."""
@@ -165,14 +201,6 @@ class Ui(Frame):
         if isinstance(card, Card):
             return card.one.message.id
         return item.key if item is not None and item.kind == QUESTION else ""
-
-    @work
-    async def action_write(self) -> None:
-        """Write to the highlighted agent."""
-        name, text = self._worker(), ""
-        while name and (text := await self.push_screen_wait(Ask(f"To {name}:", text))).strip():
-            if await self.do(partial(acts.say, to=name, text=text)):
-                return
 
     @work
     async def action_nudge(self) -> None:
@@ -207,29 +235,49 @@ class Ui(Frame):
             return
         shown = await self.ask(lambda crew: acts.peek(crew, name))
         if shown is not None and shown.there:
-            self._run("attach", name)
+            self._open_terminal(name)
         elif shown is not None:
             self.notify(sentence(shown.text), severity="warning", markup=False)
 
+    def _open_terminal(self, name: str) -> None:
+        from intercom.system import proc
+
+        line = [sys.executable, "-m", "intercom", "attach", name, "--root", os.fspath(self._config.root)]
+        codes: list[int] = []
+        self._outside(lambda: codes.append(proc.attended(line)))
+        if codes and codes[0]:
+            self.notify(f"intercom attach ended with {codes[0]}", severity="error")
+        self.post_message(self.Changed())
+
     def action_edit(self) -> None:
         """Edit the log."""
-        self._run("edit")
+        from intercom.cli.edit import edit
+        from intercom.cli.session import Asked
 
-    def _run(self, *words: str) -> None:
-        line = [sys.executable, "-m", "intercom", *words, "--root", os.fspath(self._config.root)]
-        codes: list[int] = []
-        self._outside(lambda: codes.append(subprocess.run(line, check=False).returncode))  # noqa: S603  # ourselves
-        if codes and codes[0]:
-            self.notify(f"intercom {words[0]} ended with {codes[0]}", severity="error")
+        said = io.StringIO()  # of the command; the editor has the terminal
+
+        def act() -> None:
+            with redirect_stdout(said):
+                edit(Asked(os.fspath(self._config.root)))
+
+        self._outside(act)
+        if told := sentence(said.getvalue()):
+            self.notify(told, markup=False)
         self.post_message(self.Changed())
 
     def _outside(self, act: Callable[[], object]) -> bool:
-        """Run something with the normal terminal; False if there is none."""
+        """Run something with the normal terminal; False if there is none. Errors are shown once it is back."""
+        failed: IntercomError | OSError | None = None
         try:
-            with self.suspend():
-                act()
+            with self.suspend():  # which does not come back from an exception
+                try:
+                    act()
+                except (IntercomError, OSError) as error:
+                    failed = error
         except SuspendNotSupported:
             return False
+        if failed is not None:
+            self.trouble(failed)
         return True
 
     @work
@@ -256,7 +304,8 @@ class Ui(Frame):
 
     async def _filter(self, **more: str | None) -> None:
         talk = self.part(Talk)
-        await talk.show(talk.wanted._replace(**more))
+        with self.told():
+            await talk.show(talk.wanted._replace(**more))
 
     @work
     async def action_thread(self) -> None:
@@ -268,37 +317,41 @@ class Ui(Frame):
         else:
             await self._filter(thread=message.thread)
 
-    @work
-    async def action_type(self) -> None:
+    def action_type(self) -> None:
         """Show only messages of one type."""
-        kind = await self.push_screen_wait(Choose("Only messages of the type", sorted(kind for kind, _ in KINDS)))
-        if kind:
+
+        async def use(kind: str) -> None:
             await self._filter(type=kind)
 
+        self._ask(Choose("Only messages of the type", sorted(kind for kind, _ in KINDS)), use)
+
+    @work
     async def action_fold(self) -> None:
         """Fold or unfold threads."""
         await self.part(Talk).fold()
 
-    @work
-    async def action_search(self) -> None:
+    def action_search(self) -> None:
         """Search messages while words are typed."""
         talk = self.part(Talk)
 
         async def find(words: str) -> None:
             try:
                 await talk.show(None if words.strip() else talk.wanted, words.strip())
-            except IntercomError:
+            except (IntercomError, OSError):
                 pass  # an unfinished phrase
 
-        words = await self.push_screen_wait(Search('Search all messages: words, a "phrase", prefix*', find))
-        try:
-            await talk.show(words=words.strip())
-        except IntercomError as error:
-            self.notify(sentence(str(error)), severity="error", markup=False)
+        async def end(words: str) -> None:
+            with self.told():
+                await talk.show(words=words.strip())
 
+        dialog = Search('Search all messages: words, a "phrase", prefix*', find)
+        self.push_screen(dialog, lambda words: self._start(partial(end, words or "")))
+
+    @work
     async def action_everything(self) -> None:
         """Show all messages again."""
-        await self.part(Talk).show()
+        with self.told():
+            await self.part(Talk).show()
 
     def action_keys(self) -> None:
         """Show what the keys do."""
@@ -312,18 +365,29 @@ class Ui(Frame):
         self.part(TabbedContent).active = which
         self.part({"talk-tab": "#waits", "queue-tab": "#queue"}.get(which, f"#{which} VerticalScroll")).focus()
 
-    async def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
+    def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
         """Load a tab's content each time it is shown."""
         self.refresh_bindings()
         if event.pane.id == "talk-tab":
             self.tell_in_full()
         elif event.pane.id == "queue-tab":
-            self.part(Queue).show(await self.ask(acts.queue) or [])
+            self._start(self._load_queue)
         elif event.pane.id == "health-tab":
-            from rich.table import Table
+            self._start(self._load_health)
 
-            table = Table.grid(padding=(0, 2, 0, 0))
-            for state, check, says, do in await self.ask(acts.health) or []:
-                told = Text(sentence(says)).append(f"\n→ {sentence(do)}" if do else "", "bold")
-                table.add_row(Text(state, "" if state == "ok" else shade("bold red")), Text(check, "dim"), told)
-            self.part("#health", Static).update(table)
+    async def _load_queue(self) -> None:
+        rows = await self.ask(acts.queue) or []
+        if not self.over:
+            self.part(Queue).show(rows)
+
+    async def _load_health(self) -> None:
+        from rich.table import Table
+
+        found = await self.ask(acts.health) or []
+        if self.over:
+            return
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for state, check, says, do in found:
+            told = Text(sentence(says)).append(f"\n→ {sentence(do)}" if do else "", "bold")
+            table.add_row(Text(state, "" if state == "ok" else shade("bold red")), Text(check, "dim"), told)
+        self.part("#health", Static).update(table)

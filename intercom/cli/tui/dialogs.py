@@ -47,6 +47,13 @@ class Ask(ModalScreen[str]):
                 yield Static(Text("\n".join(framed(self._about, ""))))
             yield Input(self._begun, placeholder="Enter sends, Escape leaves")
 
+    def typed(self, text: str) -> None:
+        """Take what was typed before this took keys."""
+        if lines := self.query(Input):
+            lines.first().insert_text_at_cursor(text)
+        else:
+            self._begun += text
+
     def on_resize(self) -> None:
         """Leave room for the input line, however long the subject is."""
         self.query_one(VerticalScroll).styles.max_height = max(1, self.size.height - 4)

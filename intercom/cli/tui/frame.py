@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.css.query import NoMatches
 from textual.events import Resize
@@ -18,14 +22,17 @@ from textual.message import Message as Event
 from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static, TabbedContent, TabPane
 
+from intercom.cli.tui.asking import Asker
 from intercom.cli.tui.panels import Queue, Waits, Who
 from intercom.cli.tui.source import Picture, Source
 from intercom.cli.tui.talk import Talk
+from intercom.cli.tui.terminal import own_colours
 from intercom.cli.tui.waits import CONFLICT, MERGE, PERMISSION, QUESTION, UNVERIFIED, Item
 from intercom.core.config import Config
 from intercom.core.display import framed, sentence, value
 from intercom.core.errors import IntercomError
 from intercom.core.fleet_words import IDLE, STUCK, WORKING
+from intercom.system import host
 
 if TYPE_CHECKING:
     from intercom.fleet.alerts import Alert
@@ -41,6 +48,8 @@ _HINTS = {
     CONFLICT: "2 queue",
     MERGE: "2 queue",
 }
+_LEAVES = 3.0  #: seconds until a screen without a terminal ends, whatever it waits for
+_SIXTEEN = "ansi-dark"  #: the theme for terminals of 16 colours: it takes the terminal's own, and mixes none
 _PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
 
@@ -53,11 +62,12 @@ class Ground(Screen[None]):
             self.app.tell_in_full()
 
 
-class Frame(App[None]):
+class Frame(Asker):
     """The screen of one project, without its keys."""
 
     TITLE = "intercom"
     ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", show=False, priority=True)]
     CSS = """
     Screen { overflow: hidden; }
     TabbedContent, TabPane, ContentSwitcher { height: 1fr; }
@@ -78,13 +88,18 @@ class Frame(App[None]):
     OptionList { text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1; }
     #talk, #detail { scrollbar-size-vertical: 1; }
     TabPane { padding: 0; }
+    OptionList:nocolor > .option-list--option-highlighted { text-style: bold underline; }
+    #who:nocolor:focus, #talk:nocolor:focus-within, #right:nocolor:focus-within { border: heavy $primary; }
     """
 
     class Changed(Event):
         """Something happened on the bus."""
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        own = own_colours()
+        super().__init__(ansi_color=own or None)
+        if own and _SIXTEEN in self.available_themes:
+            self.theme = _SIXTEEN
         self._config = config
         self.source = Source(str(config.root), lambda: self.post_message(self.Changed()))
         self.picture: Picture | None = None
@@ -94,6 +109,7 @@ class Frame(App[None]):
         self._told: Item | None = None  #: the item shown in full
         self._read: tuple[Item | None, float] = (None, 0.0)  #: the item last seen in full, and since when
         self._titled = ""
+        self._leaving = False
 
     def get_default_screen(self) -> Screen[None]:
         """The screen that holds the layout."""
@@ -105,7 +121,7 @@ class Frame(App[None]):
         with TabbedContent(initial="talk-tab"):
             with TabPane("1 Talk", id="talk-tab"), Container(id="main"):
                 yield Who(id="who")
-                yield Talk(self.source)
+                yield Talk(self.source, self.told)
                 with Vertical(id="right") as right:
                     right.border_title = "Waits for you"
                     yield Waits()
@@ -120,6 +136,9 @@ class Frame(App[None]):
     async def on_mount(self) -> None:
         """Draw it, and start watching."""
         self.part(Waits).focus()
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # else only what changes is drawn
+        if not self.is_headless:
+            host.on_end(asyncio.get_running_loop(), sys.__stdin__.fileno(), self._ended)  # type: ignore[union-attr]
         self._start(self._begin)  # the frame is on the screen before that
 
     async def _begin(self) -> None:
@@ -131,7 +150,7 @@ class Frame(App[None]):
             return
         if self.source.closed:
             return
-        await asyncio.gather(self.on_frame_changed(), self.part(Talk).show())
+        await asyncio.gather(self.redraw(), self._show())
         if self.over:
             return
         self.source.watch(self._config.folder)
@@ -139,7 +158,24 @@ class Frame(App[None]):
         await self.ask(self.source.prepare, lists=True)
         if self.source.trouble and not self.over:
             self.notify(sentence(self.source.trouble), severity="warning", markup=False)
-        await self.on_frame_changed()
+        await self.redraw()
+
+    async def _show(self) -> None:
+        with self.told():
+            await self.part(Talk).show()
+
+    def _ended(self, status: int) -> None:
+        """Leave: the process is to end, or its terminal is gone, and then nothing else can be waited for."""
+
+        def force() -> None:
+            time.sleep(_LEAVES)
+            os._exit(status)
+
+        if self._leaving:
+            return
+        self._leaving = True
+        threading.Thread(target=force, daemon=True).start()
+        self.exit(return_code=status)
 
     def _start(self, work: Any) -> None:
         """Start background work; takes a function, as a closing screen would leave a coroutine unawaited."""
@@ -171,7 +207,11 @@ class Frame(App[None]):
 
     # -- drawing ----------------------------------------------------------------------------------
 
-    async def on_frame_changed(self) -> None:
+    def on_frame_changed(self) -> None:
+        """Redraw; keys do not wait for that."""
+        self._start(self.redraw)
+
+    async def redraw(self) -> None:
         """Redraw; once more if something happened meanwhile."""
         self._again = True
         if self._drawing or self.over:
@@ -189,14 +229,22 @@ class Frame(App[None]):
     async def _talk(self) -> None:
         """Update the conversation, which does not wait for the lists."""
         if not self.over and self.picture is not None:
-            try:
+            with self.told():
                 await self.part(Talk).refresh_end()
-            except (IntercomError, OSError) as error:
-                self.notify(sentence(str(error)), severity="error", markup=False)
 
     async def _draw(self) -> None:
-        found = await self.ask(self.source.picture, lists=True)
-        if found is None or self.over:
+        if self.source.closed:
+            return
+        found: Picture | None
+        try:
+            found = await self.patiently(self.source.ask(self.source.picture, lists=True))
+            self.behind = ""
+        except (IntercomError, OSError) as error:
+            found, self.behind = self.picture, sentence(str(error))
+        if self.over:
+            return
+        if found is None:
+            self.draw_top()
             return
         if found.due and not self._telling:
             self._telling = True
@@ -232,15 +280,28 @@ class Frame(App[None]):
             return
         self.part(Who).show(found.agents)
         self.part(Waits).show(found.waits)
+        self.draw_top()
+        self.tell_in_full()
+
+    def draw_top(self) -> None:
+        """Draw the top line, and what keeps the screen from being up to date."""
+        found, top = self.picture, Text(f"intercom {value(self._config.root.name)}  ", "bold")
+        if self.over:
+            return
+        trouble = f"not up to date: {self.behind}" if self.behind else "the bus is busy" if self.slow else ""
+        if trouble:
+            top.append(trouble, "bold reverse").append("  ")
+        if found is not None:
+            self._count(found, top)
+        self.part("#top", Static).update(top)
+
+    def _count(self, found: Picture, top: Text) -> None:
         groups = [agent.group for agent in found.agents]
         waiting = f"{len(found.waits)} wait for you" if len(found.waits) != 1 else "1 waits for you"
         parts = [waiting if found.waits else "nothing waits", f"{found.unread} unread"]
         parts += [f"{groups.count(group)} {group}" for group in (STUCK, WORKING, IDLE) if group in groups]
-        top = Text(f"intercom {value(self._config.root.name)}  ", "bold")
         top.append(parts[0], "bold reverse" if found.waits else "dim").append("  ".join(["", *parts[1:]]), "dim")
-        self.part("#top", Static).update(top)
         self._title(f"intercom {value(self._config.root.name)}" + (f": {waiting}" if found.waits else ""))
-        self.tell_in_full()
 
     def _title(self, text: str) -> None:
         """Set the terminal window's title, for people who see only its tab."""
@@ -291,22 +352,10 @@ class Frame(App[None]):
         if event.option_list.id == "waits" and not self.over:
             self.tell_in_full()
 
-    # -- the bus ----------------------------------------------------------------------------------
-
-    async def ask(self, find: Callable[[Crew], T], *, lists: bool = False) -> T | None:
-        """The result of a query on the bus; an error is shown, and gives None."""
-        if self.source.closed:
-            return None
-        try:
-            return await self.source.ask(find, lists=lists)
-        except (IntercomError, OSError) as error:
-            self.notify(sentence(str(error)), severity="error", markup=False)
-            return None
-
     async def do(self, act: Callable[[Crew], str]) -> bool:
         """Run an action, show its result, and redraw; returns whether it succeeded."""
         told = await self.ask(act)
         if told is not None:
             self.notify(sentence(told), markup=False)
-        await self.on_frame_changed()
+        await self.redraw()
         return told is not None

@@ -63,9 +63,8 @@ class Who(OptionList):
         for one in agents:
             group = one.group
             if group != shown:
-                self.add_option(
-                    Option(Text(group, shade(f"underline {_COLOUR[group].replace('dim', '')}")), disabled=True)
-                )
+                head = Text().append(group, shade(f"underline {_COLOUR[group].replace('dim', '')}"))
+                self.add_option(Option(head, disabled=True))
                 shown = group
             self.add_option(Option(agent_line(one, width), id=f"agent-{one.name}"))
         if not agents:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from intercom.fleet.spending import Spending
     from intercom.fleet.telling import Told
     from intercom.store.index.query import Filter
+    from intercom.system.watch import Watch
 
 T = TypeVar("T")
 _LOOK_AGAIN = 1.0  #: seconds between the watching thread's checks whether to end
+UNHURRIED = 1.0  #: seconds for which closing waits for what the bus is doing
 _STATE = 0.25  #: seconds between checks of the state's files
 
 
@@ -62,6 +64,8 @@ class Source:
         self._changed = changed
         self._over = threading.Event()
         self._watching: list[threading.Thread] = []
+        self._watch: Watch | None = None
+        self._closing: list[Future[None]] = []
         self._spending: Spending | None = None
         self.told: Settings | None = None  #: settings for alerting a person elsewhere, if any
         self.trouble = ""  #: the error in the person's own settings, if any
@@ -115,6 +119,7 @@ class Source:
         from intercom.system.watch import Watch
 
         with Watch(folder) as watch:
+            self._watch = watch
             while not self._over.is_set():
                 if watch.wait(_LOOK_AGAIN) and not self._over.is_set():
                     self._changed()
@@ -139,13 +144,22 @@ class Source:
         return self._over.is_set()
 
     def close(self) -> None:
-        """Stop its threads."""
+        """Stop its threads, once they have done what they were asked; `ended` waits for that."""
+        if self._over.is_set():
+            return
         self._over.set()
+        if self._watch is not None:
+            self._watch.wake()
         for which, pool in enumerate(self._pools):
-            pool.submit(self._close, which)
-            pool.shutdown()
+            self._closing.append(pool.submit(self._close, which))
+            pool.shutdown(wait=False)
+        self.ended(UNHURRIED)
+
+    def ended(self, seconds: float | None) -> bool:
+        """Wait that long, or without end, for its threads to stop; returns whether they did."""
         for thread in self._watching:
-            thread.join()
+            thread.join(seconds)
+        return not wait(self._closing, seconds).not_done
 
 
 def _written(path: Path) -> tuple[int, ...]:

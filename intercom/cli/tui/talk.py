@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -22,7 +22,8 @@ from intercom.core.display import framed, value
 from intercom.core.message import SYSTEM, Message, epoch, local_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from intercom.cli.tui.source import Source, Ticked
     from intercom.store.index.query import Filter
@@ -81,9 +82,17 @@ def body(message: Message) -> RenderableType:
         words = Text(_plain(contract.role_instructions))
         report = Text(f"report back: {value(', '.join(contract.report_back))}", "dim")
         return Group(Text(value(contract.role), "bold"), words, report)
+    return _markdown(_plain(message.body))
+
+
+def _markdown(text: str) -> RenderableType:
+    """Markdown without links, and without entities, which would write what was made inert."""
+    from markdown_it import MarkdownIt
     from rich.markdown import Markdown  # imported late: a fifth of the time to the first picture
 
-    return Markdown(_plain(message.body), hyperlinks=False, code_theme="ansi_dark")
+    shown = Markdown("", hyperlinks=False, code_theme="ansi_dark")
+    shown.parsed = MarkdownIt().enable(["strikethrough", "table"]).disable("entity").parse(text)
+    return shown
 
 
 def _plain(text: str) -> str:
@@ -99,6 +108,8 @@ class Card(Static):
     Card.system { border-left: thick $accent; }
     Card.folded { display: none; }
     Card:focus { border-left: thick $primary; background: $boost; }
+    Card:nocolor { border-left: wide $surface-lighten-2; }
+    Card:nocolor:focus { border-left: thick $primary; }
     """
     can_focus = True
 
@@ -125,9 +136,10 @@ class Card(Static):
 class Talk(VerticalScroll):
     """The conversation; it follows its end unless somebody scrolled away."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, told: Callable[[], AbstractContextManager[None]]) -> None:
         super().__init__(id="talk")
         self._source = source
+        self._told = told  #: shows the errors from within
         self._alone = asyncio.Lock()  #: serialises changes of the cards
         self._has_end = True  #: whether the newest messages are among the cards
         self._wanted: Filter | None = None  #: None: all
@@ -274,8 +286,12 @@ class Talk(VerticalScroll):
         for card in self.cards:
             card.draw()
 
-    def _start(self, work: Any) -> None:
-        self.run_worker(work)
+    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
+        async def act() -> None:
+            with self._told():
+                await work()
+
+        self.run_worker(act())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """At the top, fetch older messages; at the bottom, newer ones."""
