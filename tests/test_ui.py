@@ -260,6 +260,25 @@ def test_history_without_end(project: Path, bus: Bus, monkeypatch: pytest.Monkey
     play(project, scene)
 
 
+def test_to_both_ends(project: Path, bus: Bus) -> None:
+    """Home shows the very first message, whatever is between; End the newest, and then it follows again."""
+    for number in range(130):
+        bus.send("master", f"step {number}", sender="worker-1")
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        talk = app.query_one(Talk)
+        await until(pilot, lambda: len(talk.cards) == 50)
+        talk.focus()
+        await pilot.press("home")
+        await until(pilot, lambda: numbers(talk) == list(range(1, 51)) and talk.scroll_y == 0)
+        await pilot.press("end")
+        await until(pilot, lambda: bodies(app)[-1:] == ["step 129"] and talk.at_end)
+        bus.send("master", "the newest", sender="worker-1")
+        await until(pilot, lambda: bodies(app)[-1:] == ["the newest"] and talk.at_end)
+
+    play(project, scene)
+
+
 def test_threads_fold(project: Path, bus: Bus) -> None:
     """Of a thread the first message stays, and tells how many more there are."""
     first = bus.send("worker-1", "how?", sender="master", type="question", thread="t1")

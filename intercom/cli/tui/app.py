@@ -44,6 +44,7 @@ Enter         on an agent: its messages; in the queue: the diff (v, too)
 t             the thread of the message in focus, or of the question
 y             one type of messages              Escape all messages again
 /             search while you type              f      fold threads
+Home, End     in the conversation: the first message of all, the newest
 m             mark all that is for you as read
 e             edit the log in $EDITOR            q      quit (Ctrl-Z: leave for a while, back with fg)
 """

@@ -9,11 +9,12 @@ import asyncio
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
@@ -136,6 +137,11 @@ class Card(Static):
 class Talk(VerticalScroll):
     """The conversation; it follows its end unless somebody scrolled away."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("home", "first", show=False),
+        Binding("end", "newest", show=False),
+    ]
+
     def __init__(self, source: Source, told: Callable[[], AbstractContextManager[None]]) -> None:
         super().__init__(id="talk")
         self._source = source
@@ -251,6 +257,33 @@ class Talk(VerticalScroll):
             self._has_end = len(found) < _WINDOW
             await self._add(found)
             await self._drop(self.cards[: max(0, len(self.cards) - _MOST)])
+
+    def action_first(self) -> None:
+        """Go to the very first message, or found one, however many are between."""
+        if self.words:
+            self.scroll_home(animate=False)
+        else:
+            self._start(self._first)
+
+    async def _first(self) -> None:
+        async with self._alone:
+            found = await self._onward(self.wanted._replace(after=0), _WINDOW)
+            if not found or not self.is_attached:
+                return
+            self.release_anchor()
+            await self.remove_children()
+            await self.mount_all(map(Card, found))
+            self._has_end = len(found) < _WINDOW
+            self._fold()
+            self.scroll_home(animate=False)
+
+    def action_newest(self) -> None:
+        """Go to the newest message, or found one, and follow what comes."""
+        if self._has_end:
+            self.anchor()
+            self.scroll_end(animate=False)
+        else:
+            self._start(lambda: self.show(self._wanted))
 
     async def _onward(self, wanted: Filter, limit: int) -> list[Ticked]:
         from intercom.cli.tui.source import onward
