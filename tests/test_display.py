@@ -91,3 +91,14 @@ def test_names_cannot_be_made_to_look_like_others() -> None:
 def test_a_long_row_of_blanks_takes_no_long_time() -> None:
     """The search for tags looks at each character once."""
     assert value("<" + " " * 200_000).startswith("<  ")
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0e47", "\u0489", "\u064b"])
+def test_marks_are_not_stacked_over_other_lines(mark: str) -> None:
+    """Six are more than any script needs; of more, each is shown by its number, and none is lost."""
+    number = f"\\u{ord(mark):04x}"
+    for count, shown in ((6, f"a{mark * 6}"), (9, f"a{mark * 6}{number * 3}")):
+        assert value(f"a{mark * count}") == shown
+        assert framed(f"a{mark * count}\nb", "| ") == [f"| {shown}", "| b"]
+    assert value("e\u0301" * 9) == "e\u0301" * 9
+    assert value("\u2500" * 99) == "\u2500" * 99

@@ -450,16 +450,19 @@ def test_no_text_acts_on_the_screen(project: Path, bus: Bus) -> None:
         "[bold red]x[/] [link=http://127.0.0.1/]y[/link]",
         "[x](http://127.0.0.1/)",
         "\u202eabc",
+        "&#8238;abc &rlm;&#x200b;&ZeroWidthSpace; `&#8238;` [a&lrm;b](c&rlm;d)",
+        "a" + "\u0301" * 10_000,
     ):
         bus.send("user", text, sender="worker-1", type="question")
     bus.send("worker-2", '{"kind": "task_contract", "v": 2}', sender="master", type="task")
 
     async def scene(app: Ui, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: len(bodies(app)) == 8)
+        await until(pilot, lambda: len(bodies(app)) == 10)
         await see(app, pilot, "not a valid contract")
         for strip in app.screen._compositor.render_strips():
             for segment in strip:
-                assert not any(sign < " " or sign in "\x7f\u202e" for sign in segment.text)
+                assert not any(sign < " " or sign in "\x7f\u202e\u200b\u200e\u200f" for sign in segment.text)
+                assert "\u0301" * 7 not in segment.text
                 assert segment.style is None or segment.style.link is None
 
     play(project, scene)

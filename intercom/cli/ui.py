@@ -77,6 +77,9 @@ def _lines(asked: Asked) -> int:
         while True:
             watch.wait(1.0)
             found = picture(crew)
+            for text in crew.bus.notices:
+                show.note(text)
+            crew.bus.notices.clear()
             if found.newest != seen:
                 show.messages(crew.bus.history(after=seen), as_json=asked.json)
             for item in found.waits:

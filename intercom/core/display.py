@@ -30,6 +30,7 @@ _UNSEEN = (
     "\ud800-\udfff"  # half of a character
 )
 _EMOJI_OR_TEXT = "\ufe0e\ufe0f"
+_STACKED = 6  #: combining marks on one character; more are shown by their numbers
 _JOINERS = "\u200c\u200d"
 
 
@@ -37,7 +38,7 @@ def value(text: str) -> str:
     """Make `text` safe as one value within a line."""
     if text.isascii() and text.isprintable() and "<" not in text:
         return text
-    return _tags().sub("&lt;", _unseen().sub(_picture, text))
+    return _tags().sub("&lt;", _unseen().sub(_picture, _unstacked(text)))
 
 
 def word(text: str) -> str:
@@ -59,7 +60,7 @@ def sentence(text: str) -> str:
 
 def framed(body: str, bar: str) -> list[str]:
     """The lines of a body, each behind `bar`; every character that some program treats as a line end splits a line."""
-    lines = _unseen(but=2).sub(_picture, _breaks().sub("\n", body)).split("\n")
+    lines = _unseen(but=2).sub(_picture, _breaks().sub("\n", _unstacked(body))).split("\n")
     return [f"{bar}{_tags().sub('&lt;', line)}".rstrip() for line in lines]
 
 
@@ -96,6 +97,26 @@ def _breaks() -> re.Pattern[str]:
 def _tags() -> re.Pattern[str]:
     """Matches the `<` of tags by which an agent's program addresses its model; in JSON, blanks may be escapes."""
     return re.compile(r"<(?=(?:[\s/]|\\[nrt])*(?:system-reminder|task-notification)\b)", re.IGNORECASE)
+
+
+@cache
+def _stacks() -> re.Pattern[str]:
+    return re.compile(rf"[^\x00-\u02ff\w\s]{{{_STACKED + 1},}}")
+
+
+def _unstacked(text: str) -> str:
+    """The text without combining marks stacked so high that they are drawn over other lines; no script needs those."""
+    return text if text.isascii() else _stacks().sub(_spread, text)
+
+
+def _spread(found: re.Match[str]) -> str:
+    from unicodedata import category
+
+    out, height = [], 0
+    for char in found[0]:
+        height = height + 1 if category(char) in ("Mn", "Me") else 0
+        out.append(char if height <= _STACKED else f"\\u{ord(char):04x}")
+    return "".join(out)
 
 
 def _picture(found: re.Match[str]) -> str:

@@ -48,6 +48,7 @@ _HINTS = {
     CONFLICT: "2 queue",
     MERGE: "2 queue",
 }
+_NOTICED = 15.0  #: seconds for which a notice of the bus is shown
 _LEAVES = 3.0  #: seconds until a screen without a terminal ends, whatever it waits for
 _SIXTEEN = "ansi-dark"  #: the theme for terminals of 16 colours: it takes the terminal's own, and mixes none
 _PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
@@ -243,6 +244,8 @@ class Frame(Asker):
             found, self.behind = self.picture, sentence(str(error))
         if self.over:
             return
+        for text in self.source.notices():
+            self.notify(sentence(text), severity="warning", timeout=_NOTICED, markup=False)
         if found is None:
             self.draw_top()
             return

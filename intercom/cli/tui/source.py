@@ -65,6 +65,8 @@ class Source:
         self._over = threading.Event()
         self._watching: list[threading.Thread] = []
         self._watch: Watch | None = None
+        self._notices: list[str] = []
+        self._heard: set[str] = set()
         self._closing: list[Future[None]] = []
         self._spending: Spending | None = None
         self.told: Settings | None = None  #: settings for alerting a person elsewhere, if any
@@ -80,7 +82,18 @@ class Source:
         crew = self._crews[which]
         if crew is None:
             crew = self._crews[which] = Crew.open(self._root)
-        return work(crew)
+        try:
+            return work(crew)
+        finally:
+            self._notices += crew.bus.notices
+            crew.bus.notices.clear()
+
+    def notices(self) -> list[str]:
+        """What the bus has had to say since the last call, such as what it repaired; each once."""
+        new = [text for text in dict.fromkeys(self._notices) if text not in self._heard]
+        self._notices.clear()
+        self._heard.update(new)
+        return new
 
     def picture(self, crew: Crew) -> Picture:
         """The present picture, using cached readings."""
