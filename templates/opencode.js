@@ -1,8 +1,10 @@
 // Kept by `intercom init`; `intercom uninstall` takes it away.
 // It tells Intercom what sessions of this program do, and puts before them what Intercom has for them.
 import { spawn } from "node:child_process"
+import { basename } from "node:path"
 
 const CALL = ["intercom"]
+const PROGRAM = basename(process.execPath).includes("kilo") ? "kilo" : "opencode" // which is its fork
 const WAKE = 2 // exit status of the waiter, whose error output is then the next prompt
 
 export const Intercom = async ({ client, directory }) => {
@@ -12,7 +14,7 @@ export const Intercom = async ({ client, directory }) => {
   const hook = (event, session, more = {}) =>
     new Promise((done) => {
       const said = { out: "", err: "" }
-      const child = spawn(CALL[0], [...CALL.slice(1), "hook", event, "--program", "opencode"], { cwd: directory })
+      const child = spawn(CALL[0], [...CALL.slice(1), "hook", event, "--program", PROGRAM], { cwd: directory })
       child.stdout.on("data", (data) => (said.out += data))
       child.stderr.on("data", (data) => (said.err += data))
       child.on("error", () => done({ status: 1, text: "" }))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -172,11 +173,11 @@ def _codex(home: Path, project: Path, url: str) -> dict[str, str]:
     return {"OPENAI_API_KEY": "x"}
 
 
-def _opencode(home: Path, _project: Path, url: str) -> dict[str, str]:
+def _opencode(home: Path, _project: Path, url: str, name: str = "opencode") -> dict[str, str]:
     provider = {"npm": "@ai-sdk/openai-compatible", "name": "Mock", "models": {"mock": {"name": "Mock"}}}
     provider |= {"options": {"baseURL": f"{url}/v1", "apiKey": "x"}}
     settings = {"autoupdate": False, "share": "disabled", "provider": {"mock": provider}}
-    _put(home / ".config/opencode/opencode.json", {**settings, "model": "mock/mock", "small_model": "mock/mock"})
+    _put(home / f".config/{name}/{name}.json", {**settings, "model": "mock/mock", "small_model": "mock/mock"})
     return {"npm_config_registry": url, "npm_config_fetch_retries": "0"}  # it looks there for packages of plugins
 
 
@@ -199,7 +200,7 @@ def _cline(home: Path, _project: Path, url: str) -> dict[str, str]:
     provider = {"settings": inner, "tokenSource": "manual", "updatedAt": "2026-01-01T00:00:00.000Z"}
     known: Json = {"version": 1, "lastUsedProvider": "openai-compatible", "modes": {}}
     _put(home / ".cline/data/settings/providers.json", {**known, "providers": {"openai-compatible": provider}})
-    return {}
+    return {"CLINE_API_KEY": "x", "CLINE_PROVIDER": "openai-compatible"}  # without a terminal it reads no key
 
 
 def _continue(home: Path, _project: Path, url: str) -> dict[str, str]:
@@ -214,6 +215,7 @@ def _continue(home: Path, _project: Path, url: str) -> dict[str, str]:
 CLIENTS = {
     "codex": Client(_codex, lambda text, more: (["codex", "exec", *more, text], "")),
     "opencode": Client(_opencode, lambda text, more: (["opencode", "run", *more], text)),
+    "kilo": Client(partial(_opencode, name="kilo"), lambda text, more: (["kilo", "run", *more], text)),
     "gemini": Client(_gemini, lambda text, more: (["gemini", "-m", "gemini-2.5-pro", *more, "-p", text], "")),
     "qwen": Client(_qwen, lambda text, more: (["qwen", *more, "-p", text], "")),
     "cline": Client(_cline, lambda text, more: (["cline", *more, text], "")),

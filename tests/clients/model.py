@@ -5,7 +5,7 @@ a reply of its own, also where a message is quoted with a bar at its edge:
 
     %call TOOL JSON     calls the tool that is called so, or whose name ends so
     %wait SECONDS       thinks so long before each reply, until something else is said
-    %hold NAME          thinks before each reply for as long as the lab's folder has a file of that name
+    %hold NAME          from here on thinks before each reply for as long as the lab's folder has a file of that name
     %say TEXT           its last words (else "heard: " and the end of what it was told)
 
 The newest user text with such lines counts. Every request is a line of `requests.jsonl`: the path, the names of the
@@ -127,8 +127,11 @@ def reply(heard: Heard) -> Reply:
             start, lines = place, found
     new = all(who not in ("user", "added") for who, _ in heard.said[start + 1 :])
     wait = sum(float(rest) for word, rest in lines if word == "wait" and new)
-    hold = next((rest for word, rest in lines if word == "hold"), "")
     done = sum(who == "call" for who, _ in heard.said[start:])
+    above = itertools.accumulate((word == "call" for word, _ in lines), initial=0)
+    hold = next(
+        (rest for (word, rest), calls in zip(lines, above, strict=False) if word == "hold" and calls <= done), ""
+    )
     calls = [rest for word, rest in lines if word == "call"]
     if done < len(calls):
         name, _, given = calls[done].partition(" ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -11,11 +10,11 @@ from intercom import Bus
 from tests.clients.lab import Place
 from tests.clients.test_init_clients import calls
 from tests.clients.versions import DRIVEN
-from tests.processes import patience
+from tests.processes import until
 
 pytestmark = pytest.mark.slow
 
-HOOKED = [name for name in DRIVEN if name in ("codex", "gemini", "qwen", "cline", "opencode")]
+HOOKED = [name for name in DRIVEN if name in ("codex", "gemini", "qwen", "cline", "opencode", "kilo")]
 #: What a person has done by hand: in Codex, trusted the hooks.
 MORE = {"codex": ("--dangerously-bypass-hook-trust",)}
 
@@ -24,27 +23,24 @@ MORE = {"codex": ("--dangerously-bypass-hook-trust",)}
 def test_a_message_comes_into_the_turn_that_runs(place: Place) -> None:
     """Urgent, with the next tool; it counts as received; the session is known by its hooks, and nothing is doubled."""
     place.set_up("ana", "ben")
-    name = f"ana-of-{place.name}"
-    steps = calls(
-        place,
-        ("intercomm_register", {"name": name}),
-        ("intercomm_send", {"to": "ben", "message": "begun"}),
-        ("intercomm_status", {}),
-        ("intercomm_send", {"to": "ben", "message": "ended"}),
-    )
+    name, hold = f"ana-of-{place.name}", place.lab.folder / f"hold-{place.name}"
+    first = calls(place, ("intercomm_register", {"name": name}), ("intercomm_send", {"to": "ben", "message": "begun"}))
+    then = calls(place, ("intercomm_status", {}), ("intercomm_send", {"to": "ben", "message": "ended"}))
+    steps = "\n".join([*first.splitlines()[:-1], f"%hold {hold.name}", then])
+    hold.touch()
 
     def send() -> None:
-        with Bus.open(place.project, machine="testbox") as bus:
-            end = time.monotonic() + patience(40)
-            while not any(message.body == "begun" for message in bus.history()):
-                assert time.monotonic() < end
-                time.sleep(0.05)
-            bus.send(name, f"urgent-for-{name}", sender="ben", priority="urgent")
+        try:
+            with Bus.open(place.project, machine="testbox") as bus:
+                until(lambda: any(message.body == "begun" for message in bus.history()), 40)
+                bus.send(name, f"urgent-for-{name}", sender="ben", priority="urgent")
+        finally:
+            hold.unlink()
 
     sender = threading.Thread(target=send)
     sender.start()
-    place.prompt(f"%wait 1\n{steps}", *MORE.get(place.name, ()))
-    sender.join(patience(40))
+    place.prompt(steps, *MORE.get(place.name, ()))
+    sender.join()
     requests = place.heard(f"urgent-for-{name}")
     assert requests, "no request to the model ever held it"
     said = [text for _, text in requests[-1]["said"] if f"urgent-for-{name}" in text] + [requests[-1]["system"]]
@@ -64,6 +60,7 @@ RESUMES = {
     "gemini": ["gemini", "-m", "gemini-2.5-pro", "--resume", "latest", "-p"],
     "qwen": ["qwen", "-c", "-p"],
     "opencode": ["opencode", "run", "-c"],
+    "kilo": ["kilo", "run", "-c"],
 }
 
 
@@ -74,7 +71,7 @@ def test_a_resumed_session_has_its_name_again(place: Place) -> None:
     place.prompt(calls(place, ("intercomm_register", {"name": "zoe"})), *MORE.get(place.name, ()))
     again = calls(place, ("intercomm_status", {}), ("intercomm_send", {"to": "ana", "message": "it is me"}))
     words, stdin = RESUMES[place.name], ""
-    if place.name == "opencode":
+    if place.name in ("opencode", "kilo"):
         stdin = again
     else:
         words = [*words, again]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -43,7 +42,9 @@ _SAID = {"description": "what is to be done"}
 SHELL: dict[str, Callable[[str], tuple[str, dict[str, object]]]] = {
     "codex": lambda line: ("exec_command", {"cmd": line, **_ASKS}),
     "opencode": lambda line: ("bash", {"command": line, **_SAID}),
+    "kilo": lambda line: ("bash", {"command": line, **_SAID}),
     "gemini": lambda line: ("run_shell_command", {"command": line, **_SAID}),
+    "cline": lambda line: ("run_commands", {"commands": [line]}),
     "qwen": lambda line: ("run_shell_command", {"command": line, "is_background": False, **_SAID}),
 }
 DONE: dict[str, object] = {"to": "master", "message": "It is made.", "type": "done", "branch": "topic"}
@@ -99,7 +100,7 @@ def test_a_worker(lead: Place, form: str) -> None:
         assert one["mode"].startswith("acceptEdits: ")
         begun = until(lambda: lead.heard("You are worker-1, a worker"))[0]
         if lead.name != "qwen":  # which hides them behind a search
-            tools = {re.sub("(?<=intercomm_)intercomm_", "", name).rpartition("mcp_")[2] for name in begun["tools"]}
+            tools = {name[name.rfind("intercomm_") :] for name in begun["tools"]}
             assert {"intercomm_read", "intercomm_send", "intercomm_get_protocol"} <= tools
         asked = master.call("intercomm_assign", worker="worker-1", role_instructions="Make it.", report_back=["branch"])
         text = script(lead, [COMMIT, "touch ../never"], ("intercomm_send", DONE))
@@ -118,9 +119,10 @@ def test_a_worker(lead: Place, form: str) -> None:
         until(lambda: master.call("intercomm_scan")["workers"][0]["state"] == "idle")
         assert ("pane" in master.call("intercomm_scan")["workers"][0]) == (form == TERMINAL)
         team = {one["name"]: one for one in json.loads(lead.intercom("status", "--json"))["team"]}
-        used = team["worker-1"]["used"]
-        assert used["calls"] >= 3, team["worker-1"]
-        assert used["tokens"] == used["calls"] * 1010  # as the scripted model has it
+        if lead.name != "cline":  # which tells nobody
+            used = team["worker-1"]["used"]
+            assert used["calls"] >= 3, team["worker-1"]
+            assert used["tokens"] == used["calls"] * 1010  # as the scripted model has it
         torn = master.call("intercomm_teardown")["workers"]
         assert [one["name"] for one in torn] == ["worker-1"]
 

@@ -34,8 +34,14 @@ CELLS = {
     ),
     "Gemini CLI": (SET_UP, IN_TURN, NOT, WORKER),
     "Qwen Code": (SET_UP, IN_TURN, WORKER, WORKER),
-    "Cline": (SET_UP, IN_TURN, NOT, NOT),
+    "Cline": (SET_UP, IN_TURN, NOT, WORKER),
     "opencode": (
+        SET_UP,
+        IN_TURN,
+        "tests/clients/test_wake_opencode.py::test_an_idle_session_begins_a_turn_with_what_came",
+        WORKER,
+    ),
+    "Kilo": (
         SET_UP,
         IN_TURN,
         "tests/clients/test_wake_opencode.py::test_an_idle_session_begins_a_turn_with_what_came",

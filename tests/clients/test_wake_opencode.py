@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests import processes
 from tests.clients.lab import Place
 from tests.clients.versions import DRIVEN
 from tests.processes import patience
@@ -26,20 +27,18 @@ ASK = (
 )
 
 
-def until(what: Callable[[], object], seconds: float = 40.0) -> float:
+def until(what: Callable[[], object]) -> float:
     """Wait for it; how long that took."""
     began = time.monotonic()
-    while not what():
-        assert time.monotonic() < began + patience(seconds), "it did not happen in time"
-        time.sleep(0.2)
+    processes.until(what, 40)
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("place", [name for name in DRIVEN if name == "opencode"], indirect=True)
+@pytest.mark.parametrize("place", [name for name in DRIVEN if name in ("opencode", "kilo")], indirect=True)
 def test_an_idle_session_begins_a_turn_with_what_came(place: Place) -> None:
     """Twice: the waiter stands again after a turn. Each message is in the conversation once, with a true receipt."""
     place.set_up("ana")
-    socket = str(place.lab.folder / "tmux-opencode")
+    socket = str(place.lab.folder / f"tmux-{place.name}")
 
     def run(*words: str, fails: bool = False) -> str:
         done = place.lab.run([*words], cwd=place.project, env=place.env, seconds=110)
@@ -49,7 +48,7 @@ def test_an_idle_session_begins_a_turn_with_what_came(place: Place) -> None:
     def ask(path: str, **body: object) -> str:
         return run(sys.executable, "-c", ASK, path, *([json.dumps(body)] if body else []), fails=not body)
 
-    serve = ["opencode", "serve", "--port", str(PORT)]
+    serve = [place.name, "serve", "--port", str(PORT)]
     run("tmux", "-S", socket, "-f", "/dev/null", "new-session", "-d", *serve)
     try:
         until(lambda: ask("/session/status"))

@@ -28,6 +28,7 @@ class Package(NamedTuple):
 VERSIONS = {
     "codex": Package("@openai/codex", "0.171.0", "codex"),
     "opencode": Package("opencode-ai", "1.18.33", "opencode"),
+    "kilo": Package("@kilocode/cli", "7.7.7", "kilo"),  # 7.8.1 has no package for Linux
     "gemini": Package("@google/gemini-cli", "0.61.0", "gemini"),
     "qwen": Package("@qwen-code/qwen-code", "0.24.4", "qwen"),
     "cline": Package("cline", "3.0.65", "cline"),
@@ -44,7 +45,9 @@ def driven() -> tuple[str, ...]:
         said = subprocess.run(
             ["node", "-p", "parseInt(process.versions.node)"], capture_output=True, check=False
         ).stdout
-        others = [name for name in VERSIONS if name not in FEW and (name == "cline" or int(said or 0) >= NODE)]
+        others = [
+            name for name in VERSIONS if name not in (*FEW, "kilo") and (name == "cline" or int(said or 0) >= NODE)
+        ]
         return (*FEW, others[int(time.time() / 86_400) % len(others)])
     return chosen or (tuple(VERSIONS) if os.environ.get("INTERCOM_SOAK") else FEW)
 

@@ -1,8 +1,8 @@
-"""Owns setting up opencode: `opencode.json`; its fork Kilo uses the same form."""
+"""Owns setting up opencode: `opencode.json`, and our plugin; its fork Kilo has the same, under its own name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,31 +32,24 @@ def configuration(setup: Setup, name: str) -> Path:
     return with_comments if with_comments.exists() else folder / f"{name}.json"
 
 
-def connecting(setup: Setup, name: str, schema: str) -> list[Part]:
-    """The server and its approval, in the file that the program (or a fork) names after itself."""
+def client(name: str, title: str, schema: str) -> Client:
+    """The program or a fork of it, which names its files after itself."""
+    folders = f"{name}.json", f"{name}.jsonc", f".{name}"
+    every = partial(parts, name=name, schema=schema)
+    return Client(name, title, every, programs=(name,), folders=folders, homes=lambda setup: [own(setup, name)])
+
+
+def parts(setup: Setup, name: str, schema: str) -> list[Part]:
+    """The server and its approval, the plugin, the rules text."""
     path = configuration(setup, name)
     return [
         Member(path, ("$schema",), schema),  # otherwise it would add that itself
         Member(path, ("mcp", SERVER), server(setup)),
         Member(path, ("permission", f"{SERVER}_*"), "allow", needed=False),
-    ]
-
-
-def client(name: str, title: str, parts: Callable[[Setup], list[Part]]) -> Client:
-    """The program or a fork of it, recognised by its files."""
-    folders = f"{name}.json", f"{name}.jsonc", f".{name}"
-    return Client(name, title, parts, programs=(name,), folders=folders, homes=lambda setup: [own(setup, name)])
-
-
-def parts(setup: Setup) -> list[Part]:
-    """The server and its approval, the plugin, the rules text."""
-    path = configuration(setup, "opencode")
-    return [
-        *connecting(setup, "opencode", launch.SCHEMA),
         Item(path, ("plugin",), f"./{PLUGIN}" if not setup.user else f"file://{setup.home / PLUGIN}"),
         Own((setup.home if setup.user else setup.root) / PLUGIN, launch.plugin(setup.call)),
         setup.rules("AGENTS.md"),
     ]
 
 
-CLIENT = client("opencode", "opencode", parts)
+CLIENT = client("opencode", "opencode", launch.OPENCODE.schema)

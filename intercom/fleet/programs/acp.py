@@ -94,6 +94,9 @@ def _tool(call: Json) -> dict[str, Any]:
     given = call.get("rawInput")
     inputs: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
     title, kind = str(call.get("title") or ""), str(call.get("kind") or "")
+    lines = inputs.get("commands")
+    if isinstance(lines, list) and lines and all(isinstance(line, str) for line in lines):
+        inputs.setdefault("command", "\n".join(lines))  # where a call may run several
     if kind == "execute" and title:
         inputs.setdefault("command", title)
     paths = [one["path"] for one in call.get("locations") or () if isinstance(one, dict) and one.get("path")]

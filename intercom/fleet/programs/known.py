@@ -51,6 +51,12 @@ def _opencode() -> Program:
     return OpenCode()
 
 
+def _kilo() -> Program:
+    from intercom.fleet.programs.kilo.program import Kilo
+
+    return Kilo()
+
+
 PROGRAMS: dict[str, Callable[[], Program]] = {DEFAULT: _claude}
 HOOKED: dict[str, Callable[[], Program]] = {
     "codex": _codex,
@@ -58,9 +64,10 @@ HOOKED: dict[str, Callable[[], Program]] = {
     "qwen": _qwen,
     "cline": _cline,
     "opencode": _opencode,
+    "kilo": _kilo,
 }
 BESIDE = "INTERCOM_BESIDE"  #: variable for hooks that a keeper calls: the process of the session
-WORKERS = (DEFAULT, "codex", "opencode", "gemini", "qwen")  #: programs that `spawn` can start
+WORKERS = (DEFAULT, "codex", "opencode", "kilo", "gemini", "qwen", "cline")  #: programs that `spawn` can start
 #: Variables in which a program of the second list gives the session, so that none need be imported to ask.
 _SESSIONS = ("QWEN_CODE_SESSION_ID", "GEMINI_SESSION_ID")
 

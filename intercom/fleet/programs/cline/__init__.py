@@ -1,1 +1,5 @@
 """Owns what Intercom knows about Cline, behind `intercom.fleet.programs.program.Program`."""
+
+from __future__ import annotations
+
+FILES = ("cline.json",)  #: suffix of a worker's own file: its list of MCP servers

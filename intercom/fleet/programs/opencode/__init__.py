@@ -1,4 +1,4 @@
-"""Owns what Intercom knows about opencode, behind `intercom.fleet.programs.program.Program`."""
+"""Owns what Intercom knows about opencode and its forks, behind `intercom.fleet.programs.program.Program`."""
 
 from __future__ import annotations
 

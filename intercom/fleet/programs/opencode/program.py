@@ -61,7 +61,7 @@ class OpenCode(Plain):
         """The module that starts it as a worker."""
         from intercom.fleet.programs.opencode import launch
 
-        return launch
+        return launch.OPENCODE
 
     def inherits(self, variable: str) -> bool:
         """Its own switches, model vendors' accounts, and npm's settings for plugins; nothing of the spawner."""

@@ -72,8 +72,8 @@ def _call(found: Any) -> Call:
     )
 
 
-def transcript(session: str, environ: Mapping[str, str]) -> str | None:
-    """Where a session's replies stand; None where its home is not known."""
+def transcript(session: str, environ: Mapping[str, str], name: str = "opencode") -> str | None:
+    """Where a session's replies stand, of the program or a fork of that name; None where its home is not known."""
     data = xdg.base(xdg.DATA, environ)
-    path = os.path.join(data or "", "opencode", environ.get("OPENCODE_DB") or "opencode.db")
+    path = os.path.join(data or "", name, environ.get(f"{name.upper()}_DB") or f"{name}.db")
     return f"{path}#{session}" if os.path.isabs(path) and session else None

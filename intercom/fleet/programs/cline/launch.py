@@ -1,0 +1,69 @@
+"""Owns starting Cline as a worker: its flags, and its list of MCP servers.
+
+The list is a file of the worker's own, with the user's servers and ours; we never write the user's. Cline takes none
+when a session is opened, and asks even before it calls ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from intercom.core import document
+from intercom.core.errors import UsageError
+from intercom.fleet.programs.acp import Acp
+from intercom.fleet.programs.cline import FILES
+from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
+from intercom.fleet.programs.talk import Json, Talk
+
+_VARIABLE = "CLINE_MCP_SETTINGS_PATH"
+#: Otherwise it would start the hub of all the user's sessions, with a worker's servers and in its name.
+_APART = "CLINE_SESSION_BACKEND_MODE=local"
+_OURS = re.compile(rf"{SERVER}__intercomm_[a-z_]+: .*", re.DOTALL)
+
+
+def prepare(_argv: Sequence[str], _start: Start, _write: Callable[[str, str], Path]) -> Prepared:
+    """Not supported: it only runs without a terminal."""
+    raise UsageError("Cline is a worker without a terminal only; nothing was started.")
+
+
+def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+    """Write a worker's list of servers; returns its command line."""
+    entry = {"command": start.command[0], "args": [*start.command[1:], "mcp"], "env": {**start.identity}}
+    found = _servers(start.environ)
+    servers = {**found, SERVER: {**entry, "timeout": CALL_SECONDS}}
+    own = write(FILES[0], json.dumps({"mcpServers": servers}, indent=2))
+    asks = "true" if start.mode == "bypassPermissions" else "false"
+    return Prepared(["env", f"{_VARIABLE}={own}", _APART, *argv, "--acp", "--auto-approve", asks], ())
+
+
+def talk() -> Talk:
+    """The API to drive it with."""
+    return _Cline()
+
+
+def _servers(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The user's own servers; none where they cannot be read."""
+    folder = environ.get("CLINE_DIR") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".cline")
+    data = environ.get("CLINE_DATA_DIR") or os.path.join(folder, "data")
+    path = Path(environ.get(_VARIABLE) or os.path.join(data, "settings", "cline_mcp_settings.json"))
+    try:
+        found = document.json(document.text_of(path))
+    except (OSError, ValueError):
+        return {}
+    servers = found.get("mcpServers") if isinstance(found, dict) else None
+    return {**servers} if isinstance(servers, dict) else {}
+
+
+class _Cline(Acp):
+    """It names a tool by its server, then what it is given."""
+
+    def ours(self, params: Json) -> bool:
+        """Whether it is about our own server, which stands in the worker's list alone under that name."""
+        call = params.get("toolCall")
+        given = call if isinstance(call, dict) else {}
+        return given.get("kind") == "other" and bool(_OURS.fullmatch(str(given.get("title"))))

@@ -1,0 +1,1 @@
+"""Owns what Intercom knows about Kilo, behind `intercom.fleet.programs.program.Program`."""
