@@ -214,6 +214,10 @@ def test_what_is_no_time_is_refused(text: str) -> None:
     [
         (["sned", "roo", "x"], "'sned' is not a command; did you mean send?"),
         (["xyzzy"], "'xyzzy' is not a command; `intercom --help` lists them"),
+        (["post", "roo", "x"], "'post' is not a command; did you mean send?"),
+        (["remove", "x"], "did you mean delete?"),
+        (["undo"], "did you mean restore?"),
+        (["frobnicate"], "`intercom --help` lists them"),
         (["log", "--limt", "3"], "'--limt' is not an option of this command; did you mean --limit?"),
         (["log", "--limt=3"], "did you mean --limit?"),
         (["register", "mastr"], "'mastr' is not one of master, worker"),
@@ -230,8 +234,10 @@ def test_the_nearest_is_named(run: Run, words: list[str], said: str) -> None:
 
 
 def test_without_a_word_it_helps(run: Run) -> None:
-    """A bare `intercom` is a question."""
+    """A bare `intercom` is a question, and `help` and `version` are what people try."""
     assert run().startswith("usage: intercom ")
+    for words, option in ((["help"], ["--help"]), (["help", "send"], ["send", "--help"]), (["version"], ["--version"])):
+        assert run(*words) == run(*option) != ""
 
 
 # -- on a terminal ------------------------------------------------------------------------------------

@@ -32,6 +32,30 @@ A message that begins with '-' goes after '--', or on standard input:
 exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted"""
 
 
+#: Commands, and what people who know other programs call them.
+_SYNONYMS = {
+    "send": "post msg message mail tell say ask write new dm",
+    "reply": "answer respond",
+    "read": "unread receive get",
+    "log": "show cat messages head",
+    "status": "ls list ps who agents workers info",
+    "watch": "tail follow",
+    "search": "find grep",
+    "edit": "open vi vim nano",
+    "delete": "rm remove del unsend",
+    "restore": "undo undelete recover",
+    "history": "diff versions",
+    "init": "setup install connect",
+    "register": "join login",
+    "signoff": "leave quit exit logout",
+    "spawn": "start launch",
+    "teardown": "stop kill",
+    "queue": "merge",
+    "doctor": "check health",
+}
+_CLOSE = 0.6  #: from 0 to 1: similarity from which a word is suggested
+
+
 class Help(argparse.RawDescriptionHelpFormatter):
     """A help formatter as wide as the terminal, without importing `shutil` (8 ms) to find out."""
 
@@ -79,8 +103,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?` for a mistyped word, "" if nothing is near."""
     import difflib
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    known = list(known)
+    near = [meant for meant, words in _SYNONYMS.items() if word.casefold() in words.split() and meant in known]
+    near = near or difflib.get_close_matches(word, known, n=1, cutoff=_CLOSE)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def _as_options(args: Sequence[str]) -> list[str]:
+    """The arguments with `help`, `help COMMAND` and `version` as the options that people mean by them."""
+    if args and args[0] == "help":
+        return [*args[1:2], "--help"]
+    return ["--version"] if list(args) == ["version"] else list(args)
 
 
 class TopParser(Parser):
@@ -90,7 +123,7 @@ class TopParser(Parser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; on wrong usage print why and exit with 2."""
-        found, extra = self.parse_known_args(args, namespace)
+        found, extra = self.parse_known_args(_as_options(sys.argv[1:] if args is None else args), namespace)
         if extra:
             words = " ".join(extra)
             command = self.commands.choices[found.command]
