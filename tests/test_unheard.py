@@ -11,11 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intercom import Bus
-from intercom.format import parse
+from intercom.core.message import Message
+from intercom.format import parse, render
 from intercom.format.near import near_misses
+from intercom.format.record import seal
 from intercom.format.roster import Roster
+from intercom.repair import unheard
 from tests.people_kit import append, bodies, by_hand, said
 from tests.server_client import BareClient
+from tests.strategies import logs, messages
 
 T = "2026-06-05 08:34"
 
@@ -579,3 +583,12 @@ def test_a_group_below_a_message_that_was_left_open() -> None:
     assert not list(near_misses(parse(f"{page}@mastr is one\n\nand so on\n".encode(), roster), roster))
     assert not list(near_misses(parse(f"{page}@here stop\n\nand so on\n".encode(), roster), roster))
     assert not list(near_misses(parse(f"{page}master: stop\n".encode(), roster), roster))
+
+
+@given(logs(), st.lists(messages(), max_size=4), st.booleans())
+def test_reading_only_what_people_wrote_finds_the_same(above: bytes, sent: list[Message], tampered: bool) -> None:
+    """The near misses of a page are those that reading all of it finds."""
+    records = b"".join(seal(render(one, "2026-01-12 10:00:00")) for one in sent)
+    page = above + (records.replace(b"text", b"test", 1) if tampered else records)
+    names = Roster(("roo", "claude-code", "master", "worker-1", "a", "b"))
+    assert unheard.lines(page, names) == tuple(near_misses(parse(page, names), names))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from intercom.core.errors import StorageError
 from intercom.core.message import ALL, Message, Receipt
 from intercom.core.pace import NotNow, Pace
-from intercom.store.index import Filter, Index, IndexLost, query
+from intercom.store.index import Filter, Index, IndexLost, query, unread
 from intercom.store.index.edited import any_edited, edited_since, texts_of
 from intercom.store.state import receipts
 from intercom.store.state.db import State
@@ -69,7 +69,7 @@ class Delivery:
         return self.known(query.generation, db)
 
     def _count(self, db: sqlite3.Connection, reader: str, floor: int, joined: int) -> int:
-        return self.known(query.unread_facts, db, reader, floor, joined)[0]
+        return self.known(unread.count, db, reader, floor, joined)
 
     def known(self, ask: Callable[..., T], *about: Any) -> T:
         """The result of `ask` on the index, cached while neither index nor state change."""
@@ -106,7 +106,7 @@ class Delivery:
         """The new messages for `reader`, recorded as given: in order of arrival or, if cut, urgent ones first."""
         with self._index.reading(db):
             floor = self._floor(db, reader)
-            if not self._lost(reader) and not self._count(db, reader, floor, joined):
+            if not self._lost(reader) and self.known(unread.first, db, reader, floor, joined) is None:
                 return []
         with self._state.transaction() as state:
             # Checked again under the state's write lock: two processes may read under one name.
@@ -114,7 +114,8 @@ class Delivery:
             with self._index.reading(db):
                 generation, last = self._generation(db), query.last_seq(db)
                 again = [m._replace(redelivered=True) for m in query.by_ids(db, lost) if wanted.lets(m)]
-                new = query.unread(db, reader, floor, joined, wanted, None if limit is None else limit + len(again) + 1)
+                most = None if limit is None else limit + len(again) + 1
+                new = unread.unread(db, reader, floor, joined, wanted, most)
                 if doubt := self._state.doubt():
                     new = [message._replace(redelivered=message.at < doubt) for message in new]
                 late = query.late(db, again + new)
@@ -147,7 +148,7 @@ class Delivery:
         with suppress(IndexLost, StorageError):
             with self._index.checked():
                 generation, last = query.generation(db), query.last_seq(db)
-                _, lowest = query.unread_facts(db, reader, floor, joined)
+                lowest = unread.first(db, reader, floor, joined)
             to = last if lowest is None else lowest - 1
             if to > floor:
                 with self._state.transaction() as state:

@@ -47,7 +47,7 @@ def glance(config: Config, state: State, registry: Registry, delivery: Delivery,
     joined = registry.joined_by_all()
     names = [*agents, *(one.name for one in instances), USER]
     unread = delivery.unread_by_all(db, {name: joined.get(name, 0) for name in names})
-    total, archived = delivery.known(query.counts, db)
+    live, archived, total = delivery.known(query.counts, db)
     warnings = config.cautions
     if lost:
         count = "1 line of the log reaches" if len(lost) == 1 else f"{len(lost)} lines of the log reach"
@@ -58,7 +58,7 @@ def glance(config: Config, state: State, registry: Registry, delivery: Delivery,
         str(config.log),
         instances,
         agents,
-        delivery.known(query.live_count, db),
+        live,
         archived,
         total,
         unread,

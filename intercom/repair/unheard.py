@@ -31,7 +31,7 @@ from intercom.core.message import (
 )
 from intercom.format import PREAMBLE, Entry, decode, encode, hand_id, render
 from intercom.format.near import Near, near_misses, not_known
-from intercom.format.record import seal
+from intercom.format.record import START, seal, sealed
 from intercom.format.roster import Roster
 from intercom.repair.sides import entry_of
 from intercom.store.index import query
@@ -44,14 +44,13 @@ from intercom.system.files import read_from
 
 MOST = 10  #: notices at a time; more are only counted
 _LONGEST = 300  #: characters of a quoted line
-_MANY = 500
 _BELOW = re.compile(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
 _BEGUN = re.compile(rb"(?<![^\n])#{1,3}[ \t]*\[[^\n]*\Z")  # a header that somebody is still writing
+_ENCLOSES = re.compile(rb"(?:\A|\n)(?:\xef\xbb\xbf)?(?: {0,3}(?:`{3}|~{3})|<{7}|={7}|>{7}|\|{7})")
 _VERSIONS = (
     "SELECT m.id, m.sender, m.body, v.body FROM (SELECT DISTINCT id FROM versions) e JOIN messages m ON m.id = e.id "
     "JOIN versions v ON v.id = m.id WHERE m.via = 'hand' AND m.hidden = 0 ORDER BY m.seq, v.n"
 )
-_BY_HAND = "SELECT id, stamp, sender, rcpt, tag FROM messages WHERE via = 'hand' AND hidden = 0 AND id IN"
 
 
 class Unheard(NamedTuple):
@@ -112,7 +111,17 @@ def _header(entry: Entry, to: str) -> str:
 @lru_cache(maxsize=4)
 def lines(page: bytes, names: Roster) -> tuple[Near, ...]:
     """The near misses of a page."""
-    return tuple(near_misses(entries_of(page, names), names))
+    return tuple(near_misses(entries_of(_by_people(page), names), names))
+
+
+def _by_people(page: bytes) -> bytes:
+    """The page, without its messages if all of them are as tools wrote them: in these nothing is a near miss.
+
+    This takes a fifth of the time of reading them. Text above that could enclose a message has all of them read.
+    """
+    top = 0 if page.startswith(START) else page.find(b"\n" + START) + 1
+    above, messages = page[:top], page[top:]
+    return page if not messages.startswith(START) or _ENCLOSES.search(above) or sealed(messages) is None else above
 
 
 def to_say(
@@ -242,9 +251,5 @@ def _received(state: State, ident: str, names: Iterable[str]) -> bool:
 
 def _by_hand(db: sqlite3.Connection) -> Iterable[tuple[str, Entry]]:
     """The hand-written messages on the page, as far as their headers go."""
-    idents = query.on_page(db)
-    for start in range(0, len(idents), _MANY):
-        part = idents[start : start + _MANY]
-        marks = ",".join("?" * len(part))
-        for ident, *said in db.execute(f"{_BY_HAND} ({marks})", part).fetchall():
-            yield ident, Entry("message", 0, b"", *map(loaded, said))
+    for ident, *said in query.by_hand_on_page(db):
+        yield ident, Entry("message", 0, b"", *map(loaded, said))

@@ -1,7 +1,7 @@
 """Owns the index: everything in it is derived from the logs, and it may be deleted at any moment.
 
 `db` opens, guards and replaces the file; `build` creates a new one, `ingest` adds parsed entries, `revise` updates
-existing ones, `control` applies control records; `query` returns messages.
+existing ones, `control` applies control records; `query` returns messages, `unread` those that a reader has not got.
 """
 
 from __future__ import annotations

@@ -33,14 +33,14 @@ from intercom.system.boot import boot_id
 from intercom.system.files import opened, put, storage
 from intercom.system.lock import flocked
 
-_VERSION = 4  # 4: the words that texts hold stand in `terms`
+_VERSION = 5  # 5: what is for everybody, and what is urgent, is found by b-trees of its own
 SCHEMA_VERSION = 1_000 * _VERSION + len(FIELDS)  #: an index without a column is rebuilt
 _COLUMNS = ", ".join(f"{field.column} {'INTEGER' if field.kind == 'percent' else 'TEXT'}" for field in FIELDS)
 NAME = "index2"  #: versions before the ledger used another name, and may still be running
 _NOTHING = 1 << 62  #: above every number: without a ledger, no message belongs on the page
 _APPLICATION = 0x1C0D  #: marks the file as ours, in SQLite's application_id
 _WAIT_MS = 30_000  #: milliseconds to wait for one of our readers, or for another program
-_CHANGED = "the index was not as Intercom leaves it"
+_CHANGED, _FOREIGN = "the index was not as Intercom leaves it", "not one of Intercom's"
 RESTARTED = "the machine was rebooted since the index was written"
 _SEAL = 200  #: bytes of a seal, padded: more than four numbers and a boot id take
 
@@ -79,6 +79,9 @@ PARTIAL_INDEXES = (
     "CREATE INDEX by_status ON messages (sender, seq) WHERE status IS NOT NULL",
     "CREATE INDEX hidden_ones ON messages (hidden) WHERE hidden > 0",
     "CREATE INDEX by_reply ON messages (re) WHERE re IS NOT NULL",
+    "CREATE INDEX urgent_ones ON messages (seq) WHERE urgent > 0",
+    "CREATE INDEX to_all ON messages (sender, seq) WHERE instr(rcpt, 'all') > 0",  # and names with that in them
+    "CREATE INDEX to_all_twice ON messages (seq) WHERE instr(rcpt, 'all') > 0 AND instr(rcpt, ',') > 0",
 )
 UNIQUE_INDEX = "CREATE UNIQUE INDEX by_id ON messages (id)"  #: created after a bulk load, by one sort
 
@@ -187,11 +190,8 @@ class Index:
                 mine = self._db.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION
             if not mine or version != SCHEMA_VERSION:
                 self.close()
-                raise IndexLost(
-                    f"the index was of version {version}, this Intercom writes {SCHEMA_VERSION}"
-                    if mine
-                    else "the index was not one of Intercom's"
-                )
+                what = f"of version {version}, this Intercom writes {SCHEMA_VERSION}"
+                raise IndexLost(f"the index was {what if mine else _FOREIGN}")
             self._inode = now[0]
         self._trusted = now
         return self._db
@@ -209,10 +209,10 @@ class Index:
                 held = "held by another program" if code == sqlite3.SQLITE_BUSY else "damaged"
                 raise IndexLost(f"the index was {held} ({error})") from error
             self.close()  # after an error it may keep a lock, or be read-only
+            why = f"{error}; nothing was read."
             if code == sqlite3.SQLITE_FULL:
-                full = "the disk is full; nothing was changed. Free some space and try again."
-                raise StorageError(f"the index {self.path} cannot be used: {full}") from error
-            raise StorageError(f"the index {self.path} cannot be used: {error}; nothing was read.") from error
+                why = "the disk is full; nothing was changed. Free some space and try again."
+            raise StorageError(f"the index {self.path} cannot be used: {why}") from error
         except UnicodeDecodeError as error:
             self._condemn()
             raise IndexLost("the index was damaged (text that is not UTF-8)") from error
@@ -294,7 +294,7 @@ class Index:
     def _untouched(self, since: tuple[int, ...]) -> None:
         """Raise IndexLost unless the file is as before the transaction, which writes nothing before its commit."""
         if self._stat() != since:
-            raise IndexLost("the index was not as Intercom leaves it")
+            raise IndexLost(_CHANGED)
 
     def create(self, path: Path) -> sqlite3.Connection:
         """Create an empty index at `path` for a bulk load. The caller holds the lock, fills it and installs it."""

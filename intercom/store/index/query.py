@@ -1,7 +1,7 @@
-"""Owns reading messages from the index: what a reader has not got yet, history, search.
+"""Owns reading messages from the index: history, who said what, what is on the page.
 
-The state (receipts, hidden messages) is attached to the connection as `state`, so a single SQL statement can leave
-out what was given: filters apply before limits.
+The state (receipts) is attached to the connection as `state`, so a single SQL statement can leave out what was given
+(see `unread`): filters apply before limits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from intercom.core.arguments import check_count, check_since, maybe_texts
 from intercom.core.message import ALL, MACHINE, SAID, Message, canonical, tag_of, type_of
 from intercom.store.index.values import loaded, stored
-from intercom.store.state.receipts import NOT_GIVEN
 
 #: The page's name for own messages on the page; otherwise the file that they are in.
 _ON_PAGE = "s.own AND m.hidden = 0 AND (m.seq > (SELECT value FROM meta WHERE key = 'page') OR m.seq IN kept)"
@@ -183,38 +182,6 @@ def messages_of(rows: Iterable[Sequence[Any]]) -> list[Message]:
     return [message_of(row) for row in rows]
 
 
-_UNREAD = (
-    "FROM (SELECT seq FROM inbox WHERE rcpt = ? AND seq > ? UNION SELECT seq FROM inbox WHERE rcpt = ? AND seq > ?) u "
-    "JOIN messages m ON m.seq = u.seq LEFT JOIN sources s ON s.src = m.src "
-    "WHERE m.hidden != 1 AND (m.sender != ? OR EXISTS (SELECT 1 FROM inbox d WHERE d.rcpt = ? AND d.seq = m.seq)) "
-    f"AND {NOT_GIVEN}"
-)
-
-
-def _unread_values(reader: str, floor: int, joined: int) -> list[Any]:
-    return [reader, floor, ALL, max(floor, joined), reader, reader, reader]
-
-
-def unread(
-    db: sqlite3.Connection, reader: str, floor: int, joined: int, wanted: Filter, limit: int | None
-) -> list[Message]:
-    """What `reader` has not got beyond sequence number `floor`, with broadcasts from `joined` on.
-
-    In order of arrival; if `limit` cuts it, urgent messages come first.
-    """
-    condition, values = wanted.where()
-    order = " ORDER BY m.seq" if limit is None else " ORDER BY m.urgent DESC, m.seq LIMIT ?"
-    sql = f"SELECT {COLUMNS} {_UNREAD}{condition}{order}"
-    arguments = [*_unread_values(reader, floor, joined), *values, *([] if limit is None else [limit])]
-    return messages_of(db.execute(sql, arguments))
-
-
-def unread_facts(db: sqlite3.Connection, reader: str, floor: int, joined: int) -> tuple[int, int | None]:
-    """How many messages `reader` has not got, and the lowest sequence number among them."""
-    row = db.execute(f"SELECT count(*), min(m.seq) {_UNREAD}", _unread_values(reader, floor, joined)).fetchone()
-    return row[0], row[1]
-
-
 def visible(db: sqlite3.Connection, reader: str, wanted: Filter, limit: int | None) -> list[Message]:
     """All messages to or from `reader` or to everybody, oldest first; `limit` selects the newest."""
     condition, values = wanted.where()
@@ -298,12 +265,14 @@ def beginning(db: sqlite3.Connection, ident: str, most: int) -> list[str]:
     return [row[0] for row in db.execute(sql, (ident, ident + "\x7f", most))]
 
 
-def counts(db: sqlite3.Connection) -> tuple[int, int]:
-    """The number of messages, and how many of them only the archive has."""
-    row = db.execute(
-        "SELECT count(*), coalesce(sum(src IN (SELECT src FROM sources WHERE path LIKE 'archive/%')), 0) FROM messages"
-    ).fetchone()
-    return int(row[0]), int(row[1]) - live_count(db)
+def counts(db: sqlite3.Connection) -> tuple[int, int, int]:
+    """The number of messages on the page, of those that only the archive has, and of all."""
+    total = int(db.execute("SELECT count(*) FROM messages").fetchone()[0])  # of an index: SQLite reads no text for it
+    pages = [row[0] for row in db.execute("SELECT src FROM sources WHERE path NOT LIKE 'archive/%'")]
+    marks = ",".join("?" * len(pages))
+    elsewhere = db.execute(f"SELECT count(*) FROM messages WHERE src IN ({marks})", pages).fetchone()[0] if pages else 0
+    live = int(db.execute(f"SELECT count(*) {_PAGE}").fetchone()[0])
+    return live, total - int(elsewhere) - live, total
 
 
 def latest_status(db: sqlite3.Connection) -> list[Message]:
@@ -315,14 +284,16 @@ def latest_status(db: sqlite3.Connection) -> list[Message]:
     return messages_of(db.execute(sql))
 
 
-def live_count(db: sqlite3.Connection) -> int:
-    """The number of messages on the page."""
-    return int(db.execute(f"SELECT count(*) {_PAGE}").fetchone()[0])
-
-
 def on_page(db: sqlite3.Connection) -> list[str]:
     """The ids of the messages that belong on the page, in order of arrival."""
     return [row[0] for row in db.execute(f"SELECT m.id {_PAGE} ORDER BY m.seq")]
+
+
+def by_hand_on_page(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Id, stamp, sender, recipients and tag of the hand-written messages on the page, in order of arrival."""
+    return db.execute(
+        f"SELECT m.id, m.stamp, m.sender, m.rcpt, m.tag {_PAGE} AND m.via = 'hand' ORDER BY m.seq"
+    ).fetchall()
 
 
 def proven_names(db: sqlite3.Connection) -> list[str]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from intercom.core.config import Config
 from intercom.core.message import RESERVED, canonical, is_name
 from intercom.format import FRONT, Entry, Parser, decode
+from intercom.format.record import START
 from intercom.format.roster import Roster
 from intercom.store.state.db import State
 
@@ -26,7 +27,10 @@ def agents(config: Config, state: State) -> list[str]:
 def front_matter_agents(page: bytes) -> list[str]:
     """Agents named in the front matter of a log, wherever in the file that was moved to."""
     head = page[:_HEAD]
-    front = _front(head) if b"agents" in head else b""
+    if b"agents" not in head:
+        return []
+    above = head[: head.find(b"\n" + START) + 1]  # what stands above the first message stays as it is for long
+    front = _front(above) or _front(head)
     return list(_named_in(front)) if b"agents" in front else []
 
 
