@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from intercom.core import display
+from intercom.core.patterns import Lazy, lazy
 from tests.test_layers import FILES, PACKAGE
 
 _SINGLE = {_constants.IN, _constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY}
@@ -48,7 +49,7 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
         name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
         if name not in {"intercom.__main__", *ELSEWHERE}:
             for key, found in vars(importlib.import_module(name)).items():
-                if isinstance(found, re.Pattern):
+                if isinstance(found, re.Pattern | Lazy):
                     yield f"{name}.{key}", found
     for make in (display._unseen, display._breaks, display._tags):
         yield f"intercom.core.display.{make.__name__}", make()
@@ -75,3 +76,16 @@ def test_only_single_characters_are_repeated_without_giving_back() -> None:
 def test_unsound_pieces_are_seen(pattern: str, bad: int) -> None:
     """Wherever in a pattern they stand."""
     assert len(unsound(pattern)) == bad
+
+
+def test_a_lazy_pattern_is_the_pattern() -> None:
+    """All that we use of one gives what the compiled one gives; what we do not use is refused, at once."""
+    compiled, late = re.compile("(b)+", re.IGNORECASE), lazy("(b)+", re.IGNORECASE)
+    for use in ("search", "match", "findall", "split"):
+        assert str(getattr(late, use)("Bbab")) == str(getattr(compiled, use)("Bbab"))
+    assert late.fullmatch("bB") is not None
+    assert late.sub("-", "abba") == "a-a"
+    assert [found.span() for found in late.finditer("bab")] == [(0, 1), (2, 3)]
+    assert late.pattern == compiled.pattern
+    with pytest.raises(AttributeError):
+        getattr(late, "scanner")  # noqa: B009

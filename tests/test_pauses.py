@@ -168,3 +168,20 @@ def test_who_asks_whether_it_is_open_keeps_nobody_from_sending(bus: Bus) -> None
         bus.send("roo", "while it was leased", sender="claude-code")
         asker.communicate("")
     assert "while it was leased" in _read(bus)
+
+
+def test_who_closes_the_log_is_waited_for_no_longer(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a program has the log open, it is looked at often whether it still has: an editor's save takes no 20 ms."""
+    talk(bus, 1)
+    file = bus.config.log.open("ab", buffering=0)
+    file.write(b"x")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        file.close()
+
+    monkeypatch.setattr(still.time, "sleep", sleep)
+    still.settle(bus.config.log)
+    file.close()
+    assert max(slept, default=0.0) <= still._CLOSED

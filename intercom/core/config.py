@@ -16,14 +16,15 @@ from intercom.core import root as roots
 from intercom.core.arguments import maybe_texts
 from intercom.core.errors import FormatError, Refused, UsageError
 from intercom.core.message import RESERVED, canonical, check_name
+from intercom.core.patterns import lazy
 
 DEFAULT_AGENTS = ("claude-code", "roo")
 BASE = "base."  #: in the private folder: prefix of a base's file name; the page's name follows
 
 _OLDER_MARK = "kept."  # the prefix in versions before the ledger
-_MACHINE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_LOG_NAME = re.compile(r"INTERCOM-(.+)\.md\Z", re.IGNORECASE)
+_MACHINE = lazy(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z")
+_SURROGATE = lazy("[\ud800-\udfff]")
+_LOG_NAME = lazy(r"INTERCOM-(.+)\.md\Z", re.IGNORECASE)
 
 
 class PageLimits(NamedTuple):

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from pathlib import Path
 from typing import Any
 
+from intercom.core.patterns import lazy
+
 MOST = 1024 * 1024  #: bytes; the default limit of a document
 _DOTS = 100
 _BITS = 64  #: size limit of an integer, as in TOML
-_QUOTED = re.compile(r"""#.*|"[^"\n]*"|'[^'\n]*'""")
-_DEEP = re.compile(rf"(?:\.[^.\n]*){{{_DOTS + 1}}}")
+_QUOTED = lazy(r"""#.*|"[^"\n]*"|'[^'\n]*'""")
+_DEEP = lazy(rf"(?:\.[^.\n]*){{{_DOTS + 1}}}")
 
 
 def text_of(path: Path, most: int = MOST) -> str:

@@ -13,6 +13,7 @@ import time
 from typing import Any, NamedTuple, TypedDict
 
 from intercom.core.errors import FormatError
+from intercom.core.patterns import lazy
 
 ALL = "all"  #: recipient: everybody who was known when the message was written
 USER = "user"  #: the people at the keyboard; no MCP client can take or send as this name
@@ -71,10 +72,10 @@ class Said(TypedDict, total=False):
 _DOUBTS = {HAND: "written by hand", MACHINE: "another machine's word"}
 _TAG_OF = dict(KINDS)
 _TYPE_OF = {tag: word for word, tag in KINDS if tag != "INFO"}
-_TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
+_TAG = lazy(r"[A-Z][A-Z0-9_-]{0,30}\Z")
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?\Z")
-_SEPARATORS = re.compile(r"[\s_]+")
+_NAME = lazy(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?\Z")
+_SEPARATORS = lazy(r"[\s_]+")
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
 ID_LENGTH = 12
 _FIRST_YEAR = 1900  #: an earlier year is not taken for a date
@@ -304,7 +305,7 @@ def age(at: str) -> float:
     return time.time() - epoch(at)
 
 
-_STAMP = re.compile(
+_STAMP = lazy(
     r"(?:(?P<before>UTC|GMT)\s+)?"
     r"(?P<year>\d{4})[-/.](?P<month>\d\d?)[-/.](?P<day>\d\d?)"
     r"(?:(?:[Tt]|,?\s+)(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d{1,9})?)?"

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intercom.core.errors import Refused, UsageError
+from intercom.core.patterns import lazy
 
-_WORK_TREE = re.compile(r"^[ \t]*worktree[ \t]*=[ \t]*([^\n]+)", re.MULTILINE | re.IGNORECASE)
-_NOT_BARE = re.compile(r"^[ \t]*bare[ \t]*=[ \t]*false", re.MULTILINE | re.IGNORECASE)
+_WORK_TREE = lazy(r"^[ \t]*worktree[ \t]*=[ \t]*([^\n]+)", re.MULTILINE | re.IGNORECASE)
+_NOT_BARE = lazy(r"^[ \t]*bare[ \t]*=[ \t]*false", re.MULTILINE | re.IGNORECASE)
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/private/var/tmp")  # noqa: S108  # never used for files
 _TEMPORARY_WORDS = "a temporary folder"
 _AGENTS = "CLAUDE_PROJECT_DIR"  #: set by an agent program to the project of its session

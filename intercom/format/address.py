@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from intercom.core.message import ALL
+from intercom.core.patterns import lazy
 from intercom.format.dialects import CODE, HOUR, TYPES
 from intercom.format.grammar import ARROW
 from intercom.format.roster import SAID_TO_ALL, Roster
@@ -22,7 +23,7 @@ _SIGNS = " :,;/>)]\uff1a\uff0c\u3001"
 #: Words for "to" and "from". In a letter's lines also `a` and `da`, which mean other things elsewhere.
 TO = r"to|for|attn|fao|an|für|aan|à|pour|para|per|do|кому|для|إلى|ל-?|致|给|給|发给|發給|回复|回覆"
 FROM = r"from|von|van|de|od|от|из|من"
-_LETTER = re.compile(
+_LETTER = lazy(
     r" {0,3}(?:[-*+•]\s+|[*_]{1,3}){0,2}(?:(?P<to>"
     + TO
     + r"|cc|a|宛先|收件人)|(?P<from>"
@@ -32,7 +33,7 @@ _LETTER = re.compile(
     r"(?P<rest>[^\n]*)\Z",
     re.IGNORECASE,
 )
-_MAIL = re.compile(r"<[^<>\n]{0,80}>")
+_MAIL = lazy(r"<[^<>\n]{0,80}>")
 #: What may stand before a name that is addressed: a number of a thread, a type, a word or two.
 _LABEL = r"#?\d{1,6}(?:[./]\d{1,6}){0,3}[.):]?|#\d{1,6}[.):]?|[A-Za-z]{1,9}-?\d{1,6}[.):]|re(?:\[\d{1,3}\])?:|fwd?:|aw:"
 _GREETS = "hey|hi|hello|hallo|hola|ciao|salut|bonjour|yo|dear|liebe[rs]?|ok|okay|please|bitte"
@@ -40,40 +41,40 @@ _ABOUT = "reply|answer|antwort|question|frage|message|msg|dm|note|nachricht"
 _MORE = "thanks|thank you|danke|merci|cc|fyi|ping|stop"
 _KIND = r"(?-i:[A-Z]{3,12})\b[:)\]]?"
 _BEFORE = rf"(?:(?:{_LABEL}|(?:%s)\b[,!:]?|{_KIND})\s{{1,9}}){{0,4}}"
-_AT = re.compile(
+_AT = lazy(
     (_BEFORE % f"{_GREETS}|{_ABOUT}|{_MORE}")
     + rf"(?:(?:{TO})\s{{1,3}})?[(\[<]?[@\uff20]\s?(?P<at>{NAME}(?:#\d{{1,3}})?){EDGE}{_AFTER}",
     re.IGNORECASE,
 )
-_COLON = re.compile(
+_COLON = lazy(
     _BEFORE % f"{_GREETS}|{_ABOUT}" + rf"(?:(?P<to>{TO})\s{{0,3}})?\(?(?P<name>{NAME})\)?"
     r"(?P<also>(?:,\s|\s?[&+]\s?|\sand\s)[^:\uff1a\n]{1,60}?)?[*_`]{0,3}"
     rf"\s?(?:さん|様|殿|へ)?[*_`]{{0,3}}(?:{COLON}|、){_AFTER}",
     re.IGNORECASE,
 )
-_TITLE = re.compile(rf"(?:{_ABOUT})\s(?:to|for|an|für|@)\s?(?P<name>{NAME})\Z", re.IGNORECASE)
-_ASKED = re.compile(
+_TITLE = lazy(rf"(?:{_ABOUT})\s(?:to|for|an|für|@)\s?(?P<name>{NAME})\Z", re.IGNORECASE)
+_ASKED = lazy(
     rf"(?:(?:message |msg )?(?:to|for|at) )?(?P<name>{NAME}),?\s(?=(?:please|pls|plz|bitte)\b)", re.IGNORECASE
 )
-_GREETING = re.compile(
+_GREETING = lazy(
     rf"(?:hey|hi|hello|hallo|hola|ciao|salut|bonjour|dear|liebe[rs]?)\s{{1,3}}(?P<name>{NAME})\s?[,!]\s{{0,9}}",
     re.IGNORECASE,
 )
-_ONLY = re.compile(
+_ONLY = lazy(
     rf"(?:(?:{_KIND}\s{{1,9}})?(?:[-=]*>|{ARROW.decode()})\ufe0f?\s{{0,9}}@?|to:\s{{0,9}}@?|<?[@\uff20]\s?)(?P<name>[\w.-]{{0,40}}\w)"
     r"(?:@[\w.-]{1,40})?(?=[\s:,/;!?>\uff1a\uff0c、。]|\Z)"
     rf"|to:?\s{{1,3}}(?P<closed>{NAME})(?=\s?[\])])",
     re.IGNORECASE,
 )
-_SAID = re.compile(
+_SAID = lazy(
     rf" {{0,3}}(?:[\[(*_`]{{0,3}}(?P<at>[\d:. TZ-]{{4,30}})\]?[\s*_`|-]{{0,9}})?(?:(?P<a>[A-Za-z][\w.-]{{0,40}})"
     rf"[*_`]{{0,3}}\s{{0,9}}:[*_`]{{0,3}}|<(?P<b>{NAME})>)\s{{0,9}}(?P<rest>[^\n]*)"
 )
-_ITEM = re.compile(rf"(?<=[\s,;])({NAME}):\s")
-_TOLD = re.compile(rf"@?(?P<name>{NAME})[:,]")
-_CELLS = re.compile(r"\s{0,9}\|\s{0,9}")
+_ITEM = lazy(rf"(?<=[\s,;])({NAME}):\s")
+_TOLD = lazy(rf"@?(?P<name>{NAME})[:,]")
+_CELLS = lazy(r"\s{0,9}\|\s{0,9}")
 _LINE = 300  #: characters of a line that are looked at
-_LETTERS = re.compile(r"[^\W\d_\u3000-\u9fff\uac00-\ud7af]+")  # what has no blanks between words is no name
+_LETTERS = lazy(r"[^\W\d_\u3000-\u9fff\uac00-\ud7af]+")  # what has no blanks between words is no name
 _START = r"(?<![A-Za-z0-9_.\u00c0-\u024f-])"
 _TYPE = r"(?:\s[\[(]?(?-i:[A-Z]{3,12})[\])]?)?"
 _CLOSED, _OPENED = rf"\s{{0,9}}[\])>*_`\"'~]{{0,3}}{_TYPE}\s{{0,9}}", r"\s{0,9}[\[(<*_`\"'~]{0,3}@?(?:(?:the|agent)\s)?"
@@ -81,7 +82,7 @@ _WAY = (
     rf"{ARROW.decode()}|(?:[←↔»►▶▷⮕⇨↦⤳⇾⟼➝➞➟➠➤➥]|<-{{1,9}}>?|<?[-=]{{1,9}}(?:>|&gt;)|[~|.─━\u2010-\u2014]{{1,9}}\s?>|[-=]\s>"
     r"|>>>)\ufe0f?"
 )
-_PAIR = re.compile(
+_PAIR = lazy(
     rf"(?:\bfrom:[*_ ]{{0,9}}(?P<a>{NAME})[*_, ;→>-]{{0,9}}to:?[*_ ]{{0,9}}(?P<b>{NAME})"
     rf"|\bfrom\s+(?P<c>{NAME})\s+to\s+(?P<d>{NAME})\s*(?::|\Z)"
     rf"|{_START}(?P<e>{NAME}){_CLOSED}(?P<way>{_WAY}){_OPENED}(?P<f>{NAME})"
@@ -90,7 +91,7 @@ _PAIR = re.compile(
     re.IGNORECASE,
 )
 #: Headings, brackets, numbers of threads (`#12`, `Step 2:`) and weeks, and tags.
-_MARKED = re.compile(
+_MARKED = lazy(
     r"\A {0,3}#{1,6}\s|\[[^\]\n]*\]|\([^)\n]*\)|#\d{1,6}\b|\b[A-Za-z]{1,9}[- ]?\d{1,6}[.:)]|\bW\d\d\b"
     r"|</?(?:b|i|em|strong|code)>"
 )
@@ -98,13 +99,13 @@ _MARKED = re.compile(
 _OTHERS = frozenset(
     f"message timestamp re fwd at on am pm utc gmt uhr clock the agent {FROM.replace('|', ' ')}".split()
 )
-_CALENDAR = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
+_CALENDAR = lazy(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*\Z")
 #: What else people put before a header: a sign, a list bullet, a check box, a stamp or type of any shape, a bracket.
-_ROUND = re.compile(
+_ROUND = lazy(
     r" {0,3}(?:[-*+>•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)*(?:\[[ x]\]\s+)?(?:[^\w\s@|<>&\[\]#~`$\\/=+.←→↔⇒⇔➜➔➡⟶-]+\s*)?"
     r"(?:\[(?P<at>[^\[\]\n]*\d[^\[\]\n]*|[A-Z-]{2,30})\]\s*[-:|]?\s*)?[\[(*_`\"'~]{0,3}"
 )
-_MISSPELT = re.compile(rf"to:[*_ ]{{0,9}}({NAME})\Z", re.IGNORECASE)
+_MISSPELT = lazy(rf"to:[*_ ]{{0,9}}({NAME})\Z", re.IGNORECASE)
 _MANY = frozenset({"everyone", "everybody", "all workers", "all agents"})  #: groups that no list is headed with
 _FEWEST = 3  #: cells: two names and a text
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from intercom.core.patterns import lazy
 from intercom.format.render import unescape
 from intercom.format.text import decode
 
-_CLOSE = re.compile(r"(?:\A|\n)[ \t]*(?:-{3,}|\*{3,}|_{3,})[ \t]*\Z")
-_LEADING_BLANKS = re.compile(r"\A(?:[ \t\r\f\v]*\n)+")
+_CLOSE = lazy(r"(?:\A|\n)[ \t]*(?:-{3,}|\*{3,}|_{3,})[ \t]*\Z")
+_LEADING_BLANKS = lazy(r"\A(?:[ \t\r\f\v]*\n)+")
 
 
 def exact(text: bytes) -> str:

@@ -18,6 +18,7 @@ import re
 from typing import NamedTuple
 
 from intercom.core.message import ALL, SYSTEM, TAGS, USER, canonical, is_name
+from intercom.core.patterns import lazy
 from intercom.format.grammar import ARROW
 from intercom.format.roster import GROUPS, Roster
 
@@ -26,18 +27,18 @@ TYPES = frozenset(
     f"{' '.join(TAGS)} STATUS UPDATE ACK QUESTION ANSWER REVIEW BLOCKED FINDING FINDINGS SYNC PROPOSAL CRITICAL ALIVE "
     "REPORT REQUEST RESULT NOTE FYI HANDOFF ANNOUNCE URGENT".split()
 )
-_TYPE = re.compile(r"[A-Z][A-Z0-9_-]{1,30}\Z")
+_TYPE = lazy(r"[A-Z][A-Z0-9_-]{1,30}\Z")
 #: Separators between the recipients and what follows them.
-_AFTER = re.compile(
+_AFTER = lazy(
     r"\s{0,9}(?:(?<=\s)-{1,3}(?=\s|\Z)|[—–]+|â€”|â€“|:(?=[\s*_]|[^\x00-\x7f]|\Z)|：|(?=[(（【])|[·•|]|(?<=\s)@(?=\s)"  # noqa: RUF001
     r"|(?<=\s)(?=#[A-Za-z]|[Rr][Ee]:\s))\s*"
 )
-_CC = re.compile(r"[,;]?\s{0,3}\(cc:?\s+([^()\n]{1,80})\)|(?:[,;]|\s)\s{0,3}cc:?\s+(?=[\w@])", re.IGNORECASE)
-_BETWEEN = re.compile(r"\s{0,9}(?:[·•|:]|[—–]+|(?<=\s)-(?=\s))\s*")
-_IN_PARENTHESES = re.compile(r"[(（【]([^()（）【】]{1,60})[)）】]\s*[:：]?\s*")  # noqa: RUF001
-_BRACKETS = re.compile(r"\s*\[([^\[\]]{1,60})\]")
+_CC = lazy(r"[,;]?\s{0,3}\(cc:?\s+([^()\n]{1,80})\)|(?:[,;]|\s)\s{0,3}cc:?\s+(?=[\w@])", re.IGNORECASE)
+_BETWEEN = lazy(r"\s{0,9}(?:[·•|:]|[—–]+|(?<=\s)-(?=\s))\s*")
+_IN_PARENTHESES = lazy(r"[(（【]([^()（）【】]{1,60})[)）】]\s*[:：]?\s*")  # noqa: RUF001
+_BRACKETS = lazy(r"\s*\[([^\[\]]{1,60})\]")
 _NEAR = 400  #: characters; the longest list of recipients that is read
-_LAST_WORD = re.compile(r"(.*\S)\s+([A-Z][A-Z0-9_-]{1,30})\s*\Z")
+_LAST_WORD = lazy(r"(.*\S)\s+([A-Z][A-Z0-9_-]{1,30})\s*\Z")
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _IN_WORDS = (  # 20 Nov 2026, Fri, Nov 20th
@@ -53,24 +54,22 @@ _ZONE = (
 )
 _TIME = rf"(?:(?:UTC|GMT)\s+)?(?:{_DATE}(?:(?:T|\s+|,\s*){_CLOCK})?|\d{{8}}T\d{{4}}(?:\d\d)?|{_CLOCK}){_ZONE}"
 #: A time as people write it, or a template's placeholder for one. Matches the whole content of a bracket.
-STAMP = re.compile(
+STAMP = lazy(
     rf"\s*(?:{_TIME}|\{{[^}}]*\}}"
     r"|<?(?:YYYY\b.*|(?:CURRENT )?(?:DATE|TIME|DATETIME|TIMESTAMP)\b.*|HH:MM.*|now|today)>?)\s*\Z",
     re.IGNORECASE,
 )
 #: A date with a time of day.
-MOMENT = re.compile(rf"\s*(?:(?:UTC|GMT)\s+)?{_DATE}(?:T|\s+|,\s*){_CLOCK}{_ZONE}\s*\Z")
-_SPELLED = re.compile(rf"\s*(?:{_IN_WORDS}|\d{{8}}T)")
-HOUR = re.compile(r"\d{1,2}:\d\d")
+MOMENT = lazy(rf"\s*(?:(?:UTC|GMT)\s+)?{_DATE}(?:T|\s+|,\s*){_CLOCK}{_ZONE}\s*\Z")
+_SPELLED = lazy(rf"\s*(?:{_IN_WORDS}|\d{{8}}T)")
+HOUR = lazy(r"\d{1,2}:\d\d")
 
-_HEADING = re.compile(
+_HEADING = lazy(
     r"\s*([*_`@]*[A-Za-z](?:[\w.-]|\s(?=[\w])){0,60}?[*_`]*)\s*(?:((?:\[|\(|[:：·•|—–]|(?<=\s)-\s).*))?\Z"  # noqa: RUF001
 )
-_COMPOUND = re.compile(
-    r"(?:[A-Z][A-Za-z0-9]*(?:[-_][A-Z0-9][A-Za-z0-9]*)+|[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*-?\d+)\Z"
-)
+_COMPOUND = lazy(r"(?:[A-Z][A-Za-z0-9]*(?:[-_][A-Z0-9][A-Za-z0-9]*)+|[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*-?\d+)\Z")
 _PARTICLES = frozenset({"up", "out", "off", "on", "in", "down", "over", "mortem", "do", "list", "log", "notes"})
-_ARROWS = re.compile(ARROW.decode())
+_ARROWS = lazy(ARROW.decode())
 
 
 class Address(NamedTuple):
@@ -168,11 +167,21 @@ class Line(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A shape of line. `apart`: only at the start of a paragraph, because ordinary text may have it elsewhere."""
+    """A shape of line. `apart`: only at the start of a paragraph, because ordinary text may have it elsewhere.
+
+    Such a line has all of the `signs` in it. Most text has not, so that the pattern need not even be compiled.
+    """
 
     pattern: re.Pattern[str]
     apart: bool
     example: str
+    signs: tuple[re.Pattern[str], ...]
+
+    def match(self, text: str, *, apart: bool) -> re.Match[str] | None:
+        """Match a line, which is `apart` if it stands at the start of a paragraph."""
+        if (self.apart and not apart) or text.startswith("    ") or not all(sign.search(text) for sign in self.signs):
+            return None
+        return self.pattern.match(text)
 
 
 #: Emoji and similar signs, as people put before a name; no arrows.
@@ -183,30 +192,41 @@ _WHO = rf"(?P<sender>{_SIGN}[*_`@]{{0,3}}[A-Za-z][^\[\]\n:|<>→]{{0,60}}?)"
 _TO = rf"\s*(?:{ARROW.decode()}|>>?)\s*"
 _REST = r"(?P<rest>[^\n]*)"
 
+_ARROWED, _TOWARD, _STAMPED = lazy(rf">|{ARROW.decode()}"), lazy(r"\sto\s"), lazy(r"[\d\[]")
+
 FORMS = (
-    Form(re.compile(_LEAD + _AT + _WHO + _TO + _REST), False, "[14:32] codex → master: done"),
-    Form(re.compile(_LEAD + _AT + _WHO + r"\s+to\s+" + _REST), False, "[2026-01-12 14:32] codex to master: done"),
+    Form(lazy(_LEAD + _AT + _WHO + _TO + _REST), False, "[14:32] codex → master: done", (_ARROWED, _STAMPED)),
     Form(
-        re.compile(_LEAD + r"\[" + _WHO + _TO + r"(?P<names>[^\[\]\n]{1,80})\]" + _REST),
+        lazy(_LEAD + _AT + _WHO + r"\s+to\s+" + _REST),
+        False,
+        "[2026-01-12 14:32] codex to master: done",
+        (_TOWARD, _STAMPED),
+    ),
+    Form(
+        lazy(_LEAD + r"\[" + _WHO + _TO + r"(?P<names>[^\[\]\n]{1,80})\]" + _REST),
         False,
         "[codex → master] 14:32 | DONE",
+        (_ARROWED, _STAMPED),
     ),
-    Form(re.compile(_LEAD + _WHO + _TO + _REST), True, "codex → master: done"),
-    Form(re.compile(_LEAD + _WHO + r"\s+to\s+(?P<rest>[^\n:]{1,60}:(?:\s|\*)[^\n]*)"), True, "codex to master: done"),
+    Form(lazy(_LEAD + _WHO + _TO + _REST), True, "codex → master: done", (_ARROWED,)),
+    Form(
+        lazy(_LEAD + _WHO + r"\s+to\s+(?P<rest>[^\n:]{1,60}:(?:\s|\*)[^\n]*)"),
+        True,
+        "codex to master: done",
+        (_TOWARD, lazy(":")),
+    ),
 )
-_IN_CODE = re.compile(
-    rf"[^`\n]{{0,40}}`[^`\n]{{0,80}}?{ARROW.decode()}[^`\n]{{0,80}}`"
-)  #: names and arrow within back-ticks
-_MENTION = re.compile(
+_IN_CODE = lazy(rf"[^`\n]{{0,40}}`[^`\n]{{0,80}}?{ARROW.decode()}[^`\n]{{0,80}}`")  #: names and arrow within back-ticks
+_MENTION = lazy(
     r" {0,3}[*_`]{0,3}(?P<names>[@\uff20][\w.-]+(?:\s+\d+)?"
     r"(?:(?:\s*[,&+]\s*|\s+and\s+|\s+(?:cc:?\s+)?)@[\w.-]+(?:\s+\d+)?)*)"
     r"[*_`]{0,3}(?:\s*[:,!?—–\uff1a\uff0c\uff01\uff1f\u3001]|(?=\s|\Z))[*_`]{0,3}\s*(?P<rest>[^\n]*)"
 )
-_NAMED = re.compile(r"[@\uff20][\w.-]+(?:\s+\d+)?")
-CODE = re.compile(r" {0,3}[*_]{0,2}`[^`]*\s[^`]*`")  #: more than a name within back-ticks
-_ONWARD = re.compile(rf"{ARROW.decode()}\s*(?P<to>@?[\w.-]*\w)(?:\s*[:：,]|(?=\s|\Z))\s*(?P<rest>.*)")  # noqa: RUF001
-_TIME_FIRST = re.compile(rf"\s*[\[(]?(?P<at>{_TIME})[\])]?\s*[-—–:|·,]?\s*")
-_WORTH = re.compile(rf"[@\uff20]|>|{ARROW.decode()}|\bto\b")
+_NAMED = lazy(r"[@\uff20][\w.-]+(?:\s+\d+)?")
+CODE = lazy(r" {0,3}[*_]{0,2}`[^`]*\s[^`]*`")  #: more than a name within back-ticks
+_ONWARD = lazy(rf"{ARROW.decode()}\s*(?P<to>@?[\w.-]*\w)(?:\s*[:：,]|(?=\s|\Z))\s*(?P<rest>.*)")  # noqa: RUF001
+_TIME_FIRST = lazy(rf"\s*[\[(]?(?P<at>{_TIME})[\])]?\s*[-—–:|·,]?\s*")
+_WORTH = lazy(rf"[@\uff20]|>|{ARROW.decode()}|\bto\b")
 
 
 def worth(text: str) -> bool:
@@ -222,14 +242,13 @@ def line(text: str, roster: Roster, *, apart: bool) -> Line | None:
     if _IN_CODE.match(text) is not None:
         return None
     for form in FORMS:
-        if (apart or not form.apart) and (found := form.pattern.match(text)) is not None:
-            read = _read(found, roster)
-            if read is not None:
-                return read
+        found = form.match(text, apart=apart)
+        if found is not None and (read := _read(form, found, roster)) is not None:
+            return read
     return None
 
 
-def _read(found: re.Match[str], roster: Roster) -> Line | None:
+def _read(form: Form, found: re.Match[str], roster: Roster) -> Line | None:
     groups = found.groupdict()
     stamp = next((groups[key] for key in ("in", "round", "bare") if groups.get(key)), "")
     if groups.get("in") and not STAMP.match(stamp):
@@ -237,7 +256,7 @@ def _read(found: re.Match[str], roster: Roster) -> Line | None:
     sender = roster.known(groups["sender"])
     if sender is None or sender == ALL:
         return None
-    if not stamp and sender == USER and found.re is FORMS[-1].pattern and groups["sender"].strip().casefold() in GROUPS:
+    if not stamp and sender == USER and form is FORMS[-1] and groups["sender"].strip().casefold() in GROUPS:
         return None  # "Human to human: ..." is a phrase
     if groups.get("names"):
         to, rest, tag, urgent = roster.listed(groups["names"]), groups["rest"], "", False

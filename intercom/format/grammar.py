@@ -33,6 +33,7 @@ import re
 from typing import NamedTuple
 
 from intercom.core.message import FIELDS
+from intercom.core.patterns import lazy
 
 FRONT = "front"
 PREAMBLE = "preamble"  #: text that is not a message: before the first one, or after a marker
@@ -76,7 +77,7 @@ _ARROWS = (
 )
 ARROW = b"(?:" + b"|".join(re.escape(arrow.encode()) for arrow in sorted(_ARROWS, key=len, reverse=True)) + b")"
 #: Forbidden in names, because the header would be read differently the next time.
-ARROWISH = re.compile("[→⇒➜➔➡⟶⟹>]|" + "|".join(arrow for arrow in _ARROWS if not arrow.isascii()))
+ARROWISH = lazy("[→⇒➜➔➡⟶⟹>]|" + "|".join(arrow for arrow in _ARROWS if not arrow.isascii()))
 
 #: The keys of the meta line after the id, in the order in which `render` writes them.
 META_KEYS = ("at", *(field.key for field in FIELDS[:2]), "via", *(field.key for field in FIELDS[2:]))
@@ -95,7 +96,7 @@ _STRICT = (
 _CONFLICT_LINE = rb"(?:[ \t][^\n]*)?\r?(?=\n|\Z)"
 #: Where an entry may begin; the look-ahead rules out most lines cheaply.
 #: Groups: those of the strict header; then compaction marker; stamp and rest; conflict line.
-BOUNDARY = re.compile(
+BOUNDARY = lazy(
     rb"\n(?=[#<=>|\xef])(?:\xef\xbb\xbf)?(?:"
     + _STRICT
     + rb"|(### COMPACTED:[^\n]*)|#{1,3}[ \t]*\[([^\]\n]{0,200})\]([^\n]*)"
@@ -108,28 +109,24 @@ COMPACTED, STAMP, REST, CONFLICT = range(STRICT_LAST + 1, STRICT_LAST + 5)
 #: The header after its stamp: from, to, tag, what follows. No piece has two ways to match, and none but the first,
 #: which is short, gives back: a long line costs its length once. (Only single characters are repeated without giving
 #: back, in all patterns here: before 3.11.5, Python reads other possessive repeats wrongly.)
-HEADER_REST = re.compile(
+HEADER_REST = lazy(
     rb"[ \t]*+((?:[^\[\]\n=\xc3\xe2-]|(?!" + ARROW + rb")[=\xc3\xe2-]){1,200})" + ARROW + rb"([^\[\]\n]++)"
     rb"(?:\[([^\[\]\n]{1,60}+)\])?([^\n]*+)"
 )
-MORE_TAG = re.compile(rb"[ \t]*+\[([^\[\]\n]*+)\]")
-DATED = re.compile(rb"\s*(?:\d{4}-\d\d-\d\d|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|\{[^}]*\})")
-META = re.compile(
-    rb"(?:[ \t]{0,80}\r?\n){1,9}[ \t]{0,80}<!--[ \t]{0,80}intercom[ \t]([^\n]*?)-->[ \t]{0,80}\r?(?=\n|\Z)"
-)
-META_PAIR = re.compile(rb"([a-z]+)=(\S+)")
-META_ID = re.compile(rb"[0-9a-z]{1,12}\Z")
+MORE_TAG = lazy(rb"[ \t]*+\[([^\[\]\n]*+)\]")
+DATED = lazy(rb"\s*(?:\d{4}-\d\d-\d\d|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|\{[^}]*\})")
+META = lazy(rb"(?:[ \t]{0,80}\r?\n){1,9}[ \t]{0,80}<!--[ \t]{0,80}intercom[ \t]([^\n]*?)-->[ \t]{0,80}\r?(?=\n|\Z)")
+META_PAIR = lazy(rb"([a-z]+)=(\S+)")
+META_ID = lazy(rb"[0-9a-z]{1,12}\Z")
 #: The outer lines of a git conflict, and what may stand between such a line and the entry after it.
-CONFLICT_SIDE = re.compile(rb"\n(?:\xef\xbb\xbf)?(<{7}|>{7})" + _CONFLICT_LINE)
-BETWEEN = re.compile(
-    rb"(?:\n[ \t]{0,80}\r?(?=\n)){0,99}(?:\n---[ \t]{0,80}\r?(?=\n|\Z)(?:\n[ \t]{0,80}\r?(?=\n)){0,99})?"
-)
-FRONT_STOP = re.compile(rb"\n#{1,3}[ \t]*\[")
-FRONT_MATTER = re.compile(
+CONFLICT_SIDE = lazy(rb"\n(?:\xef\xbb\xbf)?(<{7}|>{7})" + _CONFLICT_LINE)
+BETWEEN = lazy(rb"(?:\n[ \t]{0,80}\r?(?=\n)){0,99}(?:\n---[ \t]{0,80}\r?(?=\n|\Z)(?:\n[ \t]{0,80}\r?(?=\n)){0,99})?")
+FRONT_STOP = lazy(rb"\n#{1,3}[ \t]*\[")
+FRONT_MATTER = lazy(
     rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?(?:\n(?!---[ \t]*\r?\n|#{1,3}[ \t]*\[)[^\n]*+)*?\n---[ \t]*\r?(?=\n|\Z)"
 )
-FRONT_KEY = re.compile(rb"\n[A-Za-z_][\w-]*:(?=[\s])")
-FENCE = re.compile(rb"\n {0,3}(?:(`{3,}+)([^`\n]*+)|(~{3,}+)([^\n]*+))(?=\n|\Z)")
+FRONT_KEY = lazy(rb"\n[A-Za-z_][\w-]*:(?=[\s])")
+FENCE = lazy(rb"\n {0,3}(?:(`{3,}+)([^`\n]*+)|(~{3,}+)([^\n]*+))(?=\n|\Z)")
 
 _DANGER = (
     r"\ufeff?(?:#{1,3}[ \t]*\[|### COMPACTED|[ \t]*<!--[ \t]*intercom"
@@ -138,11 +135,11 @@ _DANGER = (
 _FENCE_START = r" {0,3}(?:`{3,}|~{3,})"
 _LINE_START = r"(^|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])"
 #: A line to escape whatever stands around it; group 1 is what precedes the line.
-TO_ESCAPE = re.compile(rf"{_LINE_START}(?=\\*+{_DANGER}|\\++{_FENCE_START})")
-ESCAPED = re.compile(rf"{_LINE_START}\\(?=\\*+(?:{_DANGER}|{_FENCE_START}))")
+TO_ESCAPE = lazy(rf"{_LINE_START}(?=\\*+{_DANGER}|\\++{_FENCE_START})")
+ESCAPED = lazy(rf"{_LINE_START}\\(?=\\*+(?:{_DANGER}|{_FENCE_START}))")
 
 
-SECONDS = re.compile(r"\d{1,2}:\d{2}:\d{2}")
+SECONDS = lazy(r"\d{1,2}:\d{2}:\d{2}")
 
 
 class Header(NamedTuple):

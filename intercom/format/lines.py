@@ -12,11 +12,11 @@ is part of that message.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from intercom.core.message import ALL, recipients
+from intercom.core.patterns import lazy
 from intercom.format import body, entries
 from intercom.format.dialects import Line, line, mention, worth
 from intercom.format.fences import closable, fences
@@ -25,18 +25,18 @@ from intercom.format.record import extent
 from intercom.format.roster import Roster
 from intercom.format.text import decode
 
-_SIZE = re.compile(rb" size=([0-9]{1,12}) sum=[0-9a-f]{10} -->[ \t]*\r?\n")
+_SIZE = lazy(rb" size=([0-9]{1,12}) sum=[0-9a-f]{10} -->[ \t]*\r?\n")
 _META_NEAR = 4096  # bytes; more than a header and a meta line have
-_PIECE = re.compile(rb"(?:#{1,3}[ \t]*(?:\[[^\n]*)?|-{1,3}|<[^\n]*)\Z")  # a truncated header, rule or marker
-_BLANK_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
-_RULE = re.compile(r"\s*(?:-{3,}|\*{3,}|_{3,})\s*\Z")
-_QUOTE = re.compile(rb" {0,3}>")
-_ENDED = re.compile(rb"[ \t]{0,80}\r?(?:\n|\Z|-{3})")
+_PIECE = lazy(rb"(?:#{1,3}[ \t]*(?:\[[^\n]*)?|-{1,3}|<[^\n]*)\Z")  # a truncated header, rule or marker
+_BLANK_LINES = lazy(rb"(?:[ \t]*\r?\n)*")
+_RULE = lazy(r"\s*(?:-{3,}|\*{3,}|_{3,})\s*\Z")
+_QUOTE = lazy(rb" {0,3}>")
+_ENDED = lazy(rb"[ \t]{0,80}\r?(?:\n|\Z|-{3})")
 _LONGEST = 1000  # bytes; longer lines are never headers
-_OURS = re.compile(
+_OURS = lazy(
     rb"(?:\A|\n)(---[ \t]*\r?\n(?=[A-Za-z_][\w-]*:)(?:(?!---[ \t]*\r?\n)[^\n]*\n){0,60}?---[ \t]*\r?)(?=\n|\Z)"
 )
-_OUR_KEY = re.compile(rb"\n(?:protocol: INTERCOM|machine:)")
+_OUR_KEY = lazy(rb"\n(?:protocol: INTERCOM|machine:)")
 
 
 class Row(NamedTuple):

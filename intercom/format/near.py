@@ -11,18 +11,19 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from intercom.core.message import ALL, SYSTEM
+from intercom.core.patterns import lazy
 from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, addressee, arrow
 from intercom.format.grammar import MESSAGE, PREAMBLE, Entry
 from intercom.format.lines import Row, people_begin, rows
 from intercom.format.roster import SAID_TO_ALL, Roster
 from intercom.format.text import decode
 
-_HEADING = re.compile(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
-_MENTION = re.compile(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
-_BLANK = re.compile(rb"\n[ \t\r]*\n")
-_NOTHING = re.compile(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
+_HEADING = lazy(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
+_MENTION = lazy(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
+_BLANK = lazy(rb"\n[ \t\r]*\n")
+_NOTHING = lazy(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
 _WORDS = 4  #: the longest name
-_PLAIN = re.compile(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a possibly misspelled name, not a phrase or file
+_PLAIN = lazy(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a possibly misspelled name, not a phrase or file
 #: Words before a colon that may address somebody though no name of an agent is there, or begin a letter.
 _CALLED = {
     *("to", "all", "everyone", "everybody"),
@@ -30,8 +31,8 @@ _CALLED = {
     *("件名", "主题", "тема"),
 }
 _FORMLESS = "it is not in a form that is read"
-_CODE = re.compile(r"(?:`{3,}|~{3,})[^\n]*\n\s*(\S[^\n]*)")
-_SPLIT = re.compile(r"\s*(?:[,;+&/]|\band\b)\s*")
+_CODE = lazy(r"(?:`{3,}|~{3,})[^\n]*\n\s*(\S[^\n]*)")
+_SPLIT = lazy(r"\s*(?:[,;+&/]|\band\b)\s*")
 
 
 class Near(NamedTuple):
@@ -129,7 +130,7 @@ def _look(row: Row, roster: Roster, *, loose: bool, top: bool = False) -> Near |
             return _unknown(row, [name], guess, roster)
         return _pair(row, roster) or _half(row, roster, loose, top) or _sender(row, heading, roster)
     for form in FORMS:
-        found = form.pattern.match(row.text) if row.apart or not form.apart else None
+        found = form.match(row.text, apart=row.apart)
         if found is None:
             continue
         groups = found.groupdict()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from intercom.core.patterns import lazy
 from intercom.format import entries, strict
 from intercom.format.fences import NEED_MORE, REAL, Fences
 from intercom.format.grammar import (
@@ -24,7 +25,7 @@ from intercom.format.grammar import (
 )
 from intercom.format.roster import Roster
 
-_FRONT_START = re.compile(rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?\n")
+_FRONT_START = lazy(rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?\n")
 _CONFLICT_REACH = 4  # times the reach of a fence; one side of a conflict may be as long as a live log
 _TRIES = 8  # line ends that an editor made longer move a message's end by a few lines
 _LARGE = 1 << 20  # bytes; a larger entry is searched again only after it grew by an eighth

@@ -11,12 +11,12 @@ tool or a person writes can become one: no tool can send as `system`, and `by_ha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
 from intercom.core.digests import blake2b
 from intercom.core.message import SYSTEM, Message, local_stamp, new_id, utc, utc_of_stamp
+from intercom.core.patterns import lazy
 from intercom.format.grammar import Entry
 from intercom.format.render import render, rendered
 
@@ -34,10 +34,10 @@ PURGED = "PURGED"  #: the texts of these have been destroyed
 CONTROLS = frozenset({OPEN, PAGE, REMOVED, RETURNED, LEFT, REDACTED, PURGED})
 
 _CONTROL = "control"
-_SEAL = re.compile(rb" size=([0-9]{1,12}) sum=([0-9a-f]{10})\Z")
+_SEAL = lazy(rb" size=([0-9]{1,12}) sum=([0-9a-f]{10})\Z")
 _LONGEST_SEAL = 40  # bytes
 _META_END = b" -->\n"
-_IDS = re.compile(META + rb"([0-9a-z]{1,12})")
+_IDS = lazy(META + rb"([0-9a-z]{1,12})")
 
 
 def seal(block: bytes) -> bytes:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Iterator
 
 from intercom.core.errors import FormatError
 from intercom.core.message import FIELDS, SAID, TOOL, Message, type_of
+from intercom.core.patterns import lazy
 from intercom.format.fences import closable, fences
 from intercom.format.grammar import ESCAPED, META_KEYS, TO_ESCAPE, Entry
 from intercom.format.text import encode, name, names, one_line, quote
 
-_TAG = re.compile(r"[A-Z][A-Z0-9_-]{0,30}\Z")
+_TAG = lazy(r"[A-Z][A-Z0-9_-]{0,30}\Z")
 _LONGEST_STAMP = 200  # bytes; readers reject longer stamps
 _NAMES = {"at": "at", "via": "via", **{field.key: field.name for field in FIELDS}}
-_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?#{1,3}[ \t]*\[|[<=>|]{7}")
-_CLOSED = re.compile(rb"\n(?:-{3,}|\*{3,}|_{3,})[ \t]*\r?\n[ \t\r\n]*\Z")
+_BEGINS = lazy(rb"(?:\xef\xbb\xbf)?#{1,3}[ \t]*\[|[<=>|]{7}")
+_CLOSED = lazy(rb"\n(?:-{3,}|\*{3,}|_{3,})[ \t]*\r?\n[ \t\r\n]*\Z")
 _of_an_entry = operator.attrgetter(*(field.name for field in SAID))
 
 

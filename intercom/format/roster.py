@@ -12,16 +12,17 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from intercom.core.message import ALL, SYSTEM, USER, canonical
+from intercom.core.patterns import lazy
 
 EVERYBODY = frozenset({ALL, "everyone", "everybody", "all-workers", "all-agents", "all-of-you"})
 #: Words that people use for groups, unless somebody has that name.
 GROUPS = {"team": ALL, "workers": ALL, "agents": ALL, "human": USER, "humans": USER, "me": USER}
 #: Words that people mention others by, though nobody is called so.
 SAID_TO_ALL = {"here": ALL, "channel": ALL}
-_PLAIN = re.compile(r"[^a-z0-9]+")
-_SIGNS = re.compile(r"\A(?:[^\w\x00-\x7f]|-)+")  #: emoji and the like before a name; blanks are hyphens by then
-_CODE = re.compile(r"[{}<>=$\\|\"]")  #: characters that no name contains
-_LIST = re.compile(r"[,，、;+&/]|\s+and\s+", re.IGNORECASE)  # noqa: RUF001
+_PLAIN = lazy(r"[^a-z0-9]+")
+_SIGNS = lazy(r"\A(?:[^\w\x00-\x7f]|-)+")  #: emoji and the like before a name; blanks are hyphens by then
+_CODE = lazy(r"[{}<>=$\\|\"]")  #: characters that no name contains
+_LIST = lazy(r"[,，、;+&/]|\s+and\s+", re.IGNORECASE)  # noqa: RUF001
 _CLOSE = 0.6  #: from 0 to 1: similarity from which a name is suggested as the one meant
 _CLOSER = 0.8  #: the same for short spellings and groups
 

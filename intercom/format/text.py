@@ -8,18 +8,19 @@ from functools import lru_cache
 
 from intercom.core.digests import blake2b
 from intercom.core.message import canonical, encode_id, recipients
+from intercom.core.patterns import lazy
 from intercom.format.grammar import ARROWISH, Entry
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:+-")
-_CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
-_PLAIN_VALUE = re.compile(rb"[A-Za-z0-9._:+-]+\Z")
-_PLAIN_NAME = re.compile(r"[a-z0-9.-]{1,64}\Z")
+_CONTROL = lazy("[\x00-\x1f\x7f\x85\u2028\u2029]")
+_PLAIN_VALUE = lazy(rb"[A-Za-z0-9._:+-]+\Z")
+_PLAIN_NAME = lazy(r"[a-z0-9.-]{1,64}\Z")
 _LONGEST_NAME = 200  # bytes; readers reject longer senders
 _SHORT = 64  # characters; short values, mostly names, are cached
-_BLANKS = re.compile(r"[ \t\r\f\v]+(?=\n|\Z)")
-_LAID_OUT = re.compile(r"[\s\ufeff]\n|\n\n\n|\r|\ufeff")
+_BLANKS = lazy(r"[ \t\r\f\v]+(?=\n|\Z)")
+_LAID_OUT = lazy(r"[\s\ufeff]\n|\n\n\n|\r|\ufeff")
 _SIDES = {"<" * 7, "|" * 7, "=" * 7, ">" * 7}
-_BLANK_LINES = re.compile(r"\n{2,}")
+_BLANK_LINES = lazy(r"\n{2,}")
 
 
 def encode(text: str) -> bytes:

@@ -9,18 +9,19 @@ import re
 from typing import Any, NamedTuple
 
 from intercom.core.message import ALL, FIELDS, Field
+from intercom.core.patterns import lazy
 from intercom.format import body, dialects
 from intercom.format.grammar import DATED, HEADER_REST, MESSAGE, META, META_ID, META_PAIR, MORE_TAG, REST, STAMP, Entry
 from intercom.format.roster import Roster
 from intercom.format.text import decode, encode, name, names, one_line, unquote
 
-_TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_ -]{0,30}\Z")
+_TAG = lazy(rb"[A-Za-z][A-Za-z0-9_ -]{0,30}\Z")
 _LONGEST_HEADING = 400  # bytes
-_ONE_WORD = re.compile(rb"[ \t]*[\w.@*`-]+[ \t]*\Z")  # plain recipients, in no dialect
-_TYPED = re.compile(
+_ONE_WORD = lazy(rb"[ \t]*[\w.@*`-]+[ \t]*\Z")  # plain recipients, in no dialect
+_TYPED = lazy(
     rb"(?:[ \t]*(?:\[[A-Z][A-Z0-9_ -]{1,30}\]|\([A-Z][A-Z0-9_-]{1,30}\))){1,3}(?=[^\[\n])"
 )  # types written before the names
-_PERCENT = re.compile(r"(?:[0-9]{1,2}|100)\Z")
+_PERCENT = lazy(r"(?:[0-9]{1,2}|100)\Z")
 
 
 class Head(NamedTuple):

@@ -16,11 +16,11 @@ Beside them there is `wait`, which is not an event: see `waiter`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from intercom.core.display import value
+from intercom.core.patterns import lazy
 from intercom.fleet.programs import event as events
 from intercom.fleet.sessions import Sessions
 from intercom.hooks.call import Answer, Call, Json
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.program import Program
 
 WAIT = "wait"
-NONCE = re.compile(r"\[intercom:([0-9a-z]{4,40})\]")
+NONCE = lazy(r"\[intercom:([0-9a-z]{4,40})\]")
 _HEAD = 200  #: characters of a prompt or text that are recorded as detail
 
 

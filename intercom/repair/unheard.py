@@ -6,7 +6,6 @@ stays known as long as the ledger. What still reaches nobody is determined from 
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from intercom.core.message import (
     recipients,
     utc,
 )
+from intercom.core.patterns import lazy
 from intercom.format import PREAMBLE, Entry, decode, encode, hand_id, render
 from intercom.format.near import Near, near_misses, not_known
 from intercom.format.record import START, seal, sealed
@@ -44,9 +44,9 @@ from intercom.system.files import read_from
 
 MOST = 10  #: notices at a time; more are only counted
 _LONGEST = 300  #: characters of a quoted line
-_BELOW = re.compile(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
-_BEGUN = re.compile(rb"(?<![^\n])#{1,3}[ \t]*\[[^\n]*\Z")  # a header that somebody is still writing
-_ENCLOSES = re.compile(rb"(?:\A|\n)(?:\xef\xbb\xbf)?(?: {0,3}(?:`{3}|~{3})|<{7}|={7}|>{7}|\|{7})")
+_BELOW = lazy(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
+_BEGUN = lazy(rb"(?<![^\n])#{1,3}[ \t]*\[[^\n]*\Z")  # a header that somebody is still writing
+_ENCLOSES = lazy(rb"(?:\A|\n)(?:\xef\xbb\xbf)?(?: {0,3}(?:`{3}|~{3})|<{7}|={7}|>{7}|\|{7})")
 _VERSIONS = (
     "SELECT m.id, m.sender, m.body, v.body FROM (SELECT DISTINCT id FROM versions) e JOIN messages m ON m.id = e.id "
     "JOIN versions v ON v.id = m.id WHERE m.via = 'hand' AND m.hidden = 0 ORDER BY m.seq, v.n"

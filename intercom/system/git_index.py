@@ -13,9 +13,10 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from intercom.core.patterns import lazy
 from intercom.system.files import opened
 
-_LOG = re.compile(rb"\.claude/local/(?:archive/)?INTERCOM-[^/]*\.md\Z", re.IGNORECASE)
+_LOG = lazy(rb"\.claude/local/(?:archive/)?INTERCOM-[^/]*\.md\Z", re.IGNORECASE)
 _POINTER, _CONFIG = 4096, 1024 * 1024  # bytes; of a `.git` file, of git's settings
 _HINT = b"INTERCOM-"
 _STAT = 40  #: bytes of an index entry before its object id

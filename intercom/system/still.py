@@ -14,6 +14,7 @@ from intercom.system.files import being_written
 PATIENCE = 5.0  #: seconds since the last write after which a file that is still open is not waited for
 SETTLE = 0.02  #: seconds without a change after which a file counts as completely written
 _CLOSED = 0.008  # the same if nobody has it open for writing; a script may reopen it for its next line
+_LOOK = 0.003  # seconds between looks whether it has been closed
 SETTLE_DAMAGE = 0.15  #: seconds to wait and look again before a file that seems damaged is repaired
 _SETTLE_MOST = 1.0
 
@@ -35,10 +36,11 @@ def settle(live: Path) -> None:
     """Wait briefly until the live log has not been written to for a moment."""
     deadline = time.monotonic() + _SETTLE_MOST
     while live.exists() and time.monotonic() < deadline:
-        left = _unquiet(live, _CLOSED if being_written(live) is False else SETTLE)
+        held = being_written(live)
+        left = _unquiet(live, _CLOSED if held is False else SETTLE)
         if left <= 0:
             return
-        time.sleep(left)
+        time.sleep(min(left, _LOOK) if held else left)
 
 
 def quiet(live: Path, seconds: float) -> bool:

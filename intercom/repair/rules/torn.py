@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 
+from intercom.core.patterns import lazy
+
 _BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # the decoded bytes of a character that was cut in two
 _RULE = r"-{1,2}"
 _HEADER = r"(?:-{3,}\s*\n\s*)?#{1,3}[ \t]*(?:\[[^\n]*)?"
 _NEAR = 400  #: characters; headers are rarely longer
-_END = re.compile(rf"(?:\n|\A)\s*(?:{_RULE}|{_HEADER})\s*\Z")
-_RULE_END = re.compile(rf"\n\s*{_RULE}\s*\Z")
-_HEADER_END = re.compile(r"\n\s*-{3,}\s*\n\s*#{1,3}[ \t]*(?:\[[0-9./: TZ-]*(?:\][^\n]*)?)?\Z")
-_BEGUN = re.compile(r"\n\s*#{1,3}[ \t]*\[\d[0-9./: TZ-]*(?:\][^\n]*)?\Z")
-_TAG = re.compile(r"\[[A-Z0-9_-]*\Z")
-_META = re.compile(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
-_ID = re.compile(r"<!-- intercom id=([0-9a-z]{1,12})")
-_ID_HOLED = re.compile(r"<!-- intercom id=([0-9a-z]*)(?:(?!-->)[^\0\n])*\0")
-_NULS = re.compile("\0+")
+_END = lazy(rf"(?:\n|\A)\s*(?:{_RULE}|{_HEADER})\s*\Z")
+_RULE_END = lazy(rf"\n\s*{_RULE}\s*\Z")
+_HEADER_END = lazy(r"\n\s*-{3,}\s*\n\s*#{1,3}[ \t]*(?:\[[0-9./: TZ-]*(?:\][^\n]*)?)?\Z")
+_BEGUN = lazy(r"\n\s*#{1,3}[ \t]*\[\d[0-9./: TZ-]*(?:\][^\n]*)?\Z")
+_TAG = lazy(r"\[[A-Z0-9_-]*\Z")
+_META = lazy(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
+_ID = lazy(r"<!-- intercom id=([0-9a-z]{1,12})")
+_ID_HOLED = lazy(r"<!-- intercom id=([0-9a-z]*)(?:(?!-->)[^\0\n])*\0")
+_NULS = lazy("\0+")
 
 
 def beginning(known: str, found: str) -> bool:

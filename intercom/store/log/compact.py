@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from intercom.core.message import local_stamp
+from intercom.core.patterns import lazy
 from intercom.format.record import PAGE, control, idents
 from intercom.store.log.base import Base
 from intercom.store.log.log import Log
@@ -21,9 +22,9 @@ from intercom.store.log.replace import check_names, swap
 from intercom.store.log.unfinished import Read, trimmed
 from intercom.system.files import begins, opened, storage
 
-_ADDED = re.compile(rb"\s*#{1,3} *\[")  #: start of an appended message, as opposed to a continuation of the last one
+_ADDED = lazy(rb"\s*#{1,3} *\[")  #: start of an appended message, as opposed to a continuation of the last one
 _TRIES = 5
-_COUNT = re.compile(rb"^### COMPACTED: (\d{1,18}) ", re.MULTILINE)
+_COUNT = lazy(rb"^### COMPACTED: (\d{1,18}) ", re.MULTILINE)
 
 
 class Compaction(NamedTuple):

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from intercom.core.config import Config, PageLimits, stay_inside
 from intercom.core.errors import StorageError
 from intercom.core.pace import Pace
+from intercom.core.patterns import lazy
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import END, META, START, idents, seal
 from intercom.store.log import group
@@ -34,8 +35,8 @@ from intercom.system.still import in_hand, lately
 
 _LONG = 4 * 1024 * 1024  #: bytes; work on less is done before anybody loses patience
 _PACE = 2 / 1_000_000  #: seconds per byte to promise for work under the lock: ten times what it takes
-_DRAFT = re.compile(r"\.(?:INTERCOM-.*\.md.*|base\.INTERCOM-.*|ledger)\.\d+\.tmp", re.IGNORECASE | re.DOTALL)
-_BEGUN = re.compile(
+_DRAFT = lazy(r"\.(?:INTERCOM-.*\.md.*|base\.INTERCOM-.*|ledger)\.\d+\.tmp", re.IGNORECASE | re.DOTALL)
+_BEGUN = lazy(
     rb"(?:\A|\n)[ \t]*(?:#{1,3}[ \t]*\[[^\n]*|@[\w.-]{1,64}:?|[^\n]{1,80}(?:\xe2\x86\x92|->)[^\n]{1,80}:)[ \t\r\n]*\Z"
 )
 _HEADER = 512  # bytes; as long as a header gets

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from intercom.core.config import Config
 from intercom.core.digests import blake2b
 from intercom.core.errors import StorageError
+from intercom.core.patterns import lazy
 from intercom.format.record import extent
 from intercom.system import host
 from intercom.system.files import opened, read_from, write_pieces
@@ -28,8 +29,8 @@ from intercom.system.git_index import tracked_in
 NOTHING: Final = "-"  #: the predecessor of the first segment
 OLDER: Final = "older "  #: prefix of a line that names a segment of a version before the ledger
 _HEAD = 1024  #: bytes; the part of an OPEN record that identifies a segment is within these
-_NAME = re.compile(r"INTERCOM-.+-([0-9]{6,9})\.md\Z", re.IGNORECASE)
-_OPENED = re.compile(
+_NAME = lazy(r"INTERCOM-.+-([0-9]{6,9})\.md\Z", re.IGNORECASE)
+_OPENED = lazy(
     rb"## \[[^\]\n]*\] system \xe2\x86\x92 system \[OPEN\]\n<!-- intercom [^\n]*-->\n\n"
     rb"ledger ([0-9a-z]{12})\nfollows ([^\n]*)\n(?:whole ([0-9a-f]{32})\n)?"
 )

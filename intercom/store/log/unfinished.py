@@ -6,11 +6,11 @@ reached the disk; after a kill it may lack what the ledger has, or still hold wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
+from intercom.core.patterns import lazy
 from intercom.format import MARKER, MESSAGE, PREAMBLE, Entry, Parser, marker, parse, seam
 from intercom.format.record import PAGE, START, ident, is_control, sealed
 from intercom.format.roster import Roster
@@ -21,9 +21,9 @@ from intercom.system.files import joined
 _PIECE = 1024 * 1024  #: bytes parsed at a time
 _USUAL = 512 * 1024  #: bytes; entries of a page up to this size are cached, as a repair needs them several times
 _COMPACTED = b"### COMPACTED"
-_IDENT = re.compile(rb"\n<!-- intercom id=[0-9a-z]+ ")
+_IDENT = lazy(rb"\n<!-- intercom id=[0-9a-z]+ ")
 _EVIDENCE = 8  #: bytes of a record that must be present to recognise it
-_TORN_META = re.compile(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
+_TORN_META = lazy(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
 
 
 def entries_of(data: bytes, roster: Roster | None = None) -> Iterator[Entry]:

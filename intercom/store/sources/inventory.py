@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from typing import NamedTuple
 
 from intercom.core.config import Config, is_inside, log_machine
 from intercom.core.message import canonical
+from intercom.core.patterns import lazy
 from intercom.store.log.ledger import Ledger
 from intercom.system.folders import Names
 
 #: What sync and merge tools, file managers and people append to the name of a log that they copy. No machine's name
 #: has the first three; of the rest only what tools are known for counts: `web.prod` is not a copy of `web`.
-_COPIED = re.compile(
+_COPIED = lazy(
     r"[ ~(]|\.sync-conflict-|[._]conflict|[._](?:backup|base|local|remote)[._]\d|\.(?:bak|orig|old|backup|copy|tmp)\b"
 )
-_SURELY_COPIED = re.compile(r"[ ~(]|\.sync-conflict-|[._]conflict")  #: never part of a machine's name
-_SEGMENT = re.compile(r"-[0-9]{6,9}\Z")
+_SURELY_COPIED = lazy(r"[ ~(]|\.sync-conflict-|[._]conflict")  #: never part of a machine's name
+_SEGMENT = lazy(r"-[0-9]{6,9}\Z")
 MOST = 256 * 1024 * 1024  #: bytes of another machine's file; Intercom writes none of more than some 512 KiB
 UPTO = "upto"  #: prefix of the open segment's mark
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from intercom.core.digests import blake2b
+from intercom.core.patterns import lazy
 from intercom.format import MESSAGE, Entry, Parser, one
 from intercom.format.record import END, extent, is_control
 from intercom.store.log.checkpoint import LEAD, Grown
 from intercom.system.files import opened, storage
 
 CHUNK = 4 * 1024 * 1024
-_CLOSED = re.compile(rb"\n---\r?\n\r?\n[\r\n]*\Z")  #: the end of a record, with any line ends
+_CLOSED = lazy(rb"\n---\r?\n\r?\n[\r\n]*\Z")  #: the end of a record, with any line ends
 _NEAR = 64  # bytes
 _GROWING = 1.0  #: seconds for which the open end of another machine's log may still be arriving
 
