@@ -43,7 +43,7 @@ def unsound(pattern: str | bytes) -> list[Any]:
 ELSEWHERE = ("intercom.system.windows", "intercom.system.win32", "intercom.system.macos")
 
 
-def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
+def patterns() -> Iterator[tuple[str, re.Pattern[Any] | Lazy]]:
     """Every pattern of the package, by the name it has there."""
     for path in FILES:
         name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

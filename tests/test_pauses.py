@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -181,7 +183,8 @@ def test_who_closes_the_log_is_waited_for_no_longer(bus: Bus, monkeypatch: pytes
         slept.append(seconds)
         file.close()
 
-    monkeypatch.setattr(still.time, "sleep", sleep)
+    clock = SimpleNamespace(sleep=sleep, time=time.time, monotonic=time.monotonic)
+    monkeypatch.setattr(still, "time", clock)
     still.settle(bus.config.log)
     file.close()
     assert max(slept, default=0.0) <= still._CLOSED

@@ -108,12 +108,17 @@ def _header(entry: Entry, to: str) -> str:
 # -- saying it ----------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4)
 def lines(page: bytes, names: Roster) -> tuple[Near, ...]:
     """The near misses of a page."""
-    return tuple(near_misses(entries_of(_by_people(page), names), names))
+    return _near(_by_people(page), names)
 
 
+@lru_cache(maxsize=4)
+def _near(text: bytes, names: Roster) -> tuple[Near, ...]:
+    return tuple(near_misses(entries_of(text, names), names))
+
+
+@lru_cache(maxsize=4)
 def _by_people(page: bytes) -> bytes:
     """The page, without its messages if all of them are as tools wrote them: in these nothing is a near miss.
 
