@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.fleet import keys, observe
+from intercom.fleet import keys, observe, settling
 from intercom.fleet.approve import approve, describe, matches
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
@@ -181,6 +181,57 @@ def test_a_screen_that_shows_another_command_than_the_hook_told(
                 approve(crew, "worker-1", by="user", decision="allow", expect="touch made", timeout=0)
             return
         assert approve(crew, "worker-1", by="user", decision="allow", expect="touch made", timeout=0).answered
+
+
+@pytest.mark.parametrize("moment", ["before", "taken", "looked at", "noted"])
+def test_a_dialog_that_its_hook_has_just_answered_gets_no_key(
+    project: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """It stands for a moment longer, and a key would reach whatever comes next; only one answer is given."""
+    pressed: list[object] = []
+
+    def press(*given: object) -> str:
+        pressed.append(given)
+        return keys.GONE
+
+    with Crew.open(project, environ={}) as crew:
+        crew.sessions.record("worker-1", state="blocked", pid=os.getpid())
+        asks = {"tool": "Bash", "command": "touch made", "subject": "touch made", "input": {"command": "touch made"}}
+        ident = crew.sessions.ask("worker-1", asks, None)
+
+        def other(*_: object, **__: object) -> bool:
+            if moment == "noted":
+                return crew.sessions.settle(ident, "deny", "user")
+            return crew.sessions.answer(ident, "deny", "user")
+
+        open_ones = crew.sessions.open_requests
+        if moment in ("looked at", "noted"):  # as it is where the dialog is up before its hook has asked
+            monkeypatch.setattr(crew.sessions, "open_requests", lambda *_: [])
+        monkeypatch.setattr(keys, "stands", other if moment == "looked at" else lambda *_: True)
+        if moment == "noted":
+            monkeypatch.setattr(settling, "note", other)
+        monkeypatch.setattr(keys, "take", press)
+        screen = read((SCREENS / "bash-120x40.txt").read_text("utf-8"))
+        seen = Observation("worker-1", "blocked", crew.sessions.get("worker-1"), None, None, screen)
+        monkeypatch.setattr(observe, "look", lambda *_: seen)
+        if moment in ("before", "taken"):
+            other()
+        if moment == "taken":
+            crew.sessions.close(ident)
+        words = "changed" if moment == "noted" else r"answered a moment ago \(deny by user\); nothing was answered"
+        with pytest.raises(Refused, match=words):
+            approve(crew, "worker-1", by="master", decision="allow", expect="touch made", timeout=0)
+        found = crew.sessions.answer_of(ident)
+        assert (pressed, found and (found.decision, found.by)) == ([], ("deny", "user"))
+        assert not [one for one in crew.bus.history() if "allowed" in one.body]
+        if moment != "taken":
+            return
+        monkeypatch.setattr(settling, "GOES", -1.0)  # it is there still: it was asked again
+        assert approve(crew, "worker-1", by="master", decision="allow", expect="touch made", timeout=0).answered
+        monkeypatch.setattr(settling, "GOES", 3.0)
+        crew.sessions.close(crew.sessions.ask("worker-1", asks, None))  # or by a hook, so that it is known to be
+        assert not open_ones("worker-1")
+        assert approve(crew, "worker-1", by="master", decision="allow", expect="touch made", timeout=0).answered
 
 
 def test_what_cannot_be_answered(project: Path) -> None:

@@ -609,7 +609,7 @@ def test_a_dialog_that_was_just_answered_is_not_asked_again(
     """The program reports it after some seconds, maybe just as it is answered: then it is only on its way out."""
     for name, value in ME.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(shown, "_GOES", 0.2)
+    monkeypatch.setattr(shown, "GOES", 0.2)
     hooks("SessionStart", source="startup")
     request = hooks.sessions.ask("worker-1", {"tool": "Bash", "subject": "make a", "input": {}}, None)
     assert hooks.sessions.answer(request, "allow", "master")

@@ -76,12 +76,19 @@ def approve(
             return _through_hook(crew, name, open_ones, by, wanted, expect, until)._replace(worker=name)
         late = time.monotonic() >= until
         if seen.dialog is not None and seen.row is not None and (seen.dialog.whole or wanted is None or late):
-            return _on_screen(crew, seen, by, wanted, expect, until)._replace(worker=name)
+            if wanted is None or not (was := settling.closing(crew, name, seen.dialog)):
+                return _on_screen(crew, seen, by, wanted, expect, until)._replace(worker=name)
+            if late:
+                raise _answered(name, was)
         if late or seen.state == "gone":
             break
         time.sleep(4 * _STEP)
     settling.ended(crew, seen)
     return Approved(False, asks=_shown(seen), note=f"{_no_dialog(seen)}, so nothing was answered", worker=name)
+
+
+def _answered(name: str, was: str) -> Refused:
+    return Refused(f"what {name}'s screen shows was answered a moment ago ({was}); nothing was answered. Look again.")
 
 
 def _no_dialog(seen: Observation) -> str:
@@ -232,20 +239,22 @@ def _by_keys(
     dialog, row = seen.dialog, seen.row
     assert dialog is not None
     assert row is not None
-    request = settling.asked_on(crew, seen.name, dialog) if dialog.kind not in FIRST_RUN else None
     what = named(value(dialog.tool or dialog.kind), dialog.subject)
     if not keys.stands(crew, row, dialog):
         raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")
+    if was := settling.closing(crew, seen.name, dialog):
+        raise _answered(seen.name, was)
+    request = settling.asked_on(crew, seen.name, dialog) if dialog.kind not in FIRST_RUN else None
     verb = "denied" if decision == "deny" else "allowed"
     denied = decision == "deny" and dialog.kind not in FOREIGN  # the session must be told
     settling.note(
         crew, seen.name, f"{verb} for {seen.name} by {by}, by keys\n{what}", by=by, denied=denied, request=request
     )
-    if request is not None:  # before the key, so that the session's own hooks know who answered
-        crew.sessions.settle(request.id, decision, by)
-    came = keys.take(crew, row, dialog, place, max(until, time.monotonic() + _PRESS))
+    # Before the key: a session's own hooks know then who answered, and of two who answer at once only one presses.
+    ours = request is None or crew.sessions.settle(request.id, decision, by)
+    came = keys.take(crew, row, dialog, place, max(until, time.monotonic() + _PRESS)) if ours else keys.CHANGED
     if came == keys.CHANGED:
-        if request is not None:
+        if request is not None and ours:
             crew.sessions.reopen(request.id)
         text = f"not answered after all: {seen.name}'s screen had changed\n{what}"
         settling.note(crew, seen.name, text, by=by, denied=denied, request=request)

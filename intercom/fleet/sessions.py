@@ -338,13 +338,14 @@ class Sessions:
 
     def unsettled(self, name: str) -> list[Request]:
         """Requests of `name` without a decision, waited for or not, oldest first."""
-        return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in self._undecided(name)]
+        return [_request(row) for row in self._undecided(name)]
 
     def decided(self, name: str, *, younger: float) -> list[Request]:
-        """Requests of `name` that were answered within this many seconds."""
-        sql = f"{_REQUEST} WHERE decision IS NOT NULL AND name = ? AND answered >= ?"
-        found = self._all(sql, name, utc(time.time() - younger))
-        return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in found]
+        """Requests of `name` whose answer took effect within this many seconds, or is yet to be taken by their hook."""
+        sql = f"{_REQUEST} WHERE decision IS NOT NULL AND name = ? AND "
+        found = self._all(f"{sql} max(answered, coalesce(closed, '')) >= ?", name, utc(time.time() - younger))
+        waits = [row for row in self._all(f"{sql} closed IS NULL", name) if row not in found and mark_alive(row[4])]
+        return [_request(row) for row in (*found, *waits)]
 
     def unblock(self, name: str, state: SessionState) -> None:
         """Record that a dialog closed without a hook: from `blocked` to this state."""
@@ -372,7 +373,11 @@ class Sessions:
     def open_requests(self, name: str | None = None) -> list[Request]:
         """Requests still waited for, oldest first; of one session or of all."""
         rows = [row for row in self._undecided(name, "AND closed IS NULL") if mark_alive(row[4])]
-        return [Request(row[0], row[1], json.loads(row[2]), row[3], row[5]) for row in rows]
+        return [_request(row) for row in rows]
+
+
+def _request(row: tuple[Any, ...]) -> Request:
+    return Request(row[0], row[1], json.loads(row[2]), row[3], row[5])
 
 
 def _put(db: sqlite3.Connection, row: SessionRow) -> None:

@@ -12,6 +12,7 @@ from intercom.bus.names import master_of
 from intercom.core.config import Config
 from intercom.core.display import named, value
 from intercom.core.errors import UnknownName
+from intercom.core.fleet_words import DECISIONS
 from intercom.core.message import USER
 from intercom.core.texts import one_line
 from intercom.fleet import kept
@@ -21,15 +22,34 @@ from intercom.fleet.programs.screen import Dialog
 from intercom.fleet.sessions import ENDED, Request, SessionRow, Sessions
 from intercom.store.log.announce import announce
 
+GOES = 3.0  #: seconds for which an answered dialog may remain on the screen
+
 
 def asked_on(crew: Crew, name: str, dialog: Dialog) -> Request | None:
     """The request that a dialog on the screen is about; None if it was never put to anybody."""
+    known = crew.sessions.unsettled(name)
+    found = _about(dialog, known, by_text=True) or _about(dialog, known, by_text=False)
+    return found[0] if len(found) == 1 else None
+
+
+def closing(crew: Crew, name: str, dialog: Dialog) -> str:
+    """Who decided what a moment ago about a dialog that is still on the screen; "" if it waits for an answer."""
+    waits, decided = crew.sessions.unsettled(name), crew.sessions.decided(name, younger=GOES)
+    for by_text in (True, False):
+        if _about(dialog, waits, by_text=by_text):
+            return ""
+        answers = [crew.sessions.answer_of(one.id) for one in _about(dialog, decided, by_text=by_text)]
+        if said := [f"{one.decision} by {one.by}" for one in answers if one and one.decision in DECISIONS]:
+            return said[-1]
+    return ""
+
+
+def _about(dialog: Dialog, requests: list[Request], *, by_text: bool) -> list[Request]:
+    """Those of the requests that a dialog may be about, by its text, or by its tool alone."""
     # A title with blanks is not a tool's name.
     tools = {dialog.tool or dialog.kind} if " " not in dialog.tool else set()
-    known = [one for one in crew.sessions.unsettled(name) if not tools or one.request.get("tool") in tools]
-    fitting = [one for one in known if dialog.is_about(str(one.request.get("subject") or ""))]
-    found = fitting or known
-    return found[0] if len(found) == 1 else None
+    known = [one for one in requests if not tools or one.request.get("tool") in tools]
+    return [one for one in known if not by_text or dialog.is_about(str(one.request.get("subject") or ""))]
 
 
 def agrees(crew: Crew, name: str, dialog: Dialog) -> bool:

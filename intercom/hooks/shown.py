@@ -21,11 +21,10 @@ from intercom.fleet import observe
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.screen import Dialog
+from intercom.fleet.settling import GOES
 from intercom.hooks.call import Call
 from intercom.hooks.faults import note_fault
 from intercom.hooks.permission import WENT, ended, waits
-
-_GOES = 3.0  #: seconds for which an answered dialog may remain on the screen
 
 
 def tell(call: Call) -> None:
@@ -54,10 +53,10 @@ def tell(call: Call) -> None:
 
 def _seen(call: Call, crew: Crew) -> Observation:
     """What the session's screen shows, after allowing time for an answered dialog to close."""
-    until = time.monotonic() + _GOES
+    until = time.monotonic() + GOES
     while True:
         seen = observe.look(crew, call.who.name)
-        decided = call.sessions.decided(call.who.name, younger=2 * _GOES) if seen.dialog is not None else []
+        decided = call.sessions.decided(call.who.name, younger=2 * GOES) if seen.dialog is not None else []
         texts = [str(one.request.get("subject") or "") for one in decided]
         if seen.dialog is None or not any(seen.dialog.is_about(text) for text in texts):
             return seen
