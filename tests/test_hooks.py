@@ -411,6 +411,36 @@ def test_the_master_decides(hooks: Hooks, decision: str) -> None:
     assert hooks.sessions.open_requests() == []
 
 
+@pytest.mark.parametrize(("idle", "inside", "gone"), [(0, {}, True), (-60, {}, False), (0, {"agent_id": "a"}, False)])
+def test_a_dialog_that_was_refused_before_its_hook_could_ask(
+    hooks: Hooks,
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    idle: int,
+    inside: dict[str, str],
+    *,
+    gone: bool,
+) -> None:
+    """A person is quicker than a hook on a busy machine: the turn is over since, and nobody is asked for long.
+
+    What its program said before the tool was called tells nothing, nor that a session is idle beside a subagent.
+    """
+    (project / ".claude" / "intercom.toml").write_text(f"[permissions]\nwait = {30 if gone else 1}\n")
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
+    hooks("PreToolUse", **TOUCH)
+    (tmp_path / "sessions").mkdir()
+    said = {"status": "idle", "procStart": started(os.getpid()), "statusUpdatedAt": (time.time() + idle) * 1000}
+    (tmp_path / "sessions" / f"{os.getpid()}.json").write_text(json.dumps(said))
+    began = time.monotonic()
+    with asking(hooks, **inside) as child:
+        assert child.communicate(timeout=60) == ("", "")
+    assert not gone or time.monotonic() - began < 30
+    asked, *then = [(one.type, one.thread) for one in hooks.bus.read("master")]
+    assert (asked[0], then) == ("question", [("status", asked[1])] if gone else [])
+    assert bool(hooks.sessions.unsettled("worker-1")) != gone
+
+
 def test_no_answer_leaves_the_dialog(hooks: Hooks, project: Path) -> None:
     """Time is up, or there is no master: silence, and nothing can be answered any more."""
     (project / ".claude" / "intercom.toml").write_text("[permissions]\nwait = 0.5\n")

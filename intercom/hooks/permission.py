@@ -16,7 +16,7 @@ from typing import Any
 from intercom.core.display import escaped, named, sentence, value
 from intercom.core.errors import UsageError
 from intercom.core.fleet_words import DECISIONS, SHOWN, PermissionDecision
-from intercom.core.message import USER, new_id
+from intercom.core.message import USER, epoch, new_id
 from intercom.core.texts import beginning
 from intercom.fleet.sessions import ENDED, Request
 from intercom.hooks.call import Answer, Call
@@ -168,8 +168,11 @@ class _Dialog:
     """The state of the dialog according to the program: no hook reports that a person answered no."""
 
     def __init__(self, call: Call) -> None:
+        row = call.who.row  # as it was before this event
+        runs = row is not None and row.state == "running" and not call.event.inside
         self._call = call
-        self._asked = time.time()
+        #: its turn ran then; so it was answered, maybe before this hook could ask, if the session is idle since
+        self._since = epoch(row.heard) if row is not None and row.heard and runs else time.time()
         self._was_up = False
         self._down: float | None = None  # when it closed
 
@@ -179,7 +182,7 @@ class _Dialog:
         if said is None or said.state == "asked":
             self._was_up, self._down = self._was_up or said is not None, None
             return False
-        if not self._was_up and not (said.state == "idle" and said.since > self._asked):
+        if not self._was_up and not (said.state == "idle" and said.since > self._since):
             return False
         self._down = self._down or time.monotonic()
         return time.monotonic() - self._down >= _LOOK / 2  # wait a moment, as one dialog may follow another
