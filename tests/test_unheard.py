@@ -585,7 +585,11 @@ def test_a_group_below_a_message_that_was_left_open() -> None:
     assert not list(near_misses(parse(f"{page}master: stop\n".encode(), roster), roster))
 
 
-@given(logs(), st.lists(messages(), max_size=4), st.booleans())
+@given(
+    st.one_of(logs(), st.sampled_from([text.encode() + b"\n" for text, *_ in MISSES.values()])),
+    st.lists(messages(), max_size=4),
+    st.booleans(),
+)
 def test_reading_only_what_people_wrote_finds_the_same(above: bytes, sent: list[Message], tampered: bool) -> None:
     """The near misses of a page are those that reading all of it finds."""
     records = b"".join(seal(render(one, "2026-01-12 10:00:00")) for one in sent)

@@ -47,6 +47,7 @@ _LONGEST = 300  #: characters of a quoted line
 _BELOW = lazy(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
 _BEGUN = lazy(rb"(?<![^\n])#{1,3}[ \t]*\[[^\n]*\Z")  # a header that somebody is still writing
 _ENCLOSES = lazy(rb"(?:\A|\n)(?:\xef\xbb\xbf)?(?: {0,3}(?:`{3}|~{3})|<{7}|={7}|>{7}|\|{7})")
+_COMPACTED = lazy(rb"(?<=\n)### COMPACTED:[^\n]*\n\s*\Z")  # a marker with nothing below it
 _VERSIONS = (
     "SELECT m.id, m.sender, m.body, v.body FROM (SELECT DISTINCT id FROM versions) e JOIN messages m ON m.id = e.id "
     "JOIN versions v ON v.id = m.id WHERE m.via = 'hand' AND m.hidden = 0 ORDER BY m.seq, v.n"
@@ -126,7 +127,9 @@ def _by_people(page: bytes) -> bytes:
     """
     top = 0 if page.startswith(START) else page.find(b"\n" + START) + 1
     above, messages = page[:top], page[top:]
-    return page if not messages.startswith(START) or _ENCLOSES.search(above) or sealed(messages) is None else above
+    if not messages.startswith(START) or _ENCLOSES.search(above) or sealed(messages) is None:
+        return page
+    return _COMPACTED.sub(b"", above)  # so that it stays the same for long
 
 
 def to_say(
@@ -239,7 +242,7 @@ def _moved(db: sqlite3.Connection, page: bytes, names: Roster) -> Iterator[Unhea
     seen: Counter[str] = Counter()
     why = "it stood under a message that is in the archive now, and names nobody"
     above: Entry | None = None
-    for entry in entries_of(page, names):
+    for entry in entries_of(_by_people(page), names):
         if entry.kind == PREAMBLE and above is not None and is_compacted(above):
             for line in filter(None, map(str.strip, decode(entry.raw).splitlines())):
                 one = Near(line, why, f"@NAME {line.lstrip('> ')}")

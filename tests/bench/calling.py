@@ -59,6 +59,8 @@ def _calls(run: Run, root: Path) -> Iterator[Row]:
         times = in_blocks(work, run.rounds(20, 6))
     ping = times["ping"]
     yield against_floor("MCP ping (floor: an echo of JSON lines)", times["plain"], times["echo"], 4)
+    unit = against_floor("MCP ping through the SDK: the unit below (floor: a plain one)", ping, times["plain"], 1)
+    yield unit._replace(budget="–", holds=None)
     yield in_pings("intercomm_read, nothing new", times["read"], ping, 1.4, node=1.9)
     yield in_pings("intercomm_send", times["send"], ping, 1.5, node=2.0)
     yield in_pings("intercomm_send and the other's read", times["both"], ping, 3, node=4.1)

@@ -52,6 +52,9 @@ def server_memory(run: Run) -> Iterator[Row]:
         yield plain("server memory, ten tools used (resident)", resident / (1 << 20), 70, "MiB")
 
 
+#: What the installed script `intercom` runs: sessions and people start that, not `python -m`, which imports more.
+COMMAND = [sys.executable, "-c", "import sys; from intercom.cli import run; run()"]
+
 _PEAK = """
 import os, sys
 ended = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
@@ -132,7 +135,7 @@ def _command(run: Run, figure: str, arguments: Sequence[str], limit: float) -> R
     with opened(root) as bus:
         for _ in range(run.rounds(60, 15)):
             bus.send(READER, "one message to read", sender=SENDER)
-            ours.append(_whole([sys.executable, "-m", "intercom", *arguments], root))
+            ours.append(_whole([*COMMAND, *arguments], root))
             floor.append(_whole([sys.executable, "-c", "pass"], root))
     return above_floor(f"`{figure}`, whole process", ours, floor, limit)
 

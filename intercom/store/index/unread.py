@@ -23,7 +23,8 @@ _TO_READER = (
 )
 _TO_ALL = f"{_TO_READER} AND m.sender != ? AND NOT EXISTS (SELECT 1 FROM inbox d WHERE d.rcpt = ? AND d.seq = i.seq)"
 _URGENT = "SELECT seq FROM messages INDEXED BY urgent_ones WHERE urgent > 0 AND seq > ?"
-_ROWS = "SELECT count(*) FROM inbox WHERE rcpt = ? AND seq > ?"
+_COUNTED = "(SELECT count(*) FROM inbox WHERE rcpt = ? AND seq > ?)"
+_ROWS = f"SELECT {_COUNTED}, {_COUNTED}"
 _RECEIPTS = "SELECT count(*) FROM (SELECT 1 FROM state.receipts WHERE reader = ? LIMIT ?)"
 #: The numbers of messages that do not count for a reader, beyond the floor: deleted, or given.
 _OFF = (
@@ -66,14 +67,13 @@ def unread(
 
 def count(db: sqlite3.Connection, reader: str, floor: int, joined: int) -> int:
     """How many messages that is."""
-    total = 0
-    for (sql, about), off in zip(_parts(reader, floor, joined), (_OFF, _OFF_ALL), strict=True):
-        to, since = about[:2]
-        rows = _number(db, _ROWS, to, since)
+    parts, total = _parts(reader, floor, joined), 0
+    both = db.execute(_ROWS, [value for _, about in parts for value in about[:2]]).fetchone()
+    for rows, (sql, about), off in zip(both, parts, (_OFF, _OFF_ALL), strict=True):
         if rows <= _FEW or _number(db, _RECEIPTS, reader, rows) >= rows:
             total += _number(db, f"SELECT count(*) {sql}", *about) if rows else 0
         else:
-            total += rows - _number(db, _AMONG.format(off), reader, since, to)
+            total += rows - _number(db, _AMONG.format(off), reader, about[1], about[0])
     return total
 
 

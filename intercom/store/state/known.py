@@ -7,12 +7,13 @@ from functools import lru_cache
 
 from intercom.core.config import Config
 from intercom.core.message import RESERVED, canonical, is_name
+from intercom.core.patterns import lazy
 from intercom.format import FRONT, Entry, Parser, decode
-from intercom.format.record import START
 from intercom.format.roster import Roster
 from intercom.store.state.db import State
 
 MASTER = "master"
+_BEGUN = lazy(rb"\n(?:## \[|### COMPACTED:)")
 _HEAD = 64 * 1024  #: bytes that may hold front matter
 _PIECE = 2 * 1024  #: bytes that usually hold all of it
 
@@ -29,7 +30,8 @@ def front_matter_agents(page: bytes) -> list[str]:
     head = page[:_HEAD]
     if b"agents" not in head:
         return []
-    above = head[: head.find(b"\n" + START) + 1]  # what stands above the first message stays as it is for long
+    begun = _BEGUN.search(head)
+    above = head[: begun.start() + 1] if begun else b""  # what stands above all messages stays as it is for long
     front = _front(above) or _front(head)
     return list(_named_in(front)) if b"agents" in front else []
 
