@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,6 +181,22 @@ def test_an_answer_below_a_message_by_hand(bus: Bus) -> None:
     text = bus.config.log.read_text(encoding="utf-8").replace("\nok do it", "\n@roo ok do it", 1)
     bus.config.log.write_text(text, encoding="utf-8")
     assert sorted(bodies(bus.read("roo"))) == ["more", "ok do it"]
+    assert bus.status().unheard == []
+
+
+def test_a_text_right_after_the_name(bus: Bus) -> None:
+    """`→ master stop now` names nobody: what is meant is said, also where nothing stands below and it waits."""
+    append(bus.config.log, f"## [{T}] roo -> master stop now\n")
+    assert bus.status().unheard == []  # somebody may still be writing
+    os.utime(bus.config.log, (1, 1))
+    [found] = bus.status().unheard
+    assert (found.instead, bus.read("user")) == (f"## [{T}] roo → master: stop now", [])
+    append(bus.config.log, "\nplease\n")
+    [notice] = bus.read("user")
+    assert f"Write instead: ## [{T}] roo → master: stop now" in notice.body
+    text = bus.config.log.read_text(encoding="utf-8").replace("-> master stop now", "-> master: stop now", 1)
+    bus.config.log.write_text(text, encoding="utf-8")
+    assert bodies(bus.read("master")) == ["stop now\n\nplease"]
     assert bus.status().unheard == []
 
 

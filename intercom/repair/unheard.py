@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from intercom.core.message import (
     utc,
 )
 from intercom.core.patterns import lazy
-from intercom.format import PREAMBLE, Entry, decode, encode, hand_id, render
+from intercom.format import MESSAGE, PREAMBLE, Entry, decode, encode, hand_id, render
 from intercom.format.near import Near, near_misses, not_known
 from intercom.format.record import START, seal, sealed
 from intercom.format.roster import Roster
@@ -41,6 +41,7 @@ from intercom.store.log.unfinished import entries_of, is_compacted
 from intercom.store.state.db import State
 from intercom.store.state.known import everybody, roster
 from intercom.system.files import read_from
+from intercom.system.still import lately
 
 MOST = 10  #: notices at a time; more are only counted
 _LONGEST = 300  #: characters of a quoted line
@@ -96,10 +97,19 @@ def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) ->
     for name, found in guess.items():
         instead = instead.replace(name, found)
     instead = instead if instead != line else _header(entry, to)
-    if not guess:
+    if len(unknown) == 1 and (said := _said_in_header(unknown[0], there)) is not None:
+        instead = f"## [{entry.stamp}] {entry.sender} → {said[0]}: {said[1]}"
+    elif not guess:
         known = ", ".join(sorted(name for name in there if name != SYSTEM and not name.startswith("@")))
         instead = f"a name that is known ({known}), or wait until {unknown[0]} comes"
     return Unheard(line, not_known(unknown), instead, ident)
+
+
+def _said_in_header(name: str, there: Collection[str]) -> tuple[str, str] | None:
+    """The name and the text, where a header has a text right after the name: `→ master stop now`."""
+    found = [one for one in there if name.startswith(f"{one}-")]
+    known = max(found, key=len, default=None)
+    return (known, name.removeprefix(f"{known}-").replace("-", " ")) if known is not None else None
 
 
 def _header(entry: Entry, to: str) -> str:
@@ -224,6 +234,7 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
     out = [Unheard(*one) for one in lines(page, names)]
     near = {one.line for one in out}
     out += [one for one in _moved(db, page, names) if one.line not in near]
+    out += _waiting(config, page, names)
     for ident, entry in _by_hand(db):
         found = of_entry(entry, ident, names, there)
         if found is not None and not _received(state, ident, strangers(entry.to, there)):
@@ -250,6 +261,20 @@ def _moved(db: sqlite3.Connection, page: bytes, names: Roster) -> Iterator[Unhea
                 if _said(db, _key(one, seen[line])):
                     yield Unheard(*one)
         above = entry
+
+
+def _waiting(config: Config, page: bytes, names: Roster) -> Iterator[Unheard]:
+    """A header at the end of the page that nobody wrote a text below, once that should have come."""
+    last = deque(entries_of(page, names), maxlen=1)
+    for entry in last:
+        header = entry.kind == MESSAGE and entry.id is None and not entry.body.strip()
+        if header and not entry.raw.rstrip().endswith(b"---") and not lately(config.log):
+            line = decode(entry.raw).strip()
+            said = _said_in_header(entry.to, names.names)
+            instead = (
+                f"## [{entry.stamp}] {entry.sender} → {said[0]}: {said[1]}" if said else f"{line}, and a text below"
+            )
+            yield Unheard(line, "it waits for a text below it", instead)
 
 
 def _received(state: State, ident: str, names: Iterable[str]) -> bool:
