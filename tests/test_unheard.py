@@ -135,6 +135,19 @@ def test_a_name_at_this_machine_or_at_none(bus: Bus, text: str) -> None:
     assert bus.status().unheard == []
 
 
+def test_more_is_added_below_a_near_miss(bus: Bus) -> None:
+    """Another paragraph, later, is another answer; a text of several that came at once is one."""
+    append(bus.config.log, "ok do it\n\nbut slowly\n")
+    assert ["ok do it" in one.body for one in bus.read("user")] == [True]
+    for _ in range(2):
+        text = bus.config.log.read_text(encoding="utf-8").replace("but slowly\n", "but slowly\n\nand stop\n", 1)
+        bus.config.log.write_text(text, encoding="utf-8")
+        assert ["and stop" in one.body for one in bus.read("user")] == [True]
+    assert [one.line for one in bus.status().unheard] == ["ok do it", "and stop", "and stop"]
+    append(bus.config.log, by_hand("something else", stamp="2026-06-05 09:00:00"))
+    assert bus.read("user") == []
+
+
 def test_a_name_of_the_settings_comes(bus: Bus) -> None:
     """As one that is named with `init`, or in the log's front matter."""
     append(bus.config.log, "[14:32] user to gemini: go\n\n[14:33] user to qwen: go\n")

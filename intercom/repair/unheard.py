@@ -155,6 +155,8 @@ def to_say(
     now = lines(_BEGUN.sub(b"", page), names)
     found = [(ident, Unheard(*one)) for ident, one in fresh(db, now, before)]
     near = {one.line for one in now}
+    if former is not None:
+        found += [(key, Unheard(*one)) for key, one in _continued(db, page, former, names) if one.line not in near]
     for ident, entry in changed:
         was = entry_of(db, ident)
         said = () if was is None else (was[0].to, _added(entry.sender, was[0].body, entry.body, ident, names))
@@ -196,6 +198,23 @@ def fresh(db: sqlite3.Connection, page: Sequence[Near], before: Sequence[Near] |
     return out
 
 
+def _continued(db: sqlite3.Connection, page: bytes, former: bytes, names: Roster) -> Iterator[tuple[str, Near]]:
+    """Paragraphs that somebody added below a near miss later: each is an answer of its own."""
+    old = [raw for entry in entries_of(former, names) if entry.kind == PREAMBLE and (raw := entry.raw.rstrip())]
+    above: Entry | None = None
+    for entry in entries_of(page, names):
+        if entry.kind == PREAMBLE and above is not None and above.kind == MESSAGE and entry.raw.rstrip() not in old:
+            more = [entry.raw[len(raw) :] for raw in old if entry.raw.startswith(raw)]
+            text = decode(min(more, key=len, default=b"")).replace("\r", "")
+            if text.startswith("\n\n") and (line := text.strip().partition("\n")[0].strip()):
+                one = Near(line, f"it stands under a message of {above.sender}'s, and names nobody", f"@NAME {line}")
+                number = 1
+                while _said(db, _key(one, number)):
+                    number += 1
+                yield _key(one, number), one
+        above = entry
+
+
 def _key(one: Near, number: int) -> str:
     return hand_id(blake2b(b"near " + encode(one.line), digest_size=8).hexdigest(), number)
 
@@ -233,7 +252,7 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
     names, there = roster(config, state, page), present(config, state, page)
     out = [Unheard(*one) for one in lines(page, names)]
     near = {one.line for one in out}
-    out += [one for one in _moved(db, page, names) if one.line not in near]
+    out += _told(db, page, names, near)
     out += _waiting(config, page, names)
     for ident, entry in _by_hand(db):
         found = of_entry(entry, ident, names, there)
@@ -248,24 +267,28 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
     return [*out, *added.values()]
 
 
-def _moved(db: sqlite3.Connection, page: bytes, names: Roster) -> Iterator[Unheard]:
-    """What was said of text that has lost the message it stood under: compaction puts it below its marker."""
+def _told(db: sqlite3.Connection, page: bytes, names: Roster, near: Collection[str]) -> Iterator[Unheard]:
+    """What was said of loose text besides the lines that are `near` misses by themselves.
+
+    A compaction puts text below its marker, away from the message it stood under; other text was added below a near
+    miss.
+    """
     seen: Counter[str] = Counter()
-    why = "it stood under a message that is in the archive now, and names nobody"
+    why = "it stands below other text, and names nobody"
     above: Entry | None = None
     for entry in entries_of(_by_people(page), names):
-        if entry.kind == PREAMBLE and above is not None and is_compacted(above):
+        if entry.kind == PREAMBLE and above is not None and (above.kind == MESSAGE or is_compacted(above)):
             for line in filter(None, map(str.strip, decode(entry.raw).splitlines())):
                 one = Near(line, why, f"@NAME {line.lstrip('> ')}")
                 seen[line] += 1
-                if _said(db, _key(one, seen[line])):
+                if line not in near and _said(db, _key(one, seen[line])):
                     yield Unheard(*one)
         above = entry
 
 
 def _waiting(config: Config, page: bytes, names: Roster) -> Iterator[Unheard]:
     """A header at the end of the page that nobody wrote a text below, once that should have come."""
-    last = deque(entries_of(page, names), maxlen=1)
+    last = deque(entries_of(page, names) if _by_people(page) == page else (), maxlen=1)
     for entry in last:
         header = entry.kind == MESSAGE and entry.id is None and not entry.body.strip()
         if header and not entry.raw.rstrip().endswith(b"---") and not lately(config.log):
