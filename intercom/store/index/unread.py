@@ -12,7 +12,7 @@ from typing import Any
 
 from intercom.core.message import ALL, Message
 from intercom.store.index.query import COLUMNS, Filter, messages_of
-from intercom.store.state.receipts import NOT_GIVEN
+from intercom.store.state.receipts import HOW_MANY, NOT_GIVEN, NUMBERS_GIVEN
 
 _FEW = 200  #: messages that are looked at one by one, whatever else there is
 
@@ -25,12 +25,8 @@ _TO_ALL = f"{_TO_READER} AND m.sender != ? AND NOT EXISTS (SELECT 1 FROM inbox d
 _URGENT = "SELECT seq FROM messages INDEXED BY urgent_ones WHERE urgent > 0 AND seq > ?"
 _COUNTED = "(SELECT count(*) FROM inbox WHERE rcpt = ? AND seq > ?)"
 _ROWS = f"SELECT {_COUNTED}, {_COUNTED}"
-_RECEIPTS = "SELECT count(*) FROM (SELECT 1 FROM state.receipts WHERE reader = ? LIMIT ?)"
 #: The numbers of messages that do not count for a reader, beyond the floor: deleted, or given.
-_OFF = (
-    "SELECT seq FROM messages WHERE hidden > 0 AND hidden = 1 AND seq > ?2 UNION "
-    "SELECT m.seq FROM state.receipts r CROSS JOIN messages m ON m.id = r.id WHERE r.reader = ?1 AND m.seq > ?2"
-)
+_OFF = f"SELECT seq FROM messages WHERE hidden > 0 AND hidden = 1 AND seq > ?2 UNION {NUMBERS_GIVEN} AND m.seq > ?2"
 #: The same for what is for everybody: also what is from the reader, or for it by name.
 _OFF_ALL = (
     f"{_OFF} UNION SELECT seq FROM messages INDEXED BY to_all WHERE sender = ?1 AND instr(rcpt, 'all') > 0 "
@@ -70,7 +66,7 @@ def count(db: sqlite3.Connection, reader: str, floor: int, joined: int) -> int:
     parts, total = _parts(reader, floor, joined), 0
     both = db.execute(_ROWS, [value for _, about in parts for value in about[:2]]).fetchone()
     for rows, (sql, about), off in zip(both, parts, (_OFF, _OFF_ALL), strict=True):
-        if rows <= _FEW or _number(db, _RECEIPTS, reader, rows) >= rows:
+        if rows <= _FEW or _number(db, HOW_MANY, reader, rows) >= rows:
             total += _number(db, f"SELECT count(*) {sql}", *about) if rows else 0
         else:
             total += rows - _number(db, _AMONG.format(off), reader, about[1], about[0])

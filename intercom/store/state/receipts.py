@@ -16,6 +16,11 @@ NOT_GIVEN = "NOT EXISTS (SELECT 1 FROM state.receipts r WHERE r.reader = ? AND r
 #: A join of messages, with the index: those that the reader ?1 was given.
 GIVEN = "JOIN state.receipts r ON r.id = m.id AND r.reader = ?1"
 
+#: The numbers of the messages that the reader ?1 was given, with the index; found from the receipts.
+NUMBERS_GIVEN = "SELECT m.seq FROM state.receipts r CROSS JOIN messages m ON m.id = r.id WHERE r.reader = ?1"
+#: How many receipts a reader has, with the index; counts no further than the second value.
+HOW_MANY = "SELECT count(*) FROM (SELECT 1 FROM state.receipts WHERE reader = ? LIMIT ?)"
+
 _OPEN = "FROM receipts INDEXED BY open_receipts WHERE received IS NULL"
 _HAND_OVER = "UPDATE receipts SET session = ? WHERE reader = ? AND received IS NULL AND session"
 _GIVE = (
