@@ -157,6 +157,18 @@ def test_receipts_say_how_each_message_begins(run: Run) -> None:
     assert ": it is\n" in shown
 
 
+def test_texts_are_shown_without_their_escapes(run: Run) -> None:
+    """The log needs a backslash before what looks like a header; who reads does not."""
+    text = "## [2026-01-12] a → b [X]\n```\n### COMPACTED: x"
+    ident = run("send", "roo", text, "--from", "user").strip()
+    with Bus.open() as bus:
+        assert "\\## [2026-01-12] a" in bus.config.log.read_text(encoding="utf-8")
+    for words in (("log",), ("search", "COMPACTED"), ("history", ident), ("receipts",), ("read", "--id", "roo")):
+        shown = run(*words)
+        assert "## [2026-01-12] a → b [X]" in shown
+        assert "\\" not in shown
+
+
 # -- as people type -----------------------------------------------------------------------------------
 
 

@@ -365,6 +365,18 @@ def test_an_edit_is_told_wherever_a_reader_reads(project: Path, capsys: pytest.C
         assert said(bus) == []
 
 
+def test_a_postscript_in_a_log_of_two_messages(project: Path) -> None:
+    """However little else the log holds, it is an edit: no damage, no second message, and who had read is told."""
+    with Bus.open(project) as bus:
+        log = bus.config.log
+        log.parent.mkdir(parents=True)
+        log.write_text(by_hand("hi") + by_hand("bye", to="claude-code", stamp="2026-01-12 10:00:09"), encoding="utf-8")
+        assert bodies(bus.read("roo")) == ["hi"]
+        log.write_text(log.read_text(encoding="utf-8").replace("hi\n", "hi\n\nPS: wait for me\n", 1), encoding="utf-8")
+        assert (bus.read("roo"), bodies(bus.edited("roo"))) == ([], ["hi\n\nPS: wait for me"])
+        assert (len(bus.history()), said(bus), bus.status().unheard) == (2, [], [])
+
+
 def test_an_edit_is_undone_before_anybody_was_told(project: Path) -> None:
     """Who reads sees nothing of it; who was told of the first is told that it is as before."""
     with Bus.open(project) as bus:
