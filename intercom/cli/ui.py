@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ from intercom.core.signature import Arg
 
 if TYPE_CHECKING:
     from intercom.cli.tui.app import Ui
+
+_OFTEN = 1_000  #: new objects after which the collector looks at them
 
 
 def ui(
@@ -43,6 +46,7 @@ def ui(
         with open_bus(asked) as bus:
             config = bus.config
     screen = Ui(config)
+    gc.set_threshold(_OFTEN)  # commands set it high, as they end soon; removed cards would pile up
     screen.run()
     _leave(screen)
     if screen.failed is not None:
