@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -176,6 +177,21 @@ def test_ten_thousand_messages_stay_small() -> None:
     for number in range(10_000):
         talk.say(number, f"worker-{number % 6}", "master", body=f"Step {number} of the work is done.")
     assert len(page("p", talk.messages, figures(talk.messages), START + 20_000).encode()) < 3_000_000
+
+
+def test_ten_thousand_of_which_much_is_open_stay_small() -> None:
+    """The same with questions and tasks that nobody answers: what is not drawn or listed is counted."""
+    talk = Talk()
+    for number in range(10_000):
+        kind = ("status", "question", "task", "status", "done")[number % 5]
+        whom = f"worker-{number % 5}"
+        talk.say(number, f"worker-{number % 6}", whom, kind, f"Step {number} of the work is to be done by one of you.")
+    found = figures(talk.messages)
+    text = page("p", talk.messages, found, START + 20_000)
+    assert len(text.encode()) < 3_000_000
+    assert text.count("<li>") == 201
+    assert f"and {len(found.open) - 200} more; " in text
+    assert re.search(r"task: Step \d+ of the work [^<]*, and \d+ more</title>", text)
 
 
 def test_as_a_command(project: Path, command: Command) -> None:

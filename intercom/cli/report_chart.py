@@ -18,6 +18,7 @@ from intercom.core.message import Message, epoch
 WIDTH, _LEFT, _RIGHT = 1000, 130, 12  #: units of the chart, which is scaled to the page
 _LANE, _TOP = 46, 26
 _TICKS = 8
+_MANY = 1_000  #: bars; of more, those that are close are drawn as one
 _HATCH = (
     '<defs><pattern id="wait" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<rect width="2" height="5" class="hatch"/></pattern></defs>'
@@ -55,7 +56,7 @@ def chart(messages: Sequence[Message], found: Figures, now: float) -> str:
         y = _TOP + place * _LANE
         parts.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y + 32}" y2="{y + 32}" class="lane"/>')
         parts.append(f'<text x="{_LEFT - 10}" y="{y + 36}" text-anchor="end" class="name">{_text(name, 18)}</text>')
-    parts += [_bar(wait, scale, lanes, now) for wait in found.waits]
+    parts += _bars(found.waits, scale, lanes, now)
     parts += _marks(messages, scale, lanes)
     return "\n".join([*filter(None, parts), "</svg>"])
 
@@ -74,16 +75,34 @@ def _axis(scale: _Scale, height: int) -> list[str]:
     return parts
 
 
-def _bar(wait: Wait, scale: _Scale, lanes: dict[str, int], now: float) -> str:
-    """A task on its worker's lane; any other wait on the lane of whoever waits."""
-    name = wait.whom if wait.kind == TASK else wait.who
-    if name not in lanes or wait.kind == "first act":
-        return ""
+def _bars(waits: Sequence[Wait], scale: _Scale, lanes: dict[str, int], now: float) -> list[str]:
+    """One bar per wait; where there are many, one for those of a lane that begin and end together."""
+    shown = [wait for wait in waits if _lane_of(wait) in lanes and wait.kind != "first act"]
+    near = 8 if len(shown) > _MANY else 0
+    seen: dict[object, tuple[Wait, int]] = {}
+    for place, wait in enumerate(shown):
+        times = epoch(wait.since), epoch(wait.until) if wait.until else now
+        ends = tuple(int(scale.at(when) / near) for when in times) if near else place
+        key = _lane_of(wait), wait.kind, ends, bool(wait.until)
+        first, count = seen.get(key, (wait, 0))
+        seen[key] = first, count + 1
+    return [_bar(wait, count, scale, lanes, now) for wait, count in seen.values()]
+
+
+def _lane_of(wait: Wait) -> str:
+    """Whose lane it is on: a task is its worker's, any other wait that of whoever waits."""
+    return wait.whom if wait.kind == TASK else wait.who
+
+
+def _bar(wait: Wait, count: int, scale: _Scale, lanes: dict[str, int], now: float) -> str:
+    """The bar of a wait, and of so many like it."""
+    name = _lane_of(wait)
     begin, end = scale.at(epoch(wait.since)), scale.at(epoch(wait.until) if wait.until else now)
     y = _TOP + lanes[name] * _LANE
     top, tall = (y + 4, 10) if wait.kind == TASK else (y + 16, 7)
     kind = "task" if wait.kind == TASK else "merge" if wait.kind == MERGE else "wait"
     told = f"{wait.kind}: {wait.title} ({duration(wait.seconds(now))}{'' if wait.until else ', still open'})"
+    told = f"{_cut(told)}, and {count - 1} more" if count > 1 else told
     still = "" if wait.until else " still"
     return (
         f'<a href="#m-{escape(wait.id)}"><rect x="{begin}" y="{top}" width="{max(2.0, round(end - begin, 1))}" '
@@ -114,7 +133,11 @@ def _kind(message: Message) -> str:
 
 
 def _text(text: str, most: int = 200) -> str:
-    return escape(value(text if len(text) <= most else text[: most - 1] + "…"))
+    return escape(value(_cut(text, most)))
+
+
+def _cut(text: str, most: int = 160) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def duration(seconds: float) -> str:

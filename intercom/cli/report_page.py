@@ -20,6 +20,7 @@ from intercom.core.display import framed, value
 from intercom.core.message import SYSTEM, USER, Message, epoch, local_stamp
 
 NONE = "·"
+_MOST_OPEN = 200  #: open items in the page, those for a person and the oldest first
 _MOST_PAIRS = 12  #: rows in the table of who talks to whom
 
 
@@ -85,8 +86,10 @@ def _open(found: Figures, now: float) -> Iterable[str]:
     rows = [
         f'<li><a href="#m-{_text(wait.id)}">{_text(wait.kind)}</a> {_text(wait.who)} → {_text(wait.whom)}, '
         f"{duration(wait.seconds(now))}: {_text(wait.title)}</li>"
-        for wait in sorted(found.open, key=lambda wait: (wait.whom != USER, wait.since))
+        for wait in sorted(found.open, key=lambda wait: (wait.whom != USER, wait.since))[:_MOST_OPEN]
     ]
+    if (more := len(found.open) - len(rows)) > 0:
+        rows.append(f"<li>and {more} more; <code>intercom report --json</code> lists them all</li>")
     body = f"<ul>{''.join(rows)}</ul>" if rows else "<p>Nothing is open.</p>"
     return _section("open", "Open", body)
 
