@@ -133,10 +133,11 @@ _DANGER = (
     r"|<{7}(?!<)|={7}(?!=)|>{7}(?!>)|\|{7}(?!\|))"
 )
 _FENCE_START = r" {0,3}(?:`{3,}|~{3,})"
-_LINE_START = r"(^|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])"
+#: Where a line begins for any program; group 1 is what precedes it.
+LINE_START = r"(^|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])"
 #: A line to escape whatever stands around it; group 1 is what precedes the line.
-TO_ESCAPE = lazy(rf"{_LINE_START}(?=\\*+{_DANGER}|\\++{_FENCE_START})")
-ESCAPED = lazy(rf"{_LINE_START}\\(?=\\*+(?:{_DANGER}|{_FENCE_START}))")
+TO_ESCAPE = lazy(rf"{LINE_START}(?=\\*+{_DANGER}|\\++{_FENCE_START})")
+ESCAPED = lazy(rf"{LINE_START}\\(?=\\*+(?:{_DANGER}|{_FENCE_START}))")
 
 
 SECONDS = lazy(r"\d{1,2}:\d{2}:\d{2}")

@@ -2,8 +2,9 @@
 
 What counts first is who wrote a line. A tool's text ends exactly where its seal says: no line of it is ever a
 separate message, and anything below it was added by a person. If the seal does not fit, because somebody edited the
-block, this cannot be told, and no line in it is a message. Everything else is people's text: there, outside of
-fenced code, a line in one of the forms of `dialects` begins a message.
+block, this cannot be told, and no line in it is a message; nor where NULs stand, for a power cut may have left them
+in place of a header of ours. Everything else is people's text: there, outside of fenced code, a line in one of the
+forms of `dialects` begins a message.
 
 Below a finished message, `@name` begins a message. Within one that was left open it does so only if that name's
 bearer sent it, or in the last paragraph if it is not addressed to him anyway: "@roo: see below" in a message to roo
@@ -54,7 +55,7 @@ class Row(NamedTuple):
 
 def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[Entry]:
     """Split an entry into the messages it consists of; their `raw`, joined, equals the entry's."""
-    if entry.kind not in {MESSAGE, PREAMBLE}:
+    if entry.kind not in {MESSAGE, PREAMBLE} or b"\0" in entry.raw:
         return [entry]
     if at_top and (front := _front(entry)) is not None:
         above, below = _part(entry, front[0], roster), _part(entry, front[1], roster, since=True)

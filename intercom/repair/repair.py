@@ -128,7 +128,8 @@ class Heal:
         self._who = received(config, state, db)
         self._look(db, base, whole, doubtful=doubtful)
         if self._doubtful and base is not None and not self._written:
-            older = as_it_was(base, self._tail)  # holds nothing by hand: an old page that the power cut brought back
+            # What holds nothing by hand is an old page that the power cut brought back.
+            older = as_it_was(base, self._tail, whole, roster)
             if older is not None:
                 self._look(db, base, older, doubtful=False)
         self._new = self._named()  # place of each new message -> its id
@@ -234,6 +235,7 @@ class Heal:
     def _unheard(self) -> list[bytes]:
         """The notices about text that reaches nobody; none for a page that a power cut tore."""
         torn = any(one.verdict in {Verdict.CUT, Verdict.DROPPED} for one in self._outcome.entries)
+        torn |= any(one.id and not one.closed for one in self._view.found[-1:])
         if self._mode == "off" or (self._doubtful and (torn or self._outcome.lost)):
             return []
         changed = []

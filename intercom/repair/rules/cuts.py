@@ -9,7 +9,8 @@
    a last header without any text is no message yet: somebody is still writing, and it stays on the page as it is.
    *A hole*: an entry that but for NULs is what a message was is cut, too, wherever it stands. In a page that is
    doubtful (rule 13), so is any entry that begins its message's text, is an older text of it or begins one, or holds
-   a NUL. If its message stands elsewhere, or nothing but NULs is left of it, it is dropped.
+   a NUL, be it in its header or meta line alone. If its message stands elsewhere, or nothing but NULs is left of it,
+   it is dropped.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def cut(table: Table) -> None:
     ends |= {(f, k) for f, k in held if k + 1 in missing and not (table.found[f].closed or table.known[k].agreed)}
     for f, k in held:
         decision = table.decided[f]
+        if decision is not None and decision.verdict == Verdict.UNCHANGED and _framed_by_holes(table, f):
+            table.hold(k, f, Verdict.CUT)
         if decision is None or decision.verdict != Verdict.EDITED:
             continue
         if _left(table, f, k) or ((f, k) in ends and _cut_off(table, f, k)):
@@ -42,6 +45,11 @@ def cut(table: Table) -> None:
         elif _begun(table, f, k):
             table.decided[f] = decision._replace(verdict=Verdict.UNCHANGED, version=False)
     _remains(table)
+
+
+def _framed_by_holes(table: Table, f: int) -> bool:
+    """Whether a power cut left holes in entry `f`, and none of them in its text."""
+    return table.doubtful and table.found[f].holed and "\0" not in table.found[f].body
 
 
 def _begun(table: Table, f: int, k: int) -> bool:

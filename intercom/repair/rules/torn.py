@@ -1,7 +1,8 @@
 """Owns recognising what a cut through the file, or a power cut, leaves of a text.
 
 A cut leaves a beginning, perhaps followed by part of the closing rule or of the next header. A power cut may also
-leave NULs in place of a stretch that was not written. All linear in the length of the texts.
+leave NULs in place of a stretch that was not written. What is left of an escaped line may not read as one any more:
+its backslash then counts as text, so texts are compared without such. All linear in the length of the texts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 
 from intercom.core.patterns import lazy
+from intercom.format.grammar import LINE_START
+from intercom.format.text import normal
 
 _BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # the decoded bytes of a character that was cut in two
 _RULE = r"-{1,2}"
@@ -23,19 +26,27 @@ _META = lazy(r"<(?:!-?|!--(?:(?!-->).)*)?\Z", re.DOTALL)
 _ID = lazy(r"<!-- intercom id=([0-9a-z]{1,12})")
 _ID_HOLED = lazy(r"<!-- intercom id=([0-9a-z]*)(?:(?!-->)[^\0\n])*\0")
 _NULS = lazy("\0+")
+_ESCAPES = lazy(rf"{LINE_START}\\+")
+
+
+def _plain(text: str) -> str:
+    """A text without what formatters change, and without the backslashes that lines begin with."""
+    return _ESCAPES.sub(r"\1", normal(text))
 
 
 def beginning(known: str, found: str) -> bool:
-    """Whether `found` is a proper prefix of `known`."""
+    """Whether `found` is a proper prefix of `known`, whatever of an escaped line it ends with."""
     whole, rest = known.rstrip(), found.rstrip().rstrip(_BYTES).rstrip()
+    if not whole.startswith(rest):
+        whole, rest = _plain(whole), _plain(rest).rstrip()
     return len(rest) < len(whole) and whole.startswith(rest)
 
 
 def holed(known: str, found: str) -> bool:
     """Whether `found` is `known` with NULs in place of parts of it, and its other pieces in order."""
-    at = 0
+    at, known = 0, _plain(known)
     for number, piece in enumerate(_NULS.split(found.rstrip())):
-        part = piece.strip(_BYTES) if number else piece.rstrip(_BYTES)
+        part = _plain(piece.strip(_BYTES) if number else piece.rstrip(_BYTES))
         where = known.find(part, at)
         if where < 0 or (where and not number):
             return False

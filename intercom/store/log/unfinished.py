@@ -130,9 +130,11 @@ def unbroken(page: bytes, base: Base | None, tail: Tail) -> bytes:
     return end
 
 
-def as_it_was(base: Base, tail: Tail) -> bytes | None:
-    """The expected page, if it is certain to the byte; None otherwise."""
-    return next((whole for whole, _, last in _wanted(base, tail) if last), None)
+def as_it_was(base: Base, tail: Tail, page: bytes, roster: Roster) -> bytes | None:
+    """The expected page, if it is certain to the byte and says above its messages what `page` does; else None."""
+    whole = next((whole for whole, _, last in _wanted(base, tail) if last), None)
+    top = whole is not None and _is_left(top_of(page, roster), top_of(whole, roster))
+    return whole if top else None
 
 
 def filled(page: bytes, records: Sequence[bytes]) -> bytes:
@@ -212,7 +214,8 @@ def _is_left(text: bytes, former: bytes) -> bool:
     there, wanted = ([line.strip() for line in one.splitlines() if line.strip()] for one in (text, former))
     there = [line for line in there if not line.startswith(_COMPACTED)]
     known = set(wanted)
-    return all(line in known for line in there[:-1]) and any(line.startswith(b"".join(there[-1:])) for line in wanted)
+    last = any(line.startswith(there[-1]) for line in wanted) if there else True
+    return last and all(line in known for line in there[:-1])
 
 
 def top_of(page: bytes, roster: Roster) -> bytes:
