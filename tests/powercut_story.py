@@ -179,6 +179,8 @@ class Story:
             " rules\n\n---\n\n" * 40,
             f" quoted\n\n## [2026-01-12 10:00:00] master → roo [TASK]\n\n---\n\n{filler * self.rng.randrange(1, 300)}",
             f" naïve ☃\n```\nnever closed {filler * 5}",
+            f" escaped\n## [2026-01-12 10:00:00] user → roo\n<!-- intercom id=a -->\n### COMPACTED: 3\n\\~~~\n{filler}",
+            f" named\n\n---\n\n@roo: {filler * 9}\nmaster -> roo: {filler}",
         )
         rest = self.rng.choice(kinds) if size is None else " " + "x" * 60 + "\n" + filler * (size // len(filler))
         return (self.token() + rest).rstrip()

@@ -9,6 +9,7 @@ import pytest
 
 from intercom import Bus
 from intercom.core.message import USER
+from intercom.system import still
 from tests.powercut_story import OLD, told
 
 BODY = "Is it green?\nSay so."
@@ -61,3 +62,30 @@ def test_half_of_it_is_seen(project: Path, text: str, above: str) -> None:
             wrong += [f"{now[:size][-30:]!r}: {one}" for one in problems if one]
             known, before = after, page.read_bytes()
         assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("looked", [False, True], ids=["nobody-looks", "somebody-looks"])
+@pytest.mark.parametrize("text", [RULED, OPEN])
+def test_a_tool_sends_in_the_middle_of_the_header(
+    project: Path, text: str, looked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it sent is no part of the message, nor between its halves; both come once."""
+    monkeypatch.setattr(still, "PATIENCE", 600.0)  # however long this machine takes
+    header = text.encode().index(b"\n\n") + 2
+    with Bus.open(project) as bus, Bus.open(project) as other:
+        bus.send("roo", "from a tool", sender="claude-code")
+        page, expected = bus.config.log, ["from a tool"]
+        bus.read("roo")
+        # The first bytes of a header may be of a record that a killed sender left.
+        for size in [*range(1 + len("## [2026-01-12"), header, STEP), header - 1, header]:
+            now = text.encode().replace(b"10:00:07", f"10:{size // 60:02}:{size % 60:02}".encode())
+            write(page, page.read_bytes() + now[:size])
+            bus.send("roo", f"meanwhile {size}", sender="claude-code")
+            early = [one.body for one in other.read("roo")] if looked else []
+            write(page, page.read_bytes() + now[size:])
+            late = [one.body for one in other.read("roo")]
+            expected += [f"meanwhile {size}", BODY]
+            assert early + late == expected[-2:], size
+            assert [one.body for one in bus.history()] == expected, size
+            assert [*bus.notices, *other.notices] == [], size
+            assert page.read_text(encoding="utf-8").count(now.decode()) == 1, size

@@ -11,7 +11,7 @@ from intercom.repair.rules import Damage, Decision, Outcome, Verdict
 from intercom.repair.sides import Expected, View
 from intercom.store.log.base import Mark
 from intercom.store.log.template import fresh_log
-from intercom.store.log.unfinished import entries_of, top_of
+from intercom.store.log.unfinished import BEGUN_LINE, entries_of, top_of
 from intercom.system.files import joined
 
 #: A page and the marks of its messages; None if those are uncertain.
@@ -68,7 +68,7 @@ class Becomes:
         if not data.strip() and (owed or lost):
             data = self.top()
         if added := [*lost, *owed, *said]:
-            begun = self._begun()  # whoever writes it goes on behind it
+            begun = self._begun() or self._begun_line(data)  # whoever writes it goes on behind it
             data = joined([data.removesuffix(begun), *added, begun])
             return data, self._certain(data, count + len(added), marks)
         return data, marks
@@ -76,6 +76,11 @@ class Becomes:
     def _begun(self) -> bytes:
         """The header at the end of the page below which somebody is still writing, if there is one."""
         return b"".join(self._view.raw(one.place) for one in self._outcome.having(Verdict.BEGUN))
+
+    def _begun_line(self, data: bytes) -> bytes:
+        """The same, where it is the beginning of a line yet, and so not an entry."""
+        match = BEGUN_LINE.search(data)
+        return match[0] if match and self._view.data.endswith(match[0]) else b""
 
     def _rebuilt(self, owed: list[bytes], said: list[bytes]) -> Marked:
         """The page made anew: the text above its messages, the known messages, the new ones."""

@@ -37,7 +37,7 @@ from intercom.repair.sides import entry_of
 from intercom.store.index import query
 from intercom.store.index.edited import any_edited
 from intercom.store.index.values import loaded
-from intercom.store.log.unfinished import entries_of, is_compacted
+from intercom.store.log.unfinished import BEGUN_LINE, entries_of, is_compacted
 from intercom.store.state.db import State
 from intercom.store.state.known import everybody, roster
 from intercom.system.files import read_from
@@ -46,7 +46,6 @@ from intercom.system.still import lately
 MOST = 10  #: notices at a time; more are only counted
 _LONGEST = 300  #: characters of a quoted line
 _BELOW = lazy(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
-_BEGUN = lazy(rb"(?<![^\n])#{1,3}[ \t]*\[[^\n]*\Z")  # a header that somebody is still writing
 _ENCLOSES = lazy(rb"(?:\A|\n)(?:\xef\xbb\xbf)?(?: {0,3}(?:`{3}|~{3})|<{7}|={7}|>{7}|\|{7})")
 _COMPACTED = lazy(rb"(?<=\n)### COMPACTED:[^\n]*\n\s*\Z")  # a marker with nothing below it
 _VERSIONS = (
@@ -152,7 +151,7 @@ def to_say(
 ) -> list[bytes]:
     """The notices for what is new: lines that the `former` page did not have, and `changed` messages."""
     before = None if former is None else lines(former, names)
-    now = lines(_BEGUN.sub(b"", page), names)
+    now = lines(BEGUN_LINE.sub(b"", page), names)
     found = [(ident, Unheard(*one)) for ident, one in fresh(db, now, before)]
     near = {one.line for one in now}
     if former is not None:

@@ -21,7 +21,7 @@ from intercom.core.errors import StorageError
 from intercom.core.pace import Pace
 from intercom.core.patterns import lazy
 from intercom.format import MESSAGE, digest, parse
-from intercom.format.record import END, META, START, idents, seal
+from intercom.format.record import END, META, START, ident, idents, seal
 from intercom.store.log import group
 from intercom.store.log.base import Bases, Head
 from intercom.store.log.in_place import finish
@@ -364,7 +364,8 @@ def _joint(page: int, size: int) -> bytes:
 def _complete(page: int, last: bytes) -> None:
     """Finish the ledger's last record on the page, if a killed writer left it torn there. OSError.
 
-    The torn record begins at the last header in the file, since no rendered text contains one.
+    The torn record begins at the last header in the file, since no rendered text contains one. If the whole one stands
+    above, that header is somebody's, who is in the middle of it.
     """
     size = os.fstat(page).st_size
     start = max(0, size - len(last))
@@ -375,5 +376,6 @@ def _complete(page: int, last: bytes) -> None:
     if tail[(line := tail.rfind(b"\n") + 1) :] and tail[:line].endswith(END) and START.startswith(tail[line:]):
         begin = line  # not even a complete header start
     length = len(tail) - begin
-    if (begin or start == 0) and 0 < length < len(last) and last.startswith(tail[begin:]):
+    torn = (begin or start == 0) and 0 < length < len(last) and last.startswith(tail[begin:])
+    if torn and META + ident(last).encode() + b" " not in host.pread(page, start + begin, 0):
         write_all(page, last[length:])

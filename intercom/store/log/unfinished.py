@@ -23,6 +23,8 @@ _USUAL = 512 * 1024  #: bytes; entries of a page up to this size are cached, as 
 _COMPACTED = b"### COMPACTED"
 _IDENT = lazy(rb"\n<!-- intercom id=[0-9a-z]+ ")
 _EVIDENCE = 8  #: bytes of a record that must be present to recognise it
+#: A header, or the beginning of one, that somebody is still writing at the end of a page.
+BEGUN_LINE = lazy(rb"(?<![^\n])#{1,3}[ \t]*(?:\[[^\n]*)?\Z")
 _TORN_META = lazy(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
 
 
