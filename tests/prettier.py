@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
+
+from tests import npm
 
 VERSION = "3.6.2"
 HOME = Path(__file__).parents[1] / ".venv" / "prettier"
@@ -33,8 +34,7 @@ def install() -> None:
         binary()
     except RuntimeError:
         HOME.mkdir(parents=True, exist_ok=True)
-        line = ["npm", "install", "--no-audit", "--no-fund", "--save-exact", "--prefix", str(HOME)]
-        subprocess.run([*line, f"prettier@{VERSION}"], check=True)
+        npm.install(f"prettier@{VERSION}", HOME)
         binary()
 
 

@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from intercom.fleet.programs.claude.versions import NEWEST, OLDEST
 from intercom.system import proc, tmux
+from tests import npm
 from tests.processes import patience
 
 KEY = "sk-ant-intercom-tests-0123456789abcdef"
@@ -61,9 +62,7 @@ def install(version: str) -> None:
         return
     place = home(version)
     place.mkdir(parents=True, exist_ok=True)
-    package = f"@anthropic-ai/claude-code@{version}"
-    line = ["npm", "install", "--no-audit", "--no-fund", "--save-exact", "--prefix", str(place), package]
-    subprocess.run(line, check=True)
+    npm.install(f"@anthropic-ai/claude-code@{version}", place)
     # npm 11 leaves the install script to be approved; it links the platform's binary.
     package_folder = place / "node_modules" / "@anthropic-ai" / "claude-code"
     subprocess.run(["node", "install.cjs"], cwd=package_folder, check=True)

@@ -6,11 +6,13 @@ Runs in a soak; `INTERCOM_ROUNDS` says how many rounds.
 from __future__ import annotations
 
 import os
+import re
 import time
 
 import pytest
 
 from intercom import Bus
+from intercom.fleet.programs.program import TERMINAL
 from tests.clients.lab import Place
 from tests.clients.test_spawn import WORKERS, free, lead, script, spawned, state, until
 from tests.processes import patience
@@ -54,3 +56,39 @@ def test_each_message_once_and_in_time(lead: Place, form: str) -> None:
         assert all(one.shown for one in found)
     middle = sorted(took)[len(took) // 2]
     print(f"{lead.name}, {form}: {ROUNDS} rounds, a turn begins after {middle:.1f} s, at most {max(took):.1f} s")
+
+
+#: Those that a person sees in a terminal, and that are woken there without a key being typed.
+SEEN = [pair for pair in WORKERS if SOAK and pair[1] == TERMINAL]
+FRAME = re.compile(r"[\s│┃╹▀▄█]+")
+
+
+@pytest.mark.parametrize(("place", "form"), SEEN, indirect=["place"])
+def test_a_draft_stays_as_it_is(lead: Place, form: str) -> None:
+    """Somebody has begun to type: each message is heard all the same, and not a letter of the draft is lost or sent."""
+    spawned(lead, form, "--perm-mode", "bypassPermissions")
+    until(lambda: lead.heard("You are worker-1, a worker"))
+
+    def tmux(*words: str) -> str:
+        line = ["tmux", "-u", "-S", lead.env["INTERCOM_TMUX_SOCKET"], *words]
+        return lead.lab.run(line, cwd=lead.project, env=lead.env).out
+
+    def shown() -> str:
+        return FRAME.sub("", tmux("capture-pane", "-p", "-t", "worker-1"))
+
+    typed = ""
+    for number in range(ROUNDS):
+        until(lambda: state(lead) == "idle")
+        typed += f"d{number:02}"
+        tmux("send-keys", "-t", "worker-1", "-l", "--", typed[-3:])
+        until(lambda: typed in shown())  # noqa: B023  # at once
+        words = f"words-{number:03}"
+        lead.intercom("send", "--from", "user", "worker-1", f"{words}\n%say heard-{number:03}")
+        until(lambda: lead.heard(words))  # noqa: B023
+        until(lambda: f"heard-{number:03}" in shown() and typed in shown())  # noqa: B023
+    until(lambda: state(lead) == "idle")
+    assert not lead.heard("d00")
+    last = lead.lab.requests()[-1]
+    text = "\n".join([last["system"], *(said for _, said in last["said"])])
+    assert [text.count(f"words-{number:03}") for number in range(ROUNDS)] == [1] * ROUNDS
+    until(lambda: lead.intercom("receipts", "--from", "user").count("shown") == ROUNDS + 1)

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tests import npm
+
 
 class Package(NamedTuple):
     """A client's package."""
@@ -78,8 +80,7 @@ def install(name: str) -> None:
         wanted, place = VERSIONS[name], HOME / name
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        line = ["npm", "install", "--no-audit", "--no-fund", "--save-exact", "--prefix", str(place)]
-        subprocess.run([*line, f"{wanted.package}@{wanted.version}"], check=True)
+        npm.install(f"{wanted.package}@{wanted.version}", place)
         folder(name)
 
 
