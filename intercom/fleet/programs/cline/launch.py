@@ -37,8 +37,8 @@ def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) 
     found = _servers(start.environ)
     servers = {**found, SERVER: {**entry, "timeout": CALL_SECONDS}}
     own = write(FILES[0], json.dumps({"mcpServers": servers}, indent=2))
-    asks = "true" if start.mode == "bypassPermissions" else "false"
-    return Prepared(["env", f"{_VARIABLE}={own}", _APART, *argv, "--acp", "--auto-approve", asks], ())
+    unasked = "true" if start.mode == "bypassPermissions" else "false"
+    return Prepared(["env", f"{_VARIABLE}={own}", _APART, *argv, "--acp", "--auto-approve", unasked], ())
 
 
 def talk() -> Talk:
