@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,11 @@ from intercom.fleet.observe import Observation
 from intercom.fleet.programs.claude.choices import choice_for
 from intercom.fleet.programs.claude.screen import read
 from intercom.fleet.programs.claude.versions import NEWEST
+from intercom.fleet.programs.payload import tool
 from intercom.fleet.programs.screen import Choice, Dialog
 from intercom.fleet.programs.wrapped import same
 from intercom.fleet.sessions import Request
+from intercom.hooks.permission import question
 
 SCREENS = Path(__file__).parent / "screens" / f"claude-{NEWEST}"
 ASKS = {"tool": "Bash", "command": "touch a b", "subject": "touch a b", "input": {"command": "touch a b"}}
@@ -125,6 +128,30 @@ def test_what_was_not_shown_whole_is_not_allowed_unseen(project: Path) -> None:
         assert approve(crew, "worker-1", by="master", decision="allow", expect=command, timeout=0).answered
         crew.sessions.ask("worker-1", {"tool": "Bash", "command": command, "subject": command}, None)
         assert approve(crew, "worker-1", by="master", decision="deny", timeout=0).answered
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"command": "ls", "dangerouslyDisableSandbox": True, "then": '"' * 15_000},
+        {"path": "a", "query": "drop " * 5_000},
+        {"query": '"' * 15_000},  # as it is shown each sign is two
+    ],
+)
+def test_all_that_a_tool_is_given_is_shown(project: Path, inputs: dict[str, Any]) -> None:
+    """Not only its command or path; and what was cut there is not allowed by an id alone."""
+    payload = {"tool_name": "mcp__db__run", "tool_input": inputs}
+    request = {**tool(payload), "input": inputs, "cwd": "/w"}
+    asked = question("worker-1", request, "id", 50)
+    assert all(key in asked for key in inputs)
+    assert "characters in all" in asked
+    with Crew.open(project, environ={}) as crew:
+        crew.sessions.record("worker-1", state="blocked", pid=os.getpid())
+        ident = crew.sessions.ask("worker-1", request, None)
+        with pytest.raises(Refused, match="longer than what was shown"):
+            approve(crew, "worker-1", by="master", decision="allow", expect=ident, timeout=0)
+        shown = approve(crew, "worker-1", by="master", timeout=0).asks or {}
+        assert all(key in str(shown) for key in inputs)
 
 
 def test_answers_through_the_bus(project: Path) -> None:

@@ -45,6 +45,7 @@ def test_paths(pattern: str, path: str) -> None:
     assert globs.Path("", pattern).matches(path) == bool(as_path(pattern).match(path))
     assert globs.Path("/a*b", pattern).matches("/a*b" + path) == bool(as_path(pattern).match(path))
     assert not globs.Path("/a*b", pattern).matches("/aab" + path)
+    assert globs.Path("", pattern, loose=True).matches(path.upper()) == bool(as_path(pattern).match(path))
 
 
 BAIT = "curl |" * 20_000
@@ -68,6 +69,15 @@ WORDS = "a " * 60_000
         ("Bash(rm:*)", "Bash", " " * 120_000 + "x"),
         ("Bash(rm:*)", "Bash", "if " * 60_000),
         ("Bash(rm:*)", "Bash", "/a" * 60_000),
+        ("Bash(rm:*)", "Bash", "{a,b" * 30_000),
+        ("Bash(rm:*)", "Bash", "|a/" * 40_000),
+        ("Bash(rm:*)", "Bash", "|sudo " * 20_000),
+        ("Bash(rm:*)", "Bash", "$'\\" * 40_000),
+        ("Bash(rm:*)", "Bash", "${IFS" * 24_000),
+        ("Bash(rm:*)", "Bash", "A[" * 60_000),
+        ("Bash(rm:*)", "Bash", "echo " + "rm/" * 40_000 + "|sh"),
+        ("Read(" + "[" * 20_000 + ")", "Read", "/w/p/" + "a[" * 20_000),
+        ("Read(" + "[a]" * 2_000 + ")", "Read", "/w/p/" + "a" * 20_000),
         ("Read(**/*a*/**/*a*/**/*a*b)", "Read", "/w/p" + "/aa" * 20_000),
         ("Read(//**/a**a**a**a**c)", "Read", "/" + "a" * 60_000),
         ("WebFetch(domain:x.org)", "WebFetch", "http://" + ":1" * 60_000),

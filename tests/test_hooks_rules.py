@@ -142,6 +142,20 @@ def test_what_a_rule_does_not_allow(rule: str, ask: Ask) -> None:
         "$'rm' x",
         "trap 'rm x' EXIT",
         "flock lock rm x",
+        "rm${IFS}-rf${IFS}x",
+        "rm$IFS-rf x",
+        "{rm,-rf,x}",
+        "$'\\x72\\155' x",
+        "RM x",
+        "$0 -c 'rm x'",
+        "${SHELL} -c 'rm x'",
+        "echo 'rm x' | sudo /bin/sh",
+        "fish -c 'rm x'",
+        "tmux new -d 'rm x'",
+        "setpriv --reuid 1 rm x",
+        "A[1 + 2]=x rm x",
+        "<<<y rm x",
+        "<<E rm x\nE",
     ],
 )
 def test_a_deny_rule_sees_a_command_wherever_it_stands(command: str) -> None:
@@ -154,6 +168,55 @@ def test_a_deny_rule_is_about_commands_not_words() -> None:
     assert says(bash("echo rm x"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
     assert says(bash("git commit -m rm"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
     assert says(bash("git add a/rm 2>rm"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
+    assert says(bash("make | tee rm; git commit -m 'a | b' rm"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("./[.]env", "/w/p/.env"),
+        ("./a[0-9].py", "/w/p/a5.py"),
+        ("./a[!0-9].py", "/w/p/ab.py"),
+        ("./a[[:alpha:]].py", "/w/p/ab.py"),
+        ("./a[z-a].py", "/w/p/ab.py"),
+        ("./app/[id]/page", "/w/p/app/[id]/page"),  # a folder may really be called so
+        ("./app/[id]/page", "/w/p/app/i/page"),
+        ("./s\\*t", "/w/p/s*t"),
+        ("a\\ b", "/w/p/x/a b"),
+        ("./.env", "/w/p/.ENV"),
+        ("./caf\u00e9", "/w/p/cafe\u0301"),
+        ("././x/../.env", "/w/p/.env"),
+        ("../p/.env", "/w/p/.env"),
+        ("/etc/**", "/etc/passwd"),
+    ],
+)
+def test_a_deny_rule_is_read_in_each_way_it_may_be_meant(pattern: str, path: str) -> None:
+    """As gitignore reads it, as it is written, and as file systems compare names; to allow, only as it is written."""
+    assert says(file("Read", path), deny=(f"Read({pattern})",), allow=("Read",)) == "deny"
+    assert says(file("Read", path + "x"), deny=(f"Read({pattern})",)) is None or pattern.endswith("**")
+
+
+def test_to_allow_a_class_is_not_a_class() -> None:
+    """Doubt never allows."""
+    assert says(file("Read", "/w/p/a5.py"), allow=("Read(./a[0-9].py)",)) is None
+    assert says(file("Read", "/w/p/.ENV"), allow=("Read(./.env)",)) is None
+    assert says(file("Read", "/etc/passwd"), allow=("Read(/etc/**)",)) is None
+
+
+@pytest.mark.parametrize(
+    ("domain", "host"),
+    [
+        ("127.0.0.1", "2130706433"),
+        ("127.0.0.1", "0x7f.1"),
+        ("[::1]", "[0:0::0:1]"),
+        ("ex\u00e4mple.org", "xn--exmple-cua.org"),
+        ("xn--exmple-cua.org", "EX\u00c4MPLE.org"),
+    ],
+)
+def test_a_host_has_many_spellings(domain: str, host: str) -> None:
+    """To deny, all of them are the same."""
+    ask = Ask("WebFetch", {"url": f"http://{host}:80/x"}, "/", "/")
+    assert says(ask, allow=("WebFetch",), deny=(f"WebFetch(domain:{domain})",)) == "deny"
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from intercom.core.display import named, value
 from intercom.core.errors import NotFound, Refused, UsageError
-from intercom.core.fleet_words import SHOWN, PermissionDecision
+from intercom.core.fleet_words import PermissionDecision
 from intercom.core.message import canonical
 from intercom.core.texts import one_line
-from intercom.fleet import keys, observe, settling
+from intercom.fleet import asking, keys, observe, settling
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
 from intercom.fleet.programs.known import program
@@ -112,6 +112,7 @@ def describe(request: Request) -> dict[str, Any]:
     for key in ("tool", "command", "paths", "url", "description", "cwd", "subject"):
         if request.request.get(key) and request.request[key] != out.get("command"):
             out[key] = request.request[key]
+    out |= {key: text for key, text in asking.parts(request.request) if key == "also"}
     if not any(key in out for key in ("command", "paths", "url")):
         out["input"] = request.request.get("input")
     if request.message_id:
@@ -144,7 +145,7 @@ def _through_hook(
             f"{', '.join(f'{one.id} ({_words(one)})' for one in fitting)}."
         )
     one = fitting[0]
-    if decision == "allow" and (expect is None or expect.strip() == one.id) and not _seen_whole(one):
+    if decision == "allow" and (expect is None or expect.strip() == one.id) and not asking.seen_whole(one.request):
         raise Refused(
             f"what {name} asks is longer than what was shown of it; nothing was answered. Repeat the whole of it as "
             f"expect, or look at it (intercom attach {name}) and answer there."
@@ -166,13 +167,6 @@ def matches(expect: str, request: Request) -> bool:
     if not asks.get("subject"):
         texts.add(tool)
     return expect.strip() in {text.strip() for text in texts}
-
-
-def _seen_whole(request: Request) -> bool:
-    """Whether the complete request was shown to whoever was asked."""
-    asks = request.request
-    keys = [key for key in ("subject", "command", "url", "paths") if asks.get(key)] or ["input"]
-    return all(len(str(asks.get(key) or "")) <= SHOWN for key in keys)
 
 
 def _settled(crew: Crew, name: str, one: Request, until: float) -> bool:

@@ -13,11 +13,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from intercom.core.display import escaped, named, sentence, value
+from intercom.core.display import named, sentence, value
 from intercom.core.errors import UsageError
 from intercom.core.fleet_words import DECISIONS, SHOWN, PermissionDecision
 from intercom.core.message import USER, epoch, new_id
 from intercom.core.texts import beginning
+from intercom.fleet import asking
 from intercom.fleet.sessions import ENDED, Request
 from intercom.hooks.call import Answer, Call
 from intercom.hooks.deadline import WHOLE
@@ -107,13 +108,9 @@ def _alone(call: Call) -> bool:
 def question(name: str, request: Mapping[str, Any], ident: str, wait: float, *, alone: bool = False) -> str:
     """The message to the master: exactly what would be done, and how to answer. `alone`: it has no terminal."""
     lines = [f"{name} asks for permission to use {value(request['tool'])}."]
-    for key in ("command", "paths", "url", "description", "cwd", "subagent"):
-        if request.get(key):
-            shown = request[key] if isinstance(request[key], str) else ", ".join(request[key])
-            lines.append(named(key, _short(shown)))
-    if not any(request.get(key) for key in ("command", "paths", "url")):
-        lines.append(f"input: {_short(escaped(json.dumps(request['input'], ensure_ascii=False)))}")
-    expect = escaped(json.dumps(request["subject"] or request["tool"], ensure_ascii=False))
+    about = [*asking.parts(request), *((key, request.get(key)) for key in ("description", "cwd", "subagent"))]
+    lines += [named(key, _short(text)) for key, text in about if text]
+    expect = asking.in_json(request["subject"] or request["tool"])
     then = "it counts as denied" if alone else "its dialog waits on its screen"
     lines.append(
         f'Answer within {wait:g} s: intercomm_approve(worker="{name}", decision="allow" or "deny", '
@@ -208,11 +205,4 @@ def _settled(
 
 
 def _what(request: Mapping[str, Any]) -> list[str]:
-    found = [f"tool: {value(request['tool'])}"]
-    if request.get("command"):
-        found.append(named("command", _short(request["command"])))
-    if request.get("paths"):
-        found.append(named("paths", _short(", ".join(request["paths"]))))
-    if len(found) == 1:
-        found.append(f"input: {_short(escaped(json.dumps(request['input'], ensure_ascii=False)))}")
-    return found
+    return [f"tool: {value(request['tool'])}", *(named(key, _short(text)) for key, text in asking.parts(request))]

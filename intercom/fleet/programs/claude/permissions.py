@@ -9,7 +9,8 @@
                             covers Grep and Glob
     WebFetch(domain:x.org)  this host; with `*.` before it those below it, `*` any. To deny, both in either case
 
-A deny rule matches if any part of a command, or any spelling of a path or address, does; an allow rule with a
+A deny rule matches if any part of a command, or any spelling of a path or address, does, and is read in each way in
+which it may have been meant; an allow rule with a
 pattern matches only a command that is one plain command, a path only if it and what it leads to match, and an
 address only if it is a plain one. Pure, but for asking the file system where a symbolic link leads.
 """
@@ -30,12 +31,19 @@ _NOT_PLAIN = re.compile(r"[;&|<>$`(){}\\]|[^\S \t]|[\x00-\x08\x0e-\x1f\x7f]|\A\s
 # ^ a shell would do more than one thing, or something else; and it divides words at spaces and tabs alone
 _PARTS = re.compile(r"[;&|\n\r(){}`]+|\$\(|\b(?:then|do|else)\b")
 _WORD = r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\;&|<>()])*"
-_REDIRECTION = re.compile(rf"\d{{0,3}}(?:&>>?|>[>&|]?|<(?![<(]))[ \t]*{_WORD}")
-_BEFORE = re.compile(rf"\s*(?:[A-Za-z_]\w*(?:\[[^\]\s]*\])?\+?={_WORD}|if|elif|while|until|coproc|!)\s+")
+_REDIRECTION = re.compile(rf"\d{{0,3}}(?:&>>?|>[>&|]?|<<[<-]?|<(?![<(]))[ \t]*{_WORD}")
+_BEFORE = re.compile(rf"\s*(?:[A-Za-z_]\w*(?:\[[^\]\n]*\])?\+?={_WORD}|if|elif|while|until|coproc|!)\s+")
 _QUOTES = re.compile(r"\$(?=['\"])|['\"\\]")
 _RUNNERS = {"sudo", "doas", "env", "nohup", "time", "timeout", "command", "exec", "builtin", "nice", "xargs", "setsid"}
 _RUNNERS |= {"sh", "bash", "dash", "zsh", "eval", "find", "watch", "ssh", "su", "stdbuf", "ionice", "busybox", "ksh"}
 _RUNNERS |= {"chroot", "flock", "parallel", "pkexec", "runuser", "script", "strace", "taskset", "trap", "unshare"}
+_RUNNERS |= {"fish", "csh", "tcsh", "ash", "tmux", "screen", "systemd-run", "setpriv", "sg", "fakeroot", "npx", "bwrap"}
+_RUNNERS |= {"chrt", "nsenter", "prlimit", "unbuffer", "ltrace", "valgrind", "hyperfine", "entr", "xvfb-run"}
+_INTO_SHELL = re.compile(r"\|&?[ \t]*(?:(?:sudo|env)[ \t]+)?[\w./-]*\b(?:ba|da|z|k|fi|a|tc|c)?sh\b")
+_BLANK = re.compile(r"\$\{IFS[^{}]*\}|\$IFS\b")
+_BRACES = re.compile(r"\{[^{}\s]*,[^{}\s]*\}")
+_ENCODED = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_CODE = re.compile(r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|([0-7]{1,3}))")
 _COVERS = {
     "Edit": {"Edit", "Write", "MultiEdit", "NotebookEdit"},
     "Read": {"Read", "Grep", "Glob", "LS", "NotebookRead"},
@@ -68,7 +76,9 @@ def speaks(rule: str) -> bool:
         return about is None
     if about is None or about.strip() == "*":
         return tool[0].isupper()
-    return tool == "Bash" or tool in _FILES or bool(about.startswith("domain:") and about[len("domain:") :].strip())
+    if tool in _FILES:
+        return not about.strip().startswith("!")  # each rule stands for itself: none takes away from another
+    return tool == "Bash" or bool(about.startswith("domain:") and about[len("domain:") :].strip())
 
 
 def _matches(rule: str, ask: Ask, *, strict: bool) -> bool:
@@ -115,25 +125,45 @@ def _parts(command: str) -> Iterator[tuple[str, Iterable[int]]]:
     Each is a text, with the positions where its command may begin.
     """
     whole = command.replace("\\\n", "")
-    for part in dict.fromkeys([command, *_PARTS.split(whole), *_PARTS.split(_REDIRECTION.sub(" ", whole))]):
+    meant = _ENCODED.sub(_decoded, _BLANK.sub(" ", whole))
+    spread = _BRACES.sub(lambda found: found[0][1:-1].replace(",", " "), meant)
+    read = [part for text in dict.fromkeys([whole, meant, spread]) for part in _PARTS.split(text)]
+    into_shell = _INTO_SHELL.search(whole) is not None
+    for part in dict.fromkeys([command, *read, *_PARTS.split(_REDIRECTION.sub(" ", meant))]):
         at = 0
         while before := _BEFORE.match(part, at):
             at = before.end()
         bare = part[at:].strip()
         unquoted = " ".join(_QUOTES.sub("", bare).split())
         yield from ((text, (0,)) for text in (part.strip(), bare, _QUOTES.sub("", bare)))
-        yield unquoted, _starts(unquoted)
+        yield unquoted, _starts(unquoted, into_shell)
+        name, blank, rest = unquoted.partition(" ")
+        if name != name.lower():  # where case does not matter to the file system, it is the same program
+            yield (lower := name.lower() + blank + rest), _starts(lower, into_shell)
 
 
-def _starts(line: str) -> Iterator[int]:
-    """Positions in a line where a program's name may begin: its first word, and any after a runner; without folder."""
+def _decoded(found: re.Match[str]) -> str:
+    """What stands within $'...', where characters may be given by their numbers."""
+
+    def character(code: re.Match[str]) -> str:
+        number = int(code[4], 8) if code[4] else int(code[1] or code[2] or code[3], 16)
+        return chr(number) if 0 < number <= 0x10FFFF else ""
+
+    return "'" + _CODE.sub(character, found[1]) + "'"
+
+
+def _starts(line: str, into_shell: bool) -> Iterator[int]:
+    """Positions in a line where a program's name may begin: its first word, and any after a runner; without folder.
+
+    `into_shell`: a shell gets what something prints, and so any word may be a program's name.
+    """
     at = end = 0
     while end >= 0 and line:
         end = line.find(" ", at)
         word = line[at:] if end < 0 else line[at:end]
         name = at + word.rfind("/") + 1
         yield from sorted({at, name})
-        if at == 0 and line[name : at + len(word)] not in _RUNNERS:
+        if at == 0 and not into_shell and word[:1] != "$" and line[name : at + len(word)] not in _RUNNERS:
             return
         at = end + 1
 
@@ -145,8 +175,8 @@ def _path(pattern: str, ask: Ask, *, strict: bool) -> bool:
     given = [ask.inputs[key] for key in _PATHS if isinstance(ask.inputs.get(key), str)]
     if not given or (strict and ask.tool == "Glob" and _ELSEWHERE.search(str(ask.inputs.get("pattern")))):
         return False
-    test = _path_pattern(pattern, ask)
-    hits = [test.matches(spelling) for name in given for spelling in _spellings(ask, name)]
+    tests = _path_patterns(pattern, ask, strict=strict)
+    hits = [any(test.matches(spelling) for test in tests) for name in given for spelling in _spellings(ask, name)]
     return all(hits) if strict else any(hits)
 
 
@@ -157,24 +187,46 @@ def _spellings(ask: Ask, name: str) -> tuple[str, str, str]:
     return in_rules(short), in_rules(os.path.realpath(short)), in_rules(os.path.realpath(path))
 
 
-def _path_pattern(pattern: str, ask: Ask) -> globs.Path:
-    """A gitignore pattern as one over absolute paths; a folder includes everything in it."""
+def _path_patterns(pattern: str, ask: Ask, *, strict: bool) -> list[globs.Path]:
+    """A gitignore pattern as one over absolute paths; a folder includes everything in it.
+
+    Unless `strict`, a path from the project's root may also have been meant as one from the system's.
+    """
     if pattern.startswith("//"):
-        base, rest = "", pattern[1:]
+        places = [("", pattern[1:])]
     elif pattern.startswith("~/"):
-        base, rest = os.path.expanduser("~"), pattern[1:]
+        places = [(os.path.expanduser("~"), pattern[1:])]
     elif pattern.startswith("/"):
-        base, rest = os.path.realpath(ask.project), pattern
+        places = [(os.path.realpath(ask.project), pattern), *([] if strict else [("", pattern)])]
     else:
         bare = pattern.removeprefix("./")
         anywhere = bare == pattern and "/" not in bare.rstrip("/")
-        base, rest = os.path.realpath(ask.cwd), f"/**/{bare}" if anywhere else f"/{bare}"
-    return globs.Path(in_rules(base), in_rules(rest).rstrip("/"))
+        places = [(os.path.realpath(ask.cwd), f"/**/{bare}" if anywhere else f"/{bare}")]
+    literal = [globs.Path(in_rules(base), in_rules(rest).rstrip("/")) for base, rest in places]
+    if strict:
+        return literal
+    short = (_shortened(in_rules(base), in_rules(rest).rstrip("/")) for base, rest in places)
+    return literal + [globs.Path(base, rest, loose=True) for base, rest in short]
+
+
+def _shortened(base: str, pattern: str) -> tuple[str, str]:
+    """Folder and pattern without `.` and `..` in the pattern, as far as they do not follow a pattern's sign."""
+    done: list[str] = []
+    for part in pattern.split("/")[1:]:
+        if part == ".." and not done:
+            base = base.rpartition("/")[0]
+        elif part == ".." and not any(sign in done[-1] for sign in "*?["):
+            done.pop()
+        elif part != ".":
+            done.append(part)
+    return base, "".join(f"/{part}" for part in done)
 
 
 def _domain(wanted: str, url: str, *, strict: bool) -> bool:
     host, rule = _host(url, strict=strict), wanted.casefold().rstrip(".")
     name = rule.removeprefix("*.")
+    if not strict:
+        host, name = _same_host(host), _same_host(name)
     if not host or not name or rule == "*":
         return bool(host and name)
     itself, below = host == name, host.endswith("." + name)
@@ -194,3 +246,17 @@ def _host(url: str, *, strict: bool) -> str:
     host = re.sub(r":[0-9]*\Z", "", found["host"].rpartition("@")[2]) if found else ""
     host = re.sub("[\u3002\uff0e\uff61]", ".", unquote(host))
     return re.sub("[\u00ad\u200b-\u200d\u2060\ufeff]", "", normalize("NFKC", host)).rstrip(".").casefold()
+
+
+def _same_host(host: str) -> str:
+    """One spelling for all of a host: of an address in numbers, or of a name beyond ASCII."""
+    import socket
+
+    try:
+        if host.startswith("["):
+            return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host.strip("[]")))
+        if host[:1].isdigit():
+            return socket.inet_ntoa(socket.inet_aton(host))
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except (OSError, ValueError):
+        return host

@@ -1,0 +1,44 @@
+"""Owns what a request for permission shows of itself to whoever decides on it: all that the tool is given.
+
+What is longer than `SHOWN` is cut there, and then the request cannot be allowed by its id alone. Only the texts that
+an editing tool puts into a file are left out: such a request is about the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from intercom.core.display import escaped
+from intercom.core.fleet_words import SHOWN
+
+_ABOUT = ("command", "paths", "url")
+_NAMED = {"command", "file_path", "notebook_path", "path", "url", "description"}  # shown under names of their own
+_TEXTS = {"content", "new_string", "old_string", "new_source", "edits", "timeout"}
+
+
+def parts(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What it is about, each part with its name and whole."""
+    for key in _ABOUT:
+        if found := request.get(key):
+            yield key, found if isinstance(found, str) else ", ".join(found)
+    given = request.get("input")
+    inputs = given if isinstance(given, Mapping) else {}
+    if not any(request.get(key) for key in _ABOUT):
+        yield "input", in_json(inputs)
+        return
+    own = _NAMED | (set() if str(request.get("tool")).startswith("mcp__") else _TEXTS)
+    if rest := {key: value for key, value in inputs.items() if key not in own or not isinstance(value, str | int)}:
+        yield "also", in_json(rest)
+
+
+def seen_whole(request: Mapping[str, Any]) -> bool:
+    """Whether all of it was shown to whoever was asked."""
+    texts = [str(request.get("subject") or ""), *(text for _, text in parts(request))]
+    return all(len(text) <= SHOWN for text in texts)
+
+
+def in_json(found: object) -> str:
+    """A value as JSON on one line, in which nothing is invisible."""
+    return escaped(json.dumps(found, ensure_ascii=False))
