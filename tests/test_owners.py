@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from intercom import Bus
+from intercom.system import host
 from tests.conftest import Command
 
 ROOT = os.geteuid() == 0
@@ -92,13 +96,64 @@ def test_new_files_are_private(project: Path) -> None:
             assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.fixture
+def theirs() -> Iterator[Path]:
+    """A project of another user, where that user can reach it; git's hook notes as whom it ran."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        project = Path(folder, "project")
+        (project / ".claude").mkdir(parents=True)
+        (project / ".claude" / "settings.json").write_text("{}")
+        for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+            subprocess.run(["git", *words], cwd=project, check=True)
+        hook = project / ".git" / "hooks" / "post-checkout"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\nid -u > {project}/who\n")
+        hook.chmod(0o755)
+        for path in (project, *project.rglob("*")):
+            os.lchown(path, 12345, 12345)
+        yield project
+
+
 @pytest.mark.skipif(not ROOT, reason="only root makes files in another's folder")
-def test_what_root_makes_in_anothers_folder(project: Path, command: Command) -> None:
-    """It is that user's: `sudo intercom` leaves nothing that locks them out."""
-    os.chown(project, 12345, 12345)
-    for words in (["init"], ["send", "--from", "user", "roo", "x"], ["log"], ["compact", "--keep", "0"], ["rebuild"]):
-        done = command(*words)
+def test_what_root_makes_in_anothers_folder(theirs: Path, command: Command) -> None:
+    """It is that user's: `sudo intercom` leaves nothing that locks them out, and runs no program of theirs as root."""
+    for words in (
+        ["init"],
+        ["init", "--client", "cursor"],
+        ["send", "--from", "user", "roo", "x"],
+        ["log"],
+        ["compact", "--keep", "0"],
+        ["rebuild"],
+        ["report", "-o", str(theirs / "report.html")],
+        ["worktree", "add", "w1"],
+    ):
+        done = command(*words, INTERCOM_ROOT=str(theirs))
         assert done.returncode == 0, done.stderr
-    made = [project / ".claude", *(project / ".claude").rglob("*")]
-    assert len(made) > 10
-    assert {path: path.stat().st_uid for path in made if path.stat().st_uid != 12345} == {}
+    made = [*theirs.rglob("*"), *(theirs.parent / ".intercomm-worktrees").rglob("*")]
+    assert len(made) > 40
+    assert {path: path.lstat().st_uid for path in made if path.lstat().st_uid != 12345} == {}
+    assert (theirs / "who").read_text() == "12345\n"
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can be another user")
+def test_where_another_cannot_go_root_goes_as_root(tmp_path: Path) -> None:
+    """A project of another's below a folder that only root may enter, as in a container."""
+    (project := tmp_path / "closed" / "project").mkdir(parents=True)
+    os.chown(project, 12345, 12345)
+    project.parent.chmod(0o700)
+    assert host.owner_apart(project) is None
+
+
+def test_a_report_replaces_files_alone(project: Path, command: Command, tmp_path: Path) -> None:
+    """A pipe or device in its place stays what it is."""
+    with Bus.open(project) as bus:
+        bus.send("roo", "x", sender="claude-code")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        done = command("report", "-o", str(tmp_path / name))
+        assert (done.returncode, "not a regular file" in done.stderr) == (1, True)
+    assert sorted(one.name for one in tmp_path.iterdir() if one.name in {"pipe", "link"}) == ["link", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()

@@ -66,7 +66,8 @@ def _write(path: str, text: str) -> None:
     try:
         with suppress(FileNotFoundError):
             check_regular(path)
-        with open(draft, "x", encoding="utf-8", errors="backslashreplace") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(host.open_file(draft, flags, 0o666), "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         try:
             host.rename(draft, path)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from intercom.core import aimfp
 from intercom.core.aimfp import BRANCH, DRIVER, IGNORE, MARKER, TRACKING, used
-from intercom.system.files import opened
+from intercom.system import host
+from intercom.system.files import make_folder, opened
 
 _SELF_IGNORED = b"# made by Intercom; AIMFP looks whether intercomm.db is here\n*\n"
 
@@ -38,12 +39,15 @@ def mark(*folders: str | os.PathLike[str]) -> None:
             continue
         place = os.path.dirname(marker)
         with suppress(OSError):
-            os.makedirs(place, exist_ok=True)
+            make_folder(Path(place))
             if os.path.islink(place):
                 continue
             for name, data in ((".gitignore", _SELF_IGNORED), (os.path.basename(marker), b"")):
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-                with suppress(FileExistsError), open(os.open(os.path.join(place, name), flags, 0o644), "wb") as file:
+                with (
+                    suppress(FileExistsError),
+                    open(host.open_file(os.path.join(place, name), flags, 0o644), "wb") as file,
+                ):
                     file.write(data)
 
 
@@ -159,7 +163,7 @@ def prepare(root: Path) -> None:
         git(root, "config", f"merge.{DRIVER}.name", "AIMFP merges its database itself; git keeps ours")
         git(root, "config", f"merge.{DRIVER}.driver", "true")
         common = Path(git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").out.removesuffix("\n"))
-        (common / "info").mkdir(exist_ok=True)
+        make_folder(common / "info")
         _append(common / "info" / "attributes", [f"{aimfp.TRACKING} merge={DRIVER}"])
     mark(root)
 
@@ -169,5 +173,6 @@ def _append(path: Path, lines: list[str]) -> None:
     present = path.read_bytes() if path.exists() else b""
     newline = b"\r\n" if b"\r\n" in present else b"\n"
     joint = newline if present and not present.endswith(b"\n") else b""
-    with open(path, "ab") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    with open(host.open_file(path, flags, 0o666), "ab") as file:
         file.write(joint + newline.join(line.encode() for line in lines) + newline)

@@ -46,8 +46,20 @@ def make_private_folder(path: Path) -> None:
                 f"{path.parent} is gone: it was renamed or removed; nothing was written. "
                 "Start again where the project is now."
             )
-        path.mkdir(mode=0o777 if shared else 0o700, exist_ok=True)
-        host.hand_over(path, path.parent)
+        make_folder(path, 0o777 if shared else 0o700)
+
+
+def make_folder(path: Path, mode: int = 0o777, beside: Path | None = None) -> None:
+    """Create `path`, with missing parents, if it does not exist. OSError.
+
+    What root makes belongs to whom the folder belongs that it is made in, or the one that it is made for (`beside`).
+    """
+    if path.is_dir():
+        return
+    if not path.parent.is_dir():
+        make_folder(path.parent, mode, beside)
+    path.mkdir(mode=mode, exist_ok=True)
+    host.hand_over(path, beside or path.parent)
 
 
 def write_all(handle: int, data: bytes, at: int | None = None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from intercom.core.display import value
 from intercom.core.errors import IntercomError
-from intercom.system import proc
+from intercom.system import host, proc
 
 #: committer of saved worktrees; work must not be lost on a machine without a git identity
 IDENTITY = {
@@ -34,10 +34,14 @@ def git(path: Path, *args: str, check: bool = True, index: str | None = None, st
     With `check`, raises IntercomError with git's output if it fails. ProgramMissing.
     """
     env = environment() | IDENTITY
+    owner = host.owner_apart(path)
+    if owner is not None:  # else git refuses, or makes files that lock them out, and their hooks run as root
+        env = {key: value for key, value in env.items() if key not in {"HOME", "XDG_CONFIG_HOME"}}
+        env |= {"HOME": owner.home} if owner.home else {}
     if index is not None:
         env["GIT_INDEX_FILE"] = index
     line = ["git", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false", *args]
-    done = proc.run(line, cwd=path, env=env, stdin=stdin, timeout=300, check=False)
+    done = proc.run(line, cwd=path, env=env, stdin=stdin, timeout=300, check=False, owner=owner)
     if check and done.code:
         raise failure(path, args[0], done)
     return done

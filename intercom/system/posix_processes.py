@@ -1,4 +1,7 @@
-"""Owns looking at processes on Linux, macOS and other POSIX systems: through /proc, or what the system has instead."""
+"""Owns looking at processes on Linux, macOS and other POSIX systems, through /proc or what the system has instead.
+
+And whom a process that root starts should run as.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from _thread import allocate_lock
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 assert sys.platform != "win32"
 
@@ -188,3 +192,47 @@ def kill_tree(pid: int) -> None:
 
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+class Owner(NamedTuple):
+    """A user for whom root runs a program."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str  #: "" if there is none
+
+
+def owner_apart(folder: str | os.PathLike[str]) -> Owner | None:
+    """Whose folder it is, if this is root and it is another user's: programs that write to it should run as they.
+
+    None also if the folder lies where they cannot reach it, as in a container's `/root`.
+    """
+    if os.geteuid():
+        return None
+    try:
+        found = os.stat(folder)
+        if not found.st_uid:
+            return None
+        above = os.path.realpath(folder)
+        around = [os.stat(above := os.path.dirname(above)) for _ in range(above.count(os.sep))]
+    except OSError:
+        return None
+    import pwd
+
+    owner = Owner(found.st_uid, found.st_gid, (), "")
+    with suppress(KeyError):
+        user = pwd.getpwuid(found.st_uid)
+        groups = tuple(os.getgrouplist(user.pw_name, user.pw_gid))
+        owner = Owner(found.st_uid, user.pw_gid, groups, user.pw_dir)
+    return owner if all(_may_pass(owner, one) for one in around) else None
+
+
+def _may_pass(owner: Owner, folder: os.stat_result) -> bool:
+    """Whether a user may go through a folder."""
+    import stat
+
+    if folder.st_uid == owner.uid:
+        return bool(folder.st_mode & stat.S_IXUSR)
+    group = folder.st_gid in {owner.gid, *owner.groups}
+    return bool(folder.st_mode & (stat.S_IXGRP if group else stat.S_IXOTH))

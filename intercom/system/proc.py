@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from intercom.core.display import value
 from intercom.core.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
@@ -51,12 +51,13 @@ def run(
     timeout: float = 30.0,
     check: bool = True,
     log: str | os.PathLike[str] | None = None,
+    owner: host.Owner | None = None,
 ) -> Done:
     """Run `args` (never through a shell) to its end and return its status and output.
 
-    Text is UTF-8 with surrogates for other bytes, both ways. `env` replaces the environment;
-    `timeout` is in seconds, after which the command and everything it started is killed. With
-    `log` both outputs go to that file (0600) and `out` and `err` are empty. Raises ProgramMissing,
+    Text is UTF-8 with surrogates for other bytes, both ways. `env` replaces the environment; `timeout` is in seconds,
+    after which the command and everything it started is killed. It runs as `owner`, if that is given and possible.
+    With `log` both outputs go to that file (0600) and `out` and `err` are empty. Raises ProgramMissing,
     CommandFailed (timeout; with `check`, a status other than 0) or UsageError (NUL in an argument).
     """
     import subprocess
@@ -71,6 +72,7 @@ def run(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if sink is None else sink,
             stderr=subprocess.PIPE if sink is None else sink,
+            owner=owner,
         )
     finally:
         if sink is not None:
@@ -278,9 +280,13 @@ def _start(
     stdin: int,
     stdout: int,
     stderr: int,
+    owner: host.Owner | None = None,
 ) -> subprocess.Popen[bytes]:
     import subprocess
 
+    as_they: dict[str, Any] = (
+        {} if owner is None else {"user": owner.uid, "group": owner.gid, "extra_groups": owner.groups}
+    )
     try:
         return subprocess.Popen(
             host.startable(args, None if env is None else env.get("PATH")),
@@ -290,7 +296,12 @@ def _start(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            **as_they,
         )
+    except PermissionError as error:
+        if owner is not None:  # root without that right, as in some containers
+            return _start(args, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+        raise CommandFailed(f"{_shown(args)} could not be started: {error.strerror}.") from None
     except ValueError as error:
         raise UsageError(f"{_shown(args)} cannot be run: {error}.") from None
     except (FileNotFoundError, NotADirectoryError):

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes import byref
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
 assert sys.platform == "win32"
 
@@ -243,6 +243,21 @@ def user_name(uid: int) -> str:
 
 def hand_over(made: int | Path, folder: Path) -> None:
     """Do nothing: what an administrator creates in a folder inherits the folder's access rights."""
+
+
+class Owner(NamedTuple):
+    """A user for whom another runs a program; not here."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+
+
+def owner_apart(folder: Path) -> Owner | None:
+    """None: what an administrator creates inherits the folder's access rights."""
+    del folder
+    return None
 
 
 def file_system(path: Path) -> str | None:

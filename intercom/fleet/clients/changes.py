@@ -13,7 +13,7 @@ from typing import NamedTuple
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, without
 from intercom.fleet.clients.part import Own, Part
 from intercom.fleet.clients.record import Record, Recorded, sum_of
-from intercom.system.files import replace
+from intercom.system.files import make_folder, replace
 
 _MOST = 64 * 1024 * 1024  #: bytes of a client's file; one's own may hold the history of every project
 
@@ -120,7 +120,7 @@ def apply(change: Change, record: Record, path: Path) -> None:
     """Write the file, and what is to be remembered. OSError, StorageError."""
     if change.what == ADDED:
         assert change.after is not None
-        change.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(change.path.parent)
         new = change.before is None
         replace(change.path, change.after.encode())
         if new:

@@ -23,7 +23,7 @@ from intercom.fleet.sessions import SessionRow
 from intercom.fleet.workers.environment import as_shell, bootstrap_environment, worker_environment
 from intercom.fleet.workers.plan import Plan, Ticket, command_of
 from intercom.fleet.worktrees import worktree
-from intercom.system import proc, tmux
+from intercom.system import host, proc, tmux
 from intercom.system.files import make_private_folder
 from intercom.system.invocation import own_command
 from intercom.system.liveness import started
@@ -163,7 +163,7 @@ def forget_files(crew: Crew, name: str) -> None:
 def _file(crew: Crew, name: str, text: str) -> Path:
     path = folder(crew) / name
     path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = host.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with os.fdopen(handle, "wb") as file:
         file.write(text.encode("utf-8", "surrogateescape"))
     return path

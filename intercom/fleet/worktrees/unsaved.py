@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import NamedTuple
 
 from intercom.core import document
 from intercom.fleet.worktrees import derived
+from intercom.system import host
 from intercom.system.git import git, ok, some
 
 KEPT = "refs/intercom/kept/"
@@ -89,8 +89,10 @@ def _unlooked(path: Path) -> list[str]:
         return []
     folder = git(path, "rev-parse", "--absolute-git-dir").out.removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="look-", dir=folder) as scratch:
+        host.hand_over(Path(scratch), Path(folder))
         index = os.path.join(scratch, "index")
-        shutil.copyfile(os.path.join(folder, "index"), index)
+        with open(host.open_file(index, os.O_WRONLY | os.O_CREAT), "wb") as copy:
+            copy.write(Path(folder, "index").read_bytes())
         given = "".join(f"{name}\0" for name in names)
         for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
             git(path, "update-index", flag, "-z", "--stdin", index=index, stdin=given)
@@ -168,6 +170,7 @@ def keep_folder(root: Path, path: Path, name: str, names: tuple[str, ...]) -> st
     """Commit the files `names` of a folder that is no longer a checkout to a new ref for `name`; returns the ref."""
     folder = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").out.removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="keep-", dir=folder) as scratch:
+        host.hand_over(Path(scratch), Path(folder))
         index = os.path.join(scratch, "index")
         here = (f"--git-dir={folder}", f"--work-tree={path}", *_EXACT)
         given = "".join(f":(top,literal){one}\0" for one in names)
@@ -189,6 +192,7 @@ def _tree(path: Path, precious: tuple[str, ...]) -> str:
     """The tree of all files at `path`, byte for byte, through a separate index."""
     folder = git(path, "rev-parse", "--absolute-git-dir").out.removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="keep-", dir=folder) as scratch:
+        host.hand_over(Path(scratch), Path(folder))
         index = os.path.join(scratch, "index")
         git(path, "read-tree", "HEAD", index=index)
         git(path, *_EXACT, "add", "--all", index=index)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from intercom.core.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
 from intercom.fleet.worktrees import derived, unsaved
 from intercom.fleet.worktrees.unsaved import Unsaved
-from intercom.system import proc
+from intercom.system import host, proc
+from intercom.system.files import make_folder
 from intercom.system.git import environment, failure, git, ok, some
 
 FOLDER = ".intercomm-worktrees"  #: beside the project; it has a folder for each project, by name
@@ -71,8 +72,7 @@ def add(root: Path, worker: str, base: str = DEFAULT_BASE, path: Path | None = N
             )
         _check_surroundings(root, where, chosen=path is not None)
         if path is None:
-            where.parent.parent.mkdir(mode=0o700, exist_ok=True)
-            where.parent.mkdir(mode=0o700, exist_ok=True)
+            make_folder(where.parent, 0o700, root)
     except OSError as error:
         raise Refused(f"{where} cannot be used ({error.strerror}); nothing was created.") from error
     if taken is not None and taken.branch is None:
@@ -126,8 +126,8 @@ def copy_settings(root: Path, path: Path) -> list[str]:
     for source in sorted((root / ".claude").glob("settings*.json")):
         target = path / ".claude" / source.name
         if source.is_file() and not os.path.lexists(target):
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            make_folder(target.parent, 0o700)
+            handle = host.open_file(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             with os.fdopen(handle, "wb") as file:
                 file.write(source.read_bytes())
             copied.append(f".claude/{source.name}")
@@ -141,7 +141,7 @@ def bootstrap(
 
     CommandFailed (status, or timeout in seconds), with its last line and where the rest is.
     """
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(log.parent, 0o700)
     try:
         done = proc.run(
             ["sh", "-c", command], cwd=path, env=env or environment(), timeout=timeout, check=False, log=log

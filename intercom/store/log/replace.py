@@ -27,6 +27,7 @@ from intercom.system.files import (
     being_written,
     holds,
     joined,
+    make_folder,
     open_regular,
     put,
     read_from,
@@ -231,7 +232,7 @@ def _keep(log: Path, path: Path, before: bytes, end: int) -> Path | None:
             os.link(path, kept)
         except FileNotFoundError:
             with suppress(OSError):
-                folder.mkdir(mode=0o700)
+                make_folder(folder, 0o700)
         except OSError:
             return None
         else:
