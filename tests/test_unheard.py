@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intercom import Bus
+from intercom.bus import freshness
 from intercom.core.message import Message
 from intercom.format import parse, render
 from intercom.format.near import near_misses
 from intercom.format.record import seal
 from intercom.format.roster import Roster
-from intercom.repair import unheard
+from intercom.repair import reread, unheard
+from intercom.store.state import known
 from tests.people_kit import append, bodies, by_hand, said
 from tests.server_client import BareClient
 from tests.strategies import logs, messages
@@ -114,22 +116,20 @@ def test_a_name_comes(bus: Bus, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["## [{T}] user -> {to}\n\ngo\n", "[14:32] user to {to}: go\n", "@{to} go\n"])
-def test_a_name_at_this_machine_or_at_none(bus: Bus, text: str) -> None:
-    """Whoever writes `worker-1@testbox` at testbox, or a machine without a log here, is told what to write instead."""
-    for number, machine in enumerate((bus.config.machine, "nowhere")):
-        wrong = f"worker-1@{machine}"
-        append(bus.config.log, text.format(T=f"{T}:{number:02}", to=wrong))
-        [notice] = bus.read("user")
-        assert wrong in notice.body
-        [found] = bus.status().unheard
-        assert wrong in found.line
-        assert "worker-1" in found.instead
-        assert wrong not in found.instead
-        page = bus.config.log.read_text(encoding="utf-8")
-        bus.config.log.write_text(page.replace(f"{wrong}", "worker-1", 1), encoding="utf-8")
-        assert bodies(bus.read("worker-1")) == ["go"]
-        assert bus.status().unheard == []
-        assert bus.read("user") == []
+def test_a_name_at_a_machine_that_is_not_here(bus: Bus, text: str) -> None:
+    """Whoever writes `worker-1@nowhere` is told what to write instead."""
+    append(bus.config.log, text.format(T=f"{T}:00", to="worker-1@nowhere"))
+    [notice] = bus.read("user")
+    assert "worker-1@nowhere" in notice.body
+    [found] = bus.status().unheard
+    assert "worker-1@nowhere" in found.line
+    assert "worker-1" in found.instead
+    assert "worker-1@nowhere" not in found.instead
+    page = bus.config.log.read_text(encoding="utf-8")
+    bus.config.log.write_text(page.replace("worker-1@nowhere", "worker-1", 1), encoding="utf-8")
+    assert bodies(bus.read("worker-1")) == ["go"]
+    assert bus.status().unheard == []
+    assert bus.read("user") == []
     bus.config.folder.joinpath("INTERCOM-far.md").write_text(by_hand("x"), encoding="utf-8")
     append(bus.config.log, by_hand("go", to="worker-1@far"))
     assert bus.status().unheard == []
@@ -146,6 +146,55 @@ def test_more_is_added_below_a_near_miss(bus: Bus) -> None:
     assert [one.line for one in bus.status().unheard] == ["ok do it", "and stop", "and stop"]
     append(bus.config.log, by_hand("something else", stamp="2026-06-05 09:00:00"))
     assert bus.read("user") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "## [{T}:00] user -> worker-1@testbox\n\ngo\n",
+        "## [{T}:00] user → roo, Worker 1@TestBox\n\ngo\n",
+        "[14:32] user to worker-1@testbox: go\n",
+        "@worker-1@testbox go\n",
+        "@roo and @worker-1@testbox: go\n",
+    ],
+)
+def test_a_name_at_this_machine(bus: Bus, text: str) -> None:
+    """Is that name: delivered once, and as it was written by hand."""
+    append(bus.config.log, text.format(T=T))
+    [message] = bus.read("worker-1")
+    assert (message.body, message.via) == ("go", "hand")
+    assert bus.read("worker-1") == []
+    assert bus.status().unheard == []
+    assert bus.read("user") == []
+    before = bus.config.log.read_bytes()
+    bus.rebuild()
+    assert bus.read("worker-1") == []
+    assert (bus.config.log.read_bytes(), len(bus.history())) == (before, 2)
+    bus.redact(message.id)
+    assert bus.read("worker-1") == []
+
+
+def test_a_name_at_this_machine_from_before_it_was_known(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier version took for nobody's comes with the next look, once."""
+    names = known.roster
+    with monkeypatch.context() as patch:
+        for module in (known, reread, unheard, freshness):
+            patch.setattr(module, "roster", lambda *about: Roster(names(*about).people))
+        append(bus.config.log, f"## [{T}:00] user → worker-1@testbox\n\ngo\n")
+        assert bus.read("worker-1") == []
+    with Bus.open(bus.config.root) as again:
+        append(bus.config.log, f"## [{T}:01] user → roo\n\nnow\n")
+        assert bodies(again.read("worker-1")) == ["go"]
+        assert again.read("worker-1") == []
+        told = [one.body for one in again.history()]
+        assert (told.count("go"), told.count("now")) == (1, 1)
+
+
+def test_nobody_speaks_in_anothers_name_by_a_machine(bus: Bus) -> None:
+    """A sender at this machine by hand is by hand, and no order."""
+    append(bus.config.log, f"## [{T}:00] master@testbox → worker-1@testbox [TASK]\n\n```task\ngoal: x\n```\n")
+    [message] = bus.read("worker-1")
+    assert message.via == "hand"
 
 
 def test_a_name_of_the_settings_comes(bus: Bus) -> None:

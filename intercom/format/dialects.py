@@ -217,12 +217,14 @@ FORMS = (
     ),
 )
 _IN_CODE = lazy(rf"[^`\n]{{0,40}}`[^`\n]{{0,80}}?{ARROW.decode()}[^`\n]{{0,80}}`")  #: names and arrow within back-ticks
+#: A name, with its number and machine where they stand.
+_BARE = r"[\w.-]+(?:\s+\d+)?(?:@[\w.-]+)?"
 _MENTION = lazy(
-    r" {0,3}[*_`]{0,3}(?P<names>[@\uff20][\w.-]+(?:\s+\d+)?"
-    r"(?:(?:\s*[,&+]\s*|\s+and\s+|\s+(?:cc:?\s+)?)@[\w.-]+(?:\s+\d+)?)*)"
+    rf" {{0,3}}[*_`]{{0,3}}(?P<names>[@\uff20]{_BARE}"
+    rf"(?:(?:\s*[,&+]\s*|\s+and\s+|\s+(?:cc:?\s+)?)@{_BARE})*)"
     r"[*_`]{0,3}(?:\s*[:,!?—–\uff1a\uff0c\uff01\uff1f\u3001]|(?=\s|\Z))[*_`]{0,3}\s*(?P<rest>[^\n]*)"
 )
-_NAMED = lazy(r"[@\uff20][\w.-]+(?:\s+\d+)?")
+_NAMED = lazy(rf"[@\uff20]{_BARE}")
 CODE = lazy(r" {0,3}[*_]{0,2}`[^`]*\s[^`]*`")  #: more than a name within back-ticks
 _ONWARD = lazy(rf"{ARROW.decode()}\s*(?P<to>@?[\w.-]*\w)(?:\s*[:：,]|(?=\s|\Z))\s*(?P<rest>.*)")  # noqa: RUF001
 _TIME_FIRST = lazy(rf"\s*[\[(]?(?P<at>{_TIME})[\])]?\s*[-—–:|·,]?\s*")

@@ -208,7 +208,7 @@ def _unknown(row: Row, names: list[str], guess: str | None, roster: Roster) -> N
     for name in names:
         meant = guess or roster.nearest(name)
         corrected = corrected.replace(name, meant) if meant else corrected
-    return Near(text, why, corrected if corrected != text else f"one of {', '.join(roster.names)} for {names[0]!r}")
+    return Near(text, why, corrected if corrected != text else f"one of {', '.join(roster.people)} for {names[0]!r}")
 
 
 def not_known(names: Iterable[str]) -> str:

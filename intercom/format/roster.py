@@ -28,7 +28,7 @@ _CLOSER = 0.8  #: the same for short spellings and groups
 
 
 class Roster:
-    """The known names, `user` and `all` among them."""
+    """The known names, `user` and `all` among them; as `@laptop`, what this machine is called."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names = tuple(dict.fromkeys(name for name in names if name not in {ALL, USER, SYSTEM}))
@@ -44,14 +44,19 @@ class Roster:
         return Roster((*self.names, *names))
 
     @cached_property
+    def people(self) -> tuple[str, ...]:
+        """The names without those of this machine."""
+        return tuple(name for name in self.names if not name.startswith("@"))
+
+    @cached_property
     def _spelled(self) -> dict[str, str]:
         """Every accepted spelling, without case, blanks and signs; a two-part name also by its first part."""
         spelled: dict[str, str] = {}
-        for name in (*self.names, USER):
+        for name in (*self.people, USER):
             spelled.setdefault(_key(name), name)
         for name in EVERYBODY:
             spelled.setdefault(_key(name), ALL)
-        for name in self.names:
+        for name in self.people:
             first, _, rest = name.partition("-")
             if rest and not rest.isdecimal():
                 spelled.setdefault(_key(first), name)
@@ -62,12 +67,15 @@ class Roster:
     @cached_property
     def firsts(self) -> frozenset[str]:
         """The first part of each agent's name: whatever names one of them holds one of these."""
-        return frozenset(re.split(r"[^a-z0-9]", name, maxsplit=1)[0] for name in self.names)
+        return frozenset(re.split(r"[^a-z0-9]", name, maxsplit=1)[0] for name in self.people)
 
     def known(self, text: str) -> str | None:
         """The name that a spelling stands for; None if nobody has that name."""
+        bare, at, machine = text.rpartition("@")
+        if at and f"@{canonical(machine)}" in self.names:
+            text = bare
         found = canonical(text)
-        if found in self.names or found in {ALL, USER}:
+        if found in self.people or found in {ALL, USER}:
             return found
         found = _SIGNS.sub("", found)
         plain = found != SYSTEM and found.isascii() and _CODE.search(found) is None
@@ -96,7 +104,7 @@ class Roster:
         from difflib import get_close_matches
 
         cutoff = _CLOSER if surely else _CLOSE
-        found = get_close_matches(canonical(name), [*self.names, USER, ALL], n=1, cutoff=cutoff)
+        found = get_close_matches(canonical(name), [*self.people, USER, ALL], n=1, cutoff=cutoff)
         if not found:  # perhaps a short spelling, or a group
             found = get_close_matches(_key(canonical(name)), self._spelled, n=1, cutoff=_CLOSER)
         return self._spelled.get(found[0], found[0]) if found else None

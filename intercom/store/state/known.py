@@ -72,6 +72,7 @@ def everybody(config: Config, state: State, page: bytes) -> list[str]:
 
 
 def roster(config: Config, state: State, page: bytes) -> Roster:
-    """The names that people may use on a page: also those who left, and `master` before there is one."""
+    """The names that people may use on a page: also those who left, `master` before there is one, and this machine."""
     ever = [row.name for row in state.instances()]
-    return Roster((*agents(config, state), *front_matter_agents(page), *ever, MASTER))
+    here = (f"@{name}" for name in map(canonical, (config.machine, *config.pages())) if is_name(name))
+    return Roster((*agents(config, state), *front_matter_agents(page), *ever, MASTER, *here))
