@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from tests.conftest import Command
 
 _LOG = "INTERCOM-testbox"
 LEFT = (
@@ -69,3 +70,32 @@ def test_beside_a_page_that_is_a_link(talk: Bus, project: Path) -> None:
     talk.redact(talk.history()[0].id)
     assert not draft.exists()
     assert mine.exists()
+
+
+def test_what_others_put_between_our_files(talk: Bus, tmp_path: Path) -> None:
+    """A folder's files are reached too; a pipe holds nothing up, and what a link leads to is not ours to change."""
+    text = talk._log.ledger.path(talk._log.ledger.segments()[-1]).read_bytes()
+    (outside := tmp_path / "outside.md").write_bytes(text)
+    for folder in (talk.config.archive / "damaged", talk.config.private / "edit", talk.config.private / "replaced"):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "sub" / "copy.md").write_bytes(text)
+        os.mkfifo(folder / "pipe")
+        (folder / "link").symlink_to(outside)
+    (talk.config.archive / f"{_LOG}-000001.md~").write_bytes(text)
+    (talk.config.folder / f"{_LOG}.md.link").symlink_to(outside)
+    talk.redact(talk.history()[0].id)
+    files = (path for path in talk.config.folder.rglob("*") if path.is_file() and not path.is_symlink())
+    assert not any(b"the secret of" in path.read_bytes() for path in files)
+    assert outside.read_bytes() == text
+
+
+def test_what_a_redaction_does_not_reach_is_named(talk: Bus, command: Command) -> None:
+    """Files of other programs that hold a line of it; not ours, where another message quotes it."""
+    talk.send("roo", "> the secret of the cake", sender="claude-code")
+    names = [f"#{_LOG}.md#", f".{_LOG}.md.swp", f"not-ours-1/base.{_LOG}"]
+    (talk.config.folder / "not-ours-1").mkdir()
+    for name in names:
+        (talk.config.folder / name).write_bytes(b"b0VIM\0the secret of the cake\0")
+    done = command("redact", talk.history()[0].id, "--yes")
+    assert f"still stands in {', '.join(names)}, which" in done.stdout
+    assert "Other messages repeat" in done.stdout

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +43,7 @@ class Redaction(NamedTuple):
     files: tuple[str, ...]  #: files rewritten, relative to `.claude/local`
     quoted_in: tuple[str, ...]  #: ids of other messages that repeat a line of it
     left_in: tuple[str, ...]  #: files of other machines that contain it, too
+    strays: tuple[str, ...] = ()  #: files of other programs below `.claude/local` that contain a line of it
 
 
 class Purge:
@@ -80,16 +82,32 @@ class Purge:
             spare.renew(self._config, [segment.name for segment in self._log.ledger.segments() if segment.sealed])
             self._log.learn([control(PURGED, [ident], time.time())], "the text is destroyed, but that is not noted")
         left = tuple(path for path in self.theirs if _tells(read_from(folder / path) or b"", texts, stub))
-        return Redaction(ident, tuple(path.relative_to(folder).as_posix() for path in files), tuple(quoted), left)
+        names = tuple(path.relative_to(folder).as_posix() for path in files)
+        return Redaction(ident, names, tuple(quoted), left, tuple(self._strays(texts)))
+
+    def _strays(self, texts: list[Message]) -> Iterable[str]:
+        """Files that are neither ours nor another machine's log and contain a telling line."""
+        lines = [line.encode("utf-8", "surrogatepass") for line in _telling(texts)]
+        known = {self._log.live, *self._segments(), *(self._config.folder / file.path for file in self._listing.all())}
+        for path in _files(self._config.folder.rglob("*")) if lines else ():
+            if self._config.private in path.parents or path in known:
+                continue
+            with suppress(StorageError):  # what we cannot read we cannot name
+                data = read_from(path) or b""
+                if any(line in data for line in lines):
+                    yield path.relative_to(self._config.folder).as_posix()
 
     def _segments(self) -> Iterable[Path]:
         return [self._log.ledger.path(segment) for segment in self._log.ledger.segments()]
 
     def _kept_files(self) -> Iterable[Path]:
-        yield from sorted((self._config.archive / "damaged").glob("*"))
-        yield from sorted((self._config.private / "replaced").glob("*"))
-        yield from sorted((self._config.private / "edit").glob("*"))
-        yield from sorted(path for path in self._config.folder.glob(f"{self._log.live.name}?*") if path.is_file())
+        for folder in (
+            self._config.archive / "damaged",
+            *(self._config.private / name for name in ("replaced", "edit")),
+        ):
+            yield from _files(folder.rglob("*"))
+        yield from _files(self._config.folder.glob(f"{self._log.live.name}?*"))
+        yield from _files(self._config.archive.glob(f"{self._log.live.stem}-[0-9]*.md?*"))
 
     def _quoted(self, texts: list[Message]) -> list[str]:
         """Other messages that contain a telling line of the secret."""
@@ -154,6 +172,11 @@ class Purge:
             )
         else:
             self._log.base.drop()
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    """Those that are regular files: what a link leads to is not ours to change, and a pipe holds no text."""
+    return sorted(path for path in paths if path.is_file() and not path.is_symlink())
 
 
 def _mine(entry: Entry, texts: list[Message], stub: Message, *, near: bool = False) -> bool:

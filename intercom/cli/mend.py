@@ -85,6 +85,7 @@ def redact(asked: Asked, id: Id, *, yes: Annotated[bool, Arg(help="do not ask")]
         done = bus.redact(id)
     if asked.json:
         lists = {"files": list(done.files), "quoted_in": list(done.quoted_in), "left_in": list(done.left_in)}
+        lists["strays"] = list(done.strays)
         show.json_line({"id": done.id, **lists})
         return 0
     show.line(f"Redacted {done.id} in {', '.join(done.files)}.")
@@ -92,5 +93,7 @@ def redact(asked: Asked, id: Id, *, yes: Annotated[bool, Arg(help="do not ask")]
         show.line(f"Other messages repeat a line of it: {', '.join(done.quoted_in)}. Redact them too if they must go.")
     if done.left_in:
         show.line(f"It still stands in {', '.join(done.left_in)}, which is another machine's: redact it there, too.")
+    if done.strays:
+        show.line(f"A line of it still stands in {', '.join(done.strays)}, which Intercom did not write: look there.")
     show.line("Copies outside Intercom stay: editor backups, git history, other machines, what agents have read.")
     return 0

@@ -72,7 +72,7 @@ def write_all(handle: int, data: bytes, at: int | None = None) -> None:
 
 def append(path: Path, data: bytes) -> None:
     """Append `data` to an existing file. OSError."""
-    handle = host.open_file(path, os.O_WRONLY | os.O_APPEND)
+    handle = open_regular(path, os.O_WRONLY | os.O_APPEND)
     try:
         write_all(handle, data)
     finally:
@@ -185,7 +185,7 @@ def put(draft: Path, path: Path, *, wait: bool = True) -> None:
 def being_written(path: Path) -> bool | None:
     """Whether some program has the file open for writing; None if the system cannot tell."""
     try:
-        handle = host.open_file(path)
+        handle = open_regular(path)
     except OSError:
         return None
     try:

@@ -112,7 +112,7 @@ def full_sync(handle: int) -> None:
 
 def sync_file(path: Path) -> None:
     """Sync what was written to `path`, by whatever process. OSError."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if _DATA_SYNC:
             os.fsync(handle)

@@ -182,7 +182,7 @@ class Bases:
         now = head._replace(seen=max(seen, head.seen), boot=boot_id())
         if now != head:
             with suppress(OSError):  # then a little more than necessary is put back
-                handle = host.open_file(self.path, os.O_WRONLY)
+                handle = open_regular(self.path, os.O_WRONLY)
                 try:
                     if os.path.samestat(os.fstat(handle), os.fstat(file.fileno())):
                         host.pwrite(handle, _line(now), 0)
@@ -196,7 +196,7 @@ class Bases:
 
 
 def _put(path: Path, head: Head) -> None:
-    handle = host.open_file(path, os.O_WRONLY)
+    handle = open_regular(path, os.O_WRONLY)
     try:
         host.pwrite(handle, _line(head), 0)
         host.sync(handle)

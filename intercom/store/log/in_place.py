@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from intercom.system import host
-from intercom.system.files import holds, read_from, write_all, write_pieces
+from intercom.system.files import holds, open_regular, read_from, write_all, write_pieces
 
 _PRIVATE, _NOTE = ".intercom", "writing."
 _PIECE = 1024 * 1024  #: bytes per write
@@ -25,7 +25,7 @@ def write_in_place(log: Path, path: Path, before: bytes, after: bytes) -> bool:
     note = _note(log)
     host.rename(write_pieces(note, (b"%d\n" % len(before), before, after)), note)
     try:
-        handle = host.open_file(path, os.O_RDWR)
+        handle = open_regular(path, os.O_RDWR)
         try:
             if not holds(handle, before):
                 return False
@@ -47,7 +47,7 @@ def finish(log: Path) -> None:
     if page is not None and size.isdigit():
         before, after = both[: int(size)], both[int(size) :]
         if page not in {before, after} and _mixture(page, before, after):
-            handle = host.open_file(os.path.realpath(log), os.O_RDWR)
+            handle = open_regular(os.path.realpath(log), os.O_RDWR)
             try:
                 _write(handle, page, after)
             finally:

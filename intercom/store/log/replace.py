@@ -11,6 +11,7 @@ is removed. On systems that do not tell who has a file open, only the first mome
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Container
 from contextlib import suppress
@@ -157,7 +158,7 @@ def gather(log: Path, known: Callable[[], Container[str]]) -> None:
 def overwrite(kept: Path, before: bytes, after: bytes) -> None:
     """Put a text of the same length over a replaced file's, for programs that append to it. OSError."""
     one = _named(kept)
-    handle = host.open_file(kept, os.O_WRONLY)
+    handle = open_regular(kept, os.O_WRONLY)
     try:
         write_all(handle, after, 0)
         host.sync(handle)
@@ -209,7 +210,15 @@ def _replaced(log: Path) -> list[Replaced]:
         names = sorted(os.listdir(folder))
     except OSError:
         return []
-    return [_named(Path(folder, name)) for name in names]
+    return [_named(Path(folder, name)) for name in names if _is_file(f"{folder}/{name}")]
+
+
+def _is_file(path: str) -> bool:
+    """Whether it can have been a log of ours: no folder, pipe or link that somebody put there."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _named(path: Path) -> Replaced:
