@@ -36,7 +36,7 @@ def ui(
         if (error.name or "").split(".")[0] not in {"textual", "rich"}:
             raise
         raise UsageError(
-            "ui needs the package textual; nothing was shown. Install it with: pip install 'intercom-md[ui]'. "
+            'ui needs the package textual; nothing was shown. Install it with: pip install "intercom-md[ui]". '
             "Without it: intercom ui --plain"
         ) from None
     config = load(asked.root)

@@ -51,7 +51,7 @@ def elsewhere(url: str, number: int, title: str, text: str) -> str:
     except ModuleNotFoundError:
         raise UsageError(
             "[notify] has urls, and the package apprise is not installed; nothing was told there. "
-            "Install it with: pip install 'intercom-md[notify]'"
+            'Install it with: pip install "intercom-md[notify]"'
         ) from None
     sender = apprise.Apprise()
     if not sender.add(url):

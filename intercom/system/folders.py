@@ -22,11 +22,11 @@ def fingerprint(path: str | Path) -> str:
         found = os.stat(path)
     except OSError:
         return ""
-    return fingerprint_of(found)
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {host.changed(path, found)}"
 
 
 def fingerprint_of(found: os.stat_result) -> str:
-    """The fingerprint for a stat result."""
+    """A fingerprint for a stat result, to be compared only with others of these."""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "TMUX",
     "Owner",
     "boot_id",
+    "changed",
     "command_line",
     "file_system",
     "file_tick",

@@ -17,12 +17,12 @@ assert sys.platform == "win32"
 GENERIC_READ, GENERIC_WRITE = 0x8000_0000, 0x4000_0000
 GENERIC_READ_WRITE = GENERIC_READ | GENERIC_WRITE
 APPEND = 0x0010_0104  # FILE_APPEND_DATA, FILE_WRITE_ATTRIBUTES, SYNCHRONIZE
-DELETE = 0x0001_0000
+DELETE, READ_ATTRIBUTES = 0x0001_0000, 0x80
 SHARE_READ, SHARE_WRITE, SHARE_DELETE = 1, 2, 4
 SHARE_ALL = SHARE_READ | SHARE_WRITE | SHARE_DELETE
 CREATE_NEW, OPEN_EXISTING, OPEN_ALWAYS = 1, 3, 4
 LOCK_AT_ONCE, LOCK_EXCLUSIVE = 1, 2
-END_OF_FILE, RENAME_EX = 6, 22  # kinds of information about a file
+BASIC, END_OF_FILE, RENAME_EX = 0, 6, 22  # kinds of information about a file
 ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION = 5, 32, 33
 HANDLE_EOF, INVALID_PARAMETER, IO_PENDING = 38, 87, 997
 Path = str | os.PathLike[str]
@@ -33,6 +33,7 @@ _REMOTE = 4  # DRIVE_REMOTE
 _LOOK = 0x0010_1000  # SYNCHRONIZE, PROCESS_QUERY_LIMITED_INFORMATION
 _TERMINATE = 1
 _COMMAND_LINE = 60  # ProcessCommandLineInformation
+_YEAR_1970 = 116_444_736_000_000_000  #: in Windows' units, of 100 ns since 1601
 _SNAPSHOT_AGE = 0.5  #: seconds for which a list of processes may be reused
 _OURS = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;OW)"  #: the system, administrators, the owner
 _OTHERS = (";;;WD)", ";;;BU)", ";;;AU)", ";;;AN)", ";;;BG)")  #: everyone, users, whoever logged on, anonymous, guests
@@ -83,6 +84,7 @@ kernel.WriteFile.argtypes = [c_void_p, ctypes.c_char_p, c_uint32, POINTER(c_uint
 kernel.LockFileEx.argtypes = [c_void_p, c_uint32, c_uint32, c_uint32, c_uint32, POINTER(_Overlapped)]
 kernel.UnlockFileEx.argtypes = [c_void_p, c_uint32, c_uint32, c_uint32, POINTER(_Overlapped)]
 kernel.SetFileInformationByHandle.argtypes = [c_void_p, ctypes.c_int, c_void_p, c_uint32]
+kernel.GetFileInformationByHandleEx.argtypes = [c_void_p, ctypes.c_int, c_void_p, c_uint32]
 kernel.CloseHandle.argtypes = [c_void_p]
 kernel.WaitForSingleObject.argtypes = [c_void_p, c_uint32]
 kernel.TerminateProcess.argtypes = [c_void_p, c_uint32]
@@ -143,6 +145,18 @@ def volume(path: str) -> str | None:
 def reopen(handle: int, access: int, share: int) -> int:
     """Open a second handle of the same file, for another use."""
     return _handle(kernel.ReOpenFile(handle, access, share, 0))
+
+
+def change_time(path: str) -> int:
+    """The last change of a file's content or attributes, in ns since 1970; 0 if its file system does not note it."""
+    held = create_file(path, READ_ATTRIBUTES, SHARE_ALL, OPEN_EXISTING)
+    try:
+        times = (c_int64 * 5)()  # FILE_BASIC_INFO: creation, access, write, change; attributes
+        if not kernel.GetFileInformationByHandleEx(held, BASIC, byref(times), ctypes.sizeof(times)):
+            raise error()
+    finally:
+        kernel.CloseHandle(held)
+    return (times[3] - _YEAR_1970) * 100 if times[3] else 0
 
 
 def overlapped(offset: int) -> _Overlapped:

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import msvcrt
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -41,6 +42,8 @@ PATIENCE = 1.0  #: seconds for which a file in use is retried
 _HELD = {win32.ACCESS_DENIED, win32.SHARING_VIOLATION, win32.LOCK_VIOLATION}
 _PIECE = 64 * 1024 * 1024  #: bytes per read
 _WAYS = {os.O_RDONLY: win32.GENERIC_READ, os.O_WRONLY: win32.GENERIC_WRITE, os.O_RDWR: win32.GENERIC_READ_WRITE}
+_PLAIN = re.compile(r"[\w.:\\/~+-]+\Z")  # a path that means the same, unquoted, in cmd and PowerShell
+_SEPARATES = re.compile("[&^]")  # what cmd reads as more than a letter wherever it stands outside quotes
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 
 
@@ -265,6 +268,16 @@ def file_system(path: Path) -> str | None:
     return win32.volume(os.path.abspath(path))
 
 
+def changed(path: Path, found: os.stat_result) -> int:
+    """When content or attributes of a file last changed, in ns since 1970, whatever its modification time was set to.
+
+    Python's own `st_ctime` is the time of creation here; that stands for it where the system does not tell.
+    """
+    with suppress(OSError):
+        return win32.change_time(os.path.abspath(path)) or found.st_ctime_ns
+    return found.st_ctime_ns
+
+
 def free_space(path: Path) -> tuple[int, bool]:
     """Free bytes on the file system of `path`; False, as read-only cannot be told here. OSError."""
     import shutil
@@ -278,14 +291,21 @@ def free_space(path: Path) -> tuple[int, bool]:
 def shell_line(words: Sequence[str]) -> str:
     """A line by which both cmd and PowerShell run this program.
 
-    cmd needs quotes around a path with blanks, PowerShell would only print a quoted one; so such a path becomes its
-    short name, or is run through cmd.
+    cmd needs quotes around a path with blanks, PowerShell would only print a quoted one. So a path with anything but
+    plain characters becomes its short name or, without one, is run through cmd: with `call`, or cmd would take off the
+    first and the last quote. Without blanks PowerShell drops the quotes, so what separates commands gets escapes that
+    count once the quotes are gone. In PowerShell, `$`, a backtick, comma, semicolon or `=` in such a path are too much.
     """
     import subprocess
 
-    program = win32.short(words[0]) if " " in words[0] else words[0]
-    line = subprocess.list2cmdline([program, *words[1:]])
-    return f"cmd /c {line}" if " " in program else line
+    program = words[0] if _PLAIN.match(words[0]) else win32.short(words[0])
+    rest = subprocess.list2cmdline(words[1:])
+    if _PLAIN.match(program):
+        return f"{program} {rest}"
+    if " " in program or not _SEPARATES.search(program):
+        return f'cmd /c call "{program}" {rest}'
+    escaped = _SEPARATES.sub(r"^\g<0>", program)
+    return f'cmd /c "{escaped}" {rest}'
 
 
 def named(program: str) -> list[str]:

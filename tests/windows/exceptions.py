@@ -113,6 +113,20 @@ TESTS = {
     "test_server_together::test_the_folder_goes_while_a_server_runs": _OPEN,
     "test_server_together::test_a_heartbeat_keeps_an_instance_alive": _SIGNAL,
     "test_server_stdio::test_signals_end_it_cleanly": _SIGNAL,
+    "test_spending::test_what_opencode_tells": "has whole paths of POSIX",
+    **dict.fromkeys(
+        [
+            *(f"test_takeover::test_a_send_may_come_first[{how}-names_both]" for how in ("in-place", "copied")),
+            *(
+                f"test_takeover::test_all_is_as_it_was_and_stays_so[{how}-{sign}-names_both]"
+                for how in ("in-place", "copied")
+                for sign in ("1", "-1")
+            ),
+        ],
+        "has a file whose name ends with a dot, which Windows cannot have",
+    ),
+    "test_unheard::test_a_message_has_one_time_for_ever": _OPEN,
+    "test_upkeep::test_a_secret_goes_from_what_an_editor_had": _PROGRAMS,
     "test_state::test_its_folders_are_private": _MODES,
     "test_state::test_private": _MODES,
     "test_state::test_killed_in_a_transaction": _KILL,

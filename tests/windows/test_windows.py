@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 
@@ -114,6 +115,18 @@ def press():
 
 threading.Thread(target=press, daemon=True).start()
 sys.exit(main(["mcp"]))
+"""
+
+_LINES = """
+import os, shutil, subprocess, sys
+from intercom.system import host, windows
+
+windows.win32.short = lambda path: path  # as where a volume has no short names
+program = os.path.join(os.path.dirname(sys.executable), "Scripts", "intercom.exe")
+for name in ("R&D", "Program Files (x86)", "O'Brien & S\u00f6hne"):
+    os.makedirs(os.path.join(sys.argv[1], name))
+    line = host.shell_line([shutil.copy(program, os.path.join(sys.argv[1], name)), "--version"])
+    print(ascii(name), subprocess.run("cmd /c " + line, stdin=subprocess.DEVNULL, capture_output=True).stdout)
 """
 
 _CLOSED = """
@@ -306,6 +319,12 @@ def test_a_reader_that_leaves(root: Path, intercom: Shell) -> None:
     environ = {"INTERCOM_ROOT": lab.path(root), "INTERCOM_MACHINE": "testbox"}
     said = lab.run(["-c", _CLOSED], environ).stdout.split("\n")
     assert said[:3] == ["141 b''"] * 3
+
+
+def test_lines_of_hooks(root: Path) -> None:
+    """cmd runs our program, whatever the folders are called in which it lies."""
+    said = lab.run(["-c", _LINES, lab.path(root / "programs")]).stdout
+    assert said.count(f"b'intercom {version('intercom-md')}") == 3, said
 
 
 def test_workers_say_where_they_run(root: Path, intercom: Shell) -> None:
