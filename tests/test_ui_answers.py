@@ -130,6 +130,21 @@ def test_what_somebody_else_answered(project: Path, crew: Crew, monkeypatch: pyt
     assert len(crew.sessions.open_requests("worker-2")) == 1
 
 
+def test_what_is_typed_without_a_line_for_it(project: Path, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text behind a key that opened nothing is no answer, whatever letters are in it."""
+    ident = crew.sessions.ask("worker-1", asks("make"), None)
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        await read(app, pilot, "make")
+        monkeypatch.setattr(Ui, "since_told", lambda _: 3600.0)
+        monkeypatch.setattr(dialogs, "READ", 1800.0)  # however long this machine takes between two keys
+        await pilot.press(*"rxaxd")
+        await until(pilot, lambda: said(app, "highlight a question") and said(app, JUST_NOW))
+        assert crew.sessions.answer_of(ident) is None
+
+    play(project, scene)
+
+
 def test_where_there_is_no_room_to_show_it(project: Path, crew: Crew) -> None:
     """A window of a few lines tells nothing in full: nothing is answered there; once it is larger, it is."""
     crew.sessions.ask("worker-1", asks("make"), None)

@@ -1,6 +1,7 @@
 """Owns the screen's keys: each acts on the highlighted item, shown in full at that moment, and on nothing else.
 
-A key that answers a permission counts only if the request was on the screen long enough to be read, and to its end.
+A key that answers a permission counts only if the request was on the screen long enough to be read, and to its end,
+and if nothing was typed just before it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ Home, End     in the conversation: the first message of all, the newest
 m             mark all that is for you as read
 e             edit the log in $EDITOR            q      quit (Ctrl-Z: leave for a while, back with fg)
 """
+_ANSWERS = ("a", "d")  #: the keys that answer a permission
 #: Keys about things that the other tabs do not show.
 _TALK_ONLY = {"answer", "reply", "search", "thread", "type", "fold"}
 
@@ -78,7 +80,7 @@ class Ui(Frame):
         Binding("q", "quit", "quit"),
     ]
 
-    _pressed = float("-inf")  #: when an answering key was last pressed
+    _pressed = float("-inf")  #: when a key was last pressed behind which an answer comes too soon
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether to offer a key: not if it is about something on another tab."""
@@ -192,7 +194,9 @@ class Ui(Frame):
         self.push_screen(dialog, answered)
 
     def on_key(self, event: Key) -> None:
-        """Type what came before a dialog took keys."""
+        """Type what came before a dialog took keys; what is typed where there is none answers nothing."""
+        if event.is_printable and event.key not in _ANSWERS:
+            self._pressed = time.monotonic()
         if isinstance(self.screen, Ask) and event.character is not None and event.is_printable:
             self.screen.typed(event.character)
 

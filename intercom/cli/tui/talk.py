@@ -307,6 +307,7 @@ class Talk(VerticalScroll):
 
     def _fold(self) -> None:
         roots: dict[str, Card] = {}
+        before = {card: card.replies for card in self.cards}
         for card in self.cards:
             message = card.one.message
             root = roots.get(message.reply_to or "") or roots.get(message.thread or "")
@@ -316,8 +317,9 @@ class Talk(VerticalScroll):
             card.set_class(self.folded and root is not None, "folded")
             if self.folded and root is not None:
                 root.replies += 1
-        for card in self.cards:
-            card.draw()
+        for card, replies in before.items():
+            if card.replies != replies:  # to draw a long one takes time
+                card.draw()
 
     def _start(self, work: Callable[[], Awaitable[None]]) -> None:
         async def act() -> None:
