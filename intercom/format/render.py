@@ -16,6 +16,10 @@ _TAG = lazy(r"[A-Z][A-Z0-9_-]{0,30}\Z")
 _LONGEST_STAMP = 200  # bytes; readers reject longer stamps
 _NAMES = {"at": "at", "via": "via", **{field.key: field.name for field in FIELDS}}
 _BEGINS = lazy(rb"(?:\xef\xbb\xbf)?#{1,3}[ \t]*\[|[<=>|]{7}")
+_BEGUN = lazy(
+    rb"(?:\A|\n)[ \t]*(?:#{1,3}[ \t]*\[[^\n]*|@[\w.-]{1,64}:?|[^\n]{1,80}(?:\xe2\x86\x92|->)[^\n]{1,80}:)[ \t\r\n]*\Z"
+)
+LONGEST_HEADER = 512  #: bytes at the end of a page that may hold a header by hand
 _CLOSED = lazy(rb"\n(?:-{3,}|\*{3,}|_{3,})[ \t]*\r?\n[ \t\r\n]*\Z")
 _of_an_entry = operator.attrgetter(*(field.name for field in SAID))
 
@@ -91,6 +95,11 @@ def seam(above: bytes, below: bytes) -> bytes:
     if _BEGINS.match(below) or _CLOSED.search(above):
         return b""
     return b"\n" * (2 - above.endswith(b"\n") - above.endswith(b"\n\n")) + b"---\n\n"
+
+
+def begun(page: bytes) -> bool:
+    """Whether a page ends in a header by hand that has no text yet."""
+    return _BEGUN.search(page[-LONGEST_HEADER:]) is not None
 
 
 def escape(body: str) -> str:

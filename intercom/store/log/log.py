@@ -22,6 +22,7 @@ from intercom.core.pace import Pace
 from intercom.core.patterns import lazy
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import END, META, START, ident, idents, seal
+from intercom.format.render import LONGEST_HEADER, begun
 from intercom.store.log import group
 from intercom.store.log.base import Bases, Head
 from intercom.store.log.in_place import finish
@@ -36,10 +37,6 @@ from intercom.system.still import in_hand, lately
 _LONG = 4 * 1024 * 1024  #: bytes; work on less is done before anybody loses patience
 _PACE = 2 / 1_000_000  #: seconds per byte to promise for work under the lock: ten times what it takes
 _DRAFT = lazy(r"\.(?:INTERCOM-.*\.md.*|base\.INTERCOM-.*|ledger)\.\d+\.tmp", re.IGNORECASE | re.DOTALL)
-_BEGUN = lazy(
-    rb"(?:\A|\n)[ \t]*(?:#{1,3}[ \t]*\[[^\n]*|@[\w.-]{1,64}:?|[^\n]{1,80}(?:\xe2\x86\x92|->)[^\n]{1,80}:)[ \t\r\n]*\Z"
-)
-_HEADER = 512  # bytes; as long as a header gets
 _OPEN = os.O_RDWR | os.O_APPEND
 
 
@@ -249,8 +246,8 @@ class Log:
     def _begun(self) -> bool:
         """Whether the page ends in a header by hand without a text, which may come with the next `echo >>`."""
         with suppress(OSError), opened(self.live) as file:
-            file.seek(-min(_HEADER, os.fstat(file.fileno()).st_size), os.SEEK_END)
-            return _BEGUN.search(file.read()) is not None
+            file.seek(-min(LONGEST_HEADER, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            return begun(file.read())
         return False
 
     def _as_left(self, page: int) -> Head | None:

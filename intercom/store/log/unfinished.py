@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from intercom.core.patterns import lazy
 from intercom.format import MARKER, MESSAGE, PREAMBLE, Entry, Parser, marker, parse, seam
 from intercom.format.record import PAGE, START, ident, is_control, sealed
+from intercom.format.render import begun
 from intercom.format.roster import Roster
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
@@ -98,8 +99,8 @@ def completed(page: bytes, base: Base | None, tail: Tail, *, torn: bool) -> byte
     A kill loses at most what was never seen on the page. `torn`: the power may have been cut since, which may lose
     any end and leave NULs anywhere.
     """
-    if base is None:
-        return None
+    if base is None or (not torn and page == base.page and begun(page)):
+        return None  # whoever wrote that header goes on behind it
     for wanted, seen, _ in _wanted(base, tail):
         if page == wanted:
             return page
