@@ -245,9 +245,9 @@ def file_system(path: Path) -> str | None:
     return None
 
 
-def changed(path: Path, found: os.stat_result) -> int:
+def changed(file: Path | int, found: os.stat_result) -> int:
     """The last change of a file's content or attributes, in ns since 1970, whatever its modification time says."""
-    del path
+    del file
     return found.st_ctime_ns
 
 

@@ -147,15 +147,11 @@ def reopen(handle: int, access: int, share: int) -> int:
     return _handle(kernel.ReOpenFile(handle, access, share, 0))
 
 
-def change_time(path: str) -> int:
+def change_time(handle: int) -> int:
     """The last change of a file's content or attributes, in ns since 1970; 0 if its file system does not note it."""
-    held = create_file(path, READ_ATTRIBUTES, SHARE_ALL, OPEN_EXISTING)
-    try:
-        times = (c_int64 * 5)()  # FILE_BASIC_INFO: creation, access, write, change; attributes
-        if not kernel.GetFileInformationByHandleEx(held, BASIC, byref(times), ctypes.sizeof(times)):
-            raise error()
-    finally:
-        kernel.CloseHandle(held)
+    times = (c_int64 * 5)()  # FILE_BASIC_INFO: creation, access, write, change; attributes
+    if not kernel.GetFileInformationByHandleEx(handle, BASIC, byref(times), ctypes.sizeof(times)):
+        raise error()
     return (times[3] - _YEAR_1970) * 100 if times[3] else 0
 
 

@@ -268,13 +268,19 @@ def file_system(path: Path) -> str | None:
     return win32.volume(os.path.abspath(path))
 
 
-def changed(path: Path, found: os.stat_result) -> int:
+def changed(file: Path | int, found: os.stat_result) -> int:
     """When content or attributes of a file last changed, in ns since 1970, whatever its modification time was set to.
 
     Python's own `st_ctime` is the time of creation here; that stands for it where the system does not tell.
     """
     with suppress(OSError):
-        return win32.change_time(os.path.abspath(path)) or found.st_ctime_ns
+        if isinstance(file, int):
+            return win32.change_time(msvcrt.get_osfhandle(file)) or found.st_ctime_ns
+        held = win32.create_file(os.path.abspath(file), win32.READ_ATTRIBUTES, win32.SHARE_ALL, win32.OPEN_EXISTING)
+        try:
+            return win32.change_time(held) or found.st_ctime_ns
+        finally:
+            win32.kernel.CloseHandle(held)
     return found.st_ctime_ns
 
 

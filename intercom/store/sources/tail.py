@@ -13,6 +13,7 @@ from intercom.core.patterns import lazy
 from intercom.format import MESSAGE, Entry, Parser, one
 from intercom.format.record import END, extent, is_control
 from intercom.store.log.checkpoint import LEAD, Grown
+from intercom.system import host
 from intercom.system.files import opened, storage
 
 CHUNK = 4 * 1024 * 1024
@@ -53,7 +54,7 @@ def digest_before(file: BinaryIO, settled: int, *, whole: bool) -> str:
 def young(file: BinaryIO) -> bool:
     """Whether another machine's log changed so recently that its end may still be arriving."""
     found, now = os.fstat(file.fileno()), time.time()
-    return any(abs(now - at) < _GROWING for at in (found.st_mtime, found.st_ctime))  # Windows has no ctime
+    return any(abs(now - at) < _GROWING for at in (found.st_mtime, host.changed(file.fileno(), found) / 1e9))
 
 
 def pieces(file: BinaryIO, start: int, end: int | None, *, hold: bool) -> Iterator[tuple[list[Entry], int]]:
