@@ -25,6 +25,8 @@ def _offered(*names: str) -> dict[str, str]:
     for node in (one for name in names for one in ast.parse((SYSTEM / name).read_bytes()).body):
         if isinstance(node, ast.FunctionDef):
             found[node.name] = ast.unparse(node.args)
+        elif isinstance(node, ast.ClassDef):
+            found[node.name] = ""
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             found[node.targets[0].id] = ""
     return found

@@ -257,7 +257,7 @@ class Owner(NamedTuple):
     home: str
 
 
-def owner_apart(folder: Path) -> Owner | None:
+def owner_apart(folder: str | os.PathLike[str]) -> Owner | None:
     """None: what an administrator creates inherits the folder's access rights."""
     del folder
     return None
