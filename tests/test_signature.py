@@ -11,7 +11,7 @@ import pytest
 from intercom.cli import arguments
 from intercom.core.errors import UsageError
 from intercom.core.signature import Arg, parameters
-from intercom.server.arguments import Fitting, schema_of
+from intercom.server.schema import Fitting, schema_of
 
 WORDS = ("a", "b")
 

@@ -20,7 +20,7 @@ def everything() -> None:
     import frontmatter  # noqa: F401
 
     reading()
-    from intercom.bus import redact  # noqa: F401
+    from intercom.bus import purge  # noqa: F401
     from intercom.repair import intake, refill, repair, reread, takeover, unheard  # noqa: F401
     from intercom.store.log import template  # noqa: F401
     from intercom.store.sources import readahead, theirs  # noqa: F401

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from intercom.bus.history import Upkeep
-    from intercom.bus.redact import Redaction
+    from intercom.bus.purge import Redaction
     from intercom.bus.status import Status
     from intercom.core.message import Said
     from intercom.store.log.compact import Compaction

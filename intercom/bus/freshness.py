@@ -227,7 +227,7 @@ class Sync:
 
     def _finish(self) -> None:
         """Complete redactions that were killed. StorageError, LockTimeout."""
-        from intercom.bus.redact import Purge
+        from intercom.bus.purge import Purge
         from intercom.store.index import query
 
         with self._log.locked():

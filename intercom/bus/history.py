@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from intercom.bus.freshness import Sync
-from intercom.bus.redact import Purge, Redaction
+from intercom.bus.purge import Purge, Redaction
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError, NotFound, Refused, StorageError
 from intercom.core.message import Message

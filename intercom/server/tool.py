@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from intercom.core.signature import parameters
-from intercom.server.arguments import Fitting, schema_of
+from intercom.server.schema import Fitting, schema_of
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus

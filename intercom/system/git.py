@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from intercom.core import xdg
 from intercom.core.display import value
 from intercom.core.errors import IntercomError
 from intercom.system import host, proc
@@ -36,7 +37,7 @@ def git(path: Path, *args: str, check: bool = True, index: str | None = None, st
     env = environment() | IDENTITY
     owner = host.owner_apart(path)
     if owner is not None:  # else git refuses, or makes files that lock them out, and their hooks run as root
-        env = {key: value for key, value in env.items() if key not in {"HOME", "XDG_CONFIG_HOME"}}
+        env = {key: value for key, value in env.items() if key not in {"HOME", xdg.CONFIG}}
         env |= {"HOME": owner.home} if owner.home else {}
     if index is not None:
         env["GIT_INDEX_FILE"] = index
