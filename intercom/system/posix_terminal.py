@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ def on_end(loop: asyncio.AbstractEventLoop, terminal: int, end: Callable[[int], 
 
     It may be called more than once. Handlers that are there for being stopped and continued go on to work.
     """
+    import signal
     import threading
 
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -44,6 +44,8 @@ def _hung_up(terminal: int) -> bool:
 
 def _continue_only_once_stopped() -> None:
     """Keep SIGCONT's handler for what SIGTSTP's has stopped: the system sends it with SIGHUP, too."""
+    import signal
+
     stopped = False
 
     def stop(number: int, frame: Any) -> None:

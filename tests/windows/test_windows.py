@@ -24,7 +24,7 @@ import importlib, pkgutil, sys
 import intercom
 wrong = []
 for found in pkgutil.walk_packages(intercom.__path__, "intercom."):
-    if found.name.endswith(("__main__", "system.posix", "system.posix_processes", "system.macos")):
+    if found.name == "intercom.__main__" or found.name.startswith(("intercom.system.posix", "intercom.system.macos")):
         continue
     try:
         importlib.import_module(found.name)
