@@ -821,6 +821,29 @@ def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hook
         assert waiter.returncode == 2
 
 
+def test_a_dialog_that_was_refused_while_its_hook_asked(
+    hooks: Hooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Esc kills the hook, which had said "blocked" later than the program said "idle": the waiter sees it is over."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "sessions").mkdir()
+    hooks("UserPromptSubmit", prompt="x")
+    hooks("PreToolUse", **TOUCH)
+    refused = until(lambda: time.time() if hooks.row.heard and utc() > hooks.row.heard else None)
+    with begun_by_a_prompt(hooks) as waiter:
+        with asking(hooks) as child:
+            until(lambda: hooks.sessions.open_requests() and hooks.sessions.open_requests()[0].message_id)
+            assert hooks.state_now() == "blocked"
+            child.kill()
+        said = {"status": "idle", "procStart": started(os.getpid()), "statusUpdatedAt": refused * 1000 + 1}
+        (tmp_path / "sessions" / f"{os.getpid()}.json").write_text(json.dumps(said))
+        hooks.send("after it")
+        assert "after it" in waiter.communicate(timeout=60)[1]
+        assert waiter.returncode == 2
+    assert hooks.sessions.unsettled("worker-1") == []
+    assert [one.type for one in hooks.bus.read("master")] == ["question", "status"]
+
+
 def test_a_turn_that_is_over_before_its_waiter_looks(hooks: Hooks) -> None:
     """The waiter that its prompt began still takes the session for idle, and wakes it."""
     hooks("SessionStart", source="startup")

@@ -21,3 +21,4 @@ SESSION_STATES: tuple[SessionState, ...] = get_args(SessionState)
 PermissionDecision = Literal["allow", "deny"]
 DECISIONS: tuple[PermissionDecision, ...] = get_args(PermissionDecision)
 Ruling = tuple[PermissionDecision, str]  #: of a rule, with the rule
+Outcome = PermissionDecision | Literal["ended"]  #: of a request; ended: nobody is known to have answered

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 from intercom.core.errors import NotFound, UsageError
-from intercom.core.fleet_words import DECISIONS, SESSION_STATES, PermissionDecision, SessionState
+from intercom.core.fleet_words import DECISIONS, SESSION_STATES, Outcome, PermissionDecision, SessionState
 from intercom.core.message import age, new_id, utc
 from intercom.fleet import transcripts
 from intercom.fleet.programs.known import DEFAULT
@@ -23,7 +23,6 @@ from intercom.store.state.db import State
 from intercom.system.liveness import alive, mark_alive, own_mark, started
 
 ENDED: Literal["ended"] = "ended"  #: outcome of a request that nobody is known to have answered
-Outcome = PermissionDecision | Literal["ended"]
 _NOBODY = "0.lost"  #: a mark of no process: what it was given counts as not given
 _NONCE_LIFE = 86_400.0  #: seconds after which a nonce expires
 QUEUED = 15.0  #: seconds within which a queued prompt begins the next turn
@@ -143,8 +142,9 @@ class Sessions:
         pane: str | None = None,
         socket: str | None = None,
         program: str | None = None,
+        heard: str | None = None,
     ) -> SessionRow:
-        """Record a hook's report; None keeps the former value (except for a detail, which belongs to its state)."""
+        """Record a hook's report, true as of `heard` (UTC; None: now). Else None keeps what was, but not a detail."""
         _check_state(state)
         now = utc()
         with self._changing() as db:
@@ -161,7 +161,7 @@ class Sessions:
                 pane=pane or before.pane,
                 socket=socket or before.socket,
                 program=program or before.program,
-                heard=now,
+                heard=heard or now,
             )
             _put(db, row)
             if row.transcript:

@@ -52,7 +52,16 @@ class Call(NamedTuple):
             pane=pane if socket else None,
             socket=socket or None,
             program=self.program.name,
+            heard=self.ran_before() if state == "blocked" else None,
         )
+
+    def ran_before(self) -> str | None:
+        """When the turn was last heard of before this event; None if there was none then, or in a subagent.
+
+        A dialog is there before its hook can say so. If a person answers it meanwhile, the session is idle since.
+        """
+        row = self.who.row
+        return row.heard if row is not None and row.state in ("running", "blocked") and not self.event.inside else None
 
     def _transcript(self) -> str | None:
         session = self.who.session_id

@@ -76,6 +76,9 @@ def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | No
         if found is None or found.state == "dead" or found.name == call.who.name or wait <= 0:
             return None
         ident = call.sessions.ask(call.who.name, request, None)
+        detail = {key: value for key, value in request.items() if key != "input"}
+        # First of all: a person's Esc kills this hook, and its request must be seen to be over then.
+        call.record("blocked", {**detail, "dialog": "permission", "request": ident, "asked": found.name})
         try:
             sent = bus.send(
                 found.name,
@@ -86,8 +89,6 @@ def _ask_master(call: Call, request: dict[str, Any], wait: float) -> Answer | No
                 thread=ident,
             )
             call.sessions.set_message(ident, sent.id)
-            detail = {key: value for key, value in request.items() if key != "input"}
-            call.record("blocked", {**detail, "dialog": "permission", "request": ident, "asked": found.name})
             why = _await(call, ident, wait)
         finally:
             answer = call.sessions.close(ident)
@@ -165,11 +166,10 @@ class _Dialog:
     """The state of the dialog according to the program: no hook reports that a person answered no."""
 
     def __init__(self, call: Call) -> None:
-        row = call.who.row  # as it was before this event
-        runs = row is not None and row.state == "running" and not call.event.inside
+        before = call.ran_before()
         self._call = call
         #: its turn ran then; so it was answered, maybe before this hook could ask, if the session is idle since
-        self._since = epoch(row.heard) if row is not None and row.heard and runs else time.time()
+        self._since = epoch(before) if before else time.time()
         self._was_up = False
         self._down: float | None = None  # when it closed
 
