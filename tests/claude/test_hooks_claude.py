@@ -200,6 +200,7 @@ def test_what_a_refused_tool_and_a_prompt_taken_back_took_along(worker: Worker) 
     worker.session.prompt("%pause 5\n%say too late")
     until(lambda: not worker.bus.unread("worker-1"))
     worker.session.act("Escape", lambda screen: "esc to interrupt" not in screen)
+    worker.session.wait("❯\u00a0%pause 5")  # it is back in the box
     before = len(worker.heard("beside-a-prompt"))
     clear(worker.session)
     worker.session.prompt("go on")
