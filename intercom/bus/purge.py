@@ -101,13 +101,11 @@ class Purge:
         return [self._log.ledger.path(segment) for segment in self._log.ledger.segments()]
 
     def _kept_files(self) -> Iterable[Path]:
-        for folder in (
-            self._config.archive / "damaged",
-            *(self._config.private / name for name in ("replaced", "edit")),
-        ):
+        archive, private = self._config.archive, self._config.private
+        for folder in (archive / "damaged", private / "replaced", private / "edit"):
             yield from _files(folder.rglob("*"))
         yield from _files(self._config.folder.glob(f"{self._log.live.name}?*"))
-        yield from _files(self._config.archive.glob(f"{self._log.live.stem}-[0-9]*.md?*"))
+        yield from _files(archive.glob(f"{self._log.live.stem}-[0-9]*.md?*"))
 
     def _quoted(self, texts: list[Message]) -> list[str]:
         """Other messages that contain a telling line of the secret."""

@@ -96,19 +96,21 @@ def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) ->
     for name, found in guess.items():
         instead = instead.replace(name, found)
     instead = instead if instead != line else _header(entry, to)
-    if len(unknown) == 1 and (said := _said_in_header(unknown[0], there)) is not None:
-        instead = f"## [{entry.stamp}] {entry.sender} → {said[0]}: {said[1]}"
+    if len(unknown) == 1 and (meant_so := _said_in_header(entry, unknown[0], there)):
+        instead = meant_so
     elif not guess:
         known = ", ".join(sorted(name for name in there if name != SYSTEM and not name.startswith("@")))
         instead = f"a name that is known ({known}), or wait until {unknown[0]} comes"
     return Unheard(line, not_known(unknown), instead, ident)
 
 
-def _said_in_header(name: str, there: Collection[str]) -> tuple[str, str] | None:
-    """The name and the text, where a header has a text right after the name: `→ master stop now`."""
-    found = [one for one in there if name.startswith(f"{one}-")]
-    known = max(found, key=len, default=None)
-    return (known, name.removeprefix(f"{known}-").replace("-", " ")) if known is not None else None
+def _said_in_header(entry: Entry, name: str, there: Collection[str]) -> str:
+    """The header that was meant where it has a text right after the name, `→ master stop now`; "" if it has none."""
+    known = max((one for one in there if name.startswith(f"{one}-")), key=len, default=None)
+    if known is None:
+        return ""
+    text = name.removeprefix(f"{known}-").replace("-", " ")
+    return f"## [{entry.stamp}] {entry.sender} → {known}: {text}"
 
 
 def _header(entry: Entry, to: str) -> str:
@@ -292,10 +294,7 @@ def _waiting(config: Config, page: bytes, names: Roster) -> Iterator[Unheard]:
         header = entry.kind == MESSAGE and entry.id is None and not entry.body.strip()
         if header and not entry.raw.rstrip().endswith(b"---") and not lately(config.log):
             line = decode(entry.raw).strip()
-            said = _said_in_header(entry.to, names.names)
-            instead = (
-                f"## [{entry.stamp}] {entry.sender} → {said[0]}: {said[1]}" if said else f"{line}, and a text below"
-            )
+            instead = _said_in_header(entry, entry.to, names.names) or f"{line}, and a text below"
             yield Unheard(line, "it waits for a text below it", instead)
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Member, Own, Part
+from intercom.fleet.programs.cline import EVENTS
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER
-
-EVENTS = ("PreToolUse", "PostToolUse")  #: events whose answer reaches the model
 
 
 def own(setup: Setup) -> Path:

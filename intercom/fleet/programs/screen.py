@@ -13,11 +13,8 @@ from intercom.core.fleet_words import SessionState
 from intercom.fleet.programs.wrapped import same
 
 PERMISSION = "permission"
-FIRST_RUN: tuple[SessionState, ...] = (
-    "trust",
-    "mcp_approval",
-    "bypass",
-)  #: dialogs of a first start
+#: Dialogs of a first start; each is also a state.
+FIRST_RUN: tuple[SessionState, ...] = ("trust", "mcp_approval", "bypass")
 FOREIGN = frozenset({"held"})  #: dialogs about text from outside the log, which is not repeated to the session
 AWAY = "away"  #: the view of all sessions is shown instead of this one
 TYPEABLE = frozenset({"ready", "idle", "error"})  #: states with an empty box, nothing running, nothing asked

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from intercom.fleet.programs import event as events
-from intercom.fleet.programs.cline import FILES
+from intercom.fleet.programs.cline import EVENTS, FILES
 from intercom.fleet.programs.event import Event
 from intercom.fleet.programs.plain import Launching, Plain
 from intercom.fleet.programs.program import HEADLESS
@@ -19,7 +19,6 @@ MODES: Mapping[str, str] = {
     "bypassPermissions": "everything: nothing is ever asked",
 }
 _INHERITED = re.compile(r"CLINE_(?:API_KEY|PROVIDER|MODEL|DIR|DATA_DIR|API_BASE_URL|ENVIRONMENT)\Z")
-_OWN = ("PreToolUse", "PostToolUse")  #: events of its hook programs, in a form of its own
 
 
 class Cline(Plain):
@@ -51,7 +50,7 @@ class Cline(Plain):
 
     def heard(self, event: str, payload: Mapping[str, Any]) -> Event | None:
         """Parse an event; of its own hooks the session is the one at the root of its tasks."""
-        if event not in _OWN:
+        if event not in EVENTS:
             return super().heard(event, payload)
         inner = payload.get("sessionContext")
         root = inner.get("rootSessionId") if isinstance(inner, dict) else None
@@ -61,7 +60,7 @@ class Cline(Plain):
 
     def context(self, event: Event, text: str) -> dict[str, Any]:
         """The answer as a context modification; for its keeper, in the shared form."""
-        return {"contextModification": text} if event.name in _OWN else super().context(event, text)
+        return {"contextModification": text} if event.name in EVENTS else super().context(event, text)
 
     def launching(self) -> Launching:
         """The module that starts it as a worker."""
