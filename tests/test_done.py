@@ -58,9 +58,9 @@ def test_arguments_come_before_words() -> None:
 def test_no_text_breaks_the_check(body: str, names: list[str]) -> None:
     """Whatever is written, there is an answer, and each reason is one line."""
     found = done.claim(body, names)
-    reasons = done.judge(["branch", "commit", "notes"], found, done.Facts())
+    reasons = done.problems(["branch", "commit", "notes"], found, done.Facts())
     assert reasons or found.branch is None
-    assert done.judge([], done.Claim(body=body), done.Facts()) == ()
+    assert done.problems([], done.Claim(body=body), done.Facts()) == ()
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_other_fields_must_be_named() -> None:
     """What reportBack asks beside branch and commit stands in the text, however it is spelt."""
     asked = ["branch", "Test results", "notes"]
     facts = done.Facts(TIP, None, changed=("a",), base="main")
-    assert done.judge(asked, done.Claim("b", None, "notes: none; test_results: fine"), facts) == ()
-    (only,) = done.judge(asked, done.Claim("b", None, "notes: none"), facts)
+    assert done.problems(asked, done.Claim("b", None, "notes: none; test_results: fine"), facts) == ()
+    (only,) = done.problems(asked, done.Claim("b", None, "notes: none"), facts)
     assert "'Test results'" in only or "Test results" in only
-    assert done.judge(["summary"], done.Claim(None, None, "summary: it rains"), done.Facts()) == ()
+    assert done.problems(["summary"], done.Claim(None, None, "summary: it rains"), done.Facts()) == ()
 
 
 @pytest.mark.parametrize("before", WORKTREE_STATUSES)

@@ -1,4 +1,4 @@
-"""What hooks, file and screen say together: the rules of `judge`, each by an example, and what holds for all."""
+"""What hooks, file and screen say together: the rules of `decide`, each by an example, and what holds for all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from intercom.core.fleet_words import SESSION_STATES, SessionState
 from intercom.core.message import utc
 from intercom.fleet import observe, workers
 from intercom.fleet.crew import Crew
-from intercom.fleet.observe import Observation, asked, judge
+from intercom.fleet.observe import Observation, asked, decide
 from intercom.fleet.overview import attention
 from intercom.fleet.programs.claude.screen import read
 from intercom.fleet.programs.claude.versions import OLDEST
@@ -65,19 +65,19 @@ SHOWN = (
 )
 def test_judgement(hooks: SessionState, told: str | None, shown: str, state: str, *, disagrees: bool) -> None:
     """Each rule of the docstring."""
-    found = judge(hooks, told, shown, living=True, age=3.0)
+    found = decide(hooks, told, shown, living=True, age=3.0)
     assert (found.state, bool(found.disagreement)) == (state, disagrees)
 
 
 def test_what_hooks_have_just_said_is_newer_than_the_screen() -> None:
     """While the hooks of a prompt run, file and screen still show the time before it."""
-    assert judge("running", "idle", "idle", living=True, age=0.5).state == "running"
-    assert judge("running", "idle", "idle", living=True, age=2.5).state == "idle"
+    assert decide("running", "idle", "idle", living=True, age=0.5).state == "running"
+    assert decide("running", "idle", "idle", living=True, age=2.5).state == "idle"
 
 
 def test_hooks_that_stay_silent_stop_counting_as_starting() -> None:
     """After a while the screen is believed: a session without our hooks."""
-    assert judge("starting", "idle", "ready", living=True, age=60).state == "idle"
+    assert decide("starting", "idle", "ready", living=True, age=60).state == "idle"
 
 
 @given(
@@ -91,7 +91,7 @@ def test_always_a_state_and_never_idle_under_a_dialog(
     hooks: SessionState, told: str | None, shown: str | None, living: bool, age: float
 ) -> None:
     """Whatever the sources say: a dead process is gone, and a dialog on the screen is never overlooked."""
-    state, _ = judge(hooks, told, shown, living=living, age=age)
+    state, _ = decide(hooks, told, shown, living=living, age=age)
     assert state in SESSION_STATES
     assert (state == "gone") == (not living)
     if living and shown in ("blocked", "plan", "question", "trust", "bypass"):

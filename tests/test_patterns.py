@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from intercom.core import display
+from intercom.core import escaping
 from intercom.core.patterns import Lazy, lazy
 from tests.test_layers import FILES, PACKAGE
 
@@ -51,8 +51,8 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any] | Lazy]]:
             for key, found in vars(importlib.import_module(name)).items():
                 if isinstance(found, re.Pattern | Lazy):
                     yield f"{name}.{key}", found
-    for make in (display._unseen, display._breaks, display._tags):
-        yield f"intercom.core.display.{make.__name__}", make()
+    for make in (escaping._unseen, escaping._breaks, escaping._tags):
+        yield f"intercom.core.escaping.{make.__name__}", make()
 
 
 def test_only_single_characters_are_repeated_without_giving_back() -> None:

@@ -319,7 +319,7 @@ def test_a_locked_worktree_and_a_merge_gone_wrong(root: Path) -> None:
 def contradictions(root: Path, tree: Path, branch: str, commit: str) -> tuple[str, ...]:
     """What contradicts a claim of this branch and commit."""
     claim = done.Claim(branch, commit)
-    return done.judge(done.BOTH, claim, branches.facts(root, tree, claim, "main", derived.NONE))
+    return done.problems(done.BOTH, claim, branches.facts(root, tree, claim, "main", derived.NONE))
 
 
 def test_done_is_checked(root: Path) -> None:

@@ -14,8 +14,8 @@ from intercom.cli.entry import server_entry
 from intercom.cli.ignore import rule
 from intercom.cli.session import Asked
 from intercom.core import config as configuration
-from intercom.core.display import sentence
 from intercom.core.errors import UsageError
+from intercom.core.escaping import sentence
 from intercom.core.signature import Arg
 from intercom.fleet.aimfp import checkouts, unmark
 from intercom.fleet.clients import known

@@ -164,7 +164,7 @@ def _who(root: str | None) -> Iterator[tuple[str, str]]:
 
 
 def _shown(rows: list[tuple[Any, Any]]) -> Iterator[tuple[str, str]]:
-    from intercom.core.display import value
+    from intercom.core.escaping import value
 
     for word, about in rows:
         if isinstance(word, str) and isinstance(about, str) and word.isprintable():

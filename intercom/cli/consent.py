@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
-from intercom.core.display import named
+from intercom.core.escaping import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from intercom.cli import demo_play, show
 from intercom.cli.session import Asked
-from intercom.core.display import framed
 from intercom.core.errors import IntercomError
+from intercom.core.escaping import framed
 from intercom.system.invocation import shell_command
 
 INTRODUCTION = """\

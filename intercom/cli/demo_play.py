@@ -17,8 +17,8 @@ from mcp import Client, StdioServerParameters, stdio_client
 from intercom.bus.setup import init
 from intercom.cli import show
 from intercom.core.config import load
-from intercom.core.display import framed
 from intercom.core.errors import IntercomError
+from intercom.core.escaping import framed
 from intercom.system.resources import SOURCE
 
 TASK = "Add GET /health to the web server. It answers 200 while the server is up. Commit it on the branch health."

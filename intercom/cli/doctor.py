@@ -11,8 +11,8 @@ from intercom.cli.clients import NONE, set_up, setup_of, tell
 from intercom.cli.entry import server_entry
 from intercom.cli.session import Asked
 from intercom.core import config as configuration
-from intercom.core.display import sentence
 from intercom.core.errors import IntercomError
+from intercom.core.escaping import sentence
 from intercom.core.signature import Arg
 from intercom.doctor import OK, WARNING, WRONG, Finding, clients, examine, runs_on
 from intercom.fleet.clients import known

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from intercom.cli import arguments
 from intercom.cli.session import Asked
-from intercom.core.display import sentence
+from intercom.core.escaping import sentence
 from intercom.core.signature import Parameter, parameters
 from intercom.core.version import __version__
 

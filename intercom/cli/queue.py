@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
 from intercom.cli.session import Asked
-from intercom.core.display import value
+from intercom.core.escaping import value
 from intercom.core.merging import ORDER
 from intercom.core.message import age
 

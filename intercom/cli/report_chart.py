@@ -12,7 +12,7 @@ from html import escape
 from typing import NamedTuple
 
 from intercom.bus.figures import MERGE, TASK, Figures, Wait
-from intercom.core.display import value
+from intercom.core.escaping import value
 from intercom.core.message import Message, epoch
 
 WIDTH, _LEFT, _RIGHT = 1000, 130, 12  #: units of the chart, which is scaled to the page

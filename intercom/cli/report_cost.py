@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from intercom.bus.figures import Figures
-from intercom.core.display import value
+from intercom.core.escaping import value
 from intercom.fleet.programs.known import programs
 from intercom.fleet.spending import Amount, Priced, by_task, money, short, task, total
 

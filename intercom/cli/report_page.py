@@ -16,7 +16,7 @@ from intercom.cli.report_chart import chart, duration
 from intercom.cli.report_cost import Costs, tables
 from intercom.cli.report_style import SCRIPT, STYLE
 from intercom.core.contract import readable
-from intercom.core.display import framed, value
+from intercom.core.escaping import framed, value
 from intercom.core.message import SYSTEM, USER, Message, epoch, local_stamp
 
 NONE = "·"

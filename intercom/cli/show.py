@@ -1,6 +1,6 @@
 """Owns everything that is printed: how values look on a terminal and in JSON.
 
-The content of a message, a file or another machine is data: all output goes through `core.display`, so no value can
+The content of a message, a file or another machine is data: all output goes through `core.escaping`, so no value can
 end its line or move the cursor, and bodies are indented, so none can look like another message's header. Lines too
 long for the terminal are wrapped with an indent for the same reason.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from intercom.core.display import escaped, framed, sentence, value, word, words
+from intercom.core.escaping import escaped, framed, sentence, value, word, words
 
 if TYPE_CHECKING:
     from intercom.core.message import Message

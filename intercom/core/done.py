@@ -76,28 +76,26 @@ def _commit(body: str) -> str | None:
     return next((one for one in (*said, *hashes) if one), None)
 
 
-def judge(wanted: Sequence[str], claim: Claim, facts: Facts) -> tuple[str, ...]:
+def problems(wanted: Sequence[str], claim: Claim, facts: Facts) -> tuple[str, ...]:
     """List what is missing from a done or contradicts it, a sentence each; () if it is in order.
 
     `wanted` is the contract's `reportBack`. A claim that the contract did not ask for is checked all the same.
     """
-    problems = [f"it does not name {field}, which reportBack asks for." for field in _missing(wanted, claim)]
+    found = [f"it does not name {field}, which reportBack asks for." for field in _missing(wanted, claim)]
     about_git = any(_word(field) in BOTH for field in wanted) or claim.branch or claim.commit
     if not about_git:
-        return tuple(problems)
-    problems += _contradictions(claim, facts)
+        return tuple(found)
+    found += _contradictions(claim, facts)
     if facts.gone:
-        problems.append("its worktree is gone.")
+        found.append("its worktree is gone.")
     if facts.dirty:
-        problems.append(f"its worktree has uncommitted files: {_some(facts.dirty)}.")
-    if not problems and facts.changed is not None:
+        found.append(f"its worktree has uncommitted files: {_some(facts.dirty)}.")
+    if not found and facts.changed is not None:
         if not facts.changed:
-            problems.append(f"branch {claim.branch!r} has nothing that {facts.base} has not.")
+            found.append(f"branch {claim.branch!r} has nothing that {facts.base} has not.")
         elif facts.tracking is not None and facts.tracking not in facts.changed:
-            problems.append(
-                f"{facts.tracking} is not among what changed since {facts.base}: AIMFP has tracked nothing."
-            )
-    return tuple(problems)
+            found.append(f"{facts.tracking} is not among what changed since {facts.base}: AIMFP has tracked nothing.")
+    return tuple(found)
 
 
 def _missing(wanted: Sequence[str], claim: Claim) -> list[str]:
@@ -128,6 +126,6 @@ def _word(text: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    from intercom.core.display import value
+    from intercom.core.escaping import value
 
     return ", ".join(map(value, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

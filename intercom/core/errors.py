@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 
-from intercom.core.display import sentence
+from intercom.core.escaping import sentence
 
 _LONGEST = 1_500  #: characters of an error message that are shown
 

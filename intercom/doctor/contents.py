@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 from intercom.core.config import Config, log_machine
-from intercom.core.display import value
 from intercom.core.errors import StorageError
+from intercom.core.escaping import value
 from intercom.core.message import ALL, RESERVED, machine_of
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.doctor.storage import Seen

@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from intercom.core.display import named, value
 from intercom.core.errors import NotFound, Refused, UsageError
+from intercom.core.escaping import named, value
 from intercom.core.fleet_words import PermissionDecision
 from intercom.core.message import canonical
 from intercom.core.texts import one_line

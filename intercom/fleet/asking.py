@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from intercom.core.display import escaped
+from intercom.core.escaping import escaped
 from intercom.core.fleet_words import SHOWN
 
 _ABOUT = ("command", "paths", "url")

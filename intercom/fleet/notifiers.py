@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from html import escape
 
-from intercom.core.display import value
 from intercom.core.errors import IntercomError, UsageError
+from intercom.core.escaping import value
 from intercom.system import proc
 
 _SECONDS = 10.0

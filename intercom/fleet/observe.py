@@ -1,6 +1,6 @@
 """Owns a worker's current state, from three sources: its hooks, its program's own report, and its screen.
 
-They rank in this order: the hooks, the file in which the program reports its state, the screen. `judge` is pure and
+They rank in this order: the hooks, the file in which the program reports its state, the screen. `decide` is pure and
 has the rules; if the sources contradict each other, the result says so.
 """
 
@@ -108,7 +108,7 @@ def of(crew: Crew, name: str, row: SessionRow | None, *, screen: bool = True) ->
     if said is not None and said.apart and seen is not None and seen.state == AWAY:
         seen = None  # it runs in the background, and its terminal shows all sessions
     state = (seen.under or seen.state) if seen else None  # copy mode hides the live screen only from people
-    verdict = judge(row.state, told, state, living=living, age=age(row.since))
+    verdict = decide(row.state, told, state, living=living, age=age(row.since))
     if living and ((said is not None and said.moved) or state == AWAY):
         verdict = Verdict("unknown", _MOVED)
     but = verdict.disagreement or (seen.reason if seen is not None and seen.state == "menu" else "")
@@ -141,7 +141,7 @@ def _sits_in(row: SessionRow, pane: tmux.Pane) -> bool:
     return any(one.pid == row.pid for one in proc.children(pane.pid))
 
 
-def judge(hooks: SessionState, told: str | None, shown: str | None, *, living: bool, age: float) -> Verdict:
+def decide(hooks: SessionState, told: str | None, shown: str | None, *, living: bool, age: float) -> Verdict:
     """Decide on a state from `hooks`, `told` (idle, running, asked) and `shown` (a screen's state).
 
     - A process that is not there is gone, whatever else is said.

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from intercom.core.display import value
+from intercom.core.escaping import value
 from intercom.core.message import TOOL, canonical
 
 if TYPE_CHECKING:

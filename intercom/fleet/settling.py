@@ -10,8 +10,8 @@ from __future__ import annotations
 from intercom.bus.bus import Bus
 from intercom.bus.names import master_of
 from intercom.core.config import Config
-from intercom.core.display import named, value
 from intercom.core.errors import UnknownName
+from intercom.core.escaping import named, value
 from intercom.core.fleet_words import DECISIONS
 from intercom.core.message import USER
 from intercom.core.texts import one_line

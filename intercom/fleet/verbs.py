@@ -222,7 +222,7 @@ def worktree_set_status(
 
 def _tell(crew: Crew, what: str, lines: list[str]) -> None:
     """Say in the log what ended, and what was kept of it."""
-    from intercom.core.display import named
+    from intercom.core.escaping import named
     from intercom.store.log.announce import announce
 
     announce(crew.bus.config, "\n".join([f"{what}:", *(named("-", line).replace("-:", "-", 1) for line in lines)]))

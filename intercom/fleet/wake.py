@@ -16,8 +16,8 @@ import time
 from typing import Any, NamedTuple
 
 from intercom.bus.names import server_there
-from intercom.core.display import framed
 from intercom.core.errors import IntercomError, NotFound, ProgramMissing
+from intercom.core.escaping import framed
 from intercom.core.message import USER, age, canonical, new_id
 from intercom.fleet import commands, kept, observe
 from intercom.fleet.crew import Crew

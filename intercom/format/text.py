@@ -75,7 +75,7 @@ def _unquoted(match: re.Match[bytes]) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """Text on one line, as a header can hold it and reads it back; displaying it is the job of `core.display`."""
+    """Text on one line, as a header can hold it and reads it back; displaying it is the job of `core.escaping`."""
     return _CONTROL.sub(" ", text).replace("[", "(").replace("]", ")").strip()
 
 

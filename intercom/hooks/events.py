@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from intercom.core.display import value
+from intercom.core.escaping import value
 from intercom.core.patterns import lazy
 from intercom.fleet.programs import event as events
 from intercom.fleet.sessions import Sessions

@@ -17,7 +17,7 @@ def note_fault(config: Config | None, event: str, error: BaseException, root: st
     """Add a line to `.claude/local/.intercom/errors.log` if that folder exists, even if the settings are unreadable."""
     import traceback
 
-    from intercom.core.display import sentence
+    from intercom.core.escaping import sentence
     from intercom.system import host
 
     private = config.private if config is not None else _private(root)

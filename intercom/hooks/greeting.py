@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from intercom.core.display import value
+from intercom.core.escaping import value
 from intercom.core.message import USER
 
 if TYPE_CHECKING:

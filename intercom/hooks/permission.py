@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from intercom.core.display import named, sentence, value
 from intercom.core.errors import UsageError
+from intercom.core.escaping import named, sentence, value
 from intercom.core.fleet_words import DECISIONS, SHOWN, PermissionDecision
 from intercom.core.message import USER, epoch, new_id
 from intercom.core.texts import beginning

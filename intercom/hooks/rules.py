@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from intercom.core.display import value
 from intercom.core.errors import UsageError
+from intercom.core.escaping import value
 from intercom.core.fleet_words import Ruling
 from intercom.fleet.programs.event import ASKS, Ask, Event
 from intercom.hooks.deadline import RULES, WHOLE, Limit

@@ -13,8 +13,8 @@ from typing import Any
 
 from intercom.bus.bus import Bus
 from intercom.bus.names import master_of
-from intercom.core.display import escaped, named, value
 from intercom.core.errors import IntercomError
+from intercom.core.escaping import escaped, named, value
 from intercom.core.fleet_words import SHOWN
 from intercom.core.texts import beginning
 from intercom.fleet import observe

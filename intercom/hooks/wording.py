@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from intercom.core import contract, texts
-from intercom.core.display import framed, value, word, words
 from intercom.core.errors import brief
+from intercom.core.escaping import framed, value, word, words
 from intercom.core.message import HAND, MACHINE, Message, machine_of
 
 PAGE = 8_000  #: characters; agent programs move more than 10,000 into a file

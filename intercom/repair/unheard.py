@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from intercom.core.config import Config
 from intercom.core.digests import blake2b
-from intercom.core.display import value
+from intercom.core.escaping import value
 from intercom.core.message import (
     ALL,
     SYSTEM,

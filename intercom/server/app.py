@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from intercom.core.display import framed
 from intercom.core.errors import IntercomError, Refused, brief
+from intercom.core.escaping import framed
 from intercom.core.pace import NotNow
 from intercom.fleet.programs.known import SPAWN
 from intercom.server.bus_thread import BusThread

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from intercom.core import contract
-from intercom.core.display import word
+from intercom.core.escaping import word
 from intercom.core.message import HAND, MACHINE, UNPROVEN, Message
 from intercom.server.wire import result_text
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from intercom.core.display import escaped
+from intercom.core.escaping import escaped
 
 MAX_LINE = 64 << 20  #: bytes in one line
 PARSE_ERROR = -32700

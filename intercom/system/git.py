@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from intercom.core import xdg
-from intercom.core.display import value
 from intercom.core.errors import IntercomError
+from intercom.core.escaping import value
 from intercom.system import host, proc
 
 #: committer of saved worktrees; work must not be lost on a machine without a git identity

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from intercom.core.display import value
 from intercom.core.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
+from intercom.core.escaping import value
 from intercom.system import host
 from intercom.system.liveness import alive, started
 

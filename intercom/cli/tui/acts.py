@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.cli.tui.waits import Item, still
-from intercom.core.display import value
 from intercom.core.errors import IntercomError, Refused
+from intercom.core.escaping import value
 from intercom.core.fleet_words import PermissionDecision
 from intercom.core.message import USER, Message
 

@@ -24,13 +24,14 @@ from textual.widgets import OptionList, Static, TabbedContent
 
 from intercom.cli.tui import acts, dialogs
 from intercom.cli.tui.acts import Read
+from intercom.cli.tui.colours import shade
 from intercom.cli.tui.dialogs import Ask, Choose, Decide, Search, Show
 from intercom.cli.tui.frame import Frame
 from intercom.cli.tui.panels import Queue, Waits, Who
-from intercom.cli.tui.talk import Card, Talk, shade
+from intercom.cli.tui.talk import Card, Talk
 from intercom.cli.tui.waits import PERMISSION, QUESTION, Item
-from intercom.core.display import framed, sentence, value
 from intercom.core.errors import IntercomError
+from intercom.core.escaping import framed, sentence, value
 from intercom.core.fleet_words import PermissionDecision
 from intercom.core.message import KINDS
 

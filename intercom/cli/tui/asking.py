@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from textual.app import App
 
-from intercom.core.display import sentence
 from intercom.core.errors import IntercomError
+from intercom.core.escaping import sentence
 
 if TYPE_CHECKING:
     from intercom.cli.tui.source import Source

@@ -15,7 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from intercom.core.display import framed, value
+from intercom.core.escaping import framed, value
 
 READ = 0.7  #: seconds for which something must be on the screen before a key answers it
 _REST = 0.15  #: seconds without a key press before a search starts

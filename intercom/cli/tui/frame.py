@@ -23,14 +23,14 @@ from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static, TabbedContent, TabPane
 
 from intercom.cli.tui.asking import Asker
+from intercom.cli.tui.colours import SIXTEEN, own_colours
 from intercom.cli.tui.panels import Queue, Waits, Who
 from intercom.cli.tui.source import Picture, Source
 from intercom.cli.tui.talk import Talk
-from intercom.cli.tui.terminal import own_colours
 from intercom.cli.tui.waits import CONFLICT, MERGE, PERMISSION, QUESTION, UNVERIFIED, Item
 from intercom.core.config import Config
-from intercom.core.display import framed, sentence, value
 from intercom.core.errors import IntercomError
+from intercom.core.escaping import framed, sentence, value
 from intercom.core.fleet_words import IDLE, STUCK, WORKING
 from intercom.system import host
 
@@ -50,7 +50,6 @@ _HINTS = {
 }
 _NOTICED = 15.0  #: seconds for which a notice of the bus is shown
 _LEAVES = 3.0  #: seconds until a screen without a terminal ends, whatever it waits for
-_SIXTEEN = "ansi-dark"  #: the theme for terminals of 16 colours: it takes the terminal's own, and mixes none
 _PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
 
@@ -99,8 +98,8 @@ class Frame(Asker):
     def __init__(self, config: Config) -> None:
         own = own_colours()
         super().__init__(ansi_color=own or None)
-        if own and _SIXTEEN in self.available_themes:
-            self.theme = _SIXTEEN
+        if own and SIXTEEN in self.available_themes:
+            self.theme = SIXTEEN
         self._config = config
         self.source = Source(str(config.root), lambda: self.post_message(self.Changed()))
         self.picture: Picture | None = None

@@ -11,17 +11,14 @@ from textual.widgets.option_list import Option
 
 from intercom.cli.show import since
 from intercom.cli.tui.acts import Waiting
-from intercom.cli.tui.talk import colour_of, shade
+from intercom.cli.tui.colours import OF_GROUP, SIGNS, colour_of, shade
 from intercom.cli.tui.waits import CONFLICT, PERMISSION, QUESTION, UNVERIFIED, Item
-from intercom.core.display import sentence, value
-from intercom.core.fleet_words import DONE, ELSEWHERE, IDLE, NEEDS_YOU, STUCK, WORKING
+from intercom.core.escaping import sentence, value
+from intercom.core.fleet_words import ELSEWHERE
 
 if TYPE_CHECKING:
     from intercom.fleet.overview import Agent
 
-#: Each group's sign and colour: never only a colour.
-SIGNS = {NEEDS_YOU: "!", STUCK: "x", WORKING: "●", IDLE: "○", DONE: "✓", ELSEWHERE: "@"}
-_COLOUR = {NEEDS_YOU: "bold red", STUCK: "red", WORKING: "green", IDLE: "", DONE: "dim", ELSEWHERE: "dim"}
 _ASKS = {PERMISSION: "may I ", QUESTION: "asks ", UNVERIFIED: "not verified ", CONFLICT: "conflict "}
 
 
@@ -30,7 +27,7 @@ def agent_line(agent: Agent, width: int = 0) -> Text:
     from intercom.fleet.spending import in_words
 
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{SIGNS[agent.group]} ", shade(_COLOUR[agent.group]))
+    text.append(f"{SIGNS[agent.group]} ", shade(OF_GROUP[agent.group]))
     text.append(value(agent.name), f"bold {colour_of(agent.name)}")
     stands = " ".join(filter(None, (agent.state, since(agent.since) if agent.since else "")))
     text.append(f" {stands}" if agent.group != ELSEWHERE else "", "dim")
@@ -63,7 +60,7 @@ class Who(OptionList):
         for one in agents:
             group = one.group
             if group != shown:
-                head = Text().append(group, shade(f"underline {_COLOUR[group].replace('dim', '')}"))
+                head = Text().append(group, shade(f"underline {OF_GROUP[group].replace('dim', '')}"))
                 self.add_option(Option(head, disabled=True))
                 shown = group
             self.add_option(Option(agent_line(one, width), id=f"agent-{one.name}"))

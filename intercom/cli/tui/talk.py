@@ -6,8 +6,6 @@ A text can only draw inside its own card: it is made inert before markdown is pa
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,8 +16,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from intercom.cli.tui.colours import colour_of, shade
 from intercom.core.contract import ContractError, parse
-from intercom.core.display import framed, value
+from intercom.core.escaping import framed, value
 from intercom.core.message import SYSTEM, Message, epoch, local_stamp
 
 if TYPE_CHECKING:
@@ -34,19 +33,6 @@ _LAID_OUT = 0.3  #: seconds after which cards are laid out
 _MOST = 200  #: maximum number of cards held
 _LONGEST = 20_000  #: maximum characters of a body in a card
 _EMPTY = "No messages yet. w writes to the agent that is highlighted, ? tells the keys."
-_SHAPES = {"bold", "dim", "italic", "underline"}
-_COLOURS = ("cyan", "green", "yellow", "magenta", "bright_blue", "bright_cyan", "bright_green", "bright_magenta")
-
-
-def shade(style: str) -> str:
-    """A style; without its colour if NO_COLOR is set, since a grey shade would be unreadable."""
-    plain = os.environ.get("NO_COLOR") is not None
-    return " ".join(word for word in style.split() if word in _SHAPES) if plain else style
-
-
-def colour_of(name: str) -> str:
-    """A name's colour, the same everywhere; "" for none."""
-    return shade(_COLOURS[hashlib.sha256(name.encode("utf-8", "replace")).digest()[0] % len(_COLOURS)])
 
 
 def ticks(one: Ticked) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.core.contract import gist
-from intercom.core.display import named, value
+from intercom.core.escaping import named, value
 from intercom.core.fleet_words import SHOWN
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from datetime import datetime
 from typing import Any
 
 from intercom.bus.names import server_there
-from intercom.core.display import value
 from intercom.core.errors import CommandFailed, IntercomError, NotFound
+from intercom.core.escaping import value
 from intercom.core.fleet_words import DECISIONS, SessionState
 from intercom.core.texts import one_line
 from intercom.fleet import kept

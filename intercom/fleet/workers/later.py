@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from intercom.core.display import value
 from intercom.core.errors import IntercomError, Refused
+from intercom.core.escaping import value
 from intercom.fleet.crew import Crew
 from intercom.fleet.workers.plan import Plan, Ticket, tickets
 from intercom.store.log.announce import announce

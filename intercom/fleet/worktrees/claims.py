@@ -130,9 +130,9 @@ def check(
     except (IntercomError, OSError) as error:
         claim = done.claim(body, (), branch, commit)
         if not any(field in done.BOTH for field in wanted) and not claim.branch and not claim.commit:
-            return Found(task, claim, done.judge(wanted, claim, done.Facts()))
+            return Found(task, claim, done.problems(wanted, claim, done.Facts()))
         return Found(task, claim, (f"it could not be looked at: {error}",))
-    return Found(task, claim, done.judge(wanted, claim, facts))
+    return Found(task, claim, done.problems(wanted, claim, facts))
 
 
 def _checkout(root: Path, branch: str | None) -> Path | None:

@@ -161,7 +161,7 @@ class Worktrees:
         says = reported.commit if reported is not None and reported.branch in (None, branch) else None
         claim = done.Claim(branch=branch, commit=says or tree.head)
         facts = branches.facts(self._root, tree.path, claim, entry.base, self.declared())
-        if problems := done.judge(done.BOTH, claim, facts):
+        if problems := done.problems(done.BOTH, claim, facts):
             raise Refused(f"{entry.worker} is not done: {' '.join(problems)} Nothing was changed.")
         return branch
 

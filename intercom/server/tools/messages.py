@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.core.contract import KIND
-from intercom.core.display import sentence
 from intercom.core.errors import Refused
+from intercom.core.escaping import sentence
 from intercom.core.message import ALL, STATUS_CODES, TYPES_SHOWN, Message, check_type
 from intercom.core.signature import Arg
 from intercom.core.texts import edited

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from intercom.core.display import value
 from intercom.core.errors import StorageError
+from intercom.core.escaping import value
 from intercom.core.message import utc
 from intercom.store.state.tables import VERSION, steps_from
 from intercom.system import host

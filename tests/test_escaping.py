@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.core.display import escaped, framed, named, sentence, value, word, words
+from intercom.core.escaping import escaped, framed, named, sentence, value, word, words
 from tests import hostile
 
 anything = st.one_of(st.text(st.characters(codec=None)), hostile.values)
