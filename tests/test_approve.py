@@ -204,7 +204,7 @@ def test_a_screen_that_shows_another_command_than_the_hook_told(
         seen = Observation("worker-1", "blocked", crew.sessions.get("worker-1"), None, None, screen)
         monkeypatch.setattr(observe, "look", lambda *_: seen)
         if not answered:
-            with pytest.raises(Refused, match="its hook told"):
+            with pytest.raises(Refused, match="as its hook reported it"):
                 approve(crew, "worker-1", by="user", decision="allow", expect="touch made", timeout=0)
             return
         assert approve(crew, "worker-1", by="user", decision="allow", expect="touch made", timeout=0).answered

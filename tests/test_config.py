@@ -80,7 +80,7 @@ def test_a_home_or_a_temporary_folder_is_no_project(
 ) -> None:
     """No bus is made there unasked, and none that is there catches the projects below it."""
     env = {variable: os.fspath(place)}
-    with pytest.raises(Refused, match=r"a bus is not made there unasked, and nothing was opened\. .*--root DIR"):
+    with pytest.raises(Refused, match=r"no bus is made there unasked, and nothing was opened\. .*--root DIR"):
         load(environ=env)
     git(place, "init", "-q")  # a person's settings, kept in git
     with pytest.raises(Refused):

@@ -158,7 +158,7 @@ def test_a_done_is_checked_when_it_is_sent(pair: tuple[BareClient, BareClient, P
     says("uncommitted files: left over", branch="topic", commit=commit)
     (tree / "left over").unlink()
     git(tree, "branch", "empty", "main")
-    says("nothing that main has not", branch="empty", commit=git(tree, "rev-parse", "main"))
+    says("nothing that main does not have", branch="empty", commit=git(tree, "rev-parse", "main"))
     says("not the tip", branch="topic", commit=git(tree, "rev-parse", "main"))
     (row,) = master.call("intercomm_worktree_list")["worktrees"]
     assert (row["status"], row["checked"]["verified"]) == ("active", False)

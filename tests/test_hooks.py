@@ -512,9 +512,9 @@ def test_a_hook_that_stalls_gives_up_and_what_is_denied_is_denied(hooks: Hooks, 
     ask = {"session_id": "s1", "hook_event_name": "PermissionRequest", **TOUCH}
     removing = json.dumps({**ask, "tool_input": {"command": "rm x"}})
     cases = [
-        ("rules", "PermissionRequest", json.dumps(ask), "could not be asked"),
-        ("input", "PermissionRequest", None, "could not be asked"),
-        ("nothing", "PermissionRequest", "{", "could not be asked"),
+        ("rules", "PermissionRequest", json.dumps(ask), "could not be checked"),
+        ("input", "PermissionRequest", None, "could not be checked"),
+        ("nothing", "PermissionRequest", "{", "could not be checked"),
         ("files", "PermissionRequest", removing, "rule Bash(rm:*)"),
         ("files", "PermissionRequest", json.dumps(ask), ""),
         ("files", "Stop", json.dumps({"session_id": "s1"}), ""),

@@ -48,7 +48,7 @@ def test_messages_are_taken_over_once(project: Path, command: Command, first: bo
     assert command("import", "--dry-run").stdout.startswith("5 messages in ")
     done = command("import")
     assert "5 messages taken over" in done.stdout, done
-    assert "2 were not read there" in done.stdout
+    assert "2 had not been read there" in done.stdout
     with Bus.open(project) as bus:
         found = bus.history()
         assert [(one.sender, one.to, one.type, one.via) for one in found] == [

@@ -86,7 +86,7 @@ def test_it_is_left_and_comes_back(project: Path, server: tmux.Server) -> None:
     """An editor that fails, one that is not there, Ctrl-Z: each time all is drawn again; SIGTERM leaves no trace."""
     shell = Shell(server, project, EDITOR="false")
     shell.press("e")
-    shell.shows("the editor ended with 1", "Who", "hello there", "q quit")
+    shell.shows("the editor ended with status 1", "Who", "hello there", "q quit")
     shell.press("C-z")
     shell.shows("Stopped", "$ ")
     assert shell.taken() == "00"

@@ -326,7 +326,7 @@ def test_done_is_checked(root: Path) -> None:
     """The branch exists, the commit is its tip, the worktree is clean, something is new."""
     tree = worktree.add(root, "w").path
     sh(tree, "switch", "-qc", "topic")
-    assert "nothing that main has not" in contradictions(root, tree, "topic", sh(root, "rev-parse", "main"))[0]
+    assert "nothing that main does not have" in contradictions(root, tree, "topic", sh(root, "rev-parse", "main"))[0]
     first = commit(tree)
     assert contradictions(root, tree, "topic", first[:9]) == ()
     sh(root, "branch", "old", "main")

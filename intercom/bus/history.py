@@ -31,7 +31,7 @@ from intercom.system.files import joined, read_from, storage
 
 _TRIES = 20
 _COMPACT_TRIES = 3  #: few, because other writers wait meanwhile
-_UNDONE = "this is not done, or half of it"
+_UNDONE = "this is not done, or only half done"
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -71,7 +71,7 @@ def read(path: Path) -> list[Old]:
             rows = db.execute(f"SELECT {columns} FROM messages ORDER BY rowid").fetchall()  # noqa: S608  # our own words
             cursors = _cursors(db)
     except sqlite3.Error as error:
-        raise Refused(f"{path} is not a database that InterComm left ({error}); nothing was imported.") from error
+        raise Refused(f"{path} is not a database of InterComm ({error}); nothing was imported.") from error
     return [_old(row, cursors) for row in rows]
 
 

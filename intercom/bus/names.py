@@ -122,7 +122,7 @@ class Registry:
             return
         if row is not None:
             raise UnknownName(
-                f"{name!r} has signed off at {row.gone}; {said.rpartition('so ')[2]}. It must register again first."
+                f"{name!r} signed off at {row.gone}; {said.rpartition('so ')[2]}. It must register again first."
             )
         raise UnknownName(f"{given!r} {said}. {self._nearest(name, taking=taking)}")
 

@@ -99,7 +99,7 @@ def _make_log(config: Config, agents: Iterable[str]) -> bool:
     if config.log.exists():
         if not config.log.is_file():
             raise StorageError(
-                f"{config.log} is there but is not a file; no log was made. Move it away, then init again."
+                f"{config.log} is there but is not a file; no log was made. Move it away, then run init again."
             )
         return False
     first = fresh_log(config.machine, agents)

@@ -44,7 +44,7 @@ def _tell(left: list[aimfp.Need], *, waits: bool) -> None:
     for one in left:
         show.line(f"{one.name}: {one.says}" + (f". Do: {one.do}" if one.do and not one.ours else ""))
     if waits:
-        show.line("Nothing of it was set. To set it: intercom init --aimfp --yes")
+        show.line("Nothing was set. To set it: intercom init --aimfp --yes")
     elif not left:
         show.line("AIMFP has all that it needs here.")
 

@@ -45,13 +45,15 @@ def chosen(setup: Setup, names: Sequence[str]) -> tuple[list[Client], list[str]]
     """(the clients to set up: those named, else those in use; remarks about others). UsageError."""
     if names:
         if NONE in names and len(names) > 1:
-            raise UsageError("--client none goes alone; nothing was done.")
+            raise UsageError("--client none cannot be given with others; nothing was done.")
         return [known.client(name) for name in names if name != NONE], []
     found, said = [], []
     for client in known.clients():
         why = client.seen(setup, shutil.which)
         if why and client.user_only and not setup.user:
-            said.append(f"{client.title} ({why}) has no file of a project's: intercom init --client {client.name}")
+            said.append(
+                f"{client.title} ({why}) has settings only in your own files: intercom init --client {client.name}"
+            )
         elif why:
             found.append(client)
     return found, said

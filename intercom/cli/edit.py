@@ -116,7 +116,7 @@ def _run_editor(path: Path, line: int) -> None:
     try:
         words = host.split_words(wanted) or [host.EDITOR]
     except ValueError:
-        raise UsageError(f"EDITOR {wanted!r} has a quote that is not closed; nothing was sent.") from None
+        raise UsageError(f"EDITOR {wanted!r} has an unclosed quote; nothing was sent. Correct EDITOR.") from None
     name = Path(words[0]).stem
     if name in _PLUS_LINE:
         words.append(f"+{line}")
@@ -128,4 +128,4 @@ def _run_editor(path: Path, line: int) -> None:
     if code == 127:
         raise NotFound(f"the editor {words[0]!r} cannot be run; nothing was sent. Set EDITOR to one that is there.")
     if code:
-        raise NotFound(f"the editor ended with {code}; nothing was sent or changed. Your text is in {path}.")
+        raise NotFound(f"the editor ended with status {code}; nothing was sent or changed. Your text is in {path}.")

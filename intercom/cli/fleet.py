@@ -217,7 +217,7 @@ def worktree(
     worker: Annotated[str | None, Arg(help="whose; not for list")] = None,
     status: Annotated[str | None, Arg(help=f"for set-status: {', '.join(WORKTREE_STATUSES)}")] = None,
     *,
-    base: Annotated[str, Arg(help="add: what it begins at", metavar="BASE")] = "main",
+    base: Annotated[str, Arg(help="add: where it starts", metavar="BASE")] = "main",
     path: Annotated[str | None, Arg(help="add: where (default: beside the project)")] = None,
     branch: Annotated[str | None, Arg(help="set-status: the branch that carries the work")] = None,
     force: Annotated[bool, Arg(help="remove: also with unsaved work, kept under a git ref")] = False,
@@ -225,7 +225,7 @@ def worktree(
     """Create, list, mark or remove worktrees."""
     extra = worker if action == "list" else status if action != "set-status" else None
     if extra:
-        raise UsageError(f"intercom worktree {action} has no use for {extra!r}; nothing was done.")
+        raise UsageError(f"intercom worktree {action} does not take {extra!r}; nothing was done.")
     with crew_of(asked, makes=action == "add") as crew:
         by = asker(crew, f"worktree_{action}", {})
         if action == "list":

@@ -11,7 +11,7 @@ from intercom.fleet.programs.known import DEFAULT
 
 def hook(
     asked: Asked,
-    event: Annotated[str, Arg(help="as the agent program names it, or wait; others are let pass")],
+    event: Annotated[str, Arg(help="as the agent program names it, or wait; unknown ones are ignored")],
     *,
     program: Annotated[str, Arg(help="whose event it is", metavar="NAME")] = DEFAULT,
 ) -> int:

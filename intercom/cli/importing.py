@@ -35,5 +35,5 @@ def take(
     if done.messages:
         show.line("Their names are not proven, so none is an order. See them: intercom log")
     if done.unread:
-        show.line(f"{done.unread} were not read there, and wait for the name that they are to")
+        show.line(f"{done.unread} had not been read there, and wait for those they are for")
     return 0

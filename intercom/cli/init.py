@@ -116,7 +116,7 @@ def _facts(config: Config, report: InitReport | None) -> dict[str, Any]:
 
 def _tell(config: Config, report: InitReport, entry: dict[str, Any], *, connected: bool) -> None:
     """Print the result for a person."""
-    show.line(f"log     {report.log}" + ("" if report.created else " (was there, left as it is)"))
+    show.line(f"log     {report.log}" + ("" if report.created else " (already there; left as it is)"))
     show.line(f"agents  {', '.join(report.agents)} (and user, for people)")
     rule = {
         "added": "ignores .claude/local/ from now on (.gitignore)",

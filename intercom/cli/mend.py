@@ -76,7 +76,7 @@ def redact(asked: Asked, id: Id, *, yes: Annotated[bool, Arg(help="do not ask")]
             text = bus.versions(id)[-1]
             if not sys.stdin.isatty():
                 raise UsageError(
-                    "redact destroys a text for good; nothing was changed. Say --yes where nobody can be asked."
+                    "redact destroys a text for good; nothing was changed. Use --yes where nobody can be asked."
                 )
             show.message(text)
             if input("Destroy this text for good? [y/N] ").strip().lower() not in {"y", "yes"}:

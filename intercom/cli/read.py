@@ -17,7 +17,7 @@ def read(
     *,
     id: Annotated[str | None, Arg(help="who reads (default: you, `user`; in an agent's session that agent)")] = None,
     all: Annotated[bool, Arg(help="everything ID may see, read or not; marks nothing as read")] = False,
-    wait: Annotated[float | None, Arg(help="wait until there is a message, at most so long", metavar="SECONDS")] = None,
+    wait: Annotated[float | None, Arg(help="wait for a message, at most this long", metavar="SECONDS")] = None,
     thread: Thread = None,
     sender: Sender = None,
     type: Type = None,

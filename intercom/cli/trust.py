@@ -20,7 +20,7 @@ def trust(
         str | None, Arg(help="another machine, or the word `settings`; without it, list both", metavar="MACHINE")
     ] = None,
     *,
-    revoke: Annotated[bool, Arg(help="trust it no more")] = False,
+    revoke: Annotated[bool, Arg(help="stop trusting it")] = False,
 ) -> int:
     """Let another machine's orders, or the powers in the settings, count in this project."""
     from intercom.bus.trusting import SETTINGS
@@ -50,7 +50,7 @@ def _settings(asked: Asked, config: Config, *, revoke: bool) -> int:
         return 0
     for text in lines:
         show.line(f"  {text}")
-    said = "count no more" if revoke else "count from now on, until they change"
+    said = "no longer count" if revoke else "count from now on, until they change"
     show.line(f"These settings {said}." if lines else "Nothing in the settings needs trust.")
     return 0
 
@@ -63,11 +63,11 @@ def _machine(asked: Asked, config: Config, name: str, *, revoke: bool) -> int:
         show.json_line({"machine": found, "trusted": not revoke})
         return 0
     if revoke:
-        show.line(f"{found} is not trusted any more: what it sends still comes, and orders nothing.")
+        show.line(f"{found} is no longer trusted: what it sends still comes, but is never an order.")
         return 0
     show.line(f"{found} is trusted here: a task from master@{found} or user@{found} is an order.")
     if found not in (there := machines.others(config)):
-        show.note(f"there is no log of {found} here; there are those of {', '.join(there) or 'no other machine'}")
+        show.note(f"{found} has no log here; those that have one: {', '.join(there) or 'no other machine'}")
     return 0
 
 

@@ -30,7 +30,7 @@ def idents(outcome: str, **values: object) -> None:
     maybe_texts(outcome, **values)
     for name, value in values.items():
         if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-            raise UsageError(f"{name} is {value!r}, which is not a text that a message could have; {outcome}.")
+            raise UsageError(f"{name} is {value!r}, which cannot be a message's id; {outcome}.")
 
 
 def check_count(name: str, value: object, outcome: str, *, least: int) -> int:

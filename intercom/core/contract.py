@@ -126,7 +126,7 @@ def parse(body: str) -> Contract | None:
         return None
     found = _validate(raw)
     if said and _letters(said) != _letters(words(found)):
-        raise ContractError("the words of the task contract and its JSON differ, so that nobody knows which is meant")
+        raise ContractError("the task contract's words and its JSON differ, and nobody can tell which is meant")
     return found
 
 
@@ -142,9 +142,9 @@ def meant(message: Message, *, worker: bool) -> Contract | None:
         return found
     names = sum(name in message.body for name in _NAMES)
     if names >= 2 and (message.type == "task" or message.body.lstrip().startswith(("{", "[", "`"))):
-        raise ContractError("this reads like a task contract and is not one: the body must be its JSON and no more")
+        raise ContractError("this reads like a task contract but is not one: the body must be just its JSON")
     if worker and message.type == "task":
-        raise ContractError("this is a task without a task contract, as intercomm_assign makes one")
+        raise ContractError("this is a task without a task contract, which intercomm_assign would make")
     return None
 
 
@@ -180,7 +180,7 @@ def _validate(raw: dict[str, Any]) -> Contract:
         raise ContractError(f"task contract version {raw.get('v')!r} is not known; this is version {VERSION}")
     for field in ("role", "role_instructions"):
         if not isinstance(raw.get(field), str) or not raw[field].strip():
-            raise ContractError(f"task contract: {field} must be a text that is not empty")
+            raise ContractError(f"task contract: {field} must be text, and not empty")
     report = raw.get("reportBack")
     if not isinstance(report, list) or not all(isinstance(item, str) for item in report):
         raise ContractError("task contract: reportBack must be a list of texts")
@@ -203,7 +203,7 @@ def _target(raw: object) -> Target | None:
     if number is not None and type(number) is not int:
         raise ContractError("task contract: aimfp_target.id must be a whole number")
     if slug is not None and (not isinstance(slug, str) or not slug.strip()):
-        raise ContractError("task contract: aimfp_target.slug must be a text that is not empty")
+        raise ContractError("task contract: aimfp_target.slug must be text, and not empty")
     if number is None and slug is None:
         raise ContractError("task contract: aimfp_target needs an id or a slug")
     return Target(str(raw["type"]), number, slug)

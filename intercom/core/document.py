@@ -47,7 +47,7 @@ def toml(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"it is not valid TOML: {error}") from error
     except RecursionError as error:
-        raise ValueError("it is nested without end") from error
+        raise ValueError("it is nested too deeply") from error
     return found
 
 
@@ -58,7 +58,7 @@ def json(text: str | bytes) -> Any:
     try:
         return loads(text)
     except RecursionError as error:
-        raise ValueError("it is nested without end") from error
+        raise ValueError("it is nested too deeply") from error
 
 
 def _check(value: Any) -> None:

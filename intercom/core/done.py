@@ -92,7 +92,7 @@ def problems(wanted: Sequence[str], claim: Claim, facts: Facts) -> tuple[str, ..
         found.append(f"its worktree has uncommitted files: {_some(facts.dirty)}.")
     if not found and facts.changed is not None:
         if not facts.changed:
-            found.append(f"branch {claim.branch!r} has nothing that {facts.base} has not.")
+            found.append(f"branch {claim.branch!r} has nothing that {facts.base} does not have.")
         elif facts.tracking is not None and facts.tracking not in facts.changed:
             found.append(f"{facts.tracking} is not among what changed since {facts.base}: AIMFP has tracked nothing.")
     return tuple(found)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 ORDER = (
     "Take them in this order: verified ones first; of these, those that conflict neither with the base nor with "
-    "another that waits; of these, the one that has waited longest. Expected is what each comes to when all before "
-    "it are merged."
+    "another that waits; of these, the one that has waited longest. `expected` is what becomes of each once all those "
+    "before it are merged."
 )
 WAITING = ("done", "queued")  #: statuses of branches that wait to be merged
 

@@ -1,8 +1,7 @@
 """Owns the values that travel through Intercom: messages, instances, receipts, names, types, times.
 
-No I/O and no imports from the rest of the package but `errors`. Two vocabularies for the type of a
-message meet here: the *tag* is what stands in the log (`ASK`), the *type* is what tools and JSON
-say (`question`). `type_of` and `tag_of` are the only place that maps one to the other.
+No I/O. Two vocabularies for the type of a message meet here: the *tag* is what stands in the log (`ASK`), the *type*
+is what tools and JSON say (`question`). Only `type_of` and `tag_of` map one to the other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns patterns that are compiled on first use: a command needs few of them, and compiling all takes longer than it."""
+"""Owns patterns that are compiled on first use: a command needs few, and compiling all of them takes longer."""
 
 from __future__ import annotations
 

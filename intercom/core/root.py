@@ -52,7 +52,7 @@ def find(root: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Root:
     found = _unnamed(here, env, nobodys)
     if found.path in nobodys and not has_bus(found.path):
         raise Refused(
-            f"{found.path} is {nobodys[found.path]} and no project: a bus is not made there unasked, and nothing was "
+            f"{found.path} is {nobodys[found.path]}, not a project: no bus is made there unasked, and nothing was "
             f"opened. Change to the project's folder, or name it (--root DIR, INTERCOM_ROOT)."
         )
     return found

@@ -45,7 +45,7 @@ def check(worker: str, before: str, after: str) -> None:
         return
     if after == "removed":
         raise Refused(
-            f"the worktree of {worker} is there, so it is not removed; nothing was changed. "
+            f"the worktree of {worker} still exists, so it cannot be set to removed; nothing was changed. "
             "Remove it with intercomm_worktree_remove, or intercom worktree remove."
         )
     if before == "removed":

@@ -1,4 +1,4 @@
-"""Owns shortening texts for people and models, so that it shows that they were shortened."""
+"""Owns shortening texts for people and models, so that nobody takes the part for the whole."""
 
 from __future__ import annotations
 

@@ -72,4 +72,4 @@ def _one(name: str, check: Callable[[], Finding]) -> Iterator[Finding]:
     try:
         yield check()
     except (IntercomError, OSError) as error:
-        yield Finding(name, WRONG, f"it could not be looked at: {error}")
+        yield Finding(name, WRONG, f"it could not be checked: {error}")

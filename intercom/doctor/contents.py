@@ -60,7 +60,7 @@ def archive(config: Config) -> Finding:
     own = {segment.name for segment in Ledger(config).segments()}
     stray = [name for name in present if name not in own and name not in _OWN and not _theirs(config, name)]
     if stray:
-        says = f"{listed(stray)} in {config.archive} is nothing that Intercom wrote, and is not read"
+        says = f"{listed(stray)} in {config.archive} was not written by Intercom, and is not read"
         return Finding("archive", WARNING, says, "move it elsewhere")
     return Finding("archive", OK, f"{len(own)} segment{'' if len(own) == 1 else 's'}")
 

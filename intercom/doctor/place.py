@@ -53,7 +53,7 @@ def settings(config: Config) -> Finding:
             return wrong
     if unread:
         return Finding(
-            "settings", WARNING, f"nobody reads {listed(unread)} in {path}", "correct the name, or remove it"
+            "settings", WARNING, f"no such setting: {listed(unread)} in {path}", "correct the name, or remove it"
         )
     if held := config.withheld():
         return Finding("settings", WARNING, f"{consent.named(held)}: not in use here yet", "intercom trust settings")
@@ -99,7 +99,7 @@ def _rules(config: Config) -> Finding | None:
         silent += [rule for rule in found if not any(program.speaks(rule) for program in programs())]
     if not silent:
         return None
-    says = f"no call is ever meant by {', '.join(map(repr, silent))} under [permissions]"
+    says = f"no call can ever match {', '.join(map(repr, silent))} under [permissions]"
     return Finding("settings", WRONG, says, "write it as agent programs do: Bash(npm run:*), Edit(src/**) …")
 
 

@@ -85,7 +85,7 @@ def log(config: Config) -> Finding:
         if found and not found.behind:
             size = config.log.stat().st_size if config.log.exists() else 0
             return Finding("log", OK, f"{config.log.name} and the ledger agree ({size >> 10} KiB)")
-    says = "the log holds something else than the ledger: written, edited or deleted by hand, or lost"
+    says = "the log differs from the ledger: written, edited or deleted by hand, or lost"
     mode = config.section("repair").get("mode", "on")
     if mode != "on":
         return Finding(

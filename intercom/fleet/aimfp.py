@@ -109,14 +109,14 @@ def _needs(root: Path, base: str) -> Iterator[Need]:
     base = base if branch or base != BRANCH else "HEAD"
     for path, why, stops in (
         (TRACKING, "workers in worktrees would have no AIMFP project", True),
-        (".mcp.json", "sessions in worktrees have no servers by it", False),
+        (".mcp.json", "sessions in worktrees would lack its servers", False),
     ):
         found = ok(root, "cat-file", "-e", f"{base}:{path}")
         says = f"{path} is committed on {base}" if found else f"{path} is not committed on {base}: {why}"
         do = "" if found else f"git add {path} && git commit -m 'Add {os.path.basename(path)}'"
         yield Need(os.path.basename(path), found, says, do, stops=stops and not found)
     missing = unignored(root)
-    says = f"git does not ignore {', '.join(missing)}" if missing else "git ignores what AIMFP makes again"
+    says = f"git does not ignore {', '.join(missing)}" if missing else "git ignores what AIMFP regenerates"
     yield Need("ignore rules", not missing, says, "intercom init --aimfp" if missing else "", ours=True)
     kept = keeps_ours(root)
     says = "git keeps ours" if kept else "two branches conflict in it alone, whatever else they change"

@@ -136,12 +136,12 @@ def _through_hook(
     fitting = [one for one in open_ones if expect is None or matches(expect, one)]
     if not fitting:
         raise Refused(
-            f"{name} asks something else than {_short(expect or '')!r}; nothing was answered. It asks: "
+            f"{name} asks for something other than {_short(expect or '')!r}; nothing was answered. It asks: "
             f"{'; '.join(_words(one) for one in open_ones)}."
         )
     if len(fitting) > 1:
         raise Refused(
-            f"{name} asks {len(fitting)} things that fit; nothing was answered. Name one by its request id: "
+            f"{len(fitting)} requests of {name} fit; nothing was answered. Name one by its request id: "
             f"{', '.join(f'{one.id} ({_words(one)})' for one in fitting)}."
         )
     one = fitting[0]
@@ -254,7 +254,7 @@ def _by_keys(
         settling.note(crew, seen.name, text, by=by, denied=denied, request=request)
         raise Refused(f"{seen.name}'s screen changed while it was looked at; nothing was answered. Look again.")
     if came == keys.STAYS:
-        note = "the key was pressed, and the same dialog is there still, or again: look at it"
+        note = "the key was pressed, but the same dialog is still there, or there again: look at it"
         return Approved(True, decision, "keys", note=note)
     if not crew.sessions.open_requests(seen.name):
         crew.sessions.unblock(seen.name, "running" if decision == "allow" else "idle")
@@ -274,13 +274,13 @@ def _check(crew: Crew, name: str, dialog: Dialog, expect: str | None) -> None:
         )
     if not settling.agrees(crew, name, dialog):
         raise Refused(
-            f"{name}'s screen does not show the command that its hook told, such as where signs in it cannot be seen; "
-            f"nothing was answered. intercom attach {name} shows it."
+            f"{name}'s screen does not show the command as its hook reported it: it may hold characters "
+            f"that cannot be seen; nothing was answered. intercom attach {name} shows it."
         )
     names = {dialog.subject, f"{dialog.tool}({dialog.subject})", f"{dialog.tool}: {dialog.subject}", *dialog.paths}
     if not any(same(expect, text, dialog.columns) for text in names if text):
         raise Refused(
-            f"{name} asks something else than {_short(expect)!r}: {dialog.tool or dialog.kind} "
+            f"{name} asks for something other than {_short(expect)!r}: {dialog.tool or dialog.kind} "
             f"{_short(dialog.subject)!r}; nothing was answered."
         )
 

@@ -41,7 +41,7 @@ class Notebook:
         """StorageError for a person without a home folder."""
         folder = xdg.base(xdg.STATE, environ)
         if folder is None:
-            raise StorageError("there is no home folder to note in what you were told; set HOME or XDG_STATE_HOME.")
+            raise StorageError("no home folder, so what you were told cannot be noted; set HOME or XDG_STATE_HOME.")
         self._path = folder / "intercom" / "told.json"
         self._root = os.fspath(root)
 

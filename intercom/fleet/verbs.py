@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from intercom.fleet.worktrees.queue import Queue
     from intercom.fleet.worktrees.register import Entry
 
-Prefix = Annotated[str, Arg(help="names that begin so")]
+Prefix = Annotated[str, Arg(help="only names that begin with this")]
 Worker = Annotated[str, Arg(metavar="WORKER")]
 Seconds = Annotated[float, Arg(help="how long to wait", low=0, high=60, metavar="SECONDS")]
 FORCE = "also with unsaved work, which is kept under a git ref"
@@ -50,12 +50,12 @@ def spawn(
     *,
     prefix: Annotated[str, Arg(help="their names are PREFIX-1, PREFIX-2 …")] = "worker",
     perm_mode: Annotated[str, Arg(help="permission mode", words=PERMISSION_MODES)] = "acceptEdits",
-    claude_cmd: Annotated[str | None, Arg(help="how to call that program", metavar="CMD")] = None,
+    claude_cmd: Annotated[str | None, Arg(help="the command that starts that program", metavar="CMD")] = None,
     program: Annotated[str, Arg(help="the agent program", words=WORKERS)] = DEFAULT,
     headless: Annotated[bool, Arg("without a terminal", "without a terminal: its output is kept for attach")] = False,
     worktrees: Annotated[bool, Arg("a git worktree of its own for each")] = False,
     worktree_base: Annotated[
-        str, Arg(help="what they begin at; without a main, what is checked out", metavar="BASE")
+        str, Arg(help="where they start; without a branch main, what is checked out", metavar="BASE")
     ] = "main",
     bootstrap: Annotated[str | None, Arg("shell line to run in each new worktree", metavar="LINE")] = None,
     ready_timeout: Annotated[float, Arg(help="how long each may take", low=1, high=600, metavar="SECONDS")] = 20,
@@ -179,7 +179,7 @@ def teardown(
     found = end(crew, prefix, worktrees=worktrees, force=force)
     if found:
         _tell(crew, f"teardown by {by}", [one.told() for one in found])
-    return found, "" if found else f"No worker that a spawn started begins with {prefix!r}."
+    return found, "" if found else f"No spawned worker's name begins with {prefix!r}."
 
 
 def worktree_add(

@@ -74,7 +74,7 @@ _ITEM = lazy(rf"(?<=[\s,;])({NAME}):\s")
 _TOLD = lazy(rf"@?(?P<name>{NAME})[:,]")
 _CELLS = lazy(r"\s{0,9}\|\s{0,9}")
 _LINE = 300  #: characters of a line that are looked at
-_LETTERS = lazy(r"[^\W\d_\u3000-\u9fff\uac00-\ud7af]+")  # what has no blanks between words is no name
+_LETTERS = lazy(r"[^\W\d_\u3000-\u9fff\uac00-\ud7af]+")  # names are not written in scripts without blanks
 _START = r"(?<![A-Za-z0-9_.\u00c0-\u024f-])"
 _TYPE = r"(?:\s[\[(]?(?-i:[A-Z]{3,12})[\])]?)?"
 _CLOSED, _OPENED = rf"\s{{0,9}}[\])>*_`\"'~]{{0,3}}{_TYPE}\s{{0,9}}", r"\s{0,9}[\[(<*_`\"'~]{0,3}@?(?:(?:the|agent)\s)?"

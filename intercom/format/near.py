@@ -113,7 +113,7 @@ def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:
 
 
 def _is_mention(text: str, roster: Roster) -> bool:
-    """Whether a line mentions people that are no name, such as `@here`, or a name that is misspelt."""
+    """Whether a line mentions a group, such as `@here`, or a misspelt name."""
     found = _MENTION.match(text)
     if found is None or roster.known(found[1]) is not None:
         return False

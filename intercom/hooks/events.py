@@ -2,7 +2,7 @@
 
     begins   ready; who this is. Messages wait for the waiter: text here starts no turn.
     prompt   running; proves a wake by its nonce; all that is unread
-    calls    running with this tool; nothing is given: a tool that is refused takes it along
+    calls    running with this tool; nothing is delivered: it would be lost with a tool that is refused
     asks     blocked; see `permission`
     called   running; what was given before was seen; what is urgent
     asked    blocked

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.program import Program
 
 T = TypeVar("T")
-_UNASKED = "Denied: Intercom's deny rules of this project could not be asked. Do not try another way; say so to people."
+_UNASKED = "Denied: Intercom's deny rules of this project could not be checked. Do not try another way; tell people."
 
 
 def doubt(program: Program, event: str) -> str:

@@ -150,9 +150,9 @@ class _Reader(_Stream):
         except (ValidationError, RecursionError):
             known = raw.get("id")
             known = known if isinstance(known, str | int) and not isinstance(known, bool) else None
-            raise BadLine(INVALID_REQUEST, "Invalid request: no JSON-RPC 2.0 message", known) from None
+            raise BadLine(INVALID_REQUEST, "Invalid request: not a JSON-RPC 2.0 message", known) from None
         if isinstance(message, JSONRPCNotification) and "id" in raw and not message.method.startswith(_NOTES):
-            raise BadLine(INVALID_REQUEST, "Invalid request: the id must be a text or a whole number")
+            raise BadLine(INVALID_REQUEST, "Invalid request: the id must be a string or a whole number")
         if isinstance(message, JSONRPCRequest):
             self._desk.open.add(message.id)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":

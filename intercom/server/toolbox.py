@@ -89,8 +89,8 @@ TOOLS: tuple[Tool, ...] = (
     ),
     Tool(
         "intercomm_spawn",
-        "Start workers (Claude Code in tmux) side by side. Each joins the bus under its own name. Answers for each "
-        "whether it is ready, and why not.",
+        "Start workers side by side (by default Claude Code in tmux). Each joins the bus under its own name. Answers "
+        "for each whether it is ready, and why not.",
         verbs.spawn,
         on=ON_CREW,
         who=MASTER,

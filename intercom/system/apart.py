@@ -26,7 +26,7 @@ def apart(job: Callable[[Callable[[str], None]], None]) -> str:
     """
     fork, session = getattr(os, "fork", None), getattr(os, "setsid", None)
     if fork is None or session is None:
-        raise Refused("this system cannot go on with that after it has answered; nothing was started.")
+        raise Refused("this system cannot go on working once it has answered; nothing was started.")
     out, into = os.pipe()
     if fork() == 0:
         try:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from intercom.core.errors import StorageError
 from intercom.system import host
 
-_MOST = 1 << 30  # bytes that are read at once; a file with holes takes no room on the disk, but in memory
+_MOST = 1 << 30  # bytes that are read at once; a sparse file takes no room on disk, but does in memory
 _PIECE = 1024 * 1024  #: bytes per write
 
 
@@ -52,7 +52,7 @@ def make_private_folder(path: Path) -> None:
 def make_folder(path: Path, mode: int = 0o777, beside: Path | None = None) -> None:
     """Create `path`, with missing parents, if it does not exist. OSError.
 
-    What root makes belongs to whom the folder belongs that it is made in, or the one that it is made for (`beside`).
+    What root makes is given to the owner of the folder that it is made in, or of `beside`.
     """
     if path.is_dir():
         return
@@ -90,7 +90,7 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
 
 
 def check_regular(path: str | Path) -> None:
-    """OSError unless it is a regular file, as SQLite waits for a pipe. It is not opened: closing it would unlock it."""
+    """Raise OSError unless it is a regular file: SQLite would wait for a pipe. Closing it would unlock it."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")
 
@@ -196,7 +196,7 @@ def being_written(path: Path) -> bool | None:
 
 
 def whole(handle: int, offset: int = 0) -> bytes:
-    """All current bytes of an open file from `offset` on. OSError, also for more than could be worked with."""
+    """All current bytes of an open file from `offset` on. OSError, also if there are too many."""
     left = os.fstat(handle).st_size - offset
     if left > _MOST:
         raise OSError(errno.EFBIG, f"it has more than {_MOST >> 20} MiB")

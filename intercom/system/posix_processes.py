@@ -1,6 +1,6 @@
 """Owns looking at processes on Linux, macOS and other POSIX systems, through /proc or what the system has instead.
 
-And whom a process that root starts should run as.
+Also whom a program that root starts should run as.
 """
 
 from __future__ import annotations

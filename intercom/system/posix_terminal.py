@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def on_end(loop: asyncio.AbstractEventLoop, terminal: int, end: Callable[[int], None]) -> None:
     """Have the running loop call `end`, with an exit status, when this process is terminated or its terminal closed.
 
-    It may be called more than once. Handlers that are there for being stopped and continued go on to work.
+    It may be called more than once. Existing handlers of SIGTSTP and SIGCONT keep working.
     """
     import signal
     import threading
@@ -34,7 +34,7 @@ def on_end(loop: asyncio.AbstractEventLoop, terminal: int, end: Callable[[int], 
 
 
 def _hung_up(terminal: int) -> bool:
-    """Wait until a terminal is closed; whom it does not control, and who ignores SIGHUP, is told in no other way."""
+    """Wait until a terminal is closed: processes that it does not control or that ignore SIGHUP learn it only so."""
     import select
 
     poll = select.poll()

@@ -135,13 +135,13 @@ def feed(args: Sequence[str], data: bytes) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Within it, the keys that interrupt are only for the program in the terminal, which inherits nothing of that."""
+    """Within the block, keys that interrupt reach only the program in the terminal, which does not inherit this."""
     import signal
     import threading
 
     names = [name for name in ("SIGINT", "SIGQUIT") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
-        names = []  # only that one hears signals
+        names = []  # only the main thread handles signals
     before = [(getattr(signal, name), signal.signal(getattr(signal, name), lambda *_: None)) for name in names]
     try:
         yield

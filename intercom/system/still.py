@@ -25,7 +25,7 @@ def in_hand(path: Path) -> bool:
 
 
 def lately(path: Path) -> bool:
-    """Whether somebody wrote to the file so lately that they may not be done, wherever the system does not tell."""
+    """Whether somebody wrote to the file so recently that they may not have finished."""
     try:
         return abs(time.time() - path.stat().st_mtime) < PATIENCE
     except OSError:

@@ -190,7 +190,7 @@ def test_what_a_done_may_not_be(here: Made, crew: Crew) -> None:
 
     caught("does not name branch", "It is done.")
     git(tree, "switch", "-qc", "empty")
-    caught("nothing that main has not", f"branch: empty, commit: {base}")
+    caught("nothing that main does not have", f"branch: empty, commit: {base}")
     git(tree, "switch", "-qc", "source")
     (tree / "src" / "new.py").write_text("x = 1\n")
     git(tree, "add", "-A")

@@ -157,7 +157,7 @@ class Decide(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """The whole request."""
         with VerticalScroll() as box:
-            box.border_title = f"{self._title}: all of it. Space goes on; at its end a allows. Escape leaves"
+            box.border_title = f"{self._title}: all of it. Space scrolls; at the end, a allows. Escape leaves"
             yield Static(Text("\n".join(framed(self._text, ""))))
 
     def action_more(self) -> None:

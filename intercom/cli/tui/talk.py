@@ -32,7 +32,7 @@ _WINDOW = 50  #: messages fetched at a time
 _LAID_OUT = 0.3  #: seconds after which cards are laid out
 _MOST = 200  #: maximum number of cards held
 _LONGEST = 20_000  #: maximum characters of a body in a card
-_EMPTY = "No messages yet. w writes to the agent that is highlighted, ? tells the keys."
+_EMPTY = "No messages yet. w writes to the agent that is highlighted, ? shows the keys."
 
 
 def ticks(one: Ticked) -> str:

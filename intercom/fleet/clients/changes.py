@@ -102,7 +102,7 @@ _READ_ONLY = "it is read-only"
 
 
 def _kept_so(real: Path) -> bool:
-    """Whether somebody has said that nobody is to write this file; replacing it would work all the same."""
+    """Whether somebody made the file read-only; replacing it would work all the same."""
     try:
         return not real.stat().st_mode & 0o222
     except OSError:
@@ -110,7 +110,7 @@ def _kept_so(real: Path) -> bool:
 
 
 def _rid(text: str, former: Iterable[Part]) -> str:
-    """Without those that are still as we put them: what a person changed since is theirs."""
+    """The text without those parts that are still as we put them; what a person changed since is theirs."""
     for part in former:
         text = part.cut(text) if part.whole(text) else text
     return text

@@ -35,7 +35,7 @@ class Records:
         return self.project if path.is_relative_to(self._root) else self.user
 
     def former(self, setup: Setup) -> list[Setup]:
-        """The same set-up with each way in which Intercom was called before, as far as that is another."""
+        """The same set-up for each other way in which Intercom was called before."""
         ways = {str(way): way for way in (*self.project.ways, *self.user.ways)}.values()
         return [setup._replace(entry=one.entry, call=one.call) for one in ways if one != way_of(setup)]
 

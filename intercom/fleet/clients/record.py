@@ -29,7 +29,7 @@ class Recorded(NamedTuple):
 
 
 class Way(NamedTuple):
-    """How Intercom was called by what was put into the files."""
+    """How what we put into the files calls Intercom."""
 
     entry: dict[str, Any]  #: of the server
     call: list[str]  #: in a shell

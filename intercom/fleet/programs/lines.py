@@ -1,7 +1,7 @@
 """Owns reading the calls of models from transcripts of JSON lines, and token counts as Google's API has them.
 
-That API's counts are Gemini CLI's, and Qwen Code's, which began as a copy of it: what went in has what a cache had in
-it; what a model thought stands beside what came out, or is in it: only the total tells which.
+Gemini CLI and Qwen Code, which began as a copy of it, report such counts: input includes what came from a cache;
+thoughts stand beside output or are part of it, and only the total tells which.
 """
 
 from __future__ import annotations

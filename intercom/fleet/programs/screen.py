@@ -33,12 +33,11 @@ class Choice(NamedTuple):
 class Dialog(NamedTuple):
     """What is being asked.
 
-    `kind`: permission, trust, mcp_approval, bypass, api_key, login, theme, notes, plan, question,
-    elicitation or menu, or a name of its program's own for what
-    only that program asks. `subject` is the command, address, call, plan or server that it is about,
-    as shown (a long line is wrapped by the screen); `detail` what the model said about it.
-    `default` is the position of the choice that Enter takes. `text` is the whole dialog as it stands
-    on the screen, `columns` how wide it is (0: not known).
+    `kind`: permission, trust, mcp_approval, bypass, api_key, login, theme, notes, plan, question, elicitation or menu,
+    or a name of its program's own for what only that program asks. `subject` is the command, address, call, plan or
+    server that it is about, as shown (the screen wraps a long line); `detail` is what the model said about it.
+    `default` is the position of the choice that Enter takes. `text` is the whole dialog as it stands on the screen,
+    `columns` its width (0: not known).
     """
 
     kind: str
@@ -66,15 +65,13 @@ class Dialog(NamedTuple):
 class Screen(NamedTuple):
     """What a pane shows.
 
-    `state`: trust, mcp_approval, bypass, login (login, API key, theme, first-run notes), blocked (a
-    permission is asked for; `dialog` says which, or is None while it is about to appear), plan,
-    question, elicitation, menu, away, shell_mode, running, draft, ready (a fresh, empty box), idle (an
-    empty box after a turn), error (the same, the turn having failed; or a start that failed),
-    copy_mode, gone (the command has ended), unknown.
-    `draft` is the text in the input box, "" if it is empty, None where there is no box. `text` is what
-    stands there where nothing of it was recognised, so that a person can be shown it.
-    `mode` is the permission mode, "" where the footer does not tell. `reason` says more where
-    the state alone does not: the error, or why it is unknown. `under` is the state beneath copy mode.
+    `state`: trust, mcp_approval, bypass, login (login, API key, theme, first-run notes), blocked (a permission is asked
+    for; `dialog` says which, or is None while it is about to appear), plan, question, elicitation, menu, away,
+    shell_mode, running, draft, ready (a fresh, empty box), idle (an empty box after a turn), error (the same after a
+    turn that failed; or a start that failed), copy_mode, gone (the command has ended), unknown.
+    `draft` is the text in the input box, "" if it is empty, None if there is no box. `text` is the whole screen if it
+    was not recognised, so that a person can be shown it. `mode` is the permission mode, "" if the footer does not tell.
+    `reason` is the error, or why the state is unknown. `under` is the state beneath copy mode.
     """
 
     state: str

@@ -81,7 +81,7 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
 def _headless(plan: Plan, runs: Program) -> bool:
     """Whether to run without a terminal: as requested, or as the only way. UsageError."""
     if plan.headless and HEADLESS not in runs.forms:
-        raise UsageError(f"{runs.title} is not driven without a terminal; nothing was started. Leave headless out.")
+        raise UsageError(f"{runs.title} cannot be driven without a terminal; nothing was started. Leave headless out.")
     return plan.headless or runs.forms == (HEADLESS,)
 
 

@@ -131,7 +131,7 @@ def check(
         claim = done.claim(body, (), branch, commit)
         if not any(field in done.BOTH for field in wanted) and not claim.branch and not claim.commit:
             return Found(task, claim, done.problems(wanted, claim, done.Facts()))
-        return Found(task, claim, (f"it could not be looked at: {error}",))
+        return Found(task, claim, (f"it could not be checked: {error}",))
     return Found(task, claim, done.problems(wanted, claim, facts))
 
 

@@ -116,7 +116,7 @@ class Worktrees:
         stages.known(status)
         if branch is not None and not branches.is_branch(self._root, branch):
             raise Refused(
-                f"there is no branch {branch!r}; nothing was changed. Name one that is there, or none where it was "
+                f"there is no branch {branch!r}; nothing was changed. Name one that exists, or none if it was "
                 "deleted since."
             )
         self._check_step(entry, status, branch)

@@ -4,16 +4,14 @@ For our own messages the ledger decides: the last text there is current. Another
 file is all we have, so:
 
 - another text under the id of a message that we have from this file is that message, edited. Under the id of one
-from
-  elsewhere it means nothing: a message can only be changed in its own log.
+  from elsewhere it means nothing: a message can only be changed in its own log.
 - if an id occurs twice in the file, and the two differ in header or are not alike, somebody copied a block as a
   template for a new message: the second is that new message. The same holds for the id of any other message that we
   have, if neither header nor text match: its block was the template, or was typed over.
 - an entry without an id gets one derived from its content, so an edit changes it. It counts as the message that we
-had
-  from this file under the same header, with a time to the second, if that text is gone, the two are alike, and it is
-  in the same position; a message gone from elsewhere may have been compacted. The message then has the new id, as it
-  will after a rebuild, and keeps its number, its receipts and its older texts.
+  had from this file under the same header, with a time to the second, if that text is gone, the two are alike, and it
+  is in the same position; a message gone from elsewhere may have been compacted. The message then has the new id, as
+  it will after a rebuild, and keeps its number, its receipts and its older texts.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@
                             covers Grep and Glob
     WebFetch(domain:x.org)  this host; with `*.` before it those below it, `*` any. To deny, both in either case
 
-A deny rule matches if any part of a command, or any spelling of a path or address, does, and is read in each way in
-which it may have been meant; an allow rule with a
-pattern matches only a command that is one plain command, a path only if it and what it leads to match, and an
-address only if it is a plain one. Pure, but for asking the file system where a symbolic link leads.
+A deny rule is read in each way in which it may have been meant, and matches if any part of a command, or any spelling
+of a path or address, does. An allow rule with a pattern matches a command only if it is one plain command, a path only
+if it and what it leads to match, and an address only if it is a plain one. Pure, but for asking the file system where
+a symbolic link leads.
 """
 
 from __future__ import annotations

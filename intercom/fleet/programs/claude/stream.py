@@ -68,7 +68,7 @@ class Stream(Spoken):
         return session, "\n".join(prompts(str(path))) if path is not None else ""
 
     def turn(self, wire: Wire, session: str, text: str, over: Callable[[float | None], bool]) -> None:
-        """Nothing answers a prompt but what its turn says."""
+        """Send a prompt; nothing answers it but the turn's own messages."""
         wire.tell(_PROMPT, {"message": {"role": "user", "content": text}, "session_id": session})
         while not over(1.0):
             if wire.closed:
@@ -93,21 +93,21 @@ class Stream(Spoken):
         return None
 
     def ends(self, method: str, params: Json) -> bool:  # noqa: ARG002  # one session is all there is
-        """By its result, whatever that is."""
+        """Whether it is the turn's result, whatever that says."""
         return method == _RESULT
 
     def wants(self, method: str, params: Json) -> Json | None:
-        """What it would ask on its screen, beside its hook."""
+        """The tool call that it would ask about on its screen, beside its hook."""
         if method != _PERMISSION:
             return None
         return {"tool_name": str(params.get("tool_name")), "tool_input": params.get("input") or {}}
 
     def ours(self, params: Json) -> bool:  # noqa: ARG002
-        """It does not ask for those: its settings say so."""
+        """Never: its settings approve our tools."""
         return False
 
     def answer(self, params: Json, decision: PermissionDecision) -> Json:
-        """This once, as it was asked for."""
+        """The decision for this once."""
         if decision == "allow":
             return {"behavior": "allow", "updatedInput": params.get("input") or {}}
         return {"behavior": "deny", "message": _DENIED}

@@ -28,7 +28,7 @@ _OURS = re.compile(rf"{SERVER}__intercomm_[a-z_]+: .*", re.DOTALL)
 
 def prepare(_argv: Sequence[str], _start: Start, _write: Callable[[str, str], Path]) -> Prepared:
     """Not supported: it only runs without a terminal."""
-    raise UsageError("Cline is a worker without a terminal only; nothing was started.")
+    raise UsageError("Cline can be a worker only without a terminal; nothing was started.")
 
 
 def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:

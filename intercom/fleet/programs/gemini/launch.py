@@ -29,7 +29,7 @@ _TRUSTED = "GEMINI_CLI_TRUST_WORKSPACE=true"
 
 def prepare(_argv: Sequence[str], _start: Start, _write: Callable[[str, str], Path]) -> Prepared:
     """Not supported: it only runs without a terminal."""
-    raise UsageError("Gemini CLI is a worker without a terminal only; nothing was started.")
+    raise UsageError("Gemini CLI can be a worker only without a terminal; nothing was started.")
 
 
 def alone(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:

@@ -1,4 +1,4 @@
-"""Owns what Gemini CLI's chats tell of tokens, and where a chat lies.
+"""Owns reading token counts from Gemini CLI's chats, and finding a session's chat.
 
 Each reply is a message with its counts; it is written again with each result of a tool, and as a whole where the
 history is. What its subagents use stands in a folder beside, which has the session's id.

@@ -1,8 +1,8 @@
-"""Owns what opencode's database tells of tokens, and what it takes for their price.
+"""Owns reading token counts from opencode's database, and the prices that it puts on them.
 
 A transcript is the database and, behind a `#`, the session. Those that a session began, as for a subagent, belong to
-it. What went in has nothing of the caches in it, and what came out nothing of the reasoning. A price of 0 is none: the
-program has none for models that it does not know.
+it. Input excludes what came from caches, output excludes reasoning. A price of 0 means none: the program has none for
+models that it does not know.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns what Qwen Code's chats tell of tokens.
+"""Owns reading token counts from Qwen Code's chats.
 
 Each reply has a record of telemetry with its id, those of its subagents and of its own upkeep, too. Where there is
 none, the reply itself has the counts.
