@@ -255,6 +255,7 @@ def test_it_follows(bus: Bus, desk: Desk) -> None:
     assert desk.told()[1::2] == ["first", "second"]
 
 
+@pytest.mark.slow
 def test_in_the_master_s_server(bus: Bus, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A master's server tells it, where the settings have `[notify]`; whoever looks next tells it no more."""
     bus.send("user", "hello", sender="ann")

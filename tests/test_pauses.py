@@ -38,6 +38,7 @@ def _read(bus: Bus) -> list[str]:
     return bodies(bus.read("roo"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 20], ids=["the header", "the text"])
 def test_a_pause_in_what_is_appended(bus: Bus, first: int) -> None:
     """`cat >> log`: delivered once it is whole, or, where a line or more of it was, its rest is told as an edit."""

@@ -40,6 +40,7 @@ def test_what_is_no_database_is_overwritten(tmp_path: Path) -> None:
         assert reader.execute("SELECT x FROM t").fetchall() == [("new",)]
 
 
+@pytest.mark.slow
 def test_a_reader_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for, and not for ever; nothing is half there."""
     old, new = _database(tmp_path / "old", *"abc"), _database(tmp_path / "new", "new")

@@ -68,6 +68,7 @@ def torn(data: bytes, begin: int, end: int, text: str) -> Iterator[bytes]:
         yield data[:at].ljust(block, b"\0") + data[block:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["a tool's", "a person's", "edited"])
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_message_is_cut_anywhere(name: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,7 @@ async def read(app: Ui, pilot: Pilot[None], words: str) -> None:
     await until(pilot, lambda: words in told(app) and app.since_told() > dialogs.READ)
 
 
+@pytest.mark.slow
 def test_what_came_behind_something_else(project: Path, crew: Crew) -> None:
     """While something lay over it, or another tab was shown, nobody read it: its time begins once it is seen."""
     ident = crew.sessions.ask("worker-1", asks("make"), None)
@@ -163,6 +164,7 @@ def test_where_there_is_no_room_to_show_it(project: Path, crew: Crew) -> None:
     play(project, scene, (80, 8))
 
 
+@pytest.mark.slow
 def test_a_key_that_is_held_down(project: Path, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads nothing: a long request stays at its first page, and what comes next is left alone."""
     long = crew.sessions.ask("worker-1", asks("\n".join(f"echo {number}" for number in range(60))), None)
