@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from intercom import Bus
-from tests.people_kit import by_hand
+from tests.people_kit import bodies, by_hand
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "omega", "sigma", "tau")
 TOOL = "## [2026-01-12 {0}] ann → roo [INFO]\n<!-- intercom id=abcd{1:08} at=2026-01-12T{0}.000Z -->\n\n{2}\n\n---\n\n"
 TEXT = re.compile(r"N\d{4} [^\n]*")
+OK = "build {} ok, as the job on the server says"
 STAMP = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]")
 MARKS = (" (conflicted copy {})", ".sync-conflict-{}-ABC", " {}")
 
@@ -76,6 +79,15 @@ class Play:
             self.log.write_text(after, encoding="utf-8", newline=self._ends)
 
 
+@pytest.fixture
+def bus(project: Path) -> Iterator[Bus]:
+    """A bus with one agent."""
+    with Bus.open(project) as bus:
+        bus.add_agents(["ann", "roo"])
+        bus.config.folder.mkdir(parents=True, exist_ok=True)
+        yield bus
+
+
 @pytest.mark.parametrize("seed", range(25))
 @pytest.mark.parametrize("name", ["testbox", "other"])
 def test_a_log_and_copies_of_it(project: Path, name: str, seed: int) -> None:
@@ -93,3 +105,49 @@ def test_a_log_and_copies_of_it(project: Path, name: str, seed: int) -> None:
         bus.rebuild()
         assert [(message.seq, message.id, message.body) for message in bus.history()] == before, play.did
         assert bus.read("roo") == []
+
+
+@pytest.mark.parametrize("first", ["by hand", "archived", "a tool's", "in the copy"])
+@pytest.mark.parametrize("place", ["below", "above", "both sides"])
+def test_two_messages_under_one_header(bus: Bus, first: str, place: str) -> None:
+    """A copy holds a known message and another, much like it, under the same header: that one is new, once."""
+    log = bus.config.log
+    old, *new = (by_hand(OK.format(number)) for number in (41, 42, 43))
+    if first == "a tool's":
+        bus.send("roo", OK.format(41), sender="ann")
+        page = log.read_text(encoding="utf-8")
+        old = page[page.rindex("\n## [") + 1 :]
+        header = old[: old.index("\n")]
+        new = [f"{header}\n\n{OK.format(number)}\n\n---\n\n" for number in (42, 43)]
+    copy = log.with_name(f"{log.stem} 2.md")
+    where = copy if first == "in the copy" else log
+    where.write_text(old, encoding="utf-8")
+    os.utime(where, (1, 1))
+    assert bodies(bus.read("roo")) == [OK.format(41)]
+    if first == "archived":
+        bus.compact(0)
+    count = 2 if place == "both sides" else 1
+    above, below = (new[1:] if place == "both sides" else new[:1] if place == "above" else []), new[:1]
+    copy.write_text("".join([*above, old, *(below if place != "above" else [])]), encoding="utf-8")
+    os.utime(copy, (2, 2))
+    assert sorted(bodies(bus.read("roo"))) == [OK.format(42), OK.format(43)][:count]
+    before = [(message.seq, message.id, message.body) for message in bus.history()]
+    bus.rebuild()
+    assert [(message.seq, message.id, message.body) for message in bus.history()] == before
+    assert bus.read("roo") == []
+
+
+def test_a_text_that_was_told_from_a_copy_stays(bus: Bus) -> None:
+    """The log is emptied, and a copy has a text that nobody had seen; what is written into the log then is new, too."""
+    log = bus.config.log
+    copy = log.with_name(f"{log.stem} 2.md")
+    copy.write_text(by_hand(OK.format(41)), encoding="utf-8")
+    os.utime(copy, (1, 1))
+    assert bodies(bus.read("roo")) == [OK.format(41)]
+    log.write_text(by_hand(OK.format(42)), encoding="utf-8")
+    os.utime(log, (1, 1))
+    assert bodies(bus.read("roo")) == [OK.format(42)]
+    before = [(message.seq, message.id, message.body) for message in bus.history()]
+    assert len(before) == 2
+    bus.rebuild()
+    assert [(message.seq, message.id, message.body) for message in bus.history()] == before

@@ -64,10 +64,13 @@ class Machine(RuleBasedStateMachine):
         self.owed: set[int] = set()
         self.touched: set[int] = set()  # somebody may have meant to delete it
         self.got: dict[str, list[int]] = {reader: [] for reader in READERS}
+        self.texts: dict[str, list[str]] = {reader: [] for reader in READERS}
         self.copies: list[bytes] = []
         self.fences_broken = False  # then a fence that somebody opens may be what closes another
         self.clock = 0
         self.doubled: set[int] = set()  # pasted a second time
+        self.edited: set[int] = set()  # known, edited without an id, and nobody has looked since
+        self.twofold: set[int] = set()  # with a text in somebody's copy that nobody had seen; it may be a message apart
         self.damaged = False  # by a program, and nobody has looked since
         self.buses: list[Bus] = []
         self._open()
@@ -132,6 +135,7 @@ class Machine(RuleBasedStateMachine):
     def _seen(self) -> None:
         self.owed |= self.unseen
         self.unseen.clear()
+        self.edited.clear()
         self.damaged = False
 
     def _person(self) -> None:
@@ -167,11 +171,13 @@ class Machine(RuleBasedStateMachine):
             if message.sender == "system" or not found:
                 continue
             key = found[0]
-            assert key not in self.got[reader], f"⟦{key}⟧ came twice to {reader}"
+            assert message.body not in self.texts[reader], f"the same text of ⟦{key}⟧ came twice to {reader}"
+            assert key not in self.got[reader] or key in self.twofold, f"⟦{key}⟧ came twice to {reader}"
             assert self.messages[key].to in {reader, "all"}
             if self.messages[key].hand:
                 assert message.via == "hand"
             self.got[reader].append(key)
+            self.texts[reader].append(message.body)
         self._seen()
         for sender in SENDERS:
             keys = [k for k in self.got[reader] if self.messages[k].sender == sender and not self.messages[k].hand]
@@ -242,6 +248,10 @@ class Machine(RuleBasedStateMachine):
         if keys:
             match = keys[round(place * (len(keys) - 1))]
             data = self.data()
+            key = self._keys(match.group())
+            if any(entry.id is None and key <= self._keys(entry.raw) for entry in parse(data)):
+                self.edited |= key - self.unseen
+                self.twofold |= {one for one in key & self.unseen if any({one} <= self._keys(c) for c in self.copies)}
             self.save(data[: match.end()] + b" " + word.encode() + data[match.end() :])
 
     @rule(place=st.floats(0, 1), n=st.integers(1, 3))
@@ -289,6 +299,7 @@ class Machine(RuleBasedStateMachine):
         """An editor or an agent reads the file."""
         if not self.damaged:
             self.copies.append(self.data())
+            self.twofold |= self.edited & self._keys(self.data())
 
     @precondition(lambda self: self.copies)
     @rule(n=st.integers(0, 3), body=st.sampled_from([None, *BODIES]))
@@ -410,13 +421,16 @@ class Machine(RuleBasedStateMachine):
             assert not list(self.log.parent.glob(".*.tmp"))
 
     def _balance(self) -> None:
-        history = [int(k[0]) for m in self.bus.history() if m.sender != "system" and (k := KEY.findall(m.body))]
+        told = [m.body for m in self.bus.history() if m.sender != "system" and KEY.search(m.body)]
+        assert len({*told}) == len(told), "a text is twice in the history"
+        history = [int(KEY.findall(body)[0]) for body in told]
         listed = {int(k) for m in self.bus.missing() for k in KEY.findall(m.body)}
-        doubled = {key for key in history if history.count(key) > 1}
+        doubled = {key for key in history if history.count(key) > 1} - self.twofold
         assert not doubled, f"twice in the history: {doubled}"
         older = {int(k) for m in self.bus.history() for v in self.bus.versions(m.id) for k in KEY.findall(v.body)}
         assert self.owed <= older | listed, f"lost: {self.owed - older - listed}"
-        assert listed <= self.touched, f"hidden though nobody deleted them: {listed - self.touched}"
+        hidden = listed - self.touched - self.twofold
+        assert not hidden, f"hidden though nobody deleted them: {hidden}"
         for reader in READERS:
             mine = {key for key in self.owed if self.messages[key].to in {reader, "all"}}
             assert mine - set(self.got[reader]) <= listed, (

@@ -36,6 +36,21 @@ STORIES = {
         "-:1 10:00:01 roo: The branch is topic\n-:1 10:00:01 roo: The tests are green",
         "added, added",
     ),
+    "two messages of one second on one side of a conflict, one of them on the other, too": (
+        "",
+        "-:1 10:00:01 roo: build 41 ok\n-:2 10:00:01 roo: build 41 ok\n-:2 10:00:01 roo: build 42 ok",
+        "added, duplicate, added",
+    ),
+    "two messages of one second on one side of a conflict, one of them known": (
+        "a:h 10:00:01 roo: build 41 ok",
+        "-:1 10:00:01 roo: build 41 ok\n-:2 10:00:01 roo: build 41 ok\n-:2 10:00:01 roo: build 42 ok",
+        "unchanged a, duplicate a, added",
+    ),
+    "three messages of one second in a conflict": (
+        "a:h 10:00:01 roo: build 41 ok",
+        "-:1 10:00:01 roo: build 41 ok\n-:2 10:00:01 roo: build 42 ok\n-:2 10:00:01 roo: build 43 ok",
+        "unchanged a, added, added",
+    ),
     "one side of a conflict was cut off in the middle": (
         "a 10:00:01 roo: The build is green, go on\nb 10:00:02 roo: Good",
         "a:1 10:00:01 roo: The build is gr…\na:2 10:00:01 roo: The build is green, go on\nb 10:00:02 roo: Good",

@@ -182,8 +182,11 @@ def test_a_header_pasted_over_a_message_that_goes(bus: Bus) -> None:
     top, one, _, three = blocks(bus)
     save(bus, b"".join([top, one, one.replace(b"Which branch do I use?", b"The tests are green"), three]))
     assert bodies(bus.read("roo")) == ["The tests are green"]
-    assert bus.missing() == []  # it stands there, under the other's header
-    assert {m.body for m in bus.versions(second.id)} == {"The tests are green"}
+    if local_stamp(epoch(first.at)) == local_stamp(epoch(second.at)):
+        assert bus.missing() == []  # it stands there, under the other's header
+        assert {m.body for m in bus.versions(second.id)} == {"The tests are green"}
+    else:  # of different times they are different messages: one was deleted, the other is new
+        assert [m.id for m in bus.missing()] == [second.id]
     assert [m.body for m in bus.versions(first.id)] == ["Which branch do I use?"]
 
 

@@ -234,8 +234,10 @@ class Indexing:
             raise StorageError(f"cannot read {file.path}: {error.strerror}; nothing was read.") from error
         row = self._row(db, file)
         with held, storage(f"read {file.path}", "nothing was read"):
-            start = row.settled if digest_before(held, row.settled, whole=True) == row.proof else 0
             source = Source(row.src, False, *self.listing.origin(file.path))
+            # What is new in a copy shows only beside all that it has.
+            goes_on = not source.copy and digest_before(held, row.settled, whole=True) == row.proof
+            start = row.settled if goes_on else 0
             hold = young(held)
             read = partial(theirs, held, start, source, hold=hold)
             added, settled = add_source(db, source, read, reserved=numbers, fresh=start == 0)

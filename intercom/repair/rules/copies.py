@@ -6,8 +6,9 @@
    an id, stands in a conflict, was cut off, or has the same neighbour as the first, for then a whole stretch was
    pasted or merged: nobody says several things again in their order and to the letter. What a tool had sent, nobody
    types again: that is its double append, or a block whose id was stripped. Also, under one such header on two sides
-   of a git conflict are two texts of one message, even if nobody had seen either (the first counts). And where a copy
-   of what the archive holds was agreed to stand, what is similar under that header is that copy, edited.
+   of a git conflict are two texts of one message, even if nobody had seen either (the first counts), if each side has
+   one text under that header; two on one side are two messages. And where a copy of what the archive holds was agreed
+   to stand, what is similar under that header is that copy, edited.
 7. *A copy with a vaguer stamp* (`{DATE}`, no seconds) may well be a new "ok". It counts as a copy only if it was
    agreed to be one before, or the two stand on two sides of a git conflict. Otherwise it is new.
 8. *Exactly what a person had deleted* is that message back (an undo, a restored copy), whatever its stamp.
@@ -25,7 +26,8 @@ from intercom.repair.rules.values import Known, Reason, Verdict
 
 def copies_and_new(table: Table) -> None:
     """Rules 6 to 9: leaves no entry open."""
-    _other_side(table)
+    sides = _sides(table)
+    _other_side(table, sides)
     groups: dict[str, list[int]] = defaultdict(list)
     for f in table.open_found():
         groups[table.found[f].digest].append(f)
@@ -41,18 +43,23 @@ def copies_and_new(table: Table) -> None:
     for digest, fs in groups.items():
         _copies(table, fs, live[digest], told)
     _edited(table, told)
-    _two_sides(table)
+    _two_sides(table, sides)
     _new(table)
 
 
-def _other_side(table: Table) -> None:
+def _sides(table: Table) -> set[int]:
+    """The entries on the sides of a conflict that are the only text there under their exact header."""
+    texts: dict[tuple[int, Header], set[str]] = defaultdict(set)
+    sided = [f for f, one in enumerate(table.found) if one.side and one.header.exact]
+    for one in (table.found[f] for f in sided):
+        texts[one.side, one.header].add(one.digest)
+    return {f for f in sided if len(texts[table.found[f].side, table.found[f].header]) == 1}
+
+
+def _other_side(table: Table, sides: set[int]) -> None:
     """Treat two texts under one exact header on two sides of a conflict as versions of one message."""
-    held = {
-        table.found[f].header: k
-        for k, f in enumerate(table.holder)
-        if f != OPEN and table.found[f].side and table.found[f].header.exact
-    }
-    for f in table.open_found() if held else ():
+    held = {table.found[f].header: k for k, f in enumerate(table.holder) if f in sides}
+    for f in (f for f in table.open_found() if f in sides):
         k = held.get(table.found[f].header)
         if k is not None and table.sides_differ(f, table.holder[k]):
             table.copy(f, k)
@@ -124,16 +131,14 @@ def _edited(table: Table, told: Counter[str]) -> None:
             told[one.id] += 1
 
 
-def _two_sides(table: Table) -> None:
+def _two_sides(table: Table, sides: set[int]) -> None:
     """Apply rule 6 to an unseen message: its texts on the sides of a conflict are versions of one."""
     texts: dict[Header, list[int]] = defaultdict(list)
-    for f in table.open_found():
-        if table.found[f].side and table.found[f].header.exact:
-            texts[table.found[f].header].append(f)
+    for f in (f for f in table.open_found() if f in sides):
+        texts[table.found[f].header].append(f)
     for first, *others in texts.values():
-        if len({table.found[f].side for f in (first, *others)}) == 1 + len(others):
-            for f in others:
-                table.copy_of(f, first, version=table.found[f].digest != table.found[first].digest)
+        for f in others:
+            table.copy_of(f, first, version=table.found[f].digest != table.found[first].digest)
 
 
 def _new(table: Table) -> None:

@@ -19,6 +19,7 @@ from intercom.format import MARKER, MESSAGE, Entry, digest, hand_id
 from intercom.format.grammar import SECONDS
 from intercom.format.likeness import goes_on, similarity
 from intercom.format.record import is_systems_own
+from intercom.format.text import normal
 from intercom.store.index.control import Control, apply
 from intercom.store.index.revise import (
     ALIKE,
@@ -64,6 +65,7 @@ ID = Entry._fields.index("id") - _FIRST
 RCPT = 2 + Entry._fields.index("to") - _FIRST
 INBOX_AFTER = "INSERT OR IGNORE INTO inbox SELECT rcpt, seq FROM messages WHERE seq > ? AND instr(rcpt, ',') = 0"
 _MANY = 500  #: ids per query
+_VERSIONS = "SELECT body FROM versions WHERE id = ?"
 
 
 def _plain(entry: Entry, ident: str, source: Source) -> tuple[Any, ...]:
@@ -223,10 +225,11 @@ def _add_any(
     rows: list[tuple[Any, ...]] = []
     edited: list[tuple[str, Entry]] = []
     moved: list[tuple[int, int]] = []
-    stamps = {entry.stamp for ident, entry in named if entry.id is None and ident not in known} if source.copy else None
-    written = _Written(db, stamps) if stamps else None
+    new = {ident for ident, _ in named if ident not in known and ident not in reserved} if source.copy else ()
+    stamps = {entry.stamp for ident, entry in named if ident in new and entry.id is None}
+    written = _Written(db, stamps, set(known)) if stamps else None
     for ident, entry in named:
-        if written is not None and ident not in known and written.has(entry):
+        if written is not None and ident in new and written.has(entry):
             continue
         if ident in known:
             seq_, src, text = known[ident] or _UNSURE
@@ -295,27 +298,41 @@ def _add_new(
 
 
 class _Written:
-    """Our messages with certain stamps: a copy of our log may have them without ids, with older or newer texts."""
+    """Our messages with certain stamps: a copy of our log may have them without ids, with older or newer texts.
 
-    def __init__(self, db: sqlite3.Connection, stamps: set[str]) -> None:
-        self._bodies: dict[tuple[str, ...], list[str]] = {}
+    Each of them is at most one entry of the copy: that with its id, which is among those `present`, or one that is
+    much like it. A text that it has or had is known wherever it stands.
+    """
+
+    def __init__(self, db: sqlite3.Connection, stamps: set[str], present: set[str]) -> None:
+        self._bodies: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+        self._texts: set[tuple[str, ...]] = set()  # headers with texts, as formatters leave them
         self._at: dict[tuple[str, ...], int] = {}  # position of the last match: a copy keeps the order
-        for row in db.execute("SELECT stamp, sender, rcpt, tag, body FROM messages"):
+        self._taken = present
+        for row in db.execute("SELECT stamp, sender, rcpt, tag, id, body FROM messages"):
             if loaded(row[0]) in stamps:
-                *header, body = map(loaded, row)
-                self._bodies.setdefault(tuple(header), []).append(body)
+                *header, ident, body = map(loaded, row)
+                self._bodies.setdefault(tuple(header), []).append((ident, body))
+                texts = [body, *(loaded(old) for (old,) in db.execute(_VERSIONS, (row[4],)))]
+                self._texts.update((*header, normal(text)) for text in texts)
 
     def has(self, entry: Entry) -> bool:
         """Whether an entry of a copy is one of them."""
         if entry.id is not None:
             return False
         header = (entry.stamp, entry.sender, entry.to, entry.tag)
+        text = (*header, normal(entry.body))
+        if text in self._texts:
+            return True
         bodies, at = self._bodies.get(header, []), self._at.get(header, 0)
         exact = SECONDS.search(entry.stamp) is not None
         first = max(0, at - MANY // 2)
-        for place, body in enumerate(bodies[first : first + MANY], first):
-            if similarity(body, entry.body) >= ALIKE or (exact and goes_on(body, entry.body)):
+        for place, (ident, body) in enumerate(bodies[first : first + MANY], first):
+            alike = similarity(body, entry.body) >= ALIKE or (exact and goes_on(body, entry.body))
+            if alike and ident not in self._taken:
                 self._at[header] = place
+                self._taken.add(ident)
+                self._texts.add(text)
                 return True
         return False
 
