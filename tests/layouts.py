@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from intercom.system import host
+
 LAYOUTS = Path(__file__).parent / "cases" / "layouts"
 
 FACTS: dict[str, dict[str, Any]] = {
@@ -26,9 +28,11 @@ def having(key: str) -> list[str]:
 
 
 def put(layout: str, root: Path, *, moved: bool = False) -> Path:
-    """A project with this layout; where it was not `moved`, what it noted about inodes and links still holds."""
+    """A project with this layout, made here; where it was not `moved`, what it noted of inodes and links still holds."""
     folder = root / ".claude" / "local"
     shutil.copytree(LAYOUTS / layout / "local", folder)
+    with closing(sqlite3.connect(folder / ".intercom" / "state.db", isolation_level=None)) as db:
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('machine-id', ?)", (host.machine_id(),))
     if not moved:
         private = folder / ".intercom"
         renumber(private, agreed(private).partition(" ")[0])

@@ -104,6 +104,45 @@ def test_through_a_link(clone: Path) -> None:
     assert not (local / ".intercom").is_symlink()
 
 
+def test_in_a_submodule(clone: Path, tmp_path: Path) -> None:
+    """A private folder that is itself a repository, or lies in one, came with the clone as well."""
+    for inside in (".intercom", "."):
+        local, module = clone / ".claude" / "local", tmp_path / f"module{inside}"
+        shutil.copytree(local / inside, module)
+        git(module, "init", "-q")
+        git(module, "add", "-A", "-f")
+        git(module, "commit", "-q", "-m", "all")
+        outer = tmp_path / f"outer{inside}"
+        outer.mkdir()
+        git(outer, "init", "-q")
+        if inside == ".intercom":
+            shutil.copytree(local / "archive", outer / ".claude" / "local" / "archive")
+        add = "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(module)
+        git(outer, *add, str(Path(".claude", "local", inside)))
+        with Bus.open(outer) as bus:
+            assert "git tracks" in bus.notices[0]
+            assert bus.instances() == []
+
+
+@pytest.mark.parametrize("kind", ["--split-index", "--index-version=4", "--assume-unchanged", "--skip-worktree"])
+def test_any_index(clone: Path, kind: str) -> None:
+    """However git keeps its list of what it tracks, what is in it is found."""
+    words = [kind] if "index" in kind else [kind, ".claude/local/.intercom/state.db"]
+    git(clone, "update-index", *words)
+    with Bus.open(clone) as bus:
+        assert "git tracks" in bus.notices[0]
+
+
+def test_in_other_letters(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where names in other letters are the same file, git may track the folder under such a name."""
+    local = clone / ".claude" / "local"
+    git(clone, "mv", ".claude/local/.intercom", ".claude/local/.Intercom")
+    (local / ".Intercom").rename(local / ".intercom")
+    monkeypatch.setattr(os.path, "samefile", lambda one, other: str(one).lower() == str(other).lower())
+    with Bus.open(clone) as bus:
+        assert "git tracks" in bus.notices[0]
+
+
 @needs_root
 @pytest.mark.parametrize("name", ["", "state.db"])
 def test_another_users(project: Path, name: str) -> None:

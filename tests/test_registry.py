@@ -415,11 +415,15 @@ def test_front_matter_that_is_none(bus: Bus, text: bytes) -> None:
     assert bus.config.log.read_bytes() == text + b"\n# Log\n\n"
 
 
-def test_another_machine_of_this_name(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two machines that share a folder and a name: the second does nothing."""
+@pytest.mark.parametrize("said", ["another", "", None])
+def test_another_machine_of_this_name(bus: Bus, monkeypatch: pytest.MonkeyPatch, said: str | None) -> None:
+    """Two machines that share a folder and a name: the second does nothing. Nor where the folder does not say whose."""
     monkeypatch.setattr(registry, "_machine_id", lambda: "this")  # containers have none
     bus.register()
-    bus._state.set_meta("machine-id", "another")
+    with bus._state.transaction() as db:
+        db.execute("DELETE FROM meta WHERE key = 'machine-id'")
+    if said is not None:
+        bus._state.set_meta("machine-id", said)
     with Bus.open() as second:
         for act in (lambda: second.send("roo", "x", sender="roo"), lambda: second.read("roo"), second.register):
             with pytest.raises(Refused, match=r"another machine wrote .*, as 'testbox'.*init --machine testbox"):

@@ -273,9 +273,9 @@ class Registry:
 
 
 def other_machine(state: State) -> bool:
-    """Whether another machine has written this state."""
+    """Whether another machine has written this state; one that is in use and does not say which was not made here."""
     mine, theirs = _machine_id(), state.meta(_MACHINE)
-    return bool(mine) and theirs is not None and theirs != mine
+    return bool(mine) and theirs != mine and (theirs is not None or bool(state.instances()))
 
 
 def take_over(state: State) -> None:

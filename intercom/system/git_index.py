@@ -1,7 +1,8 @@
 """Owns one question: does git track a log? Real logs have been pushed to shared repositories by accident.
 
 Every command asks, so the answer must be cheap: the index is mapped and searched for `INTERCOM-`, and its entries
-are parsed only if that occurs (gitformat-index(5), versions 2 to 4). Git itself is not started.
+are parsed only if that occurs (gitformat-index(5), versions 2 to 4). Git itself is started only for an index that
+shares its entries with another file (`core.splitIndex`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from intercom.core.errors import IntercomError
 from intercom.core.patterns import lazy
 from intercom.system.files import opened
 
@@ -21,6 +23,8 @@ _POINTER, _CONFIG = 4096, 1024 * 1024  # bytes; of a `.git` file, of git's setti
 _HINT = b"INTERCOM-"
 _STAT = 40  #: bytes of an index entry before its object id
 _EXTENDED = 0x4000
+_SHARED = "sharedindex."
+_UNREADABLE = OSError, ValueError, IndexError, struct.error, IntercomError
 
 
 def tracked(root: Path) -> list[str]:
@@ -36,27 +40,40 @@ def tracked(root: Path) -> list[str]:
     try:
         return [
             os.fsdecode(path)
-            for path in _entries(_git_dir(git))
+            for path in _entries(folder)
             if path.startswith(prefix) and _LOG.match(path, len(prefix))
         ]
-    except (OSError, ValueError, IndexError, struct.error):
+    except _UNREADABLE:
         return []  # no index yet, or a format that we do not know
 
 
 def tracked_in(folder: Path) -> set[str]:
-    """What git tracks below a folder, links followed, relative to that folder. Never raises."""
-    real = os.path.realpath(folder)
-    for above in Path(real).parents:
+    """What git tracks below a folder, links followed, relative to that folder. Never raises.
+
+    The folder may itself be a repository, brought as a submodule.
+    """
+    real = Path(os.path.realpath(folder))
+    for above in (real, *real.parents):
         git = above / ".git"
         if git.exists():
-            prefix = _as_git(os.path.relpath(real, above)) + b"/"
-            hint = os.fsencode(os.path.basename(real)) + b"/"
+            inside = os.path.relpath(real, above)
+            prefix = b"" if inside == "." else _as_git(inside) + b"/"
+            hint = prefix and os.fsencode(real.name) + b"/"
+            flags = re.IGNORECASE if _any_case(real) else re.NOFLAG
+            below = re.compile(re.escape(prefix), flags)
             try:
-                found = [path for path in _entries(_git_dir(git), hint) if path.startswith(prefix)]
-            except (OSError, ValueError, IndexError, struct.error):
+                return {os.fsdecode(path[len(prefix) :]) for path in _entries(above, hint, flags) if below.match(path)}
+            except _UNREADABLE:
                 break  # no index yet, or a format that we do not know
-            return {os.fsdecode(path[len(prefix) :]) for path in found}
     return set()
+
+
+def _any_case(folder: Path) -> bool:
+    """Whether the folder is found under a name in other letters, too: git may have created it under such a name."""
+    try:
+        return os.path.samefile(folder, folder.with_name(folder.name.swapcase()))
+    except OSError:
+        return False
 
 
 def _as_git(path: str) -> bytes:
@@ -72,12 +89,18 @@ def _git_dir(git: Path) -> Path:
         return git.parent / file.read(_POINTER).decode().removeprefix("gitdir:").strip()
 
 
-def _entries(git_dir: Path, hint: bytes = _HINT) -> Iterator[bytes]:
-    """All paths of the index if any of them could contain `hint`; version 4 stores paths compressed."""
+def _entries(root: Path, hint: bytes = _HINT, flags: re.RegexFlag = re.NOFLAG) -> Iterator[bytes]:
+    """All paths that the repository at `root` tracks if any could contain `hint`; version 4 stores paths compressed."""
+    git_dir = _git_dir(root / ".git")
+    if any(name.startswith(_SHARED) for name in os.listdir(git_dir)):
+        from intercom.system.git import git
+
+        yield from (os.fsencode(path) for path in git(root, "ls-files", "-z").out.split("\0") if path)
+        return
     with opened(git_dir / "index") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as index:
-        if index.find(hint) < 0 and index[4:8] != b"\0\0\0\4":
-            return
-        yield from _paths(index, _id_size(git_dir))
+        found = re.search(re.escape(hint), index, flags) if flags else index.find(hint) >= 0
+        if found or index[4:8] == b"\0\0\0\4":
+            yield from _paths(index, _id_size(git_dir))
 
 
 def _id_size(git_dir: Path) -> int:
