@@ -28,7 +28,7 @@ def having(key: str) -> list[str]:
 
 
 def put(layout: str, root: Path, *, moved: bool = False) -> Path:
-    """A project with this layout, made here; where it was not `moved`, what it noted of inodes and links still holds."""
+    """A project with this layout, made here; not `moved`, what it noted of inodes and links still holds."""
     folder = root / ".claude" / "local"
     shutil.copytree(LAYOUTS / layout / "local", folder)
     with closing(sqlite3.connect(folder / ".intercom" / "state.db", isolation_level=None)) as db:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from intercom import Bus, cli
 from intercom.cli import completion
 from intercom.core.config import load
 from intercom.core.errors import StorageError, UsageError
+from intercom.hooks.faults import note_fault
+from intercom.system.files import replace
 
 _TYPED = "## [2026-01-12 10:00:00] zoo -> roo [INFO]\n\n{}\n\n---\n\n"
 
@@ -73,6 +77,51 @@ def test_a_pipe_where_a_file_of_ours_should_be(project: Path, name: str) -> None
     os.mkfifo(path)
     with Bus.open(project) as bus, pytest.raises(StorageError, match=f"{path.name}: it is not a regular file; nothing"):
         bus.send("roo", "never", sender="claude-code")
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """The block waits for nothing: it would be ended by an error."""
+
+    def late(*_: object) -> None:
+        raise AssertionError("it waits")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("name", [".git", ".git/commondir", ".gitignore", ".claude/local/.intercom/errors.log"])
+def test_a_pipe_beside_ours(project: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where git's files or a list of errors should be: commands and hooks do not wait for it."""
+    with Bus.open(project) as bus:
+        bus.register("worker")
+    path = project / name
+    if name != ".git":
+        (project / ".git").mkdir()
+    os.mkfifo(path)
+    with at_once():
+        assert cli.main(["send", "worker-1", "arrives"]) == 0
+        assert cli.main(["init", "--client", "none"]) == (name == ".gitignore")
+        cli.main(["doctor"])
+        said = capsys.readouterr()
+        assert cli.main(["read", "--id", "worker-1"]) == 0
+        note_fault(load(project), "Stop", ValueError("x"))
+    assert "arrives" in capsys.readouterr().out
+    assert name != ".gitignore" or (".gitignore" in said.err and ".gitignore: it is not a regular file" in said.out)
+
+
+def test_a_link_where_a_draft_goes(project: Path, tmp_path: Path) -> None:
+    """A repository can bring links under the names of drafts, for any number of a process: none is written to."""
+    there = tmp_path / "somebodys"
+    there.write_text("theirs")
+    (project / f".x.{os.getpid()}.tmp").symlink_to(there)
+    replace(project / "x", b"ours")
+    assert (there.read_text(), (project / "x").read_text()) == ("theirs", "ours")
 
 
 @pytest.mark.parametrize("name", [".intercom/state.db", ".intercom/index2.db"])

@@ -21,7 +21,7 @@ from intercom.store.log.template import fresh_log
 from intercom.store.private import mark, set_aside
 from intercom.store.state.db import State
 from intercom.system import host
-from intercom.system.files import make_private_folder, replace, storage
+from intercom.system.files import make_private_folder, read_from, replace, storage
 from intercom.system.git_index import tracked
 
 IGNORE_RULE = ".claude/local/"
@@ -114,9 +114,8 @@ def _ignore(root: Path, lines: str) -> str:
     """Add the ignore rule to the root's .gitignore, unless a rule covers it already."""
     path = root / ".gitignore"
     with storage(f"write {path}", "git does not ignore the log yet"):
-        try:
-            present = path.read_bytes()
-        except FileNotFoundError:
+        present = read_from(path)
+        if present is None:
             if not any((folder / ".git").exists() for folder in (root, *root.parents)):
                 return ""
             present = b""

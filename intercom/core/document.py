@@ -20,13 +20,13 @@ _QUOTED = lazy(r"""#.*|"[^"\n]*"|'[^'\n]*'""")
 _DEEP = lazy(rf"(?:\.[^.\n]*){{{_DOTS + 1}}}")
 
 
-def text_of(path: Path, most: int = MOST) -> str:
+def text_of(path: Path, most: int = MOST, *, errors: str = "strict") -> str:
     """The text of a regular file of at most `most` bytes. OSError for anything else; UnicodeDecodeError.
 
     Never blocks, whatever is at `path` (a pipe, a device).
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(handle, encoding="utf-8") as file:
+    with open(handle, encoding="utf-8", errors=errors) as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")

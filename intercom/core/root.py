@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from intercom.core.document import text_of
 from intercom.core.errors import Refused, UsageError
 from intercom.core.patterns import lazy
 
@@ -159,20 +160,25 @@ def git_common_parent(folder: Path) -> Path | None:
     if folder.name != ".git" and _is_bare(folder):
         return _bare_root(folder)
     try:
-        pointer = dot_git.read_text(encoding="utf-8", errors="surrogateescape")
+        pointer = _text(dot_git)
     except OSError:
         return None
     if not pointer.startswith("gitdir:"):
         return None
     git_dir = folder / pointer[len("gitdir:") :].strip()
     try:
-        shared = (git_dir / "commondir").read_text(encoding="utf-8", errors="surrogateescape").strip()
+        shared = _text(git_dir / "commondir").strip()
     except OSError:
         return folder
     common = (git_dir / shared).resolve()
     if tree := _work_tree(common):
         return tree
     return common.parent if common.name == ".git" or not _is_bare(common) else _bare_root(common)
+
+
+def _text(path: Path) -> str:
+    """What stands in a file of git's. OSError."""
+    return text_of(path, errors="surrogateescape")
 
 
 def spare_folder(root: Path) -> Path | None:
@@ -186,12 +192,12 @@ def spare_folder(root: Path) -> Path | None:
 def _git_directory(root: Path) -> Path:
     """The common git directory that a `.git` file points to; `root` itself (which is not one) without such a file."""
     try:
-        pointer = (root / ".git").read_text(encoding="utf-8", errors="surrogateescape")
+        pointer = _text(root / ".git")
         git_dir = root / pointer.removeprefix("gitdir:").strip()
     except OSError:
         return root
     try:
-        shared = (git_dir / "commondir").read_text(encoding="utf-8", errors="surrogateescape").strip()
+        shared = _text(git_dir / "commondir").strip()
     except OSError:
         return git_dir
     return (git_dir / shared).resolve()
@@ -205,7 +211,7 @@ def _work_tree(common: Path) -> Path | None:
     if common.name == ".git":
         return None
     try:
-        text = (common / "config").read_text(encoding="utf-8", errors="surrogateescape")
+        text = _text(common / "config")
     except OSError:
         return None
     found = _WORK_TREE.search(text)
@@ -225,7 +231,7 @@ def _is_bare(folder: Path) -> bool:
     if not (folder / "HEAD").is_file() or not (folder / "objects").is_dir() or not (folder / "refs").is_dir():
         return False
     try:
-        config = (folder / "config").read_text(encoding="utf-8", errors="surrogateescape")
+        config = _text(folder / "config")
     except OSError:
         return False
     return re.search(r"^[ \t]*bare[ \t]*=[ \t]*true", config, re.MULTILINE | re.IGNORECASE) is not None

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from intercom.core import consent
 from intercom.core.config import Config
-from intercom.core.errors import IntercomError
+from intercom.core.errors import IntercomError, StorageError
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.fleet.programs.known import programs
 from intercom.store.log.ledger import Ledger
 from intercom.system import git, host, proc
+from intercom.system.files import read_from
 from intercom.system.git_index import tracked
 
 #: file systems whose locks and syncs may not hold for other machines or the server
@@ -22,6 +23,7 @@ NETWORK = re.compile(
     r"|fuse\.(?:sshfs|rclone|s3fs|gcsfuse|davfs2?|glusterfs|vmhgfs-fuse|ceph.*|goofys|curlftpfs)"
 )
 MEMORY = ("tmpfs", "ramfs")
+_PATIENCE = 10.0  #: seconds for git to say whether it ignores the log
 _SYNCED = re.compile(r"(?i:dropbox|onedrive.*|google ?drive.*|mobile documents|nextcloud|owncloud|pclouddrive)")
 _SYNC_MARKS = (".stfolder", ".dropbox", ".sync_root", ".owncloudsync.log")
 
@@ -226,8 +228,11 @@ def ignored(config: Config) -> Finding:
     if not any((one / ".git").exists() for one in (config.root, *config.root.parents)):
         return Finding("ignore rule", OK, "not needed: this is not a git repository")
     try:
-        if git.ok(config.root, "check-ignore", "--quiet", ".claude/local/x"):
+        read_from(config.root / ".gitignore")  # git would wait for a pipe
+        if not git.git(config.root, "check-ignore", "--quiet", ".claude/local/x", check=False, timeout=_PATIENCE).code:
             return Finding("ignore rule", OK, "git ignores .claude/local/")
+    except StorageError as error:
+        return Finding("ignore rule", WRONG, str(error).partition(";")[0], "move it away")
     except IntercomError as error:
         return Finding("ignore rule", WARNING, f"git could not be asked: {error}", proc.INSTALL["git"])
     says = "git does not ignore .claude/local/; the log could be committed by accident"

@@ -21,7 +21,7 @@ from intercom.store.index import Index
 from intercom.store.log.checkpoint import quick
 from intercom.store.log.log import Log
 from intercom.store.state.db import State
-from intercom.system.files import check_regular
+from intercom.system.files import check_regular, opened
 
 _RECENT = 7 * 86_400.0  #: seconds; older faults are not reported
 _LAST = 3  #: how many faults are shown
@@ -148,7 +148,7 @@ def faults(config: Config) -> Finding:
 def _tail(path: Path) -> list[str]:
     """The last lines of a file."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from intercom.core import aimfp
 from intercom.core.aimfp import BRANCH, DRIVER, IGNORE, MARKER, TRACKING, used
 from intercom.system import host
-from intercom.system.files import make_folder, opened
+from intercom.system.files import make_folder, opened, read_from
 
 _SELF_IGNORED = b"# made by Intercom; AIMFP looks whether intercomm.db is here\n*\n"
 
@@ -170,7 +170,7 @@ def prepare(root: Path) -> None:
 
 def _append(path: Path, lines: list[str]) -> None:
     """Append lines to a text file, with its own line ends."""
-    present = path.read_bytes() if path.exists() else b""
+    present = read_from(path) or b""
     newline = b"\r\n" if b"\r\n" in present else b"\n"
     joint = newline if present and not present.endswith(b"\n") else b""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND

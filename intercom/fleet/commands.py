@@ -19,6 +19,7 @@ from intercom.fleet.crew import Crew
 from intercom.fleet.programs import known
 from intercom.fleet.sessions import SessionRow
 from intercom.system import proc
+from intercom.system.files import append
 
 LINE = "[intercom] There is a new message for you. If it is not below, call intercomm_read."
 _LOG = "wake.log"  #: in the private folder: output of the last command
@@ -54,8 +55,7 @@ def of_program(crew: Crew, row: SessionRow, text: str) -> Callable[[], object] |
 
 
 def _append(path: Path, line: str) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    append(path, f"{line}\n".encode())
 
 
 def prompt(crew: Crew, row: SessionRow, said: str) -> str | None:

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from intercom.core.config import Config
-from intercom.system.files import replace
+from intercom.core.document import text_of
+from intercom.system.files import opened, replace
 from intercom.system.liveness import alive, started
 from intercom.system.proc import Process
 
 FOLDER = "workers"  #: in the private folder: the files of all workers
 ENDS = ("keep", "keeper", "out", "err")  #: suffixes of the files that this module owns
+
+_MOST = 16 * 1024 * 1024  # bytes; a longer output is looked at no further
 
 
 class Kept(NamedTuple):
@@ -44,7 +47,7 @@ def path_of(config: Config, name: str, end: str) -> Path:
 def kept(config: Config, name: str) -> Kept | None:
     """The stored record of a worker, None if there is none."""
     try:
-        return Kept(**json.loads(path_of(config, name, "keep").read_text("utf-8", "surrogateescape")))
+        return Kept(**json.loads(text_of(path_of(config, name, "keep"), errors="surrogateescape")))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -52,7 +55,7 @@ def kept(config: Config, name: str) -> Kept | None:
 def keeper(config: Config, name: str) -> Process | None:
     """The process that keeps the worker; None if there is none, or it is gone."""
     with suppress(OSError, ValueError):
-        pid, since = path_of(config, name, "keeper").read_text("ascii").split()
+        pid, since = text_of(path_of(config, name, "keeper")).split()
         if alive(int(pid), since):
             return Process(int(pid), since)
     return None
@@ -60,13 +63,13 @@ def keeper(config: Config, name: str) -> Process | None:
 
 def note_keeper(config: Config, name: str) -> None:
     """Record this process as the worker's keeper."""
-    path_of(config, name, "keeper").write_text(f"{os.getpid()} {started(os.getpid())}\n", "ascii")
+    replace(path_of(config, name, "keeper"), f"{os.getpid()} {started(os.getpid())}\n".encode("ascii"))
 
 
 def output(config: Config, name: str, place: int = 0) -> tuple[int, str] | None:
     """Output from offset `place` on in whole lines, as (end offset, text); None if there is no output file."""
     try:
-        with path_of(config, name, "out").open("rb") as file:
+        with opened(path_of(config, name, "out")) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(place if place <= size else 0)  # a new file was started
             lines, end, half = file.read().rpartition(b"\n")
@@ -79,7 +82,8 @@ def last_words(config: Config, name: str, *ends: str) -> str:
     """The last line of the first of these files that has any; "" for none."""
     for end in ends:
         with suppress(OSError):
-            lines = path_of(config, name, end).read_text("utf-8", "replace").strip().splitlines()
+            with opened(path_of(config, name, end)) as file:
+                lines = file.read(_MOST).decode("utf-8", "replace").strip().splitlines()
             if lines:
                 return lines[-1].strip()
     return ""

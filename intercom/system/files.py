@@ -125,7 +125,12 @@ def write_temporary(path: Path, data: bytes) -> Path:
 def write_pieces(path: Path, pieces: Iterable[bytes], *, sync: bool = True) -> Path:
     """As `write_temporary`, piece by piece; the file is removed if producing a piece raises."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    handle = host.open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # never through a link that waits there under this name
+    try:
+        handle = host.open_file(temporary, flags)
+    except FileExistsError:
+        temporary.unlink()  # a process that had this number left it
+        handle = host.open_file(temporary, flags)
     try:
         for data in _together(pieces):
             write_all(handle, data)

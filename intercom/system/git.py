@@ -29,8 +29,10 @@ def ok(path: Path, *args: str) -> bool:
     return git(path, *args, check=False).code == 0
 
 
-def git(path: Path, *args: str, check: bool = True, index: str | None = None, stdin: str = "") -> proc.Done:
-    """Run git in `path`; `index` replaces the checkout's own index file.
+def git(
+    path: Path, *args: str, check: bool = True, index: str | None = None, stdin: str = "", timeout: float = 300.0
+) -> proc.Done:
+    """Run git in `path`; `index` replaces the checkout's own index file; `timeout` in seconds.
 
     With `check`, raises IntercomError with git's output if it fails. ProgramMissing.
     """
@@ -42,7 +44,7 @@ def git(path: Path, *args: str, check: bool = True, index: str | None = None, st
     if index is not None:
         env["GIT_INDEX_FILE"] = index
     line = ["git", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false", *args]
-    done = proc.run(line, cwd=path, env=env, stdin=stdin, timeout=300, check=False, owner=owner)
+    done = proc.run(line, cwd=path, env=env, stdin=stdin, timeout=timeout, check=False, owner=owner)
     if check and done.code:
         raise failure(path, args[0], done)
     return done

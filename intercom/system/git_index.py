@@ -39,9 +39,7 @@ def tracked(root: Path) -> list[str]:
     prefix = b"" if inside == "." else _as_git(inside) + b"/"
     try:
         return [
-            os.fsdecode(path)
-            for path in _entries(folder)
-            if path.startswith(prefix) and _LOG.match(path, len(prefix))
+            os.fsdecode(path) for path in _entries(folder) if path.startswith(prefix) and _LOG.match(path, len(prefix))
         ]
     except _UNREADABLE:
         return []  # no index yet, or a format that we do not know

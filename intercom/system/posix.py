@@ -37,6 +37,7 @@ _LOCKED, _FREE = ((kind).to_bytes(2, sys.byteorder) + bytes(14) for kind in (1, 
 _ONE_BYTE = (1).to_bytes(8, sys.byteorder) + bytes(8)  # behind these: a `struct flock` of 64 bits
 _LEASE_PATIENCE = 5.0  # seconds
 _LEASE_POLL = 0.001  # seconds
+_WRITES = os.O_WRONLY | os.O_RDWR
 _DATA_SYNC = not sys.platform.startswith("darwin")  # there, fsync(2) leaves data in the drive's cache
 
 
@@ -44,8 +45,20 @@ _DATA_SYNC = not sys.platform.startswith("darwin")  # there, fsync(2) leaves dat
 
 
 def open_file(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
-    """Open a file so that no child inherits the descriptor and others can rename or remove the file. OSError."""
-    handle = _open_past_leases(path, flags, mode)
+    """Open a file so that no child inherits the descriptor and others can rename or remove the file. OSError.
+
+    What is to be written must be a regular file: a pipe in its place would be waited for.
+    """
+    if flags & NO_WAIT or not flags & _WRITES:
+        handle = _open_past_leases(path, flags, mode)
+    else:
+        try:
+            handle = os.open(path, flags | NO_WAIT, mode)
+        except BlockingIOError:  # a lease
+            handle = os.open(path, flags, mode)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError(errno.EINVAL, "it is not a regular file")
     if flags & os.O_CREAT and not os.geteuid():
         hand_over(handle, os.path.dirname(path))
     return handle

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from intercom.core.document import text_of
 from intercom.core.message import utc
 from intercom.fleet import kept
 from intercom.fleet.crew import Crew
@@ -147,7 +148,7 @@ def folder(crew: Crew) -> Path:
 def spawn_id(crew: Crew, name: str) -> str | None:
     """The spawn id of a worker launched here, None if there is none any more."""
     try:
-        return kept.path_of(crew.bus.config, name, "spawn").read_text(encoding="ascii") or None
+        return text_of(kept.path_of(crew.bus.config, name, "spawn")) or None
     except (OSError, ValueError):
         return None
 

@@ -11,7 +11,7 @@ from intercom.core.errors import CommandFailed, NotFound, ProgramMissing, Refuse
 from intercom.fleet.worktrees import derived, unsaved
 from intercom.fleet.worktrees.unsaved import Unsaved
 from intercom.system import host, proc
-from intercom.system.files import make_folder
+from intercom.system.files import make_folder, read_from
 from intercom.system.git import environment, failure, git, ok, some
 
 FOLDER = ".intercomm-worktrees"  #: beside the project; it has a folder for each project, by name
@@ -126,10 +126,11 @@ def copy_settings(root: Path, path: Path) -> list[str]:
     for source in sorted((root / ".claude").glob("settings*.json")):
         target = path / ".claude" / source.name
         if source.is_file() and not os.path.lexists(target):
+            text = read_from(source) or b""
             make_folder(target.parent, 0o700)
             handle = host.open_file(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             with os.fdopen(handle, "wb") as file:
-                file.write(source.read_bytes())
+                file.write(text)
             copied.append(f".claude/{source.name}")
     return copied
 
