@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from intercom import Bus
+from intercom.format.render import render
+from intercom.store.log.group import Request
 from tests.conftest import Command
 
 _LOG = "INTERCOM-testbox"
@@ -57,6 +59,23 @@ def test_a_redaction_reaches_them(talk: Bus) -> None:
     assert _there(talk, LEFT + BUILT) == []
     assert not any(b"secret" in path.read_bytes() for path in talk.config.folder.rglob("*") if path.is_file())
     assert _there(talk, MINE) == list(MINE)
+
+
+def test_what_killed_senders_left(talk: Bus, command: Command) -> None:
+    """Their requests go, for whichever page; one whose sender still waits stays; what workers said is named."""
+    record = talk._log.ledger.path(talk._log.ledger.segments()[-1]).read_bytes()
+    left = [talk.config.private / name for name in (f"queue.{_LOG}/k7q294xmbd3t", "queue.INTERCOM-old/.k7q294xmbd3t")]
+    waiting = Request(left[0].parent, render(talk.history()[0]._replace(id="k7q294xmbd3v", body="another"), "2026"))
+    assert not waiting.accepted()
+    (talk.config.private / "workers").mkdir()
+    for path in (*left, talk.config.private / "workers" / "worker-1.out"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(record)
+    done = command("redact", talk.history()[0].id, "--yes")
+    assert "still stands in .intercom/workers/worker-1.out, which" in done.stdout
+    assert not any(path.exists() for path in left)
+    assert waiting.withdraw()
+    waiting.close()
 
 
 def test_beside_a_page_that_is_a_link(talk: Bus, project: Path) -> None:

@@ -263,6 +263,18 @@ def test_watch_follows_into_a_new_folder(watching: tuple[Bus, subprocess.Popen[b
     assert line(process).startswith("Message number 2")
 
 
+def test_watch_ends_with_the_project(watching: tuple[Bus, subprocess.Popen[bytes]], project: Path) -> None:
+    """It says so in one line: nothing can come any more."""
+    bus, process = watching
+    assert [line(process)[:16], line(process)[:16]] == ["Message number 0", "Message number 1"]
+    bus.close()
+    os.rename(project, project.with_name("elsewhere"))
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err.count(b"\n")) == (1, 1)
+    assert f"{project} is gone".encode() in err
+    assert not project.exists()
+
+
 def test_watch_ends_when_its_reader_does(watching: tuple[Bus, subprocess.Popen[bytes]]) -> None:
     """`intercom watch | head -1` does not go on for ever, nor does it end in a traceback."""
     bus, process = watching

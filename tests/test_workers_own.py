@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from intercom.fleet.programs import event, known
+from intercom.fleet.programs.cline.places import servers
 from intercom.fleet.programs.program import Start
 from intercom.fleet.programs.talk import Talk
 
@@ -45,14 +46,23 @@ def test_opencode_and_its_fork(name: str, variable: str, tmp_path: Path) -> None
     assert settings.get("snapshot", True) == (name == "opencode")
 
 
-@pytest.mark.parametrize("variable", ["", "CLINE_DIR", "CLINE_DATA_DIR"])
-def test_cline_keeps_the_user_s_servers(variable: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "place"),
+    [
+        ("", "", ".cline/data/settings/cline_mcp_settings.json"),
+        ("CLINE_DIR", "/x", "x/data/settings/cline_mcp_settings.json"),
+        ("CLINE_DATA_DIR", "/x", "x/settings/cline_mcp_settings.json"),
+        ("CLINE_MCP_SETTINGS_PATH", "/x.json", "x.json"),
+        ("CLINE_DIR", "relative", ".cline/data/settings/cline_mcp_settings.json"),
+    ],
+)
+def test_cline_keeps_the_user_s_servers(variable: str, value: str, place: str, tmp_path: Path) -> None:
     """They stay theirs; ours is the worker's; no hub of the user's sessions begins in its name."""
-    places = {"": ".cline/data", "CLINE_DIR": "x/data", "CLINE_DATA_DIR": "x"}
-    folder, environ = tmp_path / places[variable], {variable: str(tmp_path / "x")} if variable else {}
+    environ = {variable: f"{tmp_path}{value}" if value.startswith("/") else value} if variable else {}
     mine = {"mcpServers": {"mine": {"command": "m"}, "intercomm": {"command": "i", "env": {"INTERCOM_ROOT": "/p"}}}}
-    path = folder / "settings/cline_mcp_settings.json"
-    path.parent.mkdir(parents=True)
+    path = tmp_path / place
+    assert servers(environ, tmp_path) == path
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(mine))
     words, settings = started("cline", tmp_path, **environ)
     assert settings["mcpServers"]["mine"] == {"command": "m"}

@@ -23,7 +23,7 @@ from intercom.format.record import PURGED, control, idents, seal
 from intercom.format.roster import Roster
 from intercom.repair.rules import Thresholds
 from intercom.store.index import query
-from intercom.store.log import spare
+from intercom.store.log import group, spare
 from intercom.store.log.log import Log
 from intercom.store.log.replace import overwrite, swap
 from intercom.store.log.unfinished import entries_of
@@ -43,7 +43,7 @@ class Redaction(NamedTuple):
     files: tuple[str, ...]  #: files rewritten, relative to `.claude/local`
     quoted_in: tuple[str, ...]  #: ids of other messages that repeat a line of it
     left_in: tuple[str, ...]  #: files of other machines that contain it, too
-    strays: tuple[str, ...] = ()  #: files of other programs below `.claude/local` that contain a line of it
+    strays: tuple[str, ...] = ()  #: files below `.claude/local` that we cannot rewrite and that contain a line of it
 
 
 class Purge:
@@ -66,6 +66,7 @@ class Purge:
         stub = texts[-1]._replace(body=body)
         quoted = self._quoted(texts)
         with storage("redact everywhere", "the text may still stand somewhere; try again"):
+            group.clear(self._config.private)
             files = [path for path in self._segments() if self._purge(path, texts, stub, sealed=True)]
             files += [self._log.live] * self._purge_page(texts, stub)
             files += [path for path in self._kept_files() if self._purge(path, texts, stub)]
@@ -86,11 +87,11 @@ class Purge:
         return Redaction(ident, names, tuple(quoted), left, tuple(self._strays(texts)))
 
     def _strays(self, texts: list[Message]) -> Iterable[str]:
-        """Files that are neither ours nor another machine's log and contain a telling line."""
+        """Files that contain a telling line and that we cannot rewrite: other programs', workers' output."""
         lines = [line.encode("utf-8", "surrogatepass") for line in _telling(texts)]
         known = {self._log.live, *self._segments(), *(self._config.folder / file.path for file in self._listing.all())}
         for path in _files(self._config.folder.rglob("*")) if lines else ():
-            if self._config.private in path.parents or path in known:
+            if path in known or (path.parent == self._config.private and path.name.startswith(("base.", "index2."))):
                 continue
             with suppress(StorageError):  # what we cannot read we cannot name
                 data = read_from(path) or b""

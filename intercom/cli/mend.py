@@ -94,6 +94,6 @@ def redact(asked: Asked, id: Id, *, yes: Annotated[bool, Arg(help="do not ask")]
     if done.left_in:
         show.line(f"It still stands in {', '.join(done.left_in)}, which is another machine's: redact it there, too.")
     if done.strays:
-        show.line(f"A line of it still stands in {', '.join(done.strays)}, which Intercom did not write: look there.")
+        show.line(f"A line of it still stands in {', '.join(done.strays)}, which Intercom cannot rewrite: look there.")
     show.line("Copies outside Intercom stay: editor backups, git history, other machines, what agents have read.")
     return 0

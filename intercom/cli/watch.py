@@ -18,7 +18,7 @@ _LOOK_AGAIN = 5.0  #: seconds between looks without a change event
 
 
 def watch(asked: Asked, *, limit: Annotated[int, Arg(help="begin with the last N", metavar="N")] = 10) -> int:
-    """Print the last messages, then each new one as it comes, until interrupted."""
+    """Print the last messages, then each new one as it comes, until interrupted, or until the project is gone."""
     from intercom.system.watch import Watch
 
     with open_bus(asked) as bus, Watch(bus.config.folder) as changes:
@@ -29,6 +29,11 @@ def watch(asked: Asked, *, limit: Annotated[int, Arg(help="begin with the last N
         while True:
             sys.stdout.flush()
             changes.wait(_LOOK_AGAIN)
+            if not bus.config.root.is_dir():
+                raise StorageError(
+                    f"{bus.config.root} is gone: it was renamed or removed; nothing more can come. "
+                    "Start again where the project is now."
+                )
             try:
                 found, said = _since(bus, last), ""
             except StorageError as error:  # a person keeps this open, and the error may pass

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from intercom.fleet.clients.client import Client, Setup
 from intercom.fleet.clients.part import Member, Own, Part
 from intercom.fleet.programs.cline import EVENTS
+from intercom.fleet.programs.cline.places import data, own, servers
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER
-
-
-def own(setup: Setup) -> Path:
-    """The user's folder."""
-    return setup.own(".cline", "CLINE_DIR")
-
-
-def data(setup: Setup) -> Path:
-    """What it keeps there, or elsewhere."""
-    return setup.own(str(own(setup) / "data"), "CLINE_DATA_DIR")
 
 
 def parts(setup: Setup) -> list[Part]:
     """The server, with time to start; hooks, each a program named after its event; the rules text."""
-    folder = own(setup)
+    folder = own(setup.environ, setup.home)
     entry = {**setup.pinned(), "timeout": CALL_SECONDS}
     hooks: list[Part] = [
         Own(folder / "hooks" / event, f"#!/bin/sh\n{setup.hook(event, 'cline')}\n", 0o755) for event in EVENTS
     ]
-    settings = data(setup) / "settings" / "cline_mcp_settings.json"
-    return [Member(settings, ("mcpServers", SERVER), entry), *hooks, setup.rules("AGENTS.md")]
+    return [Member(servers(setup.environ, setup.home), ("mcpServers", SERVER), entry), *hooks, setup.rules("AGENTS.md")]
 
 
 def notes(setup: Setup) -> list[str]:
@@ -42,7 +30,7 @@ CLIENT = Client(
     parts,
     programs=("cline",),
     folders=(".clinerules",),
-    homes=lambda setup: [own(setup), data(setup)],
+    homes=lambda setup: [own(setup.environ, setup.home), data(setup.environ, setup.home)],
     notes=notes,
     user_only=True,
 )

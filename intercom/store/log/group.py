@@ -137,6 +137,25 @@ def sweep(folder: Path) -> None:
                 os.unlink(folder / name)
 
 
+def clear(private: Path) -> None:
+    """Remove what dead senders left, for whichever page. The caller holds the writer lock."""
+    for folder in private.glob(f"{_QUEUE}*"):
+        sweep(folder)
+        with suppress(OSError):
+            for name in os.listdir(folder):
+                _clear(folder / name)
+
+
+def _clear(path: Path) -> None:
+    with suppress(OSError):
+        handle = open_regular(path, os.O_RDWR)
+        try:
+            if host.try_lock(handle):
+                os.unlink(path)
+        finally:
+            os.close(handle)
+
+
 def _take(path: str, name: str) -> Taken | None:
     """Take one request if its sender still waits; remove that of a dead process."""
     if name.startswith(_DRAFT):

@@ -17,10 +17,10 @@ from intercom.core import document
 from intercom.core.errors import UsageError
 from intercom.fleet.programs.acp import Acp
 from intercom.fleet.programs.cline import FILES
+from intercom.fleet.programs.cline.places import SETTINGS, servers
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
 from intercom.fleet.programs.talk import Json, Talk
 
-_VARIABLE = "CLINE_MCP_SETTINGS_PATH"
 #: Otherwise it would start the hub of all the user's sessions, with a worker's servers and in its name.
 _APART = "CLINE_SESSION_BACKEND_MODE=local"
 _OURS = re.compile(rf"{SERVER}__intercomm_[a-z_]+: .*", re.DOTALL)
@@ -34,11 +34,10 @@ def prepare(_argv: Sequence[str], _start: Start, _write: Callable[[str, str], Pa
 def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
     """Write a worker's list of servers; returns its command line."""
     entry = {"command": start.command[0], "args": [*start.command[1:], "mcp"], "env": {**start.identity}}
-    found = _servers(start.environ)
-    servers = {**found, SERVER: {**entry, "timeout": CALL_SECONDS}}
-    own = write(FILES[0], json.dumps({"mcpServers": servers}, indent=2))
+    listed = {**_servers(start.environ), SERVER: {**entry, "timeout": CALL_SECONDS}}
+    own = write(FILES[0], json.dumps({"mcpServers": listed}, indent=2))
     unasked = "true" if start.mode == "bypassPermissions" else "false"
-    return Prepared(["env", f"{_VARIABLE}={own}", _APART, *argv, "--acp", "--auto-approve", unasked], ())
+    return Prepared(["env", f"{SETTINGS}={own}", _APART, *argv, "--acp", "--auto-approve", unasked], ())
 
 
 def talk() -> Talk:
@@ -48,15 +47,13 @@ def talk() -> Talk:
 
 def _servers(environ: Mapping[str, str]) -> dict[str, Any]:
     """The user's own servers; none where they cannot be read."""
-    folder = environ.get("CLINE_DIR") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".cline")
-    data = environ.get("CLINE_DATA_DIR") or os.path.join(folder, "data")
-    path = Path(environ.get(_VARIABLE) or os.path.join(data, "settings", "cline_mcp_settings.json"))
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))
     try:
-        found = document.json(document.text_of(path))
+        found = document.json(document.text_of(servers(environ, home)))
     except (OSError, ValueError):
         return {}
-    servers = found.get("mcpServers") if isinstance(found, dict) else None
-    return {**servers} if isinstance(servers, dict) else {}
+    listed = found.get("mcpServers") if isinstance(found, dict) else None
+    return {**listed} if isinstance(listed, dict) else {}
 
 
 class _Cline(Acp):
