@@ -175,7 +175,7 @@ def test_every_dialog_by_keys(stage: Stage, kinds: str) -> None:
                 assert seen.dialog is not None
                 if dialog.subject:
                     assert seen.dialog.subject == fill(dialog.subject, stage, number)
-                with pytest.raises(Refused, match="something else"):
+                with pytest.raises(Refused, match="something other than"):
                     approve(stage.crew, "worker-1", by="master", decision=decision, expect="another thing")
                 done = approve(
                     stage.crew, "worker-1", by="master", decision=decision, expect=seen.dialog.subject, timeout=10

@@ -107,7 +107,7 @@ def test_permissions_through_the_hook(stage: Stage) -> None:
         shown = approve(stage.crew, "worker-1", by="master")
         assert (shown.answered, (shown.asks or {})["command"]) == (False, command)
         assert workers.scan(stage.crew)[0]["asks"][0]["command"] == command
-        with pytest.raises(Refused, match="something else"):
+        with pytest.raises(Refused, match="something other than"):
             approve(stage.crew, "worker-1", by="master", decision=decision, expect="touch")
         assert [one.id for one in stage.crew.sessions.open_requests("worker-1")] == [one.id for one in asked]
         done = approve(stage.crew, "worker-1", by="master", decision=decision, expect=command)
@@ -161,7 +161,7 @@ def test_permissions_by_keys(stage: Stage) -> None:
         until(lambda: "Do you want to proceed?" in stage.screen("worker-1"))
         with pytest.raises(Refused, match="Repeat that text as expect"):
             approve(stage.crew, "worker-1", by="master", decision=decision)
-        with pytest.raises(Refused, match="something else"):
+        with pytest.raises(Refused, match="something other than"):
             approve(stage.crew, "worker-1", by="master", decision=decision, expect="touch other")
         assert "Do you want to proceed?" in stage.screen("worker-1")
         done = approve(stage.crew, "worker-1", by="master", decision=decision, expect=command)
