@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from intercom import Bus
 from intercom.bus import freshness
+from intercom.cli import main
 from intercom.core.message import Message
 from intercom.format import parse, render
 from intercom.format.near import near_misses
@@ -342,6 +343,50 @@ def test_a_compaction_takes_the_message_above(bus: Bus) -> None:
     bus.config.log.write_text(text, encoding="utf-8")
     assert len(bus.read("worker-1")) == len(bus.read("master")) == 1
     assert bus.status().unheard == []
+
+
+#: What is written, what puts it right once it is archived (`{id}` is the message's), and who then gets how many.
+PAST = {
+    "to a misspelt name, written anew": (by_hand("stop", to="mastre"), by_hand("stop", to="master"), ("master", 1)),
+    "to a misspelt name, sent anew": (by_hand("stop", to="mastre"), "send master stop --from user", ("master", 1)),
+    "to nobody, who comes": (by_hand("stop", to="zaphod"), "zaphod", ("zaphod", 1)),
+    "to nobody, deleted": (by_hand("stop", to="zaphod"), "delete {id}", ("master", 0)),
+    "a line in a message": (
+        f"## [{T}] user -> roo\n\ntext\n\n[14:32] roo -> mastre: done\n\n---\n",
+        "[14:32] roo -> master: done\n",
+        ("master", 1),
+    ),
+    "a mention in a message": (f"## [{T}] user -> roo\n\ntext\n\n@mastre stop\n", "@master stop\n", ("master", 1)),
+    "under a message by hand": (by_hand("x", sender="roo", to="worker-1"), "@roo ok do it\n", ("roo", 1)),
+}
+
+
+@pytest.mark.parametrize("name", PAST)
+def test_what_was_archived_before_anybody_put_it_right(bus: Bus, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said, though the page is compacted before the next look, and counts until it is written anew or deleted."""
+    text, right, (reader, count) = PAST[name]
+    append(bus.config.log, text)
+    if name.startswith("under"):
+        bus.read("worker-1")
+        append(bus.config.log, "ok do it\n")
+    bus.compact(0)
+    assert len([one for one in bus.read("user") if one.sender == "system"]) == 1
+    bus.read("roo")
+    (found,) = bus.status().unheard
+    assert found.id
+    assert f"intercom delete {found.id}" in found.why
+    bus.rebuild()
+    assert len(bus.status().unheard) == 1
+    if right == "zaphod":
+        bus.add_agents([right])
+    elif right.startswith(("send", "delete")):
+        root = ["--root", str(bus.config.root)]
+        assert main([*right.format(id=found.id).split(), *root]) == 0, capsys.readouterr()
+    else:
+        append(bus.config.log, right)
+    assert len(bodies(bus.read(reader))) == count
+    assert bus.status().unheard == []
+    assert len([one for one in bus.read("user") if one.sender == "system"]) == 0
 
 
 def test_it_is_in_json(bus: Bus, capsys: pytest.CaptureFixture[str]) -> None:

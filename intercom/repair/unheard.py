@@ -1,7 +1,8 @@
 """Owns text on the page that reaches nobody: near misses, and messages to an unknown name.
 
 Each is reported once, by `system` to `user`, when it is taken in: the notice is in the ledger, so what was reported
-stays known as long as the ledger. What still reaches nobody is determined from the page whenever somebody asks.
+stays known as long as the ledger. What still reaches nobody is determined whenever somebody asks: from the page, and
+from hand-written messages that left it, of which it was reported.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from intercom.format.roster import Roster
 from intercom.repair.sides import entry_of
 from intercom.store.index import query
 from intercom.store.index.edited import any_edited
-from intercom.store.index.values import loaded
+from intercom.store.index.values import entry_of_row, loaded
 from intercom.store.log.unfinished import BEGUN_LINE, entries_of, is_compacted
 from intercom.store.state.db import State
 from intercom.store.state.known import everybody, roster
@@ -44,6 +45,8 @@ from intercom.system.files import read_from
 from intercom.system.still import lately
 
 MOST = 10  #: notices at a time; more are only counted
+_PAST = 1_000  #: hand-written messages off the page among which what was said of them is looked for
+_MESSAGE, _LINE = "this message does not reach everybody: ", "nobody gets this line: "  #: how a notice begins
 _LONGEST = 300  #: characters of a quoted line
 _BELOW = lazy(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
 _ENCLOSES = lazy(rb"(?:\A|\n)(?:\xef\xbb\xbf)?(?: {0,3}(?:`{3}|~{3})|<{7}|={7}|>{7}|\|{7})")
@@ -64,8 +67,12 @@ class Unheard(NamedTuple):
 
     def sentence(self) -> str:
         """A one-line explanation for a person."""
-        what = "this message does not reach everybody" if self.line.startswith("#") else "nobody gets this line"
-        return f"{what}: {value(_short(self.line))} ({value(self.why)}). Write instead: {value(_short(self.instead))}"
+        what = _MESSAGE if self.line.startswith("#") else _LINE
+        return f"{what}{_quoted(self.line)} ({value(self.why)}). Write instead: {_quoted(self.instead)}"
+
+
+def _quoted(text: str) -> str:
+    return value(_short(text))
 
 
 def _short(text: str) -> str:
@@ -259,13 +266,43 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
         found = of_entry(entry, ident, names, there)
         if found is not None and not _received(state, ident, strangers(entry.to, there)):
             out.append(found)
-    shown = frozenset(query.on_page(db)) if any_edited(db) else frozenset()
     added: dict[str, Unheard] = {}
+    shown = frozenset(query.on_page(db)) if any_edited(db) else frozenset()
     for ident, sender, new, old in db.execute(_VERSIONS) if shown else ():
         one = _added(loaded(sender), loaded(old), loaded(new), ident, names) if ident in shown else None
         if one is not None and all(one.line != other.line for other in out):
             added.setdefault(ident, one)
-    return [*out, *added.values()]
+    return [*out, *added.values(), *_past(state, db, names, there)]
+
+
+def _past(state: State, db: sqlite3.Connection, names: Roster, there: Collection[str]) -> Iterator[Unheard]:
+    """What was reported of hand-written messages that left the page since, unless it was said again, and right."""
+    told = "\n".join(one for one in query.warned(db) if one.startswith((_LINE, _MESSAGE)))
+    for ident, *said in query.by_hand_archived(db, _PAST) if told else ():
+        entry = entry_of_row(said)
+        what = f"archived: write it anew, or `intercom delete {ident}`"
+        found = of_entry(entry, ident, names, there)
+        if found is not None and _said(db, _about(found, entry.to)):
+            again = query.said_again(db, ident, entry.sender, entry.body)
+            right = any(not strangers(to, there) for to in again)
+            if not right and not _received(state, ident, strangers(entry.to, there)):
+                yield found._replace(why=f"{found.why}; {what}")
+        if _LINE in told and any(f"{_LINE}{_quoted(line.strip())} (" in told for line in entry.body.splitlines()):
+            for key, one in _parts(db, ident, entry, names):
+                meant = next((each for each in entries_of(encode(one.instead), names) if each.kind == MESSAGE), None)
+                again = query.said_again(db, ident, meant.sender, meant.body) if meant else []
+                if _said(db, key) and not (meant and meant.to in again):
+                    yield one._replace(why=f"{one.why}; {what}")
+
+
+def _parts(db: sqlite3.Connection, ident: str, entry: Entry, names: Roster) -> Iterator[tuple[str, Unheard]]:
+    """What in the text of a message by hand reaches nobody, with the ids of its notices."""
+    raw = encode(f"{_header(entry, entry.to)}\n\n{entry.body}\n")
+    for near in near_misses([entry._replace(raw=raw)], names):
+        yield _key(near, 1), Unheard(*near, ident)
+    old = db.execute("SELECT body FROM versions WHERE id = ? ORDER BY n LIMIT 1", (ident,)).fetchone()
+    if old is not None and (one := _added(entry.sender, loaded(old[0]), entry.body, ident, names)) is not None:
+        yield _about(one, one.line), one
 
 
 def _told(db: sqlite3.Connection, page: bytes, names: Roster, near: Collection[str]) -> Iterator[Unheard]:

@@ -33,7 +33,7 @@ from intercom.system.boot import boot_id
 from intercom.system.files import opened, put, storage
 from intercom.system.lock import flocked
 
-_VERSION = 5  # 5: what is for everybody, and what is urgent, is found by b-trees of its own
+_VERSION = 6  # 6: what people and `system` said is found by b-trees of their own
 SCHEMA_VERSION = 1_000 * _VERSION + len(FIELDS)  #: an index without a column is rebuilt
 _COLUMNS = ", ".join(f"{field.column} {'INTEGER' if field.kind == 'percent' else 'TEXT'}" for field in FIELDS)
 NAME = "index2"  #: versions before the ledger used another name, and may still be running
@@ -79,6 +79,8 @@ PARTIAL_INDEXES = (
     "CREATE INDEX by_status ON messages (sender, seq) WHERE status IS NOT NULL",
     "CREATE INDEX hidden_ones ON messages (hidden) WHERE hidden > 0",
     "CREATE INDEX by_reply ON messages (re) WHERE re IS NOT NULL",
+    "CREATE INDEX by_people ON messages (seq) WHERE via IN ('hand', 'cli')",
+    "CREATE INDEX by_system ON messages (seq) WHERE sender = 'system'",
     "CREATE INDEX urgent_ones ON messages (seq) WHERE urgent > 0",
     "CREATE INDEX to_all ON messages (sender, seq) WHERE instr(rcpt, 'all') > 0",  # and names with that in them
     "CREATE INDEX to_all_twice ON messages (seq) WHERE instr(rcpt, 'all') > 0 AND instr(rcpt, ',') > 0",

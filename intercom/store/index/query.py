@@ -30,6 +30,7 @@ _PAGE = (
     "UNION SELECT seq FROM kept) k JOIN messages m ON m.seq = k.seq JOIN sources s ON s.src = m.src "
     "WHERE s.own AND m.hidden = 0"
 )
+_BY_PEOPLE = "m.via IN ('hand', 'cli')"  #: has a b-tree
 _CONDITIONS = 20  #: words that become conditions of their own: SQLite allows at most 1,000 in a row
 FROM = "FROM messages m LEFT JOIN sources s ON s.src = m.src"
 
@@ -294,6 +295,34 @@ def by_hand_on_page(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return db.execute(
         f"SELECT m.id, m.stamp, m.sender, m.rcpt, m.tag {_PAGE} AND m.via = 'hand' ORDER BY m.seq"
     ).fetchall()
+
+
+def by_hand_archived(db: sqlite3.Connection, most: int) -> list[tuple[Any, ...]]:
+    """The newest `most` hand-written messages off the page that nobody deleted or redacted, newest first.
+
+    Id, and stamp, sender, recipients, tag, urgency and text.
+    """
+    sql = (
+        "SELECT m.id, m.stamp, m.sender, m.rcpt, m.tag, m.urgent, m.body FROM messages m "
+        f"JOIN sources s ON s.src = m.src WHERE {_BY_PEOPLE} AND m.via = 'hand' AND s.own AND m.hidden = 0 "
+        f"AND NOT ({_ON_PAGE}) AND m.id NOT IN (SELECT id FROM traces WHERE redacted > 0) ORDER BY m.seq DESC LIMIT ?"
+    )
+    return db.execute(sql, (most,)).fetchall()
+
+
+def said_again(db: sqlite3.Connection, ident: str, sender: str, body: str) -> list[str]:
+    """To whom a person, as `sender`, said the same text after this message."""
+    sql = (
+        f"SELECT m.rcpt FROM messages m WHERE {_BY_PEOPLE} AND m.hidden = 0 "
+        "AND m.seq > (SELECT seq FROM messages WHERE id = ?) AND m.sender = ? AND m.body = ?"
+    )
+    return [loaded(row[0]) for row in db.execute(sql, (ident, stored(sender), stored(body)))]
+
+
+def warned(db: sqlite3.Connection) -> list[str]:
+    """The texts of all warnings by `system`, in order of arrival."""
+    sql = "SELECT body FROM messages WHERE sender = 'system' AND tag = 'WARN' ORDER BY seq"
+    return [str(loaded(row[0])) for row in db.execute(sql)]
 
 
 def proven_names(db: sqlite3.Connection) -> list[str]:
