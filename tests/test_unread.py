@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from intercom.core.message import ALL
 from intercom.store.index import unread
-from intercom.store.index.db import PARTIAL_INDEXES, SCHEMA, UNIQUE_INDEX
 from intercom.store.index.query import Filter
+from intercom.store.index.tables import PARTIAL_INDEXES, SCHEMA, UNIQUE_INDEX
 from intercom.store.state.tables import STEPS
 
 _NAMES = ("ann", "bob", ALL)

@@ -10,9 +10,9 @@ from typing import Any
 
 from intercom.format import MESSAGE, Entry
 from intercom.store.index.control import Control, Folded
-from intercom.store.index.db import UNIQUE_INDEX
 from intercom.store.index.ingest import ID, INBOX_AFTER, RCPT, add_entries, insert, plain_rows
 from intercom.store.index.revise import INBOX, Source, inbox_rows, told_apart
+from intercom.store.index.tables import UNIQUE_INDEX
 from intercom.store.index.terms import note_all
 from intercom.store.index.values import stored_row
 
