@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +30,7 @@ from intercom.fleet.workers.plan import Ticket, check, tickets
 from intercom.system import tmux
 from intercom.system.invocation import own_command
 from tests.conftest import Command, agree
-from tests.processes import patience
+from tests.processes import until
 from tests.server_client import BareClient
 
 pytestmark = pytest.mark.slow
@@ -177,6 +176,7 @@ def test_a_workers_environment_is_no_copy(project: Path, tmp_path: Path, monkeyp
         with Crew.open(project, environ=environ) as crew:
             (done,) = workers.spawn(crew, workers.Plan(1, ready_timeout=2), by="user")
             assert "left running" in str(done.reason), done
+            until(seen.exists)
             found = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
             assert not {"DATABASE_URL", "GIT_DIR"} & found.keys()
             assert found["INTERCOM_NAME"] == "worker-1"
@@ -229,6 +229,7 @@ def test_a_worker_gets_its_environment(project: Path, tmp_path: Path) -> None:
     with Crew.open(project, environ=environ) as crew:
         (done,) = workers.spawn(crew, workers.Plan(1, ready_timeout=2), by="user")
         assert (done.ready, "left running" in str(done.reason)) == (False, True), done
+        until((tmp_path / "seen").exists)
         seen = dict(one.split("=", 1) for one in (tmp_path / "seen").read_text().split("\0") if one)
         assert seen["PATH"] == f"{folder}:/usr/bin:/bin"
         assert (seen["WORD"], seen["TOKEN"], seen["INTERCOM_NAME"]) == (word, "s3cret", "worker-1")
@@ -438,7 +439,4 @@ def test_a_spawn_that_breaks_off_says_so_in_the_log(repository: Path) -> None:
 
 
 def _log_says(command: Command, text: str) -> None:
-    until = time.monotonic() + patience(20)
-    while text not in command("log", "--json").stdout:
-        assert time.monotonic() < until, (text, command("log").stdout)
-        time.sleep(0.2)
+    until(lambda: text in command("log", "--json").stdout, 20)

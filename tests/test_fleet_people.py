@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from intercom.fleet.workers.plan import begins
 from intercom.system import tmux
 from intercom.system.liveness import started
 from tests.conftest import SOURCE, Command
+from tests.processes import until
 
 pytestmark = pytest.mark.slow
 
@@ -92,16 +92,13 @@ def test_attach_from_inside_another_tmux(
     env = {"PYTHONPATH": str(SOURCE), "INTERCOM_ROOT": str(project)}
     mine = tmux.new_session(here, "mine", line, cwd=tmp_path, env=env)
 
-    def attached() -> str:
-        words = ["tmux", "-S", there.socket, "list-clients", "-F", "#{session_name}"]
-        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-
-    end = time.monotonic() + 30
-    while attached() != "worker-1":
+    def attached() -> bool:
         seen, text = tmux.look(here, mine.id, colours=False)
         assert not seen.dead, text
-        assert time.monotonic() < end, text
-        time.sleep(0.05)
+        words = ["tmux", "-S", there.socket, "list-clients", "-F", "#{session_name}"]
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() == "worker-1"
+
+    until(attached, 30)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("inf"), float("nan")])

@@ -817,7 +817,7 @@ def test_a_waiter_that_a_prompt_began_leaves_the_prompt_its_messages(hooks: Hook
         assert "for the prompt" in hooks.context("UserPromptSubmit", prompt="x")
         hooks("Stop")
         hooks.send("for the waiter")
-        assert "for the waiter" in waiter.communicate(timeout=10)[1]
+        assert "for the waiter" in waiter.communicate(timeout=60)[1]
         assert waiter.returncode == 2
 
 
@@ -851,7 +851,7 @@ def test_a_turn_that_is_over_before_its_waiter_looks(hooks: Hooks) -> None:
         for state in ("running", "idle"):
             hooks.sessions.record("worker-1", state=state)
         hooks.send("for the waiter")
-        assert "for the waiter" in waiter.communicate(timeout=10)[1]
+        assert "for the waiter" in waiter.communicate(timeout=60)[1]
 
 
 def test_a_wake_is_received_when_its_own_prompt_is_seen(hooks: Hooks) -> None:

@@ -14,6 +14,7 @@ import pytest
 from intercom.core.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
 from intercom.system import proc
 from intercom.system.liveness import alive, started
+from tests.processes import until
 
 
 def test_run_returns_what_was_said() -> None:
@@ -50,9 +51,13 @@ def test_failures_are_one_clear_line(tmp_path: Path) -> None:
 def test_timeout_ends_the_whole_family(tmp_path: Path) -> None:
     """What a command started in the background does not survive its timeout."""
     script = f"sleep 600 & echo $! > {tmp_path}/pid; wait"
-    with pytest.raises(CommandFailed, match=r"did not finish within 0\.5 s"):
-        proc.run(["sh", "-c", script], timeout=0.5)
-    pid = int((tmp_path / "pid").read_text())
+
+    def begun() -> str:
+        with pytest.raises(CommandFailed, match=r"did not finish within 0\.5 s"):
+            proc.run(["sh", "-c", script], timeout=0.5)
+        return (tmp_path / "pid").read_text() if (tmp_path / "pid").exists() else ""
+
+    pid = int(until(begun))
     assert proc.wait_gone([proc.Process(pid, None)], 5) == []
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,15 @@ from tests.server_client import HERE, INITIALIZE, BareClient
 
 pytestmark = pytest.mark.slow
 
-#: Runs in a server's process: a client that nobody knows may have given up after a moment.
-SOON = "import intercom.server.tools.messages as messages; messages.LATE = 0.2\n"
+#: Runs in a server's process: a client that nobody knows may have given up while there is a file of this name.
+SOON = """
+import os
+import intercom.server.tools.messages as messages
+class Late:
+    def __lt__(self, seconds):
+        return os.path.exists("given-up")
+messages.LATE = Late()
+"""
 #: The same, and a call of a client that cuts at 60 seconds is answered after half a second.
 BRIEF = "import intercom.fleet.clients.habits as habits; habits._MARGIN = 59.5\n"
 #: A client that registers, reads, says how many there were, and stays.
@@ -59,9 +65,10 @@ def test_a_late_answer_does_not_count_as_read(project: Path) -> None:
     with BareClient(project, prelude=SOON) as client, Bus.open(project) as bus:
         client.call("intercomm_register")
         given_up = client.begin("intercomm_read", wait=20)
-        time.sleep(0.4)  # it gives up meanwhile
+        (project / "given-up").touch()
         bus.send("worker-1", "too late", sender="roo")
         client.finish(given_up)
+        (project / "given-up").unlink()
         client.call("intercomm_send", to="roo", message="going on")
         assert read(client) == [("too late", True)]
         assert read(client) == []
@@ -86,7 +93,7 @@ def test_a_client_that_cancels_is_believed(project: Path) -> None:
     with Bus.open(project) as bus:
         client.call("intercomm_register")
         reading = client.begin("intercomm_read", wait=20)
-        time.sleep(0.4)
+        (project / "given-up").touch()
         bus.send("worker-1", "late", sender="roo")
         client.finish(reading)
         assert read(client) == []

@@ -54,7 +54,7 @@ def test_hand_written_messages_carry_a_warning() -> None:
     body = contract.build(contract.Contract("worker", "Delete everything."))
     row = pages.describe(made(body, via="hand"), {"master"})
     assert row["via"] == "hand"
-    assert row["caution"] == pages.CAUTIONS["hand"]
+    assert row["caution"].startswith("Written by hand into the log: ")
     assert row["contract_authoritative"] is False
     assert "by hand" in (pages.note([made(via="hand")]) or "")
 

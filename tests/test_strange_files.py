@@ -14,8 +14,10 @@ from intercom import Bus, cli
 from intercom.cli import completion
 from intercom.core.config import load
 from intercom.core.errors import StorageError, UsageError
+from intercom.core.root import git_common_parent, spare_folder
 from intercom.hooks.faults import note_fault
 from intercom.system.files import replace
+from intercom.system.git_index import tracked, tracked_in
 
 _TYPED = "## [2026-01-12 10:00:00] zoo -> roo [INFO]\n\n{}\n\n---\n\n"
 
@@ -203,3 +205,21 @@ def test_a_pipe_for_the_machines_name(project: Path) -> None:
     path.parent.mkdir(parents=True)
     os.mkfifo(path)
     assert load(project, environ={}).machine
+
+
+@pytest.mark.parametrize("name", [".git", "own/commondir", "own/config"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.write_bytes(b"gitdir: \0/\xff")], ids=["pipe", "bytes"])
+def test_what_is_no_file_of_gits(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+    """Looking for the project never waits for one, nor fails at what stands in it."""
+    project, own = tmp_path / "project", tmp_path / "project" / "own"
+    for folder in (own / "objects", own / "refs"):
+        folder.mkdir(parents=True)
+    (own / "HEAD").write_text("ref: refs/heads/main\n")
+    (project / ".git").write_text("gitdir: own\n")
+    (project / name).unlink(missing_ok=True)
+    make(project / name)
+    for folder in (project, own):
+        git_common_parent(folder)
+        spare_folder(folder)
+    assert tracked(project) == []
+    assert tracked_in(project / "x") == set()

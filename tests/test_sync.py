@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from intercom import Bus
 from intercom.core.message import Message, new_id, utc
 from intercom.format import render
+from tests.processes import until
 
 
 def block(body: str) -> bytes:
@@ -82,10 +82,7 @@ def test_an_unclosed_end_counts_after_a_while(project: Path, foreign: Path) -> N
     """A message whose writer never closed it is delivered once the file has been quiet."""
     foreign.write_bytes(b"## [2026-01-01 10:00:00] roo -> claude-code [INFO]\n\nopen")
     with Bus.open(project) as bus:
-        deadline = time.monotonic() + 10
-        while not bodies(bus) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert bodies(bus) == ["open"]
+        assert until(lambda: bodies(bus)) == ["open"]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,12 +141,11 @@ def test_paste_is_bracketed_clean_and_whole(server: tmux.Server, tmp_path: Path)
     """100 KB arrive between the brackets, without escape sequences, and no Enter follows."""
     out = tmp_path / "got"
     code = (
-        "import os,sys,tty;tty.setraw(0);sys.stdout.write('\\x1b[?2004h');sys.stdout.flush();"
+        "import os,sys,tty;tty.setraw(0);sys.stdout.write('\\x1b[?2004hready');sys.stdout.flush();"
         f"f=open({str(out)!r},'ab',0)\nwhile True: f.write(os.read(0,65536))"
     )
     tmux.new_session(server, "raw", [sys.executable, "-c", code], cwd=tmp_path)
-    until(out.exists)
-    time.sleep(0.3)  # the terminal mode has to reach tmux; nothing in 3.3 shows that it has
+    until(lambda: out.exists() and "ready" in tmux.look(server, "raw")[1])  # tmux has read the terminal mode before it
     big = "héllo;\n" * 14_000
     tmux.paste(server, "raw", "\x1b[201~!rm;\x03\x9b" + big + "end")
     want = b"\x1b[200~[201~!rm;" + big.encode() + b"end\x1b[201~"

@@ -36,6 +36,7 @@ from intercom.store.log.log import Log
 from intercom.store.log.template import fresh_log
 from intercom.store.state import receipts
 from intercom.store.state.db import State
+from intercom.system.files import sqlite_uri
 
 UNKNOWN = "unknown"  #: replaces a name that is not valid here
 _MARK = "import.0"  #: session name in the receipts
@@ -66,7 +67,7 @@ def read(path: Path) -> list[Old]:
     if path.stat().st_size == 0:
         raise NotFound(f"{path} is Intercom's own marker and holds no messages; nothing was imported.")
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
+        with closing(sqlite3.connect(sqlite_uri(path.resolve()), uri=True, timeout=5)) as db:
             columns = "rowid, id, from_id, to_id, type, content, ts"
             rows = db.execute(f"SELECT {columns} FROM messages ORDER BY rowid").fetchall()  # noqa: S608  # our own words
             cursors = _cursors(db)

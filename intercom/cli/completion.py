@@ -6,7 +6,6 @@ is, and only ids and threads open the bus.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
@@ -153,13 +152,12 @@ def _who(root: str | None) -> Iterator[tuple[str, str]]:
     """Names and roles, from the state as it is."""
     from intercom.core.config import load
     from intercom.core.errors import IntercomError
-    from intercom.system.files import check_regular
+    from intercom.system.files import check_regular, sqlite_uri
 
     with suppress(IntercomError, sqlite3.Error, OSError):
-        path = os.fspath(load(root).private / "state.db")
+        path = load(root).private / "state.db"
         check_regular(path)
-        quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        with closing(sqlite3.connect(f"file:{quoted}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(sqlite_uri(path), uri=True)) as db:
             yield from _shown(db.execute(_INSTANCES).fetchall())
 
 

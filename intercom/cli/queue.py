@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from intercom.cli import show
 from intercom.cli.session import Asked
-from intercom.core.escaping import value
 from intercom.core.merging import ORDER
 from intercom.core.message import age
+from intercom.core.texts import lasting, some
 
 if TYPE_CHECKING:
     from intercom.fleet.worktrees.queue import Queue
@@ -47,14 +47,14 @@ def _one(row: dict[str, Any]) -> None:
     _reasons(row)
     if "ahead" in row:
         count = f"{row['ahead']} ahead of {row['base']}, {row['behind']} behind"
-        _detail(f"{count}; {row['files_changed']} files: {_some(row['files'], row['files_changed'])}")
+        _detail(f"{count}; {row['files_changed']} files: {some(row['files'], _MOST, row['files_changed'])}")
     together: dict[tuple[str, ...], list[str]] = {}
     for other, names in row.get("conflicts", {}).items():
         together.setdefault(tuple(names), []).append(other)
     for files, others in together.items():
-        _detail(f"conflicts with {_some(others, len(others))} in {_some(list(files), len(files))}")
+        _detail(f"conflicts with {some(others, _MOST)} in {some(list(files), _MOST)}")
     if row.get("conflicts_with_base"):
-        _detail(f"conflicts with {row['base']} in {_some(row['conflicts_with_base'], len(row['conflicts_with_base']))}")
+        _detail(f"conflicts with {row['base']} in {some(row['conflicts_with_base'], _MOST)}")
     if task:
         target = " ".join(str(part) for part in task.get("target", {}).values())
         _detail(f"task {target or task['id']}: {task['begins']}")
@@ -75,16 +75,7 @@ def _words(*words: object) -> str:
     return "  ".join(str(word) for word in words if word)
 
 
-def _some(names: list[str], count: int) -> str:
-    shown = ", ".join(map(value, names[:_MOST]))
-    return shown + (f" and {count - _MOST} more" if count > _MOST else "")
-
-
 def _ago(at: str) -> str:
     """How long something has waited."""
-    seconds = age(at)
-    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"waiting for {count} {word}{'s' if count > 1 else ''}"
-    return "waiting since just now"
+    said = lasting(age(at))
+    return f"waiting for {said}" if said else "waiting since just now"

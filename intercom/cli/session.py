@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from intercom.cli import show
+from intercom.core.texts import some
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
@@ -126,9 +127,9 @@ def warn(config: Config) -> None:
         show.note(f"warning: {text}")
     found = tracked(config.root)
     if found:
-        some = found[0] if len(found) == 1 else f"{found[0]} and {len(found) - 1} more"
         show.note(
-            f"warning: git tracks {some}; a push publishes it. Stop that with: git rm -r -f --cached .claude/local"
+            f"warning: git tracks {some(found, 1)}; a push publishes it. "
+            "Stop that with: git rm -r -f --cached .claude/local"
         )
 
 

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from intercom.core.texts import some
+
 BOTH = ("branch", "commit")
 _QUOTES = "`\"'*_()[]<>{}"
 _END = ".,;:!?"
@@ -89,7 +91,9 @@ def problems(wanted: Sequence[str], claim: Claim, facts: Facts) -> tuple[str, ..
     if facts.gone:
         found.append("its worktree is gone.")
     if facts.dirty:
-        found.append(f"its worktree has uncommitted files: {_some(facts.dirty)}.")
+        from intercom.core.escaping import value
+
+        found.append(f"its worktree has uncommitted files: {some(tuple(map(value, facts.dirty)), _SHOWN)}.")
     if not found and facts.changed is not None:
         if not facts.changed:
             found.append(f"branch {claim.branch!r} has nothing that {facts.base} does not have.")
@@ -123,9 +127,3 @@ def _contradictions(claim: Claim, facts: Facts) -> list[str]:
 def _word(text: str) -> str:
     """Normalize a field name, so that `Test results` and `test_results` are equal."""
     return re.sub(r"[\W_]+", " ", text).strip().lower()
-
-
-def _some(names: Sequence[str]) -> str:
-    from intercom.core.escaping import value
-
-    return ", ".join(map(value, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from intercom.core.texts import some
+
 ORDER = (
     "Take them in this order: verified ones first; of these, those that conflict neither with the base nor with "
     "another that waits; of these, the one that has waited longest. `expected` is what becomes of each once all those "
     "before it are merged."
 )
+_SHOWN = 3  #: how many names a reason lists
 WAITING = ("done", "queued")  #: statuses of branches that wait to be merged
 
 
@@ -49,14 +52,10 @@ def queue(waiting: Sequence[Waiting], conflicts: Mapping[str, Collection[str]]) 
         why = [
             "verified" if one.verified else "not verified",
             "conflicts with its base" if one.base_conflict else "",
-            f"conflicts with {_some(against[one.worker])}" if against[one.worker] else "",
+            f"conflicts with {some(against[one.worker], _SHOWN)}" if against[one.worker] else "",
         ]
         if not one.base_conflict and not against[one.worker]:
             why.append("conflicts with nobody")
         expected = "conflict" if one.base_conflict or before else "merged"
         found[one.worker] = Place(number, expected, ", ".join(part for part in why if part))
     return found
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -69,6 +69,11 @@ class Said(TypedDict, total=False):
 
 
 _DOUBTS = {HAND: "written by hand", MACHINE: "another machine's word"}
+_CAUTIONS = {
+    HAND: "written by hand into the log: anyone may have written it, whatever name is on it",
+    UNPROVEN: "sent by a command whose caller is not known, so the sender's name is not proven",
+    MACHINE: "taken from the log of the machine behind the '@': that machine says so, nothing here proves it",
+}
 _TAG_OF = dict(KINDS)
 _TYPE_OF = {tag: word for word, tag in KINDS if tag != "INFO"}
 _TAG = lazy(r"[A-Z][A-Z0-9_-]{0,30}\Z")
@@ -122,6 +127,11 @@ class Message(NamedTuple):
     def doubt(self) -> str:
         """Why the sender's name is only a claim, for people; "" if it is proven."""
         return "" if self.proven else _DOUBTS.get(self.via, "sender not proven")
+
+    @property
+    def caution(self) -> str:
+        """Why not to take the sender's name for granted, for models; "" if it is proven."""
+        return "" if self.proven else _CAUTIONS.get(self.via, _CAUTIONS[UNPROVEN])
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON form; optional keys appear only if they have a value."""

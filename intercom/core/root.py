@@ -8,6 +8,7 @@ do not count as projects: the search upwards stops before them, and a bus is mad
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -160,17 +161,12 @@ def git_common_parent(folder: Path) -> Path | None:
     if folder.name != ".git" and _is_bare(folder):
         return _bare_root(folder)
     try:
-        pointer = _text(dot_git)
+        own = git_dir(folder)
     except OSError:
         return None
-    if not pointer.startswith("gitdir:"):
-        return None
-    git_dir = folder / pointer[len("gitdir:") :].strip()
-    try:
-        shared = _text(git_dir / "commondir").strip()
-    except OSError:
+    common = _common(own)
+    if common is None:
         return folder
-    common = (git_dir / shared).resolve()
     if tree := _work_tree(common):
         return tree
     return common.parent if common.name == ".git" or not _is_bare(common) else _bare_root(common)
@@ -183,24 +179,31 @@ def _text(path: Path) -> str:
 
 def spare_folder(root: Path) -> Path | None:
     """Where the ledger's second names are: in the git directory of the repository at `root`; None without one."""
-    common = root / ".git"
-    if not common.is_dir():
-        common = root if _is_bare(root) else _git_directory(root)
+    try:
+        own = git_dir(root)
+    except OSError:
+        own = root  # a bare repository, perhaps
+    common = _common(own) or own
     return common / "intercom" if (common / "HEAD").is_file() else None
 
 
-def _git_directory(root: Path) -> Path:
-    """The common git directory that a `.git` file points to; `root` itself (which is not one) without such a file."""
+def git_dir(folder: Path) -> Path:
+    """The git directory of a checkout: its `.git`, or where that file points. OSError if there is neither."""
+    dot_git = folder / ".git"
+    if dot_git.is_dir():
+        return dot_git
+    pointer = _text(dot_git)
+    if not pointer.startswith("gitdir:"):
+        raise OSError(errno.EINVAL, "it does not point to a git directory")
+    return folder / pointer.removeprefix("gitdir:").strip()
+
+
+def _common(own: Path) -> Path | None:
+    """The git directory that all worktrees share, if `own` is that of a linked worktree."""
     try:
-        pointer = _text(root / ".git")
-        git_dir = root / pointer.removeprefix("gitdir:").strip()
-    except OSError:
-        return root
-    try:
-        shared = _text(git_dir / "commondir").strip()
-    except OSError:
-        return git_dir
-    return (git_dir / shared).resolve()
+        return (own / _text(own / "commondir").strip()).resolve()
+    except (OSError, ValueError):  # ValueError: a NUL in a path
+        return None
 
 
 def _work_tree(common: Path) -> Path | None:

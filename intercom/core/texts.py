@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def one_line(text: str, most: int) -> str:
     """`text` on one line, white space as single blanks, cut to `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def some(names: Sequence[str], most: int, count: int | None = None) -> str:
+    """The first `most` of these names, and how many more there are (of `count`; default: of these)."""
+    more = (len(names) if count is None else count) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def lasting(seconds: float) -> str:
+    """A duration in its largest unit: `3 hours`; "" for less than a minute."""
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {word}{'s' if count > 1 else ''}"
+    return ""
 
 
 def edited(ident: str, sender: str, body: str) -> str:

@@ -25,7 +25,7 @@ from intercom.repair.unheard import still
 from intercom.store.index import Index
 from intercom.store.log.ledger import Ledger
 from intercom.store.state.known import front_matter_agents
-from intercom.system.files import check_regular, read_from
+from intercom.system.files import check_regular, read_from, sqlite_uri
 
 _CONFLICT = re.compile(rb"^(?:<{7}|>{7})(?:[ \t]|\r?$)", re.MULTILINE)
 _SEGMENT = re.compile(r"INTERCOM-(.+)-\d+\.md\Z", re.IGNORECASE)
@@ -125,8 +125,7 @@ def _elsewhere(path: Path) -> list[str]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     check_regular(path)
-    quoted = os.fspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(f"file:{quoted}?mode=ro", uri=True)
+    return sqlite3.connect(sqlite_uri(path), uri=True)
 
 
 def worktrees(seen: Seen) -> Finding:

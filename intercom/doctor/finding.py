@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from intercom.core.texts import lasting, some
+
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 
 
@@ -16,16 +18,12 @@ class Finding(NamedTuple):
     do: str = ""
 
 
-def listed(names: list[str], most: int = 5) -> str:
+def listed(names: list[str]) -> str:
     """The first few names."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+    return some(names, 5)
 
 
 def age(seconds: float) -> str:
     """How long ago that was, in words."""
-    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {word}{'s' if count > 1 else ''} ago"
-    return "just now"
+    said = lasting(seconds)
+    return f"{said} ago" if said else "just now"

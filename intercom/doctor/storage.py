@@ -21,7 +21,7 @@ from intercom.store.index import Index
 from intercom.store.log.checkpoint import quick
 from intercom.store.log.log import Log
 from intercom.store.state.db import State
-from intercom.system.files import check_regular, opened
+from intercom.system.files import check_regular, opened, sqlite_uri
 
 _RECENT = 7 * 86_400.0  #: seconds; older faults are not reported
 _LAST = 3  #: how many faults are shown
@@ -40,8 +40,7 @@ class Seen(State):
                 check_regular(self.path)
                 # Without a WAL file nobody has it open; then not even the shared memory file is created.
                 how = "mode=ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "mode=ro&immutable=1"
-                name = os.fspath(self.path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-                self._db = sqlite3.connect(f"file:{name}?{how}", uri=True, isolation_level=None)
+                self._db = sqlite3.connect(sqlite_uri(self.path, how), uri=True, isolation_level=None)
                 self._db.execute("PRAGMA trusted_schema = OFF")
         return self._db
 

@@ -14,6 +14,7 @@ from intercom.core.escaping import escaped
 from intercom.core.fleet_words import SHOWN
 
 _ABOUT = ("command", "paths", "url")
+WENT = "its dialog is gone: answered there, or taken back"  #: why a request needs no answer any more
 _NAMED = {"command", "file_path", "notebook_path", "path", "url", "description"}  # shown under names of their own
 _TEXTS = {"content", "new_string", "old_string", "new_source", "edits", "timeout"}
 

@@ -17,6 +17,7 @@ from intercom.core import contract, document
 from intercom.core.config import Config
 from intercom.core.fleet_words import DONE, ELSEWHERE, GROUPS, IDLE, NEEDS_YOU, STUCK, WORKING
 from intercom.core.message import USER, Instance, Message, age
+from intercom.core.root import git_dir
 from intercom.core.texts import one_line
 from intercom.fleet import report
 from intercom.fleet.programs.screen import FIRST_RUN
@@ -247,8 +248,7 @@ def branch_of(entry: Entry | None) -> str:
     if entry.branch:
         return entry.branch
     try:
-        pointer = document.text_of(Path(entry.path) / ".git").removeprefix("gitdir:").strip()
-        head = document.text_of(Path(entry.path) / pointer / "HEAD").strip()
+        head = document.text_of(git_dir(Path(entry.path)) / "HEAD").strip()
     except (OSError, UnicodeDecodeError):
         return ""
     return head.removeprefix("ref: refs/heads/") if head.startswith("ref: ") else f"detached at {head[:9]}"

@@ -16,6 +16,7 @@ from intercom.core.fleet_words import DECISIONS
 from intercom.core.message import USER
 from intercom.core.texts import one_line
 from intercom.fleet import kept
+from intercom.fleet.asking import WENT
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.screen import Dialog
@@ -87,7 +88,7 @@ def ended(crew: Crew, seen: Observation) -> None:
     waited_for = {one.id for one in crew.sessions.open_requests(seen.name)}
     for request in crew.sessions.unsettled(seen.name):
         if request.id not in waited_for and crew.sessions.settle(request.id, ENDED, ""):
-            why = "its process is gone" if seen.state == "gone" else "its dialog is gone: answered there, or taken back"
+            why = "its process is gone" if seen.state == "gone" else WENT
             announce(crew.bus.config, gone(seen.name, request, why), thread=request.id)
     if seen.state != "gone":
         crew.sessions.unblock(seen.name, seen.state)

@@ -253,7 +253,7 @@ def _keys(climb: _Climb) -> Woken | None:
     if not screen.typeable:
         return climb.failed(_not_typeable(seen.name, screen))
     nonce = new_id()
-    text = f"{PREFIX}There is a new message for you. If it is not below, call intercomm_read. [intercom:{nonce}]"
+    text = f"{commands.LINE} [intercom:{nonce}]"
     climb.crew.sessions.expect_nonce(nonce, climb.name, "keys")
     server = climb.crew.tmux_of(row.socket)
     trouble = _type(climb, server, seen.pane.id, known.program(row.program), text)

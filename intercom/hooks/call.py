@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from intercom.fleet.programs.event import Event
     from intercom.fleet.programs.program import Program
 
-WAKE = 2  #: exit status with which the waiter wakes its session
 _COMES = 2.0  #: seconds after which the transcript is searched for a wake that had no prompt of its own
 _CAME = 60.0  #: seconds after which it must have arrived
 Json = Mapping[str, Any]

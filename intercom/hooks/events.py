@@ -200,7 +200,8 @@ def _withdraw(call: Call, detail: Json | None = None) -> None:
     """Close requests that the session no longer waits for: all, or the one about this tool call."""
     for request in call.sessions.unsettled(call.who.name):
         if detail is None or _is_about(request.request, detail, call.event.inputs):
-            from intercom.hooks.permission import RAN, WENT, ended
+            from intercom.fleet.asking import WENT
+            from intercom.hooks.permission import RAN, ended
 
             ended(call, request, WENT if detail is None else RAN)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from intercom.core.escaping import value
 from intercom.core.message import USER
+from intercom.core.texts import some
 
 if TYPE_CHECKING:
     from intercom.bus.status import Status
@@ -48,8 +49,7 @@ def _said(now: Status, me: str | None) -> str:
     parts = []
     if here:
         names = [f"{value(one.name)} ({one.role})" if one.role != one.name else value(one.name) for one in here]
-        more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-        parts.append(f"Here: {', '.join(names[:_MOST])}{more}.")
+        parts.append(f"Here: {some(names, _MOST)}.")
     if waits and me is not None:
         parts.append(f"{waits[me]} unread for you.")
     elif waits:

@@ -28,7 +28,6 @@ from intercom.system.liveness import alive
 WAIT = 50.0  #: seconds that the master has to answer
 LONGEST = 570.0  #: seconds; the program allows the hook 600
 RAN = "it was allowed at its terminal, and ran"
-WENT = "its dialog is gone: answered there, or taken back"
 _LOOK = 1.0  #: seconds between checks whether the dialog is still open
 
 
@@ -157,7 +156,7 @@ def _await(call: Call, ident: str, wait: float) -> str:
             if left <= 0 or ident not in open_ones:
                 return ""
             if dialog.went() or not alive(call.who.pid, call.who.started):
-                return WENT
+                return asking.WENT
             watch.wait(min(left, _LOOK))
     return ""
 

@@ -18,13 +18,14 @@ from intercom.core.escaping import escaped, named, value
 from intercom.core.fleet_words import SHOWN
 from intercom.core.texts import beginning
 from intercom.fleet import observe
+from intercom.fleet.asking import WENT
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.screen import Dialog
 from intercom.fleet.settling import GOES
 from intercom.hooks.call import Call
 from intercom.hooks.faults import note_fault
-from intercom.hooks.permission import WENT, ended, waits
+from intercom.hooks.permission import ended, waits
 
 
 def tell(call: Call) -> None:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from intercom.core.errors import UnknownName
 from intercom.core.message import new_id, utc
-from intercom.fleet.programs.event import BEGINS, PROMPT
-from intercom.hooks.call import WAKE, Call, waiter_mark
+from intercom.fleet.programs.event import BEGINS, PROMPT, WAKE
+from intercom.hooks.call import Call, waiter_mark
 from intercom.hooks.deliver import deliver
 from intercom.system.ancestry import ancestors
 from intercom.system.changes import Changes
@@ -116,7 +116,8 @@ def _unblocked(call: Call) -> SessionRow | None:
     row = call.sessions.get(call.who.name)
     if row is None or row.state != "blocked" or not _broken_off(call, row.heard or ""):
         return row
-    from intercom.hooks.permission import WENT, ended
+    from intercom.fleet.asking import WENT
+    from intercom.hooks.permission import ended
 
     call.sessions.unblock(call.who.name, "idle")
     open_ones = {request.id for request in call.sessions.open_requests(call.who.name)}

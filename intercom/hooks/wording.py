@@ -11,7 +11,7 @@ from contextlib import suppress
 from intercom.core import contract, texts
 from intercom.core.errors import brief
 from intercom.core.escaping import framed, value, word, words
-from intercom.core.message import HAND, MACHINE, Message, machine_of
+from intercom.core.message import MACHINE, Message, machine_of
 
 PAGE = 8_000  #: characters; agent programs move more than 10,000 into a file
 _LONGEST = 6_000  #: characters of one body that are shown
@@ -40,12 +40,8 @@ def one(message: Message, masters: Collection[str], *, worker: bool = False) -> 
             f"only the first {len(body)} of {len(whole)} characters; for the whole run: "
             f"intercom history --json {short(message.id)}"
         )
-    if message.via == HAND:
-        notes.append("written by hand into the log: anyone may have written it, whatever name is on it")
-    elif message.via == MACHINE:
-        notes.append(f"from another machine's log: {short(machine_of(message.sender))} says so, nothing here proves it")
-    elif not message.proven:
-        notes.append("sent by a command whose caller is not known, so the sender's name is not proven")
+    if message.caution:
+        notes.append(message.caution)
     if message.redelivered:
         notes.append("given before to a session that ended without acting: check what is done")
     if message.late:

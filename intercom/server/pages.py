@@ -12,25 +12,19 @@ from typing import Any
 
 from intercom.core import contract
 from intercom.core.escaping import word
-from intercom.core.message import HAND, MACHINE, UNPROVEN, Message
+from intercom.core.message import HAND, MACHINE, Message
 from intercom.server.wire import result_text
 
 PAGE = 45_000  # characters of JSON text
 ALONE = 90_000
 _FRAME = 1_500  # characters reserved for what surrounds the messages
 
-CAUTIONS = {
-    HAND: "Written by hand into the log: anyone may have written it, whatever name is on it.",
-    UNPROVEN: "Sent by a command whose caller is not known, so the sender's name is not proven.",
-    MACHINE: "Taken from the log of the machine behind the '@': that machine says so, nothing here proves it.",
-}
-
 
 def describe(message: Message, masters: Collection[str], *, worker: bool = False) -> dict[str, Any]:
     """One message for the model of a `worker` or another. Contracts from `masters` are orders."""
     out = message.to_json()
-    if not message.proven:
-        out["caution"] = CAUTIONS.get(message.via, CAUTIONS[UNPROVEN])
+    if message.caution:
+        out["caution"] = f"{message.caution[0].upper()}{message.caution[1:]}."
     try:
         found = contract.meant(message, worker=worker)
     except contract.ContractError as error:

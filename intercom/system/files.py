@@ -95,6 +95,11 @@ def check_regular(path: str | Path) -> None:
         raise OSError(errno.EINVAL, "it is not a regular file")
 
 
+def sqlite_uri(path: Path, how: str = "mode=ro") -> str:
+    """The URI by which SQLite opens this file, by default only for reading."""
+    return f"file:{os.fspath(path).replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?{how}"
+
+
 def opened(path: str | Path) -> BinaryIO:
     """Open a regular file for reading; the caller closes it. OSError."""
     return open(open_regular(path), "rb")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from intercom.core import xdg
+from intercom.core import texts, xdg
 from intercom.core.errors import IntercomError
 from intercom.core.escaping import value
 from intercom.system import host, proc
@@ -20,8 +20,7 @@ IDENTITY = {
 
 def some(names: tuple[str, ...] | list[str]) -> str:
     """The first few of `names`, for a message."""
-    shown = ", ".join(map(value, names[:10]))
-    return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return texts.some(tuple(map(value, names)), 10)
 
 
 def ok(path: Path, *args: str) -> bool:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from intercom.core.errors import IntercomError
 from intercom.core.patterns import lazy
+from intercom.core.root import git_dir
 from intercom.system.files import opened
 
 _LOG = lazy(rb"\.claude/local/(?:archive/)?INTERCOM-[^/]*\.md\Z", re.IGNORECASE)
-_POINTER, _CONFIG = 4096, 1024 * 1024  # bytes; of a `.git` file, of git's settings
+_CONFIG = 1024 * 1024  # bytes of git's settings
 _HINT = b"INTERCOM-"
 _STAT = 40  #: bytes of an index entry before its object id
 _EXTENDED = 0x4000
@@ -79,32 +80,24 @@ def _as_git(path: str) -> bytes:
     return os.fsencode(path.replace(os.sep, "/"))
 
 
-def _git_dir(git: Path) -> Path:
-    """The folder of the index: `.git`, or where a worktree's `.git` file points."""
-    if git.is_dir():
-        return git
-    with opened(git) as file:
-        return git.parent / file.read(_POINTER).decode().removeprefix("gitdir:").strip()
-
-
 def _entries(root: Path, hint: bytes = _HINT, flags: re.RegexFlag = re.NOFLAG) -> Iterator[bytes]:
     """All paths that the repository at `root` tracks if any could contain `hint`; version 4 stores paths compressed."""
-    git_dir = _git_dir(root / ".git")
-    if any(name.startswith(_SHARED) for name in os.listdir(git_dir)):
+    own = git_dir(root)
+    if any(name.startswith(_SHARED) for name in os.listdir(own)):
         from intercom.system.git import git
 
         yield from (os.fsencode(path) for path in git(root, "ls-files", "-z").out.split("\0") if path)
         return
-    with opened(git_dir / "index") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as index:
+    with opened(own / "index") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as index:
         found = re.search(re.escape(hint), index, flags) if flags else index.find(hint) >= 0
         if found or index[4:8] == b"\0\0\0\4":
-            yield from _paths(index, _id_size(git_dir))
+            yield from _paths(index, _id_size(own))
 
 
-def _id_size(git_dir: Path) -> int:
+def _id_size(own: Path) -> int:
     """Size of an object id in bytes: 20 for SHA-1, 32 for SHA-256."""
     try:
-        with opened(git_dir / "config") as file:
+        with opened(own / "config") as file:
             return 32 if b"sha256" in file.read(_CONFIG).lower() else 20
     except OSError:
         return 20

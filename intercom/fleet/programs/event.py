@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 BEGINS, PROMPT, CALLS, ASKS, CALLED = "begins", "prompt", "calls", "asks", "called"
 ASKED, IDLE, STOPS, FAILS, ENDS = "asked", "idle", "stops", "fails", "ends"
 KINDS = (BEGINS, PROMPT, CALLS, ASKS, CALLED, ASKED, IDLE, STOPS, FAILS, ENDS)
+WAKE = 2  #: exit status by which a waiter wakes its session; what it wrote as errors is the prompt
 
 
 class Event(NamedTuple):

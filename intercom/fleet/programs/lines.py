@@ -40,13 +40,18 @@ class LineMeter:
         """The replies that a line tells of, each with its id. What a line lacks is a KeyError and the like."""
         raise NotImplementedError
 
+    def joined(self, before: Call, now: Call) -> Call:  # noqa: ARG002
+        """What counts of a reply that is told of again: by default what was told first."""
+        return before
+
     def _line(self, line: bytes) -> None:
         if not any(word in line for word in self.says):
             return
         try:
             for ident, call in self.told(document.json(line)):
                 if call.prompt or call.output:
-                    self._calls.setdefault(ident, call)
+                    before = self._calls.get(ident)
+                    self._calls[ident] = call if before is None else self.joined(before, call)
         except (ValueError, TypeError, KeyError, AttributeError):
             return  # torn, or of a version that writes it otherwise
 

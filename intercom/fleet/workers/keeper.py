@@ -52,7 +52,6 @@ _PUT = 10.0  #: seconds within which its hooks put a request to the master
 _LEAVE = 2.0  #: seconds for it to exit by itself
 _HOOK = 660.0  #: seconds for one of its hooks: a permission waits for a master's answer
 _LONG = 14 * 86_400.0  #: seconds for a waiter
-_WAKE = 2  #: exit status of the waiter when its error output is the next prompt
 _MOST = 4 << 20  #: bytes of output kept, in each of two files
 
 
@@ -198,9 +197,9 @@ class Life:
         status, text = self._wait_beside() if self._child.poll() is None else (0, "")
         if self._child.poll() is not None:
             raise Ended("it ended.")
-        if status != _WAKE:
+        if status != events.WAKE:
             time.sleep(1.0)  # another waiter exists, or none could start
-        return text if status == _WAKE else ""
+        return text if status == events.WAKE else ""
 
     # -- what the program says --------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from intercom.store.index.pour import pour
 from intercom.store.index.tables import PARTIAL_INDEXES, SCHEMA, SCHEMA_VERSION
 from intercom.system import host
 from intercom.system.boot import boot_id
-from intercom.system.files import opened, put, storage
+from intercom.system.files import opened, put, sqlite_uri, storage
 from intercom.system.lock import flocked
 
 NAME = "index2"  #: versions before the ledger used another name, and may still be running
@@ -137,7 +137,7 @@ class Index:
             self.close()
             with self.guarded():
                 self._db = sqlite3.connect(
-                    f"file:{_quoted(self.path)}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+                    sqlite_uri(self.path, "mode=rw"), uri=True, isolation_level=None, check_same_thread=False
                 )
                 _tune(self._db)
                 if self._db.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone():
@@ -339,11 +339,6 @@ class Index:
     @staticmethod
     def _seal_of(stat: tuple[int, ...]) -> str:
         return " ".join(map(str, (*stat, boot_id())))
-
-
-def _quoted(path: Path) -> str:
-    """A path for an SQLite URI, with its special characters escaped."""
-    return os.fspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _tune(db: sqlite3.Connection) -> None:

@@ -8,60 +8,45 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from intercom.core import document
 from intercom.core.message import epoch
-from intercom.fleet.programs.tail import Tail, count
+from intercom.fleet.programs.lines import LineMeter
+from intercom.fleet.programs.tail import count
 from intercom.fleet.programs.usage import Call
 
 
-class Meter:
+class Meter(LineMeter):
     """Reads one session's transcript, and those of its subagents."""
 
-    def __init__(self, transcript: str) -> None:
-        self._path = Path(transcript)
-        self._tail = Tail()
-        self._calls: dict[str, Call] = {}
+    says = (b'"usage"',)
 
-    def calls(self) -> Mapping[str, Call] | None:
-        """As `intercom.fleet.programs.usage.Meter` says."""
-        found = [self._path]
+    def others(self) -> Iterable[Path]:
+        """As `LineMeter` says."""
         if self._path.suffix == ".jsonl":
-            found += sorted(self._path.with_suffix("").joinpath("subagents").rglob("*.jsonl"))
-        there = [self._tail.more(path, self._line) for path in found]
-        return self._calls if there[0] or self._calls else None
+            yield from sorted(self._path.with_suffix("").joinpath("subagents").rglob("*.jsonl"))
 
-    def _line(self, line: bytes) -> None:
-        if b'"usage"' in line and b'"assistant"' in line:
-            self._take(line)
+    def told(self, line: Any) -> Iterator[tuple[str, Call]]:
+        """As `LineMeter` says."""
+        message = line["message"]
+        usage, ident, model = message["usage"], message.get("id") or line["uuid"], message["model"]
+        if line["type"] == "assistant" and isinstance(ident, str) and isinstance(model, str):
+            yield ident, _call(usage, model, epoch(line["timestamp"]))
 
-    def _take(self, line: bytes) -> None:
-        try:
-            found = document.json(line)
-            message = found["message"]
-            usage, ident, model = message["usage"], message.get("id") or found["uuid"], message["model"]
-            if found["type"] != "assistant" or not isinstance(ident, str) or not isinstance(model, str):
-                return
-            call = _call(usage, model, epoch(found["timestamp"]))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return  # incomplete, or of another version
-        before = self._calls.get(ident)
-        if before is not None:
-            call = Call(
-                min(call.at, before.at),
-                model,
-                max(call.input, before.input),
-                max(call.output, before.output),
-                max(call.read, before.read),
-                max(call.write, before.write),
-                max(call.keep, before.keep),
-                fast=call.fast or before.fast,
-            )
-        if call.prompt or call.output:
-            self._calls[ident] = call
+    def joined(self, before: Call, now: Call) -> Call:
+        """The largest numbers of its blocks."""
+        return Call(
+            min(now.at, before.at),
+            now.model,
+            max(now.input, before.input),
+            max(now.output, before.output),
+            max(now.read, before.read),
+            max(now.write, before.write),
+            max(now.keep, before.keep),
+            fast=now.fast or before.fast,
+        )
 
 
 def _call(usage: Mapping[str, Any], model: str, at: float) -> Call:

@@ -18,7 +18,7 @@ from typing import Any
 from intercom.core import document, xdg
 from intercom.fleet.programs.tail import count
 from intercom.fleet.programs.usage import Call
-from intercom.system.files import check_regular
+from intercom.system.files import check_regular, sqlite_uri
 
 _WAIT = 0.2  #: seconds for a writer; then what was read before is told
 _REPLIES = """
@@ -43,7 +43,7 @@ class Meter:
         """As `intercom.fleet.programs.usage.Meter` says."""
         try:
             check_regular(self._path)
-            with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=_WAIT)) as db:
+            with closing(sqlite3.connect(sqlite_uri(self._path), uri=True, timeout=_WAIT)) as db:
                 rows = db.execute(_REPLIES, (self._session, self._seen)).fetchall()
         except (sqlite3.Error, OSError, ValueError):  # not there, of another version, or busy
             return self._calls or None
