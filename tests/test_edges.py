@@ -24,10 +24,9 @@ from intercom.cli import doctor, main, parser, show
 from intercom.core import contract
 from intercom.core.message import Message
 from intercom.doctor import WRONG, Finding
-from intercom.fleet import approve, wake, workers
+from intercom.fleet import approve, queue, wake, workers
 from intercom.fleet.approve import Approved
 from intercom.fleet.workers import Spawned, Torn
-from intercom.fleet.worktrees import queue
 from intercom.fleet.worktrees.register import Entry, Worktrees
 from intercom.fleet.worktrees.removal import Removed
 from intercom.format.text import encode, quote

@@ -11,7 +11,7 @@ from intercom.core.message import age
 from intercom.core.texts import lasting, some
 
 if TYPE_CHECKING:
-    from intercom.fleet.worktrees.queue import Queue
+    from intercom.fleet.queue import Queue
 
 _MOST = 6  #: how many file names are listed on a line
 

@@ -18,8 +18,8 @@ from intercom.fleet.programs.known import DEFAULT, WORKERS
 if TYPE_CHECKING:
     from intercom.fleet.approve import Approved
     from intercom.fleet.crew import Crew
+    from intercom.fleet.queue import Queue
     from intercom.fleet.workers import Spawned, Torn
-    from intercom.fleet.worktrees.queue import Queue
     from intercom.fleet.worktrees.register import Entry
 
 Prefix = Annotated[str, Arg(help="only names that begin with this")]
@@ -196,7 +196,7 @@ def worktree_add(
 
 def worktree_list(crew: Crew, by: str) -> Queue:  # noqa: ARG001  # as the others
     """All worktrees, with what git says about each, and the order in which to merge those that wait."""
-    from intercom.fleet.worktrees.queue import look
+    from intercom.fleet.queue import look
 
     return look(crew)
 
@@ -214,7 +214,7 @@ def worktree_set_status(
 
     if status != "done":
         return crew.worktrees.set_status(worker_id, status, branch)
-    entry = crew.worktrees.set_status(worker_id, status, branch, claims.reported(crew))
+    entry = crew.worktrees.set_status(worker_id, status, branch, claims.reported(crew.state, crew.worktrees.entries()))
     tip = branches.commit_of(crew.bus.config.root, f"refs/heads/{entry.branch}")
     claims.note_checked(crew.state, entry.worker, entry.branch or "", tip or "")
     return entry

@@ -139,7 +139,7 @@ class Waiting(NamedTuple):
 
 def queue(crew: Crew) -> list[Waiting]:
     """The merge queue."""
-    from intercom.fleet.worktrees.queue import look
+    from intercom.fleet.queue import look
 
     return [_waiting(row) for row in look(crew).rows if row.get("worker")]
 

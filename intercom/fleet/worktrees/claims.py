@@ -17,13 +17,12 @@ from intercom.core import contract, done
 from intercom.core.errors import IntercomError
 from intercom.core.message import ALL, Message, canonical, recipients, utc
 from intercom.fleet.worktrees import branches
-from intercom.fleet.worktrees.register import Worktrees
+from intercom.fleet.worktrees.register import Entry, Worktrees
 from intercom.fleet.worktrees.worktree import DEFAULT_BASE, base_of
 from intercom.store.state.db import State
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
-    from intercom.fleet.crew import Crew
 
 _RECENT = 50  #: how many tasks of one worker are considered
 
@@ -189,10 +188,10 @@ def latest(state: State) -> dict[str, Row]:
     return {row.worker: row for row in _rows(state, "WHERE worker != '' ORDER BY at", [])}
 
 
-def reported(crew: Crew) -> dict[str, done.Claim]:
-    """Each worker's latest claim about the worktree that it has now."""
-    since = {entry.worker: entry.created for entry in crew.worktrees.entries()}
-    rows = [row for row in latest(crew.state).values() if row.at >= since.get(row.worker, row.at)]
+def reported(state: State, entries: Iterable[Entry]) -> dict[str, done.Claim]:
+    """Each worker's latest claim about the worktree that it has now, of these."""
+    since = {entry.worker: entry.created for entry in entries}
+    rows = [row for row in latest(state).values() if row.at >= since.get(row.worker, row.at)]
     return {row.worker: done.Claim(row.branch, row.commit) for row in rows if not row.id.startswith("set:")}
 
 

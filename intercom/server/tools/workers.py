@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from intercom.core.merging import ORDER
 
 if TYPE_CHECKING:
+    from intercom.fleet.queue import Queue
     from intercom.fleet.verbs import Removed, Workers
     from intercom.fleet.workers import Spawned, Torn
-    from intercom.fleet.worktrees.queue import Queue
 
 
 def public(one: Any) -> dict[str, Any]:
