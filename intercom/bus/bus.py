@@ -318,9 +318,9 @@ class Bus:
 
     def status(self) -> Status:
         """An overview of the bus."""
-        from intercom.bus.status import glance
+        from intercom.bus.status import collect
 
-        look = partial(glance, self.config, self._state, self._registry, self._delivery)
+        look = partial(collect, self.config, self._state, self._registry, self._delivery)
         with self.moment():
             now = self._fresh(look)
         with storage(f"look at {self.config.log}", "nothing was read"):

@@ -34,7 +34,7 @@ class Status(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def glance(config: Config, state: State, registry: Registry, delivery: Delivery, db: sqlite3.Connection) -> Status:
+def collect(config: Config, state: State, registry: Registry, delivery: Delivery, db: sqlite3.Connection) -> Status:
     """Collect the overview, using an up-to-date index."""
     page, now = fingerprint(config.log), time.time()
 
