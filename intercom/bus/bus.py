@@ -155,11 +155,12 @@ class Bus:
         type: str | None = None,
         limit: int | None = None,
         fits: Fits | None = None,
+        acts: bool = False,
     ) -> list[Message]:
         """The new messages for `reader`, recorded as given; with `all`, everything it may see, recording nothing.
 
         In order of arrival. If `limit` cuts, or `fits` (called with the messages, returns how many can be taken),
-        the urgent ones come first. UnknownName, StorageError.
+        the urgent ones come first. `acts`: confirm also where `confirms` is off. UnknownName, StorageError.
         """
         arguments.texts("nothing was read", reader=reader)
         wanted = index_query.filter_of(thread=thread, sender=sender, type=type, words=query)
@@ -167,11 +168,13 @@ class Bus:
         self._registry.check_machine()
         with self.moment():
             name = self._registry.check_reader(reader)
-            self._acts(name)
+            self._state.touch(name, acted=True)
             joined = self._registry.joined(name)
             if all:
+                self._acts(name)
                 return self._fresh(lambda db: index_query.visible(db, name, wanted, limit))
-            return self._fresh(lambda db: self._delivery.read(db, name, joined, wanted, limit, fits), gives=True)
+            news = partial(self._delivery.read, acts=acts or self.confirms)
+            return self._fresh(lambda db: news(db, name, joined, wanted, limit, fits), gives=True)
 
     def wait(
         self,

@@ -9,13 +9,13 @@ given) only avoids looking at old messages again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 from intercom.core.errors import StorageError
 from intercom.core.message import ALL, Message, Receipt
-from intercom.core.pace import NotNow, Pace
+from intercom.core.pace import Pace
 from intercom.store.index import Filter, Index, IndexLost, query, unread
 from intercom.store.index.edited import any_edited, edited_since, texts_of
 from intercom.store.state import receipts
@@ -29,15 +29,32 @@ _ACTS = ("REPLY", "DONE")
 Fits = Callable[[list[Message]], int]
 
 
-class Given(NamedTuple):
-    """The result of a read: the messages, and how many are left."""
+class _News(NamedTuple):
+    """What a reader is to be given, as found by one look at the index."""
 
-    messages: list[Message]
-    left: int
+    again: list[Message]  # given before, to a process that died
+    new: list[Message]
+    texts: list[tuple[str, str]]  # of those that were edited: ids, and digests of their texts
+    generation: str
+    last: int  # the highest sequence number by then
 
 
 #: (state file, reader) to which this process gave something since they last acted, on any Bus object.
 _open: set[tuple[str, str]] = set()
+
+
+@contextmanager
+def _acting(key: tuple[str, str], acts: bool = True) -> Iterator[bool]:
+    """Around recording that the reader acts: yields whether there is something to confirm, open again on an error."""
+    due = acts and key in _open
+    if due:
+        _open.discard(key)  # before, so that what another thread gives meanwhile stays open
+    try:
+        yield due
+    except BaseException:
+        if due:
+            _open.add(key)
+        raise
 
 
 class Delivery:
@@ -47,9 +64,13 @@ class Delivery:
         self._pace = pace
         self._state = state
         self._index = index
+        self._emptied: tuple[object, ...] = ()  # the reader who has everything, in which moment, by which index
+        self._unedited: tuple[int, ...] = ()  # fingerprint of an index in which nothing was ever edited
 
     def unread(self, db: sqlite3.Connection, reader: str, joined: int) -> int:
         """How many messages `reader` has not been given, plus those given to a predecessor that died."""
+        if self._emptied == self._now(reader):
+            return 0
         floor = self._floor(db, reader)
         return self._count(db, reader, floor, joined) + len(self._lost(reader))
 
@@ -61,6 +82,10 @@ class Delivery:
 
     def _counts(self, db: sqlite3.Connection, *joined: tuple[str, int]) -> dict[str, int]:
         return {name: self._count(db, name, self._floor(db, name), since) for name, since in joined}
+
+    def _now(self, reader: str) -> tuple[object, ...]:
+        """What must stay as it is for what was found for a reader to hold; never outside of a moment."""
+        return reader, self._state.this_moment() or object(), self._index.fingerprint
 
     def _floor(self, db: sqlite3.Connection, reader: str) -> int:
         return self._state.floor(reader, self._generation(db))
@@ -85,14 +110,12 @@ class Delivery:
 
     def confirm(self, reader: str) -> None:
         """Mark what this process gave the reader as received, because the reader acts."""
-        given = (str(self._state.path), reader)
-        if given in _open:
-            _open.discard(given)  # before, so that what another thread gives meanwhile stays open
-            try:
+        with _acting(self._key(reader)) as due:
+            if due:
                 self._state.confirm(reader, own_mark())
-            except (StorageError, NotNow):
-                _open.add(given)
-                raise
+
+    def _key(self, reader: str) -> tuple[str, str]:
+        return str(self._state.path), reader
 
     def read(
         self,
@@ -102,41 +125,78 @@ class Delivery:
         wanted: Filter,
         limit: int | None,
         fits: Fits | None = None,
+        *,
+        acts: bool = False,
     ) -> list[Message]:
-        """The new messages for `reader`, recorded as given: in order of arrival or, if cut, urgent ones first."""
+        """The new messages for `reader`, recorded as given: in order of arrival or, if cut, urgent ones first.
+
+        `acts`: the reader acts by this, which confirms what it was given before.
+        """
         with self._index.reading(db):
             floor = self._floor(db, reader)
-            if not self._lost(reader) and self.known(unread.first, db, reader, floor, joined) is None:
-                return []
-        with self._state.transaction() as state:
-            # Checked again under the state's write lock: two processes may read under one name.
             lost = self._lost(reader)
-            with self._index.reading(db):
-                generation, last = self._generation(db), query.last_seq(db)
-                again = [m._replace(redelivered=True) for m in query.by_ids(db, lost) if wanted.lets(m)]
-                most = None if limit is None else limit + len(again) + 1
-                new = unread.unread(db, reader, floor, joined, wanted, most)
-                if doubt := self._state.doubt():
-                    new = [message._replace(redelivered=message.at < doubt) for message in new]
-                late = query.late(db, again + new)
-                again, new = ([one._replace(late=one.id in late) for one in part] for part in (again, new))
-                texts = texts_of(db, [message.id for message in again + new])
-            chosen = _fitting(_cut(again + new, limit), fits)
+            nothing = not lost and self.known(unread.first, db, reader, floor, joined) is None
+            news = None if nothing else self._news(db, reader, floor, joined, wanted, limit, lost)
+        if news is None:
+            if acts:
+                self.confirm(reader)
+            return []
+        with _acting(self._key(reader), acts) as due, self._state.transaction() as state:
+            # Two processes may read under one name: what another was given meanwhile is not given again.
+            if not self._state.untouched():
+                with self._index.reading(db):
+                    news = self._news(db, reader, floor, joined, wanted, limit, self._lost(reader))
+            chosen = _fitting(_cut(news.again + news.new, limit), fits)
             given = [message.id for message in chosen]
             self._pace.begun()
+            if due:
+                receipts.confirm(state, reader, own_mark())
             receipts.give(state, reader, given, own_mark())
-            self._state.tell(state, reader, [(ident, text) for ident, text in texts if ident in given])
-            if everything := wanted == Filter() and len(chosen) == len(again) + len(new):
-                self._state.set_floor(state, reader, generation, last)
+            self._state.tell(state, reader, [(ident, text) for ident, text in news.texts if ident in given])
+            if everything := wanted == Filter() and len(chosen) == len(news.again) + len(news.new):
+                self._state.set_floor(state, reader, news.generation, news.last)
         if chosen:
-            _open.add((str(self._state.path), reader))
-        if not everything:
+            _open.add(self._key(reader))
+        if everything:
+            self._emptied = self._now(reader)
+        else:
             self._raise_floor(db, reader, joined, floor)
         return chosen
 
+    def _news(
+        self,
+        db: sqlite3.Connection,
+        reader: str,
+        floor: int,
+        joined: int,
+        wanted: Filter,
+        limit: int | None,
+        lost: list[str],
+    ) -> _News:
+        """What `reader` is to be given, with `lost` again; the caller is reading the index."""
+        generation, last = query.generation(db), query.last_seq(db)
+        again = [m._replace(redelivered=True) for m in query.by_ids(db, lost) if wanted.lets(m)]
+        most = None if limit is None else limit + len(again) + 1
+        new = unread.unread(db, reader, floor, joined, wanted, most)
+        if doubt := self._state.doubt():
+            new = [message._replace(redelivered=message.at < doubt) for message in new]
+        if late := query.late(db, again + new):
+            again, new = ([one._replace(late=one.id in late) for one in part] for part in (again, new))
+        texts = texts_of(db, [one.id for one in again + new]) if self._any_edited(db) else []
+        return _News(again, new, texts, generation, last)
+
+    def _any_edited(self, db: sqlite3.Connection) -> bool:
+        """Whether any message was ever edited; asked once for each state of the index."""
+        now = self._index.fingerprint
+        if now == self._unedited:
+            return False
+        found = any_edited(db)
+        self._unedited = () if found else now
+        return found
+
     def edited(self, db: sqlite3.Connection, reader: str) -> list[Message]:
         """Messages that `reader` was given and somebody edited since, as they are now; recorded as told."""
-        if not self.known(any_edited, db) or not (texts := edited_since(db, reader)):
+        if not self._any_edited(db) or not (texts := edited_since(db, reader)):
             return []
         with self._state.transaction() as state:
             texts = edited_since(db, reader)  # another process may have reported them meanwhile

@@ -72,6 +72,8 @@ def named(name: str, text: str) -> str:
 
 def escaped(json: str) -> str:
     """JSON text on one line, with an escape for each invisible character; the JSON value stays the same."""
+    if json.isascii() and json.isprintable() and "<" not in json:
+        return json
     return _tags().sub(r"\\u003c", _unseen().sub(_escape, json))
 
 

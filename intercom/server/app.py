@@ -144,7 +144,7 @@ class App:
                 nonlocal prepared
                 with bus.moment():
                     if not prepared:
-                        self._prepared(tool, bus)
+                        self._prepared(tool, bus, confirms=not quick)  # a read does that together with what it gives
                     prepared = True
                     return job(bus)
 
@@ -157,7 +157,7 @@ class App:
             self._prepared(tool, bus)
             return tool.function(self.session, bus, **args)
 
-    def _prepared(self, tool: Tool, bus: Bus) -> None:
+    def _prepared(self, tool: Tool, bus: Bus, *, confirms: bool = True) -> None:
         """On the bus thread, before the tool: check permission, and confirm what was shown before."""
         session = self.session
         session.settle(bus)
@@ -171,7 +171,7 @@ class App:
             )
         if session.name and not allowed(tool, session.role):
             raise Refused(_not_yours(tool, session))
-        if session.name and not session.carried.count():
+        if confirms and session.name and not session.carried.count():
             try:
                 bus.confirm(session.name)
             except NotNow:

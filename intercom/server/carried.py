@@ -42,6 +42,7 @@ class Hand:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.dropped = False
+        self.fresh = True  #: whether nobody has looked for it yet: the first look is the client's own act
 
 
 class Carried:

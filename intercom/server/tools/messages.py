@@ -189,7 +189,9 @@ def _look(
         bus.pace.begun()  # what is taken from there cannot be taken again
     carried.take(hand, filters, limit, fits)
     if not hand.messages and not hand.dropped:
-        carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, **filters.given()))
+        acts = hand.fresh and not carried.count()
+        carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, acts=acts, **filters.given()))
+        hand.fresh = False
     shown, left = list(hand.messages), carried.count()
     if shown or any(filters.given().values()):  # otherwise the look itself showed that there is nothing
         left += bus.unread(name)

@@ -57,6 +57,9 @@ def unread(
 
     if limit is None:
         return found("")
+    few = found("ORDER BY i.seq LIMIT ?", limit)
+    if len(few) < limit:
+        return few
     urgent = found(f"AND i.seq IN ({_URGENT}) ORDER BY i.seq LIMIT ?", floor, limit)
     return [*urgent, *found("AND m.urgent = 0 ORDER BY i.seq LIMIT ?", limit)][:limit]
 

@@ -63,10 +63,8 @@ class Appended(NamedTuple):
 class _Left(NamedTuple):
     """The state after an append: while it is unchanged, nothing needs repair before the next one."""
 
-    page: str  #: fingerprints of the files
-    base: str
+    page: str  #: fingerprint of the page
     end: Position  #: end of the ledger
-    head: Head
 
 
 class Log:
@@ -251,11 +249,11 @@ class Log:
         return False
 
     def _as_left(self, page: int) -> Head | None:
-        """The base's head, if page, base and ledger are as our last append left them. OSError."""
+        """The base's head, if page and ledger are as our last append left them. OSError."""
         left = self._left
-        if left is None or left.page != fingerprint_of(os.fstat(page)) or left.base != self.base.fingerprint():
+        if left is None or left.page != fingerprint_of(os.fstat(page)) or left.end != self.ledger.end():
             return None
-        return left.head if left.end == self.ledger.end() else None
+        return self.base.head()
 
     def _leave(self, page: int, appended: Appended, end: Position, head: Head | None) -> None:
         """Remember the state after an append, if nobody else wrote at the same time."""
@@ -263,7 +261,7 @@ class Log:
         with suppress(OSError):
             found = os.fstat(page)
             if head is not None and not appended.notices and found.st_size == appended.size:
-                self._left = _Left(fingerprint_of(found), self.base.fingerprint(), end, head)
+                self._left = _Left(fingerprint_of(found), end)
 
     def _accepted_with(
         self, page: int, size: int, top: bytes, text: bytes, at: tuple[Position, Position], head: Head | None

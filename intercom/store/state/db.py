@@ -115,6 +115,13 @@ class State:
         """The number of the current `moment`; 0 outside of any."""
         return self._begun if self._moments else 0
 
+    def untouched(self) -> bool:
+        """Whether nobody else has changed the state since the current `moment` began; inside a transaction."""
+        if not self._moments:
+            return False
+        theirs: int = self.db.execute("PRAGMA data_version").fetchone()[0]
+        return theirs == self._known_of[1]
+
     def _forget_unless(self, still: tuple[int, ...]) -> None:
         if still != self._known_of or len(self._known) > _MANY_KNOWN:
             self._known.clear()
