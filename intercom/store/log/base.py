@@ -11,12 +11,13 @@ deleted: everything missing from the page is put back.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from intercom.core.config import BASE
 from intercom.core.digests import blake2b
@@ -24,7 +25,7 @@ from intercom.format.roster import Roster
 from intercom.store.log.ledger import Position
 from intercom.system import host
 from intercom.system.boot import boot_id
-from intercom.system.files import open_regular, opened, put, storage, write_pieces
+from intercom.system.files import open_regular, put, storage, write_pieces
 from intercom.system.folders import fingerprint, is_settled
 
 _LATE = "late\n"  # precedes the ids of late messages, after those
@@ -75,6 +76,33 @@ class Base(NamedTuple):
         return Roster(self.names)
 
 
+class OpenBase:
+    """A base that stays the same file, even if another has taken its place. OSError of all that reads it."""
+
+    def __init__(self, handle: int, head: Head) -> None:
+        self.head = head
+        self._handle = handle
+
+    def page(self) -> bytes:
+        """The copy of the page."""
+        return host.pread(self._handle, self.head.size, _LINE)
+
+    def more(self) -> bytes:
+        """What follows the copy."""
+        return host.pread(self._handle, self.head.more, _LINE + self.head.size)
+
+    def saw(self, seen: Position) -> None:
+        """Record how far the page was seen to follow."""
+        now = self.head._replace(seen=max(seen, self.head.seen), boot=boot_id())
+        if now != self.head:
+            with suppress(OSError):  # then a little more than necessary is put back
+                host.pwrite(self._handle, _line(now), 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
+
+
 class Bases:
     """The base of one page, on disk."""
 
@@ -87,20 +115,31 @@ class Bases:
         """The bases of other pages of this bus."""
         return [path for path in self.path.parent.glob(f"{BASE}*") if path != self.path]
 
-    def opened(self) -> tuple[Head, BinaryIO] | None:
-        """The head, and the file at the start of the copy, which the caller closes; None if there is no valid base."""
+    def opened(self) -> OpenBase | None:
+        """The base as it is now, which the caller closes; None if there is no valid one."""
         try:
-            file = opened(self.path)
+            handle = self._open()
         except OSError:
             return None
         try:
-            head = _parsed(file.read(_LINE))
+            head = _parsed(host.pread(handle, _LINE, 0))
         except OSError:
             head = None
         if head is None:
-            file.close()
+            os.close(handle)
             return None
-        return head, file
+        return OpenBase(handle, head)
+
+    def _open(self) -> int:
+        """Open the file, for writing if that is allowed. OSError."""
+        try:
+            return open_regular(self._path, os.O_RDWR)
+        except PermissionError:
+            return open_regular(self._path)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return open_regular(self._path)
 
     def fingerprint(self) -> str:
         """A fingerprint of the file; "" if there is none."""
@@ -132,9 +171,8 @@ class Bases:
         found = self.opened()
         if found is None:
             return None
-        head, file = found
-        with file, suppress(OSError, ValueError, MemoryError):
-            page, more = file.read(head.size), file.read(head.more)
+        with closing(found), suppress(OSError, ValueError, MemoryError):
+            head, page, more = found.head, found.page(), found.more()
             if head.ledger == ledger and len(more) == head.more and _digest((page, more)) == head.digest:
                 return Base(head, page, *_marks(more.decode("utf-8")))
         return None
@@ -176,18 +214,6 @@ class Bases:
             put(draft, self.path)
             # The next page may not reach the disk; then this is the copy of people's text.
             host.sync_folder(self.path.parent)
-
-    def saw(self, file: BinaryIO, head: Head, seen: Position) -> None:
-        """Record how far the page was seen to follow, in the file that was opened, even if it was replaced since."""
-        now = head._replace(seen=max(seen, head.seen), boot=boot_id())
-        if now != head:
-            with suppress(OSError):  # then a little more than necessary is put back
-                handle = open_regular(self.path, os.O_WRONLY)
-                try:
-                    if os.path.samestat(os.fstat(handle), os.fstat(file.fileno())):
-                        host.pwrite(handle, _line(now), 0)
-                finally:
-                    os.close(handle)
 
     def drop(self) -> None:
         """Remove the base. StorageError."""

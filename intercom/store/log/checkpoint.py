@@ -42,24 +42,23 @@ def quick(log: Log) -> Grown | None:
         page = read_from(log.live)  # read before the ledger, so that the ledger has everything that tools put here
     except StorageError:
         if found is not None:
-            found[1].close()
+            found.close()
         raise
     if found is None:
         return Grown(None) if not page and log.ledger.end() is None and not log.has_journal() else None
-    head, file = found
-    with closing(file):
-        last = log.ledger.open()
+    with closing(found):
+        head, last = found.head, log.ledger.open()
         if page is None or last is None or log.has_journal():
             return None
         size = head.size
-        if head.ledger != log.ledger.id or len(page) < size or memoryview(page)[:size] != file.read(size):
+        if head.ledger != log.ledger.id or len(page) < size or memoryview(page)[:size] != found.page():
             return None
         grown = _compared(log, head.at, last, page[size:])
         if grown is None or grown.end is None or (grown.behind and head.rebooted):
             return None  # a short page after a power cut may be an old one
         if not grown.behind and grown.end < head.seen:
             return None  # both are older than what was seen before
-        log.base.saw(file, head, grown.end)
+        found.saw(grown.end)
         return grown
 
 
