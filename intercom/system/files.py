@@ -223,9 +223,9 @@ def whole(handle: int, offset: int = 0) -> bytes:
 
 def begins(handle: int, data: bytes) -> bool:
     """Whether an open file begins with exactly `data`; compared in pieces, as both may be huge. OSError."""
-    at, view = 0, memoryview(data)
+    at = 0
     while at < len(data) and (part := host.pread(handle, min(_PIECE, len(data) - at), at)):
-        if part != view[at : at + len(part)]:
+        if not data.startswith(part, at):  # compared as a whole: a slice of a memoryview, byte by byte
             return False
         at += len(part)
     return at == len(data)

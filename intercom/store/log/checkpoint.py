@@ -50,8 +50,8 @@ def quick(log: Log) -> Grown | None:
         head, last = found.head, log.ledger.open()
         if page is None or last is None or log.has_journal():
             return None
-        size = head.size
-        if head.ledger != log.ledger.id or len(page) < size or memoryview(page)[:size] != found.page():
+        copy, size = found.page(), head.size
+        if head.ledger != log.ledger.id or len(copy) != size or not page.startswith(copy):
             return None
         grown = _compared(log, head.at, last, page[size:])
         if grown is None or grown.end is None or (grown.behind and head.rebooted):
