@@ -133,10 +133,11 @@ _DANGER = (
     r"|<{7}(?!<)|={7}(?!=)|>{7}(?!>)|\|{7}(?!\|))"
 )
 _FENCE_START = r" {0,3}(?:`{3,}|~{3,})"
+_LINE_END = r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"  # for any program
 #: Where a line begins for any program; group 1 is what precedes it.
-LINE_START = r"(^|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])"
-#: A line to escape whatever stands around it; group 1 is what precedes the line.
-TO_ESCAPE = lazy(rf"{LINE_START}(?=\\*+{_DANGER}|\\++{_FENCE_START})")
+LINE_START = rf"(^|{_LINE_END})"
+#: What precedes a line to escape whatever stands around it. (Not `LINE_START`, which takes five times as long to seek.)
+TO_ESCAPE = lazy(rf"{_LINE_END}(?=\\*+{_DANGER}|\\++{_FENCE_START})")
 ESCAPED = lazy(rf"{LINE_START}\\(?=\\*+(?:{_DANGER}|{_FENCE_START}))")
 
 

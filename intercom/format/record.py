@@ -12,6 +12,7 @@ tool or a person writes can become one: no tool can send as `system`, and `by_ha
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from intercom.core.digests import blake2b
@@ -36,6 +37,7 @@ CONTROLS = frozenset({OPEN, PAGE, REMOVED, RETURNED, LEFT, REDACTED, PURGED})
 _CONTROL = "control"
 _SEAL = lazy(rb" size=([0-9]{1,12}) sum=([0-9a-f]{10})\Z")
 _LONGEST_SEAL = 40  # bytes
+_SHORT = 4 * 1024  # bytes; longer records are not cached
 _META_END = b" -->\n"
 _IDS = lazy(META + rb"([0-9a-z]{1,12})")
 
@@ -65,11 +67,17 @@ def sealed(text: bytes) -> list[bytes] | None:
     while begin < len(text):
         end = text.find(END + START, begin) + len(END)
         record = text[begin : end if end >= len(END) else len(text)]
-        if extent(record) != len(record):
+        if not (_fits(record) if len(record) <= _SHORT else _fits.__wrapped__(record)):
             return None
         found.append(record)
         begin += len(record)
     return found
+
+
+@lru_cache(maxsize=256)  # a page is looked at again with each message, and most of it is as it was
+def _fits(record: bytes) -> bool:
+    """Whether it is one record and fits its seal."""
+    return extent(record) == len(record)
 
 
 def ident(block: bytes) -> str:

@@ -104,7 +104,7 @@ def begun(page: bytes) -> bool:
 
 def escape(body: str) -> str:
     """The body with a backslash before every line that could be taken for something else."""
-    text = TO_ESCAPE.sub(r"\1\\", body)
+    text = TO_ESCAPE.sub(r"\g<0>\\", f"\n{body}")[1:]
     if "```" not in text and "~~~" not in text:
         return text
     data, done, parts = encode(text), 0, []
