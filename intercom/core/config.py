@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -279,13 +280,17 @@ def stay_inside(root: Path, *paths: Path) -> None:
 
 def _without_links(root: str, path: str) -> bool:
     """Fast check for the usual case: `path` is spelled as one below `root`, and no part of it is a link."""
+    parts = _parts(root, path)
+    return bool(parts) and not any(map(os.path.islink, parts))
+
+
+@lru_cache(maxsize=64)
+def _parts(root: str, path: str) -> tuple[str, ...]:
+    """A path that is spelled as one below `root`, and the folders between the two; () for any other."""
     if not path.startswith(root + os.sep) or os.pardir in path:
-        return False
-    while path != root:
-        if os.path.islink(path):
-            return False
-        path = os.path.dirname(path)
-    return True
+        return ()
+    between = path.count(os.sep, len(root))
+    return tuple(path.rsplit(os.sep, count)[0] for count in range(between))
 
 
 def is_inside(root: Path, path: str | Path) -> bool:

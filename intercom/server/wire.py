@@ -8,6 +8,7 @@ text: there, every invisible character and line end is an escape too (and so esc
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 from intercom.core.escaping import escaped
@@ -52,7 +53,7 @@ def answer(request_id: str | int, result: object) -> bytes:
 def decode(line: bytes) -> dict[str, Any]:
     """The JSON object on a line; BadLine for anything else, however large or deep."""
     try:
-        value = json.loads(line.decode("utf-8-sig", "surrogatepass"), parse_constant=_no_constant)
+        value = _DECODER.decode(line.removeprefix(BOM_UTF8).decode("utf-8", "surrogatepass"))
     except RecursionError:
         raise BadLine(PARSE_ERROR, "Parse error: nested too deeply") from None
     except ValueError as error:
@@ -67,14 +68,19 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+# Made once: `json.loads` and `dumps` with options make one each time.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def encode(value: object) -> bytes:
     """`value` as one line of UTF-8, escaped to ASCII only where it must be."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        return _ENCODER.encode(value).encode() + b"\n"
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
 def result_text(value: object) -> str:
     """A tool's result as JSON text on one line, with active characters escaped; its value is exact."""
-    return escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return escaped(_ENCODER.encode(value))
