@@ -6,28 +6,25 @@ long, raises NotNow before it has done anything; it is then repeated on a thread
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 
 class NotNow(Exception):  # a condition, not a fault
     """Raised instead of keeping a caller in a hurry waiting. Nothing was done that cannot be repeated."""
 
 
 class Pace:
-    """Whether the current caller is in a hurry; shared by all parts of a bus (one thread at a time)."""
+    """Whether the current caller is in a hurry, as within `with pace`; shared by all parts of a bus.
+
+    Then NotNow is raised before slow work, unless something has `begun`.
+    """
 
     def __init__(self) -> None:
         self.hurried = False
 
-    @contextmanager
-    def hurry(self) -> Iterator[None]:
-        """Within the block, raise NotNow before slow work, unless something has `begun`."""
+    def __enter__(self) -> None:
         self.hurried = True
-        try:
-            yield
-        finally:
-            self.hurried = False
+
+    def __exit__(self, *_: object) -> None:
+        self.hurried = False
 
     def long(self) -> None:
         """Announce slow work: raises NotNow if the caller is in a hurry."""

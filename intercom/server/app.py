@@ -102,14 +102,16 @@ class App:
         tool, arguments = BY_NAME.get(asked.tool), asked.arguments or {}
         if tool is None or not tool.quick or any(map(arguments.get, _LONG)) or not tool.knows(arguments):
             return None
+        self.bus_thread.here = True
         try:
-            with self.bus_thread.here():
-                self._result(client, asked).send(None)
+            self._result(client, asked).send(None)
         except StopIteration as done:  # the coroutine ended without awaiting anything
             found: dict[str, Any] = done.value
             return found
         except NotNow:
             pass
+        finally:
+            self.bus_thread.here = False
         return None
 
     async def call(self, name: str, arguments: dict[str, Any] | None) -> Any:

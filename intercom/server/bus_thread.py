@@ -15,7 +15,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from intercom.core.pace import NotNow
@@ -37,7 +37,7 @@ class BusThread:
         self._bus: Bus | None = None
         self._jobs: queue.SimpleQueue[tuple[Callable[[Bus], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._given = self._done = 0  # counts of jobs for the thread; if equal, it is idle
-        self._here = False  # whether `quick` must not use the thread
+        self.here = False  #: whether `quick` raises NotNow instead of using the thread
         self._slow_until = 0.0  # monotonic; until then the loop runs no jobs, because one was too slow
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="intercom-bus", daemon=True)
@@ -59,25 +59,16 @@ class BusThread:
         try:
             return self._at_once(job)
         except NotNow:
-            if self._here:
+            if self.here:
                 raise
             return await self._submit(job)
-
-    @contextlib.contextmanager
-    def here(self) -> Iterator[None]:
-        """Within the block, `quick` raises NotNow instead of using the thread."""
-        self._here = True
-        try:
-            yield
-        finally:
-            self._here = False
 
     def _at_once(self, job: Callable[[Bus], T]) -> T:
         bus, began = self._bus, time.monotonic()
         if bus is None or self._given != self._done or began < self._slow_until:
             raise NotNow
         try:
-            with bus.pace.hurry():
+            with bus.pace:
                 return job(bus)
         finally:
             if time.monotonic() - began > _TOO_LONG:

@@ -81,12 +81,17 @@ def append(path: Path, data: bytes) -> None:
 
 def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
     """Open a regular file; never blocks on a pipe or device in its place. OSError."""
+    return open_found(path, flags)[0]
+
+
+def open_found(path: str | Path, flags: int = os.O_RDONLY) -> tuple[int, os.stat_result]:
+    """As `open_regular`, with what the system says of the open file."""
     handle = host.open_file(path, flags | host.NO_WAIT)
-    mode = os.fstat(handle).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a folder fails later, with a better error
+    found = os.fstat(handle)
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # a folder fails later, with a better error
         os.close(handle)
         raise OSError(errno.EINVAL, "it is not a regular file")
-    return handle
+    return handle, found
 
 
 def check_regular(path: str | Path) -> None:

@@ -59,6 +59,7 @@ class Ledger:
         self._machine = config.machine
         self._started = False  # whether we looked for damage by a power cut; none can come while we run
         self._paths: dict[str, Path] = {}
+        self._ended: tuple[Segment, Position] | None = None  # the open segment, and where it ended at the last look
         # A segment as we left it, with its size and last record.
         self._whole: tuple[Path | None, int, bytes] = None, 0, b""
         self.segments: Final = self._segments.all
@@ -88,23 +89,22 @@ class Ledger:
     def end(self) -> Position | None:
         """Where the next record would go; None while there is no ledger."""
         last = self.open()
-        return Position(last.number, file_size(f"{self.folder}/{last.name}")) if last else None
+        if last is None:
+            return None
+        self._ended = last, Position(last.number, file_size(f"{self.folder}/{last.name}"))
+        return self._ended[1]
 
     # -- appending --------------------------------------------------------------------------------
 
-    def append(self, records: Sequence[bytes], outcome: str = "nothing was sent") -> Position:
-        """Append records and sync them; returns where they end. On StorageError none of them was appended."""
-        segment = self.open()
-        size = file_size(self.path(segment)) if segment is not None else 0
-        if segment is not None and not size:  # somebody emptied it: it is no longer a segment
-            self.forget()
-            segment = self.open()
-        if segment is None and self.bring_back():
-            segment = self.open()
-        if segment is None:
-            self.begin()
-            segment = self.segments()[-1]
-        size = size or file_size(self.path(segment))
+    def append(
+        self, records: Sequence[bytes], outcome: str = "nothing was sent", *, at: Position | None = None
+    ) -> Position:
+        """Append records and sync them; returns where they end. On StorageError none of them was appended.
+
+        `at`: where the ledger was just found to end, which is not looked up again.
+        """
+        ended = self._ended if at is not None else None
+        segment, size = (ended[0], ended[1].offset) if ended is not None and ended[1] == at else self._for_more()
         path, full = self.path(segment), SEGMENT_BYTES
         with storage(f"append to {path}", outcome):
             for batch in _batches(records):
@@ -119,6 +119,20 @@ class Ledger:
             with suppress(OSError, StorageError):  # failures from here on undo nothing
                 spare.keep(self._config, [one.name for one in self.segments() if one.sealed])
         return Position(segment.number, size)
+
+    def _for_more(self) -> tuple[Segment, int]:
+        """The open segment and its size; the ledger is begun if there is none. StorageError."""
+        segment = self.open()
+        size = file_size(self.path(segment)) if segment is not None else 0
+        if segment is not None and not size:  # somebody emptied it: it is no longer a segment
+            self.forget()
+            segment = self.open()
+        if segment is None and self.bring_back():
+            segment = self.open()
+        if segment is None:
+            self.begin()
+            segment = self.segments()[-1]
+        return segment, size or file_size(self.path(segment))
 
     def bring_back(self) -> bool:
         """Restore segments that were deleted with the folder; returns whether any was. StorageError."""

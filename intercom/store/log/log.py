@@ -29,7 +29,7 @@ from intercom.store.log.in_place import finish
 from intercom.store.log.ledger import Ledger, Position
 from intercom.store.log.replace import gather
 from intercom.system import host
-from intercom.system.files import open_regular, opened, read_from, storage, write_all
+from intercom.system.files import open_found, opened, read_from, storage, write_all
 from intercom.system.folders import file_size, fingerprint_of
 from intercom.system.lock import WAIT, WriterLock
 from intercom.system.still import in_hand, lately
@@ -199,22 +199,23 @@ class Log:
 
     def _append(self, records: Sequence[bytes], first: Callable[[], bytes]) -> Appended:
         busy = self._busy()
-        page = self._open_page()
+        page, found = self._open_page()
         try:
             with storage(f"prepare {self.live}", "nothing was sent"):
-                head = self._as_left(page)
+                size, left = found.st_size, self._as_left(found)
+                head = self.base.head() if left else None
                 if head is None:
-                    last, head = self.cut_back(), self.base.head()
+                    last, left, head = self.cut_back(), None, self.base.head()
                     if not busy and (head is None or head.seen < (self.ledger.end() or head.seen)):
                         _complete(page, last)  # a record torn after it was seen whole was cut by somebody
+                    size = os.fstat(page).st_size
                 head = None if busy else head
-                size = os.fstat(page).st_size
                 joint = _joint(page, size)
             # A page that is empty although messages are known is being saved, or needs repair: do not add a new top.
             new = not size and not self.ledger.exists() and not busy
             top = first() if new else b""
             self._pace.begun()
-            end = self.ledger.append(records)
+            end = self.ledger.append(records, at=left)
             text = b"".join(records)
             began = end._replace(offset=end.offset - len(text))
             if new:
@@ -248,12 +249,12 @@ class Log:
             return begun(file.read())
         return False
 
-    def _as_left(self, page: int) -> Head | None:
-        """The base's head, if page and ledger are as our last append left them. OSError."""
+    def _as_left(self, page: os.stat_result) -> Position | None:
+        """The ledger's end, if page and ledger are as our last append left them."""
         left = self._left
-        if left is None or left.page != fingerprint_of(os.fstat(page)) or left.end != self.ledger.end():
+        if left is None or left.page != fingerprint_of(page) or left.end != self.ledger.end():
             return None
-        return self.base.head()
+        return left.end
 
     def _leave(self, page: int, appended: Appended, end: Position, head: Head | None) -> None:
         """Remember the state after an append, if nobody else wrote at the same time."""
@@ -295,9 +296,9 @@ class Log:
             self._looked = not (self.ledger.exists() or self.live.exists() if head is None else head.rebooted)
         return not self._looked
 
-    def _open_page(self) -> int:
+    def _open_page(self) -> tuple[int, os.stat_result]:
         try:
-            return open_regular(self.live, _OPEN | os.O_CREAT)
+            return open_found(self._page, _OPEN | os.O_CREAT)
         except OSError as error:
             raise StorageError(f"cannot open {self.live}: {error.strerror}; nothing was sent.") from error
 
