@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from intercom.bus.delivery import Delivery, Fits
@@ -88,9 +87,7 @@ class Bus:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- talking ----------------------------------------------------------------------------------
@@ -121,7 +118,9 @@ class Bus:
         with self.moment():
             name = self._registry.check_sender(sender, via)
             recipient = self._registry.check_recipients(to)
-            self._acts(name)
+            if self.confirms:
+                self._delivery.confirm(name)
+            self._state.touch(name, acted=True)
         tag, declared = tag_of(type)
         now = time.time()
         what = tag, declared or type_of(tag, recipient), message, priority == "urgent", reply_to or None, thread or None
@@ -169,11 +168,12 @@ class Bus:
         with self.moment():
             name = self._registry.check_reader(reader)
             self._state.touch(name, acted=True)
-            joined = self._registry.joined(name)
+            joined, acts = self._registry.joined(name), acts or self.confirms
             if all:
-                self._acts(name)
+                if acts:
+                    self._delivery.confirm(name)
                 return self._fresh(lambda db: index_query.visible(db, name, wanted, limit))
-            news = partial(self._delivery.read, acts=acts or self.confirms)
+            news = partial(self._delivery.read, acts=acts)
             return self._fresh(lambda db: news(db, name, joined, wanted, limit, fits), gives=True)
 
     def wait(
@@ -203,6 +203,8 @@ class Bus:
         """Messages that somebody edited after `reader` got them, as they are now; told once per edit. UnknownName."""
         arguments.texts("nothing was read", reader=reader)
         name = self._registry.check_reader(reader)
+        if self._sync.just_verified() and self._delivery.none_edited():
+            return []
         return self._fresh(lambda db: self._delivery.edited(db, name))
 
     def unread(self, reader: str) -> int:
@@ -211,6 +213,8 @@ class Bus:
         with self.moment():
             name = self._registry.check_reader(reader)
             joined = self._registry.joined(name)
+            if self._sync.just_verified() and self._delivery.has_all(name):
+                return 0
             return self._fresh(lambda db: self._delivery.unread(db, name, joined))
 
     # -- looking back -----------------------------------------------------------------------------
@@ -377,11 +381,6 @@ class Bus:
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Rebuild the index from the logs; returns its number of messages. `progress(done, total)` in bytes."""
         return self._sync.remake(progress)
-
-    def _acts(self, name: str) -> None:
-        if self.confirms:
-            self._delivery.confirm(name)
-        self._state.touch(name, acted=True)
 
     def _fresh(self, work: Callable[[sqlite3.Connection], T], *, gives: bool = False) -> T:
         """Run `work` on an updated index; repeated if the index turns out to be damaged.

@@ -65,12 +65,11 @@ class Delivery:
         self._state = state
         self._index = index
         self._emptied: tuple[object, ...] = ()  # the reader who has everything, in which moment, by which index
+        self._nothing: tuple[object, ...] = ()  # the reader for whom nothing was new, by which index and state
         self._unedited: tuple[int, ...] = ()  # fingerprint of an index in which nothing was ever edited
 
     def unread(self, db: sqlite3.Connection, reader: str, joined: int) -> int:
         """How many messages `reader` has not been given, plus those given to a predecessor that died."""
-        if self._emptied == self._now(reader):
-            return 0
         floor = self._floor(db, reader)
         return self._count(db, reader, floor, joined) + len(self._lost(reader))
 
@@ -83,9 +82,13 @@ class Delivery:
     def _counts(self, db: sqlite3.Connection, *joined: tuple[str, int]) -> dict[str, int]:
         return {name: self._count(db, name, self._floor(db, name), since) for name, since in joined}
 
-    def _now(self, reader: str) -> tuple[object, ...]:
-        """What must stay as it is for what was found for a reader to hold; never outside of a moment."""
-        return reader, self._state.this_moment() or object(), self._index.fingerprint
+    def has_all(self, reader: str) -> bool:
+        """Whether `reader` was given everything in this moment."""
+        return self._emptied == (reader, self._state.this_moment() or None, self._index.fingerprint)
+
+    def none_edited(self) -> bool:
+        """Whether nothing was ever edited, as far as the index says that was read last."""
+        return self._index.fingerprint == self._unedited
 
     def _floor(self, db: sqlite3.Connection, reader: str) -> int:
         return self._state.floor(reader, self._generation(db))
@@ -132,12 +135,16 @@ class Delivery:
 
         `acts`: the reader acts by this, which confirms what it was given before.
         """
-        with self._index.reading(db):
-            floor = self._floor(db, reader)
-            lost = self._lost(reader)
-            nothing = not lost and self.known(unread.first, db, reader, floor, joined) is None
-            news = None if nothing else self._news(db, reader, floor, joined, wanted, limit, lost)
+        lost = self._lost(reader)
+        now = reader, joined, self._index.fingerprint, self._state.version()
+        floor, news = 0, None
+        if lost or now != self._nothing:
+            with self._index.reading(db):
+                floor = self._floor(db, reader)
+                if lost or unread.first(db, reader, floor, joined) is not None:
+                    news = self._news(db, reader, floor, joined, wanted, limit, lost)
         if news is None:
+            self._nothing = now
             if acts:
                 self.confirm(reader)
             return []
@@ -158,7 +165,7 @@ class Delivery:
         if chosen:
             _open.add(self._key(reader))
         if everything:
-            self._emptied = self._now(reader)
+            self._emptied = reader, self._state.this_moment(), self._index.fingerprint
         else:
             self._raise_floor(db, reader, joined, floor)
         return chosen

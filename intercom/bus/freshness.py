@@ -56,7 +56,7 @@ class Sync:
         """
         db, beside = self._verified or (None, 0)
         known = db is not None and self._index.unchanged(db) and beside == self._state.opened()
-        if db is None or not known or not (self._just_verified() or self._unchanged.holds()):
+        if db is None or not known or not (self.just_verified() or self._unchanged.holds()):
             taken = self._unchanged.take()
             self._patient, self._put_off = patient, False
             try:
@@ -68,7 +68,7 @@ class Sync:
         self._moment = self._state.this_moment(), self._log.turns
         return db
 
-    def _just_verified(self) -> bool:
+    def just_verified(self) -> bool:
         """Whether it was checked in this moment and we changed nothing since: writes by others count as later."""
         return self._moment[0] != 0 and self._moment == (self._state.this_moment(), self._log.turns)
 

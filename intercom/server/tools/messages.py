@@ -183,17 +183,17 @@ def _look(
     session: Session, hand: Hand, filters: Filters, limit: int | None, bus: Bus, doubts: Callable[[], bool]
 ) -> dict[str, Any]:
     session.settle(bus)  # a read may have waited for an hour
-    name, carried = _me(session), session.carried
+    name, carried, wanted = _me(session), session.carried, filters.given()
     fits = functools.partial(_fitting, session, bus)
     if carried.count():
         bus.pace.begun()  # what is taken from there cannot be taken again
     carried.take(hand, filters, limit, fits)
     if not hand.messages and not hand.dropped:
         acts = hand.fresh and not carried.count()
-        carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, acts=acts, **filters.given()))
+        carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, acts=acts, **wanted))
         hand.fresh = False
     shown, left = list(hand.messages), carried.count()
-    if shown or any(filters.given().values()):  # otherwise the look itself showed that there is nothing
+    if shown or any(wanted.values()):  # otherwise the look itself showed that there is nothing
         left += bus.unread(name)
     if doubts():
         carried.doubt(hand)
@@ -203,7 +203,7 @@ def _look(
     if changed := [edited(one.id, one.sender, one.body) for one in bus.edited(name)]:
         answer["changed"] = changed
     said = [pages.note(shown)] if rows else []
-    if left and not rows and any(filters.given().values()):
+    if left and not rows and any(wanted.values()):
         said.append(f"Nothing new fits the filter; {left} unread without it: call intercomm_read with no filter.")
     elif left:
         said.append(f"{left} more unread: call intercomm_read again.")
@@ -226,6 +226,8 @@ def _fitting(session: Session, bus: Bus, messages: list[Message]) -> int:
 
 
 def _filled(session: Session, bus: Bus, messages: list[Message]) -> tuple[list[dict[str, Any]], list[Message]]:
+    if not messages:
+        return [], []
     checked = _checked(bus, messages)
     return pages.fill(messages, _masters(bus, messages), worker=session.role == "worker", about=checked)
 

@@ -131,6 +131,10 @@ class State:
         """The number of the current `moment`; 0 outside of any."""
         return self._begun if self._moments else 0
 
+    def version(self) -> tuple[int, ...]:
+        """Another for each change that we made, or that others had made when this `moment` began; in a moment only."""
+        return *self._known_of[:2], self.db.total_changes
+
     def untouched(self) -> bool:
         """Whether nobody else has changed the state since the current `moment` began; inside a transaction."""
         if not self._moments:
