@@ -41,8 +41,8 @@ def collect(config: Config, state: State, registry: Registry, delivery: Delivery
     def on_page(_mark: str) -> tuple[list[str], list[Unheard]]:
         return registry.known_agents(), unheard.still(config, state, db)
 
-    # As long as the kernel says that nobody wrote to the page, the cached result holds.
-    agents, lost = delivery.known(on_page, page) if is_settled(page, now) else on_page(page)
+    # As long as the kernel says that nobody wrote to the page, or that there is none, the cached result holds.
+    agents, lost = delivery.known(on_page, page) if is_settled(page, now) or not page else on_page(page)
     instances = registry.instances()
     joined = registry.joined_by_all()
     names = [*agents, *(one.name for one in instances), USER]
