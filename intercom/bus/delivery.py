@@ -141,9 +141,9 @@ class Delivery:
         if lost or now != self._nothing:
             with self._index.reading(db):
                 floor = self._floor(db, reader)
-                if lost or unread.first(db, reader, floor, joined) is not None:
+                if lost or wanted == Filter() or unread.first(db, reader, floor, joined) is not None:
                     news = self._news(db, reader, floor, joined, wanted, limit, lost)
-        if news is None:
+        if news is None or (wanted == Filter() and not news.again + news.new):
             self._nothing = now
             if acts:
                 self.confirm(reader)
