@@ -88,8 +88,9 @@ class Indexing:
                 self._state.instances()  # raises here if the state is damaged, so the index is not blamed
                 attach_state(db, self._state.path)
                 self._attached = beside
-            noted = dict(db.execute(_SEEN_NEAR, (self._open_path(),)).fetchall())
-            changed = [file for file in self._changed(db, noted) if file.own or not own]
+            open_path = self._open_path()
+            noted = dict(db.execute(_SEEN_NEAR, (open_path,)).fetchall())
+            changed = [file for file in self._changed(db, noted, open_path) if file.own or not own]
             self._swept = -_SWEEP if own else self._swept  # others' archives were not checked
             own_ones = [file.path for file in changed if file.own]
             if own_ones and (len(own_ones) > 1 or not self.grown.data) and self._mostly_new(db, own_ones):
@@ -123,7 +124,7 @@ class Indexing:
         end = self.grown.end
         return end.offset if end is not None and file.sealed and file.number == end.number else None
 
-    def _changed(self, db: sqlite3.Connection, seen: dict[str, str]) -> list[File]:
+    def _changed(self, db: sqlite3.Connection, seen: dict[str, str], open_path: str) -> list[File]:
         """The sources that differ from what the index last saw.
 
         Every segment is checked now and then; in between, if the archive changed, new segments and those of other
@@ -131,7 +132,7 @@ class Indexing:
         """
         sweep = time.monotonic() - self._swept > _SWEEP
         touched = sweep or seen.get("archive", "") != fingerprint(f"{self._root}/archive")
-        touched = touched or self._open_path() not in seen
+        touched = touched or open_path not in seen
         files = self.listing.near()
         if touched:
             files, seen = self.listing.all(), dict(db.execute(_SEEN).fetchall())

@@ -184,20 +184,20 @@ def _look(
 ) -> dict[str, Any]:
     session.settle(bus)  # a read may have waited for an hour
     name, carried, wanted = _me(session), session.carried, filters.given()
-    fits = functools.partial(_fitting, session, bus)
+    page = _Page(session, bus)
     if carried.count():
         bus.pace.begun()  # what is taken from there cannot be taken again
-    carried.take(hand, filters, limit, fits)
+    carried.take(hand, filters, limit, page.fits)
     if not hand.messages and not hand.dropped:
         acts = hand.fresh and not carried.count()
-        carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=fits, acts=acts, **wanted))
+        carried.fill(hand, bus.read(name, limit=min(limit or BATCH, BATCH), fits=page.fits, acts=acts, **wanted))
         hand.fresh = False
     shown, left = list(hand.messages), carried.count()
     if shown or any(wanted.values()):  # otherwise the look itself showed that there is nothing
         left += bus.unread(name)
     if doubts():
         carried.doubt(hand)
-    rows, _ = _filled(session, bus, shown)
+    rows = page.rows(shown)
     _check(bus, shown, rows)
     answer: dict[str, Any] = {"messages": rows, "unread_left": left, **notices(bus)}
     if changed := [edited(one.id, one.sender, one.body) for one in bus.edited(name)]:
@@ -220,9 +220,22 @@ def notices(bus: Bus) -> dict[str, Any]:
     return {"notices": told} if told else {}
 
 
-def _fitting(session: Session, bus: Bus, messages: list[Message]) -> int:
-    """How many of the messages fit on one page."""
-    return len(_filled(session, bus, messages)[1])
+class _Page:
+    """The page of one look, whose rows are made while the bus asks how much fits."""
+
+    def __init__(self, session: Session, bus: Bus) -> None:
+        self._about = session, bus
+        self._rows: list[dict[str, Any]] = []
+        self._used: list[Message] = []
+
+    def fits(self, messages: list[Message]) -> int:
+        """How many of the messages fit on it."""
+        self._rows, self._used = _filled(*self._about, messages)
+        return len(self._used)
+
+    def rows(self, shown: list[Message]) -> list[dict[str, Any]]:
+        """The rows of what is shown."""
+        return self._rows if shown == self._used else _filled(*self._about, shown)[0]
 
 
 def _filled(session: Session, bus: Bus, messages: list[Message]) -> tuple[list[dict[str, Any]], list[Message]]:
