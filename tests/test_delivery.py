@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from intercom import Bus
 from intercom.core.message import Message
+from intercom.store.state.db import State
 from tests.people_kit import lose
 from tests.processes import Peer, all_at_once
 
@@ -158,6 +161,28 @@ def test_two_readers_of_one_name(bus: Bus, project: Path) -> None:
         for found in all_at_once((one, two), "read", "roo"):
             got += bodies(found)
         assert sorted(got) == sorted(f"{number}.{part}" for number in range(25) for part in range(4))
+
+
+def test_another_reads_between_looking_and_noting(
+    bus: Bus, peer: Peer, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found is looked for again, if somebody read under the same name before it could be noted as given."""
+    bus.send("roo", "one", sender="claude-code")
+    assert bus.unread("roo") == 1
+    taken: list[list[str]] = []
+    noting = State.transaction
+
+    def later(state: State) -> AbstractContextManager[sqlite3.Connection]:
+        if state is bus.state and not taken:
+            taken.append(bodies(peer.call("read", "roo")))
+            bus.send("roo", "two", sender="claude-code")
+        return noting(state)
+
+    monkeypatch.setattr(State, "transaction", later)
+    found = bodies(bus.read("roo"))
+    assert taken == [["one"]]
+    assert found + bodies(bus.read("roo")) == ["two"]
+    assert bus.unread("roo") == 0
 
 
 def test_two_takers_of_what_a_dead_one_had(bus: Bus, peer: Peer, project: Path) -> None:
