@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from intercom import Bus
+from intercom import Bus, cli
+from intercom.cli.parser import COMMANDS
 from tests import hostile
 from tests.conftest import Command
 
@@ -47,3 +50,21 @@ def test_what_is_shown_is_harmless(project: Path, command: Command, locale: dict
         assert "Traceback" not in said
         hostile.check(said, but="\n")
         assert not locale or said.isascii()
+
+
+@pytest.mark.parametrize("page", ["cp437", "cp850", "cp1252", "ascii"])
+def test_help_in_a_code_page(monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    """Sent to a file or a pipe, it is in the system's code page: what that lacks is an escape."""
+
+    def shown(*words: str) -> str:
+        said = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(said, page, newline="\n"))
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*words, "--help"])
+        sys.stdout.flush()
+        assert ended.value.code == 0
+        return said.getvalue().decode(page)
+
+    assert "\\u2026" in shown("spawn") or page == "cp1252"
+    for one in COMMANDS:
+        assert f"usage: intercom {one.name}" in shown(one.name)

@@ -431,6 +431,32 @@ def test_another_machine_of_this_name(bus: Bus, monkeypatch: pytest.MonkeyPatch,
     assert bus.history() == []
 
 
+@pytest.mark.skipif(not hasattr(os, "uname"), reason="Windows says a sentence of its own")
+@pytest.mark.parametrize("kernel", ["5.15.167.4-microsoft-standard-WSL2", "4.4.0-19041-Microsoft", "6.1.0-27-amd64"])
+def test_the_other_system_of_this_machine(bus: Bus, monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    """What WSL refuses says how to go on from there, too; elsewhere nothing is said of Windows."""
+    monkeypatch.setattr(registry, "_machine_id", lambda: "this")
+    bus.register()
+    bus._state.set_meta("machine-id", "another")
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "box", kernel, "", "x86_64")))
+    with Bus.open() as second, pytest.raises(Refused, match="another machine wrote") as refused:
+        second.send("roo", "x", sender="roo")
+    assert ("If that is this machine's Windows, call its Intercom from here: `intercom.exe`" in str(refused.value)) is (
+        "microsoft" in kernel.lower()
+    )
+    assert not str(refused.value).endswith(" ")
+
+
+@pytest.mark.skipif(os.name != "nt", reason="what Windows says")
+def test_wsl_from_windows(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Windows refuses says how to go on with WSL's Intercom."""
+    monkeypatch.setattr(registry, "_machine_id", lambda: "this")
+    bus.register()
+    bus._state.set_meta("machine-id", "another")
+    with Bus.open() as second, pytest.raises(Refused, match=r"another machine wrote.*`wsl intercom`"):
+        second.send("roo", "x", sender="roo")
+
+
 @pytest.mark.parametrize("name", ["testbox", "TestBox", "near"])
 def test_a_private_folder_of_another_machine(bus: Bus, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Its page's name says that the project moved here, and nothing is read twice; another name begins anew."""

@@ -47,6 +47,9 @@ def run_mcp() -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `intercom` with `argv` (default: the process's own arguments) and return the exit code."""
     words = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # neither a lone surrogate nor a code page ends a listing midway
+            stream.reconfigure(errors="backslashreplace")
     if len(words) == 2 and words[0] == "hook" and not words[1].startswith("-"):
         from intercom.hooks import run as serve  # called at every step of every session: skip even the parser
 
@@ -58,9 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     from intercom.cli.parser import parse
 
     args = parse(words)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a lone surrogate must not end a listing midway
-            stream.reconfigure(errors="backslashreplace")
     try:
         code: int = args.run(args)
         if sys.stdout is not None:

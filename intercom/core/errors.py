@@ -67,7 +67,7 @@ def _advice(error: OSError) -> str | None:
     if number in _IN_USE:
         return "Another program keeps it open: close it there, and try again."
     said = _ADVICE.get(error.errno or 0)
-    return said.replace("ls -ld", "icacls") if said and number else said
+    return said.replace("ls -ld", "icacls, attrib") if said and number else said
 
 
 class StorageError(IntercomError):

@@ -113,14 +113,14 @@ def folder(config: Config) -> Finding:
             continue
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             return Finding(
-                "folder", WRONG, f"{path} cannot be read and written", f"make it yours: chown, chmod 700 {path}"
+                "folder", WRONG, f"{path} cannot be read and written", f"make it yours: {host.GRANTS_ACCESS} {path}"
             )
         if not host.is_private(path):
             bad.append(f"{path} is open to other users ({path.stat().st_mode & 0o777:03o})")
     for path in (config.log, *(config.archive / one.name for one in Ledger(config).segments()[-1:])):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             return Finding(
-                "folder", WRONG, f"{path} cannot be read and written", f"make it yours: chown, chmod 600 {path}"
+                "folder", WRONG, f"{path} cannot be read and written", f"make it yours: {host.GRANTS_ACCESS} {path}"
             )
     if bad:
         return Finding("folder", WARNING, "; ".join(bad), "intercom init")

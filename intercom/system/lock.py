@@ -243,7 +243,7 @@ class WriterLock:
                     continue
                 raise LockTimeout(
                     f"another process has held {self._path} for {time.monotonic() - began:.0f} s; nothing was written. "
-                    "Try again; if it persists, see which process holds the file (fuser, lsof)."
+                    f"Try again; if it persists, see which process holds the file ({host.SHOWS_HOLDERS})."
                 ) from None
             except OSError as error:
                 for call in self.failed:

@@ -24,6 +24,7 @@ CREATE_NEW, OPEN_EXISTING, OPEN_ALWAYS = 1, 3, 4
 LOCK_AT_ONCE, LOCK_EXCLUSIVE = 1, 2
 BASIC, END_OF_FILE, RENAME_EX = 0, 6, 22  # kinds of information about a file
 ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION = 5, 32, 33
+_REPLACE_POSIX, _REPLACE_READ_ONLY = 0x3, 0x40  # flags of RENAME_EX
 HANDLE_EOF, INVALID_PARAMETER, IO_PENDING = 38, 87, 997
 Path = str | os.PathLike[str]
 
@@ -130,6 +131,12 @@ def short(path: str) -> str:
     return room.value if 0 < kernel.GetShortPathNameW(c_wchar_p(path), room, len(room)) < len(room) else path
 
 
+def set_attributes(path: str, attributes: int) -> None:
+    """Set what a file is besides its content: hidden, of the system."""
+    if not kernel.SetFileAttributesW(c_wchar_p(long(path)), attributes):
+        raise error()
+
+
 def volume(path: str) -> str | None:
     """What holds a file: ntfs, fat32 …; 9p for WSL's files, smb for other machines'; None if unknown."""
     room = ctypes.create_unicode_buffer(1024)
@@ -164,10 +171,14 @@ def rename_open(source: str, target: str) -> bool:
     """POSIX-style rename: readers of the old target keep it. False if Windows does not support that."""
     name = long(target).encode("utf-16-le")
     pointer = ctypes.sizeof(c_void_p)
-    wanted = (3).to_bytes(pointer, "little") + bytes(pointer) + len(name).to_bytes(4, "little") + name + bytes(2)
+    rest = bytes(pointer) + len(name).to_bytes(4, "little") + name + bytes(2)
     held = create_file(source, DELETE, SHARE_ALL, OPEN_EXISTING)
     try:
-        return bool(kernel.SetFileInformationByHandle(held, RENAME_EX, wanted, len(wanted)))
+        for flags in (_REPLACE_POSIX, _REPLACE_POSIX | _REPLACE_READ_ONLY):  # not all versions know the latter
+            wanted = flags.to_bytes(pointer, "little") + rest
+            if kernel.SetFileInformationByHandle(held, RENAME_EX, wanted, len(wanted)):
+                return True
+        return False
     finally:
         kernel.CloseHandle(held)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import msvcrt
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +37,11 @@ EDITOR = "notepad"  #: the default editor
 END_OF_INPUT = "Ctrl-Z and Enter"  #: the keys that end typed input
 NO_WORKERS = "workers run on Linux, macOS or WSL; here only messages do"  #: why this system cannot run workers
 TMUX = NO_WORKERS  #: how to get tmux
+SHOWS_ACCESS = "icacls, attrib"  #: the programs that show who may use a file
+SHOWS_HOLDERS = (
+    "Resource Monitor, or handle.exe of Sysinternals"  #: the programs that show which process has a file open
+)
+GRANTS_ACCESS = "icacls, attrib -r"  #: the programs that make a file one's own to read and write
 LOCK_FILES_STAY = False  #: here, `filelock` removes its file when it releases the lock
 LOOP_WATCHES_PIPES = False  #: here, an event loop cannot wait on an anonymous pipe
 
@@ -149,35 +156,54 @@ def rename(source: Path, target: Path, *, wait: bool = True) -> None:
 def _rename(source: str, target: str) -> None:
     """Rename with POSIX semantics if Windows supports that, else the classic way, else by way of a third name.
 
-    The last is for a target that is open with full sharing; for a moment nothing has its name.
+    The last is for a target that is open with full sharing, or read-only; for a moment nothing has its name.
     """
     if win32.rename_open(source, target):
         return
     try:
         os.replace(source, target)
     except PermissionError:
-        folder, name = os.path.split(target)
-        aside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-        if aside == source or not os.path.isfile(target):
-            aside = f"{aside[:-4]}0.tmp"
+        if not os.path.isfile(target):
+            raise
+        aside = _unused(target)
         os.rename(target, aside)
         try:
             os.replace(source, target)
         except OSError:
-            os.rename(aside, target)
+            _patiently(lambda: os.rename(aside, target))
             raise
         with suppress(OSError):
-            os.unlink(aside)
+            _unlink(aside)
+
+
+def _unused(path: str) -> str:
+    """A name beside a file that nothing has, of the form that drafts have: what is left there is removed later."""
+    folder, name = os.path.split(path)
+    names = (os.path.join(folder, f".{name}.{os.getpid()}{number}.tmp") for number in itertools.count())
+    return next(one for one in names if not os.path.lexists(one))
 
 
 def remove(path: Path) -> None:
     """Remove a file name; does nothing if it is gone already. OSError; PermissionError if it is in use."""
     with suppress(FileNotFoundError):
-        _patiently(lambda: os.unlink(path))
+        _patiently(lambda: _unlink(path))
+
+
+def _unlink(path: Path) -> None:
+    """Remove a file, also a read-only one: elsewhere that is for the folder to allow. OSError."""
+    try:
+        os.unlink(path)
+    except PermissionError:
+        if not os.lstat(path).st_file_attributes & stat.FILE_ATTRIBUTE_READONLY:
+            raise
+        os.chmod(path, stat.S_IWRITE)
+        os.unlink(path)
 
 
 def resemble(draft: Path, path: Path) -> None:
-    """Do nothing: access rights of a new file come from its folder."""
+    """Hide a draft if what it replaces is hidden; access rights of a new file come from its folder. OSError."""
+    if found := os.stat(path).st_file_attributes & (stat.FILE_ATTRIBUTE_HIDDEN | stat.FILE_ATTRIBUTE_SYSTEM):
+        win32.set_attributes(os.path.abspath(draft), found)
 
 
 def has_writer(handle: int) -> bool | None:

@@ -139,6 +139,24 @@ for words in (["log", "--json"], ["log"], ["read", "--id", "roo"]):
     print(child.wait(60), child.stderr.read())
 """
 
+_ATTRIBUTES = """
+import ctypes, os, sys
+from pathlib import Path
+from intercom.system import files, host
+
+kernel, page = ctypes.windll.kernel32, Path(sys.argv[1])
+for attribute in (1, 2, 4, 6):
+    page.write_text("old")
+    kernel.SetFileAttributesW(str(page), attribute)
+    with open(host.open_file(page), "rb"):
+        files.replace(page, b"new")
+    kept = kernel.GetFileAttributesW(str(page)) & 6
+    print(attribute, kept, page.read_text(), os.listdir(page.parent), flush=True)
+    kernel.SetFileAttributesW(str(page), attribute)
+    host.remove(page)
+    print(page.exists())
+"""
+
 _HOLDS = """
 import ctypes, sys
 create = ctypes.WinDLL("kernel32").CreateFileW
@@ -266,6 +284,14 @@ def test_a_program_holds_the_page_open(root: Path, intercom: Shell) -> None:
         assert ids(intercom(root, "log", "--json")) == sent
     text = page.read_text("utf-8")
     assert [f"number {number}" in text for number in range(4)] == [False, False, True, True]
+
+
+def test_a_page_that_is_read_only_or_hidden(tmp_path: Path) -> None:
+    """It is replaced and removed as any other, and leaves nothing beside it; what is hidden stays so."""
+    said = lab.run(["-c", _ATTRIBUTES, lab.path(tmp_path / "page.md")]).stdout.splitlines()
+    assert said == [line for number in (1, 2, 4, 6) for line in (f"{number} {number & 6} new ['page.md']", "False")], (
+        said
+    )
 
 
 def test_what_windows_programs_write(root: Path, intercom: Shell) -> None:

@@ -60,7 +60,7 @@ def trouble(error: sqlite3.DatabaseError, path: Path) -> tuple[str, str]:
     if path.is_dir():
         return "a folder is in its place", "Move it away and try again."
     if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
-        return str(error), "See who may use it (ls -ld), and try again."
+        return str(error), f"See who may use it ({host.SHOWS_ACCESS}), and try again."
     return str(error), "If it is damaged, move it away: names and read positions start over, messages stay."
 
 
