@@ -37,6 +37,20 @@ def test_one_home(rule: str, pattern: str, homes: set[str]) -> None:
     assert holding == homes, f"{rule}: {sorted(holding)}"
 
 
+MAP = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Every file in ARCHITECTURE.md is one of ours, and holds the name that is said to be in it."""
+    ours = [path.as_posix() for folder in (PACKAGE, PACKAGE.parent / "templates") for path in folder.rglob("*.*")]
+    ours += [path.as_posix() for path in Path(__file__).parent.rglob("*.py")]
+    named = set(re.findall(r"`([\w/-]+\.(?:py|md|js))`", MAP))
+    assert len(named) > 80
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in ours)] == []
+    for name, file in re.findall(r"`(?:\w+\.)?(\w+)` in `([\w/]+\.py)`", MAP):
+        assert re.search(rf"\b{name}\b", (PACKAGE / file).read_text(encoding="utf-8")), f"{name} in {file}"
+
+
 #: For each change all that has to be written: in which file, before which text, what. A file that is not there is new.
 CHANGES: dict[str, list[tuple[str, str, str]]] = {
     "a message type": [("core/message.py", '    ("announce", "INFO"),\n', '    ("review", "REVIEW"),\n')],
