@@ -24,7 +24,7 @@ from intercom.fleet.programs.claude import launch
 from intercom.fleet.programs.claude.program import Claude
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import safely, tell
-from intercom.fleet.workers import later
+from intercom.fleet.workers import background
 from intercom.fleet.workers.environment import as_shell, worker_environment
 from intercom.fleet.workers.plan import Ticket, check, tickets
 from intercom.system import tmux
@@ -415,13 +415,13 @@ def test_no_database_is_open_where_a_process_parts(repository: Path, monkeypatch
                 found.append(os.readlink(f"/proc/self/fd/{name}"))
         return '{"names": ["worker-1"]}'
 
-    monkeypatch.setattr(later, "lives_on", lambda: False)
-    monkeypatch.setattr(later, "apart", parted)
+    monkeypatch.setattr(background, "lives_on", lambda: False)
+    monkeypatch.setattr(background, "apart", parted)
     with Crew.open(repository, environ={}) as crew:
         crew.bus.register("master", pid=os.getpid())
         crew.bus.send("master", "so that all is open", sender="user", via="cli")
         assert crew.sessions.all() == []
-        assert later.later(crew, workers.Plan(1), lambda *_: []) == ["worker-1"]
+        assert background.in_background(crew, workers.Plan(1), lambda *_: []) == ["worker-1"]
         assert found
         assert not [name for name in found if name.startswith(str(repository))], found
         assert len(crew.bus.read("master")) == 1
@@ -434,7 +434,7 @@ def test_a_spawn_that_breaks_off_says_so_in_the_log(repository: Path) -> None:
         raise KeyError("worker-1")
 
     with Crew.open(repository, environ={}) as crew:
-        later._finish(crew, [Ticket("worker-1", "s")], breaks)
+        background._finish(crew, [Ticket("worker-1", "s")], breaks)
         assert ["worker-1 did not become ready: KeyError" in one.body for one in crew.bus.read("user")] == [True]
 
 

@@ -334,7 +334,7 @@ class Bus:
             return self._fresh(look) if now.unheard and self._sync.reconsider() else now
 
     def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` on the updated index (see `intercom.bus.standing`); it must not record anything."""
+        """Run `work` on the updated index (see `intercom.bus.pending`); it must not record anything."""
         return self._fresh(work)
 
     # -- upkeep -----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ def inbox(
     from intercom.fleet.overview import permissions
 
     with open_bus(asked) as bus:
-        from intercom.bus.standing import open_questions
+        from intercom.bus.pending import open_questions
 
         name = bus.addressees(id) if id else whose(bus.config).default
         found = bus.ask(lambda db: open_questions(db, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from intercom.bus.standing import bodies
+from intercom.bus.pending import bodies
 from intercom.cli import show
 from intercom.cli.session import Asked, open_bus, whole, whose
 from intercom.core.signature import Arg

@@ -68,7 +68,7 @@ def reply(
     priority: Annotated[Literal["normal", "urgent"] | None, Arg(help="urgent marks it [URGENT]")] = None,
 ) -> int:
     """Answer a message: to its sender, in its thread. Prints the id of the answer."""
-    from intercom.bus.standing import newest_to
+    from intercom.bus.pending import newest_to
 
     with open_bus(asked) as bus:
         by = author(bus, sender)

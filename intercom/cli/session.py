@@ -96,7 +96,7 @@ def author(bus: Bus, wanted: str | None) -> Author:
 
 def whole(bus: Bus, ident: str) -> str:
     """The full id for a shortened one. UsageError if several match; unchanged if none does."""
-    from intercom.bus.standing import whole_id
+    from intercom.bus.pending import whole_id
 
     return bus.ask(lambda db: whole_id(db, ident))
 
@@ -106,7 +106,7 @@ def answered(bus: Bus, found: Sequence[Message]) -> dict[str, str]:
     idents = {one.reply_to for one in found[-_MOST:] if one.reply_to}
     if not idents:
         return {}
-    from intercom.bus.standing import bodies
+    from intercom.bus.pending import bodies
 
     return bus.ask(lambda db: bodies(db, idents))
 

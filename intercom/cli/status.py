@@ -50,7 +50,7 @@ def status(
 
 def _short(asked: Asked) -> int:
     """Print what waits for a person and what is unread, in a few characters."""
-    from intercom.bus.standing import open_questions
+    from intercom.bus.pending import open_questions
     from intercom.core.message import USER
     from intercom.fleet.overview import permissions
 

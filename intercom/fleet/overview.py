@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intercom.bus.bus import Bus
-from intercom.bus.standing import last_words, open_questions, tasks
+from intercom.bus.pending import last_words, open_questions, tasks
 from intercom.bus.status import Status
 from intercom.core import contract, document
 from intercom.core.config import Config

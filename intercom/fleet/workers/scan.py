@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from intercom.bus.standing import last_words, tasks
+from intercom.bus.pending import last_words, tasks
 from intercom.core import contract
 from intercom.core.errors import UnknownName
 from intercom.core.message import Message

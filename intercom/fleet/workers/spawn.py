@@ -23,8 +23,8 @@ from intercom.fleet.programs.program import HEADLESS, Program
 from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import wake
+from intercom.fleet.workers.background import in_background
 from intercom.fleet.workers.environment import worker_environment
-from intercom.fleet.workers.later import later
 from intercom.fleet.workers.launch import Launched, launch, place, prepare
 from intercom.fleet.workers.plan import Plan, Ticket, check, command_of, tickets
 from intercom.fleet.workers.teardown import end, forget
@@ -72,7 +72,7 @@ def spawn(crew: Crew, plan: Plan, *, by: str) -> list[Spawned]:
     unused = crew.bus.config.unused
     more: dict[str, Any] = {**({"settings": unused} if unused else {}), **({"aimfp": lacks} if lacks else {})}
     if not plan.wait:
-        names = later(crew, plan, lambda own, taken: _failures(_all(own, plan, taken, by)))
+        names = in_background(crew, plan, lambda own, taken: _failures(_all(own, plan, taken, by)))
         about = {"starting": True, "mode": _allows(plan.program, plan.perm_mode), **more}
         return [Spawned(name, False, 0.0, _STARTING, about) for name in names]
     return [one._replace(about={**one.about, **more}) for one in _all(crew, plan, tickets(crew, plan), by)]

@@ -86,7 +86,7 @@ def send(
 
 def _answered(bus: Bus, ident: str) -> str:
     """The full id of the answered message, from its beginning. Refused if there is none."""
-    from intercom.bus.standing import there_is, whole_id
+    from intercom.bus.pending import there_is, whole_id
 
     found = bus.ask(lambda db: whole_id(db, ident))
     if not bus.ask(lambda db: there_is(db, found)):

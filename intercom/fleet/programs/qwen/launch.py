@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from intercom.fleet.programs.acp import Acp
-from intercom.fleet.programs.over import system_settings
 from intercom.fleet.programs.plain import KINDS, hook_line
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
+from intercom.fleet.programs.system_settings import system_settings
 from intercom.fleet.programs.talk import Talk
 
 FILE, INPUT = "qwen.json", "input"

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from intercom.core.errors import NotFound, UsageError
 from intercom.core.message import Message
 from intercom.core.texts import one_line
-from intercom.store.index import query, standing
+from intercom.store.index import pending, query
 
 _ID = re.compile(r"[0-9a-z]{1,12}\Z")
 _SHOWN = 5  #: how many ids to list for an ambiguous beginning
@@ -47,7 +47,7 @@ def bodies(db: sqlite3.Connection, idents: Iterable[str]) -> dict[str, str]:
 
 def newest_to(db: sqlite3.Connection, name: str) -> Message:
     """The newest message that somebody else sent to `name`. NotFound."""
-    found = standing.newest_to(db, name)
+    found = pending.newest_to(db, name)
     if found is None:
         raise NotFound(f"nobody has written to {name!r} yet; nothing was sent.")
     return found
@@ -59,9 +59,9 @@ def open_questions(db: sqlite3.Connection, name: str) -> list[Message]:
     An answer names the question, or is in its thread. An answer to the asker that names nothing, as people write by
     hand, counts for the newest question that the asker had put by then.
     """
-    asked = standing.wanting_answer(db, name)
+    asked = pending.wanting_answer(db, name)
     taken: set[str] = set()
-    for answer in standing.loose_answers(db, name, asked[0].seq or 0) if asked else ():
+    for answer in pending.loose_answers(db, name, asked[0].seq or 0) if asked else ():
         meant = [one for one in asked if one.sender in answer.recipients and (one.seq or 0) < (answer.seq or 0)]
         meant = [one for one in meant if one.id not in taken]
         taken |= {one.id for one in meant[-1:]}
@@ -70,7 +70,7 @@ def open_questions(db: sqlite3.Connection, name: str) -> list[Message]:
 
 def tasks(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, Message]:
     """Each name's newest task, if it is not reported done."""
-    found = {name: standing.newest_task(db, name) for name in names}
+    found = {name: pending.newest_task(db, name) for name in names}
     return {
         name: task for name, task in found.items() if task is not None and not query.acted(db, task, name, ("DONE",))
     }
@@ -79,6 +79,6 @@ def tasks(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, Message]:
 def last_words(db: sqlite3.Connection) -> dict[str, Message]:
     """The newest message of everybody who spoke recently."""
     found: dict[str, Message] = {}
-    for message in standing.newest(db, _RECENT):
+    for message in pending.newest(db, _RECENT):
         found.setdefault(message.sender, message)
     return found

@@ -21,7 +21,7 @@ from intercom.system.apart import apart, lives_on
 Up = Callable[[Crew, list[Ticket]], Sequence[tuple[str, str]]]
 
 
-def later(crew: Crew, plan: Plan, up: Up) -> list[str]:
+def in_background(crew: Crew, plan: Plan, up: Up) -> list[str]:
     """Begin to start what `plan` says; returns the names. Refused, UsageError: then nothing was started."""
     if lives_on():
         taken = tickets(crew, plan)
