@@ -30,7 +30,7 @@ from intercom.store.sources.inventory import Listing
 from intercom.system.files import joined, read_from, storage
 
 _TRIES = 20
-_COMPACT_TRIES = 3  #: few, because other writers wait meanwhile
+_COMPACT_TRIES = 4  #: few, because other writers wait meanwhile
 _UNDONE = "this is not done, or only half done"
 
 P = ParamSpec("P")
@@ -72,14 +72,14 @@ class Upkeep:
 
     def _compact(self, keep: int) -> Compaction:
         for _ in range(_COMPACT_TRIES):
+            done = compact(self._log, keep)
+            if done is not None:
+                return done
             found = quick(self._log)
             if found is None or found.behind:
                 self._sync.db()
             if not self._log.ledger.exists():
                 return Compaction(0, 0, None)
-            done = compact(self._log, keep)
-            if done is not None:
-                return done
         raise StorageError(f"{self._log.live} keeps being saved by another program; nothing was compacted. Try again.")
 
     def maintain(self) -> None:

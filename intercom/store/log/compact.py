@@ -18,7 +18,7 @@ from intercom.core.patterns import lazy
 from intercom.format.record import PAGE, control, idents
 from intercom.store.log.base import Base
 from intercom.store.log.log import Log
-from intercom.store.log.replace import check_names, swap
+from intercom.store.log.replace import check_names, news, swap
 from intercom.store.log.unfinished import Read, trimmed
 from intercom.system.files import begins, opened, storage
 
@@ -38,11 +38,11 @@ class Compaction(NamedTuple):
 def compact(log: Log, keep: int) -> Compaction | None:
     """Remove all but the newest `keep` messages from the page; the caller holds the lock.
 
-    None if the page is not as the ledger has it: sync, and try again. StorageError says what could not be written;
-    in any case every message is in the ledger.
+    None if the page is not as the ledger has it, or anything else is to be taken in: sync, and try again. StorageError
+    says what could not be written; in any case every message is in the ledger.
     """
-    base = log.base.read(log.ledger.id)
-    if base is None:
+    base, end = log.base.read(log.ledger.id), log.ledger.end()
+    if base is None or end is None or end < base.head.seen or log.has_journal() or news(log.live):
         return None
     tail = log.ledger.tail(base.head.at)
     page = _agreed(log, base, tail)

@@ -26,6 +26,9 @@ _IDENT = lazy(rb"\n<!-- intercom id=[0-9a-z]+ ")
 _EVIDENCE = 8  #: bytes of a record that must be present to recognise it
 #: A header, or the beginning of one, that somebody is still writing at the end of a page.
 BEGUN_LINE = lazy(rb"(?<![^\n])#{1,3}[ \t]*(?:\[[^\n]*)?\Z")
+#: The marker line between a page's top and its first message, as `marker` writes it.
+_MARKED = lazy(rb"\n\n(### COMPACTED: [0-9]{1,18} older messages archived \([0-9: -]{1,40}\)\n\n)\Z")
+_LONGEST_MARKER = 120  # bytes
 _TORN_META = lazy(rb"\A[^\n]*\n<!-- intercom(?:(?!-->)[^\n])*\Z")
 
 
@@ -287,7 +290,7 @@ def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp:
     `count` and `stamp` are for the marker. Copies stay, and so does text that is not a message: what stood below a
     message that is gone stands below the marker, lest it become part of another message.
     """
-    page, records = (page, []) if read.marks else _of_tools(page)
+    page, marked, records = (page, b"", []) if read.marks else _of_tools(page)
     lead: list[bytes] = []
     below: list[bytes] = []
     rest: list[bytes] = []
@@ -310,6 +313,7 @@ def trimmed(page: bytes, read: Reading, gone: Container[str], count: int, stamp:
         else:
             rest += [seam(rest[-1], entry.raw), entry.raw] if parted and rest else [entry.raw]
             parted = False
+    begun = begun or bool(marked)
     for record in records:
         if ident(record) in gone:
             begun = True
@@ -323,14 +327,19 @@ def is_compacted(entry: Entry) -> bool:
     return entry.kind == MARKER and entry.raw.startswith(_COMPACTED)
 
 
-def _of_tools(page: bytes) -> tuple[bytes, list[bytes]]:
-    """Split a page into its top and the tools' records below, if there is nothing else; otherwise all of it is top.
+def _of_tools(page: bytes) -> tuple[bytes, bytes, list[bytes]]:
+    """Split a page into its top, a compaction's marker and the tools' records below; if there is more, all is top.
 
-    After a blank line each record is an entry whatever is above it, so it need not be parsed.
+    After a blank line each record is an entry whatever is above it, so it need not be parsed. The top without the
+    marker, which is another each time, is one that was parsed before.
     """
     top = page.find(b"\n\n" + START) + 2
     records = sealed(page[top:]) if top > 1 else None
-    return (page, []) if records is None else (page[:top], records)
+    if records is None:
+        return page, b"", []
+    found = _MARKED.search(page, max(0, top - _LONGEST_MARKER), top)
+    begin = found.start(1) if found else top
+    return page[:begin], page[begin:top], records
 
 
 def without(page: bytes, read: Reading, gone: Container[str]) -> bytes:
