@@ -87,9 +87,9 @@ def _open_past_leases(path: Path, flags: int, mode: int) -> int:
 def hand_over(made: int | Path, folder: Path) -> None:
     """Give what root has just created in another user's folder to that user, who would be locked out otherwise."""
     with suppress(OSError):
-        own, theirs = os.stat(made), os.stat(folder or ".")
+        own = os.stat(made)
         new = own.st_size == 0 or stat.S_ISDIR(own.st_mode)
-        if new and own.st_uid == 0 != theirs.st_uid and not os.geteuid():
+        if new and own.st_uid == 0 != (theirs := os.stat(folder or ".")).st_uid and not os.geteuid():
             os.chown(made, theirs.st_uid, theirs.st_gid)
 
 
