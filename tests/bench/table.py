@@ -24,18 +24,18 @@ for status when it was measured, once, on a machine with two cores.
 A ratio is that of the medians of ours and of the floor beside it, which is measured turn by turn in the same run."""
 #: Where the rest of a figure goes that is above its budget, by the beginning of its row; from `make bench-profile`.
 REASONS = {
-    "intercomm_read": "0.05 ms are the way in and out; the rest are the arguments, 16 calls of the system that look at "
+    "intercomm_read": "0.05 ms are the way in and out; the rest are the arguments, 12 calls of the system that look at "
     "what others did, and Python between them.",
-    "intercomm_send and the other's read": "each way in and out is 0.05 ms, the send 0.3. The reader then compares "
-    "page, ledger and base (0.15 ms), writes to the index (0.2), and notes what it gave (0.25): 140 calls of the "
-    "system, of which 40 are SQLite's locks.",
-    "intercomm_send": "0.05 ms are the way in and out. The rest are some 60 calls of the system (two locks; files "
+    "intercomm_send and the other's read": "each way in and out is 0.05 ms, the send 0.3, for the reader changes base "
+    "and state in between. The reader compares page, ledger and base (0.1 ms), writes the message to the index (0.3), "
+    "finds it there (0.1) and notes that it gave it (0.1): 130 calls of the system, of which 35 are SQLite's locks.",
+    "intercomm_send": "0.05 ms are the way in and out. The rest are some 40 calls of the system (two locks; files "
     "opened, and looked at for what others did; a third of the time), the checks, the rendering and the seal.",
     "p99 of status": "one of fifty is the first after others wrote, who compacted the page as well: proving the files "
-    "takes 0.3 ms, counting in the index 0.5, the seals of a page without people's text 0.3; with caches that others "
-    "have emptied meanwhile.",
-    "p99 of send, ": "every fiftieth send compacts the page, and that is it: 1.7 ms, of which proving page, ledger and "
-    "base takes 0.4, cutting the page 0.5, replacing it without losing what others write meanwhile 0.5.",
+    "takes 0.2 ms, counting in the index 0.5, the seals of what is new on the page 0.2; with caches that others have "
+    "emptied meanwhile.",
+    "p99 of send, ": "every fiftieth send compacts the page, and that is it: 1.2 ms, of which proving page, ledger and "
+    "base takes 0.2, cutting the page 0.3, replacing it without losing what others write meanwhile 0.4.",
     "30 senders": "of thirty each message takes 0.6 to 0.9 ms of processor, for who waits looks now and then; of one "
     "0.35. On two cores that is the limit; the slower the disk, the more one sync for many is worth.",
     "hand-written": "8 ms without a change, 20 as long as somebody has the log open; then the page is read, compared "
