@@ -92,7 +92,7 @@ def test_records_of_tools_need_not_be_read(above: list[bytes], blocks: list[byte
     going = {ident(record) for number, record in enumerate(records) if gone >> number & 1}
     read = Read(Roster(("a", "roo")), {})
     found = trimmed(page, read, going, 3, "2026-01-01 11:00:00")
-    with mock.patch.object(unfinished, "_of_tools", lambda page: (page, [])):
+    with mock.patch.object(unfinished, "_of_tools", lambda page: (page, b"", [])):
         assert found == trimmed(page, read, going, 3, "2026-01-01 11:00:00")
 
 

@@ -49,7 +49,7 @@ class Registry:
         self._config = config
         self._asked = asked
         self._state = state
-        self._checked = False
+        self._checked = 0  # which opening of the state's file was checked
 
     # -- who is known -----------------------------------------------------------------------------
 
@@ -149,8 +149,8 @@ class Registry:
         return machines.front_matter_agents(self._config.log)
 
     def check_machine(self) -> None:
-        """Refuse to write if another machine writes under the same name. Checks once."""
-        if self._checked:
+        """Refuse to write if another machine writes under the same name. Checks each state file once."""
+        if self._checked == self._state.opened():
             return
         if other_machine(self._state):
             raise Refused(
@@ -161,7 +161,7 @@ class Registry:
             )
         if (mine := _machine_id()) and self._state.meta(_MACHINE) is None:
             self._state.set_meta(_MACHINE, mine)
-        self._checked = True
+        self._checked = self._state.opened()
 
     # -- who is there -----------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ deleted: everything missing from the page is put back.
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +24,7 @@ from intercom.format.roster import Roster
 from intercom.store.log.ledger import Position
 from intercom.system import host
 from intercom.system.boot import boot_id
-from intercom.system.files import open_regular, put, storage, write_pieces
+from intercom.system.files import open_found, open_regular, put, storage, write_pieces
 from intercom.system.folders import fingerprint, is_settled
 
 _LATE = "late\n"  # precedes the ids of late messages, after those
@@ -79,9 +78,11 @@ class Base(NamedTuple):
 class OpenBase:
     """A base that stays the same file, even if another has taken its place. OSError of all that reads it."""
 
-    def __init__(self, handle: int, head: Head) -> None:
+    def __init__(self, path: str, handle: int, found: os.stat_result, head: Head) -> None:
         self.head = head
+        self._path = path
         self._handle = handle
+        self._found = found
 
     def page(self) -> bytes:
         """The copy of the page."""
@@ -92,11 +93,16 @@ class OpenBase:
         return host.pread(self._handle, self.head.more, _LINE + self.head.size)
 
     def saw(self, seen: Position) -> None:
-        """Record how far the page was seen to follow."""
+        """Record how far the page was seen to follow, unless another base has taken its place."""
         now = self.head._replace(seen=max(seen, self.head.seen), boot=boot_id())
         if now != self.head:
             with suppress(OSError):  # then a little more than necessary is put back
-                host.pwrite(self._handle, _line(now), 0)
+                handle, found = open_found(self._path, os.O_WRONLY)  # only now: whoever watches takes it for a change
+                try:
+                    if os.path.samestat(found, self._found):
+                        host.pwrite(handle, _line(now), 0)
+                finally:
+                    os.close(handle)
 
     def close(self) -> None:
         """Close the file."""
@@ -118,7 +124,7 @@ class Bases:
     def opened(self) -> OpenBase | None:
         """The base as it is now, which the caller closes; None if there is no valid one."""
         try:
-            handle = self._open()
+            handle, found = open_found(self._path)
         except OSError:
             return None
         try:
@@ -128,18 +134,7 @@ class Bases:
         if head is None:
             os.close(handle)
             return None
-        return OpenBase(handle, head)
-
-    def _open(self) -> int:
-        """Open the file, for writing if that is allowed. OSError."""
-        try:
-            return open_regular(self._path, os.O_RDWR)
-        except PermissionError:
-            return open_regular(self._path)
-        except OSError as error:
-            if error.errno != errno.EROFS:
-                raise
-            return open_regular(self._path)
+        return OpenBase(self._path, handle, found, head)
 
     def fingerprint(self) -> str:
         """A fingerprint of the file; "" if there is none."""
