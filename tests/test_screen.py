@@ -301,6 +301,40 @@ def test_words_of_a_dialog_may_drift(folder: Path, was: str, now: str, *, known:
     assert answerable == (known or was not in text)
 
 
+@pytest.mark.parametrize("folder", [OLD, NEW], ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    "choices",
+    [
+        " ❯ 1. Yes\n      and switch to auto mode\n   2. No",  # a narrow terminal breaks it there
+        " ❯ 1. Yes\n\n      and never ask again\n   2. No",
+        " ❯ 2. No\n   3. Never",  # the list is longer than the screen: its first is out of sight
+        " ❯ 1. Yes\n Do you mean it?\n   2. No",
+        " ❯ 1. Yes\n" + "╌" * 80 + "\n   2. No",
+        "   1. Yes\n Do you want to proceed?\n ❯ 2. Now\n   3. Never",  # the first is the model's
+        "   1. Yes\n   3. Maybe\n ❯ 2. Now\n   3. Never",
+    ],
+)
+def test_a_yes_with_more_to_it_is_not_taken(folder: Path, choices: str) -> None:
+    """What a wrapped label goes on to say counts, and so does what cannot be in a list of choices."""
+    text = SGR.sub("", (folder / "bash-80x24.txt").read_text("utf-8"))
+    shown = re.sub(r" ❯ 1\. Yes\n.*?\n\n", f"{choices}\n\n", text, flags=re.DOTALL)
+    assert choices in shown
+    screen = read(shown)
+    assert not screen.typeable
+    assert screen.dialog is None or choice_for(screen.dialog, "allow") is None
+
+
+def test_the_tenth_choice_has_no_digit() -> None:
+    """Its number is two keys, the first of which takes another choice: it is taken by arrows."""
+    text = SGR.sub("", (NEW / "bash-80x24.txt").read_text("utf-8"))
+    many = "\n".join(["   1. Yes, always", *(f"   {n}. Other {n}" for n in range(2, 10)), " ❯ 10. Yes", "   11. No"])
+    dialog = read(re.sub(r" ❯ 1\. Yes\n.*?\n\n", f"{many}\n\n", text, flags=re.DOTALL)).dialog
+    assert dialog is not None
+    places = [choice_for(dialog, decision) for decision in DECISIONS]
+    assert [dialog.choices[place or 0] for place in places] == [("", "Yes"), ("", "No")]
+    assert [choice.key for choice in dialog.choices[:9]] == list("123456789")
+
+
 def test_a_command_that_is_not_shown_is_not_seen_whole() -> None:
     """A sentence stands in place of one that is very long, and a count of rows over the lower edge of a tall frame."""
     text = SGR.sub("", (NEW / "bash-80x24.txt").read_text("utf-8"))

@@ -85,25 +85,50 @@ def is_choice(text: str) -> bool:
 
 
 def _numbered(rows: list[Row]) -> Found | None:
-    found: list[tuple[int, str, bool]] = []
+    found: list[tuple[int, bool]] = []
+    labels: list[list[str]] = []  # of each choice, the last first, by rows from its end
     column = number = 0
+    below: list[str] = []
     for at in range(len(rows) - 1, -1, -1):
-        match = _NUMBERED.match(rows[at].text)
+        text = rows[at].text
+        match = _NUMBERED.match(text)
         if match is None or (found and (match.start(2), int(match[2])) != (column, number - 1)):
+            if found and (_stands_at(match, column) or not (_is_under(text, column) or RULE.match(text))):
+                return None  # what a list does not hold: what is above is text, or another
+            below.append(text.strip())
             continue
+        if not found:
+            below = _under([row.text for row in rows[at + 1 :]], match.start(2))
         column, number = match.start(2), int(match[2])
-        found.append((at, match[3].strip(), "❯" in match[1]))
+        found.append((at, "❯" in match[1]))
+        labels.append([*below, match[3].strip()])
+        below = []
         if number == 1:
             break
     found.reverse()
-    marked = [place for place, (_, _, mark) in enumerate(found) if mark]
+    labels.reverse()
+    marked = [place for place, (_, mark) in enumerate(found) if mark]
     if number != 1 or len(marked) != 1 or not _is_last(rows, found[-1][0] + 1):
         return None
-    end = found[-1][0] + 1
-    while end < len(rows) and rows[end].text.startswith(" " * (column + 1)):
-        end += 1  # a wrapped label, or a note on the last choice
-    choices = tuple(Choice(str(place + 1), label) for place, (_, label, _) in enumerate(found))
+    end = found[-1][0] + 1 + len(labels[-1]) - 1
+    words = [" ".join(word for word in reversed(one) if word and not RULE.match(word)) for one in labels]
+    choices = tuple(Choice(str(at) if at < 10 else "", label) for at, label in enumerate(words, 1))
     return Found(found[0][0], end, choices, marked[0])
+
+
+def _is_under(text: str, column: int) -> bool:
+    """Whether a row goes on with the label above it, whose number is in `column`: wrapped, or a note on it."""
+    return not text or text.startswith(" " * column)
+
+
+def _stands_at(match: re.Match[str] | None, column: int) -> bool:
+    return match is not None and match.start(2) == column
+
+
+def _under(texts: list[str], column: int) -> list[str]:
+    """The rows right under the last choice that go on with its label, from their end."""
+    end = next((at for at, text in enumerate(texts) if not text or not _is_under(text, column)), len(texts))
+    return [text.strip() for text in reversed(texts[:end])]
 
 
 def _is_last(rows: list[Row], end: int) -> bool:
