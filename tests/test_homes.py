@@ -26,6 +26,11 @@ HOMES = (
         {"store/state/receipts.py", "store/state/tables.py"},
     ),
     ("where a person's own files are", r"\"XDG_\w+_HOME\"", {"core/xdg.py"}),
+    ("where a .git file points", r"\"gitdir:", {"core/root.py"}),
+    ("a path in SQLite's URI", r"%3f", {"system/files.py"}),
+    ("the line that wakes a session", r"There is a new message for you", {"fleet/commands.py"}),
+    ("how many more names there are", r"\" and \{.* more\"", {"core/texts.py"}),
+    ("what to do with an invalid contract", r"ask the sender for a valid one", {"core/contract.py"}),
 )
 
 

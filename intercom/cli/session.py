@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from intercom.cli import show
-from intercom.core.texts import some
 
 if TYPE_CHECKING:
     from intercom.bus.bus import Bus
@@ -127,6 +126,8 @@ def warn(config: Config) -> None:
         show.note(f"warning: {text}")
     found = tracked(config.root)
     if found:
+        from intercom.core.texts import some
+
         show.note(
             f"warning: git tracks {some(found, 1)}; a push publishes it. "
             "Stop that with: git rm -r -f --cached .claude/local"

@@ -23,6 +23,7 @@ VERSION = 2
 TARGET_TYPES = ("task", "milestone", "subtask", "sidequest", "item")
 REPORT_BACK = ("branch", "commit")
 _NAMES = (KIND, "role_instructions", "reportBack", "aimfp_target", "kind")  #: two of these are no coincidence
+MEND = "Do not act on it; ask the sender for a valid one"  #: for readers of an invalid one
 _TITLE = "**Task contract**"  #: first line of the words, by which a reader recognises them
 _FENCED = re.compile(
     r"\A(?P<words>.*\n)[ ]{0,3}(?P<fence>`{3,}|~{3,})json[ \t]*\n(?P<json>.*)\n[ ]{0,3}(?P=fence)\s*\Z", re.DOTALL

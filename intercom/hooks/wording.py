@@ -68,7 +68,7 @@ def _contract(message: Message, masters: Collection[str], *, worker: bool) -> li
     try:
         found = contract.meant(message, worker=worker)
     except contract.ContractError as error:
-        return [f"{brief(error)}. Do not act on it; ask the sender for a valid one"]
+        return [f"{brief(error)}. {contract.MEND}"]
     if found is None:
         return []
     if contract.is_order(message, masters):

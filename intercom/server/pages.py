@@ -28,7 +28,7 @@ def describe(message: Message, masters: Collection[str], *, worker: bool = False
     try:
         found = contract.meant(message, worker=worker)
     except contract.ContractError as error:
-        out["contract_error"] = f"{error}. Do not act on it; ask the sender for a valid one."
+        out["contract_error"] = f"{error}. {contract.MEND}."
         return out
     if found is not None:
         out["body"] = contract.wire(message.body)  # as in InterComm; the prose for people says the same
