@@ -17,7 +17,7 @@ from intercom.core import config as configuration
 from intercom.core.errors import UsageError
 from intercom.core.escaping import sentence
 from intercom.core.signature import Arg
-from intercom.fleet.aimfp import checkouts, unmark
+from intercom.fleet.aimfp import unmark
 from intercom.fleet.clients import known
 from intercom.fleet.clients.changes import ADDED, ALONE, REMOVED, THERE
 from intercom.fleet.clients.client import Client, Setup
@@ -120,6 +120,8 @@ def uninstall(
         if config.folder.is_dir():
             keep_out_of_git(config.folder)  # the log stays, and private
         planned = write(planned, records, setup)
+        from intercom.fleet.worktrees.worktree import checkouts
+
         unmark(*checkouts(config.root))
     planned = [one for one in planned if one.change.what != THERE]
     if asked.json:

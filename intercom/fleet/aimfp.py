@@ -70,17 +70,6 @@ def unmark(*folders: str | os.PathLike[str]) -> list[str]:
     return gone
 
 
-def checkouts(root: Path) -> list[Path]:
-    """The main checkout and every worktree that git knows."""
-    from intercom.core.errors import IntercomError
-    from intercom.fleet.worktrees.worktree import worktrees
-
-    try:
-        return [root, *(one.path for one in worktrees(root, facts=False))]
-    except IntercomError:
-        return [root]
-
-
 def needs(root: Path, base: str = BRANCH) -> list[Need]:
     """AIMFP's preconditions in the repository at `root`, met or not, for workers that start from `base`.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from intercom.core.errors import CommandFailed, NotFound, ProgramMissing, Refused, UsageError
+from intercom.core.errors import CommandFailed, IntercomError, NotFound, ProgramMissing, Refused, UsageError
 from intercom.fleet.worktrees import derived, unsaved
 from intercom.fleet.worktrees.unsaved import Unsaved
 from intercom.system import host, proc
@@ -102,6 +102,14 @@ def worktrees(root: Path, declared: derived.Declared = derived.NONE, *, facts: b
 
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(lambda one: seen(root, one, declared), found))
+
+
+def checkouts(root: Path) -> list[Path]:
+    """The project, and every linked worktree that git knows; the project alone if git cannot tell."""
+    try:
+        return [root, *(one.path for one in worktrees(root, facts=False))]
+    except IntercomError:
+        return [root]
 
 
 def find(
