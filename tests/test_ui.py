@@ -134,7 +134,7 @@ def test_it_follows_what_others_write(project: Path, bus: Bus) -> None:
 @pytest.fixture
 def worker() -> Iterator[int]:
     """A process that a worker runs in: not ours, who are a person here."""
-    with subprocess.Popen(["sleep", "600"]) as process:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
         yield process.pid
         process.terminate()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +37,10 @@ def crew(project: Path) -> Iterator[Crew]:
     """Two workers that wait for somebody."""
     with Bus.open(project) as bus:
         bus.add_agents(["master", "worker-1", "worker-2"])
-    with subprocess.Popen(["sleep", "600"]) as process, Crew.open(project) as crew:
+    with (
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process,
+        Crew.open(project) as crew,
+    ):
         for name in ("worker-1", "worker-2"):
             crew.sessions.record(name, state="blocked", pid=process.pid)
         yield crew

@@ -35,7 +35,7 @@ def crew(project: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
     monkeypatch.setenv("PYTHONPATH", str(SOURCE))
     (project / "reader.py").write_text(READER)
     (project / ".claude").mkdir()
-    wake = json.dumps(f"{sys.executable} reader.py --now")
+    wake = json.dumps(f'"{sys.executable}" reader.py --now')
     (project / ".claude/intercom.toml").write_text(f"[agents.roo]\nwake = {wake}\n[agents.ana]\n")
     return Crew.open(project, environ={**os.environ, "INTERCOM_NAME": "somebody"})
 

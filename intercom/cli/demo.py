@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import tempfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from intercom.cli import demo_play, show
 from intercom.cli.session import Asked
 from intercom.core.errors import IntercomError
 from intercom.core.escaping import framed
+from intercom.system import host
 from intercom.system.invocation import shell_command
 
 INTRODUCTION = """\
@@ -69,13 +69,13 @@ def _show_next(project: Path, log: Path) -> None:
     demo_play.title("Where it lies")
     show.line(f"  {log}")
     show.line()
-    own = shlex.join(shell_command())
+    own = host.as_typed(shell_command())
     for said, command, about in (
-        ("Look around:", f"cd {shlex.quote(str(project))}", ""),
+        ("Look around:", host.as_typed(["cd", str(project)]), ""),
         ("", f"{own} log", "       the same messages, as a list"),
         ("", f"{own} status", "    who is there, what is unread"),
         ("In a project:", f"{own} init", "      makes a log, prints the MCP server entry"),
     ):
         show.line(f"  {said:15}", show.paint(command, show.BOLD), about)
-    show.line(f"  Throw away:    rm -r {project}")
+    show.line(f"  Throw away:    {host.as_typed([*host.REMOVES, str(project)])}")
     show.line()

@@ -13,6 +13,7 @@ from intercom.core import document
 from intercom.core.config import Config
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding, listed
 from intercom.fleet.programs.program import Program
+from intercom.system import host
 
 
 def project_file(config: Config) -> Finding:
@@ -46,7 +47,7 @@ def server(config: Config, environ: Mapping[str, str], program: Program) -> Find
             says = f"{place} names {command!r}, which is not found on PATH"
             return Finding("server entry", WRONG, says, "correct it; intercom init prints an entry that works")
         if "url" not in entry and not _starts_ours(entry):
-            says = f"{place} starts something other than Intercom: {shlex.join(_words(entry))}"
+            says = f"{place} starts something other than Intercom: {host.as_typed(_words(entry))}"
             return Finding("server entry", WRONG, says, "take that entry out, or give it another name")
     if found.off:
         says = f"in {found.off}, but turned off in {program.title}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -52,7 +51,10 @@ def packages() -> Finding:
             bad.append(f"{name} is {have}, needed {_wanted(oldest, too_new)}")
     if bad:
         return Finding(
-            "packages", WRONG, "; ".join(bad), f"{shlex.quote(sys.executable)} -m pip install -U intercom-md"
+            "packages",
+            WRONG,
+            "; ".join(bad),
+            host.as_typed([sys.executable, "-m", "pip", "install", "-U", "intercom-md"]),
         )
     return Finding("packages", OK, ", ".join(found))
 

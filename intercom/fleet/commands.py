@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from intercom.fleet import kept
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs import known
 from intercom.fleet.sessions import SessionRow
-from intercom.system import proc
+from intercom.system import host, proc
 from intercom.system.files import append
 
 LINE = "[intercom] There is a new message for you. If it is not below, call intercomm_read."
@@ -31,7 +30,7 @@ def of_settings(crew: Crew, name: str, message: str) -> list[str] | None:
     about = crew.bus.config.section("agents").get(name, {})
     command = about.get("wake", "") if isinstance(about, Mapping) else ""
     try:
-        words = shlex.split(command) if isinstance(command, str) else None
+        words = host.split_words(command) if isinstance(command, str) else None
     except ValueError:
         words = None
     if words is None:

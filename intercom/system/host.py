@@ -10,6 +10,7 @@ import sys
 if sys.platform == "win32":
     from intercom.system.win32 import *  # noqa: F403
     from intercom.system.windows import *  # noqa: F403
+    from intercom.system.windows_lines import *  # noqa: F403
 else:
     from intercom.system.posix import *  # noqa: F403
     from intercom.system.posix_processes import *  # noqa: F403
@@ -25,10 +26,12 @@ __all__ = [
     "NO_WAIT",
     "NO_WORKERS",
     "PIPE_CLOSED",
+    "REMOVES",
     "SHOWS_ACCESS",
     "SHOWS_HOLDERS",
     "TMUX",
     "Owner",
+    "as_typed",
     "boot_id",
     "changed",
     "command_line",

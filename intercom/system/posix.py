@@ -28,6 +28,7 @@ NO_WORKERS = ""  #: why this system cannot run workers; "" if it can
 END_OF_INPUT = "Ctrl-D"  #: the keys that end typed input
 SHOWS_ACCESS = "ls -ld"  #: the program that shows who may use a file
 SHOWS_HOLDERS = "fuser, lsof"  #: the programs that show which process has a file open
+REMOVES = ("rm", "-r")  #: the program that removes a folder with all that is in it
 GRANTS_ACCESS = "chown, chmod u+rwX"  #: the programs that make a file one's own to read and write
 TMUX = "install tmux 3.2 or newer (apt install tmux, brew install tmux)"  #: how to get tmux
 LOCK_FILES_STAY = True  #: whether `filelock` leaves its file after releasing the lock
@@ -337,6 +338,13 @@ def split_words(line: str) -> list[str]:
     import shlex
 
     return shlex.split(line)
+
+
+def as_typed(words: Sequence[str]) -> str:
+    """A line that runs a program when a person types it in a shell."""
+    import shlex
+
+    return shlex.join(words)
 
 
 def shell_line(words: Sequence[str]) -> str:

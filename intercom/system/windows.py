@@ -12,11 +12,10 @@ import errno
 import itertools
 import msvcrt
 import os
-import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from ctypes import byref
 from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
@@ -49,8 +48,6 @@ PATIENCE = 1.0  #: seconds for which a file in use is retried
 _HELD = {win32.ACCESS_DENIED, win32.SHARING_VIOLATION, win32.LOCK_VIOLATION}
 _PIECE = 64 * 1024 * 1024  #: bytes per read
 _WAYS = {os.O_RDONLY: win32.GENERIC_READ, os.O_WRONLY: win32.GENERIC_WRITE, os.O_RDWR: win32.GENERIC_READ_WRITE}
-_PLAIN = re.compile(r"[\w.:\\/~+-]+\Z")  # a path that means the same, unquoted, in cmd and PowerShell
-_SEPARATES = re.compile("[&^]")  # what cmd reads as more than a letter wherever it stands outside quotes
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 
 
@@ -318,41 +315,6 @@ def free_space(path: Path) -> tuple[int, bool]:
 
 
 # -- streams and signals ------------------------------------------------------------------------------
-
-
-def shell_line(words: Sequence[str]) -> str:
-    """A line by which both cmd and PowerShell run this program.
-
-    cmd needs quotes around a path with blanks, PowerShell would only print a quoted one. So a path with anything but
-    plain characters becomes its short name or, without one, is run through cmd: with `call`, or cmd would take off the
-    first and the last quote. Without blanks PowerShell drops the quotes, so what separates commands gets escapes that
-    count once the quotes are gone. In PowerShell, `$`, a backtick, comma, semicolon or `=` in such a path are too much.
-    """
-    import subprocess
-
-    program = words[0] if _PLAIN.match(words[0]) else win32.short(words[0])
-    rest = subprocess.list2cmdline(words[1:])
-    if _PLAIN.match(program):
-        return f"{program} {rest}"
-    if " " in program or not _SEPARATES.search(program):
-        return f'cmd /c call "{program}" {rest}'
-    escaped = _SEPARATES.sub(r"^\g<0>", program)
-    return f'cmd /c "{escaped}" {rest}'
-
-
-def named(program: str) -> list[str]:
-    """The words by which other programs start a program found on PATH; a batch file needs cmd."""
-    import shutil
-
-    found = shutil.which(program) or ""
-    return ["cmd", "/c", program] if found.lower().endswith((".bat", ".cmd")) else [program]
-
-
-def startable(words: Sequence[str], path: str | None) -> list[str]:
-    """The words as the system must start them: with the full path, since Windows itself only looks for `.exe`."""
-    import shutil
-
-    return [shutil.which(words[0], path=path) or words[0], *words[1:]]
 
 
 def from_console(data: bytes) -> bytes:

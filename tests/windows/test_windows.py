@@ -129,6 +129,16 @@ for name in ("R&D", "Program Files (x86)", "O'Brien & S\u00f6hne"):
     print(ascii(name), subprocess.run("cmd /c " + line, stdin=subprocess.DEVNULL, capture_output=True).stdout)
 """
 
+_TYPED = """
+import os, subprocess, sys
+from intercom.system import host
+
+for word in ("a b", "R&D (x86)", "100%", "it's; a=b, c", 'say "hi"', "C:\\\\R&D\\\\", "\u2615", "", 'x\\\\"y'):
+    line = host.as_typed([sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))", word])
+    said = subprocess.run("cmd /c " + line, stdin=subprocess.DEVNULL, capture_output=True).stdout.decode()
+    print(said.strip() == ascii([word]), ascii(word), said.strip(), ascii(host.split_words(line)[3:]))
+"""
+
 _CLOSED = """
 import subprocess, sys
 
@@ -351,6 +361,12 @@ def test_lines_of_hooks(root: Path) -> None:
     """cmd runs our program, whatever the folders are called in which it lies."""
     said = lab.run(["-c", _LINES, lab.path(root / "programs")]).stdout
     assert said.count(f"b'intercom {version('intercom-md')}") == 3, said
+
+
+def test_lines_that_people_type() -> None:
+    """What we tell people to type reaches the program as it was meant, through cmd; and is split as it is joined."""
+    said = lab.run(["-c", _TYPED]).stdout.splitlines()
+    assert [line.partition(" ")[0] for line in said if line.startswith(("True", "False"))] == ["True"] * 9, said
 
 
 def test_workers_say_where_they_run(root: Path, intercom: Shell) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from intercom.fleet.programs.claude import launch
 from intercom.fleet.programs.program import SERVER, Connection
+from intercom.system import host
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def connection(root: Path, environ: Mapping[str, str]) -> Connection:
 def add_server(entry: Mapping[str, Any]) -> str:
     """The shell line with which a person adds an entry for our server."""
     env = [part for key, value in entry.get("env", {}).items() for part in ("--env", f"{key}={value}")]
-    return shlex.join(["claude", "mcp", "add", SERVER, *env, "--", entry["command"], *entry["args"]])
+    return host.as_typed(["claude", "mcp", "add", SERVER, *env, "--", entry["command"], *entry["args"]])
 
 
 def _entries(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str, Json]]:
