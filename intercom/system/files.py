@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,14 +20,19 @@ _MOST = 1 << 30  # bytes that are read at once; a sparse file takes no room on d
 _PIECE = 1024 * 1024  #: bytes per write
 
 
-@contextmanager
-def storage(doing: str, outcome: str = "nothing was written") -> Iterator[None]:
-    """Turn an OSError in the block into a StorageError: "cannot <doing>: <reason>; <outcome>."."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot {doing}: {reason}; {outcome}.") from error
+class storage:  # noqa: N801  # a class, as each message needs it several times, and a generator takes five times as long
+    """For `with`: turn an OSError in the block into a StorageError: "cannot <doing>: <reason>; <outcome>."."""
+
+    def __init__(self, doing: str, outcome: str = "nothing was written") -> None:
+        self._doing, self._outcome = doing, outcome
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise StorageError(f"cannot {self._doing}: {reason}; {self._outcome}.") from error
 
 
 def make_private_folder(path: Path) -> None:

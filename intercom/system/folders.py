@@ -25,9 +25,9 @@ def fingerprint(path: str | Path) -> str:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {host.changed(path, found)}"
 
 
-def fingerprint_of(found: os.stat_result) -> str:
+def fingerprint_of(found: os.stat_result) -> tuple[int, int, int, int]:
     """A fingerprint for a stat result, to be compared only with others of these."""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def is_settled(mark: str, now: float) -> bool:

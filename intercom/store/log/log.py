@@ -63,7 +63,7 @@ class Appended(NamedTuple):
 class _Left(NamedTuple):
     """The state after an append: while it is unchanged, nothing needs repair before the next one."""
 
-    page: str  #: fingerprint of the page
+    page: tuple[int, int, int, int]  #: fingerprint of the page
     end: Position  #: end of the ledger
 
 
