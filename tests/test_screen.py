@@ -312,6 +312,7 @@ def test_words_of_a_dialog_may_drift(folder: Path, was: str, now: str, *, known:
         " ❯ 1. Yes\n" + "╌" * 80 + "\n   2. No",
         "   1. Yes\n Do you want to proceed?\n ❯ 2. Now\n   3. Never",  # the first is the model's
         "   1. Yes\n   3. Maybe\n ❯ 2. Now\n   3. Never",
+        "   1. Yes\n\n ❯ 2. Now\n   3. Never",
     ],
 )
 def test_a_yes_with_more_to_it_is_not_taken(folder: Path, choices: str) -> None:
@@ -322,6 +323,27 @@ def test_a_yes_with_more_to_it_is_not_taken(folder: Path, choices: str) -> None:
     screen = read(shown)
     assert not screen.typeable
     assert screen.dialog is None or choice_for(screen.dialog, "allow") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "was", "now", "answers"),
+    [
+        ("bash", "4. No\n", "4. No, and never ask again\n", ("Yes", None)),
+        ("bash", "4. No\n", "4. No\n   5. No, and always deny this\n", ("Yes", "No")),
+        ("trust", "Yes, I trust this folder", "Yes, and trust every folder below it", (None, "No, exit")),
+        ("trust", "Yes, I trust this folder", "Yes\n   Yes, and all folders below it", ("Yes", "No, exit")),
+        ("bypass", "Yes, I accept", "Yes, I accept, and do not ask again", (None, "No, exit")),
+        ("api-key", "No (recommended)", "No, never", ("Yes", None)),
+    ],
+)
+def test_an_answer_is_for_this_once(name: str, was: str, now: str, answers: tuple[str | None, ...]) -> None:
+    """What holds for later, too, is neither a plain yes nor a plain no."""
+    text = SGR.sub("", (NEW / f"{name}-80x24.txt").read_text("utf-8"))
+    assert was in text
+    dialog = read(text.replace(was, now)).dialog
+    assert dialog is not None
+    places = [choice_for(dialog, decision) for decision in DECISIONS]
+    assert tuple(None if at is None else dialog.choices[at].label for at in places) == answers
 
 
 def test_the_tenth_choice_has_no_digit() -> None:

@@ -30,18 +30,21 @@ _HINTED = re.compile(r"(Enter|Esc|[Ss]hift\+[Tt]ab) to (\w.*)\Z")
 _KEYS = {"enter": "Enter", "esc": "Escape", "shift+tab": "BTab"}  #: keys by their names in hints: tmux's names
 _TAIL = 18  #: rows that may follow the last choice
 
+#: what holds for later, too, is no answer to one request
+_ONCE = r"(?!.*\b(?:again|all|always|every|forever|future|never|permanently)\b)"
+_YES, _NO = (re.compile(rf"{word}\b{_ONCE}") for word in ("Yes", "No"))
 #: by (kind, decision): the words of the one choice with exactly that meaning; without a row, a person must answer
 WORDS = {
     (PERMISSION, "allow"): re.compile(r"Yes\Z"),
-    (PERMISSION, "deny"): re.compile(r"No\b"),
-    ("trust", "allow"): re.compile(r"Yes\b"),
-    ("trust", "deny"): re.compile(r"No\b"),
-    ("bypass", "allow"): re.compile(r"Yes\b"),
-    ("bypass", "deny"): re.compile(r"No\b"),
+    (PERMISSION, "deny"): _NO,
+    ("trust", "allow"): _YES,
+    ("trust", "deny"): _NO,
+    ("bypass", "allow"): _YES,
+    ("bypass", "deny"): _NO,
     ("mcp_approval", "allow"): re.compile(r"Use this MCP server\Z"),
     ("mcp_approval", "deny"): re.compile(r"Continue without|reject all\Z"),
     ("api_key", "allow"): re.compile(r"Yes\Z"),
-    ("api_key", "deny"): re.compile(r"No\b"),
+    ("api_key", "deny"): _NO,
     ("plan", "allow"): re.compile(r"Yes, manually approve edits\Z"),
     ("plan", "deny"): re.compile(r"No, keep planning"),
     ("auto_check", "allow"): re.compile(r"stay in auto mode\Z"),
@@ -111,14 +114,14 @@ def _numbered(rows: list[Row]) -> Found | None:
     if number != 1 or len(marked) != 1 or not _is_last(rows, found[-1][0] + 1):
         return None
     end = found[-1][0] + 1 + len(labels[-1]) - 1
-    words = [" ".join(word for word in reversed(one) if word and not RULE.match(word)) for one in labels]
+    words = [" ".join(word for word in reversed(one) if not RULE.match(word)) for one in labels]
     choices = tuple(Choice(str(at) if at < 10 else "", label) for at, label in enumerate(words, 1))
     return Found(found[0][0], end, choices, marked[0])
 
 
 def _is_under(text: str, column: int) -> bool:
     """Whether a row goes on with the label above it, whose number is in `column`: wrapped, or a note on it."""
-    return not text or text.startswith(" " * column)
+    return text.startswith(" " * column)
 
 
 def _stands_at(match: re.Match[str] | None, column: int) -> bool:
@@ -127,7 +130,7 @@ def _stands_at(match: re.Match[str] | None, column: int) -> bool:
 
 def _under(texts: list[str], column: int) -> list[str]:
     """The rows right under the last choice that go on with its label, from their end."""
-    end = next((at for at, text in enumerate(texts) if not text or not _is_under(text, column)), len(texts))
+    end = next((at for at, text in enumerate(texts) if not _is_under(text, column)), len(texts))
     return [text.strip() for text in reversed(texts[:end])]
 
 
