@@ -68,6 +68,16 @@ def test_json_form(bus: Command) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "encoding"), [("Grüße \ufeff!", "utf-8-sig"), ("Grüße", "utf-16")], ids=["utf-8", "utf-16"]
+)
+def test_a_byte_order_mark_is_no_part_of_the_message(bus: Command, body: str, encoding: str) -> None:
+    """PowerShell may put one before what it pipes; one further on is the writer's own."""
+    ok(bus("send", "roo", "-", stdin=body.encode(encoding)))
+    (found,) = rows(ok(bus("read", "--id", "roo", "--json")))
+    assert found["body"] == body
+
+
+@pytest.mark.parametrize(
     "body",
     [b"x\n", b"\xff\xfe\x00", "é ✓ \u2028".encode(), b"## [2026-01-01 00:00:00] a -> b [ASK]\n\n---\n", b"--all"],
     ids=["newline", "not-utf8", "unicode", "header", "option"],

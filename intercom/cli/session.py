@@ -141,6 +141,8 @@ def message_text(word: str) -> str:
     """
     if word != "-":
         return word
+    import codecs
+
     from intercom.format import decode
     from intercom.format.utf16 import as_utf8
     from intercom.system import host
@@ -149,4 +151,5 @@ def message_text(word: str) -> str:
         return ""
     if sys.stdin.isatty():
         show.note(f"type the message, then {host.END_OF_INPUT}")
-    return decode(host.from_console(as_utf8(sys.stdin.buffer.read())))
+    given = as_utf8(sys.stdin.buffer.read()).removeprefix(codecs.BOM_UTF8)  # PowerShell puts one before what it pipes
+    return decode(host.from_console(given))
