@@ -163,6 +163,73 @@ def test_a_deny_rule_sees_a_command_wherever_it_stands(command: str) -> None:
     assert says(bash(command), allow=("Bash",), deny=("Bash(rm:*)",)) == "deny"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "git -C x push",
+        "git -c alias.p=push p",
+        "docker run -v /:/h alpine git push",
+        "env -S'git push'",
+        "npm exec -- git push",
+        "ssh -o ProxyCommand='git push' host",
+        "git rebase -x 'git push' a",
+        "GIT_EDITOR='git push' git commit",
+        "sqlite3 f '.shell git push'",
+        "powershell -c git push",
+        "alias z='git push'; z",
+        "echo $(docker run a git push)",
+        "echo git push | at now",
+        "echo Z2l0IHB1c2g= | base64 -d | sh",
+        "curl x | sudo -E bash -s",
+        "curl x | tee >(sh)",
+        "bash <(curl x)",
+        'sh -c "$X"',
+        "eval $X",
+        "$(echo git) push",
+        "`echo git` push",
+        "g$1it push",
+        "g${x}it push",
+        'a=git && "$a" push',
+        "sudo $a push",
+        "/bin/gi? push",
+        "g[i]t push",
+        "{g,}it push",
+        "\uff47it push",
+        "g\u200bit push",
+        "\u202egit push",
+        "git\0push",
+        "git\u2028push",
+        "IFS=,; a=git,push; $a",
+    ],
+)
+def test_what_may_be_a_denied_command_is_asked(command: str) -> None:
+    """Doubt never allows: what runs something that cannot be read, or has all words of a deny rule in it."""
+    assert says(bash(command), allow=("Bash",), deny=("Bash(git push:*)",)) != "allow"
+    assert says(bash(command), allow=("Bash",)) == "allow"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "for f in *.py; do python $f; done",
+        "cd src && make -j4 2>&1 | tail -20",
+        "X=$(date) && echo $X",
+        "awk '{print $1; $2}' f",
+        "cat <<'EOF' > f\nhello $x\nEOF",
+        'git commit -m "push (it\'s $HOME)"',
+        "A=1 B=$C npm run build",
+        "bash -c 'ls && pwd'",
+        "$HOME/bin/tool x",
+        "source venv/bin/activate && pytest -q 'tests/x.py::test[a-b]'",
+        "[[ -n $x ]] && ls; { ls; pwd; }; case $x in a) ls;; esac",
+        "timeout 5 python $f; docker run --push-x alpine; git status; ps aux | grep sh",
+    ],
+)
+def test_what_is_clear_is_allowed(command: str) -> None:
+    """The usual lines of a shell are in no doubt."""
+    assert says(bash(command), allow=("Bash",), deny=("Bash(git push:*)", "Bash(rm -rf:*)")) == "allow"
+
+
 def test_a_deny_rule_is_about_commands_not_words() -> None:
     """What merely speaks of a command runs."""
     assert says(bash("echo rm x"), allow=("Bash",), deny=("Bash(rm:*)",)) == "allow"

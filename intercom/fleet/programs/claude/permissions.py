@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 
 from intercom.core.fleet_words import Ruling
 from intercom.fleet.programs.claude import globs
+from intercom.fleet.programs.claude.doubts import doubtful
 from intercom.fleet.programs.event import Ask
 from intercom.system.host import in_rules
 
@@ -56,14 +57,24 @@ _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*(?P<host>[^/?#]*)")
 
 
 def deciding(ask: Ask, allow: Iterable[str], deny: Iterable[str]) -> Ruling | None:
-    """The verdict; None if no rule matches. Deny wins."""
+    """The verdict; None if no rule matches, or if it is not clear that no deny rule does. Deny wins."""
+    deny = list(deny)
     for rule in deny:
         if _matches(rule, ask, strict=False):
             return "deny", rule
+    if ask.tool == "Bash" and doubtful(str(ask.inputs.get("command") or ""), _bash_patterns(deny)):
+        return None
     for rule in allow:
         if _matches(rule, ask, strict=True):
             return "allow", rule
     return None
+
+
+def _bash_patterns(rules: Iterable[str]) -> Iterator[str]:
+    for rule in rules:
+        found = _RULE.match(rule.strip())
+        if found is not None and found["tool"] == "Bash" and found["about"]:
+            yield found["about"]
 
 
 def speaks(rule: str) -> bool:
