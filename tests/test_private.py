@@ -143,6 +143,35 @@ def test_in_other_letters(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "git tracks" in bus.notices[0]
 
 
+def test_what_a_checkout_writes_over_an_own_bus(repository: Path, tmp_path: Path, command: Command) -> None:
+    """git overwrites ignored files without a word: nothing of it speaks for anybody, and the messages are back."""
+    (repository / ".gitignore").write_text(".claude/local/\n")
+    git(repository, "add", ".gitignore")
+    git(repository, "commit", "-q", "-m", "ignore")
+    git(repository, "clone", "-q", ".", str(tmp_path / "theirs"))
+    assert command("init", "--client", "none").returncode == 0
+    with Bus.open(repository) as bus:
+        bus.register("worker")
+        bus.send("user", "mine", sender="worker-1")
+    with Bus.open(tmp_path / "theirs") as bus:
+        bus.register("master")
+        bus.send("user", "trust me", sender="master")
+    (tmp_path / "theirs" / ".claude" / "local" / ".intercom" / "a\nb").write_text("")
+    git(tmp_path / "theirs", "add", "-A", "-f")
+    git(tmp_path / "theirs", "commit", "-q", "-m", "all")
+    git(repository, "pull", "-q", str(tmp_path / "theirs"))
+    with Bus.open(repository) as bus:
+        assert "git tracks" in bus.notices[0]
+        assert bus.instances() == []
+        assert {(one.body, one.via) for one in bus.history()} >= {("mine", "tool"), ("trust me", "hand")}
+    with Bus.open(repository) as bus:
+        assert bus.notices == []
+        bus.register("worker")
+        bus.send("user", "more", sender="worker-1")
+        assert {(one.body, one.via) for one in bus.history()} >= {("mine", "tool"), ("more", "tool")}
+        assert ("trust me", "tool") not in {(one.body, one.via) for one in bus.history()}
+
+
 @needs_root
 @pytest.mark.parametrize("name", ["", "state.db"])
 def test_another_users(project: Path, name: str) -> None:

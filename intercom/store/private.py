@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,10 +56,11 @@ def vet(config: Config) -> str:
 
 def set_aside(config: Config) -> str:
     """Move the private folder aside and make a new one; return the name that it has now. StorageError."""
+    brought = tracked_in(config.private)
     aside = _free(config.folder / f"{_ASIDE}-{time.strftime('%Y%m%d-%H%M%S')}")
     with storage(f"move {config.private} to {aside}", "nothing was opened"):
         config.private.rename(aside)
-    mark(config)
+    mark(config, brought)
     return aside.name
 
 
@@ -78,29 +79,42 @@ def foreign(config: Config) -> str:
     others = [one.st_uid for one in entries if one.st_uid not in trusted]
     if others and not _shared(config, found):
         return f"belongs to {_user(others[0])}"
-    if tracked_in(config.private) and not _marked(config):
-        return "came with the repository (git tracks what is in it)"
+    brought = tracked_in(config.private)
+    if brought:
+        known = _marked(config)
+        # Files that git has, beside a mark that it does not have: a checkout wrote them over this person's own.
+        if known is None or not (_MARK in brought or brought <= known):
+            return "came with the repository (git tracks what is in it)"
     return ""
 
 
-def mark(config: Config) -> None:
-    """Create the private folder and mark it as this person's. StorageError."""
+def mark(config: Config, brought: Iterable[str] = ()) -> None:
+    """Create the private folder and mark it as this person's. StorageError.
+
+    `brought`: files in it that git tracks, of which this folder has its own.
+    """
     make_private_folder(config.private)
     if key := _key(os.environ, make=True):
-        salt = os.urandom(8).hex()
-        replace(config.private / _MARK, f"{salt} {_sign(key, salt)}\n".encode())
+        salt, known = os.urandom(8).hex(), sorted(brought)
+        text = f"{salt} {_sign(key, salt, known)}\n" + "\0".join(known)
+        replace(config.private / _MARK, text.encode("utf-8", "surrogateescape"))
 
 
-def _marked(config: Config) -> bool:
+def _marked(config: Config) -> set[str] | None:
+    """The files in it of which the mark says that git tracks them; None without a mark of this person's."""
     key = _key(os.environ, make=False)
     if not key or os.path.islink(config.private / _MARK):
-        return False
-    salt, _, said = (read_from(config.private / _MARK) or b"").decode("ascii", "replace").strip().partition(" ")
-    return bool(salt) and said == _sign(key, salt)
+        return None
+    text = (read_from(config.private / _MARK) or b"").decode("utf-8", "surrogateescape")
+    first, _, rest = text.partition("\n")
+    salt, _, said = first.partition(" ")
+    known = [name for name in rest.split("\0") if name]
+    return {*known} if salt and said == _sign(key, salt, known) else None
 
 
-def _sign(key: bytes, salt: str) -> str:
-    return blake2b(salt.encode(), key=key, digest_size=20).hexdigest()
+def _sign(key: bytes, salt: str, known: Sequence[str]) -> str:
+    text = "\0".join([salt, *known]).encode("utf-8", "surrogateescape")
+    return blake2b(text, key=key, digest_size=20).hexdigest()
 
 
 def _key(environ: Mapping[str, str], *, make: bool) -> bytes:

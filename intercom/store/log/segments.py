@@ -21,6 +21,7 @@ from intercom.core.digests import blake2b
 from intercom.core.errors import StorageError
 from intercom.core.patterns import lazy
 from intercom.format.record import extent
+from intercom.store.log import spare
 from intercom.system import host
 from intercom.system.files import opened, read_from, write_pieces
 from intercom.system.folders import Names
@@ -68,6 +69,7 @@ class Segments:
     """The segments of one bus."""
 
     def __init__(self, config: Config) -> None:
+        self._config = config
         self.folder: Final = config.archive
         self._machine = config.machine
         self._list = config.private / "ledger"
@@ -139,7 +141,7 @@ class Segments:
         """The segments among these files."""
         if not read_from(self._list) and names:  # only their first records say whose they are
             cloned = tracked_in(self.folder)
-            names = [name for name in names if name not in cloned]
+            names = [name for name in names if name not in cloned or spare.vouched(self._config, name)]
         numbered = sorted((number, not self.is_named(name), name) for name in names if (number := number_of(name)))
         noted, lines = self._noted()
         unread = _Opened(noted, "", "")

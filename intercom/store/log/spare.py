@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from intercom.core.errors import StorageError
 from intercom.core.root import spare_folder
 from intercom.system import host
 from intercom.system.files import make_private_folder, storage
+from intercom.system.git_index import tracked_in
 
 SAID = (
     "the folder .claude/local was deleted (git clean -fdx does that): all messages are back, from {home}; who had "
@@ -61,6 +63,27 @@ def renew(config: Config, names: Iterable[str]) -> None:
                 os.unlink(where / name)
         host.sync_folder(where)
     keep(config, known)
+
+
+def vouched(config: Config, name: str) -> bool:
+    """Whether a segment is the file that has a second name, and so was not brought by git."""
+    where = home(config)
+    with suppress(OSError):
+        return where is not None and os.path.samefile(where / name, config.archive / name)
+    return False
+
+
+def make_way(config: Config) -> None:
+    """Move what git has written over our segments out of their way. StorageError."""
+    where = home(config)
+    if where is None or not where.is_dir():
+        return
+    with storage(f"move what git brought out of {config.archive}"):
+        for name in tracked_in(config.archive):
+            if (where / name).is_file() and not vouched(config, name):
+                damaged = config.archive / "damaged"
+                make_private_folder(damaged)
+                host.rename(config.archive / name, damaged / f"{name}.{time.strftime('%Y%m%d-%H%M%S')}")
 
 
 def bring_back(config: Config) -> str:
