@@ -159,7 +159,11 @@ def test_what_a_checkout_writes_over_an_own_bus(repository: Path, tmp_path: Path
     (tmp_path / "theirs" / ".claude" / "local" / ".intercom" / "a\nb").write_text("")
     git(tmp_path / "theirs", "add", "-A", "-f")
     git(tmp_path / "theirs", "commit", "-q", "-m", "all")
-    git(repository, "pull", "-q", str(tmp_path / "theirs"))
+    with Bus.open(repository) as running:
+        assert [one.name for one in running.instances()] == ["worker-1"]
+        git(repository, "pull", "-q", str(tmp_path / "theirs"))
+        with pytest.raises(StorageError, match="git tracks"):
+            running.read("user")
     with Bus.open(repository) as bus:
         assert "git tracks" in bus.notices[0]
         assert bus.instances() == []

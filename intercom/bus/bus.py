@@ -32,7 +32,7 @@ from intercom.store.index import Index, IndexLost
 from intercom.store.index import query as index_query
 from intercom.store.log import spare
 from intercom.store.log.log import Log
-from intercom.store.private import vet
+from intercom.store.private import check, vet
 from intercom.store.state.db import State
 from intercom.system.files import storage
 
@@ -62,6 +62,7 @@ class Bus:
         self.notices += filter(None, [self._new])
         self.pace = Pace()  #: whether the caller prefers NotNow to a long wait
         self.state = self._state = State(config.private, self.pace)  #: what cannot be derived from the logs
+        self._state.check = partial(check, config)
         self.moment = self._state.moment  #: for a block: changes to the state by others are treated as later
         self._log = Log(config, self.notices, self.pace)
         self._index = Index(config.private, self.pace)

@@ -19,7 +19,7 @@ from pathlib import Path
 from intercom.core import trust
 from intercom.core.config import Config
 from intercom.core.digests import blake2b
-from intercom.core.errors import Refused
+from intercom.core.errors import Refused, StorageError
 from intercom.system import host
 from intercom.system.files import make_private_folder, read_from, replace, storage
 from intercom.system.git_index import tracked_in
@@ -52,6 +52,15 @@ def vet(config: Config) -> str:
         f"{config.private} {reason}: it was not opened, and is {aside} now. Names and read positions start over "
         "here; messages in the log stay"
     )
+
+
+def check(config: Config) -> None:
+    """StorageError if the private folder is not this person's any more: something has replaced what is in it."""
+    if reason := foreign(config):
+        raise StorageError(
+            f"{config.private} {reason}; nothing was opened. `intercom status` sets it aside and brings back the "
+            "messages; then register again."
+        )
 
 
 def set_aside(config: Config) -> str:

@@ -24,7 +24,7 @@ from intercom.system.files import make_private_folder, storage
 from intercom.system.git_index import tracked_in
 
 SAID = (
-    "the folder .claude/local was deleted (git clean -fdx does that): all messages are back, from {home}; who had "
+    "the folder .claude/local was deleted or written over (git clean -fdx, a checkout): all messages are back, from {home}; who had "
     "read what is not known, so they come again, marked. To start over, delete that folder, too"
 )
 

@@ -77,6 +77,8 @@ class State:
         self._known_of: tuple[int, ...] = ()  # file, other connections' changes, own changes
         #: Closes other connections to the file, since locks belong to the process.
         self.beside: Callable[[], None] = lambda: None
+        #: Called before the file is opened again: raises StorageError if it is not to be.
+        self.check: Callable[[], None] = lambda: None
         self._touched: dict[str, float] = {}  # by name: time (monotonic) of its last recorded heartbeat
 
     def close(self) -> None:
@@ -98,6 +100,8 @@ class State:
             self.close()
         if self._db is None:
             make_private_folder(self.path.parent)
+            if self._file is not None:
+                self.check()
             with self.guarded():
                 self._db = opened_state(self.path)
                 self._file = which(self.path)
