@@ -40,7 +40,10 @@ def test_nothing_is_lost_and_it_is_said(
         capsys.readouterr()
         assert main(["log"]) == 0
         shown = capsys.readouterr()
-        assert shown.err.count("was deleted (git clean -fdx does that): all messages are back, from") == 1
+        assert (
+            shown.err.count("was deleted or written over (git clean -fdx, a checkout): all messages are back, from")
+            == 1
+        )
         assert all(text in shown.out for text in said)
         with Bus.open() as bus:
             assert bus.config.machine == "box"

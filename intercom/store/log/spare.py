@@ -24,8 +24,8 @@ from intercom.system.files import make_private_folder, storage
 from intercom.system.git_index import tracked_in
 
 SAID = (
-    "the folder .claude/local was deleted or written over (git clean -fdx, a checkout): all messages are back, from {home}; who had "
-    "read what is not known, so they come again, marked. To start over, delete that folder, too"
+    "the folder .claude/local was deleted or written over (git clean -fdx, a checkout): all messages are back, from "
+    "{home}; who had read what is not known, so they come again, marked. To start over, delete that folder, too"
 )
 
 
