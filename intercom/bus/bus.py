@@ -30,7 +30,6 @@ from intercom.core.pace import Pace
 from intercom.format import render
 from intercom.store.index import Index, IndexLost
 from intercom.store.index import query as index_query
-from intercom.store.log import spare
 from intercom.store.log.log import Log
 from intercom.store.private import check, vet
 from intercom.store.state.db import State
@@ -58,8 +57,7 @@ class Bus:
         self.notices: list[str] = []  #: what to tell a person; whoever shows it clears it
         self.confirms = True  #: whether each call of a reader confirms; off for a caller that shows messages later
         self.tidies = True  #: whether a send compacts a log that is too long; off for a caller that calls `tidy`
-        self._new = vet(config)  #: whether the private folder was begun anew, and why
-        self.notices += filter(None, [self._new])
+        self.notices += filter(None, [vet(config)])
         self.pace = Pace()  #: whether the caller prefers NotNow to a long wait
         self.state = self._state = State(config.private, self.pace)  #: what cannot be derived from the logs
         self._state.check = partial(check, config)
@@ -77,9 +75,7 @@ class Bus:
     def open(cls, root: str | os.PathLike[str] | None = None, *, machine: str | None = None) -> Bus:
         """The bus of the working directory, or the one at `root`. Creates no file. UsageError, Refused."""
         bus = cls(load(root, machine=machine))
-        if bus._new:
-            spare.make_way(bus.config)
-        if bus._new or not bus.config.made:
+        if bus.notices or not bus.config.made:  # the private folder was set aside, or is gone
             bus._log.ledger.bring_back()
         return bus
 

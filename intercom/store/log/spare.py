@@ -73,11 +73,8 @@ def vouched(config: Config, name: str) -> bool:
     return False
 
 
-def make_way(config: Config) -> None:
+def _make_way(config: Config, where: Path) -> None:
     """Move what git has written over our segments out of their way. StorageError."""
-    where = home(config)
-    if where is None or not where.is_dir():
-        return
     with storage(f"move what git brought out of {config.archive}"):
         for name in tracked_in(config.archive):
             if (where / name).is_file() and not vouched(config, name):
@@ -97,6 +94,7 @@ def bring_back(config: Config) -> str:
             return ""
     if where is None or not found:
         return ""
+    _make_way(config, where)
     with storage(f"bring the ledger back from {where}"):
         make_private_folder(config.folder)
         make_private_folder(config.archive)
