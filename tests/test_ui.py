@@ -469,6 +469,33 @@ def test_no_text_acts_on_the_screen(project: Path, bus: Bus) -> None:
     play(project, scene)
 
 
+def test_no_name_acts_on_the_screen(project: Path, bus: Bus) -> None:
+    """Threads, branches and words that look like the library's markup: shown as they are, wherever they stand."""
+    bus.send("user", "Which one?", sender="worker-1", type="question", thread="[/]")
+    bus.send("user", "Which other?", sender="worker-1", type="question", thread="[@click=app.exit]q[/]")
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        waits = app.query_one(Waits)
+        await until(pilot, lambda: len(waits.options) == 2)
+        for place, thread in enumerate(("[/]", "[@click=app.exit]q[/]")):
+            waits.focus()
+            waits.highlighted = place
+            await until(pilot, lambda place=place: waits.highlighted == place)  # type: ignore[misc]
+            await pilot.press("t")
+            await see(app, pilot, f"thread {thread}")
+            await pilot.press("escape")
+        for screen in (Show("[/]", "[/b]"), Choose("[/]", ["[/]"]), Decide("[/]", "[/b]")):
+            await app.push_screen(screen)
+            await see(app, pilot, "[/]")
+            await pilot.press("escape")
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.press("/")
+        await wrote(app, pilot, "[/]")
+        await see(app, pilot, "search: [/]")
+
+    play(project, scene)
+
+
 def test_from_the_first_message_on(project: Path) -> None:
     """A screen on a bus without messages shows the first that comes."""
     with Bus.open(project) as bus:

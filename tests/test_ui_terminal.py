@@ -98,6 +98,31 @@ def test_it_is_left_and_comes_back(project: Path, server: tmux.Server) -> None:
     until(lambda: shell.taken() == "00")
 
 
+def test_a_mouse_in_a_terminal(project: Path, server: tmux.Server) -> None:
+    """As the terminal tells it: a click on a question opens the reply, one on a tab shows it, the wheel scrolls."""
+    with Bus.open(project) as bus:
+        bus.send("user", "Which colour?", sender="worker-1", type="question")
+        for number in range(30):
+            bus.send("user", f"line {number} of 30", sender="worker-1")
+    shell = Shell(server, project)
+    shell.shows("worker-1 asks", "█   line 29 of 30")
+
+    def event(button: int, word: str) -> None:
+        rows = shell.text().split("\n")
+        (x, y) = next((row.index(word) + 1, number + 1) for number, row in enumerate(rows) if word in row)
+        shell.type(f"\x1b[<{button};{x};{y}M" + f"\x1b[<{button};{x};{y}m" * (button == 0))
+
+    for _ in range(60):
+        event(64, "worker-1 → user")  # up
+    shell.shows("hello there")
+    event(0, "asks Which")
+    shell.shows("Enter sends, Escape leaves", "To worker-1, who wrote:")
+    shell.type("the green one\r")
+    shell.shows("sent to worker-1 as user")
+    event(0, "2 Queue")
+    shell.shows("Nothing waits to be merged")
+
+
 def test_its_terminal_is_closed(project: Path, server: tmux.Server) -> None:
     """Then it ends, by the signal or, where that is ignored, without; it does not read what is not there for ever."""
     shell = Shell(server, project)

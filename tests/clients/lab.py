@@ -113,7 +113,7 @@ class Place:
 
     def __init__(self, lab: Lab, name: str, project: Path, home: Path) -> None:
         self.lab, self.name, self.project, self.home = lab, name, project, home
-        self._client = CLIENTS[name]
+        self._client, self._since = CLIENTS[name], len(lab.requests())
         path = f"{folder(name)}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.env = {"HOME": str(home), "PATH": path, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         self.env |= {"INTERCOM_MACHINE": "testbox", "PYTHONPATH": str(ROOT), "CI": ""}
@@ -145,8 +145,8 @@ class Place:
         return done.out
 
     def heard(self, text: str) -> list[Json]:
-        """The requests to the model that hold this text."""
-        found = self.lab.requests()
+        """The requests to the model that hold this text; none from before this place was made."""
+        found = self.lab.requests()[self._since :]
         return [one for one in found if text in one["system"] + json.dumps(one["said"], ensure_ascii=False)]
 
 

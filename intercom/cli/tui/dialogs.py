@@ -113,7 +113,7 @@ class Choose(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         """The list of words."""
         box = OptionList(*(Option(Text(value(word))) for word in self._words))
-        box.border_title = self._title
+        box.border_title = Text(self._title)
         yield box
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -157,7 +157,7 @@ class Decide(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """The whole request."""
         with VerticalScroll() as box:
-            box.border_title = f"{self._title}: all of it. Space scrolls; at the end, a allows. Escape leaves"
+            box.border_title = Text(f"{self._title}: all of it. Space scrolls; at the end, a allows. Escape leaves")
             yield Static(Text("\n".join(framed(self._text, ""))))
 
     def action_more(self) -> None:
@@ -197,7 +197,7 @@ class Show(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The text."""
         with VerticalScroll() as box:
-            box.border_title = self._title
+            box.border_title = Text(self._title)
             yield Static(self._drawn(), id="shown")
 
     def _drawn(self) -> Text:

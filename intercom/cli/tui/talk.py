@@ -180,11 +180,11 @@ class Talk(VerticalScroll):
         if self.max_scroll_y <= 0 and len(self.cards) >= _WINDOW:
             self._start(self.older)
 
-    def _named(self) -> str | None:
+    def _named(self) -> Text | None:
         """The filter in words."""
         told = ("with", self.wanted.about), ("thread", self.wanted.thread), ("only", self.wanted.type)
         parts = [f"{word} {value(name)}" for word, name in (*told, ("search:", self.words or None)) if name]
-        return f"{', '.join(parts)}  (Escape: all)" if parts else None
+        return Text(f"{', '.join(parts)}  (Escape: all)") if parts else None
 
     async def refresh_end(self) -> None:
         """Add what came since, and update the receipts of the others."""
