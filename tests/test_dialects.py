@@ -408,15 +408,16 @@ def test_a_tools_text_is_never_taken_apart() -> None:
     ]
 
 
-def test_the_front_matter_stays_what_it_is() -> None:
-    """Wherever a person pushed it; what looks like it in a text is text."""
+@pytest.mark.parametrize("roster", [ROSTER, None], ids=["here", "elsewhere"])
+def test_the_front_matter_stays_what_it_is(roster: Roster | None) -> None:
+    """Wherever a person pushed it, on a page of ours or another's; what looks like it in a text is text."""
     front = "---\nprotocol: INTERCOM 1.2\nmachine: box\nagents:\n- roo\n---\n"
     page = f"## [{T}] user -> roo [ASK]\n\nhi\n\n---\n\n{front}\n# INTERCOM\n\ntext\n\n"
-    kinds = [(entry.kind, entry.raw) for entry in parse(encode(page) + tool("Which?"), ROSTER)]
+    kinds = [(entry.kind, entry.raw) for entry in parse(encode(page) + tool("Which?"), roster)]
     assert [kind for kind, _ in kinds] == ["message", "front", "preamble", "message"]
     assert kinds[1][1] == encode(front)
-    assert [told(entry) for entry in read(page)] == ["user roo ASK hi"]
-    kinds = [(entry.kind, entry.raw) for entry in parse(encode(f"{front}\n{page}"), ROSTER)]
+    assert [told(entry) for entry in parse(encode(page), roster) if entry.kind == MESSAGE] == ["user roo ASK hi"]
+    kinds = [(entry.kind, entry.raw) for entry in parse(encode(f"{front}\n{page}"), roster)]
     assert [kind for kind, _ in kinds] == ["front", "preamble", "message"]
     assert kinds[0][1] == encode(front)
 

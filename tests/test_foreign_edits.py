@@ -282,6 +282,16 @@ def test_a_machine_whose_name_begins_with_ours(bus: Bus, name: str) -> None:
     assert bodies(bus.history()) == ["Use the new branch"]
 
 
+@pytest.mark.parametrize("name", ["INTERCOM-far.md", "INTERCOM-testbox 2.md"])
+def test_a_message_above_the_front_matter(bus: Bus, name: str) -> None:
+    """Of another machine's log, or a copy of ours: its text ends there."""
+    bus.send("roo", "hello", sender="ann")
+    old(bus.config.log.with_name(name), FIRST + bus.config.log.read_text(encoding="utf-8"))
+    assert bodies(bus.read("roo"))[:2] == ["hello", "The first of two texts"]
+    forget(bus)
+    assert bodies(bus.history())[:2] == ["hello", "The first of two texts"]
+
+
 def test_what_only_a_copy_of_our_log_has(bus: Bus) -> None:
     """No tool of ours wrote it, whatever its meta line says; and it keeps its place and number in a rebuild."""
     bus.send("roo", "hello", sender="ann")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -60,37 +62,86 @@ def test_what_a_person_deletes_stays_deleted(project: Path) -> None:
         assert _bodies(project, machine) == left
 
 
+def _page(bus: Bus) -> str:
+    return bus.config.log.read_text(encoding="utf-8")
+
+
+def _save(bus: Bus, text: str) -> None:
+    bus.config.log.write_text(text, encoding="utf-8")
+    os.utime(bus.config.log, (1, 1))
+
+
+class _Days:
+    """What people and tools do under three names: how each message ends up, what is deleted, what was given."""
+
+    NAMES = ("one", "two", "six")
+    DO = ("send", "send", "send", "type", "look", "read", "compact", "edit", "edit", "delete", "restore")
+
+    def __init__(self, seed: int) -> None:
+        self._draw = random.Random(seed)
+        self.texts: dict[str, str] = {}  #: by first word
+        self.gone: set[str] = set()
+        self.given = Counter[str]()  #: first words
+
+    def step(self, bus: Bus, n: int) -> None:
+        """Do one thing."""
+        act = self._draw.choice(self.DO)
+        text = f"m{n} as it was said"
+        if act == "send":
+            self.texts[f"m{n}"] = text
+            bus.send("roo", text, sender="user", via="cli")
+        elif act == "type" and bus.config.log.exists():
+            self.texts[f"m{n}"] = text
+            append(bus.config.log, by_hand(text, stamp=f"2026-01-12 10:00:{n:02}"))
+        elif act == "read":
+            self.given.update(body.split()[0] for body in bodies(bus.read("roo")))
+        elif act == "compact":
+            bus.compact(self._draw.choice([0, 2, 5]))
+        elif act == "restore":
+            bus.restore()
+            self.gone.clear()
+        elif act == "delete" and (found := [one for one in bus.history() if one.file == bus.config.log.name]):
+            one = self._draw.choice(found)
+            bus.delete(one.id)
+            self.gone.add(one.body.split()[0])
+        elif act == "edit":
+            bus.history()
+            self._edit(bus, n)
+        bus.history()
+
+    def _edit(self, bus: Bus, n: int) -> None:
+        page = _page(bus) if bus.config.log.exists() else ""
+        if found := re.findall(r"(?m)^m\d+ [^\n]*", page):
+            before = self._draw.choice(found)
+            self.texts[before.split()[0]] = after = f"{before}, {n}"
+            _save(bus, page.replace(f"\n{before}\n", f"\n{after}\n"))
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_names_in_any_order(project: Path, seed: int) -> None:
-    """Sends, hand-written messages, looks, reads and compactions under three names: each message comes once."""
-    rng, wanted, got = random.Random(seed), [], Counter[str]()
+    """Whatever is done under three names: each message comes once, and is what it became, under all of them."""
+    days = _Days(seed)
     with Bus.open(project, machine="one") as bus:
         bus.add_agents(["roo"])
     for n in range(60):
-        with Bus.open(project, machine=rng.choice(["one", "two", "six"])) as bus:
-            act = rng.choice(["send", "send", "send", "hand", "look", "read", "compact"])
-            if act == "send":
-                wanted.append(f"sent {n}")
-                bus.send("roo", wanted[-1], sender="user", via="cli")
-            elif act == "hand" and bus.config.log.exists():
-                wanted.append(f"typed {n}")
-                append(bus.config.log, by_hand(wanted[-1], stamp=f"2026-01-12 10:00:{n:02}"))
-            elif act == "look":
-                bus.history()
-            elif act == "read":
-                got.update(bodies(bus.read("roo")))
-            elif act == "compact":
-                bus.compact(rng.choice([0, 2, 5]))
-    for machine in ("two", "one", "six", "two"):
+        with Bus.open(project, machine=random.Random(f"{seed} {n}").choice(days.NAMES)) as bus:
+            days.step(bus, n)
+    sizes = []
+    for machine in days.NAMES * 3:
         with Bus.open(project, machine=machine) as bus:
-            got.update(bodies(bus.read("roo")))
-            assert [body for body in got if got[body] > 1] == []
-            assert set(wanted) == set(bodies(bus.history()))
-            assert bus.missing() == []
-    assert got == Counter(wanted)
+            told = Counter(bodies(bus.history()))
+            sizes.append(sum(path.stat().st_size for path in bus.config.archive.glob("INTERCOM-*.md")))
+            if len(sizes) > len(days.NAMES):
+                assert told == Counter(text for name, text in days.texts.items() if name not in days.gone)
+                assert {one.body.split()[0] for one in bus.missing()} == days.gone
+    assert len({*sizes[len(days.NAMES) :]}) == 1  # nothing is noted again and again
+    with Bus.open(project, machine="two") as bus:
+        days.given.update(body.split()[0] for body in bodies(bus.read("roo")))
+        assert [name for name in days.given if days.given[name] > 1] == []
+        assert set(days.texts) - days.gone <= set(days.given)
     with Bus.open(project, machine="one") as bus:
         bus.rebuild()
-        assert Counter(bodies(bus.history())) == Counter(wanted)
+        assert Counter(bodies(bus.history())) == told
         assert bus.read("roo") == []
 
 
@@ -135,3 +186,69 @@ def test_a_host_that_is_renamed_keeps_its_log(project: Path, monkeypatch: pytest
         assert bodies(bus.read("roo")) == ["home", "office", "home"]
         assert bus.notices == []
     assert [path.name for path in project.glob(".claude/local/*.md")] == ["INTERCOM-home.md"]
+
+
+def _block(bus: Bus, body: str) -> str:
+    """The block of the message on the page that begins with this text."""
+    return next(block for block in re.split(r"(?m)^(?=## \[)", _page(bus)) if f"\n{body}" in block)
+
+
+@pytest.mark.parametrize("writer", ["a tool", "a person"])
+@pytest.mark.parametrize(
+    ("act", "beside"),
+    [
+        ("edit", False),
+        ("edit", True),
+        ("delete", True),
+        ("delete by name", False),
+        ("edit twice", False),
+        ("edit and undo", False),
+        ("delete and restore", False),
+    ],
+)
+def test_what_became_of_a_message_holds_under_every_name(project: Path, writer: str, act: str, beside: bool) -> None:
+    """Another name's page, which nobody touched there, follows; no look takes back what was done under the first."""
+    with Bus.open(project, machine="one") as one, Bus.open(project, machine="two") as two:
+        one.add_agents(["roo"])
+        for n in range(9):
+            one.send("roo", f"m{n}", sender="user", via="cli")
+        if writer == "a person":
+            append(one.config.log, by_hand("m9", stamp="2026-01-12 10:00:09"))
+            os.utime(one.config.log, (1, 1))
+            one.history()
+            one.send("roo", "m10", sender="user", via="cli")
+        name = "m9" if writer == "a person" else "m5"
+        assert len(one.read("roo")) == len(two.history()) == len(one.history())
+        ident = next(message.id for message in one.history() if message.body == name)
+        before, left = _page(one), [f"m{n}" for n in range(11 if writer == "a person" else 9)]
+        texts = {"delete": "", "delete by name": "", "edit": f"{name}, better", "edit twice": f"{name}, best"}
+        last = texts.get(act, name)
+        if act == "delete by name":
+            one.delete(ident)
+        elif "delete" in act:
+            _save(one, before.replace(_block(one, name), ""))
+        else:
+            _save(one, before.replace(f"\n{name}\n", f"\n{name}, better\n"))
+        if beside:
+            append(two.config.log, by_hand("beside", stamp="2026-01-12 10:00:59"))
+            os.utime(two.config.log, (1, 1))
+        one.history()
+        if act in {"edit twice", "edit and undo"}:
+            two.history()
+            _save(one, _page(one).replace(f"\n{name}, better\n", f"\n{last}\n"))
+        elif act == "delete and restore":
+            two.history()
+            one.restore(ident)
+        wanted = Counter([last if body == name else body for body in left if body != name or last])
+        wanted.update(["beside"] * beside)
+        archive = one.config.archive / "INTERCOM-one-000001.md"
+        sizes = set()
+        assert [Counter(bodies(bus.history())) for bus in (one, two)] == [wanted] * 2
+        for bus in (one, two, one, two):
+            assert Counter(bodies(bus.history())) == wanted
+            assert {body for body in wanted if f"\n{body}\n" not in _page(bus)} == set()
+            assert (f"\n{name}\n" in _page(bus)) == (last == name)
+            sizes.add(archive.stat().st_size)
+        assert len(sizes) < 3  # nothing is noted again and again
+        assert bodies(two.read("roo")) == ["beside"] * beside
+        assert two.notices == []

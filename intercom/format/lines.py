@@ -57,11 +57,8 @@ def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[E
     """Split an entry into the messages it consists of; their `raw`, joined, equals the entry's."""
     if entry.kind not in {MESSAGE, PREAMBLE} or b"\0" in entry.raw:
         return [entry]
-    if at_top and (front := _front(entry)) is not None:
-        above, below = _part(entry, front[0], roster), _part(entry, front[1], roster, since=True)
-        matter = Entry(FRONT, entry.start + front[0], entry.raw[front[0] : front[1]])
-        parts = [[part for one in some for part in taken_apart(one, roster)] for some in (above, below)]
-        return [*parts[0], matter, *parts[1]]
+    if at_top and len(parts := around_front(entry, roster)) > 1:
+        return [piece for part in parts for piece in taken_apart(part, roster)]
     begin = people_begin(entry)
     if begin is None:
         return [entry]
@@ -74,6 +71,15 @@ def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[E
     if not cuts or cuts[0][0].start > begin:
         first.append(Entry(PREAMBLE, entry.start + begin, entry.raw[begin : cuts[0][0].start if cuts else None]))
     return first + _messages(entry, cuts)
+
+
+def around_front(entry: Entry, roster: Roster | None) -> list[Entry]:
+    """What somebody wrote above our front matter, that, and what stands below it; the entry if it holds none."""
+    front = _front(entry)
+    if front is None:
+        return [entry]
+    matter = Entry(FRONT, entry.start + front[0], entry.raw[front[0] : front[1]])
+    return [*_part(entry, front[0], roster), matter, *_part(entry, front[1], roster, since=True)]
 
 
 def _cuts(entry: Entry, begin: int, roster: Roster) -> list[tuple[Row, Line]]:
@@ -187,7 +193,7 @@ def _read(entry: Entry, row: Row, roster: Roster) -> Line | None:
     return read if not row.first and (reply or (last and ours)) else None
 
 
-def _part(entry: Entry, cut: int, roster: Roster, *, since: bool = False) -> list[Entry]:
+def _part(entry: Entry, cut: int, roster: Roster | None, *, since: bool = False) -> list[Entry]:
     """The part of an entry up to `cut`, or what follows it as loose text."""
     if since:
         return [Entry(PREAMBLE, entry.start + cut, entry.raw[cut:])] if entry.raw[cut:] else []

@@ -129,6 +129,7 @@ class Parser:
                 current, at = strict.run(buffer, current, at, end, self._offset - 1, out)
                 begin = current.start()
                 out[known:] = self._apart(out[known:])
+                self._frontless = self._frontless and self._roster is not None  # else what people wrote is above it
             match = BOUNDARY.search(buffer, at, end)
             if match is None:
                 return begin, current, max(at, end - 1)
@@ -170,13 +171,16 @@ class Parser:
 
     def _apart(self, found: list[Entry]) -> list[Entry]:
         """These entries of a page, split at the messages that people wrote between their lines."""
-        if self._roster is None:
+        if self._roster is None and not (self._frontless and any(map(_may_hold_front, found))):
             return found
         from intercom.format import lines
 
         out: list[Entry] = []
         for entry in found:
-            out += lines.taken_apart(entry, self._roster, at_top=self._frontless)
+            if self._roster is not None:
+                out += lines.taken_apart(entry, self._roster, at_top=self._frontless)
+            else:
+                out += lines.around_front(entry, None) if self._frontless and _may_hold_front(entry) else [entry]
             self._frontless = self._frontless and not any(part.kind == FRONT for part in out[-3:])
         return out
 
@@ -258,6 +262,11 @@ class _Sealed:
         self._below = lines.below_seal(buffer[begin + 1 : stop + 1]) or 0
         self._looked = max(self._looked, self._below)
         return self.fenced(buffer, begin, stop) if self._below else 0
+
+
+def _may_hold_front(entry: Entry) -> bool:
+    """Whether it is by hand, and a rule stands in it."""
+    return entry.id is None and b"\n---" in entry.raw and b"\0" not in entry.raw
 
 
 def _front(buffer: bytes, end: int, reach: int, *, final: bool) -> int | None:

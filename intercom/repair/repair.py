@@ -26,6 +26,7 @@ from intercom.format.roster import Roster
 from intercom.format.utf16 import as_utf8
 from intercom.repair import rules, unheard
 from intercom.repair.becomes import Becomes
+from intercom.repair.follow import followed
 from intercom.repair.received import received
 from intercom.repair.rules import Damage, Decision, Judgement, Outcome, Thresholds, Verdict
 from intercom.repair.sides import Expected, Pastime, View, former_texts, identified
@@ -122,6 +123,7 @@ class Heal:
             doubtful = rebooted
             if rebooted:
                 whole = topped(whole, former, lambda: fresh_log(config.machine, config.agents), roster)
+        whole = followed(whole, base, self._tail, db, roster)
         self._mode, self._limits = repair_settings(config)
         self._began = base is not None
         self._unpurged = set(query.unfinished(db))

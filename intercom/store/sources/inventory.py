@@ -36,7 +36,7 @@ class File(NamedTuple):
 class Origin(NamedTuple):
     """Who a file outside our ledger belongs to; see `Source`, whose last fields these are."""
 
-    copy: bool = False  #: by its name a tool's copy of a log
+    copy: bool = False  #: by its name a tool's copy of a log, or our page under another name: it may be behind
     ours: bool = False  #: our own: what our tools wrote into it we have already
     machine: str = ""  #: the other machine in its name
     here: tuple[str, ...] = ()  #: names by which it may refer to this machine
@@ -93,7 +93,7 @@ class Listing:
         """Who a file belongs to. A page of ours under another name has a base in the private folder."""
         machine = self._machine(path)
         if self._copies.get(path, machine in self._here):
-            return Origin(path in self._copies, ours=True)
+            return Origin(True, ours=True)
         return Origin(path in self._copies, False, machine, self._here)
 
     def _machine(self, path: str) -> str:
@@ -122,7 +122,7 @@ class Listing:
         self._all = [*own, *map(File, sorted(others + outside, key=self._is_copy))]
 
     def _is_copy(self, path: str) -> bool:
-        return path in self._copies
+        return self.origin(path).copy
 
     def _copies_among(self, names: list[str], archived: list[str]) -> dict[str, bool]:
         """The logs in our folder that are copies of others, and the archived files that are copies of ours."""
