@@ -281,9 +281,9 @@ class Story:
         """The page in pieces: what stands above the first message, then each message."""
         return _BLOCKS.split(self.page(machine).read_text(encoding="utf-8"))
 
-    def on_page(self) -> list[str]:
+    def on_page(self, machine: str = "") -> list[str]:
         """The tokens of the messages on the page, from its top."""
-        found = (_HEADED.search(block) for block in self.blocks()[1:])
+        found = (_HEADED.search(block) for block in self.blocks(machine)[1:])
         return [match.group(1) for match in found if match]
 
     def write(self, *, at_top: bool = False, sender: str = "user", how: str = "", sync: bool = False) -> str:
@@ -301,15 +301,16 @@ class Story:
             self.mark("what was written by hand is synced")
         return known.token
 
-    def edit(self, token: str, how: str = "", *, sync: bool = False) -> None:
-        """Change the text of a message in the page."""
+    def edit(self, token: str, how: str = "", *, sync: bool = False, machine: str = "") -> None:
+        """Change the text of a message in a page."""
         known = self.world.messages[token]
         ((sender, to, via, body),) = known.texts
         after = body.replace(token, f"{token} corrected {len(known.past)},", 1)
         known.texts = {(sender, to, via, body), (sender, to, "hand", after)}
         known.by_hand = after
-        blocks = [block.replace(f"\n{token}", f"\n{after[: after.index(',') + 1]}", 1) for block in self.blocks()]
-        self.save("".join(blocks), how=how, sync=sync)
+        start = f"\n{after[: after.index(',') + 1]}"
+        blocks = [block.replace(f"\n{token}", start, 1) for block in self.blocks(machine)]
+        self.save("".join(blocks), how=how, sync=sync, machine=machine)
 
     def delete(self, *tokens: str, how: str = "") -> None:
         """Take messages out of the page."""

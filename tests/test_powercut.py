@@ -165,6 +165,34 @@ def take_in(story: Story) -> None:
     story.look()
 
 
+def below_by_hand(story: Story) -> None:
+    """Tools send below what a person saved and synced, before anybody looks."""
+    story.write(how="append", sync=True)
+    story.send()
+    story.write(how="append")
+    story.send()
+    story.look()
+
+
+def edit_under_names(story: Story) -> None:
+    """People correct texts in the pages of two names; each page learns what was done in the other."""
+    story.edit(story.on_page("box")[1], machine="box")
+    story.look("box")
+    story.look("lap")
+    story.edit(story.on_page("lap")[2], machine="lap")
+    story.send(machine="lap")
+    story.look("lap")
+    story.look("box")
+
+
+def by_hand_first(story: Story) -> None:
+    """Somebody writes into the page that was there, and then it is looked at."""
+    story.write(how="append")
+    story.look()
+    story.send(to="roo")
+    story.read("roo")
+
+
 def edit_and_delete(story: Story) -> None:
     """People correct a text, take messages out, and put one back."""
     names = story.on_page()
@@ -302,6 +330,8 @@ SCENARIOS = {
     "send into a page by hand": Scenario(by_hand, send_first),
     "send under several names": Scenario(two_names, send_to_names),
     "take in": Scenario(some, take_in),
+    "send below what is by hand": Scenario(some, below_by_hand),
+    "edit under two names": Scenario(two_names, edit_under_names),
     "edit and delete": Scenario(some, edit_and_delete),
     "delete what is archived": Scenario(archived, edit_and_delete),
     "restore": Scenario(some, restore),
@@ -315,6 +345,7 @@ SCENARIOS = {
     "edit by command": Scenario(some, edit_by_command),
     **{f"take over {name} by a look": Scenario(layout(name), look_first) for name in FACTS},
     **{f"take over {name} by a send": Scenario(layout(name), send_first) for name in ("plain", "hidden", "untaken")},
+    "take over untaken with a message by hand": Scenario(layout("untaken"), by_hand_first),
 }
 
 

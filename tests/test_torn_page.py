@@ -109,3 +109,34 @@ def problems(root: Path, page: Path, known: Sequence[object], *, changed: bool) 
         text = (root / page).read_bytes()
         if b"\0" in text or (b"What we knew" if changed else b"What we know") not in text:
             yield f"{look}: the page is {text!r}"
+
+
+@pytest.mark.parametrize("lost", ["a record", "a record before a person's text", "the header of a person's text"])
+def test_a_hole_below_what_nobody_had_seen(lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that a person saved ends where its rule says; a hole as long as a tool's record was that record."""
+    restart(monkeypatch)
+    (tmp_path / ".claude").mkdir(parents=True)
+    (tmp_path / ".claude" / "intercom.toml").write_text('agents = ["master", "roo"]\n', encoding="utf-8")
+    with Bus.open(tmp_path, machine="box") as bus:
+        bus.send("roo", "The first", sender="master")
+        bus.history()
+        page = bus.config.log
+        page.write_bytes(by_hand(page.read_bytes(), "first"))
+        begin, wanted = page.stat().st_size, ["The first", "From me: first"]
+        if lost != "the header of a person's text":
+            bus.send("roo", "The second", sender="master")
+            wanted.append("The second")
+        size = page.stat().st_size - begin or BLOCK
+        if lost != "a record":
+            page.write_bytes(by_hand(page.read_bytes(), f"second {'word ' * 20}"))
+    left = page.read_bytes()
+    page.write_bytes(left[:begin] + b"\0" * size + left[begin + size :])
+    os.utime(page, (LONG_AGO, LONG_AGO))
+    restart(monkeypatch)
+    for _ in range(2):
+        with Bus.open(tmp_path, machine="box") as bus:
+            bodies = [message.body for message in bus.history() if message.sender != "system"]
+            assert bus.notices == []
+        assert [body for body in bodies if not body.startswith("From me: second")] == sorted(wanted, key=bodies.index)
+        assert len(bodies) == len(wanted) + (lost == "a record before a person's text")
+        assert b"\0" not in page.read_bytes()

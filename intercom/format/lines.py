@@ -37,6 +37,7 @@ _LONGEST = 1000  # bytes; longer lines are never headers
 _OURS = lazy(
     rb"(?:\A|\n)(---[ \t]*\r?\n(?=[A-Za-z_][\w-]*:)(?:(?!---[ \t]*\r?\n)[^\n]*\n){0,60}?---[ \t]*\r?)(?=\n|\Z)"
 )
+_RULED = lazy(rb"\n---[ \t]*\r?\n(?:\r?\n)*\Z")
 _OUR_KEY = lazy(rb"\n(?:protocol: INTERCOM|machine:)")
 
 
@@ -55,8 +56,10 @@ class Row(NamedTuple):
 
 def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[Entry]:
     """Split an entry into the messages it consists of; their `raw`, joined, equals the entry's."""
-    if entry.kind not in {MESSAGE, PREAMBLE} or b"\0" in entry.raw:
+    if entry.kind not in {MESSAGE, PREAMBLE}:
         return [entry]
+    if b"\0" in entry.raw:
+        return _above_hole(entry, roster)
     if at_top and len(parts := around_front(entry, roster)) > 1:
         return [piece for part in parts for piece in taken_apart(part, roster)]
     begin = people_begin(entry)
@@ -71,6 +74,13 @@ def taken_apart(entry: Entry, roster: Roster, *, at_top: bool = False) -> list[E
     if not cuts or cuts[0][0].start > begin:
         first.append(Entry(PREAMBLE, entry.start + begin, entry.raw[begin : cuts[0][0].start if cuts else None]))
     return first + _messages(entry, cuts)
+
+
+def _above_hole(entry: Entry, roster: Roster) -> list[Entry]:
+    """A person's message that a rule ends, and apart from it what a power cut left below; else the entry."""
+    hole = entry.raw.find(b"\0")
+    whole = _RULED.search(entry.raw[:hole]) if entry.kind == MESSAGE and entry.id is None else None
+    return [entry] if whole is None else _part(entry, hole, roster) + _part(entry, hole, roster, since=True)
 
 
 def around_front(entry: Entry, roster: Roster | None) -> list[Entry]:

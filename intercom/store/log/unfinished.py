@@ -171,9 +171,10 @@ def _explained(page: bytes, at: int, hole: int, records: Sequence[bytes]) -> tup
         for number, record in enumerate(records):
             before = page[:hole].endswith(records[number - 1]) if number and start >= hole else False
             told = len(page[start : start + len(record)].replace(b"\0", b""))
-            if not before and told < _EVIDENCE:
-                continue
             end = _fits(page, start, stop, records[number:])
+            exact = end is not None and start == hole and end[0] == stop and page.startswith(START, stop)
+            if not before and told < _EVIDENCE and not exact:
+                continue
             text = b"".join(records[number : number + end[1]]) if end else b""
             if end and not any(ident in page[:start] + page[end[0] :] for ident in _IDENT.findall(text)):
                 return start, end[0], text
