@@ -126,7 +126,7 @@ def test_names_in_any_order(project: Path, seed: int) -> None:
     for n in range(60):
         with Bus.open(project, machine=random.Random(f"{seed} {n}").choice(days.NAMES)) as bus:
             days.step(bus, n)
-    sizes = []
+    sizes, told = [], Counter[str]()
     for machine in days.NAMES * 3:
         with Bus.open(project, machine=machine) as bus:
             told = Counter(bodies(bus.history()))
