@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Iterator
 from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -39,15 +40,15 @@ def unsound(pattern: str | bytes) -> list[Any]:
     return [part for part in repeats(_parser.parse(pattern)) if len(part) != 1 or part[0][0] not in _SINGLE]
 
 
-#: Modules that only another system can import.
-ELSEWHERE = ("intercom.system.windows", "intercom.system.win32", "intercom.system.macos")
+#: How the names begin of modules that only another system can import.
+ELSEWHERE = ("posix", "macos") if sys.platform == "win32" else ("win", "macos")
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[Any] | Lazy]]:
     """Every pattern of the package, by the name it has there."""
     for path in FILES:
         name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        if name not in {"intercom.__main__", *ELSEWHERE}:
+        if name != "intercom.__main__" and not name.removeprefix("intercom.system.").startswith(ELSEWHERE):
             for key, found in vars(importlib.import_module(name)).items():
                 if isinstance(found, re.Pattern | Lazy):
                     yield f"{name}.{key}", found
