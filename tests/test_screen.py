@@ -357,6 +357,22 @@ def test_the_tenth_choice_has_no_digit() -> None:
     assert [choice.key for choice in dialog.choices[:9]] == list("123456789")
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["│ touch made", "│", "touch made\n│ touch two", "│ touch one\n│ touch made", "│\n│", "│touch one\n\n  x"],
+)
+def test_a_bar_of_the_command_is_its_own(command: str) -> None:
+    """The newest version draws a bar before each row of a command that takes several, and none before a single one."""
+    text = SGR.sub("", (NEW / "bash-80x24.txt").read_text("utf-8"))
+    lines = command.split("\n")
+    shown = "\n".join(f" {line}" if len(lines) == 1 else f" │ {line}".rstrip() for line in lines)
+    dialog = read(text.replace("\n touch made\n╌", f"\n{shown}\n╌")).dialog
+    assert dialog is not None
+    assert dialog.subject == command
+    assert dialog.is_about(command)
+    assert not dialog.is_about(command.replace("│", "", 1))
+
+
 def test_a_command_that_is_not_shown_is_not_seen_whole() -> None:
     """A sentence stands in place of one that is very long, and a count of rows over the lower edge of a tall frame."""
     text = SGR.sub("", (NEW / "bash-80x24.txt").read_text("utf-8"))
