@@ -220,11 +220,11 @@ class Story:
             known = Known(token_of(body), {told(sent)}, must=False, id=sent.id, number=self.world.count)
             self.world.messages[known.token] = known
             request = self.bus()._log.request(render(sent, local_stamp(time.time())))
-            assert not request.accepted()
+            assert not request.done()
             waiting.append((known, request))
         self.send()
         for known, request in waiting:
-            assert request.accepted()
+            assert request.done()
             request.close()
             known.must = True
         self.mark("those who waited were answered")

@@ -10,7 +10,7 @@ import pytest
 
 from intercom import Bus
 from intercom.format.render import render
-from intercom.store.log.group import Request
+from intercom.store.log.group import Queue, Request
 from tests.conftest import Command
 
 _LOG = "INTERCOM-testbox"
@@ -65,8 +65,10 @@ def test_what_killed_senders_left(talk: Bus, command: Command) -> None:
     """Their requests go, for whichever page; one whose sender still waits stays; what workers said is named."""
     record = talk._log.ledger.path(talk._log.ledger.segments()[-1]).read_bytes()
     left = [talk.config.private / name for name in (f"queue.{_LOG}/k7q294xmbd3t", "queue.INTERCOM-old/.k7q294xmbd3t")]
-    waiting = Request(left[0].parent, render(talk.history()[0]._replace(id="k7q294xmbd3v", body="another"), "2026"))
-    assert not waiting.accepted()
+    waiting = Request(
+        Queue(left[0].parent), render(talk.history()[0]._replace(id="k7q294xmbd3v", body="another"), "2026")
+    )
+    assert not waiting.done()
     (talk.config.private / "workers").mkdir()
     for path in (*left, talk.config.private / "workers" / "worker-1.out"):
         path.parent.mkdir(exist_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -16,10 +18,11 @@ from intercom.core.errors import LockTimeout, StorageError
 from intercom.core.message import Message, new_id, utc
 from intercom.format import render
 from intercom.format.record import seal
+from intercom.store.log import group
 from intercom.store.log.group import LONGEST, folder_of
 from intercom.store.log.log import Log
-from intercom.system import host
-from intercom.system.lock import WriterLock
+from intercom.system import host, lock
+from intercom.system.lock import Instead, WriterLock
 from tests.killing import dies
 from tests.processes import until
 
@@ -106,7 +109,7 @@ def test_who_took_it_dies(log: Log, project: Path, short: bool) -> None:
     sent, at = 0, 1
     while True:
         with closing(log.request(block(body := f"number {at}."))) as request:
-            assert not request.accepted()
+            assert not request.done()
             died = dies(_send, project, at, short=short)
             with log.locked():
                 if not log.has_taken(request):
@@ -204,8 +207,61 @@ def test_no_place_for_requests(log: Log, project: Path) -> None:
     assert said(project) == ["first", "mine", "of who dies"]
 
 
-def test_each_sender_in_its_order(log: Log, project: Path) -> None:
-    """Many at once: nothing is lost or doubled, and of each sender all is in order."""
+def _no_bell(*_: object) -> None:
+    raise OSError("this system has no bells")
+
+
+def test_who_should_wake_it_dies(log: Log, project: Path) -> None:
+    """Killed with the lock in hand: who sleeps until then finds out by itself."""
+    code = "import sys\nfrom pathlib import Path\nfrom intercom.system.lock import WriterLock\n"
+    code += "with WriterLock(Path(sys.argv[1])).held():\n    print(flush=True)\n    sys.stdin.read()"
+    command = [sys.executable, "-c", code, os.fspath(log.live.parent / ".intercom" / "lock")]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert holder.stdout
+        holder.stdout.readline()
+        sent = pool.submit(_send, os.fspath(project))
+        until(lambda: queue(log).is_dir() and list(queue(log).glob("[!.]*")))
+        holder.kill()
+        sent.result(30)
+    assert said(project) == ["first", "of who dies"]
+    assert os.listdir(queue(log)) == []
+
+
+def test_answered_while_its_patience_ends(log: Log, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was accepted meanwhile is never called unsent, whatever became of the wait."""
+    held = WriterLock.held
+
+    @contextmanager
+    def late(own: WriterLock, wait: float, instead: Instead | None = None) -> Iterator[bool]:
+        try:
+            with held(own, wait, instead) as got:
+                yield got
+        finally:
+            if instead:
+                raise LockTimeout("too late")
+
+    monkeypatch.setattr(WriterLock, "held", late)
+    with waiting(log, project, ["theirs"]) as (told,):
+        log.append(block("mine"), bytes)
+    assert told.result(30) == []
+    assert said(project) == ["first", "theirs", "mine"]
+
+
+@pytest.mark.parametrize("woken", ["by a bell or a look", "by a bell", "by a look"])
+def test_each_sender_in_its_order(project: Path, monkeypatch: pytest.MonkeyPatch, woken: str) -> None:
+    """Many at once: nothing is lost or doubled, and of each sender all is in order.
+
+    Who waits is woken in time even if it never looks by itself, where there are bells; where there are none, it looks.
+    """
+    with Bus.open(project) as bus:
+        bus.send("roo", "first", sender=SENDER)
+    if woken == "by a bell" and sys.platform == "linux":
+        monkeypatch.setattr(lock, "_LOOK", lock.WAIT)
+    if woken == "by a look":
+        monkeypatch.setattr(group, "Bell", _no_bell)
 
     def send(sender: int) -> None:
         with Bus.open(project) as bus:

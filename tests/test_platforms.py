@@ -15,15 +15,9 @@ ONE_SIDED = {
     *("fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"),
     *("_winapi", "_winreg", "msvcrt", "winreg", "winsound"),
 }
-OWNERS = {
-    "posix.py",
-    "posix_processes.py",
-    "posix_terminal.py",
-    "windows.py",
-    "windows_lines.py",
-    "win32.py",
-    "macos.py",
-}
+POSIX = ("posix.py", "posix_bell.py", "posix_processes.py", "posix_terminal.py")
+WINDOWS = ("windows.py", "windows_lines.py", "win32.py")
+OWNERS = {*POSIX, *WINDOWS, "macos.py"}
 FILES = [path for path in PACKAGE.rglob("*.py") if path.name not in OWNERS or path.parent != SYSTEM]
 
 
@@ -44,8 +38,9 @@ def test_both_offer_the_same() -> None:
     """The same names, each with the same arguments."""
     from intercom.system import host
 
-    posix = _offered("posix.py", "posix_processes.py", "posix_terminal.py")
-    windows = _offered("windows.py", "windows_lines.py", "win32.py")
+POSIX = ("posix.py", "posix_bell.py", "posix_processes.py", "posix_terminal.py")
+WINDOWS = ("windows.py", "windows_lines.py", "win32.py")
+OWNERS = {*POSIX, *WINDOWS, "macos.py"}
     assert {name: posix[name] for name in host.__all__} == {name: windows[name] for name in host.__all__}
 
 

@@ -49,7 +49,7 @@ class Outbox:
                     raise type(error)(f"{error} So nothing was sent.") from error
         request = self._log.request(block)
         try:
-            with self._log.locked(instead=request.accepted) as held:
+            with self._log.locked(instead=request) as held:
                 if not held or self._log.has_taken(request):
                     self._notices += filter(None, [request.notice])
                     return
@@ -62,10 +62,12 @@ class Outbox:
         except LockTimeout as error:
             if request.withdraw():
                 raise
-            raise StorageError(
-                f"another process has taken the message over and is not done with it ({error}) "
-                "Whether it was sent is not known yet: `intercom log` shows it if it was."
-            ) from error
+            if not request.done():
+                raise StorageError(
+                    f"another process has taken the message over and is not done with it ({error}) "
+                    "Whether it was sent is not known yet: `intercom log` shows it if it was."
+                ) from error
+            self._notices += filter(None, [request.notice])
         finally:
             request.withdraw()
             request.close()

@@ -13,6 +13,7 @@ if sys.platform == "win32":
     from intercom.system.windows_lines import *  # noqa: F403
 else:
     from intercom.system.posix import *  # noqa: F403
+    from intercom.system.posix_bell import *  # noqa: F403
     from intercom.system.posix_processes import *  # noqa: F403
     from intercom.system.posix_terminal import *  # noqa: F403
 
@@ -30,6 +31,7 @@ __all__ = [
     "SHOWS_ACCESS",
     "SHOWS_HOLDERS",
     "TMUX",
+    "Bell",
     "Owner",
     "as_typed",
     "boot_id",

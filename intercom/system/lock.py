@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from intercom.core.errors import LockTimeout, StorageError
 from intercom.core.pace import Pace
@@ -36,6 +36,17 @@ _POLL = 0.002
 _FIRST_POLL = 0.0005  # about the time that a message takes
 _PATIENT_POLL = 0.008  # for a waiter whose work the holder may do
 _SLOW_POLL = 0.02  #: for who waits so long that it makes no difference
+_LOOK, _LAST_LOOK = 0.02, 0.08  # for a waiter who is woken, unless whoever should do it died
+
+
+class Instead(Protocol):
+    """What may make waiting for the lock unnecessary."""
+
+    def done(self) -> bool:
+        """Whether the lock is no longer needed."""
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep so long, or until it may be done or the lock free; False, at once, if nobody could tell us that."""
 
 
 class _Opened:
@@ -100,17 +111,21 @@ class _OpenLock(_Opened):
         self._file = (0, 0, 0)  # process, device, inode; a fork shares its parent's locks
         self._turn = threading.Lock()  # threads share them as well
 
-    def wait(self, seconds: float, instead: Callable[[], bool] | None = None) -> bool:
+    def wait(self, seconds: float, instead: Instead | None = None) -> bool:
         """Wait up to `seconds` for the lock; gives up early if it cannot be taken this way or is no longer needed.
 
         Polling is cheap here; with `filelock`, each of many waiters would keep a core busy.
         """
         until, poll, most = time.monotonic() + seconds, _FIRST_POLL, _PATIENT_POLL if instead else _POLL
-        while self.contended and time.monotonic() < until and not (instead and instead()):
-            time.sleep(poll)
-            poll = min(2 * poll, most)
-            if self.take():
+        look = _LOOK
+        while self.contended and (left := until - time.monotonic()) > 0 and not (instead and instead.done()):
+            if self.take():  # who gives it back has seen who waits by then, or we see that it is free
                 return True
+            if instead and instead.sleep(min(left, look)):
+                look = min(2 * look, _LAST_LOOK)
+            else:
+                time.sleep(poll)
+                poll = min(2 * poll, most)
         return False
 
     def take(self) -> bool:
@@ -180,13 +195,15 @@ class WriterLock:
         self._said = False  # whether we have made a promise
         #: Called if the system fails to lock: what SQLite could not unlock stays locked in this process until closed.
         self.failed: tuple[Callable[[], None], ...] = ()
+        #: Called after the lock was released.
+        self.released: Callable[[], object] = bool
 
     @contextmanager
-    def held(self, wait: float = WAIT, instead: Callable[[], bool] | None = None) -> Iterator[bool]:
+    def held(self, wait: float = WAIT, instead: Instead | None = None) -> Iterator[bool]:
         """Hold the lock for the block; yields True. StorageError if the lock file cannot be made.
 
-        While others hold it, `instead` is called from time to time; once it returns true, yields False: the lock is
-        no longer needed. LockTimeout after `wait` seconds, or later if the holder promised so; NotNow.
+        While others hold it, `instead` is asked from time to time; once it is done, yields False: the lock is no
+        longer needed. LockTimeout after `wait` seconds, or later if the holder promised so; NotNow.
         """
         if self._holder == threading.get_ident():
             yield True
@@ -195,17 +212,19 @@ class WriterLock:
             if not self._open_lock.take():
                 self._pace.long()
                 if not self._open_lock.wait(wait, instead):
-                    if instead is not None and self._open_lock.contended and instead():
+                    if instead is not None and self._open_lock.contended and instead.done():
                         yield False
                         return
                     with self._waited_for(wait, began), self._ours():
                         yield True
+                    self.released()
                     return
             try:
                 with self._ours():
                     yield True
             finally:
                 self._open_lock.give()
+                self.released()
 
     @contextmanager
     def _ours(self) -> Iterator[None]:

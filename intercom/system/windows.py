@@ -271,6 +271,25 @@ def hand_over(made: int | Path, folder: Path) -> None:
     """Do nothing: what an administrator creates in a folder inherits the folder's access rights."""
 
 
+class Bell:
+    """A bell, as on Linux; not here."""
+
+    name: str
+
+    def __init__(self, name: str) -> None:
+        raise OSError(f"this system has no bells, such as {name}")
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep until somebody rings."""
+
+    def ring(self, name: str) -> bool:
+        """Ring another's bell."""
+        return not name
+
+    def close(self) -> None:
+        """Close it."""
+
+
 class Owner(NamedTuple):
     """A user for whom another runs a program; not here."""
 

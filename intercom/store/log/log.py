@@ -31,7 +31,7 @@ from intercom.store.log.replace import gather
 from intercom.system import host
 from intercom.system.files import open_found, opened, read_from, storage, write_all
 from intercom.system.folders import file_size, fingerprint_of
-from intercom.system.lock import WAIT, WriterLock
+from intercom.system.lock import WAIT, Instead, WriterLock
 from intercom.system.still import in_hand, lately
 
 _LONG = 4 * 1024 * 1024  #: bytes; work on less is done before anybody loses patience
@@ -77,13 +77,14 @@ class Log:
         self.notices: list[str] = [] if notices is None else notices
         self.live = config.log
         self._page = os.fspath(config.log)
-        self._requests = group.folder_of(config.private, config.log)
+        self._requests = group.Queue(group.folder_of(config.private, config.log))
         self.ledger = Ledger(config, self.notices)
         self.base = Bases(config.private, config.log)
         #: The journal of versions before the ledger; one of them may still be running.
         self.journal = config.private / "journal.md"
         self._journal = os.fspath(self.journal)
         self._lock = WriterLock(config.private / "lock", self.notices, self._pace)
+        self._lock.released = self._requests.release
         self.turns = 0  #: how often we held the writer lock, and so may have changed something
         self._looked = False  # whether the page was checked since the machine booted
         self._left: _Left | None = None
@@ -97,13 +98,14 @@ class Log:
     def close(self) -> None:
         """Close files kept open between messages; the next message opens them again."""
         self._lock.close()
+        self._requests.close()
 
     @contextmanager
-    def locked(self, wait: float = WAIT, instead: Callable[[], bool] | None = None) -> Iterator[bool]:
+    def locked(self, wait: float = WAIT, instead: Instead | None = None) -> Iterator[bool]:
         """Hold the writer lock (creating our folders first), waiting `wait` seconds at most; yields True.
 
-        Yields False if `instead` reported, while others held the lock, that it is no longer needed. LockTimeout,
-        StorageError; Refused if the log now leads out of the root.
+        Yields False if `instead` was done while others held the lock. LockTimeout, StorageError;
+        Refused if the log now leads out of the root.
         """
         stay_inside(self._config.root, self.live)
         with self._lock.held(wait, instead) as held:
@@ -142,7 +144,7 @@ class Log:
 
     def sweep(self) -> None:
         """Remove drafts of dead writers, which may contain redacted texts. The caller holds the lock."""
-        group.sweep(self._requests)
+        group.sweep(self._requests.folder)
         page = Path(os.path.realpath(self.live))
         folders = (self._config.folder, self._config.archive, self._config.archive / "damaged", self._config.private)
         for folder in folders:
@@ -173,7 +175,7 @@ class Log:
         On StorageError neither file contains anything of the messages. The caller holds the lock.
         """
         record = seal(block)
-        with group.taken(self._requests) if len(record) <= group.LONGEST else nullcontext(()) as taken:
+        with self._requests.taken() if len(record) <= group.LONGEST else nullcontext(()) as taken:
             appended = self._append([*(one.record for one in taken), record], first)
             for one in taken:
                 one.accept(*appended.notices)
@@ -190,7 +192,7 @@ class Log:
         """
         if not request.made:
             return False
-        taken = request.accepted()
+        taken = request.done()
         if not taken and not request.withdraw() and self.ledger.holds(request.record):
             self.ledger.settle()  # whoever took it died before it could answer
             taken = True
