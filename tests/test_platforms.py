@@ -38,9 +38,7 @@ def test_both_offer_the_same() -> None:
     """The same names, each with the same arguments."""
     from intercom.system import host
 
-POSIX = ("posix.py", "posix_bell.py", "posix_processes.py", "posix_terminal.py")
-WINDOWS = ("windows.py", "windows_lines.py", "win32.py")
-OWNERS = {*POSIX, *WINDOWS, "macos.py"}
+    posix, windows = _offered(*POSIX), _offered(*WINDOWS)
     assert {name: posix[name] for name in host.__all__} == {name: windows[name] for name in host.__all__}
 
 
