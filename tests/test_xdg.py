@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,18 @@ from intercom.core.errors import StorageError
 from intercom.fleet.clients.record import user_record
 from intercom.fleet.notebook import Notebook
 
-HOME = {"HOME": "/home/a"}
+DRIVE = "C:" if os.name == "nt" else ""  # whole paths have one on Windows
+HOME = {"HOME": f"{DRIVE}/home/a"}
 
 
 @pytest.mark.parametrize(
     ("environ", "folder"),
     [
-        (HOME, "/home/a/.local/state"),
-        ({**HOME, "XDG_STATE_HOME": "/s"}, "/s"),
-        ({**HOME, "XDG_STATE_HOME": ""}, "/home/a/.local/state"),
-        ({**HOME, "XDG_STATE_HOME": "s"}, "/home/a/.local/state"),
-        ({**HOME, "XDG_STATE_HOME": "~/s"}, "/home/a/.local/state"),
+        (HOME, f"{DRIVE}/home/a/.local/state"),
+        ({**HOME, "XDG_STATE_HOME": f"{DRIVE}/s"}, f"{DRIVE}/s"),
+        ({**HOME, "XDG_STATE_HOME": ""}, f"{DRIVE}/home/a/.local/state"),
+        ({**HOME, "XDG_STATE_HOME": "s"}, f"{DRIVE}/home/a/.local/state"),
+        ({**HOME, "XDG_STATE_HOME": "~/s"}, f"{DRIVE}/home/a/.local/state"),
         ({"HOME": "a"}, None),
         ({}, None),
     ],
@@ -30,7 +32,7 @@ def test_one_rule_for_all(environ: dict[str, str], folder: str | None, tmp_path:
     """What was set up and what was told stand in the same folder, never in whichever one a command runs in."""
     assert xdg.base(xdg.STATE, environ) == (Path(folder) if folder else None)
     if folder:
-        assert user_record(Path("/home/a"), environ) == Path(folder, "intercom", "clients.json")
+        assert user_record(Path(f"{DRIVE}/home/a"), environ) == Path(folder, "intercom", "clients.json")
         Notebook(tmp_path, environ)
     else:
         with pytest.raises(StorageError, match="no home folder"):
@@ -40,5 +42,5 @@ def test_one_rule_for_all(environ: dict[str, str], folder: str | None, tmp_path:
 @pytest.mark.parametrize("said", ["", "c", "./c"])
 def test_settings_and_trust(said: str) -> None:
     """The same rule, from the other variable."""
-    assert trust.place({**HOME, "XDG_CONFIG_HOME": said}) == Path("/home/a/.config/intercom/trust.json")
-    assert trust.place({"XDG_CONFIG_HOME": "/c"}) == Path("/c/intercom/trust.json")
+    assert trust.place({**HOME, "XDG_CONFIG_HOME": said}) == Path(f"{DRIVE}/home/a/.config/intercom/trust.json")
+    assert trust.place({"XDG_CONFIG_HOME": f"{DRIVE}/c"}) == Path(f"{DRIVE}/c/intercom/trust.json")

@@ -50,6 +50,7 @@ FILES = {
     "test_links": _POSIX + "symbolic links, which need a privilege there",
     "test_watch": _POSIX + "inotify and signals",
     "test_swap": _POSIX + "programs that go on writing to a file that was replaced: there it cannot be replaced",
+    "test_speaker": _POSIX + "terminals, sh and process trees under it",
     "test_powercut": _POSIX + "the recorder of system calls",
     "test_powercut_model": _POSIX + "the recorder of system calls",
     "test_people": _POSIX + "editors of POSIX",
