@@ -362,15 +362,21 @@ def test_the_tenth_choice_has_no_digit() -> None:
     ["│ touch made", "│", "touch made\n│ touch two", "│ touch one\n│ touch made", "│\n│", "│touch one\n\n  x"],
 )
 def test_a_bar_of_the_command_is_its_own(command: str) -> None:
-    """The newest version draws a bar before each row of a command that takes several, and none before a single one."""
-    text = SGR.sub("", (NEW / "bash-80x24.txt").read_text("utf-8"))
+    """The newest version draws a faint bar before each row of a command that is long, even if it fills one row."""
+    text = (NEW / "bash-80x24.txt").read_text("utf-8")
+    row = next(line for line in text.split("\n") if SGR.sub("", line) == " touch made")
     lines = command.split("\n")
-    shown = "\n".join(f" {line}" if len(lines) == 1 else f" │ {line}".rstrip() for line in lines)
-    dialog = read(text.replace("\n touch made\n╌", f"\n{shown}\n╌")).dialog
-    assert dialog is not None
-    assert dialog.subject == command
-    assert dialog.is_about(command)
-    assert not dialog.is_about(command.replace("│", "", 1))
+    bare = "\n".join(f" {line}" for line in lines)
+    barred = "\n".join(f" \x1b[2m│\x1b[0m {line}" for line in lines)
+    for shown in ([bare] if len(lines) == 1 else []) + [barred]:
+        painted = text.replace(row, shown)
+        assert painted != text
+        plain = [SGR.sub("", painted)] if len(lines) > 1 or shown == bare else []  # else only colours tell
+        for screen in map(read, [painted, *plain]):
+            assert screen.dialog is not None
+            assert screen.dialog.subject == command
+            assert screen.dialog.is_about(command)
+            assert not screen.dialog.is_about(command.replace("│", "", 1))
 
 
 def test_a_command_that_is_not_shown_is_not_seen_whole() -> None:

@@ -57,7 +57,7 @@ _QUESTIONS = {
     "theme": re.compile(r"Choose the text style"),
 }
 _MCP = re.compile(r"(.+ — .+) Tool: \(MCP\)\Z")
-_BAR = re.compile(r"\A │ ?")  #: before each row of a note, and of a command in a frame that takes several
+_BAR = re.compile(r"\A │ ?")  #: before each row of a note, and of a long command
 _CALL = re.compile(r"(.+?) - ([^\s(]+)\((.*)\) \(MCP\)\Z", re.DOTALL)
 _PATH_OF = re.compile(r"Do you want to (?:make this edit to|create|overwrite|write(?: to)?) (.+)\?\Z")
 
@@ -224,11 +224,17 @@ def _framed(parts: _Parts) -> tuple[list[str], list[str]]:
     said = [row for row in parts.body[: frames[0]] if row.text]
     muted = parts.hints[0].colours() if parts.hints else set()
     about = [row for row in said if row.colours() == muted] if muted else said[-1:]
-    inside = [row.text for row in parts.body[frames[0] + 1 : frames[-1]]]
-    barred = len(inside) > 1 and all(_BAR.match(text) for text in inside)  # else it is the command's own
-    return [_BAR.sub("", row.text).strip() for row in about or said], [
-        _BAR.sub("", text) if barred else text.removeprefix(" ") for text in inside
-    ]
+    return [_BAR.sub("", row.text).strip() for row in about or said], _inside(parts.body[frames[0] + 1 : frames[-1]])
+
+
+def _inside(framed: list[Row]) -> list[str]:
+    """The content of a frame. The bar before each row of a long command is faint; one of the command's own is not.
+
+    Without colours: a bar before each of several rows is not the command's.
+    """
+    bars = [_BAR.match(row.text) is not None and (not row.styles or row.styles[1].dim) for row in framed]
+    drawn = all(bars) and (len(framed) > 1 or any(row.styles for row in framed))
+    return [_BAR.sub("", row.text) if drawn else row.text.removeprefix(" ") for row in framed]
 
 
 def _split(parts: _Parts) -> tuple[str, str]:
