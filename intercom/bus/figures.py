@@ -125,7 +125,8 @@ def title(message: Message) -> str:
             contract = parse(message.body)
             text = contract.role_instructions if contract else text
     line = next((line for line in text.splitlines() if line.strip()), "")
-    return line.strip()[:_TITLE]
+    line = line.strip()
+    return line if len(line) <= _TITLE else f"{line[: _TITLE - 2]} …"
 
 
 def _lanes(messages: Sequence[Message]) -> list[Lane]:
