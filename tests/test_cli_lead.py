@@ -236,6 +236,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         (["worktree", "lst"], "did you mean list?"),
         (["history", "x", "words"], "too many words: words"),
         (["log", "3"], "too many words: 3; did you mean --limit 3?"),
+        (["register", "worker-1"], "a name goes after --name: --name worker-1"),
         (["read", "roo"], "too many words: roo; did you mean --id roo?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

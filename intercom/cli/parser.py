@@ -19,8 +19,8 @@ from intercom.core.signature import Parameter, parameters
 from intercom.core.version import __version__
 
 DESCRIPTION = """\
-A message bus for AI coding agents. The messages are a markdown file that people can read and edit:
-.claude/local/INTERCOM-<machine>.md in your project."""
+A message bus for AI coding agents. The messages are a markdown file that
+people can read and edit: .claude/local/INTERCOM-<machine>.md in your project."""
 
 EPILOG = """\
 start:    intercom init        makes the log here and connects the agents to it
@@ -96,7 +96,8 @@ class Parser(argparse.ArgumentParser):
         known = re.findall(r"[\w.-]+", found[3])
         if found[1] == "COMMAND":
             return f"{found[2]!r} is not a command{nearest(found[2], known) or '; `intercom --help` lists them'}"
-        return f"{found[2]!r} is not one of {', '.join(known)}{nearest(found[2], known)}"
+        tip = f"; a name goes after --name: --name {found[2]}" if "--name" in self._option_string_actions else ""
+        return f"{found[2]!r} is not one of {', '.join(known)}{tip or nearest(found[2], known)}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
