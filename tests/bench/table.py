@@ -37,7 +37,7 @@ REASONS = {
     "p99 of send, ": "every fiftieth send compacts the page, and that is it: 1.2 ms, of which proving page, ledger and "
     "base takes 0.2, cutting the page 0.3, replacing it without losing what others write meanwhile 0.4.",
     "30 senders": "a message that waits is written into a file, taken from there, answered, and its sender woken: that "
-    "takes half as much processor again as to send it alone. Two cores are the limit; the slower the disk, the more "
+    "takes about twice the processor of sending it alone. Two cores are the limit; the slower the disk, the more "
     "one sync for many is worth.",
     "hand-written": "8 ms without a change, 20 as long as somebody has the log open; then the page is read, compared "
     "with all that is known, and its base written: 7 to 10 ms of processor with a hundred messages on it, and 4 syncs.",
