@@ -37,9 +37,7 @@ END_OF_INPUT = "Ctrl-Z and Enter"  #: the keys that end typed input
 NO_WORKERS = "workers run on Linux, macOS or WSL; here only messages do"  #: why this system cannot run workers
 TMUX = NO_WORKERS  #: how to get tmux
 SHOWS_ACCESS = "icacls, attrib"  #: the programs that show who may use a file
-SHOWS_HOLDERS = (
-    "Resource Monitor, or handle.exe of Sysinternals"  #: the programs that show which process has a file open
-)
+SHOWS_HOLDERS = "Resource Monitor, or handle.exe of Sysinternals"  #: the programs that show who has a file open
 GRANTS_ACCESS = "icacls, attrib -r"  #: the programs that make a file one's own to read and write
 LOCK_FILES_STAY = False  #: here, `filelock` removes its file when it releases the lock
 LOOP_WATCHES_PIPES = False  #: here, an event loop cannot wait on an anonymous pipe

@@ -23,29 +23,15 @@ _SENT = re.compile(r"\d{0,3}(?:&>>?|>[>&|]?|<<?<?-?)(.*)", re.DOTALL)
 _COMPUTED = re.compile(r"[$`*?\[{]|[^ -~]")
 _TESTS = {"[", "[["}
 #: They do nothing with the words that they get but print them, or read or name files.
-_SPEAKERS = {
-    "echo",
-    "printf",
-    "cat",
-    "grep",
-    "egrep",
-    "fgrep",
-    "head",
-    "tail",
-    "wc",
-    "ls",
-    "stat",
-    "file",
-    "test",
-    "tee",
-}
-_SPEAKERS |= {"touch", "mkdir", "cd", "diff", "type", "which", *_TESTS}
+_SPEAKERS = {"cat", "cd", "diff", "echo", "egrep", "fgrep", "file", "grep", "head", "ls", "mkdir", "printf", "stat"}
+_SPEAKERS |= {"tail", "tee", "test", "touch", "type", "wc", "which", *_TESTS}
 _OF_GIT = {"commit", "add", "log", "show", "diff", "status", "blame"}
-_CALLERS = {"env", "sudo", "doas", "nohup", "time", "timeout", "command", "exec", "builtin", "nice", "xargs", "setsid"}
+#: They run the program that their words name.
+CALLERS = {"env", "sudo", "doas", "nohup", "time", "timeout", "command", "exec", "builtin", "nice", "xargs", "setsid"}
 _OPTION = re.compile(r"[-+0-9].*|[A-Za-z_]\w*=.*", re.DOTALL)
-_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish", "ash", "tcsh", "csh"}
-_READERS = {*_SHELLS, "source", "."}  # they run what they read
-_LATER = {*_SHELLS, "eval"}  # they run their words
+SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish", "ash", "tcsh", "csh"}
+_READERS = {*SHELLS, "source", "."}  # they run what they read
+_LATER = {*SHELLS, "eval"}  # they run their words
 
 
 def doubtful(command: str, denied: Iterable[str]) -> bool:
@@ -107,7 +93,7 @@ def _computes(command: str) -> bool:
         names = list(_names(part))
         if any(name not in _TESTS and _COMPUTED.search(name) for name in names):
             return True
-        if _SHELLS.intersection(names) and ("|" in before or (before == "(" and parts[place - 2].endswith(">"))):
+        if SHELLS.intersection(names) and ("|" in before or (before == "(" and parts[place - 2].endswith(">"))):
             return True
         if _READERS.intersection(names) and part.endswith("<") and parts[place + 1 : place + 2] == ["("]:
             return True
@@ -126,7 +112,7 @@ def _names(part: str) -> Iterator[str]:
                 next(words, None)
         elif not (_BEFORE.match(word) or (called and _OPTION.match(word))):
             yield (name := word.rpartition("/")[2])
-            if name not in _CALLERS:
+            if name not in CALLERS:
                 return
             called = True
 

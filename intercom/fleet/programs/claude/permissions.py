@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 
 from intercom.core.fleet_words import Ruling
 from intercom.fleet.programs.claude import globs
-from intercom.fleet.programs.claude.doubts import doubtful
+from intercom.fleet.programs.claude.doubts import CALLERS, SHELLS, doubtful
 from intercom.fleet.programs.event import Ask
 from intercom.system.host import in_rules
 
@@ -35,11 +35,10 @@ _WORD = r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\;&|<>()])*"
 _REDIRECTION = re.compile(rf"\d{{0,3}}(?:&>>?|>[>&|]?|<<[<-]?|<(?![<(]))[ \t]*{_WORD}")
 _BEFORE = re.compile(rf"\s*(?:[A-Za-z_]\w*(?:\[[^\]\n]*\])?\+?={_WORD}|if|elif|while|until|coproc|!)\s+")
 _QUOTES = re.compile(r"\$(?=['\"])|['\"\\]")
-_RUNNERS = {"sudo", "doas", "env", "nohup", "time", "timeout", "command", "exec", "builtin", "nice", "xargs", "setsid"}
-_RUNNERS |= {"sh", "bash", "dash", "zsh", "eval", "find", "watch", "ssh", "su", "stdbuf", "ionice", "busybox", "ksh"}
-_RUNNERS |= {"chroot", "flock", "parallel", "pkexec", "runuser", "script", "strace", "taskset", "trap", "unshare"}
-_RUNNERS |= {"fish", "csh", "tcsh", "ash", "tmux", "screen", "systemd-run", "setpriv", "sg", "fakeroot", "npx", "bwrap"}
-_RUNNERS |= {"chrt", "nsenter", "prlimit", "unbuffer", "ltrace", "valgrind", "hyperfine", "entr", "xvfb-run"}
+_RUNNERS = {*CALLERS, *SHELLS, "bwrap", "busybox", "chroot", "chrt", "entr", "eval", "fakeroot", "find", "flock"}
+_RUNNERS |= {"hyperfine", "ionice", "ltrace", "npx", "nsenter", "parallel", "pkexec", "prlimit", "runuser", "screen"}
+_RUNNERS |= {"script", "setpriv", "sg", "ssh", "stdbuf", "strace", "su", "systemd-run", "taskset", "tmux", "trap"}
+_RUNNERS |= {"unbuffer", "unshare", "valgrind", "watch", "xvfb-run"}
 _INTO_SHELL = re.compile(r"\|&?[ \t]*(?:(?:sudo|env)[ \t]+)?[\w./-]*\b(?:ba|da|z|k|fi|a|tc|c)?sh\b")
 _BLANK = re.compile(r"\$\{IFS[^{}]*\}|\$IFS\b")
 _BRACES = re.compile(r"\{[^{}\s]*,[^{}\s]*\}")
