@@ -113,7 +113,7 @@ def _numbered(rows: list[Row]) -> Found | None:
     marked = [place for place, (_, mark) in enumerate(found) if mark]
     if number != 1 or len(marked) != 1 or not _is_last(rows, found[-1][0] + 1):
         return None
-    end = found[-1][0] + 1 + len(labels[-1]) - 1
+    end = found[-1][0] + len(labels[-1])
     words = [" ".join(word for word in reversed(one) if not RULE.match(word)) for one in labels]
     choices = tuple(Choice(str(at) if at < 10 else "", label) for at, label in enumerate(words, 1))
     return Found(found[0][0], end, choices, marked[0])
