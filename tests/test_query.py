@@ -61,9 +61,9 @@ def test_sql_and_python_agree(bus: Bus, wanted: Filter) -> None:
     from intercom.store.index import query
 
     everything = bus.history()
-    found = query.history(bus._sync.db(), wanted, None)
+    found = query.history(bus._freshness.db(), wanted, None)
     assert [m.id for m in found] == [m.id for m in everything if wanted.lets(m)]
-    last = query.history(bus._sync.db(), wanted, 2)
+    last = query.history(bus._freshness.db(), wanted, 2)
     assert last == found[-2:]
 
 

@@ -37,7 +37,7 @@ def test_another_machines_file_that_leads_out(project: Path, tmp_path: Path, nam
             assert [message.body for message in bus.history()] == ["ours", "theirs"]
             path.unlink()
         path.symlink_to(secret)
-        bus._sync._indexing._swept = 0.0
+        bus._freshness._indexing._swept = 0.0
         assert "outside" not in [message.body for message in bus.history()]
         assert any(text.startswith(f"{name} is not read: ") for text in bus.notices)
         bus.rebuild()

@@ -19,8 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from intercom.bus.delivery import Delivery, Fits
-from intercom.bus.freshness import Sync
-from intercom.bus.names import Registry
+from intercom.bus.freshness import Freshness
+from intercom.bus.names import Names
 from intercom.bus.outbox import Outbox
 from intercom.core import arguments
 from intercom.core.config import Config, load
@@ -38,7 +38,7 @@ from intercom.system.files import storage
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from intercom.bus.history import Upkeep
+    from intercom.bus.history import History
     from intercom.bus.purge import Redaction
     from intercom.bus.status import Status
     from intercom.core.message import Said
@@ -66,10 +66,10 @@ class Bus:
         self._index = Index(config.private, self.pace)
         self._index.beside, self._state.beside = self._state.close, self._index.close
         self._log.on_failed_lock(self._index.close, self._state.close)
-        self._registry = Registry(config, self._state, self._fresh)
+        self._names = Names(config, self._state, self._fresh)
         self._delivery = Delivery(self._state, self._index, self.pace)
-        self._sync = Sync(config, self._log, self._index, self._state, self.notices, self.pace)
-        self._outbox = Outbox(config, self._log, self._sync, self._registry, self._upkeep, self.notices)
+        self._freshness = Freshness(config, self._log, self._index, self._state, self.notices, self.pace)
+        self._outbox = Outbox(config, self._log, self._freshness, self._names, self._history, self.notices)
 
     @classmethod
     def open(cls, root: str | os.PathLike[str] | None = None, *, machine: str | None = None) -> Bus:
@@ -115,10 +115,10 @@ class Bus:
         arguments.texts("nothing was sent", to=to, message=message, sender=sender, type=type, via=via)
         arguments.maybe_texts("nothing was sent", priority=priority, reply_to=reply_to, thread=thread)
         arguments.check_values(priority, said, via)
-        self._registry.check_machine()
+        self._names.check_machine()
         with self.moment():
-            name = self._registry.check_sender(sender, via)
-            recipient = self._registry.check_recipients(to)
+            name = self._names.check_sender(sender, via)
+            recipient = self._names.check_recipients(to)
             if self.confirms:
                 self._delivery.confirm(name)
             self._state.touch(name, acted=True)
@@ -165,11 +165,11 @@ class Bus:
         arguments.texts("nothing was read", reader=reader)
         wanted = index_query.filter_of(thread=thread, sender=sender, type=type, words=query)
         limit = arguments.check_limit(limit)
-        self._registry.check_machine()
+        self._names.check_machine()
         with self.moment():
-            name = self._registry.check_reader(reader)
+            name = self._names.check_reader(reader)
             self._state.touch(name, acted=True)
-            joined, acts = self._registry.joined(name), acts or self.confirms
+            joined, acts = self._names.joined(name), acts or self.confirms
             if all:
                 if acts:
                     self._delivery.confirm(name)
@@ -203,8 +203,8 @@ class Bus:
     def edited(self, reader: str) -> list[Message]:
         """Messages that somebody edited after `reader` got them, as they are now; told once per edit. UnknownName."""
         arguments.texts("nothing was read", reader=reader)
-        name = self._registry.check_reader(reader)
-        if self._sync.just_verified() and self._delivery.none_edited():
+        name = self._names.check_reader(reader)
+        if self._freshness.just_verified() and self._delivery.none_edited():
             return []
         return self._fresh(lambda db: self._delivery.edited(db, name))
 
@@ -212,9 +212,9 @@ class Bus:
         """The number of messages waiting for `reader`."""
         arguments.texts("nothing was counted", reader=reader)
         with self.moment():
-            name = self._registry.check_reader(reader)
-            joined = self._registry.joined(name)
-            if self._sync.just_verified() and self._delivery.has_all(name):
+            name = self._names.check_reader(reader)
+            joined = self._names.joined(name)
+            if self._freshness.just_verified() and self._delivery.has_all(name):
                 return 0
             return self._fresh(lambda db: self._delivery.unread(db, name, joined))
 
@@ -248,13 +248,13 @@ class Bus:
     def _search(self, db: sqlite3.Connection, words: str, limit: int) -> list[Message]:
         from intercom.store.index.search import bring_up, search
 
-        return search(self._sync.db() if bring_up(self._index, db) else db, words, limit)
+        return search(self._freshness.db() if bring_up(self._index, db) else db, words, limit)
 
     def receipts(self, sender: str, message_id: str | None = None) -> list[Receipt]:
         """The fate of a sender's newest messages, or of one: stored, shown, acted on. UnknownName, NotFound."""
         arguments.texts("nothing was read", sender=sender)
         arguments.idents("nothing was read", message_id=message_id)
-        name = self._registry.check_reader(sender)
+        name = self._names.check_reader(sender)
         messages = self._fresh(lambda db: index_query.sent_by(db, name, message_id, _RECEIPTS))
         if message_id is not None and not messages:
             raise NotFound(
@@ -264,7 +264,7 @@ class Bus:
 
     def receipts_of(self, messages: Sequence[Message]) -> list[Receipt]:
         """The fate of these messages: stored, shown, acted on."""
-        everybody = {name: self._registry.joined(name) for name in self._registry.names()}
+        everybody = {name: self._names.joined(name) for name in self._names.names()}
         return self._fresh(lambda db: self._delivery.receipts(db, messages, everybody))
 
     # -- who there is -----------------------------------------------------------------------------
@@ -280,108 +280,108 @@ class Bus:
         arguments.texts("nothing was registered", role=role)
         arguments.maybe_texts("nothing was registered", name=name, session=session)
         arguments.check_pid(pid)
-        self._registry.check_machine()
+        self._names.check_machine()
         last = self._fresh(index_query.last_seq)
-        taken = self._registry.register(role, name, pid=pid, session=session, last_seq=last)
-        self._sync.meet()
+        taken = self._names.register(role, name, pid=pid, session=session, last_seq=last)
+        self._freshness.meet()
         return taken
 
     def role_of(self, name: str | None) -> str:
         """The default role for a name: agent if the settings name it, else worker."""
-        return self._registry.role_of(name)
+        return self._names.role_of(name)
 
     def holds(self, name: str, *, pid: int, session: str | None = None) -> bool:
         """Whether `name` still belongs to process `pid`, or to the client session with this id."""
-        return self._registry.holds(name, pid, session)
+        return self._names.holds(name, pid, session)
 
     def heartbeat(self, name: str) -> None:
         """Record that the process of `name` is alive."""
         arguments.texts("nothing was noted", name=name)
-        self._registry.heartbeat(name)
+        self._names.heartbeat(name)
 
     def signoff(self, name: str) -> None:
         """Leave the bus. UnknownName if `name` is not registered."""
         arguments.texts("nothing was changed", name=name)
-        found = self._registry.sign_off(name)
+        found = self._names.sign_off(name)
         if self.confirms:
             self._delivery.confirm(found)
 
     def instances(self) -> list[Instance]:
         """Everybody who registered and has not signed off."""
-        return self._registry.instances()
+        return self._names.instances()
 
     def agents(self) -> list[str]:
         """Names that may send and receive without registering."""
-        return self._registry.agents()
+        return self._names.agents()
 
     def addressees(self, to: str) -> str:
         """The canonical recipients in `to`. UnknownName, Refused, UsageError as `send` would raise."""
         arguments.texts("nothing was sent", to=to)
-        return self._registry.check_recipients(to)
+        return self._names.check_recipients(to)
 
     def add_agents(self, names: Iterable[str]) -> None:
         """Let these names send and receive without registering: all, or none on UsageError, FormatError, Refused."""
-        self._registry.add_agents(names)
-        self._sync.meet()
+        self._names.add_agents(names)
+        self._freshness.meet()
 
     def status(self) -> Status:
         """An overview of the bus."""
         from intercom.bus.status import collect
 
-        look = partial(collect, self.config, self._state, self._registry, self._delivery)
+        look = partial(collect, self.config, self._state, self._names, self._delivery)
         with self.moment():
             now = self._fresh(look)
         with storage(f"look at {self.config.log}", "nothing was read"):
-            return self._fresh(look) if now.unheard and self._sync.reconsider() else now
+            return self._fresh(look) if now.unheard and self._freshness.reconsider() else now
 
     def ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on the updated index (see `intercom.bus.pending`); it must not record anything."""
         return self._fresh(work)
 
-    # -- upkeep -----------------------------------------------------------------------------------
+    # -- history ----------------------------------------------------------------------------------
 
-    def _upkeep(self) -> Upkeep:
+    def _history(self) -> History:
         """Imported on demand: most sends and reads never need it."""
-        from intercom.bus.history import Upkeep
+        from intercom.bus.history import History
 
-        return Upkeep(self.config, self._log, self._index, self._sync, self.notices)
+        return History(self.config, self._log, self._index, self._freshness, self.notices)
 
     def compact(self, keep: int | None = None) -> Compaction:
         """Remove all but the newest `keep` (None: as set) messages from the page. UsageError, StorageError."""
         keep = self.config.page.keep if keep is None else keep
-        return self._upkeep().compact(arguments.check_count("keep", keep, "nothing was compacted", least=0))
+        return self._history().compact(arguments.check_count("keep", keep, "nothing was compacted", least=0))
 
     def restore(self, ident: str | None = None, *, since: str | None = None) -> list[Message]:
         """Bring back what was deleted by hand or lost: one, all, or those since a time. NotFound, StorageError."""
         arguments.maybe_texts("nothing was restored", ident=ident)
-        return self._upkeep().restore(ident, arguments.check_since(since))
+        return self._history().restore(ident, arguments.check_since(since))
 
     def delete(self, ident: str) -> Message:
         """Take a message off the page, and from whoever has not read it, until it is restored. NotFound, Refused."""
         arguments.idents("nothing was deleted", ident=ident)
-        return self._upkeep().delete(ident)
+        return self._history().delete(ident)
 
     def save(self, base: bytes, edited: bytes) -> None:
         """Merge a person's edit, made from `base`, into the live log, whatever came meanwhile. StorageError."""
-        self._upkeep().save(base, edited)
+        self._history().save(base, edited)
 
     def missing(self) -> list[Message]:
         """What `restore` could bring back, in order of arrival."""
-        return self._upkeep().missing()
+        return self._history().missing()
 
     def versions(self, ident: str) -> list[Message]:
         """A message once for each text that it had, oldest first, the present one last. NotFound."""
         arguments.idents("nothing was read", ident=ident)
-        return self._fresh(lambda db: self._upkeep().versions(db, ident))
+        return self._fresh(lambda db: self._history().versions(db, ident))
 
     def redact(self, ident: str) -> Redaction:
         """Destroy the text of a message everywhere; a stub stays in its place. NotFound, Refused, StorageError."""
         arguments.idents("nothing was redacted", ident=ident)
-        return self._upkeep().redact(ident)
+        return self._history().redact(ident)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Rebuild the index from the logs; returns its number of messages. `progress(done, total)` in bytes."""
-        return self._sync.remake(progress)
+        return self._freshness.remake(progress)
 
     def _fresh(self, work: Callable[[sqlite3.Connection], T], *, gives: bool = False) -> T:
         """Run `work` on an updated index; repeated if the index turns out to be damaged.
@@ -390,7 +390,7 @@ class Bus:
         """
         for _ in range(_TRIES):
             with suppress(IndexLost), storage(f"look at the files in {self.config.folder}", "nothing was read"):
-                db = self._sync.db(patient=True)
+                db = self._freshness.db(patient=True)
                 with self._index.guarded() if gives else self._index.checked():
                     return work(db)
         self._state.verify()

@@ -1,7 +1,7 @@
 """Owns freshness: before every read the index is updated to what the files hold.
 
 Two steps. First the page and the ledger must *agree* (`_agree`): each holds everything in the other. As long as only
-tools append, the bytes alone show that; anything else is the work of a person or another program, and `Heal` takes
+tools append, the bytes alone show that; anything else is the work of a person or another program, and `Repair` takes
 it in under the writer lock. Then the index reads what is new in its sources (`intercom.bus.indexing`).
 """
 
@@ -32,7 +32,7 @@ _UNSETTLED = 10  #: how often a damaged file that keeps changing is looked at be
 _LONGEST = 5.0  #: seconds for which that goes on: each time the lock may have to be waited for
 
 
-class Sync:
+class Freshness:
     """Updates the index of one bus. `notices` collects what to tell a person."""
 
     def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str], pace: Pace) -> None:
@@ -188,19 +188,19 @@ class Sync:
         """
         from intercom.repair import repair
 
-        surgeon = repair.Heal(self._config, self._log, self._state, past)
-        if self._patient and in_hand(self._log.live) and surgeon.can_wait:
+        found = repair.Repair(self._config, self._log, self._state, past)
+        if self._patient and in_hand(self._log.live) and found.can_wait:
             self._put_off = True
-            return surgeon.live
-        settled = before is not None and surgeon.live.startswith(before)
+            return found.live
+        settled = before is not None and found.live.startswith(before)
         settled = settled or quiet(self._log.live, SETTLE_DAMAGE)
         settled = settled and not being_written(self._log.live)
-        if surgeon.harmless or settled or last:
-            told = surgeon.carry_out()
+        if found.harmless or settled or last:
+            told = found.carry_out()
             if told is not None:
                 self._notices += told
                 return None
-        return surgeon.live
+        return found.live
 
     def _refill(self) -> None:
         """Restore what the ledger lost and the index still has; the caller holds the writer lock."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from intercom.bus.freshness import Sync
+from intercom.bus.freshness import Freshness
 from intercom.bus.purge import Purge, Redaction
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError, NotFound, Refused, StorageError
@@ -37,11 +37,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def guarded(method: Callable[Concatenate[Upkeep, P], T]) -> Callable[Concatenate[Upkeep, P], T]:
+def guarded(method: Callable[Concatenate[History, P], T]) -> Callable[Concatenate[History, P], T]:
     """Decorate a method that reads the index: if the index fails, it raises StorageError."""
 
     @wraps(method)
-    def run(self: Upkeep, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(self: History, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             with storage("use a file of the log", f"{_UNDONE}. Do it again"), self.index.guarded():
                 return method(self, *args, **kwargs)
@@ -51,14 +51,14 @@ def guarded(method: Callable[Concatenate[Upkeep, P], T]) -> Callable[Concatenate
     return run
 
 
-class Upkeep:
+class History:
     """Compaction, restoring and redaction on one bus."""
 
-    def __init__(self, config: Config, log: Log, index: Index, sync: Sync, notices: list[str]) -> None:
+    def __init__(self, config: Config, log: Log, index: Index, freshness: Freshness, notices: list[str]) -> None:
         self._config = config
         self._log = log
         self.index = index
-        self._sync = sync
+        self._freshness = freshness
         self._notices = notices
 
     # -- compaction -------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class Upkeep:
     @guarded
     def compact(self, keep: int) -> Compaction:
         """Remove all but the newest `keep` messages from the page. StorageError, LockTimeout."""
-        self._sync.db()
+        self._freshness.db()
         with self._log.locked():
             return self._compact(keep)
 
@@ -77,7 +77,7 @@ class Upkeep:
                 return done
             found = quick(self._log)
             if found is None or found.behind:
-                self._sync.db()
+                self._freshness.db()
             if not self._log.ledger.exists():
                 return Compaction(0, 0, None)
         raise StorageError(f"{self._log.live} keeps being saved by another program; nothing was compacted. Try again.")
@@ -94,7 +94,7 @@ class Upkeep:
     @guarded
     def missing(self) -> list[Message]:
         """What was deleted by hand, or lost and not put back, in order of arrival."""
-        return query.off_page(self._sync.db())
+        return query.off_page(self._freshness.db())
 
     @guarded
     def restore(self, ident: str | None, since: str | None) -> list[Message]:
@@ -103,9 +103,9 @@ class Upkeep:
         def wanted(message: Message) -> bool:
             return (ident is None or message.id == ident) and (since is None or message.at >= since)
 
-        self._sync.db()
+        self._freshness.db()
         with self._log.locked():
-            db = self._sync.db()
+            db = self._freshness.db()
             chosen = [message for message in query.off_page(db) if wanted(message)]
             names = [message.id for message in chosen]
             back = [as_is(found[0]) for name in names if (found := entry_of(db, name)) is not None]
@@ -113,7 +113,7 @@ class Upkeep:
                 check_names(self._log.live, "nothing was restored")
                 self._log.learn([control(RETURNED, names, time.time())], "nothing was restored")
                 self._append(back)
-        self._sync.db()
+        self._freshness.db()
         if ident is not None and not chosen:
             raise NotFound(
                 f"{ident!r} is not among what was deleted; nothing was restored. `intercom restore` lists it."
@@ -123,9 +123,9 @@ class Upkeep:
     @guarded
     def delete(self, ident: str) -> Message:
         """Take a message off the page and out of reads; returns it. NotFound, Refused, StorageError."""
-        self._sync.db()
+        self._freshness.db()
         with self._log.locked():
-            db = self._sync.db()
+            db = self._freshness.db()
             message = self.versions(db, ident)[-1]
             if not query.is_ours(db, ident):
                 raise Refused(
@@ -136,7 +136,7 @@ class Upkeep:
                 check_names(self._log.live, "nothing was deleted")
                 self._take_off(ident)
                 self._log.learn([control(REMOVED, [ident], time.time())], "it is off the page, but not deleted")
-        self._sync.db()
+        self._freshness.db()
         return message
 
     def _take_off(self, ident: str) -> None:
@@ -151,14 +151,14 @@ class Upkeep:
     @guarded
     def save(self, base: bytes, edited: bytes) -> None:
         """Merge an edit made from `base` into the page, keeping what came meanwhile."""
-        self._sync.db()
+        self._freshness.db()
         with self._log.locked(), storage(f"write {self._log.live}", "the log is as it was"):
             check_names(self._log.live, "the log is as it was")
             for _ in range(_TRIES):
                 live = read_from(self._log.live) or b""
                 if swap(self._log.live, live, _merged(base, edited, live)):
                     break
-        self._sync.db()
+        self._freshness.db()
 
     def _append(self, back: list[bytes]) -> None:
         with storage(f"write {self._log.live}", "what was restored is put there as soon as that works"):
@@ -179,9 +179,9 @@ class Upkeep:
     @guarded
     def redact(self, ident: str) -> Redaction:
         """Destroy the text of a message wherever Intercom keeps it; a stub stays. NotFound, Refused, StorageError."""
-        self._sync.db()
+        self._freshness.db()
         with self._log.locked():
-            db = self._sync.db()
+            db = self._freshness.db()
             texts = self.versions(db, ident)
             purge = Purge(self._config, self._log, Listing(self._config, self._log.ledger), db)
             if (file := texts[-1].file) in purge.theirs:
@@ -193,7 +193,7 @@ class Upkeep:
             self._log.learn([control(REDACTED, [ident], time.time())], "nothing was redacted")
             done = purge.run(texts)
             self.index.discard()
-        self._sync.db()
+        self._freshness.db()
         return done
 
 

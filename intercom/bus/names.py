@@ -42,7 +42,7 @@ ROLES = (MASTER, "worker", "agent")
 _MACHINE = "machine-id"  #: key in the state: the machine that writes here
 
 
-class Registry:
+class Names:
     """The names of one bus."""
 
     def __init__(self, config: Config, state: State, asked: Callable[[Asked], list[str]]) -> None:

@@ -10,9 +10,9 @@ from intercom.core.errors import LockTimeout, StorageError
 from intercom.system.files import storage
 
 if TYPE_CHECKING:
-    from intercom.bus.freshness import Sync
-    from intercom.bus.history import Upkeep
-    from intercom.bus.names import Registry
+    from intercom.bus.freshness import Freshness
+    from intercom.bus.history import History
+    from intercom.bus.names import Names
     from intercom.store.log.log import Log
 
 
@@ -23,16 +23,16 @@ class Outbox:
         self,
         config: Config,
         log: Log,
-        sync: Sync,
-        registry: Registry,
-        upkeep: Callable[[], Upkeep],
+        freshness: Freshness,
+        names: Names,
+        history: Callable[[], History],
         notices: list[str],
     ) -> None:
         self._config = config
         self._log = log
-        self._sync = sync
-        self._registry = registry
-        self._upkeep = upkeep
+        self._freshness = freshness
+        self._names = names
+        self._history = history
         self._notices = notices
         self.full = False  #: whether the next send would make the page too long
 
@@ -44,7 +44,7 @@ class Outbox:
         with storage(f"look at the files in {self._config.folder}", "nothing was sent"):
             if self._log.to_look_at():
                 try:
-                    self._sync.db()  # first take in what people wrote before the first tool came
+                    self._freshness.db()  # first take in what people wrote before the first tool came
                 except StorageError as error:
                     raise type(error)(f"{error} So nothing was sent.") from error
         request = self._log.request(block)
@@ -56,7 +56,7 @@ class Outbox:
                 appended = self._log.append(block, self._first)
                 self._notices += appended.notices
                 if appended.too_long:
-                    self._upkeep().maintain()
+                    self._history().maintain()
                 else:
                     self.full = appended.full and not tidies
         except LockTimeout as error:
@@ -77,11 +77,11 @@ class Outbox:
         if self.full:
             self.full = False
             with self._log.locked():
-                self._upkeep().maintain()
+                self._history().maintain()
 
     def _first(self) -> bytes:
         """The beginning of a page that does not exist yet."""
         from intercom.store.log.template import fresh_log, keep_out_of_git
 
         keep_out_of_git(self._config.folder)
-        return fresh_log(self._config.machine, self._registry.agents())
+        return fresh_log(self._config.machine, self._names.agents())

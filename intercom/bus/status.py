@@ -7,7 +7,7 @@ import time
 from typing import NamedTuple
 
 from intercom.bus.delivery import Delivery
-from intercom.bus.names import Registry
+from intercom.bus.names import Names
 from intercom.core.config import Config
 from intercom.core.message import USER, Instance, Message
 from intercom.repair import unheard
@@ -34,19 +34,19 @@ class Status(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def collect(config: Config, state: State, registry: Registry, delivery: Delivery, db: sqlite3.Connection) -> Status:
+def collect(config: Config, state: State, names: Names, delivery: Delivery, db: sqlite3.Connection) -> Status:
     """Collect the overview, using an up-to-date index."""
     page, now = fingerprint(config.log), time.time()
 
     def on_page(_mark: str) -> tuple[list[str], list[Unheard]]:
-        return registry.known_agents(), unheard.still(config, state, db)
+        return names.known_agents(), unheard.still(config, state, db)
 
     # As long as the kernel says that nobody wrote to the page, or that there is none, the cached result holds.
     agents, lost = delivery.known(on_page, page) if is_settled(page, now) or not page else on_page(page)
-    instances = registry.instances()
-    joined = registry.joined_by_all()
-    names = [*agents, *(one.name for one in instances), USER]
-    unread = delivery.unread_by_all(db, {name: joined.get(name, 0) for name in names})
+    instances = names.instances()
+    joined = names.joined_by_all()
+    readers = [*agents, *(one.name for one in instances), USER]
+    unread = delivery.unread_by_all(db, {name: joined.get(name, 0) for name in readers})
     live, archived, total = delivery.known(query.counts, db)
     warnings = config.cautions
     if lost:

@@ -3,7 +3,7 @@
 There is nothing to compare it with, so only two of the rules of `reconcile` apply: an entry equal to an earlier one,
 in its text and to the second, is a copy of it (6), and everything else is new (9). That needs each text only once:
 the file is read in pieces into a new ledger, keeping just the id and digest of each message. Anything less plain is
-left to `Heal`, which gives the same result for a plain page.
+left to `Repair`, which gives the same result for a plain page.
 """
 
 from __future__ import annotations

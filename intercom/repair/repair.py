@@ -94,7 +94,7 @@ def _filled(page: bytes, log: Log, base: Base | None, tail: Tail) -> bytes:
     return filled(page, list(dict.fromkeys(one.raw for one in found if one.kind == MESSAGE and not is_control(one))))
 
 
-class Heal:
+class Repair:
     """One reconciliation of the page. Created and carried out under the writer lock, with the index up to date."""
 
     def __init__(self, config: Config, log: Log, state: State, db: sqlite3.Connection) -> None:

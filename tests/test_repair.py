@@ -298,9 +298,9 @@ def test_a_page_that_never_keeps_still(bus: Bus, monkeypatch: pytest.MonkeyPatch
     talk(bus, 6)
     bus.read("roo")
     log, seen = bus.config.log, list[int]()
-    data, look = log.read_bytes(), repair.Heal
+    data, look = log.read_bytes(), repair.Repair
 
-    def changed(*about: Any) -> repair.Heal:
+    def changed(*about: Any) -> repair.Repair:
         seen.append(1)
         log.write_bytes(data[: len(data) - 20 * len(seen)])
         return look(*about)
@@ -308,7 +308,7 @@ def test_a_page_that_never_keeps_still(bus: Bus, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(freshness, "_LONGEST", seconds)
     monkeypatch.setattr(freshness, "SETTLE_DAMAGE", 0.001)
     monkeypatch.setattr(freshness, "quiet", lambda *_: False)
-    monkeypatch.setattr(repair, "Heal", changed)
+    monkeypatch.setattr(repair, "Repair", changed)
     log.write_bytes(data[:-10])
     assert len(bodies(bus.history())) >= 6
     assert len(seen) == looks
