@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from intercom.fleet.clients.edit import block, jsonc
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, without
-from intercom.fleet.clients.part import Item, Listed, Member, Toml
+from intercom.fleet.clients.part import Item, Listed, Member, Toml, Words
 
 HERE = Path("file")
 ENTRY = {"command": "intercom", "args": ["mcp"]}
@@ -125,6 +125,33 @@ def test_a_block_goes_in_and_out_of_words(text: str) -> None:
     assert block.cut(edited.text + "\nmore\n").replace(text, "", 1).strip() == "more"
     with pytest.raises(CannotEdit):
         block.append(edited, "again", block.MARKDOWN)
+
+
+_MARKS = ["<!-- intercom: begin (kept) -->", "<!-- intercom: begin -->", "<!-- intercom: end -->", "# intercom: begin"]
+
+
+@given(st.lists(st.sampled_from([*_MARKS, "theirs", "", "```"]), max_size=6), st.sampled_from(["\n", "\r\n"]))
+def test_broken_marks_swallow_nothing(lines: list[str], newline: str) -> None:
+    """Where a mark stands without the other nothing is put or cut: what is between it and the next is a person's."""
+    part, text = Words(HERE, "ours"), newline.join(lines)
+    if part.there(text):
+        return
+    if block.broken(text):
+        for change in (lambda: part.put(Edited(text)), lambda: part.cut(text)):
+            with pytest.raises(CannotEdit, match="lost one of their two marks"):
+                change()
+        return
+    out = part.put(Edited(text)).text + "later\n"
+    assert part.cut(out).split() == [*text.split(), "later"]
+
+
+@pytest.mark.parametrize("gone", [0, -1], ids=["begin", "end"])
+def test_the_next_block_is_cut_alone(gone: int) -> None:
+    """What is left of an earlier block of ours, and what a person wrote below it, stays."""
+    earlier = block.written("old", block.MARKDOWN).splitlines()
+    del earlier[gone]
+    left = "\n".join([*earlier, "theirs", ""])
+    assert block.cut(left + "\n" + block.written("new", block.MARKDOWN)) == left
 
 
 @pytest.mark.parametrize(

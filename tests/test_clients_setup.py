@@ -300,3 +300,22 @@ def test_a_file_that_was_broken_after_us_is_named(
     path.write_text(path.read_text()[:-1])
     run(capsys, "uninstall")
     assert files(project) == {}
+
+
+@pytest.mark.parametrize("gone", ["begin", "end"])
+def test_a_mark_that_somebody_took_away_is_named(
+    project: Path, home: Path, capsys: pytest.CaptureFixture[str], gone: str
+) -> None:
+    """What is ours there is not known any more: nothing is doubled, nothing of theirs is lost, nothing passed over."""
+    lay(project, {"AGENTS.md": "theirs\n"})
+    run(capsys, "init", "--client", "cursor")
+    path = project / "AGENTS.md"
+    whole = path.read_text()
+    mark = next(line for line in whole.splitlines(keepends=True) if f"intercom: {gone}" in line)
+    path.write_text(whole.replace(mark, "") + "later\n")
+    for words in (["init", "--client", "cursor"], ["uninstall"]):
+        assert "left alone AGENTS.md" in run(capsys, *words, status=1)
+        assert path.read_text() == whole.replace(mark, "") + "later\n"
+    path.write_text(whole + "later\n")
+    run(capsys, "uninstall")
+    assert path.read_text() == "theirs\nlater\n"

@@ -116,6 +116,9 @@ class Item(NamedTuple):
         return text
 
 
+_BROKEN = "our words there have lost one of their two marks: take them out by hand"
+
+
 class Words(NamedTuple):
     """A marked block of text for agents, in a rules file."""
 
@@ -131,12 +134,17 @@ class Words(NamedTuple):
         return block.written(self.body, block.MARKDOWN) in text.replace("\r\n", "\n")
 
     def put(self, edited: Edited) -> Edited:
-        """Insert it at the end."""
+        """Insert it at the end, unless what is left of an earlier one is there."""
+        if block.broken(edited.text):
+            raise CannotEdit(_BROKEN)
         return block.append(edited, self.body, block.MARKDOWN)
 
     def cut(self, text: str) -> str:
-        """Remove it."""
-        return block.cut(text)
+        """Remove it; where one of its marks is gone, nobody can tell what is ours."""
+        out = block.cut(text)
+        if out == text and block.broken(text):
+            raise CannotEdit(_BROKEN)
+        return out
 
 
 class Toml(NamedTuple):

@@ -24,8 +24,9 @@ class Comment(NamedTuple):
 
 HASH = Comment("#")
 MARKDOWN = Comment("<!--", "-->")
-_MARKED = re.compile(
-    rf"(?:(?<=\n)\r?\n)?^[ \t]*(?:#|<!--) {_BEGIN}[^\n]*\n.*?^[ \t]*(?:#|<!--) {_END}[^\n]*(?:\n|\Z)",
+_LEFT = r"^[ \t]*(?:#|<!--) "
+_MARKED = re.compile(  # nothing that reaches over a second beginning: a block of ours that lost its end may be above
+    rf"(?:(?<=\n)\r?\n)?{_LEFT}{_BEGIN}[^\n]*\n(?:(?!{_LEFT}{_BEGIN}).)*?{_LEFT}{_END}[^\n]*(?:\n|\Z)",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -41,6 +42,11 @@ def written(body: str, comment: Comment, indent: str = "") -> str:
 def has(text: str) -> bool:
     """Whether the text has a block of ours."""
     return _MARKED.search(text) is not None
+
+
+def broken(text: str) -> bool:
+    """Whether one of the two comments stands without the other."""
+    return any(map(is_mark, _MARKED.sub("", text).split("\n")))
 
 
 def is_mark(line: str) -> bool:
