@@ -126,6 +126,8 @@ FRONT_MATTER = lazy(
     rb"\n(?:\xef\xbb\xbf)?---[ \t]*\r?(?:\n(?!---[ \t]*\r?\n|#{1,3}[ \t]*\[)[^\n]*+)*?\n---[ \t]*\r?(?=\n|\Z)"
 )
 FRONT_KEY = lazy(rb"\n[A-Za-z_][\w-]*:(?=[\s])")
+#: The beginning of a heading that somebody is still writing, or that is cut off.
+BEGUN_HEADING = r"#{1,3}[ \t]*(?:\[[^\n]*)?"
 FENCE = lazy(rb"\n {0,3}(?:(`{3,}+)([^`\n]*+)|(~{3,}+)([^\n]*+))(?=\n|\Z)")
 
 _DANGER = (

@@ -21,14 +21,14 @@ from intercom.core.patterns import lazy
 from intercom.format import body, entries
 from intercom.format.dialects import Line, line, mention, worth
 from intercom.format.fences import closable, fences
-from intercom.format.grammar import BOUNDARY, FRONT, MESSAGE, PREAMBLE, Entry
+from intercom.format.grammar import BEGUN_HEADING, BOUNDARY, FRONT, MESSAGE, PREAMBLE, Entry
 from intercom.format.record import extent
 from intercom.format.roster import Roster
 from intercom.format.text import decode
 
 _SIZE = lazy(rb" size=([0-9]{1,12}) sum=[0-9a-f]{10} -->[ \t]*\r?\n")
 _META_NEAR = 4096  # bytes; more than a header and a meta line have
-_PIECE = lazy(rb"(?:#{1,3}[ \t]*(?:\[[^\n]*)?|-{1,3}|<[^\n]*)\Z")  # a truncated header, rule or marker
+_PIECE = lazy(rf"(?:{BEGUN_HEADING}|-{{1,3}}|<[^\n]*)\Z".encode())  # a truncated header, rule or marker
 _BLANK_LINES = lazy(rb"(?:[ \t]*\r?\n)*")
 _RULE = lazy(r"\s*(?:-{3,}|\*{3,}|_{3,})\s*\Z")
 _QUOTE = lazy(rb" {0,3}>")
@@ -37,7 +37,7 @@ _LONGEST = 1000  # bytes; longer lines are never headers
 _OURS = lazy(
     rb"(?:\A|\n)(---[ \t]*\r?\n(?=[A-Za-z_][\w-]*:)(?:(?!---[ \t]*\r?\n)[^\n]*\n){0,60}?---[ \t]*\r?)(?=\n|\Z)"
 )
-_RULED = lazy(rb"\n---[ \t]*\r?\n(?:\r?\n)*\Z")
+_RULED = lazy(rf"\n---[ \t]*\r?\n(?:\r?\n)*({BEGUN_HEADING})?\Z".encode())  # the heading belongs to what is lost
 _OUR_KEY = lazy(rb"\n(?:protocol: INTERCOM|machine:)")
 
 
@@ -80,7 +80,10 @@ def _above_hole(entry: Entry, roster: Roster) -> list[Entry]:
     """A person's message that a rule ends, and apart from it what a power cut left below; else the entry."""
     hole = entry.raw.find(b"\0")
     whole = _RULED.search(entry.raw[:hole]) if entry.kind == MESSAGE and entry.id is None else None
-    return [entry] if whole is None else _part(entry, hole, roster) + _part(entry, hole, roster, since=True)
+    if whole is None:
+        return [entry]
+    end = whole.end() if whole[1] is None else whole.start(1)
+    return _part(entry, end, roster) + _part(entry, end, roster, since=True)
 
 
 def around_front(entry: Entry, roster: Roster | None) -> list[Entry]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 
 from intercom.core.patterns import lazy
-from intercom.format.grammar import LINE_START
+from intercom.format.grammar import BEGUN_HEADING, LINE_START
 from intercom.format.text import normal
 
 _BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # the decoded bytes of a character that was cut in two
 _RULE = r"-{1,2}"
-_HEADER = r"(?:-{3,}\s*\n\s*)?#{1,3}[ \t]*(?:\[[^\n]*)?"
+_HEADER = rf"(?:-{{3,}}\s*\n\s*)?{BEGUN_HEADING}"
 _NEAR = 400  #: characters; headers are rarely longer
 _END = lazy(rf"(?:\n|\A)\s*(?:{_RULE}|{_HEADER})\s*\Z")
 _RULE_END = lazy(rf"\n\s*{_RULE}\s*\Z")

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from intercom.core.patterns import lazy
 from intercom.format import MARKER, MESSAGE, PREAMBLE, Entry, Parser, marker, parse, seam
+from intercom.format.grammar import BEGUN_HEADING
 from intercom.format.record import PAGE, START, ident, is_control, sealed
 from intercom.format.render import begun
 from intercom.format.roster import Roster
@@ -25,7 +26,7 @@ _COMPACTED = b"### COMPACTED"
 _IDENT = lazy(rb"\n<!-- intercom id=[0-9a-z]+ ")
 _EVIDENCE = 8  #: bytes of a record that must be present to recognise it
 #: A header, or the beginning of one, that somebody is still writing at the end of a page.
-BEGUN_LINE = lazy(rb"(?<![^\n])#{1,3}[ \t]*(?:\[[^\n]*)?\Z")
+BEGUN_LINE = lazy(rf"(?<![^\n]){BEGUN_HEADING}\Z".encode())
 #: The marker line between a page's top and its first message, as `marker` writes it.
 _MARKED = lazy(rb"\n\n(### COMPACTED: [0-9]{1,18} older messages archived \([0-9: -]{1,40}\)\n\n)\Z")
 _LONGEST_MARKER = 120  # bytes
@@ -172,7 +173,7 @@ def _explained(page: bytes, at: int, hole: int, records: Sequence[bytes]) -> tup
             before = page[:hole].endswith(records[number - 1]) if number and start >= hole else False
             told = len(page[start : start + len(record)].replace(b"\0", b""))
             end = _fits(page, start, stop, records[number:])
-            exact = end is not None and start == hole and end[0] == stop and page.startswith(START, stop)
+            exact = end is not None and start <= hole and end[0] == stop and page.startswith(START, stop)
             if not before and told < _EVIDENCE and not exact:
                 continue
             text = b"".join(records[number : number + end[1]]) if end else b""
