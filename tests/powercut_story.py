@@ -286,7 +286,9 @@ class Story:
         found = (_HEADED.search(block) for block in self.blocks(machine)[1:])
         return [match.group(1) for match in found if match]
 
-    def write(self, *, at_top: bool = False, sender: str = "user", how: str = "", sync: bool = False) -> str:
+    def write(
+        self, *, at_top: bool = False, sender: str = "user", how: str = "", sync: bool = False, machine: str = ""
+    ) -> str:
         """Write a message into the page by hand; its token. Not taken in yet."""
         body = self.text(self.rng.choice((60, 400, 5000)))
         second = self.world.count % 60
@@ -294,8 +296,9 @@ class Story:
         known = Known(token_of(body), {(sender, "roo", "hand", body)}, must=False, number=self.world.count)
         known.by_hand = body
         self.world.messages[known.token] = known
-        blocks = self.blocks()
-        self.save("".join([blocks[0], block, *blocks[1:]] if at_top else [*blocks, block]), how=how, sync=sync)
+        blocks = self.blocks(machine)
+        text = "".join([blocks[0], block, *blocks[1:]] if at_top else [*blocks, block])
+        self.save(text, how=how, sync=sync, machine=machine)
         if sync:
             known.must, known.by_hand = True, ""
             self.mark("what was written by hand is synced")

@@ -174,6 +174,19 @@ def below_by_hand(story: Story) -> None:
     story.look()
 
 
+def write_under_names(story: Story) -> None:
+    """People write into the pages of two names; under either all of it is read."""
+    story.write(how="append")
+    story.write(machine="lap")
+    story.read("roo")
+    story.write(machine="lap", how="append")
+    story.send()
+    story.look()
+    story.write(at_top=True)
+    story.read("roo", "lap")
+    story.look("lap")
+
+
 def edit_under_names(story: Story) -> None:
     """People correct texts in the pages of two names; each page learns what was done in the other."""
     story.edit(story.on_page("box")[1], machine="box")
@@ -331,6 +344,7 @@ SCENARIOS = {
     "send under several names": Scenario(two_names, send_to_names),
     "take in": Scenario(some, take_in),
     "send below what is by hand": Scenario(some, below_by_hand),
+    "write under two names": Scenario(two_names, write_under_names),
     "edit under two names": Scenario(two_names, edit_under_names),
     "edit and delete": Scenario(some, edit_and_delete),
     "delete what is archived": Scenario(archived, edit_and_delete),

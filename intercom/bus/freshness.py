@@ -24,6 +24,7 @@ from intercom.store.sources.tail import Rewritten
 from intercom.store.state.db import State
 from intercom.store.state.known import roster
 from intercom.system.files import being_written, storage
+from intercom.system.folders import fingerprint, is_settled
 from intercom.system.lock import WAIT
 from intercom.system.still import SETTLE_DAMAGE, in_hand, quiet, settle
 
@@ -35,19 +36,30 @@ _LONGEST = 5.0  #: seconds for which that goes on: each time the lock may have t
 class Freshness:
     """Updates the index of one bus. `notices` collects what to tell a person."""
 
-    def __init__(self, config: Config, log: Log, index: Index, state: State, notices: list[str], pace: Pace) -> None:
+    def __init__(
+        self,
+        config: Config,
+        log: Log,
+        index: Index,
+        state: State,
+        notices: list[str],
+        pace: Pace,
+        indexing: Indexing | None = None,
+    ) -> None:
         self._config = config
         self._pace = pace
         self._log = log
         self._index = index
         self._state = state
         self._notices = notices
-        self._indexing = Indexing(config, log, index, state, notices, pace)
+        self._indexing = indexing or Indexing(config, log, index, state, notices, pace)
         self._unchanged = Unchanged(config, log, self._indexing.listing)
         self._verified: tuple[sqlite3.Connection, int] | None = None  # the connection, and the state attached to it
         self._moment = 0, 0  # the moment of the last check, and how often we had written by then
         self._patient = False  # whether the page may be left to whoever writes it just now
-        self._put_off = False  # whether it was
+        self.put_off = False  #: whether it was
+        self._others: dict[str, Freshness] = {}  # for our pages under other machine names, by name
+        self._caught_up_at = ""  # fingerprint of such a page when it held nothing but what the ledger has
 
     def db(self, *, patient: bool = False) -> sqlite3.Connection:
         """A connection to an up-to-date index; once per `moment` of the state. StorageError, LockTimeout, NotNow.
@@ -58,13 +70,13 @@ class Freshness:
         known = db is not None and self._index.unchanged(db) and beside == self._state.opened()
         if db is None or not known or not (self.just_verified() or self._unchanged.holds()):
             taken = self._unchanged.take()
-            self._patient, self._put_off = patient, False
+            self._patient, self.put_off = patient, False
             try:
                 db = self._brought_up()
             finally:
                 self._patient = False
-            self._unchanged.note(None if self._put_off else taken)
-            self._verified = None if self._put_off else (db, self._state.opened())
+            self._unchanged.note(None if self.put_off else taken)
+            self._verified = None if self.put_off else (db, self._state.opened())
         self._moment = self._state.this_moment(), self._log.turns
         return db
 
@@ -75,12 +87,17 @@ class Freshness:
     def _brought_up(self) -> sqlite3.Connection:
         """The same, by comparing the files' content."""
         self._agree()
+        caught_up = False
         for _ in range(_TRIES):
             try:
                 db = self._indexing.current()
-                if not self._indexing.pending:
+                if self._indexing.pending:
+                    self._finish()
+                elif caught_up or not self._others_caught_up():
                     return db
-                self._finish()
+                else:
+                    caught_up = True
+                    self._agree()
             except IndexLost as lost:
                 self._indexing.rebuild(because=str(lost))
             except Rewritten:
@@ -93,6 +110,36 @@ class Freshness:
             f"the index {self._index.path} keeps being changed by another program; nothing was read. "
             "Exclude .claude/local/.intercom from whatever does it."
         )
+
+    # -- our other pages --------------------------------------------------------------------------
+
+    def _others_caught_up(self) -> bool:
+        """Take in what people did to our pages under other machine names; returns whether there was anything.
+
+        Nothing is shown before the ledger has it: those pages are not synced.
+        """
+        found = False
+        for machine in self._indexing.listing.pages:
+            if machine not in self._others:
+                config = self._config.under(machine)
+                parts = self._index, self._state, self._notices, self._pace, self._indexing
+                self._others[machine] = Freshness(config, self._log.beside(config), *parts)
+            other = self._others[machine]
+            found |= other.caught_up(patient=self._patient)
+            self.put_off |= other.put_off
+        return found
+
+    def caught_up(self, *, patient: bool) -> bool:
+        """The same for this page; what it lacks is put there when it is used."""
+        self._patient, self.put_off = patient, False
+        mark, at = fingerprint(self._log.live), time.time()
+        if mark in {"", self._caught_up_at}:  # it is gone, or as it was
+            return False
+        if quick(self._log) is None:
+            self._take_in()
+            return True
+        self._caught_up_at = mark if is_settled(mark, at) else ""
+        return False
 
     # -- the page and the ledger ------------------------------------------------------------------
 
@@ -174,7 +221,7 @@ class Freshness:
                     if last:
                         raise StorageError(f"{lost}, again and again; nothing was read.") from lost
                     continue  # the next round sees what has been done
-                if before is None or self._put_off:
+                if before is None or self.put_off:
                     self._to_end()
                     return
             until = until or time.monotonic() + _LONGEST
@@ -190,7 +237,7 @@ class Freshness:
 
         found = repair.Repair(self._config, self._log, self._state, past)
         if self._patient and in_hand(self._log.live) and found.can_wait:
-            self._put_off = True
+            self.put_off = True
             return found.live
         settled = before is not None and found.live.startswith(before)
         settled = settled or quiet(self._log.live, SETTLE_DAMAGE)

@@ -70,12 +70,8 @@ class Purge:
             files = [path for path in self._segments() if self._purge(path, texts, stub, sealed=True)]
             files += [self._log.live] * self._purge_page(texts, stub)
             files += [path for path in self._kept_files() if self._purge(path, texts, stub)]
-            others = [file for file in self._listing.all() if not file.own and self._listing.origin(file.path).ours]
-            files += [
-                path
-                for path in sorted(folder / file.path for file in others)
-                if self._purge(path, texts, stub, near=True)
-            ]
+            ours = sorted(folder / path for path in self._listing.ours())
+            files += [path for path in ours if self._purge(path, texts, stub, near=True)]
             self._agree(texts, stub)
             page = Path(os.path.realpath(self._log.live)).parent
             for where in {folder, self._config.archive, self._config.private, page}:
@@ -89,7 +85,8 @@ class Purge:
     def _strays(self, texts: list[Message]) -> Iterable[str]:
         """Files that contain a telling line and that we cannot rewrite: other programs', workers' output."""
         lines = [line.encode("utf-8", "surrogatepass") for line in _telling(texts)]
-        known = {self._log.live, *self._segments(), *(self._config.folder / file.path for file in self._listing.all())}
+        paths = (*(file.path for file in self._listing.all()), *self._listing.ours())
+        known = {self._log.live, *self._segments(), *(self._config.folder / path for path in paths)}
         for path in _files(self._config.folder.rglob("*")) if lines else ():
             if path in known or (path.parent == self._config.private and path.name.startswith(("base.", "index2."))):
                 continue
@@ -147,13 +144,12 @@ class Purge:
         )
 
     def _agree(self, texts: list[Message], stub: Message) -> None:
-        """Write the base without the text. Bases of other pages are removed: those pages get back what they lack.
+        """Write the base without the text. Bases of other pages are emptied: those pages get back what they lack.
 
         Drafts of dead writers are removed, too: nobody else has the lock.
         """
         self._log.sweep()
-        for path in self._log.base.others():
-            host.remove(path)
+        self._log.base.drop_others()
         base, end = self._log.base.read(self._log.ledger.id), self._log.ledger.end()
         page = read_from(self._log.live) or b""
         if base is None or end is None:

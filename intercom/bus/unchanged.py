@@ -39,7 +39,8 @@ class Unchanged:
         if page is not None and not over(page[3], now):
             return None
         near = (f"{self._folder}/{file.path}" for file in self._listing.near())
-        self._paths = (*self._always, *near)
+        pages = (f"{self._folder}/INTERCOM-{machine}.md" for machine in self._listing.pages)
+        self._paths = (*self._always, *near, *pages)
         return now, tuple(map(_mark, self._paths))
 
     def note(self, taken: tuple[float, Marks] | None) -> None:

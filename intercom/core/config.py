@@ -72,6 +72,10 @@ class Config(NamedTuple):
         """The machine names under which this machine has kept a page here."""
         return _pages(self.private)
 
+    def under(self, machine: str) -> Config:
+        """The same bus under another machine name."""
+        return self._replace(machine=machine, log=self.folder / f"INTERCOM-{machine}.md")
+
     def other_logs(self) -> list[tuple[str, str]]:
         """The logs of other machines in the folder, sorted: (machine name as in the file name, file name)."""
         ours = {canonical(machine) for machine in (self.machine, *self.pages())}

@@ -117,10 +117,6 @@ class Bases:
         self._path = os.fspath(self.path)
         self._known: tuple[str, Head | None] = "", None  # fingerprint and head of the file when it was last opened
 
-    def others(self) -> list[Path]:
-        """The bases of other pages of this bus."""
-        return [path for path in self.path.parent.glob(f"{BASE}*") if path != self.path]
-
     def opened(self) -> OpenBase | None:
         """The base as it is now, which the caller closes; None if there is no valid one."""
         try:
@@ -211,9 +207,21 @@ class Bases:
             host.sync_folder(self.path.parent)
 
     def drop(self) -> None:
-        """Remove the base. StorageError."""
-        with storage(f"remove {self.path}"):
-            host.remove(self.path)
+        """Empty the base: there is no valid one then, but the page is still known as ours. StorageError."""
+        _empty(self.path)
+
+    def drop_others(self) -> None:
+        """The same for the bases of our other pages. StorageError."""
+        for path in self.path.parent.glob(f"{BASE}*"):
+            if path != self.path:
+                _empty(path)
+
+
+def _empty(path: Path) -> None:
+    """Replace whatever stands for a base by an empty file. StorageError."""
+    if os.path.lexists(path):
+        with storage(f"empty {path}"):
+            put(write_pieces(path, (), sync=False), path)
 
 
 def _put(path: Path, head: Head) -> None:

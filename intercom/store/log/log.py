@@ -91,6 +91,12 @@ class Log:
         # Position of the base, position counted to, messages in between.
         self._counted: tuple[Position, Position, int] | None = None
 
+    def beside(self, config: Config) -> Log:
+        """The same for a page under another machine name; both share the ledger and the lock."""
+        other = Log(config, self.notices, self._pace)
+        other.ledger, other._lock = self.ledger, self._lock
+        return other
+
     def on_failed_lock(self, *calls: Callable[[], None]) -> None:
         """Call these whenever the system fails to lock, before the StorageError."""
         self._lock.failed = calls

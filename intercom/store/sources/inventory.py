@@ -36,7 +36,7 @@ class File(NamedTuple):
 class Origin(NamedTuple):
     """Who a file outside our ledger belongs to; see `Source`, whose last fields these are."""
 
-    copy: bool = False  #: by its name a tool's copy of a log, or our page under another name: it may be behind
+    copy: bool = False  #: by its name a tool's copy of a log, or our page in other letters: it may be behind
     ours: bool = False  #: our own: what our tools wrote into it we have already
     machine: str = ""  #: the other machine in its name
     here: tuple[str, ...] = ()  #: names by which it may refer to this machine
@@ -56,6 +56,10 @@ class Listing:
         self._made: tuple[object, ...] = ()  # the lists that the following were made from
         self._all: list[File] = []
         self._near: list[File] = []
+        self._kept: list[str] = []  # the machine names under which we keep a page
+        self._outside: list[str] = []  # the logs beside our page
+        #: The machine names of our other pages: none is a source, what is new in them comes through the ledger.
+        self.pages: list[str] = []
         self._copies: dict[str, bool] = {}  # by path: whether it is a copy of ours
         self._stems: set[str] = set()
         self._here: tuple[str, ...] = ()  # names by which others may refer to this machine
@@ -63,7 +67,8 @@ class Listing:
     def all(self) -> list[File]:
         """Every file, in order of arrival."""
         made = self._ledger.segments(), self._archive.now(), self._beside.now()
-        if len(self._made) != len(made) or any(one is not other for one, other in zip(self._made, made, strict=True)):
+        same = len(self._made) == len(made) and all(one is other for one, other in zip(self._made, made, strict=True))
+        if not same or (self._outside and self._kept != self._config.pages()):
             self._list()
             self._made = made
         return self._all
@@ -72,6 +77,11 @@ class Listing:
         """The files outside the archive, and the open segment."""
         self.all()
         return self._near
+
+    def ours(self) -> list[str]:
+        """The paths of what is ours beside ledger and page: our other pages, and copies of any of these."""
+        copies = [file.path for file in self.all() if not file.own and self.origin(file.path).ours]
+        return [*copies, *(f"INTERCOM-{machine}.md" for machine in self.pages)]
 
     def usable(self, file: File) -> bool:
         """Whether a file may be read: another's must be a regular file of at most MOST bytes, with no link out."""
@@ -90,7 +100,7 @@ class Listing:
         self._beside.forget()
 
     def origin(self, path: str) -> Origin:
-        """Who a file belongs to. A page of ours under another name has a base in the private folder."""
+        """Who a file belongs to. A page of ours has a base in the private folder."""
         machine = self._machine(path)
         if self._copies.get(path, machine in self._here):
             return Origin(True, ours=True)
@@ -113,10 +123,14 @@ class Listing:
         archived = [f"archive/{name}" for name in self._archive.now() if log_machine(name)]
         beside = [name for name in self._beside.now() if log_machine(name)]
         others = [path for path in archived if path not in taken]
-        outside = [name for name in beside if name != self._config.log.name]
+        self._outside = [name for name in beside if name != self._config.log.name]
+        self._kept = self._config.pages()
+        self.pages = [machine for machine in self._kept if f"INTERCOM-{machine}.md" in self._outside]
+        pages = {f"INTERCOM-{machine}.md" for machine in self.pages}
+        outside = [name for name in self._outside if name not in pages]
         self._stems = {_stem(self._config.log.name), *map(_stem, beside), *(_stem(path[8:]) for path in others)}
         self._copies = self._copies_among(beside, others)
-        self._here = tuple(dict.fromkeys(map(canonical, (self._config.machine, *self._config.pages()))))
+        self._here = tuple(dict.fromkeys(map(canonical, (self._config.machine, *self._kept))))
         # Copies come last: what they repeat is known by then.
         self._near = [*own[-1:], *map(File, sorted(outside, key=self._is_copy))]
         self._all = [*own, *map(File, sorted(others + outside, key=self._is_copy))]
