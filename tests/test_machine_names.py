@@ -252,3 +252,34 @@ def test_what_became_of_a_message_holds_under_every_name(project: Path, writer: 
         assert len(sizes) < 3  # nothing is noted again and again
         assert bodies(two.read("roo")) == ["beside"] * beside
         assert two.notices == []
+
+
+def test_a_secret_is_destroyed_on_every_page_and_takes_nobody_elses_words_along(project: Path) -> None:
+    """Another message may hold a line of the secret: on the page of another name it stays as it is, too."""
+    line = "the tests are green again"
+    with Bus.open(project, machine="one") as one, Bus.open(project, machine="two") as two:
+        secret = one.send("roo", f"the key is hunter2\n{line}", sender="user", via="cli")
+        one.send("roo", f"so\n{line}", sender="user", via="cli")
+        two.history()
+        append(two.config.log, by_hand(f"and so\n{line}"))
+        one.redact(secret.id)
+        assert "hunter2" not in _page(one) + _page(two)
+        wanted = [f"so\n{line}", f"and so\n{line}"]
+        for bus in (one, two, one):
+            assert bodies(bus.history())[1:] == wanted
+            assert bus.notices == []
+        assert _page(two).count(line) == _page(one).count(line) == 2
+
+
+def test_what_is_written_on_another_names_page_is_in_the_ledger_before_it_is_read(project: Path) -> None:
+    """Nothing else keeps it: that page is not synced, and may be deleted."""
+    for machine in ("one", "two"):
+        _send(project, machine, machine)
+    with Bus.open(project, machine="one") as bus:
+        bus.history()
+        page = bus.config.under("two").log
+        append(page, by_hand("by hand"))
+        assert "by hand" in bodies(bus.read("roo"))
+        page.unlink()
+        assert "by hand" in bodies(bus.history())
+    assert "by hand" in _bodies(project, "two")

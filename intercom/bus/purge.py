@@ -68,10 +68,11 @@ class Purge:
         with storage("redact everywhere", "the text may still stand somewhere; try again"):
             group.clear(self._config.private)
             files = [path for path in self._segments() if self._purge(path, texts, stub, sealed=True)]
-            files += [self._log.live] * self._purge_page(texts, stub)
+            files += [page for page in self._pages() if self._purge_page(page, texts, stub)]
             files += [path for path in self._kept_files() if self._purge(path, texts, stub)]
-            ours = sorted(folder / path for path in self._listing.ours())
-            files += [path for path in ours if self._purge(path, texts, stub, near=True)]
+            others = [file for file in self._listing.all() if not file.own and self._listing.origin(file.path).ours]
+            copies = sorted(folder / file.path for file in others)
+            files += [path for path in copies if self._purge(path, texts, stub, near=True)]
             self._agree(texts, stub)
             page = Path(os.path.realpath(self._log.live)).parent
             for where in {folder, self._config.archive, self._config.private, page}:
@@ -85,8 +86,8 @@ class Purge:
     def _strays(self, texts: list[Message]) -> Iterable[str]:
         """Files that contain a telling line and that we cannot rewrite: other programs', workers' output."""
         lines = [line.encode("utf-8", "surrogatepass") for line in _telling(texts)]
-        paths = (*(file.path for file in self._listing.all()), *self._listing.ours())
-        known = {self._log.live, *self._segments(), *(self._config.folder / path for path in paths)}
+        read = (self._config.folder / file.path for file in self._listing.all())
+        known = {*self._pages(), *self._segments(), *read}
         for path in _files(self._config.folder.rglob("*")) if lines else ():
             if path in known or (path.parent == self._config.private and path.name.startswith(("base.", "index2."))):
                 continue
@@ -97,6 +98,9 @@ class Purge:
 
     def _segments(self) -> Iterable[Path]:
         return [self._log.ledger.path(segment) for segment in self._log.ledger.segments()]
+
+    def _pages(self) -> list[Path]:
+        return [self._log.live, *(self._config.under(machine).log for machine in self._listing.pages)]
 
     def _kept_files(self) -> Iterable[Path]:
         archive, private = self._config.archive, self._config.private
@@ -133,15 +137,13 @@ class Purge:
             replace(path, after)
         return after != before
 
-    def _purge_page(self, texts: list[Message], stub: Message) -> bool:
+    def _purge_page(self, path: Path, texts: list[Message], stub: Message) -> bool:
         for _ in range(_TRIES):
-            page = read_from(self._log.live) or b""
+            page = read_from(path) or b""
             after = _purged(page, texts, stub, self._roster, sealed=True)
-            if after == page or swap(self._log.live, page, after, sync=True):
+            if after == page or swap(path, page, after, sync=True):
                 return after != page
-        raise StorageError(
-            f"{self._log.live} keeps being saved by another program; the text still stands in it. Try again."
-        )
+        raise StorageError(f"{path} keeps being saved by another program; the text still stands in it. Try again.")
 
     def _agree(self, texts: list[Message], stub: Message) -> None:
         """Write the base without the text. Bases of other pages are emptied: those pages get back what they lack.

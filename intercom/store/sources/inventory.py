@@ -78,11 +78,6 @@ class Listing:
         self.all()
         return self._near
 
-    def ours(self) -> list[str]:
-        """The paths of what is ours beside ledger and page: our other pages, and copies of any of these."""
-        copies = [file.path for file in self.all() if not file.own and self.origin(file.path).ours]
-        return [*copies, *(f"INTERCOM-{machine}.md" for machine in self.pages)]
-
     def usable(self, file: File) -> bool:
         """Whether a file may be read: another's must be a regular file of at most MOST bytes, with no link out."""
         path = f"{self._config.folder}/{file.path}"
