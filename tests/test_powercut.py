@@ -187,6 +187,19 @@ def write_under_names(story: Story) -> None:
     story.look("lap")
 
 
+def redact_under_names(story: Story) -> None:
+    """A secret is destroyed where two names have pages, and people go on writing into both."""
+    secret = story.send(story.text(400))
+    story.look()
+    story.look("lap")
+    story.write(machine="lap", how="append")
+    story.redact(secret.token)
+    story.look("lap")
+    story.write(machine="lap", how="append")
+    story.look()
+    story.send(machine="lap")
+
+
 def edit_under_names(story: Story) -> None:
     """People correct texts in the pages of two names; each page learns what was done in the other."""
     story.edit(story.on_page("box")[1], machine="box")
@@ -345,6 +358,7 @@ SCENARIOS = {
     "take in": Scenario(some, take_in),
     "send below what is by hand": Scenario(some, below_by_hand),
     "write under two names": Scenario(two_names, write_under_names),
+    "redact under two names": Scenario(two_names, redact_under_names),
     "edit under two names": Scenario(two_names, edit_under_names),
     "edit and delete": Scenario(some, edit_and_delete),
     "delete what is archived": Scenario(archived, edit_and_delete),
