@@ -52,6 +52,18 @@ def test_nothing_is_lost_and_it_is_said(
     assert b".claude/local" not in status.stdout
 
 
+def test_the_archive_alone(repository: Path) -> None:
+    """Who had read what is still known, and nothing else is said."""
+    with Bus.open() as bus:
+        said = talk(bus, 2)
+        assert bodies(bus.read("roo"))[-2:] == said
+    shutil.rmtree(repository / ".claude" / "local" / "archive")
+    with Bus.open() as bus:
+        assert bodies(bus.history())[-2:] == said
+        assert bus.read("roo") == []
+        assert ["archive was deleted" in one and "come again" not in one for one in bus.notices] == [True]
+
+
 @pytest.mark.parametrize("reads", [True, False])
 def test_under_an_open_bus(repository: Path, reads: bool) -> None:
     """A server that runs meanwhile goes on with the same ledger."""

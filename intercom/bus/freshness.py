@@ -262,7 +262,8 @@ class Freshness:
             self._index.condemn()
             if count:
                 self._notices.append(
-                    f"part of the ledger in archive/ was deleted or cut off: {count} messages were written back; "
+                    "part of the ledger in archive/ was deleted or cut off: "
+                    f"{'1 message was' if count == 1 else f'{count} messages were'} written back; "
                     "`intercom redact ID` destroys a text"
                 )
 
@@ -270,7 +271,7 @@ class Freshness:
         """After somebody changed a segment: save what it lost, rebuild the index; the caller holds the writer lock."""
         self._refill()
         self._index.condemn()
-        self._indexing.rebuild(because="a segment of the ledger was changed", own=own)
+        self._indexing.rebuild(because="the index had read a segment of the ledger that was changed", own=own)
 
     def _finish(self) -> None:
         """Complete redactions that were killed. StorageError, LockTimeout."""

@@ -24,9 +24,10 @@ from intercom.system.files import make_private_folder, storage
 from intercom.system.git_index import tracked_in
 
 SAID = (
-    "the folder .claude/local was deleted or written over (git clean -fdx, a checkout): all messages are back, from "
-    "{home}; who had read what is not known, so they come again, marked. To start over, delete that folder, too"
+    "{lost} was deleted or written over (git clean -fdx, a checkout): all messages are back, from {home}{read}. "
+    "To start over, delete that folder, too"
 )
+_UNREAD = "; who had read what is not known, so they come again, marked"
 
 
 def home(config: Config) -> Path | None:
@@ -109,4 +110,8 @@ def bring_back(config: Config) -> str:
             from intercom.store.log.template import keep_out_of_git
 
             keep_out_of_git(config.folder)  # the ignore rule may have been deleted, too
-    return SAID.format(home=where) if back else ""
+    if not back:
+        return ""
+    if (config.private / "state.db").exists():
+        return SAID.format(lost="the ledger in .claude/local/archive", home=where, read="")
+    return SAID.format(lost="the folder .claude/local", home=where, read=_UNREAD)
