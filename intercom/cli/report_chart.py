@@ -18,7 +18,9 @@ from intercom.core.message import Message, epoch
 WIDTH, _LEFT, _RIGHT = 1000, 130, 12  #: units of the chart, which is scaled to the page
 _LANE, _TOP = 46, 26
 _TICKS = 8
-_MANY = 1_000  #: bars; of more, those that are close are drawn as one
+_MOST_BARS = 300  #: of more, those that are close are drawn as one
+_MANY = 1_000  #: messages; the same
+_SHORT = 60  #: characters of a text in front of "and N more"
 _HATCH = (
     '<defs><pattern id="wait" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<rect width="2" height="5" class="hatch"/></pattern></defs>'
@@ -55,7 +57,7 @@ def chart(messages: Sequence[Message], found: Figures, now: float) -> str:
     for name, place in lanes.items():
         y = _TOP + place * _LANE
         parts.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y + 32}" y2="{y + 32}" class="lane"/>')
-        parts.append(f'<text x="{_LEFT - 10}" y="{y + 36}" text-anchor="end" class="name">{_text(name, 18)}</text>')
+        parts.append(f'<text x="{_LEFT - 10}" y="{y + 36}" text-anchor="end" class="name">{_text(name, 16)}</text>')
     parts += _bars(found.waits, scale, lanes, now)
     parts += _marks(messages, scale, lanes)
     return "\n".join([*filter(None, parts), "</svg>"])
@@ -70,23 +72,27 @@ def _axis(scale: _Scale, height: int) -> list[str]:
     while when <= scale.end:
         x, label = scale.at(when), time.strftime(form, time.localtime(when))
         parts.append(f'<line x1="{x}" x2="{x}" y1="{_TOP - 6}" y2="{height - 20}" class="tick"/>')
-        parts.append(f'<text x="{x}" y="{_TOP - 11}" text-anchor="middle" class="when">{label}</text>')
+        side = "end" if x > WIDTH - 50 else "middle"
+        parts.append(f'<text x="{x}" y="{_TOP - 11}" text-anchor="{side}" class="when">{label}</text>')
         when += step
     return parts
 
 
 def _bars(waits: Sequence[Wait], scale: _Scale, lanes: dict[str, int], now: float) -> list[str]:
-    """One bar per wait; where there are many, one for those of a lane that begin and end together."""
+    """One bar per wait; where there are many, one for those of a lane that begin and end nearly together."""
     shown = [wait for wait in waits if _lane_of(wait) in lanes and wait.kind != "first act"]
-    near = 8 if len(shown) > _MANY else 0
-    seen: dict[object, tuple[Wait, int]] = {}
-    for place, wait in enumerate(shown):
-        times = epoch(wait.since), epoch(wait.until) if wait.until else now
-        ends = tuple(int(scale.at(when) / near) for when in times) if near else place
-        key = _lane_of(wait), wait.kind, ends, bool(wait.until)
-        first, count = seen.get(key, (wait, 0))
-        seen[key] = first, count + 1
-    return [_bar(wait, count, scale, lanes, now) for wait, count in seen.values()]
+    bars, near = [(wait, 1) for wait in shown], 8
+    while len(bars) > _MOST_BARS:
+        seen: dict[object, tuple[Wait, int]] = {}
+        for wait in shown:
+            times = epoch(wait.since), epoch(wait.until) if wait.until else now
+            key = _lane_of(wait), wait.kind, *(int(scale.at(when) / near) for when in times), bool(wait.until)
+            first, count = seen.get(key, (wait, 0))
+            seen[key] = first, count + 1
+        bars, near = [*seen.values()], near * 2
+        if near > WIDTH:
+            break
+    return [_bar(wait, count, scale, lanes, now) for wait, count in bars]
 
 
 def _lane_of(wait: Wait) -> str:
@@ -102,34 +108,35 @@ def _bar(wait: Wait, count: int, scale: _Scale, lanes: dict[str, int], now: floa
     top, tall = (y + 4, 10) if wait.kind == TASK else (y + 16, 7)
     kind = "task" if wait.kind == TASK else "merge" if wait.kind == MERGE else "wait"
     told = f"{wait.kind}: {wait.title} ({duration(wait.seconds(now))}{'' if wait.until else ', still open'})"
-    told = f"{_cut(told)}, and {count - 1} more" if count > 1 else told
+    told = f"{_cut(told, _SHORT)}, and {count - 1} more" if count > 1 else told
     still = "" if wait.until else " still"
     return (
-        f'<a href="#m-{escape(wait.id)}"><rect x="{begin}" y="{top}" width="{max(2.0, round(end - begin, 1))}" '
+        f'<a href="#m-{escape(wait.id)}"><rect x="{begin:g}" y="{top}" width="{max(2.0, round(end - begin, 1)):g}" '
         f'height="{tall}" rx="2" class="{kind}{still}"><title>{_text(told)}</title></rect></a>'
     )
 
 
 def _marks(messages: Sequence[Message], scale: _Scale, lanes: dict[str, int]) -> list[str]:
     """One mark per message, or for several messages of a lane that are too close."""
+    near = 6 if len(messages) > _MANY else 2
     seen: dict[tuple[str, int], tuple[Message, int]] = {}
     for message in messages:
-        key = message.sender, int(scale.at(epoch(message.at)) / 2)
+        key = message.sender, int(scale.at(epoch(message.at)) / near)
         first, count = seen.get(key, (message, 0))
         seen[key] = first if count else message, count + 1
     parts = []
     for (name, _), (message, count) in seen.items():
-        told = f"{message.type} to {message.to}" + (f", and {count - 1} more" if count > 1 else "")
+        told = f"{message.type} to {_cut(message.to, _SHORT)}" + (f", and {count - 1} more" if count > 1 else "")
         parts.append(
-            f'<a href="#m-{escape(message.id)}"><circle cx="{scale.at(epoch(message.at))}" '
-            f'cy="{_TOP + lanes[name] * _LANE + 32}" r="{3 if count == 1 else 4}" class="t-{_kind(message)}">'
+            f'<a href="#m-{escape(message.id)}"><circle cx="{scale.at(epoch(message.at)):g}" '
+            f'cy="{_TOP + lanes[name] * _LANE + 32}" r="{3 if count == 1 else 4}"{_kind(message)}>'
             f"<title>{_text(told)}</title></circle></a>"
         )
     return parts
 
 
 def _kind(message: Message) -> str:
-    return message.type if message.type in ("task", "question", "answer", "done") else "other"
+    return f' class="t-{message.type}"' if message.type in ("task", "question", "answer", "done") else ""
 
 
 def _text(text: str, most: int = 200) -> str:

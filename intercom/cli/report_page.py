@@ -18,10 +18,15 @@ from intercom.cli.report_style import SCRIPT, STYLE
 from intercom.core.contract import readable
 from intercom.core.escaping import framed, value
 from intercom.core.message import SYSTEM, USER, Message, epoch, local_stamp
+from intercom.core.patterns import lazy
 
 NONE = "·"
 _MOST_OPEN = 200  #: open items in the page, those for a person and the oldest first
 _MOST_PAIRS = 12  #: rows in the table of who talks to whom
+_LONG = 500  #: messages; of more, a browser lays out those that come into view,
+_TOGETHER = 50  #: so many at once
+_ENTITY = lazy(r"&(?=[A-Za-z#])")  #: what a browser would read as a character's name
+_BREAK = "\n"  #: the first one in a <pre> is not part of its text
 
 
 def page(
@@ -125,24 +130,36 @@ def _pairs(found: Figures) -> str:
 
 
 def _conversation(messages: Sequence[Message], edited: Collection[str]) -> Iterable[str]:
-    yield '<section id="conversation"><h2>Conversation</h2>'
+    long = ' class="long"' if len(messages) > _LONG else ""
+    yield f'<section id="conversation"{long}><h2>Conversation</h2>'
     yield '<p><input id="search" type="search" placeholder="Search" aria-label="Search the conversation"> '
     yield '<span id="found" role="status"></span></p>'
+    before, count = "", 0
     for message in messages:
-        yield _message(message, edited=message.id in edited)
-    yield "</section>"
+        day, _, clock = local_stamp(epoch(message.at)).partition(" ")
+        if day != before or count == _TOGETHER:
+            yield f"{'</div>' if before else ''}<div>{f'<h3>{day}</h3>' if day != before else ''}"
+            before, count = day, 0
+        count += 1
+        yield _message(message, clock, edited=message.id in edited)
+    yield f"{'</div>' if before else ''}</section>"
 
 
-def _message(message: Message, *, edited: bool) -> str:
+def _message(message: Message, clock: str, *, edited: bool) -> str:
+    """Its head and its text. Short, because a report may have very many: the script makes the head a link."""
     notes = [message.doubt] if message.doubt else []
-    notes += ["repair"] * (message.sender == SYSTEM) + ["edited"] * edited
-    notes += ["urgent"] * message.urgent + [f"re {message.reply_to}"] * bool(message.reply_to)
-    notes += [f"thread {message.thread}"] * bool(message.thread)
-    told = "".join(f" <span>{_text(note)}</span>" for note in notes)
-    kind = "repair" if message.sender == SYSTEM else "hand" if not message.proven else "tool"
-    body = escape("\n".join(framed(readable(message.body) if message.type == "task" else message.body, "")))
+    notes += ["repair"] * (message.sender == SYSTEM) + ["edited"] * edited + ["urgent"] * message.urgent
+    told = "".join(f" <u>{_text(note)}</u>" for note in notes)
+    told += f", re {_text(message.reply_to)}" if message.reply_to else ""
+    told += f", thread {_text(message.thread)}" if message.thread else ""
+    kind = " class=repair" if message.sender == SYSTEM else " class=hand" if not message.proven else ""
+    body = "\n".join(framed(readable(message.body) if message.type == "task" else message.body, ""))
+    body = _ENTITY.sub("&amp;", body).replace("<", "&lt;")  # all that a text needs; quotes and > are frequent
     return (
-        f'<article id="m-{_text(message.id)}" class="{kind}"><h3><a href="#m-{_text(message.id)}">'
-        f"{local_stamp(epoch(message.at))}</a> <b>{_text(message.sender)}</b> → {_text(message.to)} "
-        f"<i>{_text(message.type)}</i>{told}</h3><pre>{body}</pre></article>"
+        f"<p id={_id(message)}{kind}>{clock} <b>{_text(message.sender)}</b> → {_text(message.to)} "
+        f"<i>{_text(message.type)}</i>{told}<pre>{_BREAK if body.startswith(_BREAK) else ''}{body}</pre>"
     )
+
+
+def _id(message: Message) -> str:
+    return f"m-{message.id}" if message.id.isalnum() else f'"m-{_text(message.id)}"'

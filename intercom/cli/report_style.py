@@ -22,50 +22,79 @@ white-space:nowrap}td{font-variant-numeric:tabular-nums}
 .chart .lane,.chart .tick{stroke:var(--line)}.chart .tick{stroke-dasharray:2 3}.chart .hatch{fill:var(--wait)}
 rect.task{fill:var(--task)}rect.merge{fill:var(--merge)}rect.wait{fill:url(#wait);stroke:var(--wait);stroke-width:.7}
 rect.still{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 2}
-circle.t-task{fill:var(--task)}circle.t-question{fill:var(--question)}circle.t-answer{fill:var(--answer)}
-circle.t-done{fill:var(--done)}circle.t-other{fill:var(--other)}
+circle{fill:var(--other)}circle.t-task{fill:var(--task)}circle.t-question{fill:var(--question)}circle.t-answer{fill:var(--answer)}
+circle.t-done{fill:var(--done)}
 .key{display:inline-block;width:18px;height:9px;border-radius:2px;margin:0 4px 0 10px}.key.task{background:var(--task)}
 .key.wait{background:repeating-linear-gradient(45deg,var(--wait) 0 2px,transparent 2px 4px);
 border:1px solid var(--wait)}
 .key.merge{background:var(--merge)}
-article{border-left:3px solid var(--line);background:var(--card);margin:8px 0;padding:6px 12px;
-border-radius:0 6px 6px 0;
-content-visibility:auto;contain-intrinsic-size:auto 80px}
-article.hand{border-color:var(--wait)}article.repair{border-color:var(--merge);background:var(--warn)}
-article:target{outline:2px solid var(--task)}
-article h3{font-size:.85rem;font-weight:400;color:var(--soft);margin:0;overflow-wrap:anywhere}
-article h3 b{color:var(--ink)}
-article h3 span{border:1px solid var(--line);border-radius:8px;padding:0 6px;margin-left:4px}
-pre{margin:4px 0 0;font:13px/1.45 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
+.long div{content-visibility:auto;contain-intrinsic-size:auto 3500px}
+h3{font-size:1rem;margin:20px 0 8px}
+p[id],pre{border-left:3px solid var(--line);background:var(--card);padding:0 12px;margin:0;overflow-wrap:anywhere}
+p[id]{padding-top:6px;margin-top:8px;border-radius:0 6px 0 0;font-size:.85rem;color:var(--soft)}
+pre{padding:4px 12px 6px;border-radius:0 0 6px;font:13px/1.45 ui-monospace,monospace;white-space:pre-wrap}
+p.hand,.hand+pre{border-color:var(--wait)}p.repair,.repair+pre{border-color:var(--merge);background:var(--warn)}
+p:target,:target+pre{border-color:var(--task);
+background:color-mix(in srgb,var(--task) 12%,var(--card))}
+p[id] b{color:var(--ink)}
+p[id] u{border:1px solid var(--line);border-radius:8px;padding:0 6px;margin-left:4px;text-decoration:none}
 input{font:inherit;padding:6px 10px;width:min(100%,420px);border:1px solid var(--line);border-radius:6px;
 background:var(--card);color:inherit}
 [hidden]{display:none}
 @media print{body{max-width:none}input,#found{display:none}.wide{overflow:visible}
-article{content-visibility:visible;break-inside:avoid}h2{break-after:avoid}}
+th,td{white-space:normal;overflow-wrap:anywhere}
+.long div{content-visibility:visible}h2,h3,p[id]{break-after:avoid}}
 """
 
 SCRIPT = """
 (() => {
+  const whole = document.getElementById("conversation");
   const box = document.getElementById("search"), told = document.getElementById("found");
-  const all = [...document.querySelectorAll("#conversation article")];
-  const texts = all.map(one => one.textContent.toLowerCase());
-  let timer = 0;
+  const show = (one, fits) => { one.hidden = one.nextElementSibling.hidden = !fits; };
+  let all, timer = 0;
+  const read = () => {
+    let day = "";
+    return [...whole.querySelectorAll("div")].map(part => {
+      day = part.querySelector("h3")?.textContent ?? day;
+      return [part, [...part.querySelectorAll("p")].map(head =>
+        [head, `${day} ${head.textContent}\\n${head.nextElementSibling.textContent}`.toLowerCase()])];
+    });
+  };
   box.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       const words = box.value.toLowerCase().split(/\\s+/).filter(Boolean);
-      let count = 0;
-      all.forEach((one, n) => {
-        const fits = words.every(word => texts[n].includes(word));
-        one.hidden = !fits;
-        count += fits;
-      });
-      told.textContent = words.length ? count + " of " + all.length : "";
+      let count = 0, of = 0;
+      for (const [part, heads] of all ??= read()) {
+        let here = 0;
+        for (const [head, text] of heads) {
+          const fits = words.every(word => text.includes(word));
+          show(head, fits);
+          here += fits;
+        }
+        part.hidden = !here;
+        part.style.containIntrinsicBlockSize = words.length ? 70 * here + "px" : "";
+        count += here;
+        of += heads.length;
+      }
+      told.textContent = words.length ? count + " of " + of : "";
     }, 120);
   });
   addEventListener("hashchange", () => {
     const one = document.getElementById(location.hash.slice(1));
-    if (one) one.hidden = false;
+    if (!one?.matches("#conversation p")) return;
+    one.parentNode.hidden = false;
+    show(one, true);
+    one.scrollIntoView();
+  });
+  whole.addEventListener("pointerover", event => {  // the time becomes a link to its message, when there is a use
+    const head = event.target.closest("p[id]");
+    if (!head || head.querySelector("a")) return;
+    const time = head.firstChild, link = document.createElement("a");
+    time.splitText(8);
+    link.href = "#" + head.id;
+    time.replaceWith(link);
+    link.append(time);
   });
 })();
 """
