@@ -27,6 +27,7 @@ from intercom.fleet.crew import Crew
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SIZE = (132, 38)
+DRAWN = ("needs you", "The parser is done", "git push origin")  #: words of each panel, all of which are filled later
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # they would be fetched
 _MINUTES = (0, 1, 2, 9, 21, 22, 40, 48, 55, 61, 70, 74)  # when each was said
 
@@ -71,10 +72,15 @@ async def screen(root: Path) -> str:
     from intercom.cli.tui.app import Ui
 
     setattr(constants, "COLOR_SYSTEM", "truecolor")  # noqa: B010  # whatever the terminal is that this is made in
-    app = Ui(load(root))
+    app, end = Ui(load(root)), time.monotonic() + 60
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause(1.0)
-        return FONTS.sub("", app.export_screenshot(title="intercom ui"))
+        while time.monotonic() < end:
+            picture = app.export_screenshot(title="intercom ui").replace("&#160;", " ")
+            if all(words in picture for words in DRAWN):
+                await pilot.pause(0.5)
+                return FONTS.sub("", app.export_screenshot(title="intercom ui"))
+            await pilot.pause(0.1)
+    raise AssertionError("the screen does not show the day; its picture stays as it is")
 
 
 def report(root: Path, target: Path) -> None:
