@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,7 +14,10 @@ import pytest
 
 from intercom import Bus
 from intercom.fleet.clients.habits import habits
+from intercom.server import threads
+from intercom.server.framing import Lines
 from intercom.server.toolbox import BY_NAME, TOOLS
+from intercom.server.transport import Writer
 from intercom.system import resources
 from tests.people_kit import until
 from tests.server_client import HERE, INITIALIZE, BareClient
@@ -209,6 +213,28 @@ def test_who_is_killed_after_the_answer_gets_it_again(project: Path) -> None:
         with BareClient(project) as again:
             again.call("intercomm_register", name="roo")
             assert read(again) == [("was it read?", True)]
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_reader_that_left_is_noticed_without_a_write(stays: bool) -> None:
+    """Also by the threads that serve where no event loop can watch a pipe."""
+
+    async def heard() -> bool:
+        mine, theirs = os.pipe()
+        writer = Writer(Lines())
+        sink = threads.Sink(os.fdopen(theirs, "wb", 0), writer)
+        sink.write(b"an answer\n")
+        assert os.read(mine, 100) == b"an answer\n"
+        if not stays:
+            os.close(mine)
+        try:
+            return await writer.heard()
+        finally:
+            sink.close()
+            if stays:
+                os.close(mine)
+
+    assert asyncio.run(heard()) is stays
 
 
 def test_a_worker_that_ends_leaves_the_answer_to_its_heir(project: Path) -> None:

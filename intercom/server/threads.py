@@ -65,7 +65,7 @@ class Sink(asyncio.WriteTransport):
     """Writes to `file`, unbuffered, what `protocol` gives it."""
 
     def __init__(self, file: BinaryIO, protocol: asyncio.BaseProtocol) -> None:
-        super().__init__()
+        super().__init__({"pipe": file})  # as asyncio's own
         self._file, self._protocol = file, protocol
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()

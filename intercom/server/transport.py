@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from intercom.server.framing import Lines
 from intercom.server.streams import watched
+from intercom.system import host
 
 _LAST = 2.0  # seconds allowed for writing what is still buffered at the end
 _BOTH = 0.05  # seconds within which a dead client's two pipes are seen closed
@@ -68,8 +69,13 @@ class Writer(asyncio.BaseProtocol):
     async def heard(self) -> bool:
         """Whether everything was written, and there still is a reader."""
         await asyncio.sleep(_BOTH)
-        there = self._transport is not None and not self._transport.is_closing()
-        return there and self._transport.get_write_buffer_size() == 0  # type: ignore[union-attr]
+        to = self._transport
+        if to is None or to.is_closing() or to.get_write_buffer_size():
+            return False
+        try:
+            return not host.reader_left(to.get_extra_info("pipe").fileno())
+        except (OSError, ValueError):  # closed meanwhile
+            return False
 
     async def flush(self) -> None:
         """Close, and wait (at most _LAST seconds) until everything buffered went out."""

@@ -61,6 +61,7 @@ __all__ = [
     "pread",
     "process",
     "pwrite",
+    "reader_left",
     "remove",
     "rename",
     "resemble",

@@ -1,4 +1,4 @@
-"""Owns the end of a terminal, and of a program in it, on POSIX systems."""
+"""Owns the end of a terminal, of a program in it, and of whoever reads a pipe, on POSIX systems."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ assert sys.platform != "win32"
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+
+
+def reader_left(fd: int) -> bool:
+    """Whether nobody reads any more what is written to this pipe or socket; False for a file. OSError."""
+    import select
+
+    poll = select.poll()
+    poll.register(fd, 0)
+    return any(told & (select.POLLERR | select.POLLHUP) for _, told in poll.poll(0))  # either is told unasked
 
 
 def on_end(loop: asyncio.AbstractEventLoop, terminal: int, end: Callable[[int], None]) -> None:

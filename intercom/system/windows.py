@@ -42,6 +42,8 @@ GRANTS_ACCESS = "icacls, attrib -r"  #: the programs that make a file one's own 
 LOCK_FILES_STAY = False  #: here, `filelock` removes its file when it releases the lock
 LOOP_WATCHES_PIPES = False  #: here, an event loop cannot wait on an anonymous pipe
 
+_PIPE_HERE = 24  # FilePipeLocalInformation
+_LEFT = {1, 4}  # FILE_PIPE_DISCONNECTED_STATE, FILE_PIPE_CLOSING_STATE
 PATIENCE = 1.0  #: seconds for which a file in use is retried
 _HELD = {win32.ACCESS_DENIED, win32.SHARING_VIOLATION, win32.LOCK_VIOLATION}
 _PIECE = 64 * 1024 * 1024  #: bytes per read
@@ -357,6 +359,18 @@ def spare(fd: int) -> int:
     found = os.dup(fd)
     msvcrt.setmode(found, os.O_BINARY)
     return found
+
+
+def reader_left(fd: int) -> bool:
+    """Whether nobody reads any more what is written to this pipe; False for a file.
+
+    A write of no bytes would tell as well, but readers take that for the end.
+    """
+    told, done = (ctypes.c_uint32 * 10)(), (ctypes.c_size_t * 2)()  # FILE_PIPE_LOCAL_INFORMATION, IO_STATUS_BLOCK
+    query = ctypes.WinDLL("ntdll").NtQueryInformationFile
+    query.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_uint32, ctypes.c_int]
+    failed = query(msvcrt.get_osfhandle(fd), byref(done), byref(told), ctypes.sizeof(told), _PIPE_HERE)
+    return not failed and told[8] in _LEFT
 
 
 def widen_pipe(pipe: IO[bytes], size: int) -> None:
