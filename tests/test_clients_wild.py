@@ -74,3 +74,37 @@ def test_another_program_of_our_name(
     assert "intercomm" in json.loads((project / ".mcp.json").read_text())["mcpServers"]
     assert "hooks" in json.loads((project / ".claude/settings.local.json").read_text())
     assert files(home) == before
+
+
+#: By client: a file in the project (or, with ~, in the home) where somebody else's is in our place, and what is said.
+TAKEN = {
+    "gemini": (
+        ".gemini/settings.json",
+        '{"mcpServers": {"intercomm": {"command": "npx", "args": ["@a/x"]}}}',
+        "entry",
+    ),
+    "opencode": ("opencode.json", '{"mcp": {"intercomm": {"type": "local", "command": ["npx", "@a/x"]}}}', "entry"),
+    "cursor": (".cursor/mcp.json", '{"mcpServers": {"intercomm": "x"}}', "entry"),
+    "codex": (".codex/config.toml", '[mcp_servers.intercomm]\ncommand = "npx"\n', "entry"),
+    "continue": ("~/.continue/config.yaml", "mcpServers:\n  - name: intercomm\n    command: npx\n", "entry"),
+    "cline": ("~/.cline/hooks/PostToolUse", "#!/bin/sh\necho mine\n", "what is in it"),
+    "roo": (".roo/rules/intercom.md", "mine\n", "what is in it"),
+}
+
+
+@pytest.mark.parametrize("client", TAKEN)
+def test_what_else_stands_in_our_place_is_told(
+    project: Path, home: Path, capsys: pytest.CaptureFixture[str], client: str
+) -> None:
+    """It stays, and is not passed off as ours, neither at first nor later."""
+    name, content, said = TAKEN[client]
+    folder = home if name.startswith("~/") else project
+    path = folder / name.removeprefix("~/")
+    lay(path.parent, {path.name: content})
+    for _ in range(2):
+        told = run(capsys, "init", "--client", client).splitlines()
+        (line,) = [line for line in told if "is not ours, and stays" in line]
+        assert path.name in line
+        assert said in line
+    run(capsys, "uninstall")
+    assert path.read_text() == content

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, without
-from intercom.fleet.clients.part import Own, Part
+from intercom.fleet.clients.part import Own, Part, other
 from intercom.fleet.clients.record import Record, Recorded, sum_of
 from intercom.system.files import make_folder, replace
 
@@ -27,7 +27,7 @@ class Change(NamedTuple):
     what: str  #: ADDED, THERE, REMOVED or ALONE
     before: str | None = None  #: its present text; None: there is no file
     after: str | None = None
-    why: str = ""  #: why it, or some part of it, is left alone
+    why: str = ""  #: why it, or some part of it, is left alone; what else stands in our place
     kept: Recorded | None = None  #: what to remember afterwards
     mode: int = 0o644  #: mode of a new file
 
@@ -45,8 +45,10 @@ def adding(
         edited = Edited((before if base is None else base) or "")
         if known is not None:
             edited = Edited(_rid(edited.text, (one for one in former if one not in parts)))
+        others = []
         for part in parts:
             if part.there(edited.text):
+                others += filter(None, [other(part, edited.text)])
                 continue
             try:
                 edited = part.put(edited)
@@ -56,7 +58,7 @@ def adding(
     except (CannotEdit, OSError, UnicodeDecodeError) as error:
         return Change(path, ALONE, why=_why(error))
     if edited.text == (before or ""):
-        return Change(real, THERE, before, before, kept=known)
+        return Change(real, THERE, before, before, why="; ".join(others), kept=known)
     if before is not None and _kept_so(real):
         return Change(path, ALONE, why=_READ_ONLY)
     created = before is None if known is None else known.created
@@ -70,7 +72,7 @@ def adding(
         user,
     )
     mode = max((part.mode for part in parts if isinstance(part, Own)), default=0o644)
-    return Change(real, ADDED, before, edited.text, kept=kept, mode=mode)
+    return Change(real, ADDED, before, edited.text, "; ".join(others), kept, mode)
 
 
 def taking(root: Path, path: Path, parts: Iterable[Part], record: Record) -> Change | None:

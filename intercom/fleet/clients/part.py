@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from intercom.core import document
 from intercom.fleet.clients.edit import block, jsonc, listed, tables
 from intercom.fleet.clients.edit.splice import CannotEdit, Edited, newline_of
+from intercom.fleet.programs.program import SERVER
 
 
 class Part(Protocol):
@@ -41,6 +42,9 @@ class Entry(Part, Protocol):
     def found(self, text: str) -> Any:
         """The value in its place; None if there is none. CannotEdit."""
 
+    def ours(self) -> Any:
+        """The value that we put there."""
+
 
 class Member(NamedTuple):
     """A value in a JSON file, under these keys."""
@@ -53,6 +57,10 @@ class Member(NamedTuple):
     def found(self, text: str) -> Any:
         """The value."""
         return jsonc.find(text, self.keys)
+
+    def ours(self) -> Any:
+        """Ours."""
+        return self.value
 
     def there(self, text: str) -> bool:
         """Whether there is a value."""
@@ -167,7 +175,7 @@ class Toml(NamedTuple):
 
     def whole(self, text: str) -> bool:
         """With the same values."""
-        return bool(self.found(text) == self._value())
+        return bool(self.found(text) == self.ours())
 
     def put(self, edited: Edited) -> Edited:
         """Insert it; everything else in the file must keep its meaning."""
@@ -179,14 +187,15 @@ class Toml(NamedTuple):
     def cut(self, text: str) -> str:
         """Remove it."""
         found = self.found(text)
-        if not block.has(text) and not _calls_us(found, self._value()):
+        if not block.has(text) and not _calls_us(found, self.ours()):
             return text
         for out in (block.cut(text), tables.cut(text, self.keys)):
             if self._rest(out) == self._rest(text) and not self.there(out):
                 return out
         raise CannotEdit(f"[{'.'.join(self.keys)}] cannot be told from the rest")
 
-    def _value(self) -> Any:
+    def ours(self) -> Any:
+        """Our table."""
         return self.found(self.body)
 
     def _rest(self, text: str) -> dict[str, Any]:
@@ -223,6 +232,10 @@ class Listed(NamedTuple):
     def found(self, text: str) -> Any:
         """The item with that name."""
         return next(filter(self._ours, _items(_yaml(text).get(self.key))), None)
+
+    def ours(self) -> Any:
+        """Our item."""
+        return self.entry
 
     def _ours(self, item: Any) -> bool:
         return isinstance(item, dict) and item.get("name") == self.entry["name"]
@@ -338,3 +351,12 @@ class Lines(NamedTuple):
     def cut(self, text: str) -> str:
         """Remove them."""
         return text.replace(self.lines.replace("\n", newline_of(text)), "", 1)
+
+
+def other(part: Part, text: str) -> str:
+    """What else stands in the place of a part that is there, so that it has no effect; "" if it is ours. CannotEdit."""
+    if isinstance(part, Own):
+        return "" if part.whole(text) else "what is in it is not ours, and stays"
+    if isinstance(part, Entry) and isinstance(part.ours(), dict) and not _calls_us(part.found(text), part.ours()):
+        return f"its entry called {SERVER} is not ours, and stays"
+    return ""
