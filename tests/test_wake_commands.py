@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from intercom.cli import main
 from intercom.core import config, consent
 from intercom.fleet import commands, sessions
 from intercom.fleet.crew import Crew
-from intercom.fleet.wake import tell
+from intercom.fleet.wake import tell, wake
 from intercom.system import proc
 from tests.conftest import SOURCE
 from tests.processes import until
@@ -121,6 +122,38 @@ def test_a_line_that_was_lost_keeps_no_other_back(crew: Crew, monkeypatch: pytes
         again = commands.prompt(crew, row, "x")
         assert again not in (None, lost)
         assert crew.sessions.queued(row) == again
+
+
+def test_a_lost_line_delays_one_turn_and_no_other(crew: Crew) -> None:
+    """A later line was seen, so the earlier one will not come: the next is put there at once."""
+    with crew:
+        crew.bus.register("worker", "ana", pid=os.getpid())
+        row = crew.sessions.record("ana", state="idle", session_id="t-1", pid=os.getpid(), program="codex")
+        for nonce in ("lost", "seen"):
+            crew.sessions.expect_nonce(nonce, "ana", "command")
+            time.sleep(0.002)  # times have milliseconds
+        assert crew.sessions.queued(row) == "seen"
+        crew.sessions.saw_nonce("seen")
+        assert crew.sessions.queued(row) is None
+        crew.sessions.expect_nonce("next", "ana", "command")
+        assert crew.sessions.queued(row) == "next"
+
+
+def test_a_worker_that_begins_by_itself_is_given_no_line(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was started with a prompt: a second line at that moment is lost. Without a turn of its own it gets one."""
+    with crew:
+        crew.bus.register("worker", "ana", pid=os.getpid())
+        ran: list[list[str]] = []
+        monkeypatch.setattr(proc, "run", lambda words, **_: ran.append(list(words)))
+        row = crew.sessions.record("ana", state="ready", session_id="t-1", pid=os.getpid(), program="codex")
+        crew.sessions.put(row._replace(spawned_by="user"))
+        id_ = crew.bus.send("ana", "one", sender="roo").id
+        commands.usher(crew, "ana")
+        assert wake(crew, "ana", id_, timeout=0.5).woke is False
+        assert ran == []
+        monkeypatch.setattr(commands, "QUEUED", 0.0)
+        commands.usher(crew, "ana")
+        assert len(ran) == 1
 
 
 @pytest.mark.parametrize("able", [{}, {"elicitation": {"form": {}, "url": {}}, "x": 1}])

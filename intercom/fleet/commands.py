@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from intercom.core.errors import IntercomError, UsageError
-from intercom.core.message import new_id
+from intercom.core.message import age, new_id
 from intercom.fleet import kept
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs import known
-from intercom.fleet.sessions import SessionRow
+from intercom.fleet.sessions import QUEUED, SessionRow
 from intercom.system import host, proc
 from intercom.system.files import append
 
@@ -77,12 +77,18 @@ def prompt(crew: Crew, row: SessionRow, said: str) -> str | None:
     return nonce
 
 
+def begins_itself(row: SessionRow) -> bool:
+    """Whether a worker is about to begin the turn that its start asked for: a line put there now may be lost."""
+    own = row.state == "ready" and row.spawned_by is not None and known.program(row.program).needs_prompt
+    return own and age(row.since) < QUEUED
+
+
 def usher(crew: Crew, name: str) -> None:
     """Tell an idle session of its unread messages, if its program has a command for that and nothing else does."""
     row = crew.sessions.get(name)
     if row is None or not row.running or row.state not in ("ready", "idle") or crew.sessions.waiter(name):
         return
-    if crew.bus.unread(name):
+    if crew.bus.unread(name) and not begins_itself(row):
         prompt(crew, row, LINE)
 
 

@@ -209,12 +209,14 @@ class Sessions:
     def queued(self, row: SessionRow) -> str | None:
         """The nonce of a wake that a command has queued for this session, and that no hook has seen yet.
 
-        A queued prompt begins the next turn. If the turn before it is over and none has begun since, the wake, or
-        the hook that should have seen it, was lost.
+        A queued prompt begins the next turn, and they come in order. If the turn before it is over and none has begun
+        since, or a later one was seen, the wake, or the hook that should have seen it, was lost.
         """
         over = row.state in ("ready", "idle") and age(row.since) > QUEUED
-        sql = "SELECT nonce FROM nonces WHERE name = ? AND rung = 'command' AND seen IS NULL AND expected >= ?"
-        found = self._one(f"{sql} ORDER BY expected DESC", row.name, row.since if over else "")
+        of_its = "FROM nonces WHERE name = ? AND rung = 'command' AND seen IS"
+        later = f"coalesce((SELECT max(expected) {of_its} NOT NULL), '')"
+        sql = f"SELECT nonce {of_its} NULL AND expected >= ? AND expected > {later} ORDER BY expected DESC"
+        found = self._one(sql, row.name, row.since if over else "", row.name)
         return found[0] if found else None
 
     def forget_nonce(self, nonce: str) -> None:

@@ -118,6 +118,9 @@ def _at_prompt(climb: _Climb, row: SessionRow) -> Woken | None:
     waits = climb.crew.sessions.waiter(climb.name) is not None
     if waits and (how := _await(climb, _WAITER)):
         return climb.done(how)
+    if commands.begins_itself(row):
+        _pause(climb, 0.2)
+        return None
     if not waits and not _given(climb):
         if nonce := commands.prompt(climb.crew, row, commands.LINE):
             return _confirmed(climb, nonce, "its program")
