@@ -57,7 +57,7 @@ def test_an_idle_session_begins_a_turn_with_what_came(place: Place) -> None:
         ask(f"/session/{session}/message", parts=[{"type": "text", "text": text}])
         for number, words in enumerate(("first-words-for-idle", "second-words-for-idle"), 1):
             place.intercom("send", "--from", "user", "ana", words)
-            assert until(lambda words=words: place.heard(words)) < patience(10)  # type: ignore[misc]
+            assert until(lambda words=words: place.heard(words)) < patience(5)  # type: ignore[misc]
             until(lambda number=number: place.intercom("receipts", "--from", "user").count("shown") == number)  # type: ignore[misc]
         last = place.heard("second-words-for-idle")[-1]
         for words in ("first-words-for-idle", "second-words-for-idle"):
