@@ -213,11 +213,9 @@ class Sessions:
         since, or a later one was seen, the wake, or the hook that should have seen it, was lost.
         """
         over = row.state in ("ready", "idle") and age(row.since) > QUEUED
-        of_its = "FROM nonces WHERE name = ? AND rung = 'command' AND seen IS"
-        later = f"coalesce((SELECT max(expected) {of_its} NOT NULL), '')"
-        sql = f"SELECT nonce {of_its} NULL AND expected >= ? AND expected > {later} ORDER BY expected DESC"
-        found = self._one(sql, row.name, row.since if over else "", row.name)
-        return found[0] if found else None
+        sql = "SELECT nonce, seen FROM nonces WHERE name = ? AND rung = 'command' AND expected >= ?"
+        found = self._one(f"{sql} ORDER BY expected DESC", row.name, row.since if over else "")
+        return found[0] if found and found[1] is None else None
 
     def forget_nonce(self, nonce: str) -> None:
         """Forget a nonce whose text was never put before anybody."""

@@ -45,7 +45,7 @@ def adding(
         edited = Edited((before if base is None else base) or "")
         if known is not None:
             edited = Edited(_rid(edited.text, (one for one in former if one not in parts)))
-        others = []
+        others: list[str] = []
         for part in parts:
             if part.there(edited.text):
                 others += filter(None, [other(part, edited.text)])
