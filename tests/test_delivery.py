@@ -47,7 +47,7 @@ def bodies(messages: list[Message]) -> list[str]:
 
 def drop_index(bus: Bus) -> None:
     """Delete the index, as anybody may at any moment."""
-    for path in bus.config.private.glob("index.*"):
+    for path in bus.config.private.glob("index*"):
         path.unlink()
 
 

@@ -283,3 +283,18 @@ def test_what_is_written_on_another_names_page_is_in_the_ledger_before_it_is_rea
         page.unlink()
         assert "by hand" in bodies(bus.history())
     assert "by hand" in _bodies(project, "two")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in a Windows folder")
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None)])
+def test_what_is_no_file_where_another_names_page_was_is_named_and_stops_nobody(project: Path, make: object) -> None:
+    """Under this name everything goes on; the page is asked for when its own name is used."""
+    for machine in ("two", "one"):
+        _send(project, machine, machine)
+    page = config.load(project, machine="two").log
+    page.unlink()
+    assert callable(make)
+    make(page)
+    with Bus.open(project, machine="one") as bus:
+        assert bodies(bus.read("roo")) == ["two", "one"]
+        assert ["INTERCOM-two.md is not read" in one for one in bus.notices] == [True]

@@ -20,6 +20,7 @@ from intercom.core.pace import Pace
 from intercom.store.index import Index, IndexLost
 from intercom.store.log.checkpoint import Grown, quick
 from intercom.store.log.log import Log
+from intercom.store.sources.inventory import File
 from intercom.store.sources.tail import Rewritten
 from intercom.store.state.db import State
 from intercom.store.state.known import roster
@@ -120,6 +121,8 @@ class Freshness:
         """
         found = False
         for machine in self._indexing.listing.pages:
+            if not self._indexing.usable(File(f"INTERCOM-{machine}.md")):
+                continue
             if machine not in self._others:
                 config = self._config.under(machine)
                 parts = self._index, self._state, self._notices, self._pace, self._indexing

@@ -143,7 +143,7 @@ class Indexing:
             if touched and file.own and not sweep and known is not None and not known.startswith(UPTO):
                 continue  # a closed segment that was read completely
             mark = self._mark(file)
-            if mark and known != mark and not beyond(known, mark) and self._usable(file):
+            if mark and known != mark and not beyond(known, mark) and self.usable(file):
                 changed.append(file)
         if sweep:
             self._swept = time.monotonic()
@@ -157,7 +157,8 @@ class Indexing:
             if not read <= {file.path for file in self.listing.all() if file.own}:
                 raise Rewritten
 
-    def _usable(self, file: File) -> bool:
+    def usable(self, file: File) -> bool:
+        """Whether a file may be read; says so where it may not."""
         why = f"it is not a file, a symbolic link out of {self._config.root}, or larger than {MOST >> 20} MiB"
         text = f"{file.path} is not read: {why}"
         usable = self.listing.usable(file)
@@ -282,7 +283,7 @@ class Indexing:
 
         archive = fingerprint(self._config.archive)
         self.listing.forget()
-        files = [file for file in self.listing.all() if file.own or (not alone and self._usable(file))]
+        files = [file for file in self.listing.all() if file.own or (not alone and self.usable(file))]
         origin = self.listing.origin
         parts = [
             Part(self._config.folder / file.path, file, self._mark(file), self._end(file), origin(file.path))
