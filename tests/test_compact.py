@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from unittest import mock
@@ -285,3 +287,20 @@ def test_a_killed_compaction_of_a_page_that_somebody_edits(project: Path, monkey
         assert bus.config.log.read_text(encoding="utf-8").startswith("# Mine\n\n")
         assert bus.read("roo") == []
         assert bus.notices == []
+
+
+def test_what_repairs_is_not_imported_to_compact(tmp_path: Path) -> None:
+    """A command that sends, and compacts, imports while it has the lock: everybody waits for that."""
+    (tmp_path / ".claude").mkdir()
+    settings = 'agents = ["master", "roo"]\n[compact]\nmessages = 2\nkeep = 1\n'
+    (tmp_path / ".claude" / "intercom.toml").write_text(settings, encoding="utf-8")
+    code = (
+        "import sys; from intercom import Bus\n"
+        f"with Bus.open({str(tmp_path)!r}) as bus:\n"
+        "    for n in range(3): bus.send('roo', f'm{n}', sender='master')\n"
+        "print(*(name for name in sys.modules if name.startswith(('intercom.repair.', 'intercom.bus.purge'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not done.stdout.split()
+    with Bus.open(tmp_path) as bus:
+        assert len(live(bus)) == 1

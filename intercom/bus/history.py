@@ -1,6 +1,7 @@
 """Owns deliberate changes to history: compacting, deleting, restoring, redacting.
 
-All of it under the writer lock, after page and ledger were made to agree.
+All of it under the writer lock, after page and ledger were made to agree. A send that compacts imports this while it
+has the lock and others wait, so what only the rarer ones need is imported by them.
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ import sqlite3
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from intercom.bus.freshness import Freshness
-from intercom.bus.purge import Purge, Redaction
 from intercom.core.config import Config
 from intercom.core.errors import IntercomError, NotFound, Refused, StorageError
 from intercom.core.message import Message
 from intercom.format import MESSAGE, digest, parse
 from intercom.format.record import REDACTED, REMOVED, RETURNED, as_is, control
 from intercom.format.roster import Roster
-from intercom.repair.sides import entry_of
 from intercom.store.index import Index, IndexLost, query
 from intercom.store.log.checkpoint import quick
 from intercom.store.log.compact import Compaction, compact
@@ -28,6 +27,9 @@ from intercom.store.log.replace import check_names, swap
 from intercom.store.log.unfinished import Read, without
 from intercom.store.sources.inventory import Listing
 from intercom.system.files import joined, read_from, storage
+
+if TYPE_CHECKING:
+    from intercom.bus.purge import Redaction
 
 _TRIES = 20
 _COMPACT_TRIES = 4  #: few, because other writers wait meanwhile
@@ -99,6 +101,7 @@ class History:
     @guarded
     def restore(self, ident: str | None, since: str | None) -> list[Message]:
         """Bring back missing messages: one by id, or all since a time. NotFound, StorageError."""
+        from intercom.repair.sides import entry_of
 
         def wanted(message: Message) -> bool:
             return (ident is None or message.id == ident) and (since is None or message.at >= since)
@@ -179,6 +182,8 @@ class History:
     @guarded
     def redact(self, ident: str) -> Redaction:
         """Destroy the text of a message wherever Intercom keeps it; a stub stays. NotFound, Refused, StorageError."""
+        from intercom.bus.purge import Purge
+
         self._freshness.db()
         with self._log.locked():
             db = self._freshness.db()
