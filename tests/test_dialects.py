@@ -114,6 +114,12 @@ HEADINGS = (
     ("## [Nov 20 10:05] codex → master: hi", "codex master INFO hi"),
     ("## [20261120T220500Z] codex → master [ASK]", "codex master ASK"),
     ("## [2026\u201111\u201120 10:05] codex → master", "codex master INFO"),
+    ("## [Sun Nov 29 18:20:05 2026 +0100] codex → master: hi", "codex master INFO hi"),
+    ("## [Sun Nov 29 18:20:05 2026] codex → master: hi", "codex master INFO hi"),
+    (f"## [{T}] codex → @master @roo [ASK]", "codex master,roo ASK"),
+    (f"## [{T}] codex (via Claude Code) → master [ASK]", "codex master ASK"),
+    (f"## [{T}] codex/gpt-6 → master [ASK]", "codex master ASK"),
+    (f"## [{T}] ~~codex~~ roo → master [ASK]", "roo master ASK"),
 )
 
 #: A line that stands by itself in the text of people.
@@ -253,6 +259,12 @@ PROSE = (
     "<b>codex → master</b>",
     "$ git push codex master",
     "PS: ask roo",
+    "codex 18:20 master 18:21",
+    "TODO(master): fix the parser",
+    "18:20:01 -!- codex has joined #project",
+    "Signed-off-by: codex <codex@example.org>",
+    '{"from": "codex", "to": "master", "text": "which?"}',
+    "18:20 codex/parser → master",
     "ok do it",
     "---",
     "",
@@ -433,6 +445,7 @@ def test_the_front_matter_stays_what_it_is(roster: Roster | None) -> None:
         ("2026-05-15T08:05:00+02:00", "2026-05-15T06:05:00.000Z"),
         ("2026-05-15 08:05:00 -0530", "2026-05-15T13:35:00.000Z"),
         ("Fri Nov 20 10:00:00 UTC 2026", "2026-11-20T10:00:00.000Z"),
+        ("Fri Nov 20 10:00:00 2026 +0100", "2026-11-20T09:00:00.000Z"),
         ("Fri, 20 Nov 2026 10:00:00 +0100", "2026-11-20T09:00:00.000Z"),
         ("June 5th, 2026 8:34 PM UTC", "2026-06-05T20:34:00.000Z"),
         ("2026-11-20 12:05 am Z", "2026-11-20T00:05:00.000Z"),

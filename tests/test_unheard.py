@@ -631,9 +631,18 @@ ROUND = (
     ("10:05 <codex> done", "codex → NAME: done"),
     ("<codex> master: done", "codex → master: done"),
     ("To: master <master@example.org>", "@master"),
+    ("To: master From: codex Re: tests", "codex → master:"),
+    ("**To:** worker-1 **From:** codex **Re:** the parser", "codex → worker-1:"),
+    ("/cc @master please look", "@master please look"),
+    ("Message for worker 1: stop the build", "@worker-1 stop the build"),
+    ("Worker 1: stop the build", "@worker-1 stop the build"),
+    ("18:20 <@codex> master, the tests are red", "codex → master: the tests are red"),
+    ("18:20 <+codex> the tests are red", "codex → NAME: the tests are red"),
+    ("codex  6:20 PM", "codex → NAME: …"),
+    ("**codex** [18:20]", "codex → NAME: …"),
+    ("codex — Today at 6:20 PM", "codex → NAME: …"),
+    ("worker 1 29.11.2026 18:20", "worker-1 → NAME: …"),
 )
-#: What is text where a message stands above it.
-AT_THE_TOP = ("master please stop", "Hi master, please stop", "## Message for master")
 #: Letters, and the line of each that says whom it is for.
 LETTERS = (
     ("From: codex <codex@example.org>\nTo: master <master@example.org>\nSubject: x", 1, "codex → master:"),
@@ -642,6 +651,7 @@ LETTERS = (
     ("Subject: stop\nTo: master", 1, "@master"),
     ("宛先: master\n差出人: codex", 0, "@master"),
     ("Dear master,\nplease stop.", 0, "@master"),
+    ("codex  6:20 PM\nthe tests are red", 0, "codex → NAME: …"),
 )
 
 
@@ -650,8 +660,6 @@ def test_a_header_in_no_form_is_a_near_miss(above: str) -> None:
     """Also where no message, or one of a person's, stands above it; in a fence, a table or a comment it is text."""
     roster = Roster(("master", "codex", "roo", "worker-1", "claude-code"))
     for text, instead in ROUND:
-        if above and text in AT_THE_TOP:
-            continue
         [found] = near_misses(parse(f"{above}{text}\n".encode(), roster), roster)
         assert (found.line, found.instead) == (text, instead)
         for prose in (f"```\n{text}\n```\n", f"| {text} |\n", f"    {text}\n"):
@@ -697,6 +705,11 @@ def test_a_letter_is_a_near_miss(text: str, line: int, instead: str) -> None:
         "Author: codex\nReviewer: master",
         "T-12: parser (codex)",
         "Closes #12, thanks codex!",
+        "codex 0:18",
+        "codex took 18:20 minutes",
+        "codex v18:20",
+        "Step 1: stop the build",
+        "/cc is how you copy somebody",
         "```\nmaster: quoted\n```",
     ],
 )
@@ -705,6 +718,29 @@ def test_what_begins_with_a_name_in_prose_is_no_near_miss(above: str, text: str)
     """Only a paragraph of its own that names an agent as its addressee is one."""
     roster = Roster(("master", "codex", "roo"))
     assert not list(near_misses(parse(f"{above}{text}\n".encode(), roster), roster))
+
+
+def test_a_letter_in_front_matter() -> None:
+    """It is no message, so it is said; what a log's own front matter says is not for anybody."""
+    roster = Roster(("master", "codex"))
+    page = b"---\nto: master\nfrom: codex\ntype: ask\n---\n\nwhich branch?\n"
+    assert [(one.line, one.instead) for one in near_misses(parse(page, roster), roster)] == [("to: master", "@master")]
+    own = b"---\nmachine: master\nprotocol: '1.2'\nagents: [master, codex]\n---\n\nnotes\n"
+    assert not list(near_misses(parse(own, roster), roster))
+
+
+@pytest.mark.parametrize("rule", ["\n", "\n---\n\n"])
+@pytest.mark.parametrize("text", ["ok do it", "PS: and the docs", "yes", "> which branch?\n\nmain"])
+def test_what_names_nobody_below_ones_own_message_belongs_to_it(project: Path, text: str, rule: str) -> None:
+    """In one save, with or without a rule: its readers get it, and nobody is told of it."""
+    with Bus.open(project) as bus:
+        bus.add_agents(["roo", "codex"])
+        bus.send("roo", "Which branch?", sender="codex", type="question")
+        with bus.config.log.open("a", encoding="utf-8") as file:
+            file.write(f"\n## [{T}] user -> roo [INFO]\n\nhi\n{rule}{text}\n")
+        told = [message.body for message in bus.read("roo") if message.sender == "user"]
+        assert [text in body and body.startswith("hi") for body in told] == [True]
+        assert not bus.status().unheard
 
 
 def test_a_group_below_a_message_that_was_left_open() -> None:

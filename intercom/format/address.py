@@ -10,7 +10,7 @@ import re
 
 from intercom.core.message import ALL
 from intercom.core.patterns import lazy
-from intercom.format.dialects import CODE, HOUR, TYPES
+from intercom.format.dialects import CODE, HOUR, STAMP, TYPES
 from intercom.format.grammar import ARROW
 from intercom.format.roster import SAID_TO_ALL, Roster
 
@@ -40,14 +40,14 @@ _GREETS = "hey|hi|hello|hallo|hola|ciao|salut|bonjour|yo|dear|liebe[rs]?|ok|okay
 _ABOUT = "reply|answer|antwort|question|frage|message|msg|dm|note|nachricht"
 _MORE = "thanks|thank you|danke|merci|cc|fyi|ping|stop"
 _KIND = r"(?-i:[A-Z]{3,12})\b[:)\]]?"
-_BEFORE = rf"(?:(?:{_LABEL}|(?:%s)\b[,!:]?|{_KIND})\s{{1,9}}){{0,4}}"
+_BEFORE = rf"(?:(?:{_LABEL}|/?(?:%s)\b[,!:]?|{_KIND})\s{{1,9}}){{0,4}}"
 _AT = lazy(
     (_BEFORE % f"{_GREETS}|{_ABOUT}|{_MORE}")
     + rf"(?:(?:{TO})\s{{1,3}})?[(\[<]?[@\uff20]\s?(?P<at>{NAME}(?:#\d{{1,3}})?){EDGE}{_AFTER}",
     re.IGNORECASE,
 )
 _COLON = lazy(
-    _BEFORE % f"{_GREETS}|{_ABOUT}" + rf"(?:(?P<to>{TO})\s{{0,3}})?\(?(?P<name>{NAME})\)?"
+    _BEFORE % f"{_GREETS}|{_ABOUT}" + rf"(?:(?P<to>{TO})\s{{0,3}})?\(?(?P<name>{NAME}(?:\s\d{{1,3}})?)\)?"
     r"(?P<also>(?:,\s|\s?[&+]\s?|\sand\s)[^:\uff1a\n]{1,60}?)?[*_`]{0,3}"
     rf"\s?(?:さん|様|殿|へ)?[*_`]{{0,3}}(?:{COLON}|、){_AFTER}",
     re.IGNORECASE,
@@ -68,8 +68,16 @@ _ONLY = lazy(
 )
 _SAID = lazy(
     rf" {{0,3}}(?:[\[(*_`]{{0,3}}(?P<at>[\d:. TZ-]{{4,30}})\]?[\s*_`|-]{{0,9}})?(?:(?P<a>[A-Za-z][\w.-]{{0,40}})"
-    rf"[*_`]{{0,3}}\s{{0,9}}:[*_`]{{0,3}}|<(?P<b>{NAME})>)\s{{0,9}}(?P<rest>[^\n]*)"
+    rf"[*_`]{{0,3}}\s{{0,9}}:[*_`]{{0,3}}|<[@+%~&\s]?(?P<b>{NAME})>)\s{{0,9}}(?P<rest>[^\n]*)"
 )
+#: The head of a message in a chat: `codex  6:20 PM`, `**codex** [18:20]`, `codex — Today at 18:20`.
+_CHAT = lazy(
+    rf" {{0,3}}[*_`]{{0,3}}(?P<name>{NAME}(?:\s\d{{1,3}})?)[*_`]{{0,3}}(?:\s(?:APP|BOT))?"
+    r"(?:\s{0,9}[—–|,·-]\s{0,9}|\s{2,9}|\s(?!\d\d?:\d\d\Z))"  # not codex 0:18, a duration
+    r"[\[(]?(?:(?:today|yesterday)(?:\sat)?\s)?(?P<at>[^\[\]()]{4,40}?)[\])]?\s*\Z",
+    re.IGNORECASE,
+)
+_TAIL = lazy(r"[*_]{0,3}\s[*_]{0,3}(?:from|subject|re|date|cc)[*_]{0,3}\s?:[*_\s]{0,4}", re.IGNORECASE)
 _ITEM = lazy(rf"(?<=[\s,;])({NAME}):\s")
 _TOLD = lazy(rf"@?(?P<name>{NAME})[:,]")
 _CELLS = lazy(r"\s{0,9}\|\s{0,9}")
@@ -175,6 +183,10 @@ def _is_list(rest: str, roster: Roster) -> bool:
 
 def said(text: str, roster: Roster) -> str | None:
     """What a line means that begins with who says it: `[14:32] codex: text`, `<codex> master: text`."""
+    chat = _CHAT.match(text)
+    if chat is not None and HOUR.search(chat["at"]) and STAMP.match(chat["at"]):
+        sender = roster.known(chat["name"])
+        return f"{sender} → NAME: …" if sender is not None and sender != ALL else None
     found = _SAID.match(text)
     sender = roster.known(found["a"] or found["b"]) if found is not None else None
     if found is None or sender is None:
@@ -219,6 +231,10 @@ class Letter:
         value = _MAIL.sub("", found["rest"]).strip(" *_`\t")
         if found["from"] is not None:
             self._sender = roster.known(value)
+        elif (tail := _TAIL.search(value)) is not None:  # all on one line
+            if "from" in tail.group().lower():
+                self._sender = roster.known(_TAIL.split(value[tail.end() :])[0].strip(" *_`"))
+            value = value[: tail.start()]
         to = roster.listed(value) if found["to"] is not None else None
         if to is None or to == self._sender:
             return None

@@ -49,7 +49,7 @@ _HYPHEN = "[-/.\u2010\u2011\u2012]"
 _DATE = rf"(?:\d{{4}}{_HYPHEN}\d\d?{_HYPHEN}\d\d?|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}|{_IN_WORDS})"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:\s?[AaPp]\.?[Mm]\b\.?)?"
 _ZONE = (
-    r"(?:\s?(?:Z|(?:UTC|GMT)(?:[+-]\d{1,2})?|[CEW]ES?T|BST|IST|JST|MSK|[ECMP][SD]T|AE[SD]T|[+-]\d\d:?\d\d)(?![\w])"
+    r"(?:\s\d{4}(?!\d))?(?:\s?(?:Z|(?:UTC|GMT)(?:[+-]\d{1,2})?|[CEW]ES?T|BST|IST|JST|MSK|[ECMP][SD]T|AE[SD]T|[+-]\d\d:?\d\d)(?![\w])"
     r"(?:\s\d{4}(?!\d))?)?"
 )
 _TIME = rf"(?:(?:UTC|GMT)\s+)?(?:{_DATE}(?:(?:T|\s+|,\s*){_CLOCK})?|\d{{8}}T\d{{4}}(?:\d\d)?|{_CLOCK}){_ZONE}"

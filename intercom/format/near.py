@@ -13,7 +13,7 @@ from typing import NamedTuple
 from intercom.core.message import ALL, SYSTEM
 from intercom.core.patterns import lazy
 from intercom.format.dialects import FORMS, HOUR, MOMENT, STAMP, addressee, arrow
-from intercom.format.grammar import MESSAGE, PREAMBLE, Entry
+from intercom.format.grammar import FRONT, MESSAGE, PREAMBLE, Entry
 from intercom.format.lines import Row, people_begin, rows
 from intercom.format.roster import SAID_TO_ALL, Roster
 from intercom.format.text import decode
@@ -55,6 +55,8 @@ def near_misses(entries: Iterable[Entry], roster: Roster) -> Iterator[Near]:
                 yield from _looks(entry, people_begin(entry), roster)
             elif (end := _edited(entry)) is not None:
                 yield from _below(entry, Entry(PREAMBLE, 0, entry.raw[end:]), roster)
+        elif entry.kind == FRONT:
+            yield from _letters(entry, roster)
         above = entry
 
 
@@ -108,8 +110,18 @@ def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:
         found = letter.read(row.text, row.start, row.end, roster, apart=row.apart) if letter is not None else None
         if found is not None and (loose or not found.startswith("@")):
             yield Near(row.text.strip(), _FORMLESS, found)
-        elif (near := _look(row, roster, loose=loose, top=entry.kind == PREAMBLE)) is not None:
+        elif (near := _look(row, roster, loose=loose, top=entry.kind == PREAMBLE or row.ruled)) is not None:
             yield near
+
+
+def _letters(entry: Entry, roster: Roster) -> Iterator[Near]:
+    """A letter's lines in front matter: `to: master`, `from: codex`."""
+    from intercom.format.address import Letter
+
+    letter = Letter()
+    for row in rows(entry, 0):
+        if (found := letter.read(row.text, row.start, row.end, roster, apart=row.apart)) is not None:
+            yield Near(row.text.strip(), _FORMLESS, found)
 
 
 def _is_mention(text: str, roster: Roster) -> bool:

@@ -22,7 +22,10 @@ SAID_TO_ALL = {"here": ALL, "channel": ALL}
 _PLAIN = lazy(r"[^a-z0-9]+")
 _SIGNS = lazy(r"\A(?:[^\w\x00-\x7f]|-)+")  #: emoji and the like before a name; blanks are hyphens by then
 _CODE = lazy(r"[{}<>=$\\|\"]")  #: characters that no name contains
-_LIST = lazy(r"[,，、;+&/]|\s+and\s+", re.IGNORECASE)  # noqa: RUF001
+_LIST = lazy(r"[,，、;+&/]|\s+and\s+|\s+(?=@)", re.IGNORECASE)  # noqa: RUF001
+_ASIDE = lazy(
+    r"(?:~~.{1,40}?~~-?)?([^(/~]{2,64}?)-?(?:\(.*\)|/[\w.-]*)?\Z"
+)  #: codex-(via-claude), codex/gpt-6, ~~codex~~-roo
 _CLOSE = 0.6  #: from 0 to 1: similarity from which a name is suggested as the one meant
 _CLOSER = 0.8  #: the same for short spellings and groups
 
@@ -91,11 +94,16 @@ class Roster:
             return None
         return ALL if ALL in names else ", ".join(dict.fromkeys(name for name in names if name))
 
+    def speaker(self, text: str) -> str | None:
+        """The known name in what stands before the arrow of a dated header, besides an aside such as `codex (v2)`."""
+        aside = _ASIDE.match(text)
+        return self.known(text) or (self.known(aside[1]) if aside is not None else None)
+
     def addressed(self, to: str) -> str:
         """Canonical recipients (`a, b`), with known ones under their proper names."""
         names: list[str] = []
         for part in to.split(", "):
-            found = self.known(part) or self.listed(part.replace("-and-", ", "))
+            found = self.known(part) or self.listed(part.replace("-and-", ", ").replace("-@", ", "))
             names += [part] if found is None else found.split(", ")
         return ALL if ALL in names else ", ".join(dict.fromkeys(names))
 

@@ -164,7 +164,7 @@ def _addressed(match: re.Match[bytes], found: re.Match[bytes], roster: Roster | 
     if read.to != written:
         head = _with_subject(head, read, match.string[found.end(2) : found.end(4)])
     if roster is not None:
-        head = head._replace(sender=roster.known(head.sender) or head.sender, to=roster.addressed(head.to))
+        head = head._replace(sender=roster.speaker(head.sender) or head.sender, to=roster.addressed(head.to))
     return head
 
 
