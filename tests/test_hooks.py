@@ -214,6 +214,19 @@ def test_a_conversation_without_a_transcript_yet_has_nothing(hooks: Hooks, tmp_p
     assert ident in hooks.context("UserPromptSubmit", prompt="do it now", transcript_path=path)
 
 
+def test_a_worker_has_its_own_hooks_and_no_others(hooks: Hooks) -> None:
+    """Where the project's settings call us as well, each event counts once: every request was put twice."""
+    hooks.send("hear me", urgent=True)
+    data = json.dumps({"session_id": "s1", "hook_event_name": "PostToolUse", "tool_name": "x"}).encode()
+    projects = hooks.command("hook", "PostToolUse", stdin=data, **ME, INTERCOM_OWN_HOOKS="s1")
+    assert (projects.returncode, projects.stdout, hooks.bus.unread("worker-1")) == (0, "", 1)
+    assert (
+        "hear me" in hooks.command("hook", "PostToolUse", "--spawned", stdin=data, **ME, INTERCOM_OWN_HOOKS="s1").stdout
+    )
+    for named in (["--program", "codex"], ["--spawned", "--program", "codex"]):
+        assert hooks.command("hook", "PostToolUse", *named, stdin=data, **ME, INTERCOM_OWN_HOOKS="s1").returncode == 0
+
+
 def test_what_the_server_gave_is_confirmed_by_a_later_hook(hooks: Hooks) -> None:
     """The MCP server of the instance gives; PostToolUse says that the session goes on with it."""
     hooks.bus.register("worker", "worker-2", pid=os.getpid())

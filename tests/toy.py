@@ -46,6 +46,7 @@ class Toy:
     needs_prompt = False
     forms: tuple[str, ...] = ("terminal",)
     speaks_alone = False
+    hooked = False
     wakes_itself = False
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:

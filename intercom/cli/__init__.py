@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # neither a lone surrogate nor a code page ends a listing midway
             stream.reconfigure(errors="backslashreplace")
-    if len(words) == 2 and words[0] == "hook" and not words[1].startswith("-"):
+    if words[:1] == ["hook"] and words[2:] in ([], ["--spawned"]) and words[1:] and not words[1].startswith("-"):
         from intercom.hooks import run as serve  # called at every step of every session: skip even the parser
 
-        return serve(words[1])
+        return serve(words[1], spawned=len(words) == 3)
     if words[:1] == ["complete-word"]:
         from intercom.cli.completion import run as complete  # called at each key press: the same
 

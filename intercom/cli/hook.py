@@ -14,11 +14,12 @@ def hook(
     event: Annotated[str, Arg(help="as the agent program names it, or wait; unknown ones are ignored")],
     *,
     program: Annotated[str, Arg(help="whose event it is", metavar="NAME")] = DEFAULT,
+    spawned: Annotated[bool, Arg(help="called by the settings that spawn gave a worker")] = False,
 ) -> int:
     """Handle the event on standard input; always 0, so that no session is ever blocked by an error of ours."""
     from intercom.hooks import run
 
-    return run(event, asked.root, program)
+    return run(event, asked.root, program, spawned=spawned)
 
 
 def keep(asked: Asked, worker: Annotated[str, Arg(help="its name")]) -> int:

@@ -100,6 +100,6 @@ def run(crew: Crew, name: str, message: str, words: list[str]) -> None:
 
 def _environment(crew: Crew, name: str, message: str) -> dict[str, str]:
     """The command's environment: who is woken, and for what message; the caller's own identity is removed."""
-    ours = ("INTERCOM_NAME", "INTERCOM_ROLE", known.SPAWN)
+    ours = ("INTERCOM_NAME", "INTERCOM_ROLE", known.SPAWN, known.OWN_HOOKS)
     env = {key: value for key, value in crew.environ.items() if key not in ours}
     return {**env, "INTERCOM_ROOT": os.fspath(crew.bus.config.root), "INTERCOM_TO": name, "INTERCOM_MESSAGE": message}

@@ -17,8 +17,15 @@ _LONGEST_INPUT = 64 << 20
 _WAIT = "wait"  #: not an event, but the waiter, which lives for days
 
 
-def run(event: str, root: str | None = None, program: str = DEFAULT) -> int:
-    """Handle one event of a session of this agent program; returns the process's exit status."""
+def run(event: str, root: str | None = None, program: str = DEFAULT, *, spawned: bool = False) -> int:
+    """Handle one event of a session of this agent program; returns the process's exit status.
+
+    `spawned`: the settings that spawn gave a worker call it. A worker in a project whose own settings have our hooks,
+    too, would report and ask everything twice; so those do nothing there.
+    """
+    if os.environ.get(known.OWN_HOOKS) and not spawned:
+        sys.stdin.buffer.read(_LONGEST_INPUT)  # so that the writer is not blocked
+        return 0
     from intercom.hooks.deadline import WHOLE, Limit
     from intercom.hooks.faults import note_fault
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,24 @@ def test_permissions_through_the_hook(stage: Stage) -> None:
         said = [one.body for one in stage.crew.bus.history(to="user") if f"{word} for worker-1 by master" in one.body]
         assert len(said) == 1
         assert command in said[0]
+    assert not stage.faults()
+
+
+@pytest.mark.every_version
+def test_a_project_that_has_hooks_of_its_own(stage: Stage) -> None:
+    """As `intercom init` leaves it: each request is put once, and its text alone names it."""
+    env = {**stage.env, "INTERCOM_ROOT": str(stage.project), "INTERCOM_MACHINE": "stage"}
+    subprocess.run([*own_command(), "init", "--client", "claude"], env=env, cwd=stage.project, check=True)
+    assert "PermissionRequest" in (stage.project / ".claude" / "settings.local.json").read_text()
+    stage.spawn(perm_mode="default", worktrees=True)
+    stage.assign("worker-1", call("Bash", command="touch made", description="Make it"))
+    until(lambda: stage.crew.sessions.open_requests("worker-1"))
+    time.sleep(0.5)  # for a second one, were there any
+    done = approve(stage.crew, "worker-1", by="master", decision="allow", expect="touch made")
+    assert (done.answered, done.how) == (True, "hook")
+    until((stage.worktrees / "worker-1" / "made").exists)
+    stage.wait_state("worker-1", "idle")
+    assert len([one for one in stage.crew.bus.history(to="master") if one.type == "question"]) == 1
     assert not stage.faults()
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 DEFAULT = "claude"
 SPAWN = "INTERCOM_SPAWN"  #: variable in a worker's environment: the id of its session
+OWN_HOOKS = (
+    "INTERCOM_OWN_HOOKS"  #: the same, where spawn gave it hooks: others of ours, such as the project's, are silent
+)
 
 
 def _claude() -> Program:

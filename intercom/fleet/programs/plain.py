@@ -47,7 +47,7 @@ _HOOK = 30  #: seconds for any other hook
 
 def hook_line(start: Start, event: str, program: str) -> tuple[str, int]:
     """The shell line of a worker's hook, and its time limit in seconds."""
-    line = host.shell_line([*start.command, "hook", event, "--program", program])
+    line = host.shell_line([*start.command, "hook", event, "--program", program, "--spawned"])
     return line, _ANSWER if KINDS.get(event) == events.ASKS else _HOOK
 
 
@@ -83,6 +83,7 @@ class Plain:
     newest: tuple[int, ...] = (0,)  #: the newest one; its last numbers may be left out
     forms: tuple[str, ...] = ()
     speaks_alone = False
+    hooked = False
     wakes_itself = False
     kinds: Mapping[str, str] = {}  #: its events, each with our word for it
     session_variable = ""  #: variable that tells its servers and hooks the session

@@ -71,6 +71,7 @@ class Program(Protocol):
     modes: Mapping[str, str]  #: permission modes, each with what it allows without a question
     forms: tuple[str, ...]  #: how it can run as a worker, TERMINAL or HEADLESS, the default first
     speaks_alone: bool  #: whether its hooks are silent without a terminal, so that its keeper calls them
+    hooked: bool  #: whether a worker is started with hooks of its own
     wakes_itself: bool  #: whether it keeps a waiter of its own beside each idle session without a terminal
     needs_prompt: bool  #: whether its hooks report, and it can be reached, only once it has begun a turn
 

@@ -269,7 +269,7 @@ class Life:
         )
 
     def _run(self, event: str, payload: dict[str, Any], seconds: float) -> proc.Done:
-        words = [*own_command(), "hook", event, "--program", self._program.name]
+        words = [*own_command(), "hook", event, "--program", self._program.name, "--spawned"]
         given = {"session_id": self._session, "cwd": self._given.cwd, "hook_event_name": event, **payload}
         row = None if self._program.speaks_alone else self._crew.sessions.get(self._name)
         beside = row.pid if row is not None and row.session_id == self._session else self._child.pid

@@ -18,7 +18,7 @@ from intercom.fleet import kept
 from intercom.fleet.crew import Crew
 from intercom.fleet.kept import FOLDER
 from intercom.fleet.programs import known
-from intercom.fleet.programs.known import SPAWN
+from intercom.fleet.programs.known import OWN_HOOKS, SPAWN
 from intercom.fleet.programs.program import Prepared, Start
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.workers.environment import as_shell, bootstrap_environment, worker_environment
@@ -76,6 +76,8 @@ def launch(crew: Crew, plan: Plan, ticket: Ticket, cwd: Path, *, by: str, prompt
     make = program.alone if plan.headless else program.prepare
     prepared = make(command_of(plan), start, lambda end, text: _file(crew, f"{ticket.name}.{end}", text))
     environ = {**worker_environment(crew, program), **own}
+    if program.hooked:
+        environ[OWN_HOOKS] = ticket.session
     _file(crew, f"{ticket.name}.spawn", ticket.session)
     row = SessionRow(
         ticket.name,

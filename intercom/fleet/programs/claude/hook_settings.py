@@ -42,25 +42,31 @@ _PERMISSION = 600
 _WAITER = 14 * 86_400  # more than 2^31 ms would count as 0
 
 
-def settings(command: Sequence[str], *, optional: bool = False, waits: bool = True) -> dict[str, Any]:
+def settings(
+    command: Sequence[str], *, optional: bool = False, waits: bool = True, spawned: bool = False
+) -> dict[str, Any]:
     """The `hooks` part of a settings file; `command` is how to call `intercom`.
 
     `optional`: if the command does not exist, that is said once when a session begins, and the hooks do nothing,
-    instead of complaining at every event. `waits`: with a waiter beside each idle session.
+    instead of complaining at every event. `waits`: with a waiter beside each idle session. `spawned`: for a worker;
+    other hooks of ours are silent there.
     """
     test = f"command -v {shlex.quote(command[0])} >/dev/null 2>&1 || exit 0; " if optional else ""
-    return {"hooks": {event: [{"hooks": _entries(event, command, test)[: None if waits else 1]}] for event in EVENTS}}
+    end = " --spawned" if spawned else ""
+    return {
+        "hooks": {event: [{"hooks": _entries(event, command, test, end)[: None if waits else 1]}] for event in EVENTS}
+    }
 
 
-def _entries(event: str, command: Sequence[str], test: str) -> list[dict[str, Any]]:
+def _entries(event: str, command: Sequence[str], test: str, end: str) -> list[dict[str, Any]]:
     seconds = _PERMISSION if event == "PermissionRequest" else _SECONDS
-    line = test + _line(command, event)
+    line = test + _line(command, event) + end
     if test and event == "SessionStart":
         said = shlex.quote(json.dumps({"systemMessage": _MISSING.format(command[0])}))
         line = line.replace("|| exit 0;", f"|| {{ printf %s {said}; exit 0; }};", 1)
     entries: list[dict[str, Any]] = [{"type": "command", "command": line, "timeout": seconds}]
     if event in WAITING:
-        waiter = test + _line(command, "wait")
+        waiter = test + _line(command, "wait") + end
         entries.append({"type": "command", "command": waiter, "asyncRewake": True, "timeout": _WAITER})
     return entries
 

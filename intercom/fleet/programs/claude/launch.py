@@ -63,7 +63,7 @@ def alone(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) 
 
 def _prepared(argv: Sequence[str], start: Start, write: Callable[[str, str], Path], *, waits: bool) -> Prepared:
     given, left_out = settings(start.root, start.cwd, start.mode, start.environ)
-    given.update(hook_settings.settings(start.command, waits=waits))
+    given.update(hook_settings.settings(start.command, waits=waits, spawned=True))
     server: dict[str, Any] = {"command": start.command[0], "args": [*start.command[1:], "mcp"]}
     server |= {"env": dict(start.identity), "alwaysLoad": True}  # otherwise most tools are hidden behind a tool search
     first = write("settings.json", json.dumps(given, indent=2))

@@ -52,6 +52,7 @@ class Claude:
     needs_prompt = False
     forms: tuple[str, ...] = ("terminal", "headless")
     speaks_alone = False
+    hooked = True
     wakes_itself = False
 
     def check(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:

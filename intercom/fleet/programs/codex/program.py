@@ -28,6 +28,7 @@ class Codex(Plain):
     newest = 0, 171
     forms: tuple[str, ...] = (TERMINAL, HEADLESS)
     modes = MODES
+    hooked = True
     kinds = KINDS
 
     def launching(self) -> Launching:

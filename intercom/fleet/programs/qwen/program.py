@@ -26,6 +26,7 @@ class Qwen(Plain):
     session_variable = "QWEN_CODE_SESSION_ID"
     modes = MODES
     forms: tuple[str, ...] = (TERMINAL, HEADLESS)
+    hooked = True
     kinds = KINDS
 
     def launching(self) -> Launching:
