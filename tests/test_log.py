@@ -8,19 +8,22 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from intercom import Bus
 from intercom.core.config import load
 from intercom.core.errors import StorageError
 from intercom.core.message import Message, new_id, utc
-from intercom.format import render
+from intercom.format import parse, render
 from intercom.format.record import END, extent, seal
 from intercom.format.roster import Roster
 from intercom.repair import repair
 from intercom.store.log import ledger, log
 from intercom.store.log.log import Log
-from intercom.store.log.unfinished import filled, topped
+from intercom.store.log.unfinished import entries_of, filled, topped
 from tests.powercut import restart
+from tests.strategies import logs, tangles
 
 
 def block(body: str = "text") -> bytes:
@@ -310,3 +313,22 @@ def test_a_closed_segment_that_somebody_changed(project: Path, monkeypatch: pyte
         assert [(m.body, m.via) for m in bus.history()] == [
             (f"number {n}", "hand" if n == 2 else "tool") for n in range(6)
         ]
+
+
+SPOKEN = st.sampled_from(
+    (
+        b"@worker-1 use main\n",
+        b"\n@codex why?\n\n",
+        b"codex -> roo: and this\n",
+        b"\n---\n\n",
+        b"> codex \xe2\x86\x92 roo\n",
+    )
+)
+
+
+@given(st.lists(st.one_of(logs(), tangles, SPOKEN), max_size=4), st.sampled_from((None, Roster(("codex", "worker-1")))))
+def test_a_page_that_goes_on_is_read_like_any_other(parts: list[bytes], roster: Roster | None) -> None:
+    """What was read of it before changes nothing, whatever it was, in whichever order the pages come."""
+    pages = [b"".join(parts[:count]) for count in range(len(parts) + 1)]
+    for page in (*pages, *reversed(pages), *pages):
+        assert list(entries_of(page, roster)) == parse(page, roster)

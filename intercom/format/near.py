@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from intercom.core.message import ALL, SYSTEM
@@ -22,6 +23,7 @@ _HEADING = lazy(r" {0,3}#{1,6}\s*\[([^\]\n]{1,60})\](.{1,200})")
 _MENTION = lazy(r" {0,3}@([\w.-]{2,40})(?:\s|[:,]|\Z)")
 _BLANK = lazy(rb"\n[ \t\r]*\n")
 _NOTHING = lazy(r"\0|\s*(?:<{7}|={7}|>{7}|\|{7}|<!--|-->|#{1,6}\s+COMPACTED|-{3,}|[*_]{3,})")
+_SHORT = 4_000  #: bytes; of longer messages nothing is kept in memory
 _WORDS = 4  #: the longest name
 _PLAIN = lazy(r"[^\W\d_]\w*(?:-\w+)*(?:@[\w.-]+|\s\d+)?\Z")  #: a possibly misspelled name, not a phrase or file
 #: Words before a colon that may address somebody though no name of an agent is there, or begin a letter.
@@ -52,7 +54,7 @@ def near_misses(entries: Iterable[Entry], roster: Roster) -> Iterator[Near]:
             yield from _below(above, entry, roster) if above and finished else _looks(entry, 0, roster)
         elif entry.kind == MESSAGE and entry.sender != SYSTEM:
             if entry.id is None:
-                yield from _looks(entry, people_begin(entry), roster)
+                yield from (_seen if len(entry.raw) <= _SHORT else _seen.__wrapped__)(entry, roster)
             elif (end := _edited(entry)) is not None:
                 yield from _below(entry, Entry(PREAMBLE, 0, entry.raw[end:]), roster)
         elif entry.kind == FRONT:
@@ -92,6 +94,12 @@ def _answer(above: Entry, line: str, roster: Roster) -> Near:
         f"it stands under a message of {above.sender}'s, and names nobody",
         f"@{above.sender} {text}" if above.sender in roster.names else f"@NAME {text}",
     )
+
+
+@lru_cache(maxsize=256)
+def _seen(entry: Entry, roster: Roster) -> tuple[Near, ...]:
+    """Such lines of a hand-written message: the same page is looked at after each save of somebody's."""
+    return tuple(_looks(entry, people_begin(entry), roster))
 
 
 def _looks(entry: Entry, begin: int | None, roster: Roster) -> Iterator[Near]:

@@ -84,6 +84,12 @@ class Parser:
             return []
         return self._run(final=False)
 
+    def fork(self) -> Parser:
+        """A parser that has been fed the same; each goes on by itself."""
+        from copy import deepcopy  # few need it
+
+        return deepcopy(self, {id(self._roster): self._roster})
+
     def close(self) -> list[Entry]:
         """End the input; returns the remaining entries."""
         found = self._run(final=True)

@@ -6,6 +6,7 @@ reached the disk; after a kill it may lack what the ledger has, or still hold wh
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -47,7 +48,28 @@ def entries_of(data: bytes, roster: Roster | None = None) -> Iterator[Entry]:
 @lru_cache(maxsize=3)
 def _read(data: bytes, roster: Roster | None) -> tuple[Entry, ...]:
     """The cached entries of a page of usual size, for its present, former and future content."""
-    return tuple(parse(data, roster))
+    known = max((one for one in _begun if one.begins(data, roster)), key=lambda one: len(one.data), default=None)
+    parser = Parser(roster=roster) if known is None else known.parser.fork()
+    had, size = ((), 0) if known is None else (known.entries, len(known.data))
+    certain = (*had, *parser.feed(data[size:]))
+    _begun.append(_Begun(data, roster, certain, parser))
+    return (*certain, *parser.fork().close())
+
+
+class _Begun(NamedTuple):
+    """A page as read so far: a page that goes on from there need not be read from its beginning."""
+
+    data: bytes
+    roster: Roster | None
+    entries: tuple[Entry, ...]  #: those whose end is certain
+    parser: Parser  #: was fed all of it; never fed again, but forked
+
+    def begins(self, data: bytes, roster: Roster | None) -> bool:
+        """Whether a page that is read with this roster begins so."""
+        return roster == self.roster and data.startswith(self.data)
+
+
+_begun: deque[_Begun] = deque(maxlen=3)
 
 
 class Reading(Protocol):
