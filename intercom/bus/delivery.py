@@ -181,7 +181,7 @@ class Delivery:
         lost: list[str],
     ) -> _News:
         """What `reader` is to be given, with `lost` again; the caller is reading the index."""
-        generation, last = query.generation(db), query.last_seq(db)
+        generation, last = self._generation(db), query.last_seq(db)
         again = [m._replace(redelivered=True) for m in query.by_ids(db, lost) if wanted.lets(m)]
         most = None if limit is None else limit + len(again) + 1
         new = unread.unread(db, reader, floor, joined, wanted, most)

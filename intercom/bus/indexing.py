@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from intercom.core.config import Config
 from intercom.core.errors import StorageError
@@ -63,6 +63,15 @@ class _Row(NamedTuple):
     proof: str
 
 
+class _Left(NamedTuple):
+    """What our last look found or left in the index, true as long as the index has the same fingerprint."""
+
+    of: tuple[int, ...]  #: that fingerprint
+    path: str  #: of the open segment
+    noted: dict[str, Any]  #: as from `_SEEN_NEAR`
+    row: _Row | None = None  #: of the open segment, where it is known
+
+
 class Indexing:
     """The index of one bus and its sources. `notices` collects what to tell a person."""
 
@@ -78,6 +87,7 @@ class Indexing:
         self._notices = notices
         self._root = os.fspath(config.folder)
         self._attached: tuple[sqlite3.Connection, int] | None = None  # the connection, and the state attached to it
+        self._left: _Left | None = None
         self._swept = -_SWEEP
 
     def current(self, *, own: bool = False) -> sqlite3.Connection:
@@ -89,7 +99,7 @@ class Indexing:
                 attach_state(db, self._state.path)
                 self._attached = beside
             open_path = self._open_path()
-            noted = dict(db.execute(_SEEN_NEAR, (open_path,)).fetchall())
+            noted = self._noted(db, open_path)
             changed = [file for file in self._changed(db, noted, open_path) if file.own or not own]
             self._swept = -_SWEEP if own else self._swept  # others' archives were not checked
             own_ones = [file.path for file in changed if file.own]
@@ -101,6 +111,14 @@ class Indexing:
                 pending = self._read(changed, noted)
             self.pending = pending not in {0, "0"}
         return self._index.db()
+
+    def _noted(self, db: sqlite3.Connection, open_path: str) -> dict[str, Any]:
+        """What the index noted of the sources that may change, and of the bus."""
+        left = self._left
+        if left is None or left[:2] != (self._index.fingerprint, open_path):
+            noted = dict(db.execute(_SEEN_NEAR, (open_path,)).fetchall())
+            left = self._left = _Left(self._index.fingerprint, open_path, noted)
+        return left.noted
 
     def _mostly_new(self, db: sqlite3.Connection, paths: list[str]) -> bool:
         """Whether so much of our segments is new that a rebuild is faster."""
@@ -170,17 +188,20 @@ class Indexing:
         end = self._end(file)
         return fingerprint(f"{self._root}/{file.path}") if end is None else f"{UPTO} {end}"
 
-    def _read(self, changed: list[File], noted: dict[str, str]) -> object:
+    def _read(self, changed: list[File], noted: dict[str, Any]) -> object:
         """Index what is new in these sources, in one transaction; returns what is pending. IndexLost, Rewritten."""
         if any(not file.own for file in changed) or len(changed) > 1 or not 0 < len(self.grown.data) < _LITTLE:
             self._pace.long()
         archive = fingerprint(f"{self._root}/archive")
         numbers = self._state.numbers()
         fixed: list[tuple[str, int]] = []
+        left, row = self._left, None
         with uncollected(), self._index.writing() as db:
+            left = left if left is not None and left.of == self._index.fingerprint else None  # others wrote since
             for file in changed:
                 if file.own:
-                    self._read_own(db, file, numbers)
+                    known = left.row if left is not None and left.path == file.path else None
+                    row = self._read_own(db, file, known or self._row(db, file), numbers)
                 else:
                     fixed += self._read_others(db, file, numbers)
             for key, value in (("archive", archive), ("log", self._config.log.name)):
@@ -193,7 +214,11 @@ class Indexing:
                 if db.execute(UNDATED, (first,)).fetchone():
                     db.execute(SEEN, (first, utc()))
                     db.execute(DATED, (first,))
-            return (db.execute(_PENDING).fetchone() or (0,))[0]
+            pending = (db.execute(_PENDING).fetchone() or (0,))[0]
+        if left is not None and row is not None and [file.path for file in changed] == [left.path]:
+            now = {**noted, left.path: row.seen, "archive": archive, "log": self._config.log.name, "pending": pending}
+            self._left = _Left(self._index.fingerprint, left.path, now, row)
+        return pending
 
     def _row(self, db: sqlite3.Connection, file: File) -> _Row:
         """The index's row for a source; created if necessary."""
@@ -204,15 +229,14 @@ class Indexing:
             found = db.execute(sql, (file.path,)).fetchone()
         return _Row(*found)
 
-    def _read_own(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> None:
-        """Index what a segment of ours has gained. Rewritten."""
-        row, grown, mark, end = self._row(db, file), self.grown, self._mark(file), self._end(file)
+    def _read_own(self, db: sqlite3.Connection, file: File, row: _Row, numbers: dict[str, int]) -> _Row:
+        """Index what a segment of ours has gained; returns its row as it is then. Rewritten."""
+        grown, mark, end = self.grown, self._mark(file), self._end(file)
         source = Source(row.src, trusted=True)
         in_hand = end is not None and grown.start <= row.settled < end and bool(row.settled)
         if in_hand and digest_at(grown, row.settled) == row.proof:
             add_records(db, source, parsed(grown, row.settled), (), reserved=numbers)
-            db.execute(_READ, (mark, end, digest_at(grown, end or 0), row.src))
-            return
+            return self._note_read(db, _Row(row.src, mark, end or 0, digest_at(grown, end or 0)))
         with opened_segment(f"{self._root}/{file.path}") as opened:
             if row.settled and digest_before(opened, row.settled, whole=False) != row.proof:
                 raise Rewritten
@@ -221,7 +245,12 @@ class Indexing:
             for entries, settled in read:  # noqa: B007  # the last one counts
                 add_records(db, source, *(split(entries) if file.sealed else (entries, ())), reserved=numbers)
             proof = digest_before(opened, settled, whole=False)
-        db.execute(_READ, (mark, settled, proof, row.src))
+        return self._note_read(db, _Row(row.src, mark, settled, proof))
+
+    def _note_read(self, db: sqlite3.Connection, row: _Row) -> _Row:
+        """Note how far a source was read."""
+        db.execute(_READ, (*row[1:], row.src))
+        return row
 
     def _read_others(self, db: sqlite3.Connection, file: File, numbers: dict[str, int]) -> list[tuple[str, int]]:
         """Index another machine's file; returns the new messages as (id, number)."""
@@ -244,7 +273,7 @@ class Indexing:
             read = partial(theirs, held, start, source, hold=hold)
             added, settled = add_source(db, source, read, reserved=numbers, fresh=start == 0)
             proof = digest_before(held, settled, whole=True)
-            db.execute(_READ, ("" if hold and not settled else mark, settled, proof, row.src))
+            self._note_read(db, _Row(row.src, "" if hold and not settled else mark, settled, proof))
         return added
 
     # -- rebuilding -------------------------------------------------------------------------------
