@@ -16,6 +16,8 @@ from intercom.store.index.tables import UNIQUE_INDEX
 from intercom.store.index.terms import note_all
 from intercom.store.index.values import stored_row
 
+_WORDS = 8 * 1024 * 1024  #: bytes of words that FTS5 gathers before it writes them: fewer parts to merge
+
 
 class Builder:
     """The bulk load of a new index: rows in batches, then the b-trees over them."""
@@ -122,6 +124,7 @@ class Builder:
         self._settle()
         db = self._db
         self._folded.carry_out(db)
+        db.execute("INSERT INTO words (words, rank) VALUES ('hashsize', ?)", (_WORDS,))
         db.execute("INSERT INTO words (words) VALUES ('rebuild')")
         note_all(db)
         count, last = db.execute("SELECT count(*), coalesce(max(seq), 0) FROM messages").fetchone()
