@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple, cast
 
@@ -19,6 +20,7 @@ from intercom.format.record import RETURNED, is_control
 from intercom.format.roster import Roster
 from intercom.repair.rules import Found, Header, Known, Past, Reason, trimmed
 from intercom.store.index import query
+from intercom.store.index.edited import any_edited
 from intercom.store.index.values import entry_of_row, loaded
 from intercom.store.log.base import Base, Mark
 from intercom.store.log.ledger import Position
@@ -26,6 +28,7 @@ from intercom.store.log.unfinished import Reading, entries_of
 
 _SEVERAL = 4  #: from this many entries of unknown origin on, scan the whole history
 _SHORT = 20_000  #: messages; a history this short is scanned for a single entry, too
+_KEPT = 4_000  #: bytes or characters; of longer messages nothing is kept in memory
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = ", ".join(f"m.{field.column}" for field in FIELDS)
 
@@ -150,10 +153,17 @@ def index_rows(db: sqlite3.Connection, idents: Sequence[str]) -> Iterator[Row]:
     """The index rows of these ids; unknown ids are skipped."""
     for row in _asked(db, _ROWS, idents):
         ident, seq, via, own, hidden, returned, redacted, *said = row
-        entry = entry_of_row(said)
-        if not own:  # as in the other machine's file, and in text pasted from there
-            entry = entry._replace(sender=entry.sender.rpartition("@")[0] or entry.sender)
-        yield Row(ident, seq, digest(entry), _header(entry), intern(via), hidden, returned, bool(redacted))
+        known = _marked if len(said[-1]) <= _KEPT else _marked.__wrapped__
+        yield Row(ident, seq, *known(tuple(said), bool(own)), intern(via), hidden, returned, bool(redacted))
+
+
+@lru_cache(maxsize=256)
+def _marked(said: tuple[Any, ...], own: bool) -> tuple[str, Header]:
+    """Digest and header of a row; a page is compared with the same ones after each save of somebody's."""
+    entry = entry_of_row(said)
+    if not own:  # as in the other machine's file, and in text pasted from there
+        entry = entry._replace(sender=entry.sender.rpartition("@")[0] or entry.sender)
+    return digest(entry), _header(entry)
 
 
 _ROWS = (
@@ -173,6 +183,8 @@ def _asked(db: sqlite3.Connection, sql: str, idents: Sequence[str]) -> Iterator[
 
 def former(db: sqlite3.Connection, idents: Sequence[str]) -> dict[str, frozenset[str]]:
     """Digests of the former texts of these messages."""
+    if not any_edited(db):
+        return {}
     found: dict[str, set[str]] = {}
     for ident, *said in _asked(db, _FORMER, idents):
         found.setdefault(ident, set()).add(digest(entry_of_row(said)))
@@ -298,10 +310,7 @@ class View:
                 sides += 1
                 side = 0 if first == b">" else sides
             elif entry.kind == MESSAGE:
-                closed = entry.raw.rstrip().endswith(b"---")
-                mark, header, holed = digest(entry), _header(entry), b"\0" in entry.raw
-                short = entry.body if closed else trimmed(entry.body)
-                cut = None if short == entry.body else digest(entry._replace(body=short))
+                mark, header, closed, cut, holed = (_seen if len(entry.raw) <= _KEPT else _seen.__wrapped__)(entry)
                 self.found.append(_Sight(place, entry.id, mark, header, cast("str", texts), closed, side, cut, holed))
         texts.starts.append(len(data))
 
@@ -327,6 +336,15 @@ class View:
     def entry(self, place: int) -> Entry:
         """A message, with its text."""
         return self._texts.entry(place)
+
+
+@lru_cache(maxsize=256)
+def _seen(entry: Entry) -> tuple[str, Header, bool, str | None, bool]:
+    """Of an entry: digest, header, whether it is closed, the digest without its trimmed end, whether it has holes."""
+    closed = entry.raw.rstrip().endswith(b"---")
+    short = entry.body if closed else trimmed(entry.body)
+    cut = None if short == entry.body else digest(entry._replace(body=short))
+    return digest(entry), _header(entry), closed, cut, b"\0" in entry.raw
 
 
 def _header(entry: Entry) -> Header:
