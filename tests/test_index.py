@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from intercom import Bus
 from intercom.core.message import Message, new_id, utc
 from intercom.format import parse, render
 from intercom.store.index import Index, IndexLost, Source, add_entries
@@ -85,3 +86,27 @@ def test_what_is_read_while_the_file_changes_does_not_count(index: Index) -> Non
     index.db()
     with pytest.raises(IndexLost), index.checked():
         index.path.unlink()
+
+
+def test_what_a_bus_left_in_the_index_counts_until_another_writes(project: Path) -> None:
+    """Two in turn on one index, beside a log that grows by itself: each sees everything once, in one order."""
+    foreign = project / ".claude" / "local" / "INTERCOM-laptop.md"
+    with Bus.open(project) as one, Bus.open(project) as other:
+        one.add_agents(["ann", "bob"])
+        for turn in range(6):
+            one.send("bob", f"ours {turn}", sender="ann")
+            looks = [one, other, one] if turn % 2 else [other, one, other]
+            if turn % 3 == 0:
+                block = render(
+                    Message(new_id(), None, utc(), "roo", "bob", "INFO", "status", f"theirs {turn}"), "2026-01-01"
+                )
+                with foreign.open("ab") as file:
+                    file.write(block)
+            for bus in looks:
+                said = [message.body for message in bus.history()]
+            assert sorted(said) == sorted(
+                [f"ours {n}" for n in range(turn + 1)] + [f"theirs {n}" for n in (0, 3) if n <= turn]
+            )
+            assert len({tuple(m.id for m in bus.history()) for bus in (one, other)}) == 1
+        assert len(other.read("bob")) == 8
+        assert one.read("bob") == []
