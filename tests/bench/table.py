@@ -28,7 +28,7 @@ REASONS = {
     "what others did, and Python between them.",
     "intercomm_send and the other's read": "each way in and out is 0.05 ms, the send 0.3, for the reader changes base "
     "and state in between. The reader compares page, ledger and base (0.1 ms), writes the message to the index (0.3), "
-    "finds it there (0.1) and notes that it gave it (0.1): 130 calls of the system, of which 35 are SQLite's locks.",
+    "finds it there (0.1) and notes that it gave it (0.1): 118 calls of the system, of which 32 are SQLite's locks.",
     "intercomm_send": "0.05 ms are the way in and out. The rest are some 40 calls of the system (two locks; files "
     "opened, and looked at for what others did; a third of the time), the checks, the rendering and the seal.",
     "p99 of status": "one of fifty is the first after others wrote, who compacted the page as well: proving the files "
@@ -39,8 +39,9 @@ REASONS = {
     "30 senders": "a message that waits is written into a file, taken from there, answered, and its sender woken: that "
     "takes about twice the processor of sending it alone. Two cores are the limit; the slower the disk, the more "
     "one sync for many is worth.",
-    "hand-written": "8 ms without a change, 20 as long as somebody has the log open; then the page is read, compared "
-    "with all that is known, and its base written: 7 to 10 ms of processor with a hundred messages on it, and 4 syncs.",
+    "hand-written": "8 ms without a change, 20 as long as somebody has the log open; then what is new on the page "
+    "is read, all of it compared with what is known, and its base written: 5 to 7 ms of processor with a hundred "
+    "messages on it, and 4 syncs.",
     "catching up": "parsing is the floor; SQLite's insertions take 0.7 as long again, the transaction around them 0.6, "
     "comparing page, ledger and base 0.6.",
     "memory of a waiter": "it holds all that a look may need, for an upgrade may take the package away while it waits. "
