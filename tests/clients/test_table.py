@@ -17,6 +17,7 @@ SET_UP = "tests/clients/test_init_clients.py::test_set_up_by_init_it_talks_at_on
 IN_TURN = "tests/clients/test_hooks_clients.py::test_a_message_comes_into_the_turn_that_runs"
 WORKER = "tests/clients/test_spawn.py::test_a_worker"
 ALONE = "tests/claude/test_alone_claude.py::test_a_worker_without_a_terminal"
+ROUNDS = "tests/clients/test_rounds.py::test_each_message_once_and_in_time"
 DRAFT = "tests/clients/test_rounds.py::test_a_draft_stays_as_it_is"
 NOT = "tests/clients/test_table.py::test_what_does_not_work"
 #: Of each client, the tests behind each cell, from left to right.
@@ -30,11 +31,11 @@ CELLS = {
     "Codex": (
         SET_UP,
         IN_TURN,
-        f"tests/clients/test_wake_codex.py::test_an_idle_codex_begins_a_turn_with_what_came {DRAFT}",
+        f"tests/clients/test_wake_codex.py::test_an_idle_codex_begins_a_turn_with_what_came {ROUNDS} {DRAFT}",
         WORKER,
     ),
     "Gemini CLI": (SET_UP, IN_TURN, NOT, WORKER),
-    "Qwen Code": (SET_UP, IN_TURN, WORKER, WORKER),
+    "Qwen Code": (SET_UP, IN_TURN, ROUNDS, WORKER),
     "Cline": (SET_UP, IN_TURN, NOT, WORKER),
     "opencode": (
         SET_UP,
