@@ -40,6 +40,7 @@ class Toy:
     switch = "toy --servers"
     files: tuple[str, ...] = ("toy.json",)
     reads = ""
+    door = ""
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = {}  # never changed in place
@@ -70,7 +71,7 @@ class Toy:
         """The same."""
         raise NotImplementedError
 
-    def prompting(self, session: str, text: str) -> list[str] | None:
+    def prompting(self, session: str, text: str, door: Path | None = None) -> list[str] | None:
         """It has no command for that."""
         return None
 

@@ -46,7 +46,8 @@ def of_program(crew: Crew, row: SessionRow, text: str) -> Callable[[], object] |
     runs = known.program(row.program)
     if not row.session_id or kept.keeper(crew.bus.config, row.name) is not None:
         return None
-    if words := runs.prompting(row.session_id, text):
+    door = kept.path_of(crew.bus.config, row.name, runs.door) if runs.door and row.spawned_by is not None else None
+    if words := runs.prompting(row.session_id, text, door if door is not None and door.is_socket() else None):
         env = _environment(crew, row.name, "")
         return lambda: proc.run(words, cwd=crew.bus.config.root, env=env, timeout=_QUICK)
     path = kept.path_of(crew.bus.config, row.name, runs.reads) if runs.reads else None

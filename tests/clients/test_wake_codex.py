@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -49,6 +50,12 @@ class Terminal:
         return time.monotonic() - began
 
 
+def idle(place: Place) -> bool:
+    """Whether its turn is over, so that its hooks bring nothing more into it."""
+    team = json.loads(place.intercom("status", "--json"))["team"]
+    return {one["name"]: one["state"] for one in team}["ana"] == "idle"
+
+
 @pytest.mark.parametrize("place", [name for name in DRIVEN if name == "codex"], indirect=True)
 def test_an_idle_codex_begins_a_turn_with_what_came(place: Place) -> None:
     """Once for each message, proven by its hooks, whatever stands half-written in the box."""
@@ -63,6 +70,7 @@ def test_an_idle_codex_begins_a_turn_with_what_came(place: Place) -> None:
         took = terminal.until(lambda: place.heard("words-for-an-idle-one"))
         assert took < 10 + patience(5)  # it looks at its queue every ten seconds
         terminal.until(lambda: place.intercom("receipts", "--from", "user").count("shown") == 1)
+        terminal.until(lambda: idle(place))
         terminal.type("half a draft")
         place.intercom("send", "--from", "user", "ana", "words-beside-a-draft")
         terminal.until(lambda: place.heard("words-beside-a-draft") or "half a draft" not in terminal.screen())

@@ -38,7 +38,10 @@ FILES = {
         ],
         _FLEET,
     ),
-    **dict.fromkeys(["test_wake", "test_worktree", "test_server_fleet", "test_programs", "test_drafts"], _FLEET),
+    **dict.fromkeys(
+        ["test_wake", "test_worktree", "test_server_fleet", "test_programs", "test_drafts", "test_codex_start"], _FLEET
+    ),
+    "test_codex_start": _FLEET,
     "test_accepted": _POSIX + "flock(2) that fails",
     "test_liveness": _POSIX + "zombies and fork",
     "test_owners": _POSIX + "owners, groups and modes",

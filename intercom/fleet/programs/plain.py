@@ -74,6 +74,7 @@ class Plain:
     switch = ""
     files: tuple[str, ...] = ()
     reads = ""
+    door = ""
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = {}
@@ -155,7 +156,7 @@ class Plain:
         """As `talk` of the launching module."""
         return self._launching().talk()
 
-    def prompting(self, session: str, text: str) -> list[str] | None:  # noqa: ARG002
+    def prompting(self, session: str, text: str, door: Path | None = None) -> list[str] | None:  # noqa: ARG002
         """None: it has no such command."""
         return None
 

@@ -66,6 +66,7 @@ class Program(Protocol):
     switch: str  #: where a person enables or disables a server
     files: tuple[str, ...]  #: suffixes of the files that `prepare` writes
     reads: str  #: suffix of the file from which a session takes prompts, "" for none
+    door: str  #: suffix of the socket at which a worker in a terminal takes prompts, "" for none
     submit: str  #: the key that submits the input box
     clear: str  #: the key that empties the input box
     modes: Mapping[str, str]  #: permission modes, each with what it allows without a question
@@ -93,8 +94,11 @@ class Program(Protocol):
     def talk(self) -> Talk:
         """The API to drive that session with."""
 
-    def prompting(self, session: str, text: str) -> list[str] | None:
-        """The command that prompts a session in a terminal, whatever is in its box; None if there is none."""
+    def prompting(self, session: str, text: str, door: Path | None = None) -> list[str] | None:
+        """The command that prompts a session in a terminal, whatever is in its box; None if there is none.
+
+        `door`: the socket of this session.
+        """
 
     def prompt_line(self, text: str) -> str:
         """The line that prompts a session that reads prompts from the file with suffix `reads`."""

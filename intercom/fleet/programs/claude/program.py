@@ -46,6 +46,7 @@ class Claude:
     switch = "/mcp"
     files: tuple[str, ...] = ("settings.json", "mcp.json")
     reads = ""
+    door = ""
     submit = "Enter"
     clear = "C-u"
     modes: Mapping[str, str] = MODES
@@ -92,7 +93,7 @@ class Claude:
 
         return KINDS
 
-    def prompting(self, session: str, text: str) -> list[str] | None:  # noqa: ARG002
+    def prompting(self, session: str, text: str, door: Path | None = None) -> list[str] | None:  # noqa: ARG002
         """None: it has no such command."""
         return None
 

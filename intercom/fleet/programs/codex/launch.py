@@ -6,9 +6,11 @@ Everything goes on the command line (`-c key=value`); Codex reads the user's own
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from intercom.fleet.programs.codex import FILES
 from intercom.fleet.programs.plain import KINDS, hook_line
 from intercom.fleet.programs.program import CALL_SECONDS, SERVER, Prepared, Start
 from intercom.fleet.programs.talk import Talk
@@ -20,13 +22,40 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
     "bypassPermissions": ("--dangerously-bypass-approvals-and-sandbox",),
 }
 _START = 30  #: seconds for our server to start
+#: The server ends with the terminal. Where it does not start, the terminal is alone.
+_BOTH = """\
+{server} >/dev/null 2>&1 </dev/null &
+server=$!
+trap 'kill $server' EXIT
+trap 'exit 1' HUP TERM
+until [ -S {door} ]; do
+    kill -0 $server || exec {alone}
+    sleep 0.05
+done
+{terminal}
+"""
 
 
-def prepare(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
-    """A worker's command line. Its hooks report, and it can be reached, only after its first prompt."""
-    words = [*argv, "--dangerously-bypass-hook-trust", *_settings(start)]  # for the hooks on this command line
+def prepare(argv: Sequence[str], start: Start, write: Callable[[str, str], Path]) -> Prepared:
+    """A worker's command line. Its hooks report, and it can be reached, only after its first prompt.
+
+    It is two processes, the terminal and the app server that does the work, so that a prompt that `codex queue` gives
+    to that server starts at once. A server inside the terminal looks at the queue every ten seconds.
+    """
+    settings = _settings(start)
+    words = [*argv, "--dangerously-bypass-hook-trust", *settings]  # for the hooks on this command line
     words += [*FLAGS[start.mode], "--cd", str(start.cwd)]
-    return Prepared([*words, *(["--", start.prompt] if start.prompt else [])], ())
+    door = write(FILES[1], "")
+    door.unlink()  # the server makes it
+    at, prompt = f"unix://{door}", ["--", start.prompt] if start.prompt else []
+    lines = {
+        "door": [str(door)],
+        "server": [*argv, "app-server", "--listen", at, *settings],
+        "alone": [*words, *prompt],
+        "terminal": [*words, "--remote", at, *prompt],
+    }
+    script = _BOTH.format(**{name: shlex.join(line) for name, line in lines.items()})
+    return Prepared(["sh", str(write(FILES[0], script))], ())
 
 
 def alone(argv: Sequence[str], start: Start, _write: Callable[[str, str], Path]) -> Prepared:
@@ -43,6 +72,7 @@ def talk() -> Talk:
 
 def _settings(start: Start) -> list[str]:
     settings = {
+        "sandbox_workspace_write.network_access": "false",  # our modes say so, and it would reach a worker's own server
         "projects": _table({str(start.cwd): _Raw('{trust_level = "trusted"}')}),
         f"mcp_servers.{SERVER}": _server(start),
         **{f"hooks.{event}": _hook(start, event) for event in KINDS},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from intercom.fleet.programs.codex import FILES
 from intercom.fleet.programs.plain import KINDS, Launching, Plain
 from intercom.fleet.programs.program import HEADLESS, TERMINAL
 from intercom.fleet.programs.usage import Meter
@@ -26,6 +28,8 @@ class Codex(Plain):
     version = r"codex-cli (\d+\.\d+\.\d+)"
     oldest = 0, 169  # the first with hooks and a prompt queue
     newest = 0, 171
+    files: tuple[str, ...] = FILES
+    door = FILES[1]
     forms: tuple[str, ...] = (TERMINAL, HEADLESS)
     modes = MODES
     hooked = True
@@ -47,6 +51,7 @@ class Codex(Plain):
 
         return usage.Meter(transcript)
 
-    def prompting(self, session: str, text: str) -> list[str]:
+    def prompting(self, session: str, text: str, door: Path | None = None) -> list[str]:
         """The command that queues a prompt for a session: it starts when the box is empty, and a draft stays."""
-        return [self.command, "queue", "--thread", session, "--message", text]
+        server = ["--remote", f"unix://{door}"] if door is not None else []
+        return [self.command, "queue", *server, "--thread", session, "--message", text]
