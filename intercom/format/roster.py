@@ -25,7 +25,7 @@ _CODE = lazy(r"[{}<>=$\\|\"]")  #: characters that no name contains
 _LIST = lazy(r"[,，、;+&/]|\s+and\s+|\s+(?=@)", re.IGNORECASE)  # noqa: RUF001
 _ASIDE = lazy(
     r"(?:~~.{1,40}?~~-?)?([^(/~]{2,64}?)-?(?:\(.*\)|/[\w.-]*)?\Z"
-)  #: codex-(via-claude), codex/gpt-6, ~~codex~~-roo
+)  #: codex-(via-roo), codex/gpt-6, ~~codex~~-roo
 _CLOSE = 0.6  #: from 0 to 1: similarity from which a name is suggested as the one meant
 _CLOSER = 0.8  #: the same for short spellings and groups
 
