@@ -298,3 +298,17 @@ def test_what_is_no_file_where_another_names_page_was_is_named_and_stops_nobody(
     with Bus.open(project, machine="one") as bus:
         assert bodies(bus.read("roo")) == ["two", "one"]
         assert ["INTERCOM-two.md is not read" in one for one in bus.notices] == [True]
+
+
+def test_a_copy_of_another_names_page_is_ours(project: Path) -> None:
+    """What a person wrote there is that person's word here, not another machine's."""
+    for machine in ("two", "one"):
+        _send(project, machine, machine)
+    page = config.load(project, machine="two").log
+    copy = page.with_name("INTERCOM-two.sync-conflict-20260112-100000-ABCDEFG.md")
+    copy.write_bytes(page.read_bytes() + by_hand("by hand").encode())
+    os.utime(copy, (1, 1))
+    for machine in ("one", "two"):
+        with Bus.open(project, machine=machine) as bus:
+            [found] = [one for one in bus.history() if one.body == "by hand"]
+            assert (found.sender, found.via) == ("user", "hand")

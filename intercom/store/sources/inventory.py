@@ -135,12 +135,12 @@ class Listing:
 
     def _copies_among(self, names: list[str], archived: list[str]) -> dict[str, bool]:
         """The logs in our folder that are copies of others, and the archived files that are copies of ours."""
-        ours = _stem(self._config.log.name)
-        stems, copies = {ours, *map(_stem, names)}, dict[str, bool]()
+        ours = {_stem(f"INTERCOM-{machine}.md") for machine in (self._config.machine, *self._kept)}
+        stems, copies = {*ours, *map(_stem, names)}, dict[str, bool]()
         for name in names:
             of = [before for before in _before_marks(_stem(name)) if before in stems]
             if of:
-                copies[name] = of[0] == ours
+                copies[name] = of[0] in ours
         segments = {_stem(segment.name) for segment in self._ledger.segments()}
         for path in archived:
             name = path.removeprefix("archive/")
