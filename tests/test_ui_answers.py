@@ -223,6 +223,27 @@ def test_a_question_that_is_changed_while_it_is_answered(project: Path, crew: Cr
     play(project, scene)
 
 
+def test_a_question_that_somebody_answers_while_it_is_answered(project: Path, crew: Crew) -> None:
+    """Two screens, or two people: the second is told, keeps the text, and may send it as well."""
+    asked = crew.bus.send("user", "Which colour?", sender="worker-1", type="question")
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "colour" in told(app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press(*"red")
+        crew.bus.send("worker-1", "green", sender="user", via="cli", type="answer", reply_to=asked.id)
+        before = app.screen
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is not before and isinstance(app.focused, Input))
+        assert app.screen.query_one(Input).value == "red"
+        assert [one.body for one in crew.bus.history(to="worker-1")] == ["green"]
+        await pilot.press("enter")
+        await until(pilot, lambda: "red" in bodies(app))
+
+    play(project, scene)
+
+
 def test_what_cannot_be_sent_is_not_lost(project: Path, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line comes back with what was written."""
     from intercom.cli.tui import acts

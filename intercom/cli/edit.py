@@ -128,4 +128,5 @@ def _run_editor(path: Path, line: int) -> None:
     if code == 127:
         raise NotFound(f"the editor {words[0]!r} cannot be run; nothing was sent. Set EDITOR to one that is there.")
     if code:
-        raise NotFound(f"the editor ended with status {code}; nothing was sent or changed. Your text is in {path}.")
+        how = f"with status {code}" if code > 0 else "by a signal"
+        raise NotFound(f"the editor ended {how}; nothing was sent or changed. Your text is in {path}.")

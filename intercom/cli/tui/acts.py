@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from intercom.bus.pending import open_questions
 from intercom.cli.tui.waits import Item, still
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.escaping import value
@@ -60,13 +61,18 @@ class Read(NamedTuple):
     ident: str
     sender: str
     text: str
+    waits: bool = False  #: whether it was a question without an answer
 
 
 def reply(crew: Crew, read: Read, text: str) -> str:
-    """As `say`, to a message as it was read; also Refused if that has changed, NotFound if it is gone."""
+    """As `say`, to a message as it was read; also NotFound if it is gone, Refused if it has changed or was answered."""
     answers = find(crew, read.ident)
     if answers.body != read.text:
         raise Refused(f"what {answers.sender} wrote was changed meanwhile; nothing was sent. Read it again.")
+    if read.waits and all(one.id != read.ident for one in crew.bus.ask(lambda db: open_questions(db, USER))):
+        raise Refused(
+            f"{answers.sender}'s question was answered meanwhile; nothing was sent. Enter sends yours as well."
+        )
     return say(crew, answers.sender, text, answers)
 
 

@@ -160,7 +160,7 @@ class Ui(Frame):
             message = card.one.message
             self._reply(Read(message.id, message.sender, message.body))
         elif item is not None and item.kind == QUESTION:
-            self._reply(Read(item.key, item.who, item.detail))
+            self._reply(Read(item.key, item.who, item.detail, waits=True))
         else:
             self.notify("highlight a question, or go to a message", severity="warning")
 
@@ -169,7 +169,7 @@ class Ui(Frame):
             if not await self.do(partial(acts.reply, read=read, text=text)):
                 now = await self.ask(lambda crew: acts.find(crew, read.ident))
                 if now is not None:
-                    self._reply(read._replace(text=now.body), text)
+                    self._reply(read._replace(text=now.body, waits=read.waits and now.body != read.text), text)
 
         self._ask(Ask(f"To {read.sender}, who wrote:\n{read.text}", text), send)
 
