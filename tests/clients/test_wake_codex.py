@@ -53,7 +53,7 @@ class Terminal:
 def idle(place: Place) -> bool:
     """Whether its turn is over, so that its hooks bring nothing more into it."""
     team = json.loads(place.intercom("status", "--json"))["team"]
-    return {one["name"]: one["state"] for one in team}["ana"] == "idle"
+    return bool({one["name"]: one["state"] for one in team}["ana"] == "idle")
 
 
 @pytest.mark.parametrize("place", [name for name in DRIVEN if name == "codex"], indirect=True)
