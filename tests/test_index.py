@@ -102,6 +102,7 @@ def test_what_a_bus_left_in_the_index_counts_until_another_writes(project: Path)
                 )
                 with foreign.open("ab") as file:
                     file.write(block)
+            said: list[str] = []
             for bus in looks:
                 said = [message.body for message in bus.history()]
             assert sorted(said) == sorted(
