@@ -132,7 +132,7 @@ def process(pid: int) -> tuple[int, str, str, int] | None:
 
 
 def _process_by_ps(pid: int) -> tuple[int, str, str, int] | None:
-    fields = _ps(pid, "ppid=,tty=,comm=").split(None, 2)
+    fields = _ps(pid, "ppid=,tty=,comm=").strip().split(None, 2)
     if len(fields) < 3 or not fields[0].isdecimal():
         return None
     terminal = 0 if fields[1].strip("?-") == "" else 1

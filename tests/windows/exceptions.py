@@ -60,6 +60,7 @@ FILES = {
     "test_foreign_edits": _POSIX + "editors and tools of POSIX",
     "test_chaos": _POSIX + "databases that are deleted and replaced while they are open",
     "test_cli_wheel": _TOOLS + "pip and venv",
+    "test_macos": _POSIX + "the calls of macOS",
     "test_make": _TOOLS + "make",
     "test_layers": _TOOLS + "the source's own shape",
     "test_platforms": _TOOLS + "the source's own shape",
