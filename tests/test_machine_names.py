@@ -312,3 +312,15 @@ def test_a_copy_of_another_names_page_is_ours(project: Path) -> None:
         with Bus.open(project, machine=machine) as bus:
             [found] = [one for one in bus.history() if one.body == "by hand"]
             assert (found.sender, found.via) == ("user", "hand")
+
+
+def test_a_name_that_comes_into_use_under_an_open_bus_is_ours(project: Path) -> None:
+    """Its page is there before its base is; until then it passes for another machine's."""
+    with Bus.open(project, machine="one") as bus:
+        bus.send("roo", "one", sender="user", via="cli")
+        page = bus.config.under("two").log
+        page.write_text("# Notes\n\n", encoding="utf-8")
+        os.utime(page, (1, 1))
+        assert bodies(bus.history()) == _bodies(project, "two") == ["one"]
+        append(page, by_hand("ours", stamp="2026-01-12 10:00:01"))
+        assert {one.body: one.sender for one in bus.history()}["ours"] == "user"

@@ -53,6 +53,8 @@ class Listing:
         self._ledger = ledger
         self._archive = Names(config.archive)
         self._beside = Names(config.folder)
+        self._private = Names(config.private)
+        self._bases: list[str] = []  # the names there when they were last looked through
         self._made: tuple[object, ...] = ()  # the lists that the following were made from
         self._all: list[File] = []
         self._near: list[File] = []
@@ -68,10 +70,15 @@ class Listing:
         """Every file, in order of arrival."""
         made = self._ledger.segments(), self._archive.now(), self._beside.now()
         same = len(self._made) == len(made) and all(one is other for one, other in zip(self._made, made, strict=True))
-        if not same or (self._outside and self._kept != self._config.pages()):
+        if not same or (self._outside and self._another_kept()):
             self._list()
             self._made = made
         return self._all
+
+    def _another_kept(self) -> bool:
+        """Whether we keep a page under another name since the lists were made."""
+        bases, self._bases = self._bases, self._private.now()
+        return bases is not self._bases and self._kept != self._config.pages()
 
     def near(self) -> list[File]:
         """The files outside the archive, and the open segment."""
