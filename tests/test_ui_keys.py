@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ from intercom.cli.tui.panels import Waits, Who
 from intercom.core.config import load
 from intercom.core.errors import Refused
 from intercom.fleet.crew import Crew
-from tests.test_ui import bodies, play, said, see, until
+from intercom.system import tmux
+from tests.test_ui import bodies, play, said, see, shown, until
 
 #: Each key, and what it does or says on a bus with nobody and nothing on it.
 NOTHING = {
@@ -200,3 +202,39 @@ def test_the_frame_does_not_wait_for_the_bus() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     late = ("intercom.bus", "intercom.fleet", "intercom.repair", "intercom.format", "intercom.store", "rich.markdown")
     assert [one for one in done.stdout.split() if one.startswith(late)] == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_while_its_terminal_is_looked_at(project: Path, tmp_path: Path) -> None:
+    """The dialog says so and is left as ever, also while a look is under way."""
+    server = tmux.Server(str(tmp_path / "tmux"), "/dev/null")
+    pane = tmux.new_session(server, "w", ["sh", "-c", "echo at work; sleep 600"], cwd=tmp_path, keep_dead=False)
+    with Bus.open(project) as bus, Crew.open(project) as crew:
+        bus.add_agents(["worker-1"])
+        crew.sessions.record("worker-1", state="running", pid=pane.pid, pane=pane.id, socket=str(tmp_path / "tmux"))
+
+    async def scene(app: Ui, pilot: Pilot[None]) -> None:
+        who = app.query_one(Who)
+        who.focus()
+        who.highlighted = who.get_option_index("agent-worker-1")
+        await pilot.press("p")
+        await see(app, pilot, "at work")
+        os.kill(pane.pid, signal.SIGKILL)
+        await until(pilot, lambda: "at work" not in shown(app))
+        shows = app.screen
+        assert isinstance(shows, Show)
+        gone = asyncio.Event()
+
+        async def late() -> str:
+            await gone.wait()
+            return "late"
+
+        shows._again = late
+        await pilot.pause(1.5)
+        await pilot.press("escape")
+        gone.set()
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.pause(0.3)
+        assert not app._exit
+
+    play(project, scene)
