@@ -16,7 +16,7 @@ def inbox(
     id: Annotated[str | None, Arg(help="whose (default: yours, `user`; in an agent's session that agent's)")] = None,
 ) -> int:
     """Print unanswered questions, oldest first, and the permissions that workers ask for."""
-    from intercom.fleet.overview import permissions
+    from intercom.fleet.permissions import permissions
 
     with open_bus(asked) as bus:
         from intercom.bus.pending import open_questions

@@ -52,7 +52,7 @@ def _short(asked: Asked) -> int:
     """Print what waits for a person and what is unread, in a few characters."""
     from intercom.bus.pending import open_questions
     from intercom.core.message import USER
-    from intercom.fleet.overview import permissions
+    from intercom.fleet.permissions import permissions
 
     with open_bus(asked) as bus:
         questions = bus.ask(lambda db: open_questions(db, USER))

@@ -14,12 +14,12 @@ from intercom.bus.bus import Bus
 from intercom.bus.pending import last_words, open_questions, tasks
 from intercom.bus.status import Status
 from intercom.core import contract, document
-from intercom.core.config import Config
 from intercom.core.fleet_words import DONE, ELSEWHERE, GROUPS, IDLE, NEEDS_YOU, STUCK, WORKING
 from intercom.core.message import USER, Instance, Message, age
 from intercom.core.root import git_dir
 from intercom.core.texts import one_line
 from intercom.fleet import report
+from intercom.fleet.permissions import WORDS, Permission, permissions
 from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow, Sessions
 from intercom.fleet.spending import OVER, Amount, Spending, over
@@ -31,27 +31,12 @@ if TYPE_CHECKING:
     from intercom.fleet.observe import Observation
 
 _UNMERGED = ("done", "queued", "merging", "verifying", "conflict", "failed")
-_WORDS = 200  #: characters of a task or a last word
 _GROUP = {
     **dict.fromkeys(("blocked", "waiting", "question", *FIRST_RUN), NEEDS_YOU),
     **dict.fromkeys(("failed", "dead", "gone", "unknown"), STUCK),
     **dict.fromkeys(("running", "starting"), WORKING),
     "done": DONE,
 }
-
-
-class Permission(NamedTuple):
-    """A worker's request for permission."""
-
-    worker: str
-    request: str
-    what: str
-    at: str
-    message: str | None  #: the question on the bus
-
-    def to_json(self) -> dict[str, Any]:
-        """The public form."""
-        return {"kind": "permission", **self._asdict()}
 
 
 class Agent(NamedTuple):
@@ -98,13 +83,6 @@ class Overview(NamedTuple):
     unmerged: list[Entry]
     agents: list[Agent]
     unverified: list[Row]  #: the newest `done` of each worker, where it was checked and is contradicted
-
-
-def permissions(config: Config) -> list[Permission]:
-    """The permissions that workers ask for and wait for, oldest first."""
-    with closing(State(config.private)) as state:
-        found = Sessions(state).open_requests()
-    return [Permission(one.name, one.id, _request(one.request), one.asked, one.message_id) for one in found]
 
 
 def overview(bus: Bus, now: Status, spending: Spending | None = None) -> Overview:
@@ -169,7 +147,7 @@ def _observed(bus: Bus, rows: dict[str, SessionRow]) -> dict[str, Observation]:
 def _on_screen(seen: Observation) -> Permission:
     """A dialog that is only on a screen: no hook reported it, or none waits for its answer any more."""
     what = ": ".join(part for part in seen.asks if part)
-    return Permission(seen.name, "", one_line(what, _WORDS), seen.row.since if seen.row else "", None)
+    return Permission(seen.name, "", one_line(what, WORDS), seen.row.since if seen.row else "", None)
 
 
 def attention(
@@ -227,18 +205,12 @@ def _remote(last: Message) -> Agent:
 
 def gist_of(message: Message) -> str:
     """A message on one line."""
-    return one_line(contract.gist(message.body), _WORDS)
+    return one_line(contract.gist(message.body), WORDS)
 
 
 def _rank(one: Agent) -> tuple[int, bool, int, str]:
     """Sort key: most urgent first, the master first among equals, unused names last."""
     return GROUPS.index(one.group), not one.state, 0 if one.role == "master" else 1, one.name
-
-
-def _request(request: dict[str, Any]) -> str:
-    """A request on one line."""
-    what = request.get("command") or ", ".join(map(str, request.get("paths") or [])) or request.get("url")
-    return one_line(": ".join(str(part) for part in (request.get("tool"), what) if part), _WORDS)
 
 
 def branch_of(entry: Entry | None) -> str:
