@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from intercom.core.message import utc
+from intercom.fleet import wake as waking
 from intercom.fleet.crew import Crew
+from intercom.fleet.programs.claude.program import Claude
+from intercom.fleet.programs.screen import Screen
 from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import wake
+from intercom.system import tmux
 from intercom.system.liveness import started
 
 
@@ -69,3 +73,32 @@ def test_what_a_waiter_gave_is_proven_by_a_later_hook(crew: Crew) -> None:
     assert not wake(crew, "worker-1", ident, timeout=0.5).woke
     crew.sessions.record("worker-1", state="running")
     assert wake(crew, "worker-1", ident, timeout=30).how == "waiter"
+
+
+@pytest.mark.parametrize(
+    ("shown", "pressed", "said"),
+    [
+        ([Screen("idle", draft="")] * 4 + [Screen("draft", draft="a line")], ["Enter"], ""),
+        ([Screen("idle", draft="")] * 4 + [Screen("blocked", draft=None)], [], "not sent), so Enter was not pressed"),
+        ([Screen("draft", draft="a line, and mine")], [], "it shows draft), so Enter was not pressed"),
+        ([Screen("idle", draft="")], [], "may stand in its box later, not sent), so Enter was not pressed"),
+    ],
+)
+def test_a_line_that_is_drawn_late_is_sent_all_the_same(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, shown: list[Screen], pressed: list[str], said: str
+) -> None:
+    """A busy machine has not drawn what was pasted: given up at once, the line stood in the box and held all others."""
+    screens, sent = list(shown), list[str]()
+
+    def look(*_: object) -> Screen:
+        if sent:
+            return Screen("running", draft="")
+        return screens.pop(0) if len(screens) > 1 else screens[0]
+
+    monkeypatch.setattr(waking, "_screen", look)
+    monkeypatch.setattr(waking, "_DRAWN", 60.0 if len(shown) > 1 else 0.0)
+    monkeypatch.setattr(tmux, "paste", lambda *_: None)
+    monkeypatch.setattr(tmux, "send_key", lambda *given: sent.append(given[2]))
+    climb = waking._Climb(crew, "worker-1", "", time.monotonic(), time.monotonic() + 60)
+    trouble = waking._type(climb, crew.server, "%1", Claude(), "a line")
+    assert (sent, trouble is not None and trouble.endswith(said)) == (pressed, True), trouble

@@ -33,6 +33,7 @@ PREFIX = "[intercom] "  #: because a text that begins with `!` or `/` would be a
 _STEP = 0.05  #: seconds between checks for proof
 _SECOND_LOOK = 0.25  #: seconds between pasting and looking again; a dialog needs 1.45 s without keys to come up
 _WAITER = 2.5  #: seconds for a waiter before keys are tried
+_DRAWN = 1.5  #: further seconds within which a busy machine must show what was pasted
 _TAKEN = 1.0  #: seconds within which a typed line must leave the box
 _LAST = 0.2  #: seconds reserved for the last check
 _HELD = {
@@ -275,7 +276,9 @@ def _type(climb: _Climb, server: tmux.Server, pane: str, program: Program, text:
     """Paste, look again, press Enter. Returns "", or what went wrong; None: withdrawn, because a turn had begun."""
     tmux.paste(server, pane, text)
     time.sleep(_SECOND_LOOK)
-    now = _screen(server, pane, program)
+    until = min(time.monotonic() + _DRAWN, climb.until)
+    while (now := _screen(server, pane, program)).typeable and time.monotonic() < until:
+        time.sleep(_STEP)  # not drawn yet; given up now, the line would stand there unsent
     if not _is_ours(now, text):
         return _taken_back(server, pane, program, text, now)
     tmux.send_key(server, pane, program.submit)
@@ -296,6 +299,7 @@ def _taken_back(server: tmux.Server, pane: str, program: Program, text: str, now
         tmux.send_key(server, pane, program.clear)
         return None
     asks = " (our line is in its box, not sent)" if again.draft is None else ""
+    asks = " (our line may stand in its box later, not sent)" if again.typeable else asks
     return f"its screen changed while a line was typed (it shows {now.state}){asks}, so Enter was not pressed"
 
 

@@ -94,6 +94,7 @@ def steady(session: Session) -> None:
         assert time.monotonic() < end, session.text()
         dialog = seen(session).dialog
         text = dialog.text if dialog else ""
+        text = "" if "…" in [line.strip() for line in text.splitlines()] else text
         last, since = text, (since if text == last else time.monotonic())
         time.sleep(0.1)
 
