@@ -97,6 +97,7 @@ def test_the_first_turn(stage: Stage) -> None:
     until(lambda: [one for one in stage.crew.bus.read("master") if one.type == "done"])
 
 
+@pytest.mark.every_version
 def test_permissions_through_the_hook(stage: Stage) -> None:
     """Shown with the exact command; another `expect` decides nothing; allowed runs, denied does not."""
     stage.spawn(perm_mode="default")
@@ -140,6 +141,7 @@ def test_a_project_that_has_hooks_of_its_own(stage: Stage) -> None:
     assert not stage.faults()
 
 
+@pytest.mark.every_version
 def test_what_is_asked_in_each_mode(stage: Stage) -> None:
     """Asked, the master has the exact command and its answer is what happens; unasked, nothing is there to answer."""
     asked = {"acceptEdits": "deny", "plan": "allow"}
