@@ -81,7 +81,7 @@ def test_what_a_waiter_gave_is_proven_by_a_later_hook(crew: Crew) -> None:
         ([Screen("idle", draft="")] * 4 + [Screen("draft", draft="a line")], ["Enter"], ""),
         ([Screen("idle", draft="")] * 4 + [Screen("blocked", draft=None)], [], "not sent), so Enter was not pressed"),
         ([Screen("draft", draft="a line, and mine")], [], "it shows draft), so Enter was not pressed"),
-        ([Screen("idle", draft="")], [], "may stand in its box later, not sent), so Enter was not pressed"),
+        ([Screen("idle", draft="")], [], "may stand in its box, not sent), so Enter was not pressed"),
     ],
 )
 def test_a_line_that_is_drawn_late_is_sent_all_the_same(

@@ -298,9 +298,8 @@ def _taken_back(server: tmux.Server, pane: str, program: Program, text: str, now
     if again.state == "running" and again.draft is not None and _same(again.draft, text):
         tmux.send_key(server, pane, program.clear)
         return None
-    asks = " (our line is in its box, not sent)" if again.draft is None else ""
-    asks = " (our line may stand in its box later, not sent)" if again.typeable else asks
-    return f"its screen changed while a line was typed (it shows {now.state}){asks}, so Enter was not pressed"
+    left = "" if again.draft else " (our line may stand in its box, not sent)"
+    return f"its screen changed while a line was typed (it shows {now.state}){left}, so Enter was not pressed"
 
 
 def _screen(server: tmux.Server, pane: str, program: Program) -> Screen:
