@@ -768,3 +768,14 @@ def test_reading_only_what_people_wrote_finds_the_same(above: bytes, sent: list[
     page = above + (records.replace(b"text", b"test", 1) if tampered else records)
     names = Roster(("roo", "claude-code", "master", "worker-1", "a", "b"))
     assert unheard.lines(page, names) == tuple(near_misses(parse(page, names), names))
+
+
+@pytest.mark.parametrize(
+    ("to", "says"), [("stranger", "reaches nobody"), ("stranger, roo", "does not reach everybody")]
+)
+def test_whether_anybody_gets_it_is_said(bus: Bus, to: str, says: str) -> None:
+    """A message to strangers alone is told from one that somebody gets."""
+    append(bus.config.log, f"## [2026-06-05 08:34:00] user → {to} [INFO]\n\nhello\n\n---\n\n")
+    bus.read("roo")
+    assert f"this message {says}: " in bus.read("user")[0].body
+    assert says in bus.status().unheard[0].sentence()

@@ -46,7 +46,9 @@ from intercom.system.still import lately
 
 MOST = 10  #: notices at a time; more are only counted
 _PAST = 1_000  #: hand-written messages off the page among which what was said of them is looked for
-_MESSAGE, _LINE = "this message does not reach everybody: ", "nobody gets this line: "  #: how a notice begins
+#: How a notice begins.
+_MESSAGE, _NOBODYS = "this message does not reach everybody: ", "this message reaches nobody: "
+_LINE = "nobody gets this line: "
 _LONGEST = 300  #: characters of a quoted line
 _BELOW = lazy(r"\s*\n\s*-{3,}[ \t]*\n\s*(\S[^\n]*)")
 _ENCLOSES = lazy(rb"(?:\A|\n)(?:\xef\xbb\xbf)?(?: {0,3}(?:`{3}|~{3})|<{7}|={7}|>{7}|\|{7})")
@@ -64,10 +66,11 @@ class Unheard(NamedTuple):
     why: str
     instead: str
     id: str | None = None
+    some: bool = False  #: whether somebody gets it
 
     def sentence(self) -> str:
         """A one-line explanation for a person."""
-        what = _MESSAGE if self.line.startswith("#") else _LINE
+        what = _LINE if not self.line.startswith("#") else _MESSAGE if self.some else _NOBODYS
         return f"{what}{_quoted(self.line)} ({value(self.why)}). Write instead: {_quoted(self.instead)}"
 
 
@@ -108,7 +111,7 @@ def of_entry(entry: Entry, ident: str, names: Roster, there: Collection[str]) ->
     elif not guess:
         known = ", ".join(sorted(name for name in there if name != SYSTEM and not name.startswith("@")))
         instead = f"a name that is known ({known}), or wait until {unknown[0]} comes"
-    return Unheard(line, not_known(unknown), instead, ident)
+    return Unheard(line, not_known(unknown), instead, ident, len(unknown) < len(recipients(entry.to)))
 
 
 def _said_in_header(entry: Entry, name: str, there: Collection[str]) -> str:
@@ -277,7 +280,7 @@ def still(config: Config, state: State, db: sqlite3.Connection) -> list[Unheard]
 
 def _past(state: State, db: sqlite3.Connection, names: Roster, there: Collection[str]) -> Iterator[Unheard]:
     """What was reported of hand-written messages that left the page since, unless it was said again, and right."""
-    told = "\n".join(one for one in query.warned(db) if one.startswith((_LINE, _MESSAGE)))
+    told = "\n".join(one for one in query.warned(db) if one.startswith((_LINE, _MESSAGE, _NOBODYS)))
     for ident, *said in query.by_hand_archived(db, _PAST) if told else ():
         entry = entry_of_row(said)
         what = f"archived: write it anew, or `intercom delete {ident}`"
