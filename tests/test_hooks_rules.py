@@ -345,3 +345,156 @@ def test_a_link_is_followed_before_the_dots_behind_it(tmp_path: Path) -> None:
 def test_a_pattern_allows_no_compound_command(before: str, sign: str, after: str) -> None:
     """Whatever stands around a sign of the shell, a pattern does not reach over it."""
     assert says(bash(f"git {before}{sign}{after}"), allow=("Bash(git:*)", "Bash(git *)", "Bash(git*)")) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "git -c alias.z='!rm -rf x' z",
+        "git -c core.pager=x log",
+        "git -C d -c core.sshCommand=x fetch",
+        "git --exec-path=/tmp/x status",
+        "git --config-env=core.pager=X log",
+        "git clone --upload-pack=x a b",
+        "git clone --upload-pa x a b",
+        "git fetch --upload-pack x origin",
+        "git push --receive-pack=x o",
+        "git ls-remote --exec=x o",
+        "git grep -O'rm x' a",
+        "git grep -nOvi a",
+        "git grep --open-files-in-pager=x a",
+        "git difftool -x 'rm x'",
+        "git difftool -yx rm",
+        "git rebase -x 'rm x' main",
+        "git rebase --exec=x main",
+        "git bisect run ./x",
+        "git submodule foreach 'rm x'",
+        "git submodule --quiet foreach rm",
+        "git filter-branch --tree-filter x",
+        "git config alias.z '!rm'",
+        "git clone -c core.pager=x a",
+        "git clone ext::sh b",
+        "find . -exec rm x +",
+        "find . -execdir rm x",
+        "xargs rm",
+        "env rm x",
+        "env -S 'rm x'",
+        "env A=1 rm x",
+        "timeout 5 rm",
+        "nohup rm",
+        "awk system",
+        "tar --to-command=x -xf a",
+        "tar -xf a --to-com x",
+        "tar -I x -xf a",
+        "tar cf a --checkpoint-action=exec=x b",
+        "ssh -oProxyCommand=x h",
+        "ssh -o ProxyCommand=x h",
+        "ssh -F x h",
+        "make SHELL=/x",
+        "make CC='rm x'",
+        "make --eval=x",
+        "npm exec rm",
+        "npm x rm",
+        "python -c 'import os'",
+        "python3 -c x",
+        "python3.11 -Ic x",
+        "perl -e x",
+        "node -e x",
+        "node --eval=x",
+        "ruby -e x",
+        "bash -c 'rm x'",
+        "sed 1e a",
+        "sed 's/a/b/e' f",
+        "sed -n '1e rm x' f",
+        "npx rm",
+        "rsync -e 'sh x' a b",
+        "vim -c x",
+        "sort --compress-program=x a",
+        "split --filter=x a",
+        "rg --pre x a",
+        "go test -exec x ./...",
+        "xargs -n1 git -c a.b=c d",
+        "git -c " + "a." * 50_000 + "=b x",
+    ],
+)
+def test_who_allows_a_program_does_not_allow_any(command: str) -> None:
+    """What has it run another program is asked for, unless the rule itself has that."""
+    assert says(bash(command), allow=(f"Bash({command.split(maxsplit=1)[0]}:*)",)) is None
+    assert says(bash(command), allow=(f"Bash({command.split(maxsplit=1)[0]} *)",)) is None
+    assert says(bash(command), allow=(f"Bash({command})",)) == "allow"
+    assert says(bash(command), allow=("Bash",)) == "allow"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "git status",
+        "git log --oneline -5 -c",
+        "git switch -c new",
+        "git commit -c HEAD",
+        "git cherry-pick -x abc",
+        "git clean -xn",
+        "git push -u origin main",
+        "git push --force-with-lease origin x",
+        "git -C dir status",
+        "git config --get user.name",
+        "git config -l",
+        "git commit -m 'run foreach --exec x'",
+        "git add -A",
+        "git fetch --all --prune",
+        "git rebase main",
+        "git grep -n foo",
+        "git diff --exit-code",
+        "find . -name '*.py'",
+        "find . -type f -newer x",
+        "env",
+        "make test V=1",
+        "make -j4 -C sub all",
+        "npm run build",
+        "npm test",
+        "npm install",
+        "npm ci",
+        "python -m pytest -q",
+        "python3 -V",
+        "ssh host",
+        "tar xzf a.tgz",
+        "tar -czf out.tgz dir",
+        "tar --extract -f a",
+        "sed -i s/foo/bar/g x.txt",
+        "sed -n 1,5p file.e",
+        "cargo test",
+        "go test ./...",
+        "rg foo src",
+        "node x.js",
+        "pip install -e .",
+        "git bisect good",
+        "git submodule update --init",
+        "sort -u a",
+        "gcc -c a.c",
+        "git archive HEAD",
+        "less README.md",
+    ],
+)
+def test_what_a_program_does_itself_is_allowed(command: str) -> None:
+    """An option of the same letter, or such a word in a text, means nothing."""
+    assert says(bash(command), allow=(f"Bash({command.split(maxsplit=1)[0]}:*)",)) == "allow"
+
+
+@pytest.mark.parametrize(
+    ("rule", "command", "allowed"),
+    [
+        ("git rebase -x make:*", "git rebase -x make main", True),
+        ("python -c *", "python -c 'x'", True),
+        ("xargs grep:*", "xargs grep -n x", True),
+        ("xargs gre*", "xargs grep -n x", False),
+        ("timeout 60 git:*", "timeout 60 git log", True),
+        ("timeout 60 git:*", "timeout 60 git -c a.b=c d", False),
+        ("git -c core.pager=cat:*", "git -c core.pager=cat -c a.b=c x", False),
+        ("git * main", "git -c alias.z=!x main", False),
+        ("git -*", "git -c alias.z=!x main", False),
+        ("git:*", "git -c 'x", False),
+    ],
+)
+def test_what_a_rule_names_itself(rule: str, command: str, allowed: bool) -> None:
+    """Only what stands before its first star, as a whole word, is the person's own."""
+    assert says(bash(command), allow=(f"Bash({rule})",)) == ("allow" if allowed else None)

@@ -10,9 +10,9 @@
     WebFetch(domain:x.org)  this host; with `*.` before it those below it, `*` any. To deny, both in either case
 
 A deny rule is read in each way in which it may have been meant, and matches if any part of a command, or any spelling
-of a path or address, does. An allow rule with a pattern matches a command only if it is one plain command, a path only
-if it and what it leads to match, and an address only if it is a plain one. Pure, but for asking the file system where
-a symbolic link leads.
+of a path or address, does. An allow rule with a pattern matches a command only if it is one plain command that runs no
+other program than the rule names (`runs`), a path only if it and what it leads to match, and an address only if it is a
+plain one. Pure, but for asking the file system where a symbolic link leads.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from intercom.core.fleet_words import Ruling
 from intercom.fleet.programs.claude import globs
 from intercom.fleet.programs.claude.doubts import CALLERS, SHELLS, doubtful
+from intercom.fleet.programs.claude.runs import runs_another
 from intercom.fleet.programs.event import Ask
 from intercom.system.host import in_rules
 
@@ -125,7 +126,8 @@ def _bash(pattern: str, command: str, *, strict: bool) -> bool:
         return True
     test = globs.Command(pattern)
     if strict:
-        return not _NOT_PLAIN.search(command) and test.matches(command.strip())
+        plain = not _NOT_PLAIN.search(command) and test.matches(command.strip())
+        return plain and not runs_another(command, pattern)
     return any(test.matches(part, starts) for part, starts in _parts(command))
 
 
