@@ -53,6 +53,8 @@ def history(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
     bus = Bus.open(project)
     archive = bus.config.archive
     archive.mkdir(parents=True)
+    bus.config.private.mkdir()
+    (bus.config.private / "journal.md").touch()  # as the version had that made segments without a first record
     written = [block(rng, number) for number in range(120)]
     written += [one.replace(b"text", b"newer text") for one in rng.sample(written, 20)] + rng.sample(written, 20)
     for number in range(4):

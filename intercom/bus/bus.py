@@ -31,7 +31,7 @@ from intercom.format import render
 from intercom.store.index import Index, IndexLost
 from intercom.store.index import query as index_query
 from intercom.store.log.log import Log
-from intercom.store.private import check, vet
+from intercom.store.private import check, prepares, vet
 from intercom.store.state.db import State
 from intercom.system.files import storage
 
@@ -54,13 +54,13 @@ class Bus:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.notices: list[str] = []  #: what to tell a person; whoever shows it clears it
+        self.notices = [*filter(None, [vet(config)])]  #: what to tell a person; whoever shows it clears it
         self.confirms = True  #: whether each call of a reader confirms; off for a caller that shows messages later
         self.tidies = True  #: whether a send compacts a log that is too long; off for a caller that calls `tidy`
-        self.notices += filter(None, [vet(config)])
         self.pace = Pace()  #: whether the caller prefers NotNow to a long wait
         self.state = self._state = State(config.private, self.pace)  #: what cannot be derived from the logs
         self._state.check = partial(check, config)
+        self._state.prepare = prepares(config)
         self.moment = self._state.moment  #: for a block: changes to the state by others are treated as later
         self._log = Log(config, self.notices, self.pace)
         self._index = Index(config.private, self.pace)

@@ -33,13 +33,13 @@ from intercom.core.message import (
 )
 from intercom.store.state import known
 from intercom.store.state.db import InstanceRow, State
+from intercom.store.state.origin import MACHINE
 from intercom.system import host
 from intercom.system.liveness import alive, started
 
 STALE_AFTER = 30.0  #: seconds without a heartbeat
 MASTER = "master"
 ROLES = (MASTER, "worker", "agent")
-_MACHINE = "machine-id"  #: key in the state: the machine that writes here
 
 
 class Names:
@@ -159,8 +159,8 @@ class Names:
                 "was. If that machine still uses it, keep your sync tool from .claude/local/.intercom, and run "
                 f"`intercom init --machine NAME` with another name. {host.neighbour()}".rstrip()
             )
-        if (mine := _machine_id()) and self._state.meta(_MACHINE) is None:
-            self._state.set_meta(_MACHINE, mine)
+        if (mine := _machine_id()) and self._state.meta(MACHINE) is None:
+            self._state.set_meta(MACHINE, mine)
         self._checked = self._state.opened()
 
     # -- who is there -----------------------------------------------------------------------------
@@ -274,13 +274,13 @@ class Names:
 
 def other_machine(state: State) -> bool:
     """Whether another machine has written this state; one that is in use and does not say which was not made here."""
-    mine, theirs = _machine_id(), state.meta(_MACHINE)
+    mine, theirs = _machine_id(), state.meta(MACHINE)
     return bool(mine) and theirs != mine and (theirs is not None or bool(state.instances()))
 
 
 def take_over(state: State) -> None:
     """The state is this machine's from now on. StorageError."""
-    state.set_meta(_MACHINE, _machine_id())
+    state.set_meta(MACHINE, _machine_id())
 
 
 def liveness(row: InstanceRow, late: str = "") -> str:

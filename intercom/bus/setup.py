@@ -18,7 +18,7 @@ from intercom.core.errors import Refused, StorageError
 from intercom.core.message import RESERVED, canonical, check_name
 from intercom.store.log.log import Log
 from intercom.store.log.template import fresh_log
-from intercom.store.private import mark, set_aside
+from intercom.store.private import foreign, mark, own, set_aside, unproven, vet
 from intercom.store.state.db import State
 from intercom.system import host
 from intercom.system.files import make_private_folder, read_from, replace, storage
@@ -50,7 +50,7 @@ def init(config: Config, agents: Iterable[str], *, remember: bool = False, comme
     for name in RESERVED.intersection(names):
         raise Refused(f"{name!r} is reserved; nothing was made. Choose another name.")
     make_private_folder(config.folder)
-    notice = _move_in(config) if remember else ""
+    notice = (_move_in(config) if remember else "") or vet(config)
     if not config.private.exists():
         mark(config)
     with storage(f"make {config.folder} private"):
@@ -77,13 +77,15 @@ def _move_in(config: Config) -> str:
     name says that the folder is still that machine's. StorageError.
     """
     state = State(config.private)
-    if not state.path.exists():
+    if not state.path.exists() or foreign(config):
         return ""
+    strange, goes_on = bool(unproven(config)), canonical(config.machine) in map(canonical, config.pages())
     try:
-        if not other_machine(state):
+        if not strange and not other_machine(state):
             return ""
-        if canonical(config.machine) in map(canonical, config.pages()):
+        if goes_on:
             take_over(state)
+            own(config)
             return "what another machine kept here is this one's now"
     finally:
         state.close()

@@ -16,7 +16,7 @@ from intercom.doctor import connection, contents, place, runtime, storage
 from intercom.doctor.aimfp import aimfp
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
 from intercom.fleet.programs.known import programs
-from intercom.store.private import foreign
+from intercom.store.private import foreign, unproven
 
 __all__ = ["OK", "WARNING", "WRONG", "Finding", "examine", "runs_on"]
 
@@ -37,6 +37,9 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
         if reason := foreign(config):
             says = f"{config.private} {reason}: it is not opened"
             yield Finding("state", WRONG, says, "the next command sets it aside; if it is yours: git rm -r --cached")
+        elif reason := unproven(config):
+            says = f"{reason}: it is not opened"
+            yield Finding("state", WRONG, says, "`intercom status` says how to go on with it, or begin anew")
         else:
             with closing(storage.Seen(config.private)) as seen:
                 yield from _stored(config, seen)

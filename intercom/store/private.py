@@ -1,10 +1,15 @@
 """Owns checking that the private folder belongs to this person: nobody else's state is ever opened.
 
 What git tracks came with a repository, or can come with the next pull; what another user owns, that user can change.
-Such a folder is moved aside as a whole, under a name that says so, and a new one is created: names and read
-positions start over, the messages of the log stay. A folder created that way, or by `init`, gets a mark that only
-this person's key can make (`key`, beside the record of `core.trust`), so that a folder of one's own stays in use
-even if somebody commits it to git by mistake.
+A folder that neither has a mark of this person's key nor a state that this machine wrote came out of an archive, or was
+copied from another user or machine. Such a folder is moved aside as a whole, under a name that says so, and a new one
+is created: names and read positions start over, the messages of the log stay. One with a state that another machine
+or user wrote may have been moved here: nothing is opened until a person says which it is (`intercom init --machine`).
+
+Each folder gets a mark that only this person's key can make, when it is created or first used: so a copy, or what a
+backup brings back, is the same person's; the mark that `init` makes keeps a folder in use even if somebody commits it
+to git by mistake. Where a person's home is elsewhere (a container), there may be several marks, and the state tells
+that it is this machine's.
 """
 
 from __future__ import annotations
@@ -12,38 +17,57 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from intercom.core import trust
 from intercom.core.config import Config
 from intercom.core.digests import blake2b
-from intercom.core.errors import Refused, StorageError
+from intercom.core.errors import IntercomError, Refused, StorageError
+from intercom.store import key
+from intercom.store.state.origin import Origin, origin
 from intercom.system import host
-from intercom.system.files import make_private_folder, read_from, replace, storage
+from intercom.system.boot import boot_id
+from intercom.system.files import make_private_folder, opened, replace, storage
 from intercom.system.git_index import tracked_in
 from intercom.system.lock import flocked
 
-_MARK = "mine"  #: its file in the private folder
-_KEY = "key"
+#: Its file in the private folder; only this one, which `init` makes, tells a folder of one's own that git tracks from
+#: one that it brought. Any other, made when a folder is first used, is `mine-<digest of the key>`.
+_MARK = "mine"
+_MOST = 1024 * 1024  #: bytes of a mark that count
+_MOST_MARKS = 8  #: a home that is new each time, such as a container's, shall not fill the folder
 _ASIDE = "not-ours"
+#: What makes a folder speak for somebody: which segments are the ledger, what the page held, what is to be appended.
+_SPEAKS = "ledger", "base.", "queue.", "journal", "replaced", "writing."
+#: what to do with a folder that may have been moved here
+WHOSE = (
+    "If it is yours, and is to go on here, run `intercom init --machine {names}`: all goes on as it was. Else run "
+    "`intercom init --machine NAME` with another name: that sets it aside, and what is in the log counts as written by "
+    "hand. If another machine still uses it, keep your sync tool from .claude/local/.intercom, too."
+)
 
 
 def vet(config: Config) -> str:
     """Move a private folder aside that is not this person's, and return what to tell them (""). StorageError, Refused.
 
-    Refused if another user's folder is in that user's own project, or if there is no home for a mark.
+    Refused if another user's folder is in that user's own project, if there is no home for a mark, or if the folder
+    may be another's and may have been moved here.
     """
     reason = foreign(config)
     if not reason:
+        if asks := unproven(config):
+            raise Refused(f"{asks}; nothing was opened. {WHOSE.format(**_names(config))} {host.neighbour()}".rstrip())
+        own(config)
         return ""
     if _guest(config):
         raise Refused(f"{config.private} {reason}, and so does the project; nothing was opened. Ask them to share it.")
     place = trust.place(os.environ)
     if place is None or not trust.apart(place, config.root, os.environ):
         raise Refused(f"{config.private} {reason}; nothing was opened. Set HOME, so that a new one can be marked.")
-    _home(place)
+    key.make_home(place)
     with flocked(place.with_suffix(".lock")):
         if not foreign(config):
             return ""  # another process was faster
@@ -90,11 +114,77 @@ def foreign(config: Config) -> str:
         return f"belongs to {_user(others[0])}"
     brought = tracked_in(config.private)
     if brought:
-        known = _marked(config)
+        secret = key.own(config)
+        known = _known(config, _MARK, secret) if secret else None
         # Files that git has, beside a mark that it does not have: a checkout wrote them over this person's own.
         if known is None or not (_MARK in brought or brought <= known):
             return "came with the repository (git tracks what is in it)"
+    stateless = not (config.private / "state.db").exists()
+    if stateless and _speaks(config) and not _is_marked(config) and not key.is_guest(config):
+        return "does not prove to be yours (it has neither a mark of your key nor this machine's state)"
     return ""
+
+
+def unproven(config: Config) -> str:
+    """What to say of a state that another machine or user wrote, or that does not say who; "" if it is this one's."""
+    if _is_marked(config) or key.is_guest(config):
+        return ""
+    about = origin(config.private / "state.db")
+    if about is None or _written_here(config, about):
+        return ""
+    who = "another machine" if about.machine not in {None, host.machine_id()} else "another user, home or machine"
+    return f"{who} wrote {config.private}"
+
+
+def _written_here(config: Config, about: Origin) -> bool:
+    """Whether a state says that it was written on this machine, and no mark says that it was by another user."""
+    mine, this_boot = host.machine_id(), bool(about.boot) and about.boot == boot_id()
+    if about.machine is None and not about.used:
+        here = this_boot or not _speaks(config)
+    else:
+        here = about.machine == mine if mine else this_boot
+    users = {user for name in _marks(config) if (user := _said(config, name)[0].partition("-")[0]).isdigit()}
+    with suppress(OSError):
+        # What root made and gave away is the owner's; Windows knows no such numbers.
+        known = not users or users & {str(trust.me()), "0"} or not hasattr(os, "geteuid")
+        return here and (bool(known) or _shared(config, os.lstat(config.private)))
+    return False
+
+
+def _speaks(config: Config) -> bool:
+    """Whether there is anything in the folder that could give somebody a word."""
+    with suppress(OSError), os.scandir(config.private) as found:
+        return any(one.name.startswith(_SPEAKS) and (one.is_file() or _is_full(one)) for one in found)
+    return False
+
+
+def _is_full(one: os.DirEntry[str]) -> bool:
+    """Whether it is a folder of ours with something in it: an empty one may stand where a file should be."""
+    return one.is_dir() and bool(os.listdir(one))
+
+
+def _names(config: Config) -> dict[str, str]:
+    return {"names": " or ".join(config.pages()) or config.machine}
+
+
+def prepares(config: Config) -> Callable[[], None]:
+    """What creates the private folder, and marks it if it is not there now; raises StorageError."""
+    if os.path.isdir(config.private):
+        return partial(make_private_folder, config.private)
+
+    def prepare() -> None:
+        make_private_folder(config.private)
+        own(config)
+
+    return prepare
+
+
+def own(config: Config) -> None:
+    """Mark a folder as this person's that is known to be. Failures are ignored: then the state has to tell."""
+    if os.path.isdir(config.private) and not _is_marked(config) and len(_marks(config)) < _MOST_MARKS:
+        with suppress(OSError, IntercomError):
+            if secret := key.own(config, make=True):
+                _write(config, _other(secret), secret)
 
 
 def mark(config: Config, brought: Iterable[str] = ()) -> None:
@@ -103,50 +193,48 @@ def mark(config: Config, brought: Iterable[str] = ()) -> None:
     `brought`: files in it that git tracks, of which this folder has its own.
     """
     make_private_folder(config.private)
-    if key := _key(os.environ, make=True):
-        salt, known = os.urandom(8).hex(), sorted(brought)
-        text = f"{salt} {_sign(key, salt, known)}\n" + "\0".join(known)
-        replace(config.private / _MARK, text.encode("utf-8", "surrogateescape"))
+    if secret := key.own(config, make=True):
+        _write(config, _MARK, secret, sorted(brought))
 
 
-def _marked(config: Config) -> set[str] | None:
-    """The files in it of which the mark says that git tracks them; None without a mark of this person's."""
-    key = _key(os.environ, make=False)
-    if not key or os.path.islink(config.private / _MARK):
-        return None
-    text = (read_from(config.private / _MARK) or b"").decode("utf-8", "surrogateescape")
+def _write(config: Config, name: str, secret: bytes, known: Sequence[str] = ()) -> None:
+    salt = f"{trust.me()}-{os.urandom(8).hex()}"
+    text = f"{salt} {key.sign(secret, salt, *known)}\n" + "\0".join(known)
+    replace(config.private / name, text.encode("utf-8", "surrogateescape"))
+
+
+def _is_marked(config: Config) -> bool:
+    """Whether the folder has a mark of this person's."""
+    secret = key.own(config)
+    return any(_known(config, name, secret) is not None for name in (_MARK, _other(secret))) if secret else False
+
+
+def _known(config: Config, name: str, secret: bytes) -> set[str] | None:
+    """The files in it of which a mark says that git tracks them; None if it is not this person's mark."""
+    salt, said, known = _said(config, name)
+    return {*known} if salt and said == key.sign(secret, salt, *known) else None
+
+
+def _said(config: Config, name: str) -> tuple[str, str, list[str]]:
+    """What a mark says: its salt, which begins with the user's number, its signature, and what git tracks."""
+    path, text = config.private / name, ""
+    with suppress(OSError):
+        if not path.is_symlink():
+            with opened(path) as file:
+                text = file.read(_MOST).decode("utf-8", "surrogateescape")
     first, _, rest = text.partition("\n")
     salt, _, said = first.partition(" ")
-    known = [name for name in rest.split("\0") if name]
-    return {*known} if salt and said == _sign(key, salt, known) else None
+    return salt, said, [one for one in rest.split("\0") if one]
 
 
-def _sign(key: bytes, salt: str, known: Sequence[str]) -> str:
-    text = "\0".join([salt, *known]).encode("utf-8", "surrogateescape")
-    return blake2b(text, key=key, digest_size=20).hexdigest()
-
-
-def _key(environ: Mapping[str, str], *, make: bool) -> bytes:
-    """This person's secret key; b"" if there is none."""
-    place = trust.place(environ)
-    if place is None:
-        return b""
-    path = place.with_name(_KEY)
+def _marks(config: Config) -> list[str]:
     with suppress(OSError):
-        about = os.stat(path)
-        if not trust.is_persons(about, 0o077):
-            return b""
-    found = (read_from(path) or b"")[:64]
-    if not found and make:
-        _home(place)
-        found = os.urandom(32).hex().encode()
-        replace(path, found)
-    return found
+        return [name for name in os.listdir(config.private) if name == _MARK or name.startswith(f"{_MARK}-")]
+    return []
 
 
-def _home(place: Path) -> None:
-    with storage(f"create the folder {place.parent}", "nothing was opened"):
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _other(secret: bytes) -> str:
+    return f"{_MARK}-{blake2b(b'', key=secret, digest_size=4).hexdigest()}"
 
 
 def _shared(config: Config, found: os.stat_result) -> bool:

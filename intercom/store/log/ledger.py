@@ -35,6 +35,10 @@ TOGETHER = 512 * 1024  #: bytes; limit for messages of several senders in one ap
 _AT_ONCE = 8 * 1024 * 1024  #: bytes of one batch that go into one segment
 _WINDOW = 4096
 _TORN = "the ledger's end could not be mended"
+_UNPROVEN = (
+    "{} and the files beside it do not prove to be yours (nothing in them is signed with your key): what they say "
+    "counts as written by hand"
+)
 _READ_WRITE = os.O_RDWR | os.O_APPEND
 
 
@@ -108,7 +112,7 @@ class Ledger:
         path, full = self.path(segment), SEGMENT_BYTES
         with storage(f"append to {path}", outcome):
             for batch in _batches(records):
-                if size >= full:
+                if size >= full or self._segments.lacks_sign():
                     segment = self._make(segment.number + 1, segment.name)
                     path = self.path(segment)
                 size, full = _append(path, batch), max(SEGMENT_BYTES, _AT_ONCE)
@@ -171,6 +175,8 @@ class Ledger:
                 for either in chain(*drafts):  # a file that has its name already has no content of its own yet
                     either.unlink(missing_ok=True)
                 raise
+        if self._segments.unproven:
+            self._notices.append(_UNPROVEN.format(self.folder / self._segments.unproven[0]))
         self.forget()
         return Position(number_of(path.name), file_size(path))
 
@@ -195,6 +201,8 @@ class Ledger:
         if follows is not None and (data := read_from(follows[0])) is not None:
             lines.append(f"whole {whole(data)}")
         lines.append(f"machine {self._machine}")
+        if mine := self._segments.sign(ledger):
+            lines.append(f"mine {mine}")
         return control(OPEN, [*lines, *(OLDER + name for name in older), ""], time.time())
 
     def mend(self, accepted: Callable[[str], bool]) -> bytes:

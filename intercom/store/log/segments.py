@@ -3,7 +3,8 @@
 The first record of each (OPEN) names the ledger and the preceding segment. A private list, `.intercom/ledger`, names
 the ledger and every segment ever begun, each before it gets its name. So a file that somebody puts beside ours is
 not trusted, whatever its first record says, and if one is gone those after it are still ours. Without the list, as
-in a copy without the private folder, the first records decide; the next writer makes the list again.
+in a copy without the private folder, the first records decide, if one of them has what only this person's key can
+say of the ledger (`mine`); the next writer makes the list again.
 
 Segments of versions before the ledger have no such record; the list, and the first OPEN, name those that existed.
 """
@@ -21,6 +22,7 @@ from intercom.core.digests import blake2b
 from intercom.core.errors import StorageError
 from intercom.core.patterns import lazy
 from intercom.format.record import extent
+from intercom.store import key
 from intercom.store.log import spare
 from intercom.system import host
 from intercom.system.files import opened, read_from, write_pieces
@@ -34,6 +36,7 @@ _NAME = lazy(r"INTERCOM-.+-([0-9]{6,9})\.md\Z", re.IGNORECASE)
 _OPENED = lazy(
     rb"## \[[^\]\n]*\] system \xe2\x86\x92 system \[OPEN\]\n<!-- intercom [^\n]*-->\n\n"
     rb"ledger ([0-9a-z]{12})\nfollows ([^\n]*)\n(?:whole ([0-9a-f]{32})\n)?"
+    rb"(?:machine [^\n]*\n)?(?:mine ([0-9a-f]{40})\n)?"
 )
 
 
@@ -52,6 +55,10 @@ class _Opened(NamedTuple):
     ledger: str
     follows: str
     digest: str
+    mine: str = ""  #: what the writer's key says of the ledger
+
+
+_NOBODYS = _Opened("", "", "")
 
 
 def whole(data: bytes) -> str:
@@ -78,6 +85,9 @@ class Segments:
         self._segments: list[Segment] = []
         self._heads: dict[str, tuple[object, _Opened | None]] = {}  # by name: the file's identity, and its first record
         self._listed = False  # whether the private list has them
+        self._signed = False  # whether a first record says whose key made the ledger
+        self._secret: bytes | None = None  # this person's key, once it was needed
+        self.unproven: list[str] = []  #: files named like our segments that count as written by hand
         self._id = ""
 
     @property
@@ -127,6 +137,16 @@ class Segments:
         host.sync_folder(self._list.parent)
         self.forget()
 
+    def sign(self, ledger: str) -> str:
+        """What this person's key says of a ledger; "" without a key."""
+        if self._secret is None:
+            self._secret = key.own(self._config, make=True)
+        return key.sign(self._secret, "ledger", ledger) if self._secret else ""
+
+    def lacks_sign(self) -> bool:
+        """Whether no first record proves whose the ledger is, as in those of earlier versions, and one could."""
+        return bool(self.all()) and not self._signed and bool(self.sign(self._id))
+
     def relist(self) -> None:
         """List the segments again if only first records identify them. OSError. The caller holds the writer lock."""
         if self.all() and self._id and not self._listed:
@@ -141,13 +161,17 @@ class Segments:
         """The segments among these files."""
         if not read_from(self._list) and names:  # only their first records say whose they are
             cloned = tracked_in(self.folder)
-            names = [name for name in names if name not in cloned or spare.vouched(self._config, name)]
+            own = [name for name in names if name not in cloned or spare.vouched(self._config, name)]
+            own = self._proven(own)
+            self.unproven = [name for name in names if self.is_named(name) and name not in own]
+            names = own
         numbered = sorted((number, not self.is_named(name), name) for name in names if (number := number_of(name)))
         noted, lines = self._noted()
         unread = _Opened(noted, "", "")
         heads = {name: head for _, _, name in numbered if (head := self._head(name, lines, unread)) is not None}
         self._id = noted or next((head.ledger for name, head in heads.items() if self.is_named(name)), "")
         self._listed = bool(lines)
+        self._signed = any(head.mine for head in heads.values() if head.ledger == self._id)
         sealed: list[Segment] = []
         for name, head in heads.items():
             if head.ledger != self._id or (lines and name not in lines):
@@ -162,6 +186,16 @@ class Segments:
         older = [line.removeprefix(OLDER) for line in lines or self._first_lines(sealed[0]) if line.startswith(OLDER)]
         present = set(names)
         return [Segment(name, number_of(name), sealed=False) for name in older if name in present] + sealed
+
+    def _proven(self, names: Sequence[str]) -> list[str]:
+        """Those of these files that belong to a ledger of this person's, by what one of them says."""
+        if (self._config.private / "journal.md").exists():  # what an older version left had no first records
+            return [*names]
+        secret = key.own(self._config)
+        heads = {name: head for name in names if number_of(name) and (head := self._head(name, (), _NOBODYS))}
+        claims = {(head.ledger, head.mine) for head in heads.values() if head.mine} if secret else set()
+        ours = {ledger for ledger, mine in claims if mine == key.sign(secret, "ledger", ledger)}
+        return [name for name, head in heads.items() if head.ledger in ours]
 
     def _first_lines(self, segment: Segment) -> list[str]:
         """The lines of a segment's OPEN record."""

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -79,6 +80,7 @@ class State:
         self.beside: Callable[[], None] = lambda: None
         #: Called before the file is opened again: raises StorageError if it is not to be.
         self.check: Callable[[], None] = lambda: None
+        self.prepare: Callable[[], None] = partial(make_private_folder, folder)  #: creates the folder. StorageError
         self._touched: dict[str, float] = {}  # by name: time (monotonic) of its last recorded heartbeat
 
     def close(self) -> None:
@@ -99,7 +101,7 @@ class State:
         if self._db is not None and not self._db.in_transaction and which(self.path) != self._file:
             self.close()
         if self._db is None:
-            make_private_folder(self.path.parent)
+            self.prepare()
             if self._file is not None:
                 self.check()
             with self.guarded():

@@ -17,7 +17,7 @@ from intercom.system.boot import boot_id
 from intercom.system.files import opened
 from intercom.system.lock import flocked
 
-_BOOT, DOUBT = "boot", "doubt"  # in meta
+BOOT, DOUBT = "boot", "doubt"  # in meta
 _OPENED, _HEAD = " → system [OPEN]\n".encode(), 200  # within the first bytes of a segment
 _SINCE = ("ledger", "base.")  # present in the private folder as soon as there is a ledger
 BUSY: Final = 10_000  #: milliseconds to wait for another writer
@@ -81,7 +81,7 @@ def opened_state(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute(f"PRAGMA busy_timeout = {BUSY}")
-        _plain(db, path)
+        plain(db, path)
         if _version(db) == 0:
             # Two processes must not switch a new file to WAL at once: SQLite does not wait there.
             with flocked(path.with_name("state.lock")):
@@ -103,7 +103,7 @@ def opened_state(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _plain(db: sqlite3.Connection, path: Path) -> None:
+def plain(db: sqlite3.Connection, path: Path) -> None:
     """StorageError for a file with triggers or views, which could act when it is read or written; ours have none."""
     found = db.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') LIMIT 1").fetchone()
     if found is not None:
@@ -119,11 +119,11 @@ def _doubt(db: sqlite3.Connection, folder: Path) -> None:
 
     Messages sent before that may have been given to somebody although no receipt says so.
     """
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (_BOOT,)).fetchone()
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (BOOT,)).fetchone()
     if row is not None and row[0] == boot_id():
         return
     doubt = row is not None or _has_ledger(folder)
-    notes = [(_BOOT, boot_id()), *([(DOUBT, utc())] if doubt else [])]
+    notes = [(BOOT, boot_id()), *([(DOUBT, utc())] if doubt else [])]
     db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", notes)
 
 
