@@ -144,6 +144,7 @@ TESTS = {
     ),
     "test_unheard::test_a_message_has_one_time_for_ever": _OPEN,
     "test_history::test_a_secret_goes_from_what_an_editor_had": _PROGRAMS,
+    "test_wake_commands::test_a_command_of_the_settings_wakes_an_agent": _SLOW,
     "test_wake_commands::test_a_worker_that_never_called_a_tool_is_told": _PROGRAMS,
     "test_state::test_its_folders_are_private": _MODES,
     "test_state::test_private": _MODES,

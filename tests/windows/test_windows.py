@@ -369,6 +369,18 @@ def test_lines_that_people_type() -> None:
     assert [line.partition(" ")[0] for line in said if line.startswith(("True", "False"))] == ["True"] * 9, said
 
 
+@pytest.mark.parametrize("name", ["a b & (c) 'd'", "100% ^x !y", "%PATH%", "[x]{y};z,=+`@#$"])
+def test_roots_as_windows_names_them(root: Path, intercom: Shell, name: str) -> None:
+    """Whatever a folder is called and its path is spelled, it is one bus."""
+    place = root / name
+    place.mkdir()
+    plain = lab.path(place)
+    spelled = (plain, plain.replace("\\", "/"), f"{plain}\\", f"\\\\?\\{plain}")
+    sent = [intercom(root, "--root", one, "send", "roo", "from here").split()[-1] for one in spelled]
+    assert ids(intercom(root, "--root", plain, "log", "--json")) == sent
+    assert [one.name for one in root.iterdir()] == [name]
+
+
 def test_workers_say_where_they_run(root: Path, intercom: Shell) -> None:
     """In one line."""
     intercom(root, "init")
