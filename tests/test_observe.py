@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from intercom.core.fleet_words import SESSION_STATES, SessionState
 from intercom.core.message import utc
 from intercom.fleet import observe, workers
+from intercom.fleet.asking import in_short
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked, decide
 from intercom.fleet.overview import attention
@@ -108,10 +109,10 @@ def test_a_dialog_that_is_taller_than_its_screen_asks_what_its_hook_told(
         about = {"tool": tool, "subject": "echo step 1 > f1\nand so on", "dialog": "permission"}
         row = crew.sessions.record("worker-1", state="blocked", detail=about, pid=os.getpid())
         seen = Observation("worker-1", "blocked", row, None, None, screen)
-        assert (seen.asks == ("Bash", about["subject"])) is told
+        assert (seen.asks["subject"] == about["subject"]) is told
         assert (asked(seen).get("subject") == about["subject"]) is told
         assert "can be seen" in asked(seen)["note"]
-        line = attention("worker-1", "blocked", row.since, None, ": ".join(seen.asks), seen)
+        line = attention("worker-1", "blocked", row.since, None, in_short(seen.asks, 200), seen)
         assert line.endswith("intercom attach worker-1")
 
 

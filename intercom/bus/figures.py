@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from statistics import median
 from typing import Any, NamedTuple
 
-from intercom.core.contract import ContractError, parse
+from intercom.core.contract import in_short
 from intercom.core.message import ALL, SYSTEM, USER, Message, epoch, recipients
 
 QUESTION, PERMISSION, FIRST_ACT, TASK, MERGE = "question", "permission", "first act", "task", "merge"
@@ -117,18 +116,6 @@ def figures(messages: Sequence[Message], merged: Mapping[str, str] | None = None
     )
 
 
-def title(message: Message) -> str:
-    """A message on one line: its first line, or the instructions of a contract."""
-    text = message.body
-    if message.type == "task":
-        with suppress(ContractError):
-            contract = parse(message.body)
-            text = contract.role_instructions if contract else text
-    line = next((line for line in text.splitlines() if line.strip()), "")
-    line = line.strip()
-    return line if len(line) <= _TITLE else f"{line[: _TITLE - 2]} …"
-
-
 def _lanes(messages: Sequence[Message]) -> list[Lane]:
     sent, received, seen = Counter[str](), Counter[str](), dict[str, list[str]]()
     for message in messages:
@@ -166,9 +153,8 @@ def _question(messages: Sequence[Message], place: int, answers: Mapping[str, lis
     ends = [messages[one] for one in sorted(near) if one > place and _ends(asked, messages[one])]
     kind = PERMISSION if asked.urgent and asked.thread and asked.thread != asked.id and not asked.reply_to else QUESTION
     end = ends[0] if ends else None
-    return Wait(
-        kind, asked.sender, asked.to, asked.at, end.at if end else "", asked.id, end.id if end else "", title(asked)
-    )
+    title, (until, by) = in_short(asked.body, _TITLE), (end.at, end.id) if end else ("", "")
+    return Wait(kind, asked.sender, asked.to, asked.at, until, asked.id, by, title)
 
 
 def _ends(asked: Message, message: Message) -> bool:
@@ -178,7 +164,7 @@ def _ends(asked: Message, message: Message) -> bool:
 
 def _task(task: Message, worker: str, later: Sequence[Message], merged: str) -> Iterable[Wait]:
     """The waits of a task: for the worker's first act, for its `done`, and for the merge."""
-    name = title(task)
+    name = in_short(task.body, _TITLE)
     act = next(iter(later), None)
     done = next((one for one in later if one.type == "done" and one.reply_to in (None, task.id)), None)
     yield Wait(FIRST_ACT, task.sender, worker, task.at, act.at if act else "", task.id, act.id if act else "", name)

@@ -17,6 +17,7 @@ from intercom.core.fleet_words import WORKTREE_STATUSES
 from intercom.core.message import USER, canonical
 from intercom.core.signature import Arg
 from intercom.fleet import verbs
+from intercom.fleet.asking import about
 
 if TYPE_CHECKING:
     from intercom.fleet.approve import Approved
@@ -94,8 +95,8 @@ def scanned(asked: Asked, found: Workers) -> int:
         if unverified := one.get("done", {}).get("unverified"):
             _line(f"done, but not verified: {' '.join(unverified)}", indent=True)
         for asks in one.get("asks", []):
-            what = asks.get("command") or ", ".join(asks.get("paths", [])) or asks.get("url") or asks.get("input")
-            _line("asks", str(asks.get("tool")), str(what), f"[{asks['request']}]", indent=True)
+            what = about(asks) or str(asks.get("input") or "")
+            _line("asks", str(asks.get("tool")), what, f"[{asks['request']}]", indent=True)
         if "dialog" in one and "asks" not in one:
             dialog = one["dialog"]
             _line("asks", str(dialog.get("tool") or dialog["kind"]), str(dialog.get("subject", "")), indent=True)

@@ -117,10 +117,9 @@ def cut(text: str, *codes: int) -> None:
 
 def first_line(body: str, most: int = 100) -> str:
     """The beginning of a message on one line; of a contract, the instructions."""
-    from intercom.core.contract import gist
-    from intercom.core.texts import one_line
+    from intercom.core.contract import in_short
 
-    return one_line(gist(body), most)
+    return in_short(body, most)
 
 
 def since(at: str | None) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from intercom.core.errors import UsageError
 from intercom.core.message import MACHINE, USER, Message, canonical, machine_of
+from intercom.core.texts import one_line
 
 KIND = "task_contract"
 VERSION = 2
@@ -101,6 +102,11 @@ def gist(body: str) -> str:
     except ContractError:
         return body
     return body if found is None else found.role_instructions
+
+
+def in_short(body: str, most: int) -> str:
+    """The gist on one line of at most so many characters."""
+    return one_line(gist(body), most)
 
 
 def wire(body: str) -> str:

@@ -110,11 +110,11 @@ def describe(request: Request) -> dict[str, Any]:
     """A pending request, for people and models."""
     out: dict[str, Any] = {"request": request.id, "asked": request.asked}
     for key in ("tool", "command", "paths", "url", "description", "cwd", "subject"):
-        if request.request.get(key) and request.request[key] != out.get("command"):
-            out[key] = request.request[key]
-    out |= {key: text for key, text in asking.parts(request.request) if key == "also"}
+        if request.asks.get(key) and request.asks[key] != out.get("command"):
+            out[key] = request.asks[key]
+    out |= {key: text for key, text in asking.parts(request.asks) if key == "also"}
     if not any(key in out for key in ("command", "paths", "url")):
-        out["input"] = request.request.get("input")
+        out["input"] = request.asks.get("input")
     if request.message_id:
         out["message"] = request.message_id
     return out
@@ -145,7 +145,7 @@ def _through_hook(
             f"{', '.join(f'{one.id} ({_words(one)})' for one in fitting)}."
         )
     one = fitting[0]
-    if decision == "allow" and (expect is None or expect.strip() == one.id) and not asking.seen_whole(one.request):
+    if decision == "allow" and (expect is None or expect.strip() == one.id) and not asking.seen_whole(one.asks):
         raise Refused(
             f"what {name} asks is longer than what was shown of it; nothing was answered. Repeat the whole of it as "
             f"expect, or look at it (intercom attach {name}) and answer there."
@@ -158,7 +158,7 @@ def _through_hook(
 
 def matches(expect: str, request: Request) -> bool:
     """Whether `expect` names this request: by id, or by its whole text, ignoring white space at the ends."""
-    asks = request.request
+    asks = request.asks
     texts = {request.id, *(str(asks[key]) for key in ("subject", "command", "url") if asks.get(key))}
     paths = asks.get("paths")
     texts |= {str(path) for path in paths} if isinstance(paths, list) and len(paths) == 1 else set()
@@ -185,7 +185,7 @@ def _several(open_ones: list[Request]) -> dict[str, Any]:
 
 
 def _words(one: Request) -> str:
-    return f"{one.request.get('tool')}: {_short(str(one.request.get('subject') or ''))}"
+    return asking.in_short(one.asks, _WORDS)
 
 
 # -- on the screen ------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Owns what a request for permission shows of itself to whoever decides on it: all that the tool is given.
+"""Owns how a request for permission is told: on one line, and whole to whoever decides on it.
 
-What is longer than `SHOWN` is cut there, and then the request cannot be allowed by its id alone. Only the texts that
-an editing tool puts into a file are left out: such a request is about the file.
+Whole means all that the tool is given. What is longer than `SHOWN` is cut there, and then the request cannot be
+allowed by its id alone. Only the texts that an editing tool puts into a file are left out: it is about the file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from intercom.core.escaping import escaped
 from intercom.core.fleet_words import SHOWN
+from intercom.core.texts import one_line
 
 _ABOUT = ("command", "paths", "url")
 WENT = "its dialog is gone: answered there, or taken back"  #: why a request needs no answer any more
@@ -38,6 +39,18 @@ def seen_whole(request: Mapping[str, Any]) -> bool:
     """Whether all of it was shown to whoever was asked."""
     texts = [str(request.get("subject") or ""), *(text for _, text in parts(request))]
     return all(len(text) <= SHOWN for text in texts)
+
+
+def about(request: Mapping[str, Any]) -> str:
+    """What it is about: the command, paths, or whatever else tells most; "" if nothing does."""
+    paths = ", ".join(map(str, request.get("paths") or ()))
+    told = (request.get("command"), paths, request.get("subject"), request.get("url"), request.get("description"))
+    return next((str(one) for one in told if one), "")
+
+
+def in_short(request: Mapping[str, Any], most: int) -> str:
+    """A request, or a session's last tool call, on one line of at most so many characters: `Bash: make test`."""
+    return one_line(": ".join(part for part in (str(request.get("tool") or ""), about(request)) if part), most)
 
 
 def in_json(found: object) -> str:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from intercom.core.errors import IntercomError
 from intercom.core.fleet_words import DECISIONS, SessionState
 from intercom.core.message import age
-from intercom.core.texts import one_line
 from intercom.fleet import kept
+from intercom.fleet.asking import in_short
 from intercom.fleet.crew import Crew
 from intercom.fleet.programs.known import program
 from intercom.fleet.programs.program import Program
@@ -61,16 +61,16 @@ class Observation(NamedTuple):
         return self.screen.dialog if self.screen else None
 
     @property
-    def asks(self) -> tuple[str, str]:
+    def asks(self) -> dict[str, str]:
         """The tool and the subject of that dialog; those its hook reported, if not all of it is visible."""
         dialog = self.dialog
         if dialog is None:
-            return "", ""
+            return {}
         about = self.row.about() if self.row is not None and self.row.state == "blocked" and not dialog.whole else {}
         tool, subject = str(about.get("tool") or ""), str(about.get("subject") or "")
         if subject and dialog.tool in ("", tool):
-            return tool, subject
-        return dialog.tool or dialog.kind, dialog.subject
+            return {"tool": tool, "subject": subject}
+        return {"tool": dialog.tool or dialog.kind, "subject": dialog.subject}
 
     @property
     def answerable(self) -> bool:
@@ -82,13 +82,12 @@ class Observation(NamedTuple):
 
     def why(self) -> str:
         """The state in a few words, with what it is about."""
-        about = self.row.about() if self.row else {}
-        what = " ".join(str(about[key]) for key in ("tool", "subject") if about.get(key))
+        what = in_short(self.row.about() if self.row else {}, _WORDS)
         if self.state in ("blocked", *FIRST_RUN):
             if self.dialog is not None:
-                what = " ".join(word for word in self.asks if word)
-            return f"{self.name} is asked something ({one_line(what, _WORDS) or self.state})"
-        return f"{self.name} is {self.state}" + (f" ({one_line(what, _WORDS)})" if what else "")
+                what = in_short(self.asks, _WORDS)
+            return f"{self.name} is asked something ({what or self.state})"
+        return f"{self.name} is {self.state}" + (f" ({what})" if what else "")
 
 
 def look(crew: Crew, name: str, *, screen: bool = True) -> Observation:
@@ -189,7 +188,7 @@ def asked(seen: Observation) -> dict[str, Any]:
     """The dialog on a session's screen, for people and models: enough to decide, and to identify it when answering."""
     dialog = seen.dialog
     assert dialog is not None
-    tool, subject = seen.asks
+    tool, subject = seen.asks["tool"], seen.asks["subject"]
     out: dict[str, Any] = {"kind": dialog.kind, "tool": tool if tool != dialog.kind else "", "subject": subject}
     out["detail"] = dialog.detail
     out["paths"] = list(dialog.paths)

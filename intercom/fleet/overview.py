@@ -17,8 +17,8 @@ from intercom.core import contract, document
 from intercom.core.fleet_words import DONE, ELSEWHERE, GROUPS, IDLE, NEEDS_YOU, STUCK, WORKING
 from intercom.core.message import USER, Instance, Message, age
 from intercom.core.root import git_dir
-from intercom.core.texts import one_line
 from intercom.fleet import report
+from intercom.fleet.asking import in_short
 from intercom.fleet.permissions import WORDS, Permission, permissions
 from intercom.fleet.programs.screen import FIRST_RUN
 from intercom.fleet.sessions import SessionRow, Sessions
@@ -146,8 +146,7 @@ def _observed(bus: Bus, rows: dict[str, SessionRow]) -> dict[str, Observation]:
 
 def _on_screen(seen: Observation) -> Permission:
     """A dialog that is only on a screen: no hook reported it, or none waits for its answer any more."""
-    what = ": ".join(part for part in seen.asks if part)
-    return Permission(seen.name, "", one_line(what, WORDS), seen.row.since if seen.row else "", None)
+    return Permission(seen.name, "", in_short(seen.asks, WORDS), seen.row.since if seen.row else "", None)
 
 
 def attention(
@@ -188,10 +187,10 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
         state,
         since,
         now.unread.get(name, 0),
-        gist_of(task) if task else "",
+        contract.in_short(task.body, WORDS) if task else "",
         task.id if task else "",
         branch_of(tree),
-        gist_of(last) if last else "",
+        contract.in_short(last.body, WORDS) if last else "",
         last.at if last else None,
         "" if unseen else attention(name, state, since, task, asks, seen),
         told.progress if told is not None else None,
@@ -200,12 +199,19 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
 
 def _remote(last: Message) -> Agent:
     """An agent of another machine, known only by what it said."""
-    return Agent(last.sender, "elsewhere", "", None, 0, "", "", "", gist_of(last), last.at, progress=last.progress)
-
-
-def gist_of(message: Message) -> str:
-    """A message on one line."""
-    return one_line(contract.gist(message.body), WORDS)
+    return Agent(
+        last.sender,
+        "elsewhere",
+        "",
+        None,
+        0,
+        "",
+        "",
+        "",
+        contract.in_short(last.body, WORDS),
+        last.at,
+        progress=last.progress,
+    )
 
 
 def _rank(one: Agent) -> tuple[int, bool, int, str]:

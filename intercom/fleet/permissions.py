@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from intercom.core.config import Config
-from intercom.core.texts import one_line
+from intercom.fleet.asking import in_short
 from intercom.fleet.sessions import Sessions
 from intercom.store.state.db import State
 
@@ -31,10 +31,4 @@ def permissions(config: Config) -> list[Permission]:
     """The permissions that workers ask for and wait for, oldest first."""
     with closing(State(config.private)) as state:
         found = Sessions(state).open_requests()
-    return [Permission(one.name, one.id, _request(one.request), one.asked, one.message_id) for one in found]
-
-
-def _request(request: dict[str, Any]) -> str:
-    """A request on one line."""
-    what = request.get("command") or ", ".join(map(str, request.get("paths") or [])) or request.get("url")
-    return one_line(": ".join(str(part) for part in (request.get("tool"), what) if part), WORDS)
+    return [Permission(one.name, one.id, in_short(one.asks, WORDS), one.asked, one.message_id) for one in found]

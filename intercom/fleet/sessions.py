@@ -72,7 +72,7 @@ class Request(NamedTuple):
 
     id: str
     name: str  #: who asks
-    request: dict[str, Any]  #: tool, command, paths, input …
+    asks: dict[str, Any]  #: tool, command, paths, input …
     message_id: str | None  #: the question on the bus
     asked: str
 

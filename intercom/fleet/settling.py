@@ -14,9 +14,8 @@ from intercom.core.errors import UnknownName
 from intercom.core.escaping import named, value
 from intercom.core.fleet_words import DECISIONS
 from intercom.core.message import USER
-from intercom.core.texts import one_line
 from intercom.fleet import kept
-from intercom.fleet.asking import WENT
+from intercom.fleet.asking import WENT, in_short
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation
 from intercom.fleet.programs.screen import Dialog
@@ -49,13 +48,13 @@ def _about(dialog: Dialog, requests: list[Request], *, by_text: bool) -> list[Re
     """Those of the requests that a dialog may be about, by its text, or by its tool alone."""
     # A title with blanks is not a tool's name.
     tools = {dialog.tool or dialog.kind} if " " not in dialog.tool else set()
-    known = [one for one in requests if not tools or one.request.get("tool") in tools]
-    return [one for one in known if not by_text or dialog.is_about(str(one.request.get("subject") or ""))]
+    known = [one for one in requests if not tools or one.asks.get("tool") in tools]
+    return [one for one in known if not by_text or dialog.is_about(str(one.asks.get("subject") or ""))]
 
 
 def agrees(crew: Crew, name: str, dialog: Dialog) -> bool:
     """Whether a command on the screen is one that a hook told of, where one did: a hook's word is exact."""
-    told = [one.request for one in crew.sessions.unsettled(name) if "input" in one.request]
+    told = [one.asks for one in crew.sessions.unsettled(name) if "input" in one.asks]
     commands = [str(one["command"]) for one in told if one.get("command") and one.get("tool") == dialog.tool]
     return not commands or any(dialog.is_about(command) for command in commands)
 
@@ -100,8 +99,7 @@ def died(config: Config, sessions: Sessions, row: SessionRow) -> None:
         return  # its keeper restarts it, and reports that
     if row.pid is None or row.state == "gone" or not sessions.died(row):
         return
-    about = row.about()
-    what = " ".join(one_line(str(about[key]), _WORDS) for key in ("tool", "subject") if about.get(key))
+    what = in_short(row.about(), _WORDS)
     was = f"{row.state}, {what}" if what else row.state
     text = f"{value(row.name)} is dead: its process ended without a word. It was {value(was)}."
     with Bus(config) as bus:
@@ -112,7 +110,7 @@ def died(config: Config, sessions: Sessions, row: SessionRow) -> None:
 
 def gone(name: str, request: Request, why: str) -> str:
     """The text for a request that needs no answer any more."""
-    asks = request.request
+    asks = request.asks
     what = named(value(str(asks.get("tool") or "")), str(asks.get("subject") or ""))
     return f"{value(name)} no longer asks this; {why}. No answer is needed.\n{what}"
 

@@ -199,7 +199,7 @@ def ends(call: Call) -> Answer | None:
 def _withdraw(call: Call, detail: Json | None = None) -> None:
     """Close requests that the session no longer waits for: all, or the one about this tool call."""
     for request in call.sessions.unsettled(call.who.name):
-        if detail is None or _is_about(request.request, detail, call.event.inputs):
+        if detail is None or _is_about(request.asks, detail, call.event.inputs):
             from intercom.fleet.asking import WENT
             from intercom.hooks.permission import RAN, ended
 

@@ -31,7 +31,7 @@ from intercom.hooks.permission import ended, waits
 def tell(call: Call) -> None:
     """Put the dialog on the session's screen to the live master, unless it was asked before or needs no telling."""
     before = call.sessions.unsettled(call.who.name)
-    if any("input" in one.request for one in before) or not waits(call):
+    if any("input" in one.asks for one in before) or not waits(call):
         return  # reported by its own event
     with Bus(call.config) as bus:
         crew = Crew(bus, call.environ)
@@ -42,7 +42,7 @@ def tell(call: Call) -> None:
             if seen.dialog is None or not (seen.answerable or (seen.row and seen.row.spawned_by)):
                 return
             for one in before:
-                if seen.dialog.is_about(str(one.request.get("subject") or "")):
+                if seen.dialog.is_about(str(one.asks.get("subject") or "")):
                     return
                 ended(call, one, WENT)  # answered at its terminal, and the turn went on to another
             _ask(call, bus, master.name, seen.dialog, answerable=seen.answerable)
@@ -58,7 +58,7 @@ def _seen(call: Call, crew: Crew) -> Observation:
     while True:
         seen = observe.look(crew, call.who.name)
         decided = call.sessions.decided(call.who.name, younger=2 * GOES) if seen.dialog is not None else []
-        texts = [str(one.request.get("subject") or "") for one in decided]
+        texts = [str(one.asks.get("subject") or "") for one in decided]
         if seen.dialog is None or not any(seen.dialog.is_about(text) for text in texts):
             return seen
         if time.monotonic() >= until:

@@ -74,7 +74,7 @@ def test_a_worker_without_a_terminal(stage: Stage) -> None:
     ]
     stage.assign("worker-1", "\n".join(lines))
     for command, decision in ((COMMIT, "allow"), ("touch ../never", "deny")):
-        until(lambda: any(one.request.get("command") == command for one in _open(stage)))  # noqa: B023  # at once
+        until(lambda: any(one.asks.get("command") == command for one in _open(stage)))  # noqa: B023  # at once
         assert approve(stage.crew, "worker-1", by="master", decision=decision, expect=command).answered
     (report,) = until(lambda: [one for one in stage.crew.bus.read("master") if one.type == "done"])
     assert report.body.startswith("It is made.")

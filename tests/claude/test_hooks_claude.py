@@ -216,7 +216,7 @@ def test_the_master_answers_a_permission(worker: Worker, decision: str) -> None:
     """The request is an urgent question with the exact command; the answer is carried out and stands in the log."""
     worker.session.prompt(f'%tool Bash {{"command":"touch by-{decision}","description":"Make a file"}}')
     (request,) = until(worker.sessions.open_requests)
-    assert (request.name, request.request["tool"], request.request["command"]) == (
+    assert (request.name, request.asks["tool"], request.asks["command"]) == (
         "worker-1",
         "Bash",
         f"touch by-{decision}",

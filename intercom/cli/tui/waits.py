@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from intercom.fleet.sessions import Request
 
 PERMISSION, QUESTION, UNVERIFIED, CONFLICT, MERGE = "permission", "question", "unverified", "conflict", "merge"
+_TITLE = 200  #: characters
 _BROKEN = ("conflict", "failed")
 _SCREEN = "screen:"  #: key prefix of a dialog that no hook holds
 
@@ -75,9 +76,12 @@ def _permissions(crew: Crew, found: Overview) -> Iterator[Item]:
 
 def _asked(request: Request) -> Item:
     from intercom.fleet.approve import describe
+    from intercom.fleet.asking import in_short
 
     detail = _told(describe(request))
-    return Item(PERMISSION, request.id, request.name, request.asked, _first(request), detail, _expect(request))
+    return Item(
+        PERMISSION, request.id, request.name, request.asked, in_short(request.asks, _TITLE), detail, _expect(request)
+    )
 
 
 def _on_screen(crew: Crew, worker: str, since: str, title: str) -> Item | None:
@@ -88,23 +92,16 @@ def _on_screen(crew: Crew, worker: str, since: str, title: str) -> Item | None:
     if seen.dialog is None:
         return None
     asked = {key: said for key, said in observe.asked(seen).items() if key != "default"}
-    subject = seen.asks[1] or next(iter(seen.dialog.paths), "")
+    subject = seen.asks["subject"] or next(iter(seen.dialog.paths), "")
     return Item(PERMISSION, f"{_SCREEN}{worker}", worker, since, title, _told(asked), subject)
 
 
 def _expect(request: Request) -> str:
     """What identifies it: its id, or its whole text if others were shown less of that."""
-    asks = request.request
+    asks = request.asks
     long = any(len(str(asks.get(key) or "")) > SHOWN for key in ("subject", "command", "url", "paths", "input"))
     whole = next((str(asks[key]) for key in ("subject", "command", "url") if asks.get(key)), "")
     return whole if long and whole else request.id
-
-
-def _first(request: Request) -> str:
-    asks = request.request
-    paths = ", ".join(map(str, asks.get("paths") or []))
-    what = asks.get("command") or asks.get("subject") or asks.get("url") or paths
-    return f"{asks.get('tool', '')}: {what or asks.get('description') or ''}"
 
 
 def _told(request: dict[str, Any]) -> str:

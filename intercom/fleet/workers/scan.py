@@ -8,9 +8,9 @@ from intercom.bus.pending import last_words, tasks
 from intercom.core import contract
 from intercom.core.errors import UnknownName
 from intercom.core.message import Message
-from intercom.core.texts import one_line
 from intercom.fleet import observe, report, settling
 from intercom.fleet.approve import describe
+from intercom.fleet.asking import in_short
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked
 from intercom.fleet.overview import attention, branch_of
@@ -67,20 +67,15 @@ def _said(task: Message | None, last: Message | None) -> dict[str, Any]:
     """Its open task, and its last message."""
     out: dict[str, Any] = {}
     if task is not None:
-        out["task"] = {"id": task.id, "text": one_line(contract.gist(task.body), _WORDS)}
+        out["task"] = {"id": task.id, "text": contract.in_short(task.body, _WORDS)}
     if last is not None:
-        out["last"] = {"at": last.at, "type": last.type, "text": one_line(contract.gist(last.body), _WORDS)}
+        out["last"] = {"at": last.at, "type": last.type, "text": contract.in_short(last.body, _WORDS)}
     return out
 
 
 def _asks(seen: Observation, requests: list[Request]) -> str:
     """What it waits for, on one line."""
-    if requests:
-        asks = requests[0].request
-        parts = (str(asks.get("tool") or ""), str(asks.get("subject") or ""))
-    else:
-        parts = seen.asks
-    return one_line(": ".join(part for part in parts if part), _WORDS)
+    return in_short(requests[0].asks if requests else seen.asks, _WORDS)
 
 
 def _sources(seen: Observation) -> dict[str, str]:
