@@ -105,7 +105,7 @@ def test_a_person_hands_out_a_contract(run: Run) -> None:
         (message,) = bus.read("worker-1")
     assert message.id == ident
     found = contract.parse(message.body)
-    assert found == contract.Contract("worker", "Mend the\nparser.", None, ("branch", "commit", "note"))
+    assert found == contract.Contract("worker", "Mend the\nparser.", None, ("note",))
     assert contract.is_order(message, {"master"})
     shown = run("log")
     assert "  Mend the\n  parser.\n" in shown

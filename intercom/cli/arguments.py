@@ -37,7 +37,8 @@ def _how(one: Parameter) -> dict[str, Any]:
     if one.arg.metavar or not one.arg.words:
         out["metavar"] = one.arg.metavar or one.name.upper()
     if one.kinds == ("array",):
-        out |= {"action": "append", "default": [*one.default]} if one.keyword else {"nargs": "+"}
+        # argparse would add what is typed to a default.
+        out |= {"action": "append", "default": None} if one.keyword else {"nargs": "+"}
     if one.kinds[0] in _TYPES:
         out["type"] = _TYPES[one.kinds[0]]
     return out
@@ -47,12 +48,14 @@ def _help(one: Parameter) -> str:
     said = one.arg.help or one.arg.about
     if one.default in (None, True, False, ()):
         return said
-    return f"{said} (default: {one.default})" if said else f"default: {one.default}"
+    default = ", ".join(one.default) if one.kinds == ("array",) else one.default
+    return f"{said} (default: {default})" if said else f"default: {default}"
 
 
 def given(namespace: argparse.Namespace, takes: Iterable[Parameter]) -> dict[str, Any]:
     """What was typed, in the form the function takes; `-` becomes standard input if allowed."""
     found = {one.python: getattr(namespace, one.python) for one in takes}
+    found |= {one.python: [*one.default] for one in takes if found[one.python] is None and one.kinds == ("array",)}
     for name, value in found.items():
         if name not in _FOR_THE_SYSTEM:
             found[name] = [*map(_said, value)] if isinstance(value, list) else _said(value)

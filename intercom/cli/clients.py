@@ -108,7 +108,7 @@ def _name(root: Path, path: Path) -> str:
 def uninstall(
     asked: Asked,
     *,
-    user: Annotated[bool, Arg(help="what `init --user` put into your own files, for all projects")] = False,
+    user: Annotated[bool, Arg(help="remove what `init --user` put into your own files, for all projects")] = False,
     dry_run: Annotated[bool, Arg(help="show what would change, and change nothing")] = False,
 ) -> int:
     """Remove our part from the clients' files, as `init` added it; the log stays."""

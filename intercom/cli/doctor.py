@@ -25,7 +25,7 @@ _COLOUR = {OK: show.GREEN, WARNING: show.YELLOW, WRONG: show.RED}
 def doctor(
     asked: Asked,
     *,
-    fix: Annotated[bool, Arg(help="first set up again the clients that `init` has set up")] = False,
+    fix: Annotated[bool, Arg(help="first set up again the clients that `init` set up")] = False,
 ) -> int:
     """Print a line for each check as it runs; 1 if something is wrong."""
     if fix:

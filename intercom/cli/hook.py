@@ -11,9 +11,9 @@ from intercom.fleet.programs.known import DEFAULT
 
 def hook(
     asked: Asked,
-    event: Annotated[str, Arg(help="as the agent program names it, or wait; unknown ones are ignored")],
+    event: Annotated[str, Arg(help="as the agent program calls it, or `wait`; unknown ones are ignored")],
     *,
-    program: Annotated[str, Arg(help="whose event it is", metavar="NAME")] = DEFAULT,
+    program: Annotated[str, Arg(help="the agent program whose event it is", metavar="NAME")] = DEFAULT,
     spawned: Annotated[bool, Arg(help="called by the settings that spawn gave a worker")] = False,
 ) -> int:
     """Handle the event on standard input; always 0, so that no session is ever blocked by an error of ours."""

@@ -15,7 +15,7 @@ def take(
     asked: Asked,
     file: Annotated[str | None, Arg(help=f"InterComm's database (default: {MARKER} in the project)")] = None,
     *,
-    dry_run: Annotated[bool, Arg(help="say what there is, and change nothing")] = False,
+    dry_run: Annotated[bool, Arg(help="show what there is, and change nothing")] = False,
 ) -> int:
     """Import the messages of InterComm's database, once, with their times and names."""
     from intercom.bus import importing

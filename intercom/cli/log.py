@@ -47,7 +47,7 @@ def log(
 
 def search(
     asked: Asked,
-    query: Annotated[Sequence[str], Arg(help="words that a message must hold")],
+    query: Annotated[Sequence[str], Arg(help="words that a message must contain")],
     *,
     limit: Annotated[int, Arg(help="at most N, the best first", metavar="N")] = 50,
 ) -> int:

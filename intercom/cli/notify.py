@@ -23,8 +23,8 @@ _LOOK = 5.0  #: seconds between checks for what causes no message: pending permi
 def notify(
     asked: Asked,
     *,
-    follow: Annotated[bool, Arg(help="go on until Ctrl-C")] = False,
-    test: Annotated[bool, Arg(help="tell something now, to see whether it arrives")] = False,
+    follow: Annotated[bool, Arg(help="keep running until Ctrl-C")] = False,
+    test: Annotated[bool, Arg(help="send a test notice now, to see whether it arrives")] = False,
 ) -> int:
     """Send what is due to the desktop and to the addresses in [notify], each thing once."""
     from intercom.cli.fleet import crew_of

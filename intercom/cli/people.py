@@ -13,7 +13,7 @@ from intercom.fleet.speaker import joining, leaving
 def register(
     asked: Asked,
     role: Annotated[
-        Literal["master", "worker", "agent"] | None, Arg(help="default: agent for a name of the settings, else worker")
+        Literal["master", "worker", "agent"] | None, Arg(help="default: agent for a name in the settings, else worker")
     ] = None,
     *,
     name: Annotated[str | None, Arg(help="default: master, or the lowest free worker-N", metavar="N")] = None,
@@ -32,7 +32,7 @@ def register(
     return 0
 
 
-def signoff(asked: Asked, *, id: Annotated[str, Arg(help="the name that leaves")]) -> int:
+def signoff(asked: Asked, *, id: Annotated[str, Arg(help="the name to give back")]) -> int:
     """Give a name back."""
     with open_bus(asked) as bus:
         leaving(whose(bus.config), id)

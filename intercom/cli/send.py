@@ -32,8 +32,8 @@ def send(
     type: Annotated[str, Arg(help=TYPES_SHOWN, metavar="T")] = "status",
     priority: Annotated[Literal["normal", "urgent"] | None, Arg(help="urgent marks it [URGENT]")] = None,
     reply_to: Annotated[str | None, Arg(help="id of the message this one answers", metavar="ID")] = None,
-    thread: Annotated[str | None, Arg(help="a word that ties messages together", metavar="ID")] = None,
-    branch: Annotated[str | None, Arg(help="with --type done: the branch that has the work")] = None,
+    thread: Annotated[str | None, Arg(help="a word that ties messages together, such as an id", metavar="ID")] = None,
+    branch: Annotated[str | None, Arg(help="with --type done: the branch with the work")] = None,
     commit: Annotated[str | None, Arg(help="with --type done: its newest commit", metavar="HASH")] = None,
 ) -> int:
     """Store one message and print its id, alone; a done is checked."""

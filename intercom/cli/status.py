@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def status(
     asked: Asked,
     *,
-    short: Annotated[bool, Arg(help="only how much waits, for a status line")] = False,
+    short: Annotated[bool, Arg(help="only how much waits, for a prompt or a status line")] = False,
 ) -> int:
     """Print the state of the bus; `--json` gives one object."""
     if short:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def trust(
     asked: Asked,
     what: Annotated[
-        str | None, Arg(help="another machine, or the word `settings`; without it, list both", metavar="MACHINE")
+        str | None,
+        Arg(help="another machine, or the word `settings`; without it, list both", metavar="MACHINE"),
     ] = None,
     *,
     revoke: Annotated[bool, Arg(help="stop trusting it")] = False,

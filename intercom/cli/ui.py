@@ -22,7 +22,7 @@ _OFTEN = 1_000  #: new objects after which the collector looks at them
 def ui(
     asked: Asked,
     *,
-    plain: Annotated[bool, Arg(help="as lines, for a screen reader or a pipe; goes on until Ctrl-C")] = False,
+    plain: Annotated[bool, Arg(help="as lines, for a screen reader or a pipe; runs until Ctrl-C")] = False,
 ) -> int:
     """Show who works, what was said and what waits for you, and answer with a key."""
     if plain:

@@ -10,10 +10,14 @@ from intercom.cli import show
 from intercom.cli.session import Asked, open_bus
 from intercom.core.signature import Arg
 
-Keep = Annotated[int | None, Arg(help="messages that stay (default: 50, or what [compact] says)", metavar="N")]
+_STAY = "how many messages stay"
 
 
-def compact(asked: Asked, *, keep: Keep = None) -> int:
+def compact(
+    asked: Asked,
+    *,
+    keep: Annotated[int | None, Arg(help=f"{_STAY} (default: 50, or what [compact] says)", metavar="N")] = None,
+) -> int:
     """Move all but the newest messages from the live log to an archive segment."""
     with open_bus(asked) as bus:
         done = bus.compact(keep)
@@ -26,7 +30,7 @@ def compact(asked: Asked, *, keep: Keep = None) -> int:
     return 0
 
 
-def clear(asked: Asked, *, keep: Keep = 100) -> int:
+def clear(asked: Asked, *, keep: Annotated[int, Arg(help=_STAY, metavar="N")] = 100) -> int:
     """The same under InterComm's name."""
     return compact(asked, keep=keep)
 

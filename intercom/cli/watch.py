@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LOOK_AGAIN = 5.0  #: seconds between looks without a change event
 
 
-def watch(asked: Asked, *, limit: Annotated[int, Arg(help="begin with the last N", metavar="N")] = 10) -> int:
+def watch(asked: Asked, *, limit: Annotated[int, Arg(help="start with the last N", metavar="N")] = 10) -> int:
     """Print the last messages, then each new one as it comes, until interrupted, or until the project is gone."""
     from intercom.system.watch import Watch
 

@@ -50,17 +50,17 @@ def spawn(
     *,
     prefix: Annotated[str, Arg(help="their names are PREFIX-1, PREFIX-2 …")] = "worker",
     perm_mode: Annotated[str, Arg(help="permission mode", words=PERMISSION_MODES)] = "acceptEdits",
-    claude_cmd: Annotated[str | None, Arg(help="the command that starts that program", metavar="CMD")] = None,
+    claude_cmd: Annotated[str | None, Arg(help="the command that starts the program", metavar="CMD")] = None,
     program: Annotated[str, Arg(help="the agent program", words=WORKERS)] = DEFAULT,
     headless: Annotated[bool, Arg("without a terminal", "without a terminal: its output is kept for attach")] = False,
-    worktrees: Annotated[bool, Arg("a git worktree of its own for each")] = False,
+    worktrees: Annotated[bool, Arg("a git worktree for each")] = False,
     worktree_base: Annotated[
-        str, Arg(help="where they start; without a branch main, what is checked out", metavar="BASE")
+        str, Arg(help="where they start; what is checked out, if there is no branch main", metavar="BASE")
     ] = "main",
     bootstrap: Annotated[str | None, Arg("shell line to run in each new worktree", metavar="LINE")] = None,
     ready_timeout: Annotated[float, Arg(help="how long each may take", low=1, high=600, metavar="SECONDS")] = 20,
     wake: Annotated[
-        bool, Arg("let each begin with the protocol", "do not let them begin with the protocol", option="--no-wake")
+        bool, Arg("let each begin with the protocol", "do not let them read the protocol first", option="--no-wake")
     ] = True,
     wait: Annotated[
         bool, Arg("false: answer at once", "answer at once; scan says what became of them", option="--no-wait")
@@ -124,8 +124,8 @@ def assign(
         ),
     ],
     *,
-    role: Annotated[str, Arg(help="as what")] = "worker",
-    target_type: Annotated[str | None, Arg(help="what of an AIMFP project it is about", words=TARGET_TYPES)] = None,
+    role: Annotated[str, Arg(help="the role in the contract")] = "worker",
+    target_type: Annotated[str | None, Arg(help="what in an AIMFP project it is about", words=TARGET_TYPES)] = None,
     target_id: Annotated[int | None, Arg(help="which, by number", metavar="N")] = None,
     target_slug: Annotated[str | None, Arg(help="which, by name", metavar="SLUG")] = None,
     report_back: Annotated[
