@@ -318,7 +318,7 @@ def test_the_dead_are_said_once(project: Path, *, master: bool) -> None:
             assert workers.scan(crew)[0]["state"] == "gone"
         assert "dead" in workers.scan(crew)[0]["note"]
         (said,) = [one.body for one in crew.bus.history(sender="system") if "is dead" in one.body]
-        assert "running, Bash make" in said
+        assert "running, Bash: make" in said
         assert [one.body for one in crew.bus.read("user")] == [said]
         if master:
             assert [one.body for one in crew.bus.read("master")] == [said]

@@ -87,7 +87,7 @@ def test_what_fits_is_given_under_the_names_of_the_function() -> None:
         (["x", "--seconds", "0.5", "--from", "b", "--number", "7"], {"from_": "b", "number": 7, "seconds": 0.5}),
         (
             ["--many", "1", "--seconds", "2", "--many", "2", "x", "--how", "now"],
-            {"many": ["x", "1", "2"], "how": "now"},
+            {"many": ["1", "2"], "how": "now"},
         ),
     ],
 )
