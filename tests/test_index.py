@@ -105,9 +105,9 @@ def test_what_a_bus_left_in_the_index_counts_until_another_writes(project: Path)
             said: list[str] = []
             for bus in looks:
                 said = [message.body for message in bus.history()]
-            assert sorted(said) == sorted(
-                [f"ours {n}" for n in range(turn + 1)] + [f"theirs {n}" for n in (0, 3) if n <= turn]
-            )
+                assert sorted(said) == sorted(
+                    [f"ours {n}" for n in range(turn + 1)] + [f"theirs {n}" for n in (0, 3) if n <= turn]
+                )
             assert len({tuple(m.id for m in bus.history()) for bus in (one, other)}) == 1
         assert len(other.read("bob")) == 8
         assert one.read("bob") == []
