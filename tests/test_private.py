@@ -16,7 +16,7 @@ from intercom import Bus
 from intercom.bus.names import masters
 from intercom.core import contract
 from intercom.core.config import load
-from intercom.core.errors import StorageError
+from intercom.core.errors import Refused, StorageError
 from intercom.format.record import OPEN, control, extent
 from tests.conftest import Command
 
@@ -233,8 +233,6 @@ def test_without_a_home(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no mark can be made nothing is moved, and it is said."""
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.delenv("HOME")
-    from intercom.core.errors import Refused
-
     with pytest.raises(Refused, match="git tracks"):
         Bus.open(clone)
     assert load(clone).private.is_dir()
@@ -325,6 +323,197 @@ def test_an_unpacked_archive(theirs: Path, how: Callable[[Path], None], command:
         assert [one.name for one in bus.instances()] == ["worker-1"]
         assert bus.notices == []
     assert command("status", INTERCOM_ROOT=str(mine)).stderr == ""
+
+
+def nothing_in_it(state: Path) -> None:
+    """As a crash leaves a state, or whoever wants one that says nothing."""
+    state.write_bytes(b"")
+
+
+def no_tables(state: Path) -> None:
+    """A database of nobody's."""
+    with closing(sqlite3.connect(state)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+
+
+def other_tables(state: Path) -> None:
+    """A database, but of something else."""
+    with closing(sqlite3.connect(state)) as db, db:
+        db.execute("CREATE TABLE other (x)")
+
+
+def no_database(state: Path) -> None:
+    """Damaged."""
+    state.write_bytes(b"no database" * 1000)
+
+
+def newer(state: Path) -> None:
+    """Its tables cannot be known."""
+    with closing(sqlite3.connect(state)) as db:
+        db.execute("PRAGMA user_version = 9999")
+
+
+@pytest.mark.parametrize("how", [nothing_in_it, no_tables, other_tables, no_database, newer, Path.mkdir, os.mkfifo])
+def test_a_state_that_says_nothing(
+    theirs: Path, how: Callable[[Path], None], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It proves nothing: what is beside it is set aside, at the latest once it was moved away as the error says."""
+    without_marks(theirs)
+    state = theirs / ".claude" / "local" / ".intercom" / "state.db"
+    how(state)
+    monkeypatch.setenv("INTERCOM_ROOT", str(theirs))
+    if how not in {nothing_in_it, no_tables, other_tables}:
+        for words in (["log"], ["status"], ["init"]):
+            done = command(*words)
+            assert (done.returncode, done.stdout) == (1, ""), words
+            assert f"{state} cannot be used" in done.stderr
+            assert "move that file away" in done.stderr
+        assert not list(state.parent.glob("mine*"))
+        state.rename(theirs / "away")
+    with Bus.open(theirs) as bus:
+        assert "prove to be yours" in bus.notices[0]
+        assert {one.via for one in bus.history()} == {"hand"}
+        assert bus.instances() == []
+
+
+def unusable(key: Path, how: str) -> None:
+    """Make a key useless."""
+    if how.isdigit():
+        key.chmod(int(how, 8))
+        return
+    key.unlink()
+    if how == "pipe":
+        os.mkfifo(key)
+    elif how == "folder":
+        key.mkdir()
+    elif how == "link":
+        key.symlink_to("nowhere")
+    else:
+        key.write_bytes(b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes and pipes")
+@pytest.mark.parametrize(
+    ("how", "lost"),
+    [
+        ("644", "git"),
+        ("644", "state"),
+        ("644", ".intercom"),
+        ("pipe", "git"),
+        ("folder", "state"),
+        ("link", ".intercom"),
+        ("empty", "git"),
+    ],
+)
+def test_a_key_that_cannot_be_used(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command, how: str, lost: str
+) -> None:
+    """What only the key can show is neither set aside nor taken for another's while the key is there but useless."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    git(project, "init", "-q")
+    assert command("init", "--client", "none", "--agent", "worker").returncode == 0
+    with Bus.open(project) as bus:
+        bus.send("worker", "mine", sender="user", via="cli")
+        private = bus.config.private
+    if lost == "git":
+        git(project, "add", "-A", "-f")
+    elif lost == "state":
+        (private / "state.db").unlink()
+    else:
+        shutil.rmtree(private)
+    key = tmp_path / "config" / "intercom" / "key"
+    good = key.read_bytes()
+    unusable(key, how)
+    for words in (["log"], ["send", "worker", "x"]):
+        done = command(*words)
+        assert (done.returncode, done.stdout) == (1, ""), words
+        assert f"chmod 600 {key}" in done.stderr
+    assert f"your key {key} cannot be used" in command("doctor").stdout or lost == ".intercom"
+    assert not list(project.rglob("not-ours-*"))
+    if how == "644":
+        key.chmod(0o600)
+    else:
+        key.rename(key.with_name("away"))
+        key.write_bytes(good)
+        key.chmod(0o600)
+    done = command("log")
+    assert "by hand" not in done.stdout
+    assert "mine" in done.stdout
+    assert not list(project.rglob("not-ours-*"))
+
+
+@needs_root
+def test_no_key_can_be_made(clone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where none can be made nothing is moved; with a place for one, as the error says, it is."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    for _ in range(2):
+        with pytest.raises(Refused, match="Set XDG_CONFIG_HOME to a folder of yours that can be written to"):
+            Bus.open(clone)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "place"))
+    with Bus.open(clone) as bus:
+        assert "git tracks" in bus.notices[0]
+
+
+@needs_root
+@pytest.mark.parametrize("lost", ["state", "private", "git"])
+def test_root_decides_nothing_for_others(theirs: Path, lost: str, command: Command) -> None:
+    """In a project of somebody else's root neither opens, moves nor vouches for what only that one's key can tell."""
+    local = theirs / ".claude" / "local"
+    if lost == "state":
+        without_marks(theirs)
+    elif lost == "private":
+        shutil.rmtree(local / ".intercom")
+    else:
+        git(theirs, "init", "-q")
+        git(theirs, "add", "-A", "-f")
+    for path in (theirs, *theirs.rglob("*")):
+        os.chown(path, 12345, 12345)
+    before = {path: path.stat().st_mtime_ns for path in local.rglob("*.md")}
+    for words in (["log"], ["send", "all", "x"], ["status"]):
+        done = command(*words, INTERCOM_ROOT=str(theirs))
+        assert (done.returncode, done.stdout) == (1, ""), words
+        assert "Run it as the user 12345" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in local.rglob("*.md")} == before
+    assert not (local / ".intercom" / "ledger").exists() or lost != "private"
+    assert not list(local.glob("not-ours-*"))
+
+
+def test_a_new_key_signs_what_the_old_one_signed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A lost key is not needed any more once something was sent with the next; many keys do not make many segments."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for number in range(12):
+        (tmp_path / "config" / "intercom" / "key").unlink(missing_ok=True)
+        with Bus.open(project) as bus:
+            bus.register("worker")
+            bus.send("user", f"mine {number}", sender="worker-1")
+            bus.send("user", "more", sender="worker-1")
+            assert len(bus._log.ledger.segments()) == min(number + 1, 8)
+        if number == 1:
+            copy = tmp_path / "copy"
+            shutil.copytree(project, copy)
+            shutil.rmtree(copy / ".claude" / "local" / ".intercom")
+            with Bus.open(copy) as bus:
+                assert {one.via for one in bus.history()} == {"tool"}
+                assert bus.notices == []
+
+
+def test_a_folder_that_may_not_be_looked_at(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's, mostly: it is said in the usual words."""
+    real = os.lstat
+
+    def lstat(path: str | Path) -> os.stat_result:
+        if str(path).endswith(".intercom"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    with Bus.open(project) as bus:
+        bus.register("worker")
+    monkeypatch.setattr(os, "lstat", lstat)
+    with pytest.raises(StorageError, match=r"cannot look at .*nothing was opened. See who may use it"):
+        Bus.open(project)
 
 
 @pytest.mark.parametrize(

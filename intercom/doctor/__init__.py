@@ -16,6 +16,7 @@ from intercom.doctor import connection, contents, place, runtime, storage
 from intercom.doctor.aimfp import aimfp
 from intercom.doctor.finding import OK, WARNING, WRONG, Finding
 from intercom.fleet.programs.known import programs
+from intercom.store import key
 from intercom.store.private import foreign, unproven
 
 __all__ = ["OK", "WARNING", "WRONG", "Finding", "examine", "runs_on"]
@@ -36,10 +37,12 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
             yield from _one(check.__name__.replace("_", " "), lambda check=check: check(config))  # type: ignore[misc]
         if reason := foreign(config):
             says = f"{config.private} {reason}: it is not opened"
-            yield Finding("state", WRONG, says, "the next command sets it aside; if it is yours: git rm -r --cached")
+            tracked = "; if it is yours: git rm -r -f --cached .claude/local" if "git tracks" in reason else ""
+            how = key.lacking(config, make=False) or f"the next command sets it aside{tracked}"
+            yield Finding("state", WRONG, says, how)
         elif reason := unproven(config):
-            says = f"{reason}: it is not opened"
-            yield Finding("state", WRONG, says, "`intercom status` says how to go on with it, or begin anew")
+            says, _, how = reason.partition("; nothing was opened")
+            yield Finding("state", WRONG, f"{says}: it is not opened", how.lstrip(".: "))
         else:
             with closing(storage.Seen(config.private)) as seen:
                 yield from _stored(config, seen)

@@ -14,6 +14,7 @@ from intercom.core import trust
 from intercom.core.config import Config
 from intercom.core.digests import blake2b
 from intercom.core.errors import StorageError
+from intercom.system import host
 from intercom.system.files import make_folder, opened, replace, storage
 from intercom.system.lock import flocked
 
@@ -36,6 +37,31 @@ def own(config: Config, *, make: bool = False) -> bytes:
             if not os.path.lexists(path):
                 replace(path, os.urandom(32).hex().encode())
     return _read(path)
+
+
+def lacking(config: Config, *, make: bool = True) -> str:
+    """Why this person's key cannot be used here, and what to do; "" if it can. It is made if there is none."""
+    place = trust.place(os.environ)
+    if is_guest(config):
+        owner = f"the user {host.user_name(os.stat(config.root).st_uid)}"
+        return (
+            f"the project is {owner}'s, whose key root does not use. Run it as {owner}; if git tracks what is theirs, "
+            "stop that with: git rm -r -f --cached .claude/local"
+        )
+    if place is None:
+        return "there is no home for your key. Set HOME, so that a new one can be marked."
+    path = place.with_name(_NAME)
+    if not trust.apart(place, config.root, os.environ):
+        return f"your key {path} would lie in the project. Set XDG_CONFIG_HOME to a folder of yours outside it."
+    if own(config, make=make) or not (make or os.path.lexists(path)):
+        return ""
+    if os.path.lexists(path):
+        return (
+            f"your key {path} cannot be used: it must be a file of yours that nobody else may read. Run `chmod 600 "
+            f"{path}`; if that does not help, move it away: then a new one is made, and what only the old one shows "
+            "to be yours counts as somebody else's."
+        )
+    return f"your key {path} cannot be made. Set XDG_CONFIG_HOME to a folder of yours that can be written to."
 
 
 def is_guest(config: Config) -> bool:

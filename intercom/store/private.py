@@ -53,21 +53,23 @@ WHOSE = (
 def vet(config: Config) -> str:
     """Move a private folder aside that is not this person's, and return what to tell them (""). StorageError, Refused.
 
-    Refused if another user's folder is in that user's own project, if there is no home for a mark, or if the folder
+    Refused if another user's folder is in that user's own project, if there is no key for a mark, or if the folder
     may be another's and may have been moved here.
     """
     reason = foreign(config)
     if not reason:
         if asks := unproven(config):
-            raise Refused(f"{asks}; nothing was opened. {WHOSE.format(**_names(config))} {host.neighbour()}".rstrip())
+            raise Refused(asks)
         own(config)
         return ""
     if _guest(config):
         raise Refused(f"{config.private} {reason}, and so does the project; nothing was opened. Ask them to share it.")
+    # Without a key the new folder could not be marked, and would itself be set aside; or it is the old one's mark that
+    # cannot be told.
+    if lacking := key.lacking(config):
+        raise Refused(f"{config.private} {reason}; nothing was opened: {lacking}")
     place = trust.place(os.environ)
-    if place is None or not trust.apart(place, config.root, os.environ):
-        raise Refused(f"{config.private} {reason}; nothing was opened. Set HOME, so that a new one can be marked.")
-    key.make_home(place)
+    assert place is not None, "who has a key has a place for it"
     with flocked(place.with_suffix(".lock")):
         if not foreign(config):
             return ""  # another process was faster
@@ -100,9 +102,12 @@ def set_aside(config: Config) -> str:
 def foreign(config: Config) -> str:
     """Why the private folder is not this person's, to end a sentence about it; "" if it is."""
     try:
-        found = os.lstat(config.private)
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
+        with storage(f"look at {config.private}", "nothing was opened"):
+            found = os.lstat(config.private)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return ""
+        raise
     entries = [found]
     with suppress(OSError):  # a folder that cannot be listed is reported elsewhere
         for name in os.listdir(config.private):
@@ -119,21 +124,37 @@ def foreign(config: Config) -> str:
         # Files that git has, beside a mark that it does not have: a checkout wrote them over this person's own.
         if known is None or not (_MARK in brought or brought <= known):
             return "came with the repository (git tracks what is in it)"
-    stateless = not (config.private / "state.db").exists()
-    if stateless and _speaks(config) and not _is_marked(config) and not key.is_guest(config):
+    if not _is_marked(config) and not key.is_guest(config) and _speaks(config) and _origin(config) is None:
         return "does not prove to be yours (it has neither a mark of your key nor this machine's state)"
     return ""
 
 
 def unproven(config: Config) -> str:
-    """What to say of a state that another machine or user wrote, or that does not say who; "" if it is this one's."""
-    if _is_marked(config) or key.is_guest(config):
+    """What to say of a folder that another machine or user wrote, or that does not say who; "" if it is this one's."""
+    if _is_marked(config):
         return ""
-    about = origin(config.private / "state.db")
-    if about is None or _written_here(config, about):
+    about = _origin(config)
+    if about is None:
+        guest = key.is_guest(config) and _speaks(config)
+        away = f"Or move {config.private} away: then what is in the log counts as written by hand."
+        return f"{config.private} has no state; nothing was opened: {key.lacking(config)}. {away}" if guest else ""
+    if about.unread and not _speaks(config):
+        return ""  # whoever opens it gets the error
+    if about.unread:
+        return (
+            f"{config.private / 'state.db'} cannot be used ({about.unread}), and nothing else shows whose the folder "
+            "is; nothing was opened. Try again; if it stays so, move that file away: then the folder is set aside, "
+            "and what is in the log counts as written by hand."
+        )
+    if _written_here(config, about):
         return ""
     who = "another machine" if about.machine not in {None, host.machine_id()} else "another user, home or machine"
-    return f"{who} wrote {config.private}"
+    whose = WHOSE.format(names=" or ".join(config.pages()) or config.machine)
+    return f"{who} wrote {config.private}; nothing was opened. {whose} {host.neighbour()}".rstrip()
+
+
+def _origin(config: Config) -> Origin | None:
+    return origin(config.private / "state.db")
 
 
 def _written_here(config: Config, about: Origin) -> bool:
@@ -161,10 +182,6 @@ def _speaks(config: Config) -> bool:
 def _is_full(one: os.DirEntry[str]) -> bool:
     """Whether it is a folder of ours with something in it: an empty one may stand where a file should be."""
     return one.is_dir() and bool(os.listdir(one))
-
-
-def _names(config: Config) -> dict[str, str]:
-    return {"names": " or ".join(config.pages()) or config.machine}
 
 
 def prepares(config: Config) -> Callable[[], None]:

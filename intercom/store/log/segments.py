@@ -31,6 +31,7 @@ from intercom.system.git_index import tracked_in
 
 NOTHING: Final = "-"  #: the predecessor of the first segment
 OLDER: Final = "older "  #: prefix of a line that names a segment of a version before the ledger
+_MOST_SIGNS = 8
 _HEAD = 1024  #: bytes; the part of an OPEN record that identifies a segment is within these
 _NAME = lazy(r"INTERCOM-.+-([0-9]{6,9})\.md\Z", re.IGNORECASE)
 _OPENED = lazy(
@@ -85,7 +86,7 @@ class Segments:
         self._segments: list[Segment] = []
         self._heads: dict[str, tuple[object, _Opened | None]] = {}  # by name: the file's identity, and its first record
         self._listed = False  # whether the private list has them
-        self._signed = False  # whether a first record says whose key made the ledger
+        self._signs: set[str] = set()  # what keys say of the ledger, in first records
         self._secret: bytes | None = None  # this person's key, once it was needed
         self.unproven: list[str] = []  #: files named like our segments that count as written by hand
         self._id = ""
@@ -144,8 +145,15 @@ class Segments:
         return key.sign(self._secret, "ledger", ledger) if self._secret else ""
 
     def lacks_sign(self) -> bool:
-        """Whether no first record proves whose the ledger is, as in those of earlier versions, and one could."""
-        return bool(self.all()) and not self._signed and bool(self.sign(self._id))
+        """Whether no first record proves that the ledger is this person's, and one could.
+
+        So in ledgers of earlier versions, and where the person's key is a new one; a home that is new each time, such
+        as a container's, shall not begin a segment each time.
+        """
+        if not self.all() or len(self._signs) >= _MOST_SIGNS:
+            return False
+        sign = self.sign(self._id)
+        return bool(sign) and sign not in self._signs
 
     def relist(self) -> None:
         """List the segments again if only first records identify them. OSError. The caller holds the writer lock."""
@@ -171,7 +179,7 @@ class Segments:
         heads = {name: head for _, _, name in numbered if (head := self._head(name, lines, unread)) is not None}
         self._id = noted or next((head.ledger for name, head in heads.items() if self.is_named(name)), "")
         self._listed = bool(lines)
-        self._signed = any(head.mine for head in heads.values() if head.ledger == self._id)
+        self._signs = {head.mine for head in heads.values() if head.mine and head.ledger == self._id}
         sealed: list[Segment] = []
         for name, head in heads.items():
             if head.ledger != self._id or (lines and name not in lines):
@@ -194,6 +202,9 @@ class Segments:
         secret = key.own(self._config)
         heads = {name: head for name in names if number_of(name) and (head := self._head(name, (), _NOBODYS))}
         claims = {(head.ledger, head.mine) for head in heads.values() if head.mine} if secret else set()
+        signed = any(head.mine for head in heads.values())
+        if signed and not secret and (lacking := key.lacking(self._config, make=False)):
+            raise StorageError(f"{self.folder} may be yours, which only a key can tell; nothing was read: {lacking}")
         ours = {ledger for ledger, mine in claims if mine == key.sign(secret, "ledger", ledger)}
         return [name for name, head in heads.items() if head.ledger in ours]
 
