@@ -54,3 +54,23 @@ def test_what_makes_one(project: Path, line: str) -> None:
     """Whoever says something, or joins, makes the bus."""
     assert main(line.split()) == 0
     assert (project / ".claude" / "local" / ".intercom").is_dir()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["send", "nobody", "hello"],
+        ["send", "nobody", "it is done", "--type", "done"],
+        ["send", "user", ""],
+        ["send", "user", "hello", "--type", "bogus"],
+        ["send", "user", "hello", "--reply-to", "k7q294xmbd3t"],
+        ["send", "user", "hello", "--from", "nobody"],
+        ["broadcast", " "],
+        ["broadcast", "hello", "--from", "nobody"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_refused_makes_nothing(project: Path, words: list[str]) -> None:
+    """A first message that cannot be sent leaves no bus behind."""
+    assert main(words) in (1, 2)
+    assert list(project.iterdir()) == []

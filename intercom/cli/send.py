@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from intercom.cli import show
-from intercom.cli.session import Asked, author, open_bus, whole
+from intercom.cli.session import Asked, author, open_bus, there, whole
 from intercom.core.errors import NotFound, Refused, UsageError
 from intercom.core.message import ALL, SYSTEM, TYPES_SHOWN, check_type
 from intercom.core.signature import Arg
@@ -37,7 +37,7 @@ def send(
     commit: Annotated[str | None, Arg(help="with --type done: its newest commit", metavar="HASH")] = None,
 ) -> int:
     """Store one message and print its id, alone; a done is checked."""
-    with open_bus(asked, makes=True) as bus:
+    with open_bus(asked, sends=True) as bus:
         by = author(bus, sender)
         answers = _answered(bus, reply_to) if reply_to else None
         more: dict[str, Any] = {"priority": priority, "thread": thread, "branch": branch, "commit": commit}
@@ -88,6 +88,7 @@ def reply(
 def _answered(bus: Bus, ident: str) -> Message:
     """The message being answered, by its id or the beginning of it. NotFound, UsageError."""
     try:
+        there(bus.config)
         return bus.versions(whole(bus, ident))[-1]
     except NotFound:
         raise NotFound(
@@ -110,7 +111,7 @@ def broadcast(
     type: Annotated[str, Arg(help=TYPES_SHOWN, metavar="T")] = "announce",
 ) -> int:
     """Store one message to everybody and print its id, alone."""
-    with open_bus(asked, makes=True) as bus:
+    with open_bus(asked, sends=True) as bus:
         by = author(bus, sender)
         return _told(asked, *_sent(bus, ALL, message, check_type(type), by))
 

@@ -28,15 +28,18 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def open_bus(asked: Asked, *, makes: bool = False) -> Iterator[Bus]:
+def open_bus(asked: Asked, *, makes: bool = False, sends: bool = False) -> Iterator[Bus]:
     """Open the bus of `--root` or of the working directory; its warnings and notices go to stderr, one per line.
 
-    NotFound if there is none and the command does not create one.
+    NotFound if there is none and the command does not create one; one that `sends` does so with what it sends, so that
+    nothing is made if that is refused.
     """
     from intercom.bus.bus import Bus
 
     with Bus.open(asked.root) as bus:
-        if not makes:
+        if sends:
+            bus.state.waits = not bus.config.made
+        elif not makes:
             there(bus.config)
         warn(bus.config)
         try:
@@ -84,6 +87,7 @@ def author(bus: Bus, wanted: str | None) -> Author:
     from intercom.store.state.db import State
 
     with closing(State(bus.config.private)) as state:
+        state.waits = bus.state.waits
         found = speaker(state, os.environ)
         name, via = checked(state, found, wanted)
     if via == UNPROVEN:

@@ -19,7 +19,7 @@ from intercom.core.errors import StorageError
 from intercom.core.message import utc
 from intercom.core.pace import Pace
 from intercom.store.state import receipts
-from intercom.store.state.file import BUSY, DOUBT, opened_state, trouble, which
+from intercom.store.state.file import BUSY, DOUBT, imagined_state, opened_state, trouble, which
 from intercom.system.files import make_private_folder
 
 T = TypeVar("T")
@@ -81,6 +81,7 @@ class State:
         #: Called before the file is opened again: raises StorageError if it is not to be.
         self.check: Callable[[], None] = lambda: None
         self.prepare: Callable[[], None] = partial(make_private_folder, folder)  #: creates the folder. StorageError
+        self.waits = False  #: whether it stays in memory as long as there is no file, until `make`
         self._touched: dict[str, float] = {}  # by name: time (monotonic) of its last recorded heartbeat
 
     def close(self) -> None:
@@ -100,7 +101,10 @@ class State:
             return self._db
         if self._db is not None and not self._db.in_transaction and which(self.path) != self._file:
             self.close()
-        if self._db is None:
+        if self._db is None and self.waits and which(self.path) is None:
+            self._db, self._file = imagined_state(), None
+            self.turn += 1
+        elif self._db is None:
             self.prepare()
             if self._file is not None:
                 self.check()
@@ -109,6 +113,13 @@ class State:
                 self._file = which(self.path)
                 self.turn += 1
         return self._db
+
+    def make(self) -> None:
+        """From now on there is a file, made at the next use: what was only imagined is forgotten."""
+        if self.waits:
+            self.waits = False
+            if self._file is None:
+                self.close()
 
     def opened(self) -> int:
         """Open the file if necessary; returns how often it was opened. StorageError."""

@@ -103,6 +103,13 @@ def opened_state(path: Path) -> sqlite3.Connection:
     return db
 
 
+def imagined_state() -> sqlite3.Connection:
+    """The state of a bus of which nothing is there yet: in memory alone."""
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    db.executescript(steps_from(0))
+    return db
+
+
 def plain(db: sqlite3.Connection, path: Path) -> None:
     """StorageError for a file with triggers or views, which could act when it is read or written; ours have none."""
     found = db.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') LIMIT 1").fetchone()
