@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from intercom.fleet import observe, workers
 from intercom.fleet.asking import in_short
 from intercom.fleet.crew import Crew
 from intercom.fleet.observe import Observation, asked, decide
-from intercom.fleet.overview import attention
+from intercom.fleet.overview import attention, overview
 from intercom.fleet.programs.claude.screen import read
 from intercom.fleet.programs.claude.versions import OLDEST
 from intercom.fleet.programs.screen import Choice, Dialog, Screen
@@ -129,6 +130,15 @@ def test_a_row_whose_process_is_gone(project: Path) -> None:
         assert seen.state == "gone"
         assert "running" in seen.disagreement
         assert observe.look(crew, "worker-2").state == "unknown"
+        assert seen.since is None, "when it ended is not known: its time is that of its last state"
+        crew.bus.add_agents(["worker-1"])
+        (agent,) = [one for one in overview(crew.bus, crew.bus.status()).agents if one.name == "worker-1"]
+        assert agent.since is None
+        assert agent.note.startswith("dead; a spawn gives its name"), "not for as long as it was running before"
+        (row,) = workers.scan(crew)  # notes its death
+        assert utc(time.time() - 60) < row["since"] <= utc()
+        assert row["note"].startswith("dead; a spawn")
+        assert observe.look(crew, "worker-1").since is not None
 
 
 @pytest.mark.parametrize("said", [{"parkedJobId": "0e17aed6"}, {}])

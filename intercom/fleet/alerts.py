@@ -119,7 +119,8 @@ def alerts(found: Overview, messages: Iterable[Message], told: Settings, now: fl
         if agent.state == "blocked" and agent.name in asking:
             continue  # reported as its request
         if agent.group in (STUCK, NEEDS_YOU) and agent.state not in ("waiting", "unknown"):
-            key = f"stuck:{agent.name}:{agent.state}:{agent.since}"
+            ended = agent.process if agent.state in ("dead", "gone") else ""
+            key = f"stuck:{agent.name}:{agent.state}:{ended or agent.since}"
             text = one_line(agent.note or agent.last or agent.task, _TEXT)
             out.append(Alert("stuck", key, f"{agent.name} is {agent.state}", text))
     for agent in found.agents:

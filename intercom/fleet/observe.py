@@ -61,6 +61,13 @@ class Observation(NamedTuple):
         return self.screen.dialog if self.screen else None
 
     @property
+    def since(self) -> str | None:
+        """Since when it is in this state (UTC). None if unknown, as when nobody has noted yet that it is gone."""
+        if self.row is None or (self.state == "gone" and self.row.state != "gone"):
+            return None
+        return self.row.since
+
+    @property
     def asks(self) -> dict[str, str]:
         """The tool and the subject of that dialog; those its hook reported, if not all of it is visible."""
         dialog = self.dialog

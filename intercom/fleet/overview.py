@@ -55,6 +55,7 @@ class Agent(NamedTuple):
     note: str = ""  #: what needs attention: dead, blocked, idle with an open task
     progress: int | None = None  #: percent, as it last reported
     used: Amount | None = None  #: tokens and dollars; None if unknown or not asked for
+    process: str = ""  #: of its session, if known: by that one death is told once, whenever it was noticed
     excess: str = ""  #: by how much it exceeds its budget; also in the note
 
     @property
@@ -71,7 +72,7 @@ class Agent(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """The public form."""
         out = {**self._asdict(), "used": self.used.to_json() if self.used else None}
-        del out["excess"]
+        del out["excess"], out["process"]
         return out
 
 
@@ -174,7 +175,7 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
     instance, session, seen, tree, task, last = known
     state, since = ("", None) if instance is None else (instance.state, instance.last_active)
     if session is not None and seen is not None and (seen.state != "gone" or instance is None):
-        state, since = seen.state, session.since
+        state, since = seen.state, seen.since
     told = now.latest.get(name)
     if told is not None and told.status in ("blocked", "failed", "waiting") and state not in ("dead", "gone"):
         state, since = told.status, told.at
@@ -194,6 +195,7 @@ def _agent(name: str, known: Known, now: Status, *, asks: str) -> Agent:
         last.at if last else None,
         "" if unseen else attention(name, state, since, task, asks, seen),
         told.progress if told is not None else None,
+        process=(session.mark or "") if session is not None else "",
     )
 
 

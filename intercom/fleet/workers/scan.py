@@ -7,7 +7,7 @@ from typing import Any
 from intercom.bus.pending import last_words, tasks
 from intercom.core import contract
 from intercom.core.errors import UnknownName
-from intercom.core.message import Message
+from intercom.core.message import Message, utc
 from intercom.fleet import observe, report, settling
 from intercom.fleet.approve import describe
 from intercom.fleet.asking import in_short
@@ -33,7 +33,8 @@ def scan(crew: Crew, prefix: str = "worker") -> list[dict[str, Any]]:
 def _one(crew: Crew, row: SessionRow, task: Message | None, last: Message | None) -> dict[str, Any]:
     seen = observe.of(crew, row.name, row)
     settling.ended(crew, seen)
-    out: dict[str, Any] = {"name": row.name, "state": seen.state, "since": row.since, "by": _sources(seen)}
+    since = seen.since or utc()  # its death was noted just now
+    out: dict[str, Any] = {"name": row.name, "state": seen.state, "since": since, "by": _sources(seen)}
     if seen.disagreement:
         out["disagreement"] = seen.disagreement
     about = {key: value for key, value in row.about().items() if key != "input" and value}
@@ -55,7 +56,7 @@ def _one(crew: Crew, row: SessionRow, task: Message | None, last: Message | None
     out |= _said(task, last)
     if seen.screen is not None and seen.screen.mode:
         out["mode"] = seen.screen.mode
-    out["note"] = attention(row.name, seen.state, row.since, task, _asks(seen, requests), seen) or None
+    out["note"] = attention(row.name, seen.state, since, task, _asks(seen, requests), seen) or None
     if (claim := latest(crew.state).get(row.name)) is not None:
         out["done"] = {"id": claim.id, "at": claim.at, "branch": claim.branch, **claim.to_json()}
     out["unread"] = _unread(crew, row.name)
