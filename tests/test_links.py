@@ -104,7 +104,7 @@ def test_a_hard_link_is_named(talk: Bus, project: Path) -> None:
         lambda: talk.redact(secret.id),
         lambda: talk.save(text, text + b"mine\n"),
     ):
-        with pytest.raises(StorageError, match=r"has a further name somewhere \(a hard link\).*; (nothing|the log is)"):
+        with pytest.raises(StorageError, match=r"has another name somewhere \(a hard link\).*; (nothing|the log is)"):
             act()
     assert [message.body for message in talk.read("roo")] == ["the secret of the cake"]
     for number in range(100):
@@ -126,7 +126,7 @@ def test_a_repair_parts_a_hard_link_and_says_so(talk: Bus, project: Path) -> Non
     other.hardlink_to(talk.config.log)
     os.truncate(other, 200)
     assert len(_bodies(talk)) == 6  # and what is said of the repair
-    assert any("had a further name (a hard link): that file is not the log any more" in text for text in talk.notices)
+    assert any("had another name (a hard link): that file is no longer the log" in text for text in talk.notices)
     assert len(other.read_bytes()) == 200
 
 

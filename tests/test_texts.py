@@ -15,7 +15,7 @@ def test_one_line(text: str, most: int) -> None:
     line = one_line(text, most)
     assert len(line) <= most
     assert len(line.splitlines()) <= 1
-    assert line == " ".join(text.split()) or line.endswith("...")
+    assert line == " ".join(text.split()) or line.endswith("…")
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,14 @@ def take(
     path = Path(file) if file else load(asked.root).root / MARKER
     old = importing.read(path)
     if dry_run:
-        show.line(f"{len(old)} messages in {path}; nothing was imported")
+        show.line(f"{show.counted(len(old))} in {path}; nothing was imported")
         return 0
     with open_bus(asked, makes=True) as bus:
         done = importing.take(bus, old)
     if asked.json:
         show.json_line({"imported": len(done.messages), "known": done.known, "unread": done.unread, "file": str(path)})
         return 0
-    show.line(f"{len(done.messages)} messages taken over from {path}; {done.known} were here already")
+    show.line(f"{show.counted(len(done.messages))} taken over from {path}; {done.known} were here already")
     if done.messages:
         show.line("Their names are not proven, so none is an order. See them: intercom log")
     if done.unread:

@@ -150,7 +150,7 @@ class CommandParser(Parser):
             arguments.add(self, command.takes())
             _root(self, argparse.SUPPRESS)
             if command.json:
-                self.add_argument("--json", action="store_true", help="JSON, one object a line")
+                self.add_argument("--json", action="store_true", help="JSON, one object per line")
             self.set_defaults(run=command.run)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -27,7 +27,7 @@ def read(
 ) -> int:
     """Print new messages; if it is killed before they are printed, they come again."""
     if all and wait is not None:
-        raise UsageError("--all shows history and --wait waits for news; nothing was read. Use one of them.")
+        raise UsageError("--all shows history and --wait waits for new messages; nothing was read. Use one of them.")
     with open_bus(asked) as bus:
         id = id or whose(bus.config).default
         if wait is not None:

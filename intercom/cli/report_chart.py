@@ -14,6 +14,7 @@ from typing import NamedTuple
 from intercom.bus.figures import MERGE, TASK, Figures, Wait
 from intercom.core.escaping import value
 from intercom.core.message import Message, epoch
+from intercom.core.texts import cut
 
 WIDTH, _LEFT, _RIGHT = 1000, 130, 12  #: units of the chart, which is scaled to the page
 _LANE, _TOP = 46, 26
@@ -108,7 +109,7 @@ def _bar(wait: Wait, count: int, scale: _Scale, lanes: dict[str, int], now: floa
     top, tall = (y + 4, 10) if wait.kind == TASK else (y + 16, 7)
     kind = "task" if wait.kind == TASK else "merge" if wait.kind == MERGE else "wait"
     told = f"{wait.kind}: {wait.title} ({duration(wait.seconds(now))}{'' if wait.until else ', still open'})"
-    told = f"{_cut(told, _SHORT)}, and {count - 1} more" if count > 1 else told
+    told = f"{cut(told, _SHORT)}, and {count - 1} more" if count > 1 else told
     still = "" if wait.until else " still"
     return (
         f'<a href="#m-{escape(wait.id)}"><rect x="{begin:g}" y="{top}" width="{max(2.0, round(end - begin, 1)):g}" '
@@ -126,7 +127,7 @@ def _marks(messages: Sequence[Message], scale: _Scale, lanes: dict[str, int]) ->
         seen[key] = first if count else message, count + 1
     parts = []
     for (name, _), (message, count) in seen.items():
-        told = f"{message.type} to {_cut(message.to, _SHORT)}" + (f", and {count - 1} more" if count > 1 else "")
+        told = f"{message.type} to {cut(message.to, _SHORT)}" + (f", and {count - 1} more" if count > 1 else "")
         parts.append(
             f'<a href="#m-{escape(message.id)}"><circle cx="{scale.at(epoch(message.at)):g}" '
             f'cy="{_TOP + lanes[name] * _LANE + 32}" r="{3 if count == 1 else 4}"{_kind(message)}>'
@@ -140,11 +141,7 @@ def _kind(message: Message) -> str:
 
 
 def _text(text: str, most: int = 200) -> str:
-    return escape(value(_cut(text, most)))
-
-
-def _cut(text: str, most: int = 160) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return escape(value(cut(text, most)))
 
 
 def duration(seconds: float) -> str:

@@ -158,7 +158,7 @@ def _settings(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}; nothing was opened.") from error
     except ValueError as error:
-        raise UsageError(f"{path} cannot be used: {error}; nothing was opened. Mend the file.") from error
+        raise UsageError(f"{path} cannot be used: {error}; nothing was opened. Correct the file.") from error
 
 
 def _agents(settings: Mapping[str, Any]) -> tuple[str, ...]:

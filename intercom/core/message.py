@@ -224,10 +224,10 @@ def check_type(word: str) -> str:
 
     near = difflib.get_close_matches(word.lower(), (*TYPES, *map(str.lower, TAGS)), 1, 0.75)
     if near or word != tag:
-        hint = f"did you mean {near[0]}?" if near else f"A tag of your own is written in capitals: {tag}."
+        hint = f"; did you mean {near[0]}?" if near else f". A tag of your own is written in capitals: {tag}."
         raise FormatError(
             f"{word!r} is not a message type; nothing was sent. Use one of {', '.join(TYPES)}, "
-            f"or a tag of the log such as {', '.join(TAGS)}; {hint}"
+            f"or a tag of the log such as {', '.join(TAGS)}{hint}"
         )
     return word
 

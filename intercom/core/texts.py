@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def cut(text: str, most: int) -> str:
+    """`text`, or of a longer one the beginning and `…`: at most `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def one_line(text: str, most: int) -> str:
     """`text` on one line, white space as single blanks, cut to `most` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 3] + "..."
+    return cut(" ".join(text.split()), most)
 
 
 def some(names: Sequence[str], most: int, count: int | None = None) -> str:

@@ -229,7 +229,7 @@ class Repair:
                 if not swap(self._log.live, self.live, data, sync=not self._began):
                     return None
             if parted:
-                notices.append(f"{self._log.live} had a further name (a hard link): that file is not the log any more")
+                notices.append(f"{self._log.live} had another name (a hard link): that file is no longer the log")
         self._agree(data, marks)
         return notices
 
@@ -337,7 +337,9 @@ class Repair:
         outcome = self._outcome
         what = _SAID[outcome.kind] if outcome.kind else "the log was damaged"
         back, cut, new = len(outcome.lost), outcome.count(Verdict.CUT), outcome.count(Verdict.ADDED)
-        done = f"{back + cut} of its messages {'were put back' if mend else 'are missing'}, {new} new taken in"
+        one = back + cut == 1
+        was = ("was" if one else "were") + " put back" if mend else ("is" if one else "are") + " missing"
+        done = f"{back + cut} of its messages {was}, {new} new taken in"
         copy = f"; the file as it was is kept in {kept.relative_to(self._config.folder).as_posix()}" if kept else ""
         way = "" if mend else "; `intercom restore --all` puts them back"
         return f"{what}: {done}{copy}{way}."

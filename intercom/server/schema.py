@@ -15,6 +15,7 @@ from typing import Any
 
 from intercom.core.errors import UsageError
 from intercom.core.signature import Parameter
+from intercom.core.texts import cut
 
 Properties = dict[str, dict[str, Any]]
 
@@ -197,8 +198,7 @@ _READ: dict[str, Callable[[str], Any]] = {
 
 
 def _shown(value: Any) -> str:
-    shown = "null" if value is None else ascii(value)
-    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "…"
+    return cut("null" if value is None else ascii(value), _SHOWN)
 
 
 def _core(spec: dict[str, Any]) -> Any:

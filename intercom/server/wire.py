@@ -60,7 +60,7 @@ def decode(line: bytes) -> dict[str, Any]:
         reason = "not UTF-8" if isinstance(error, UnicodeError) else str(error)[:200]
         raise BadLine(PARSE_ERROR, f"Parse error: {reason}") from None
     if not isinstance(value, dict):
-        raise BadLine(INVALID_REQUEST, "Invalid request: one JSON object a line (batches are not served)")
+        raise BadLine(INVALID_REQUEST, "Invalid request: one JSON object per line (batches are not served)")
     return value
 
 

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from intercom.core.errors import CommandFailed, IntercomError, ProgramMissing, UsageError
 from intercom.core.escaping import value
+from intercom.core.texts import cut
 from intercom.system import host
 from intercom.system.liveness import alive, started
 
@@ -348,8 +349,7 @@ def _shown(args: Sequence[str]) -> str:
     """A command for an error message: shortened, on one line."""
     import shlex
 
-    line = value(" ".join(shlex.quote(word) for word in args))
-    return line if len(line) <= 160 else line[:157] + "..."
+    return cut(value(" ".join(shlex.quote(word) for word in args)), 160)
 
 
 def _status(code: int) -> str:

@@ -42,7 +42,7 @@ def main() -> int:
     names = [figure.name for figure in FIGURES]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--profile", action="store_true", help="say where the time goes, instead of how much it is")
-    parser.add_argument("--json", action="store_true", help="the rows as JSON, one object a line")
+    parser.add_argument("--json", action="store_true", help="the rows as JSON, one object per line")
     parser.add_argument("--dir", type=Path, help="scratch folder on the disk to measure (default: the system's)")
     args = parser.parse_args()
     for name in [name for name in os.environ if name.startswith(("INTERCOM", "CLAUDE")) and name != HOME]:

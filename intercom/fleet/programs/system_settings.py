@@ -19,7 +19,7 @@ def system_settings(path: str, ours: Mapping[str, Any]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{path} has settings for the whole system that cannot be read ({error}); a worker would go without them, "
-            "so nothing was started. Mend that file: JSON, without comments."
+            "so nothing was started. Correct that file: it must be JSON, without comments."
         ) from None
     return _over(found if isinstance(found, dict) else {}, ours)
 

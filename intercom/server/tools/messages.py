@@ -33,7 +33,7 @@ def register(
     *,
     role: Annotated[
         Literal["master", "worker", "agent"] | None,
-        Arg("default: agent for a name of the settings, else worker"),
+        Arg("default: agent for a name that the settings list, else worker"),
     ] = None,
     name: Annotated[str | None, Arg("your own, or an agent's of the settings (claude-code, roo …)")] = None,
 ) -> dict[str, Any]:

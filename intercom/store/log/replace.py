@@ -116,7 +116,7 @@ def check_names(log: Path, outcome: str) -> None:
     """StorageError if the log's file has another hard link: a change that can wait is not worth detaching it."""
     if shared(log):
         raise StorageError(
-            f"{log} has a further name somewhere (a hard link), from which this would part it; {outcome}. "
+            f"{log} has another name somewhere (a hard link), which this would leave behind; {outcome}. "
             f"Find that name (find DIR -inum {os.stat(log).st_ino}) and remove it, or make it a symbolic link."
         )
 
