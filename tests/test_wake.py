@@ -20,6 +20,7 @@ from intercom.fleet.sessions import SessionRow
 from intercom.fleet.wake import wake
 from intercom.system import tmux
 from intercom.system.liveness import started
+from tests.processes import until
 
 
 @pytest.fixture
@@ -65,9 +66,7 @@ def test_what_a_waiter_gave_is_proven_by_a_later_hook(crew: Crew) -> None:
     assert row is not None
     ident = crew.bus.send("worker-1", "hello", sender="master").id
     assert crew.bus.read("worker-1")  # this process stands for the waiter
-    until = time.monotonic() + 1
-    while utc() == row.heard and time.monotonic() < until:
-        time.sleep(0.001)
+    until(lambda: utc() != row.heard)
     crew.sessions.expect_nonce("nonce123", "worker-1", "waiter")
     crew.sessions.adopt("worker-1", f"{row.mark}.nonce123.w")
     assert not wake(crew, "worker-1", ident, timeout=0.5).woke

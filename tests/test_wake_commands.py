@@ -6,14 +6,15 @@ import itertools
 import json
 import os
 import sys
-import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from intercom.cli import main
 from intercom.core import config, consent
+from intercom.core.message import utc
 from intercom.fleet import commands, sessions
 from intercom.fleet.crew import Crew
 from intercom.fleet.wake import tell, wake
@@ -124,6 +125,10 @@ def test_a_line_that_was_lost_keeps_no_other_back(crew: Crew, monkeypatch: pytes
         assert crew.sessions.queued(row) == again
 
 
+def _is_past(time: str) -> bool:
+    return utc() > time
+
+
 def test_a_lost_line_delays_one_turn_and_no_other(crew: Crew) -> None:
     """A later line was seen, so the earlier one will not come: the next is put there at once."""
     with crew:
@@ -131,7 +136,7 @@ def test_a_lost_line_delays_one_turn_and_no_other(crew: Crew) -> None:
         row = crew.sessions.record("ana", state="idle", session_id="t-1", pid=os.getpid(), program="codex")
         for nonce in ("lost", "seen"):
             crew.sessions.expect_nonce(nonce, "ana", "command")
-            time.sleep(0.002)  # times have milliseconds
+            until(partial(_is_past, utc()))  # times have milliseconds
         assert crew.sessions.queued(row) == "seen"
         crew.sessions.saw_nonce("seen")
         assert crew.sessions.queued(row) is None

@@ -74,7 +74,7 @@ def _show_next(project: Path, log: Path) -> None:
         ("Look around:", host.as_typed(["cd", str(project)]), ""),
         ("", f"{own} log", "       the same messages, as a list"),
         ("", f"{own} status", "    who is there, what is unread"),
-        ("In a project:", f"{own} init", "      makes a log, prints the MCP server entry"),
+        ("In a project:", f"{own} init", "      makes a log, sets up your MCP clients"),
     ):
         show.line(f"  {said:15}", show.paint(command, show.BOLD), about)
     show.line(f"  Throw away:    {host.as_typed([*host.REMOVES, str(project)])}")

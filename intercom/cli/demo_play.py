@@ -102,6 +102,7 @@ async def _work(master: Agent, worker: Agent, log: Path) -> None:
     await waiting
     detail(f"delivered {1000 * (time.monotonic() - saved):.0f} ms after the file was saved")
     await worker.call("intercomm_send", to=master.name, type="done", reply_to=task["id"], message=DONE)
+    detail("a done is checked with git; there is no repository here, so it is marked")
     await master.read()
 
 
