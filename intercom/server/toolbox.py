@@ -45,7 +45,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("intercomm_broadcast", "Send to everybody.", messages.broadcast, quick=True, title="Broadcast"),
     Tool(
         "intercomm_escalate",
-        "Ask the master a question or for a decision. Answers whether it woke, or why not.",
+        "Ask the master a question or for a decision. Says whether it woke, or why not.",
         tasks.escalate,
         on=ON_LOOP,
         who=WORKER,

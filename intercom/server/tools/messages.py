@@ -35,7 +35,7 @@ def register(
         Literal["master", "worker", "agent"] | None,
         Arg("default: agent for a name that the settings list, else worker"),
     ] = None,
-    name: Annotated[str | None, Arg("your own, or an agent's of the settings (claude-code, roo …)")] = None,
+    name: Annotated[str | None, Arg("yours, or an agent's that the settings list (claude-code, roo …)")] = None,
 ) -> dict[str, Any]:
     """Bind this session to a name."""
     before = session.name
