@@ -76,7 +76,7 @@ def test_an_inbox_is_emptied_by_answers_and_by_nothing_else(run: Run) -> None:
     assert [one["id"] for one in objects(run("inbox", "--json"))] == asks[2:]
     page = next(Path.cwd().glob(".claude/local/INTERCOM-*.md"))
     page.write_text(f"{page.read_text()}\n## [{local_stamp(time.time())}] user -> master [REPLY]\nIn the safe.\n")
-    assert run("inbox") == "Nothing waits for user.\n"
+    assert run("inbox") == "Nothing waits for you.\n"
 
 
 def test_a_reply_goes_to_who_asked(run: Run) -> None:

@@ -131,7 +131,7 @@ def test_a_repair_parts_a_hard_link_and_says_so(talk: Bus, project: Path) -> Non
 
 
 def test_names_of_ours_do_not_count(talk: Bus) -> None:
-    """Who was killed while he replaced the log leaves a further name: that parts nothing."""
+    """Who was killed while he replaced the log leaves another name: that cuts nothing off."""
     folder = talk.config.private / "replaced"
     folder.mkdir()
     (folder / "1").hardlink_to(talk.config.log)

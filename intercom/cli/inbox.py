@@ -36,7 +36,7 @@ def inbox(
     if asked.json:
         return 0
     if not found and not asks:
-        show.line(f"Nothing waits for {name}.")
+        show.line(f"Nothing waits for {'you' if name == USER else name}.")
     elif found:
         show.line(f"{show.counted(len(found))} to answer: intercom reply ID TEXT")
     return 0
