@@ -65,6 +65,7 @@ def test_what_makes_one(project: Path, line: str) -> None:
         ["send", "user", "hello", "--type", "bogus"],
         ["send", "user", "hello", "--reply-to", "k7q294xmbd3t"],
         ["send", "user", "hello", "--from", "nobody"],
+        ["send", "user", "it is done", "--type", "done", "--from", "nobody"],
         ["broadcast", " "],
         ["broadcast", "hello", "--from", "nobody"],
     ],
