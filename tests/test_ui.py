@@ -437,7 +437,7 @@ def test_it_tells_a_person_elsewhere(project: Path, bus: Bus, tmp_path: Path, mo
 
     play(project, quiet)
     assert sent == []
-    config.parent.mkdir(parents=True)
+    config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text("[notify]\ndesktop = true\n")
     play(project, loud)
     play(project, quiet)

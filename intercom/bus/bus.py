@@ -126,11 +126,7 @@ class Bus:
         now = time.time()
         what = tag, declared or type_of(tag, recipient), message, priority == "urgent", reply_to or None, thread or None
         sent = Message(new_id(), None, utc(now), name, recipient, *what, via, self.config.log.name, **said)
-        block = render(sent, local_stamp(now))
-        if self.state.waits:  # nothing is refused from here on, so the bus is made
-            self.state.make()
-            self._names.check_machine()
-        self._outbox.store(block, tidies=self.tidies)
+        self._outbox.store(render(sent, local_stamp(now)), tidies=self.tidies)
         return sent
 
     @property

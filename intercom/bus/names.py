@@ -148,6 +148,12 @@ class Names:
         """Agents in the log's own front matter; read only before refusing a name."""
         return machines.front_matter_agents(self._config.log)
 
+    def make_state(self) -> None:
+        """Make the state's file if it waited for that. StorageError."""
+        if self._state.waits:
+            self._state.make()
+            self.check_machine()
+
     def check_machine(self) -> None:
         """Refuse to write if another machine writes under the same name. Checks each state file once."""
         if self._checked == self._state.opened():

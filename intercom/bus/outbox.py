@@ -41,6 +41,7 @@ class Outbox:
 
         Without `tidies` that is left to `tidy`, or to the next send.
         """
+        self._names.make_state()
         with storage(f"look at the files in {self._config.folder}", "nothing was sent"):
             if self._log.to_look_at():
                 try:
