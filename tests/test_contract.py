@@ -186,3 +186,12 @@ def test_whole_numbers_and_empty_slugs_of_other_tools() -> None:
     found = contract.parse(json.dumps({**VALID, "aimfp_target": {"type": "task", "id": 7.0, "slug": ""}}))
     assert found is not None
     assert found.target == contract.Target("task", 7)
+
+
+def test_the_gist_of_a_body() -> None:
+    """A contract is about what it tells its reader to do; whatever is no valid one, about all of itself."""
+    body = contract.build(contract.Contract("worker", "Build it.\nTest it."))
+    assert contract.gist(body) == "Build it.\nTest it."
+    assert contract.in_short(body, 100) == "Build it. Test it."
+    for other in ("Build it.", body.replace("Build it", "Break it", 1)):
+        assert contract.gist(other) == other

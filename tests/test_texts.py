@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom.core.texts import beginning, one_line
+from intercom.core.texts import beginning, lasting, one_line
 
 
 @given(st.text(), st.integers(4, 40))
@@ -24,3 +24,22 @@ def test_one_line(text: str, most: int) -> None:
 def test_beginning(text: str, shown: str) -> None:
     """As it is, or its beginning and how long it is."""
     assert beginning(text, 4) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (59.9, ""),
+        (60, "1 minute"),
+        (119.9, "1 minute"),
+        (120, "2 minutes"),
+        (3599.9, "59 minutes"),
+        (3600, "1 hour"),
+        (86_399, "23 hours"),
+        (86_400, "1 day"),
+        (172_800, "2 days"),
+    ],
+)
+def test_lasting(seconds: float, said: str) -> None:
+    """Each unit begins with its first whole one."""
+    assert lasting(seconds) == said
