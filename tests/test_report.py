@@ -251,6 +251,22 @@ def test_as_a_command(project: Path, command: Command) -> None:
         assert [message.body for message in bus.read("roo")] == ["hello"]
 
 
+@pytest.mark.parametrize("name", ["archive/INTERCOM-testbox-000001.md", ".intercom/state.db", "INTERCOM-testbox.md"])
+def test_not_over_what_is_ours(project: Path, command: Command, name: str) -> None:
+    """A slip, or a text that asks for it, does not put a report where the ledger is, by whatever path."""
+    with Bus.open(project) as bus:
+        bus.register("worker")
+        bus.send("user", "mine", sender="worker-1")
+        ours = bus.config.folder / name
+    (project / "link").symlink_to(ours.parent)
+    before = ours.read_bytes()
+    for path in (str(ours), os.path.relpath(ours, project), f"link/{ours.name}"):
+        done = command("report", "-o", path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "only Intercom's own files" in done.stderr
+    assert ours.read_bytes() == before
+
+
 def test_what_it_used(project: Path, tmp_path: Path, command: Command) -> None:
     """By agent and by task, in the file and as figures; unknown where nothing tells; edits are marked."""
     with Bus.open(project) as bus:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 from intercom.cli import show
@@ -42,7 +43,7 @@ def report(
         merged = {one.worker: one.changed for one in crew.worktrees.entries() if one.status == "merged"}
         edited = {one for one, _ in crew.bus.ask(lambda db: texts_of(db, [message.id for message in messages]))}
         used = Spending(os.environ).of(crew.sessions.transcripts(), former=True)
-        name = crew.bus.config.root.name
+        name, ours = crew.bus.config.root.name, crew.bus.config.folder
     found, now = figures(messages, merged), time.time()
     cost = costs(found, used, epoch(after) if after else 0.0)
     if asked.json:
@@ -52,17 +53,20 @@ def report(
     if output == "-":
         sys.stdout.write(text)
         return 0
-    _write(output, text)
+    _write(output, text, ours)
     show.line(f"Wrote {os.path.abspath(output)}: {show.counted(len(messages))}, {len(found.open)} open.")
     return 0
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: str, ours: Path) -> None:
     """Replace the name with a new file: an existing link target, or an open file, stays unchanged.
 
-    StorageError, with nothing left behind; also for a device, which would be gone for the whole machine.
+    Nothing is written below `ours`, where the ledger is. StorageError, with nothing left behind; also for a device,
+    which would be gone for the whole machine.
     """
     draft = f"{path}.{os.getpid()}.tmp"
+    if Path(os.path.realpath(os.path.dirname(path))).is_relative_to(os.path.realpath(ours)):
+        raise StorageError(f"cannot write {path}: only Intercom's own files are in {ours}; there is no report.")
     try:
         with suppress(FileNotFoundError):
             check_regular(path)
