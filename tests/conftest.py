@@ -6,6 +6,7 @@ The default root is a *file*, so that whatever opens a bus without naming its ro
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,10 @@ for _name, _most, _fixed in _PROFILES:
         _name, deadline=None, max_examples=_most, derandomize=_fixed, suppress_health_check=_QUIET
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# A shell that starts this in the background may have it ignore Ctrl-C, and every program that it starts as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 collect_ignore = ["windows"] if os.name == "nt" or not windows_is_there() else []
 _OURS = ("INTERCOM_", "INTERCOMM_", "CLAUDE", "TMUX", "GIT_")

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -219,10 +219,9 @@ def test_who_is_killed_after_the_answer_gets_it_again(project: Path) -> None:
 def test_a_reader_that_left_is_noticed_without_a_write(stays: bool) -> None:
     """Also by the threads that serve where no event loop can watch a pipe."""
 
-    async def heard() -> bool:
-        mine, theirs = os.pipe()
+    async def heard(mine: int, file: BinaryIO) -> bool:
         writer = Writer(Lines())
-        sink = threads.Sink(os.fdopen(theirs, "wb", 0), writer)
+        sink = threads.Sink(file, writer)
         sink.write(b"an answer\n")
         assert os.read(mine, 100) == b"an answer\n"
         if not stays:
@@ -234,7 +233,9 @@ def test_a_reader_that_left_is_noticed_without_a_write(stays: bool) -> None:
             if stays:
                 os.close(mine)
 
-    assert asyncio.run(heard()) is stays
+    mine, theirs = os.pipe()
+    with os.fdopen(theirs, "wb", 0) as file:  # the loop may end before the sink has closed it
+        assert asyncio.run(heard(mine, file)) is stays
 
 
 def test_a_worker_that_ends_leaves_the_answer_to_its_heir(project: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from intercom.bus.pending import open_questions
 from intercom.cli.tui.waits import Item, still
 from intercom.core.errors import IntercomError, Refused
 from intercom.core.escaping import value
@@ -66,6 +65,8 @@ class Read(NamedTuple):
 
 def reply(crew: Crew, read: Read, text: str) -> str:
     """As `say`, to a message as it was read; also NotFound if it is gone, Refused if it has changed or was answered."""
+    from intercom.bus.pending import open_questions
+
     answers = find(crew, read.ident)
     if answers.body != read.text:
         raise Refused(f"what {answers.sender} wrote was changed meanwhile; nothing was sent. Read it again.")
