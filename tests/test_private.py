@@ -376,6 +376,44 @@ def test_a_state_that_says_nothing(
         assert bus.instances() == []
 
 
+def test_a_state_nobody_registered_in(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a ledger it shows nothing, unless it says that it was written since this machine started."""
+    private = theirs / ".claude" / "local" / ".intercom"
+    for path in private.glob("mine*"):
+        path.unlink()
+    with closing(sqlite3.connect(private / "state.db")) as db, db:
+        db.execute("DELETE FROM instances")
+        db.execute("UPDATE meta SET value = 'another' WHERE key = 'boot'")
+        db.execute("DELETE FROM meta WHERE key = 'machine-id'")
+    monkeypatch.setenv("INTERCOM_ROOT", str(theirs))
+    with pytest.raises(Refused, match="nothing was opened"):
+        Bus.open(theirs)
+
+
+def test_a_mark_that_is_a_link(theirs: Path, tmp_path: Path) -> None:
+    """One of another project of this person's shows nothing here."""
+    own = tmp_path / "own"
+    own.mkdir()
+    with Bus.open(own) as bus:
+        bus.register("worker")
+        [mark] = bus.config.private.glob("mine*")
+    without_marks(theirs)
+    for name in ("mine", mark.name):
+        (theirs / ".claude" / "local" / ".intercom" / name).symlink_to(mark)
+    with Bus.open(theirs) as bus:
+        assert "prove to be yours" in bus.notices[0]
+        assert {one.via for one in bus.history()} == {"hand"}
+
+
+def test_no_schema_calls_a_function(project: Path) -> None:
+    """SQLite runs nothing that a schema names, in either file."""
+    with Bus.open(project) as bus:
+        bus.register("worker")
+        bus.send("user", "x", sender="worker-1")
+        assert bus.state.db.execute("PRAGMA trusted_schema").fetchone() == (0,)
+        assert bus.ask(lambda db: db.execute("PRAGMA trusted_schema").fetchone()) == (0,)
+
+
 def unusable(key: Path, how: str) -> None:
     """Make a key useless."""
     if how.isdigit():
@@ -491,6 +529,7 @@ def test_a_new_key_signs_what_the_old_one_signed(
             bus.send("user", f"mine {number}", sender="worker-1")
             bus.send("user", "more", sender="worker-1")
             assert len(bus._log.ledger.segments()) == min(number + 1, 8)
+            assert len([*bus.config.private.glob("mine*")]) == min(number + 1, 8)
         if number == 1:
             copy = tmp_path / "copy"
             shutil.copytree(project, copy)
