@@ -414,6 +414,21 @@ def test_no_schema_calls_a_function(project: Path) -> None:
         assert bus.ask(lambda db: db.execute("PRAGMA trusted_schema").fetchone()) == (0,)
 
 
+def test_what_is_said_of_a_move_works(project: Path, command: Command) -> None:
+    """With the key at hand, and settings that name the new machine: followed literally, the line lets all go on."""
+    with Bus.open(project) as bus:
+        bus.register("worker")
+        bus.send("user", "mine", sender="worker-1")
+        bus.state.set_meta("machine-id", "another")
+    refused = command("send", "worker-1", "x", INTERCOM_MACHINE="new")
+    assert "run `intercom init --machine testbox`: all goes on" in refused.stderr
+    assert command("init", "--client", "none", "--machine", "testbox", INTERCOM_MACHINE="").returncode == 0
+    assert command("send", "worker-1", "x", INTERCOM_MACHINE="").returncode == 0
+    assert not list(project.rglob("not-ours-*"))
+    with Bus.open(project) as bus:
+        assert [(one.body, one.via) for one in bus.history()] == [("mine", "tool"), ("x", "cli")]
+
+
 def unusable(key: Path, how: str) -> None:
     """Make a key useless."""
     if how.isdigit():

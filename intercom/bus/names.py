@@ -159,10 +159,11 @@ class Names:
         if self._checked == self._state.opened():
             return
         if other_machine(self._state):
+            names = " or ".join(self._config.pages()) or self._config.machine
             raise Refused(
                 f"another machine wrote {self._config.private}, as {self._config.machine!r}; nothing was done. "
-                f"If the project moved here, run `intercom init --machine {self._config.machine}`: all goes on as it "
-                "was. If that machine still uses it, keep your sync tool from .claude/local/.intercom, and run "
+                f"If the project moved here, run `intercom init --machine {names}`: all goes on as it was. If that "
+                "machine still uses it, keep your sync tool from .claude/local/.intercom, and run "
                 f"`intercom init --machine NAME` with another name. {host.neighbour()}".rstrip()
             )
         if (mine := _machine_id()) and self._state.meta(MACHINE) is None:
