@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from intercom.bus.indexing import Indexing
 from intercom.bus.unchanged import Unchanged
-from intercom.core.config import Config
+from intercom.core.config import Config, log_name
 from intercom.core.errors import LockTimeout, StorageError
 from intercom.core.pace import Pace
 from intercom.store.index import Index, IndexLost
@@ -121,7 +121,7 @@ class Freshness:
         """
         found = False
         for machine in self._indexing.listing.pages:
-            if not self._indexing.usable(File(f"INTERCOM-{machine}.md")):
+            if not self._indexing.usable(File(log_name(machine))):
                 continue
             if machine not in self._others:
                 config = self._config.under(machine)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from intercom.core.config import Config
+from intercom.core.config import Config, log_name
 from intercom.store.log.log import Log
 from intercom.store.log.replace import REPLACED
 from intercom.store.sources.inventory import Listing
@@ -39,7 +39,7 @@ class Unchanged:
         if page is not None and not over(page[3], now):
             return None
         near = (f"{self._folder}/{file.path}" for file in self._listing.near())
-        pages = (f"{self._folder}/INTERCOM-{machine}.md" for machine in self._listing.pages)
+        pages = (f"{self._folder}/{log_name(machine)}" for machine in self._listing.pages)
         self._paths = (*self._always, *near, *pages)
         return now, tuple(map(_mark, self._paths))
 

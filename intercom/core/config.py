@@ -74,7 +74,7 @@ class Config(NamedTuple):
 
     def under(self, machine: str) -> Config:
         """The same bus under another machine name."""
-        return self._replace(machine=machine, log=self.folder / f"INTERCOM-{machine}.md")
+        return self._replace(machine=machine, log=self.folder / log_name(machine))
 
     def other_logs(self) -> list[tuple[str, str]]:
         """The logs of other machines in the folder, sorted: (machine name as in the file name, file name)."""
@@ -248,7 +248,7 @@ def _host_name() -> str:
 
 def _log_name(folder: Path, machine: str) -> str:
     """The live log's file name; an existing file that differs only in case is this machine's."""
-    wanted = f"INTERCOM-{machine}.md"
+    wanted = log_name(machine)
     try:
         present = os.listdir(folder)
     except OSError:
@@ -257,6 +257,11 @@ def _log_name(folder: Path, machine: str) -> str:
         return wanted
     same = sorted(name for name in present if name.casefold() == wanted.casefold())
     return same[0] if same else wanted
+
+
+def log_name(machine: str) -> str:
+    """The file name of a machine's live log; of this machine's own, the settings have the spelling on disk."""
+    return f"INTERCOM-{machine}.md"
 
 
 def log_machine(name: str) -> str | None:

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from intercom.core.config import Config, is_inside, log_machine
+from intercom.core.config import Config, is_inside, log_machine, log_name
 from intercom.core.message import canonical
 from intercom.core.patterns import lazy
 from intercom.store.log.ledger import Ledger
@@ -127,8 +127,8 @@ class Listing:
         others = [path for path in archived if path not in taken]
         self._outside = [name for name in beside if name != self._config.log.name]
         self._kept = self._config.pages()
-        self.pages = [machine for machine in self._kept if f"INTERCOM-{machine}.md" in self._outside]
-        pages = {f"INTERCOM-{machine}.md" for machine in self.pages}
+        self.pages = [machine for machine in self._kept if log_name(machine) in self._outside]
+        pages = {log_name(machine) for machine in self.pages}
         outside = [name for name in self._outside if name not in pages]
         self._stems = {_stem(self._config.log.name), *map(_stem, beside), *(_stem(path[8:]) for path in others)}
         self._copies = self._copies_among(beside, others)
@@ -142,7 +142,7 @@ class Listing:
 
     def _copies_among(self, names: list[str], archived: list[str]) -> dict[str, bool]:
         """The logs in our folder that are copies of others, and the archived files that are copies of ours."""
-        ours = {_stem(f"INTERCOM-{machine}.md") for machine in (self._config.machine, *self._kept)}
+        ours = {_stem(log_name(machine)) for machine in (self._config.machine, *self._kept)}
         stems, copies = {*ours, *map(_stem, names)}, dict[str, bool]()
         for name in names:
             of = [before for before in _before_marks(_stem(name)) if before in stems]

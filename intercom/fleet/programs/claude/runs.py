@@ -2,7 +2,7 @@
 
 A rule such as `Bash(git:*)` does not allow them; they are asked for, unless the rule itself has them, as in
 `Bash(git rebase -x make:*)`. What a script, a makefile or a program's settings do is not known here, nor what a program
-does that is no runner in this table. Pure, and linear in the command's length.
+does that is not in this table. Pure, and linear in the command's length.
 """
 
 from __future__ import annotations
